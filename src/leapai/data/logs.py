@@ -1,0 +1,60 @@
+"""The `DrivingLog` protocol and the table of data sets: how any drive, real or made, becomes frames."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
+
+from leapai.types import Frame, IntArray, VectorMap
+
+
+class DrivingLog(Protocol):
+    """One drive: frames in order of time, each readable on its own."""
+
+    name: str
+    """Unique in its data set."""
+
+    @property
+    def timestamps_us(self) -> IntArray:
+        """[T] int64, strictly increasing, without reading any sensor."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Frame: ...
+
+    def vector_map(self) -> VectorMap | None:
+        """The map around the drive in the global frame, or None where there is none."""
+        ...
+
+
+class LogOpener(Protocol):
+    """What a data set's file offers: opens `location` and lists its drives.
+
+    `image_size_px` (height, width) is what the model will use: a source that renders does so at this size.
+    """
+
+    def __call__(self, location: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]: ...
+
+
+SOURCES: dict[str, str] = {
+    "synthetic": "leapai.data.synthetic:open_logs",
+    "nuscenes": "leapai.data.nuscenes:open_logs",
+    "argoverse2": "leapai.data.argoverse2:open_logs",
+}
+"""One line a data set: the word before the colon on the command line, and the function that opens it."""
+
+
+def open_logs(data: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]:
+    """The drives of `data`: `synthetic`, `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`.
+
+    Raises ValueError for an unknown data set; the adapter raises for what it cannot read.
+    """
+    source, _, location = data.partition(":")
+    if source not in SOURCES:
+        known = ", ".join(SOURCES)
+        raise ValueError(f"data '{data}': there is no data set '{source}'; use one of: {known}")
+    module_name, _, function = SOURCES[source].partition(":")
+    opener = cast(Callable[..., Sequence[DrivingLog]], getattr(importlib.import_module(module_name), function))
+    return opener(location, image_size_px=image_size_px)
