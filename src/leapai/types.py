@@ -16,7 +16,7 @@ axes. Transforms are named `dst_from_src`; `ego2global` keeps the design's name 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -187,7 +187,9 @@ class Detections:
     def select(self, index: IntArray | BoolArray) -> Detections:
         """The detections at `index` (integers [M] or mask [N])."""
         shared = ("sequence", "timestamp_us")
-        picked = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in shared}
+        picked = {
+            f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in shared
+        }
         return replace(self, **picked)
 
 
@@ -282,7 +284,9 @@ class TemporalState(_Tensors):
     """[B] bool: False before the lane's first frame."""
 
     @staticmethod
-    def empty(lanes: int, slots: int, channels: int, device: torch.device | str = "cpu") -> TemporalState:
+    def empty(
+        lanes: int, slots: int, channels: int, device: torch.device | str = "cpu"
+    ) -> TemporalState:
         """A state of `lanes` lanes that remembers nothing."""
         eye = torch.eye(4, device=device)
 
@@ -368,4 +372,3 @@ class Predictions(_Tensors):
     decoder_features: Tensor
     """[L, B, Q, C]"""
     memory: MemoryReport
-    extras: dict[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,395 @@
+"""The typed schema of a task configuration; load, check, explain.
+
+A task configuration is a Python file of plain top-level variables. Every variable is a field of `TaskConfig`
+or, for those written as a dictionary, of one of its sections. Numbers are those of the full-size system.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from leapai.geometry.grid import BevGrid
+
+CAMERA_MODULES = (
+    *(f"stage1_backbone{i}" for i in range(4)),
+    *(f"stage1_neck{i}" for i in range(4)),
+    "view_transfer",
+)
+LIDAR_MODULES = ("lidar_vfe", "lidar_middle_encoder", "lidar_bev_backbone")
+DYNAMIC_MODULES = ("bev_dynamic_neck", "bev_dynamic_head")
+STATIC_MODULES = ("bev_static_neck", "bev_static_head")
+STATIC_TEMPORAL_MODULES = ("bev_static_temporal_fusion",)
+TRUNK_MODULES = (*CAMERA_MODULES, *LIDAR_MODULES, "fuser")
+ALL_MODULES = (*TRUNK_MODULES, *DYNAMIC_MODULES, *STATIC_MODULES, *STATIC_TEMPORAL_MODULES)
+"""Names of modules in checkpoints and schedules (design, section 4)."""
+
+Range = tuple[float, float]
+Probability = float
+
+
+class Section(BaseModel):
+    """A part of the configuration: typed strictly, unknown names refused, values fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class BatchSizes(Section):
+    """Lanes a step on each GPU."""
+
+    train: PositiveInt = 16
+    val: PositiveInt = 1
+
+
+class TemporalOptimization(Section):
+    """Each switches one part of the memory's query selection off for an ablation (design, section 5)."""
+
+    topk_selection: bool = True
+    """Remember the most confident queries; off: the first `topk_query`."""
+    query_rearrangement: bool = True
+    """Put the remembered queries in query-index order; off: in order of confidence."""
+    velocity_zeroing: bool = True
+    """Static classes do not move while memory is aligned."""
+    random_sampling: bool = True
+    """In training, with probability 0.5, keep the best 20 and draw the rest."""
+
+
+class DrawDynamicConfig(Section):
+    """What is drawn of the dynamic task (design, section 10)."""
+
+    dynamic_conf: float = Field(0.3, ge=0, le=1)
+    """Detections below this confidence are not drawn."""
+    draw_velo: bool = True
+    draw_occlusion: bool = True
+    draw_trajectory: bool = True
+    valid_range: tuple[float, float, float, float] = (-150.0, 20.0, -25.0, 25.0)
+    """Along the canvas' downward axis (so 150 m ahead to 20 m behind), then lateral, metres."""
+    coords: tuple[float, float, float, float] = (-40.0, 62.4, -44.8, 44.8)
+    """x and y range of the canvas, metres, ego frame."""
+    label_h: PositiveInt = 112
+    label_w: PositiveInt = 128
+    """Cells of the canvas along y and x: its scale and its fine grid."""
+    max_objects: int = Field(100, ge=0)
+
+
+class TemporalVisualizationConfig(Section):
+    """What is drawn of the memory (design, section 10)."""
+
+    show_history: bool = True
+    show_velocity: bool = True
+    show_occlusion: bool = True
+    history_frames: int = Field(3, ge=0)
+    trajectory_length: int = Field(10, ge=0)
+    velocity_scale: float = Field(5.0, gt=0)
+    """Pixels of arrow for each m/s."""
+
+
+class DistanceWeights(Section):
+    """Instance weight of the losses by distance and group (design, section 7)."""
+
+    near_m: float = 6.0
+    middle_m: float = 12.0
+    near: float = 4.0
+    middle: float = 2.0
+    far: float = 1.0
+    static_falloff_m: float = 30.0
+    """SOD: weight exp(-distance / falloff), so that it falls with distance."""
+
+
+class LossConfig(Section):
+    """Losses of the dynamic task (design, section 7)."""
+
+    focal_alpha: float = Field(0.25, ge=0, le=1)
+    focal_gamma: float = Field(2.0, ge=0)
+    class_weight: float = 2.0
+    box_weight: float = 0.25
+    velocity_weight: float = 0.2
+    angle_bin_weight: float = 0.2
+    occlusion_weight: float = 0.5
+    distance: DistanceWeights = DistanceWeights()
+    denoising_groups: int = Field(5, ge=0)
+
+
+class OptimizerConfig(Section):
+    """AdamW and its schedule (design, section 8)."""
+
+    learning_rate: float = Field(2e-4, gt=0)
+    """For 8 GPUs; scaled by sqrt(GPUs / 8)."""
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_steps: int = Field(500, ge=0)
+    milestones: tuple[float, ...] = (0.65, 0.9)
+    """Fractions of `max_steps` at which the rate is multiplied by `decay`."""
+    decay: float = Field(0.1, gt=0, le=1)
+    clip_gradient_norm: float = Field(35.0, gt=0)
+
+
+class EvaluationConfig(Section):
+    """Figures and outputs of validation (design, section 9)."""
+
+    distance_bands_m: tuple[float, ...] = (0.0, 3.0, 6.0, 12.0, 24.0, 60.0)
+    min_score: float = Field(0.05, ge=0, le=1)
+    """Detections below this confidence are not reported."""
+    nms_iou: float = Field(0.2, ge=0, le=1)
+    """Of two boxes of a class that overlap more than this on the ground, the less confident goes."""
+    max_detections: PositiveInt = 300
+
+
+class BevConfig(Section):
+    """The BEV grid (design, section 2)."""
+
+    x_range_m: Range = (-40.0, 62.4)
+    y_range_m: Range = (-44.8, 44.8)
+    z_range_m: Range = (-3.0, 5.0)
+    cell_m: float = Field(0.8, gt=0)
+    channels: PositiveInt = 256
+
+    def grid(self) -> BevGrid:
+        """The grid itself; raises ValueError where a range is not a whole number of cells."""
+        return BevGrid(self.x_range_m, self.y_range_m, self.z_range_m, self.cell_m)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.grid()
+        return self
+
+
+class CameraConfig(Section):
+    """Images, backbones, necks and view transfer (design, sections 3 and 4)."""
+
+    image_size_px: tuple[PositiveInt, PositiveInt] = (512, 960)
+    """Height, width of every image the model sees."""
+    backbone: str = "resnetv2_34"
+    """Any timm model that gives feature maps at strides 8, 16, 32."""
+    backbone_args: dict[str, float | int | str | bool] = {}
+    """Passed to timm, for example `{"width_factor": 0.25}`."""
+    neck_channels: PositiveInt = 256
+    heights_m: tuple[float, ...] = (-0.5, 0.5, 1.5, 3.0)
+    """Heights above ground at which the centre of a BEV cell is projected into the cameras."""
+    heads: PositiveInt = 8
+    points: PositiveInt = 8
+    """Sampling points a head: a whole number for each height."""
+    groups: dict[str, Literal["front_narrow", "front_wide", "back", "side"]] = {}
+    """Camera name -> group, where the data set's own table is not wanted."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if any(side % 32 for side in self.image_size_px):
+            raise ValueError(f"image_size_px {self.image_size_px} must be divisible by 32")
+        if self.points % len(self.heights_m):
+            raise ValueError(
+                f"points = {self.points} must be a multiple of the {len(self.heights_m)} heights_m"
+            )
+        if self.neck_channels % self.heads:
+            raise ValueError(f"neck_channels = {self.neck_channels} must be divisible by heads")
+        return self
+
+
+class LidarConfig(Section):
+    """Pillars and the LiDAR's BEV branch (design, section 4)."""
+
+    pillar_m: float = Field(0.2, gt=0)
+    max_pillars: PositiveInt = 20_000
+    max_points_per_pillar: PositiveInt = 48
+    pillar_channels: PositiveInt = 64
+    middle_channels: PositiveInt = 128
+    bev_blocks: PositiveInt = 2
+
+
+class DynamicConfig(Section):
+    """Neck, queries, decoder and branches of the dynamic task (design, sections 4 and 6)."""
+
+    neck_channels: PositiveInt = 512
+    neck_blocks: PositiveInt = 1
+    queries: PositiveInt = 384
+    embed: PositiveInt = 256
+    layers: PositiveInt = 3
+    heads: PositiveInt = 8
+    points: PositiveInt = 20
+    """Sampling points a head in the cross-attention to BEV."""
+    ffn: PositiveInt = 512
+    angle_overlap: float = Field(1.0 / 36.0, ge=0, lt=0.25)
+    """Of pi: what neighbouring angle bins share."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.embed % self.heads:
+            raise ValueError(f"embed = {self.embed} must be divisible by heads = {self.heads}")
+        return self
+
+
+class DataConfig(Section):
+    """Where frames come from; `--data` on the command line overrides."""
+
+    train: str = "synthetic:seed=0,drives=16"
+    val: str = "synthetic:seed=1000,drives=2"
+
+
+class TaskConfig(Section):
+    """Everything a run needs to know. Section numbers are those of the design."""
+
+    # Launch (section 1).
+    job_name: str
+    enable_lidar: bool = True
+    use_dynamic_outputs: bool = True
+    """Decode the dynamic task to detections wherever it runs."""
+    dynamic_task: bool
+    static_task: bool
+    occ_task: bool = False
+    attr_task: bool = False
+    enable_dynamic_temporal: bool = False
+    enable_static_temporal: bool = False
+    enable_occ_temporal: bool = False
+    train_steps: int = Field(ge=0)
+    finetune_steps: int = Field(ge=0)
+    max_steps: PositiveInt
+    task_loss_weights: dict[Literal["dynamic", "static"], float]
+    batch_sizes: BatchSizes = BatchSizes()
+    use_backbone_amp: bool = True
+    accumulate_grad_batches: PositiveInt = 1
+    group_lr_scale: dict[str, float] = {"stage1_backbone": 1.0, "stage1_neck": 1.0}
+    eval_with_visualize: bool = False
+    eval_instance: bool = False
+    # Memory (section 5).
+    topk_query: PositiveInt = 128
+    queue_length: PositiveInt = 4
+    """Frames in memory, the current one counted."""
+    max_gap_s: float = Field(2.0, gt=0)
+    """Memory is dropped when this much time has passed since the last frame."""
+    temporal_optimization: TemporalOptimization = TemporalOptimization()
+    # Losses and training (sections 7 and 8).
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    freeze_module_schedules: dict[str, int] = {}
+    """Module -> first frozen step."""
+    freeze_modules: tuple[str, ...] = ()
+    trainable_modules: tuple[str, ...] = ()
+    # Validation and pictures (sections 9 and 10).
+    evaluation: EvaluationConfig = EvaluationConfig()
+    draw_dynamic_cfg: DrawDynamicConfig = DrawDynamicConfig()
+    temporal_visualization: TemporalVisualizationConfig = TemporalVisualizationConfig()
+    # Network (sections 2 to 6) and data.
+    bev: BevConfig = BevConfig()
+    camera: CameraConfig = CameraConfig()
+    lidar: LidarConfig = LidarConfig()
+    dynamic: DynamicConfig = DynamicConfig()
+    data: DataConfig = DataConfig()
+
+    @property
+    def history_slots(self) -> int:
+        """Memory slots a lane that the next frame can read: (queue_length - 1) x topk_query."""
+        return (self.queue_length - 1) * self.topk_query if self.enable_dynamic_temporal else 0
+
+    def active_modules(self) -> tuple[str, ...]:
+        """Names of the modules this configuration builds."""
+        return (
+            *CAMERA_MODULES,
+            *(LIDAR_MODULES if self.enable_lidar else ()),
+            "fuser",
+            *(DYNAMIC_MODULES if self.dynamic_task else ()),
+            *(STATIC_MODULES if self.static_task else ()),
+            *(STATIC_TEMPORAL_MODULES if self.enable_static_temporal else ()),
+        )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for check in (_check_tasks, _check_steps, _check_memory, _check_freezing):
+            check(self)
+        return self
+
+
+def _check_tasks(config: TaskConfig) -> None:
+    for name in ("dynamic", "static", "occ"):
+        if getattr(config, f"enable_{name}_temporal") and not getattr(config, f"{name}_task"):
+            raise ValueError(
+                f"enable_{name}_temporal = True, but {name}_task = False: "
+                f"set {name}_task = True or enable_{name}_temporal = False"
+            )
+    if not (config.dynamic_task or config.static_task):
+        raise ValueError(
+            "dynamic_task = False and static_task = False: switch at least one task on"
+        )
+    for task in ("dynamic", "static"):
+        if getattr(config, f"{task}_task") != (task in config.task_loss_weights):
+            raise ValueError(
+                f"task_loss_weights = {dict(config.task_loss_weights)} must name exactly the tasks that are "
+                f"on, but {task}_task = {getattr(config, f'{task}_task')}"
+            )
+
+
+def _check_steps(config: TaskConfig) -> None:
+    if config.max_steps != config.train_steps + config.finetune_steps:
+        raise ValueError(
+            f"max_steps = {config.max_steps} must be train_steps + finetune_steps = "
+            f"{config.train_steps + config.finetune_steps}"
+        )
+
+
+def _check_memory(config: TaskConfig) -> None:
+    if config.topk_query > config.dynamic.queries:
+        raise ValueError(
+            f"topk_query = {config.topk_query} exceeds dynamic.queries = {config.dynamic.queries}: "
+            "lower topk_query"
+        )
+    if config.enable_dynamic_temporal and config.queue_length < 2:
+        raise ValueError(
+            f"queue_length = {config.queue_length} keeps no history (the current frame counts), but "
+            "enable_dynamic_temporal = True: set queue_length to 2 or more"
+        )
+
+
+def _expand(config: TaskConfig, variable: str) -> set[str]:
+    """Active modules matched by the patterns of `variable`; every pattern must match a module of the design."""
+    matched: set[str] = set()
+    for pattern in getattr(config, variable):
+        names = fnmatch.filter(ALL_MODULES, pattern)
+        if not names:
+            raise ValueError(
+                f"{variable}: '{pattern}' matches no module; modules: {', '.join(ALL_MODULES)}"
+            )
+        matched.update(names)
+    return matched
+
+
+def _check_freezing(config: TaskConfig) -> None:
+    schedule = config.freeze_module_schedules
+    for module, step in schedule.items():
+        if module not in ALL_MODULES:
+            raise ValueError(
+                f"freeze_module_schedules: no module '{module}'; modules: {', '.join(ALL_MODULES)}"
+            )
+        if step < 0:
+            raise ValueError(
+                f"freeze_module_schedules: {module} = {step} must be a step, 0 or later"
+            )
+    frozen, trainable = _expand(config, "freeze_modules"), _expand(config, "trainable_modules")
+    frozen_at_once = {module for module, step in schedule.items() if step == 0}
+    for module in ALL_MODULES:
+        if module in trainable and module in frozen | frozen_at_once:
+            where = "freeze_modules" if module in frozen else "freeze_module_schedules (at step 0)"
+            raise ValueError(
+                f"trainable_modules names {module}, which {where} freezes: take it out of one of them"
+            )
+        if module in frozen and schedule.get(module, math.inf) > 0:
+            raise ValueError(
+                f"freeze_modules names {module}, but freeze_module_schedules does not freeze it at step 0: "
+                f"add '{module}': 0 there or take it out of freeze_modules"
+            )
+        if config.freeze_modules and module in frozen_at_once - frozen:
+            raise ValueError(
+                f"freeze_module_schedules freezes {module} at step 0, but freeze_modules does not name it: "
+                "add it there"
+            )
+    absent = trainable - set(config.active_modules())
+    if absent:
+        raise ValueError(
+            f"trainable_modules names {min(absent)}, which this configuration does not build: "
+            "switch its task on or take it out"
+        )
+
+
+# Loading from a file, checking and explaining follow below: `load_config(path) -> TaskConfig`,
+# `ConfigError(ValueError)` and `explain(config) -> str`. (The geometry/launch helper writes these; if the file
+# would pass 350 lines, make it a package config/ with schema.py, checks.py, load.py and re-export.)

@@ -1,0 +1,1 @@
+"""Drives become frames: the `DrivingLog` protocol, one file a data set, and the embedded world."""

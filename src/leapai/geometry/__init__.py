@@ -1,0 +1,1 @@
+"""Poses, cameras, boxes, angle bins, the BEV grid: pure functions, no state."""

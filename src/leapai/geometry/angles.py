@@ -1,0 +1,51 @@
+"""Angles and overlapping angle bins (MultiBin; Mousavian et al., "3D Bounding Box Estimation Using Deep
+Learning and Geometry", CVPR 2017, section 4). Design, section 6: 8 bins of 45 degrees, neighbours share pi/36.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leapai.types import FloatArray
+
+NUM_BINS = 8
+DEFAULT_OVERLAP = 1.0 / 36.0
+"""Of pi: neighbouring bins share 5 degrees (design, section 12)."""
+
+
+def wrap(angle_rad: FloatArray) -> FloatArray:
+    """Angles in (-pi, pi]."""
+    return -((-np.asarray(angle_rad) + np.pi) % (2 * np.pi) - np.pi)
+
+
+def wrap_tensor(angle_rad: Tensor) -> Tensor:
+    """Angles in (-pi, pi], differentiable."""
+    return -(torch.remainder(-angle_rad + math.pi, 2 * math.pi) - math.pi)
+
+
+def bin_centres(num_bins: int = NUM_BINS) -> Tensor:
+    """Centres [num_bins] in (-pi, pi]: bin 0 looks along +x, bins go counter-clockwise."""
+    return wrap_tensor(torch.arange(num_bins, dtype=torch.float32) * (2 * math.pi / num_bins))
+
+
+def encode(
+    yaw_rad: Tensor, num_bins: int = NUM_BINS, overlap: float = DEFAULT_OVERLAP
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Yaw [...] -> nearest bin [...] int64, residual to every bin [..., num_bins], covering bins [..., num_bins].
+
+    A bin covers a yaw whose residual is at most half a bin plus half of what neighbours share (`overlap` pi).
+    """
+    residual = wrap_tensor(yaw_rad[..., None] - bin_centres(num_bins).to(yaw_rad))
+    covers = residual.abs() <= math.pi / num_bins + overlap * math.pi / 2
+    return residual.abs().argmin(-1), residual, covers
+
+
+def decode(bin_logits: Tensor, residual_rad: Tensor) -> Tensor:
+    """Yaw [...] in (-pi, pi]: the likeliest bin's centre plus its residual. Both inputs [..., num_bins]."""
+    best = bin_logits.argmax(-1, keepdim=True)
+    centre = bin_centres(bin_logits.shape[-1]).to(residual_rad)[best[..., 0]]
+    return wrap_tensor(centre + residual_rad.gather(-1, best)[..., 0])

@@ -1,0 +1,68 @@
+"""The BEV grid: rows run along y, columns along x (design, section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BevGrid:
+    """A grid of `rows` x `columns` cells over `x_range_m` x `y_range_m`, and the height range of points."""
+
+    x_range_m: tuple[float, float] = (-40.0, 62.4)
+    y_range_m: tuple[float, float] = (-44.8, 44.8)
+    z_range_m: tuple[float, float] = (-3.0, 5.0)
+    cell_m: float = 0.8
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in (("x", self.x_range_m), ("y", self.y_range_m)):
+            cells = (high - low) / self.cell_m
+            if cells < 1 or abs(cells - round(cells)) > 1e-6:
+                raise ValueError(
+                    f"BEV range {name} = ({low}, {high}) m is not a whole number of {self.cell_m} m cells"
+                )
+
+    @property
+    def rows(self) -> int:
+        """Cells along y: 112 at full size."""
+        return round((self.y_range_m[1] - self.y_range_m[0]) / self.cell_m)
+
+    @property
+    def columns(self) -> int:
+        """Cells along x: 128 at full size."""
+        return round((self.x_range_m[1] - self.x_range_m[0]) / self.cell_m)
+
+    @property
+    def low_m(self) -> tuple[float, float, float]:
+        """Lower corner of the range."""
+        return (self.x_range_m[0], self.y_range_m[0], self.z_range_m[0])
+
+    @property
+    def extent_m(self) -> tuple[float, float, float]:
+        """Size of the range."""
+        high = (self.x_range_m[1], self.y_range_m[1], self.z_range_m[1])
+        return tuple(h - l for h, l in zip(high, self.low_m, strict=True))  # type: ignore[return-value]
+
+    def row_centres_m(self) -> Tensor:
+        """y of each row [rows]."""
+        return self.y_range_m[0] + (torch.arange(self.rows) + 0.5) * self.cell_m
+
+    def column_centres_m(self) -> Tensor:
+        """x of each column [columns]."""
+        return self.x_range_m[0] + (torch.arange(self.columns) + 0.5) * self.cell_m
+
+    def cell_centres_m(self) -> Tensor:
+        """x, y of every cell [rows * columns, 2], row by row."""
+        y, x = torch.meshgrid(self.row_centres_m(), self.column_centres_m(), indexing="ij")
+        return torch.stack([x, y], -1).reshape(-1, 2)
+
+    def normalise(self, points_m: Tensor) -> Tensor:
+        """Points [..., 3] in metres -> [0, 1] inside the range (beyond it outside)."""
+        return (points_m - points_m.new_tensor(self.low_m)) / points_m.new_tensor(self.extent_m)
+
+    def denormalise(self, points: Tensor) -> Tensor:
+        """Inverse of `normalise`."""
+        return points * points.new_tensor(self.extent_m) + points.new_tensor(self.low_m)

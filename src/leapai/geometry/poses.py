@@ -1,0 +1,65 @@
+"""Rigid transforms `dst_from_src` [..., 4, 4]. Arrays and tensors alike unless a docstring says otherwise."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from leapai.types import FloatArray
+
+ArrayOrTensor = TypeVar("ArrayOrTensor", FloatArray, Tensor)
+
+
+def apply(dst_from_src: ArrayOrTensor, points: ArrayOrTensor) -> ArrayOrTensor:
+    """Points [..., P, 3] of frame src in frame dst."""
+    rotation, translation = dst_from_src[..., :3, :3], dst_from_src[..., :3, 3]
+    return points @ rotation.swapaxes(-1, -2) + translation[..., None, :]
+
+
+def rotate(dst_from_src: ArrayOrTensor, vectors: ArrayOrTensor) -> ArrayOrTensor:
+    """Directions or velocities [..., P, 3] of frame src in the axes of frame dst."""
+    return vectors @ dst_from_src[..., :3, :3].swapaxes(-1, -2)
+
+
+def invert(dst_from_src: ArrayOrTensor) -> ArrayOrTensor:
+    """`src_from_dst` of rigid transforms, by transposing the rotation (exact where a solver is not)."""
+    src_from_dst = dst_from_src * 1
+    rotation_t = dst_from_src[..., :3, :3].swapaxes(-1, -2)
+    src_from_dst[..., :3, :3] = rotation_t
+    src_from_dst[..., :3, 3] = -(rotation_t @ dst_from_src[..., :3, 3:])[..., 0]
+    return src_from_dst
+
+
+def from_quaternion(wxyz: FloatArray, translation_m: FloatArray) -> FloatArray:
+    """Poses [..., 4, 4] float64 from quaternions [..., 4] (w x y z, any length but 0) and translations [..., 3]."""
+    q = np.asarray(wxyz, np.float64)
+    w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    pose = np.zeros((*w.shape, 4, 4))
+    pose[..., :3, :3] = np.stack([np.stack(row, -1) for row in rows], -2)
+    pose[..., :3, 3] = translation_m
+    pose[..., 3, 3] = 1.0
+    return pose
+
+
+def from_xyz_yaw(xyz_m: FloatArray, yaw_rad: FloatArray | float) -> FloatArray:
+    """Poses [..., 4, 4] float64 of positions [..., 3] turned by yaw [...] about z."""
+    position, yaw = np.asarray(xyz_m, np.float64), np.asarray(yaw_rad, np.float64)
+    pose = np.zeros((*position.shape[:-1], 4, 4))
+    pose[..., 0, 0] = pose[..., 1, 1] = np.cos(yaw)
+    pose[..., 1, 0] = np.sin(yaw)
+    pose[..., 0, 1] = -np.sin(yaw)
+    pose[..., 2, 2] = pose[..., 3, 3] = 1.0
+    pose[..., :3, 3] = position
+    return pose
+
+
+def yaw_of(dst_from_src: FloatArray) -> FloatArray:
+    """Yaw [...] in (-pi, pi] of the x axis of src seen in dst."""
+    return np.arctan2(dst_from_src[..., 1, 0], dst_from_src[..., 0, 0])

@@ -1,0 +1,1 @@
+"""The network. Start with `perception.py`: the whole system in one method."""

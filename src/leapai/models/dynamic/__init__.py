@@ -1,0 +1,1 @@
+"""The dynamic task: queries, temporal memory, decoder, decoding to detections."""

@@ -1,0 +1,1 @@
+"""Pictures: BEV canvas, camera overlays, one composed frame, video."""
