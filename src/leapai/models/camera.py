@@ -1,0 +1,83 @@
+"""Images to feature maps: one backbone and one neck for each group of cameras.
+
+Letters: B lanes, N cameras, C channels, H W image size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leapai.config import CameraConfig
+
+STRIDES = (8, 16, 32)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Backbone(nn.Module):
+    """A timm feature backbone: images [M, 3, H, W] uint8 -> maps at strides 8, 16, 32.
+
+    Raises ValueError where timm knows no such model or it has no maps at these strides.
+    """
+
+    def __init__(self, config: CameraConfig) -> None:
+        super().__init__()
+        try:
+            self.net = timm.create_model(
+                config.backbone,
+                features_only=True,
+                out_indices=_indices_of_strides(config),
+                **config.backbone_args,
+            )
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"camera.backbone = '{config.backbone}' with {dict(config.backbone_args)}: {error}; "
+                "name a timm model that gives feature maps (timm.list_models())"
+            ) from error
+        self.channels: tuple[int, ...] = tuple(self.net.feature_info.channels())
+        mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
+        std = torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Maps [M, C_i, H / stride_i, W / stride_i]."""
+        pixels = (images - self.mean) / self.std
+        maps: list[Tensor] = self.net(pixels.contiguous(memory_format=torch.channels_last))
+        return maps
+
+
+def _indices_of_strides(config: CameraConfig) -> tuple[int, ...]:
+    probe = timm.create_model(config.backbone, features_only=True, **config.backbone_args)
+    reductions = list(probe.feature_info.reduction())
+    missing = [stride for stride in STRIDES if stride not in reductions]
+    if missing:
+        raise ValueError(
+            f"camera.backbone = '{config.backbone}' gives maps at strides {reductions}; "
+            f"strides {missing} are needed: choose another timm model"
+        )
+    return tuple(reductions.index(stride) for stride in STRIDES)
+
+
+class FpnNeck(nn.Module):
+    """Feature pyramid (Lin et al., CVPR 2017) that returns its finest level only: [M, C, H/8, W/8]."""
+
+    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in in_channels)
+        self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps from fine to coarse -> [M, C, H/8, W/8]."""
+        top: Tensor = self.lateral[-1](maps[-1])
+        for lateral, finer in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
+            top = lateral(finer) + F.interpolate(top, size=finer.shape[-2:], mode="nearest")
+        smooth: Tensor = self.smooth(top)
+        return smooth
