@@ -145,6 +145,7 @@ class BevConfig(Section):
     z_range_m: Range = (-3.0, 5.0)
     cell_m: float = Field(0.8, gt=0)
     channels: PositiveInt = 256
+    """Width of camera features and of every shared BEV map."""
 
     def grid(self) -> BevGrid:
         """The grid itself; raises ValueError where a range is not a whole number of cells."""
@@ -165,7 +166,6 @@ class CameraConfig(Section):
     """Any timm model that gives feature maps at strides 8, 16, 32."""
     backbone_args: dict[str, float | int | str | bool] = {}
     """Passed to timm, for example `{"width_factor": 0.25}`."""
-    neck_channels: PositiveInt = 256
     heights_m: tuple[float, ...] = (-0.5, 0.5, 1.5, 3.0)
     """Heights above ground at which the centre of a BEV cell is projected into the cameras."""
     heads: PositiveInt = 8
@@ -182,8 +182,6 @@ class CameraConfig(Section):
             raise ValueError(
                 f"points = {self.points} must be a multiple of the {len(self.heights_m)} heights_m"
             )
-        if self.neck_channels % self.heads:
-            raise ValueError(f"neck_channels = {self.neck_channels} must be divisible by heads")
         return self
 
 
@@ -301,6 +299,11 @@ class TaskConfig(Section):
 
 
 def _check_tasks(config: TaskConfig) -> None:
+    if config.bev.channels % config.camera.heads:
+        raise ValueError(
+            f"bev.channels = {config.bev.channels} must be divisible by camera.heads = "
+            f"{config.camera.heads}"
+        )
     for name in ("dynamic", "static", "occ"):
         if getattr(config, f"enable_{name}_temporal") and not getattr(config, f"{name}_task"):
             raise ValueError(

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leapai.config import CameraConfig
+from leapai.config import BevConfig, CameraConfig
 from leapai.geometry import cameras, poses
 from leapai.geometry.grid import BevGrid
 from leapai.models import sampling
+from leapai.models.camera import STRIDES
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,12 @@ class Projection:
 class ViewTransfer(nn.Module):
     """Camera features [B, N, C, H, W] -> BEV [B, C, rows, columns]."""
 
-    def __init__(self, config: CameraConfig, grid: BevGrid) -> None:
+    def __init__(self, config: CameraConfig, bev: BevConfig) -> None:
         super().__init__()
-        channels = config.neck_channels
+        channels, grid = bev.channels, bev.grid()
         self.grid, self.heights_m = grid, config.heights_m
         self.heads, self.points = config.heads, config.points
-        self.stride = 8
+        self.stride = STRIDES[0]
         self.cell_embedding = nn.Parameter(torch.zeros(grid.rows * grid.columns, channels))
         self.query_norm = nn.LayerNorm(channels)
         self.offsets = nn.Linear(channels, config.heads * config.points * 2)
@@ -115,7 +116,11 @@ class ViewTransfer(nn.Module):
 
     def projection(self, calibration: Calibration, size: tuple[int, int]) -> Projection:
         """The projection for a calibration, computed anew only when it differs from the last one."""
-        if self._cached is None or self._cached[1] != size or not calibration.equals(self._cached[0]):
+        if (
+            self._cached is None
+            or self._cached[1] != size
+            or not calibration.equals(self._cached[0])
+        ):
             made = project_cells(self.grid, self.heights_m, calibration, size, self.stride)
             self._cached = (calibration.clone(), size, made)
         return self._cached[2]

@@ -1,0 +1,53 @@
+"""Convolutional blocks shared by the LiDAR branch, the fuser and the necks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def conv_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, batch norm, ReLU: [B, in, H, W] -> [B, out, H / stride, W / stride]."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class ConvResBlock(nn.Module):
+    """Residual block of two 3x3 convolutions (He et al., CVPR 2016): [B, in, H, W] -> [B, out, H, W]."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            conv_norm_relu(in_channels, out_channels),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.skip = (
+            nn.Identity()
+            if in_channels == out_channels
+            else nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in, H, W] -> [B, out, H, W]."""
+        return torch.relu(self.body(x) + self.skip(x))
+
+
+class ConvResBlockNeck(nn.Module):
+    """Residual 3x3 blocks on a BEV map: a task's neck, and the LiDAR's BEV backbone."""
+
+    def __init__(self, in_channels: int, out_channels: int, blocks: int) -> None:
+        super().__init__()
+        widths = [in_channels] + [out_channels] * blocks
+        self.blocks = nn.Sequential(
+            *(ConvResBlock(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, bev: Tensor) -> Tensor:
+        """[B, in, H, W] -> [B, out, H, W]."""
+        out: Tensor = self.blocks(bev)
+        return out

@@ -1,0 +1,58 @@
+"""Predictions to `Detections`: confidence, NMS, metres (design, sections 6 and 9)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leapai.config import EvaluationConfig
+from leapai.geometry.grid import BevGrid
+from leapai.geometry.overlap import nms_bev
+from leapai.types import Detections, FrameBatch, Predictions
+
+
+def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
+    """Scores [..., 1] and thresholds [3] -> levels [...] 0..3: how many thresholds the score passes."""
+    return (score > thresholds).sum(-1)
+
+
+@torch.no_grad()
+def decode(
+    predictions: Predictions, batch: FrameBatch, grid: BevGrid, config: EvaluationConfig
+) -> list[Detections]:
+    """One `Detections` a lane, by falling confidence, overlaps removed. Ids are given later: -1."""
+    probability, class_id = predictions.class_logits[-1].float().sigmoid().max(-1)
+    centre = grid.denormalise(predictions.boxes[..., :3])
+    yaw = torch.atan2(predictions.boxes[..., 6], predictions.boxes[..., 7])
+    boxes = torch.cat([centre, predictions.boxes[..., 3:6], yaw[..., None]], -1)
+    levels = occlusion_levels(predictions.occlusion_score[-1], predictions.occlusion_thresholds)
+    arrays = [
+        tensor.cpu().numpy()
+        for tensor in (boxes, predictions.boxes[..., 8:11], probability, class_id, levels)
+    ]
+    return [
+        _decode_lane([array[lane] for array in arrays], batch, lane, config)
+        for lane in range(batch.lanes)
+    ]
+
+
+def _decode_lane(
+    arrays: list[np.ndarray], batch: FrameBatch, lane: int, config: EvaluationConfig
+) -> Detections:
+    boxes, velocity, score, class_id, level = arrays
+    detections = Detections(
+        sequence=batch.frames[lane].sequence if batch.frames else "",
+        timestamp_us=int(batch.timestamp_us[lane]),
+        boxes=boxes.astype(np.float64),
+        velocity_mps=velocity.astype(np.float64),
+        score=score.astype(np.float64),
+        class_id=class_id.astype(np.int64),
+        occlusion_level=level.astype(np.int64),
+        track_id=np.full(len(boxes), -1, np.int64),
+        query_index=np.arange(len(boxes)),
+    )
+    finite = np.isfinite(boxes).all(1) & np.isfinite(velocity).all(1) & np.isfinite(score)
+    detections = detections.select(finite & (score >= config.min_score))
+    kept = nms_bev(detections.boxes, detections.score, detections.class_id, config.nms_iou)
+    return detections.select(kept[: config.max_detections])

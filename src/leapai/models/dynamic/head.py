@@ -1,0 +1,164 @@
+"""The dynamic head: queries, memory, decoder, branches (design, sections 5 and 6).
+
+Letters: L layers, B lanes, Q queries, S history slots, C channels, D BEV channels, R x W the BEV grid.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leapai.config import TaskConfig
+from leapai.geometry import angles
+from leapai.models import sampling
+from leapai.models.dynamic.decoder import BevRows, History, StreamTransformerLayer
+from leapai.models.dynamic.encoding import CellEncoding, PointEncoding
+from leapai.models.dynamic.memory import Memory, Remembered
+from leapai.types import CLASS_NAMES, FrameBatch, Predictions, TemporalState
+
+NUM_REGRESSION = 9 + angles.NUM_BINS
+"""Centre 3, log size 3, velocity 3, one residual angle a bin."""
+CLASS_PRIOR = 0.01
+"""Initial probability of a class (RetinaNet, section 4.1), so that focal loss starts calm."""
+MAX_LOG_SIZE = math.log(40.0)
+
+
+class Branches(nn.Module):
+    """What one decoder layer says of each query."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.classes = _branch(channels, len(CLASS_NAMES))
+        self.regression = _branch(channels, NUM_REGRESSION)
+        self.angle = _branch(channels, angles.NUM_BINS)
+        self.occlusion = _branch(channels, 1)
+        nn.init.constant_(self.classes[-1].bias, -math.log((1 - CLASS_PRIOR) / CLASS_PRIOR))
+        for branch in (self.regression, self.angle):
+            nn.init.zeros_(branch[-1].weight)
+            nn.init.zeros_(branch[-1].bias)
+
+    def forward(self, features: Tensor, reference: Tensor) -> tuple[Tensor, ...]:
+        """Features [B, Q, C], reference [B, Q, 3] -> logits 8, regression 17, angles 8, occlusion 1.
+
+        The regression's centre becomes absolute: logit of the reference plus what the branch adds.
+        """
+        regression = self.regression(features.float())
+        centre = regression[..., :3] + torch.logit(reference, eps=1e-5)
+        regression = torch.cat([centre, regression[..., 3:]], -1)
+        return self.classes(features), regression, self.angle(features), self.occlusion(features)
+
+
+def _branch(channels: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(channels, channels),
+        nn.LayerNorm(channels),
+        nn.ReLU(),
+        nn.Linear(channels, outputs),
+    )
+
+
+class OrderedThresholds(nn.Module):
+    """Three learnt thresholds that stay in order: a first one and two positive steps.
+
+    Level > k has probability sigmoid(score - threshold k): rank-consistent by construction
+    (CORAL; Cao et al., Pattern Recognition Letters 2020).
+    """
+
+    def __init__(self, count: int = 3) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.tensor(-1.0))
+        self.steps = nn.Parameter(torch.full((count - 1,), math.log(math.e - 1)))
+
+    def forward(self) -> Tensor:
+        """[3] increasing."""
+        return torch.cat([self.first[None], self.first + F.softplus(self.steps).cumsum(0)])
+
+
+class DynamicHead(nn.Module):
+    """BEV features and memory -> predictions and the next memory."""
+
+    def __init__(self, config: TaskConfig) -> None:
+        super().__init__()
+        dynamic, self.grid = config.dynamic, config.bev.grid()
+        self.query = nn.Parameter(torch.randn(dynamic.queries, dynamic.embed) * 0.02)
+        self.reference = nn.Parameter(torch.logit(torch.rand(dynamic.queries, 3) * 0.98 + 0.01))
+        self.point_encoding = PointEncoding(dynamic.embed)
+        self.cell_encoding = CellEncoding(self.grid.rows, self.grid.columns, dynamic.neck_channels)
+        self.memory = Memory(config, self.grid)
+        self.layers = nn.ModuleList(StreamTransformerLayer(dynamic) for _ in range(dynamic.layers))
+        self.branches = nn.ModuleList(Branches(dynamic.embed) for _ in range(dynamic.layers))
+        self.thresholds = OrderedThresholds()
+
+    def forward(
+        self, bev: Tensor, batch: FrameBatch, state: TemporalState
+    ) -> tuple[Predictions, TemporalState]:
+        """BEV [B, R * W, D] of this frame, its time and pose, the memory -> what is there, the next memory."""
+        B = batch.lanes
+        query = self.query.expand(B, -1, -1)
+        report = self.memory.recall(state, batch, query)
+        history = History(
+            query=report.history_query,
+            position=self.point_encoding(report.reference_clipped),
+            valid=report.valid,
+        )
+        reference = self.reference.sigmoid().expand(B, -1, -1)
+        outputs, features, references = [], [], []
+        rows = self._rows(bev)
+        for layer, branches in zip(self.layers, self.branches, strict=True):
+            query = layer(query, self.point_encoding(reference), reference, history, rows)
+            outputs.append(branches(query, reference))
+            features.append(query)
+            references.append(outputs[-1][1][..., :3].sigmoid())
+            # Each layer refines what the one before it found, without a gradient through it (Deformable DETR).
+            reference = references[-1].detach()
+        logits, regression, angle, occlusion = (torch.stack(o) for o in zip(*outputs, strict=True))
+        predictions = Predictions(
+            class_logits=logits,
+            regression=regression,
+            angle_logits=angle,
+            occlusion_score=occlusion,
+            occlusion_thresholds=self.thresholds(),
+            reference=torch.stack(references),
+            boxes=decode_boxes(regression[-1], angle[-1]),
+            decoder_features=torch.stack(features),
+            memory=report,
+        )
+        return predictions, self.memory.push(state, report, self._remember(predictions), batch)
+
+    def _rows(self, bev: Tensor) -> BevRows:
+        """BEV with the encoding of its cells, padded for sampling."""
+        size = (self.grid.rows, self.grid.columns)
+        encoded = (bev.float() + self.cell_encoding()).unflatten(1, size).permute(0, 3, 1, 2)
+        return BevRows(sampling.to_rows(encoded), size)
+
+    def _remember(self, predictions: Predictions) -> Remembered:
+        """The selected queries of the last layer."""
+        probability, class_id = predictions.class_logits[-1].detach().sigmoid().max(-1)  # [B, Q]
+        index = self.memory.select(probability)  # [B, K]
+
+        def pick(values: Tensor) -> Tensor:
+            return values.gather(1, index.view(*index.shape, 1).expand(-1, -1, values.shape[-1]))
+
+        return Remembered(
+            query=pick(predictions.decoder_features[-1]),
+            reference_m=self.grid.denormalise(pick(predictions.reference[-1])),
+            velocity_mps=pick(predictions.boxes[..., 8:11]),
+            confidence=probability.gather(1, index),
+            class_id=class_id.gather(1, index),
+            query_index=index,
+        )
+
+
+def decode_boxes(regression: Tensor, angle_logits: Tensor) -> Tensor:
+    """Regression [..., 17] and angle bins [..., 8] -> boxes [..., 11].
+
+    Centre in [0, 1] of the BEV range, l w h in metres, sin yaw, cos yaw, velocity in m/s (design, section 6).
+    """
+    size = regression[..., 3:6].clamp(max=MAX_LOG_SIZE).exp()
+    yaw = angles.decode(angle_logits, regression[..., 9:])[..., None]
+    return torch.cat(
+        [regression[..., :3].sigmoid(), size, yaw.sin(), yaw.cos(), regression[..., 6:9]], -1
+    )

@@ -1,0 +1,139 @@
+"""The system in one method: `predictions, state = model(batch, state)`.
+
+Training, validation, streaming and export all take this step. Shapes are those of the full-size system.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from leapai.config import TaskConfig
+from leapai.models.blocks import ConvResBlockNeck
+from leapai.models.camera import Backbone, FpnNeck
+from leapai.models.dynamic.head import DynamicHead
+from leapai.models.fuser import Fuser
+from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, group_pillars
+from leapai.models.view_transfer import Calibration, ViewTransfer
+from leapai.types import CAMERA_GROUPS, FrameBatch, Predictions, TemporalState
+
+
+@dataclass(frozen=True)
+class CameraBranch:
+    """Built camera modules; backbones and necks by group."""
+
+    backbones: list[Backbone]
+    necks: list[FpnNeck]
+    view_transfer: ViewTransfer
+
+
+@dataclass(frozen=True)
+class LidarBranch:
+    """Built LiDAR modules."""
+
+    vfe: PillarVfe
+    middle_encoder: LidarMiddleEncoder
+    bev_backbone: ConvResBlockNeck
+
+
+@dataclass(frozen=True)
+class DynamicBranch:
+    """Built modules of the dynamic task."""
+
+    neck: ConvResBlockNeck
+    head: DynamicHead
+
+
+class Perception(nn.Module):
+    """Seven cameras and a LiDAR in; objects and the next memory out. `build.build_model` assembles it."""
+
+    lidar_vfe: PillarVfe | None
+
+    def __init__(
+        self,
+        config: TaskConfig,
+        camera: CameraBranch,
+        lidar: LidarBranch | None,
+        fuser: Fuser,
+        dynamic: DynamicBranch,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        for group, (backbone, neck) in enumerate(zip(camera.backbones, camera.necks, strict=True)):
+            self.add_module(f"stage1_backbone{group}", backbone)
+            self.add_module(f"stage1_neck{group}", neck)
+        self.view_transfer = camera.view_transfer
+        self.lidar_vfe = lidar.vfe if lidar else None
+        if lidar:
+            self.lidar_middle_encoder = lidar.middle_encoder
+            self.lidar_bev_backbone = lidar.bev_backbone
+        self.fuser = fuser
+        self.bev_dynamic_neck = dynamic.neck
+        self.bev_dynamic_head = dynamic.head
+
+    def forward(self, batch: FrameBatch, state: TemporalState) -> tuple[Predictions, TemporalState]:
+        """One frame of every lane."""
+        features = self.camera_features(batch)  # [B, 7, 256, 64, 120]
+        camera_bev = self.view_transfer(features, calibration_of(batch))  # [B, 256, 112, 128]
+        bevs, present = [camera_bev], [batch.camera_valid.any(1)]
+        if self.lidar_vfe is not None:
+            bevs.append(self.lidar_bev(batch))  # [B, 256, 112, 128]
+            present.append(batch.lidar_valid)
+        bev = self.fuser(bevs, present)  # [B, 256, 112, 128]
+        dynamic = self.bev_dynamic_neck(bev).flatten(2).transpose(1, 2)  # [B, 14336, 512]
+        predictions: Predictions
+        predictions, state = self.bev_dynamic_head(dynamic, batch, state)
+        return predictions, state
+
+    def camera_features(self, batch: FrameBatch) -> Tensor:
+        """Features [B, N, C, H/8, W/8] float32; zeros for a failed camera, which costs no time."""
+        B, N, _, H, W = batch.images.shape
+        channels = self.config.bev.channels
+        features = torch.zeros(B * N, H // 8, W // 8, channels, device=batch.images.device).permute(
+            0, 3, 1, 2
+        )
+        groups = torch.tensor(batch.camera_groups, device=batch.images.device).repeat(B)
+        working = batch.camera_valid.flatten()
+        for group in range(len(CAMERA_GROUPS)):
+            index = ((groups == group) & working).nonzero()[:, 0]
+            if len(index):
+                maps = self._encode(group, batch.images.flatten(0, 1)[index])
+                features = features.index_copy(0, index, maps)
+        return features.unflatten(0, (B, N))
+
+    def _encode(self, group: int, images: Tensor) -> Tensor:
+        """Images [M, 3, H, W] of one group -> features [M, C, H/8, W/8] float32."""
+        backbone = self.get_submodule(f"stage1_backbone{group}")
+        neck = self.get_submodule(f"stage1_neck{group}")
+        amp = self.config.use_backbone_amp and images.is_cuda
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
+            features: Tensor = neck(backbone(images))
+        return features.float()
+
+    def lidar_bev(self, batch: FrameBatch) -> Tensor:
+        """BEV [B, C, rows, columns] of the points."""
+        assert self.lidar_vfe is not None
+        pillars = group_pillars(
+            batch.points,
+            batch.point_lane,
+            self.lidar_vfe.grid,
+            self.config.lidar.max_pillars,
+            self.config.lidar.max_points_per_pillar,
+        )
+        dense = self.lidar_middle_encoder(self.lidar_vfe(pillars), pillars.cell, batch.lanes)
+        bev: Tensor = self.lidar_bev_backbone(dense)
+        return bev
+
+    def initial_state(self, lanes: int, device: torch.device | str = "cpu") -> TemporalState:
+        """A memory that remembers nothing."""
+        config = self.config
+        return TemporalState.empty(lanes, config.history_slots, config.dynamic.embed, device)
+
+
+def calibration_of(batch: FrameBatch) -> Calibration:
+    """What the view transfer needs of a batch."""
+    return Calibration(
+        batch.intrinsics, batch.distortion, batch.ego_from_camera, batch.camera_valid
+    )
