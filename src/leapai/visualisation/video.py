@@ -1,0 +1,91 @@
+"""Pictures and videos on disk: written to a temporary name, then moved, so a reader never sees half a file."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import cv2
+import numpy as np
+
+from leapai.types import ImageArray
+
+_BT709 = 1
+"""Number of the ITU-R BT.709 colour space in FFmpeg's tables: what players assume of high-definition video."""
+
+
+def write_png(path: Path, image: ImageArray) -> None:
+    """Writes an RGB picture [H, W, 3] uint8; its folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(encoded.tobytes())
+    os.replace(temporary, path)
+
+
+class VideoWriter:
+    """An mp4 as a context manager: H.264 where FFmpeg has it, else MPEG-4; yuv420p, which every player opens.
+
+    The file appears when the block ends; when the block raises, or no frame was appended, nothing is left.
+    """
+
+    def __init__(self, path: Path, frames_per_second: float) -> None:
+        self.path = path
+        self._temporary = path.with_name(f".{path.name}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._container = av.open(str(self._temporary), "w", format="mp4")
+        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        rate = Fraction(frames_per_second).limit_denominator(1000)
+        self._stream = self._container.add_stream(codec, rate=rate)
+        self._stream.pix_fmt = "yuv420p"
+        if codec == "libx264":
+            self._stream.options = {"crf": "20", "preset": "veryfast"}
+        else:
+            self._stream.bit_rate = 12_000_000
+        self._size_px: tuple[int, int] | None = None
+
+    def append(self, image: ImageArray) -> None:
+        """Adds a frame [H, W, 3] RGB uint8. An odd side is made even by repeating its last row or column.
+
+        Raises ValueError for a frame of another size than the first.
+        """
+        size_px = image.shape[:2]
+        if self._size_px is None:
+            self._start(size_px)
+        if size_px != self._size_px:
+            raise ValueError(
+                f"{self.path}: frame of {size_px} (height, width) in a video of {self._size_px}: "
+                "give frames of one size"
+            )
+        even = np.pad(image, ((0, size_px[0] % 2), (0, size_px[1] % 2), (0, 0)), mode="edge")
+        frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+        self._container.mux(self._stream.encode(frame))
+
+    def _start(self, size_px: tuple[int, int]) -> None:
+        self._size_px = size_px
+        self._stream.height = size_px[0] + size_px[0] % 2
+        self._stream.width = size_px[1] + size_px[1] % 2
+        self._stream.codec_context.colorspace = _BT709
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        complete = kind is None and self._size_px is not None
+        if complete:
+            self._container.mux(self._stream.encode())
+        self._container.close()
+        if complete:
+            os.replace(self._temporary, self.path)
+        else:
+            self._temporary.unlink()
