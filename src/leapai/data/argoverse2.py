@@ -1,9 +1,10 @@
 """Argoverse 2 sensor logs, read without the av2 package (https://www.argoverse.org/av2.html).
 
-`argoverse2:ROOT`. ROOT is one log, a folder of logs, or a folder with `train/`, `val/`, `test/` of logs.
-A sequence is a log, a frame is an annotated time (10 Hz), or a LiDAR sweep where nothing is annotated.
-Argoverse's ego origin is the rear axle's centre; ours is on the ground below it, so poses, boxes, points
-and cameras are all shifted by `EGO_HEIGHT_M`. The global frame is the city frame.
+`argoverse2:ROOT`. ROOT is one log, a folder of logs, or a folder with `train/`, `val/`, `test/` of
+logs. A sequence is a log, a frame is an annotated time (10 Hz), or a LiDAR sweep where nothing is
+annotated. Argoverse's ego origin is the rear axle's centre; ours is on the ground below it, so
+poses, boxes, points and cameras are all shifted by `EGO_HEIGHT_M`. The global frame is the city
+frame.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Argoverse2Log:
     def __getitem__(self, index: int) -> Frame:
         tables = self._tables
         time_ns = tables.frame_ns[index]
-        city_from_av2 = tables.pose_at(time_ns)
+        city_from_av2 = tables.poses.at(time_ns)
         faults: list[str] = []
         cameras = tuple(self._camera(name, time_ns, faults) for name in tables.cameras)
         return Frame(
@@ -94,7 +95,7 @@ class Argoverse2Log:
         )
 
     def vector_map(self) -> VectorMap | None:
-        """Lane boundaries with their mark type, crossings, drivable areas; None: the log has no map."""
+        """Lane boundaries with mark type, crossings, drivable areas; None: the log has no map."""
         return read_map(self._folder)
 
     def has_sweep(self, index: int) -> bool:
@@ -102,7 +103,7 @@ class Argoverse2Log:
         return self._sweep_path(index).is_file()
 
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
-        """All boxes of a frame, mapped to our classes or not; None where the log is not annotated."""
+        """All boxes of a frame, mapped to our classes or not; None: the log is not annotated."""
         table = self._tables.annotations
         if table is None:
             return None
@@ -159,7 +160,7 @@ class Argoverse2Log:
             image = reading.read_image(path, calibration.size_px)
         except SensorError as fault:
             faults.append(self._faults.note(name, fault))
-        pose, pose_at_exposure = self._tables.pose_at(np.array([time_ns, exposure_ns]))
+        pose, pose_at_exposure = self._tables.poses.at(np.array([time_ns, exposure_ns]))
         av2_from_camera = poses.invert(pose) @ pose_at_exposure @ calibration.av2_from_camera
         return CameraFrame(
             name=name,
@@ -176,7 +177,7 @@ class Argoverse2Log:
         return self._folder / "sensors" / "cameras" / name
 
     def _exposure(self, name: str, time_ns: int) -> int:
-        """Time of the image nearest to `time_ns`. Raises SensorError where there is none in reach."""
+        """Time of the image nearest to `time_ns`. Raises SensorError where none is near."""
         folder = self._camera_folder(name)
         if name not in self._image_times:
             if not folder.is_dir():

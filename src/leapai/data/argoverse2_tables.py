@@ -65,8 +65,9 @@ NO_COUNTERPART = (
 EGO_HEIGHT_M = 0.33
 """Height of Argoverse's ego origin, the centre of the rear axle, above the ground.
 
-From the publisher: "around 33 cm above the ground" (argoverse-api issue 286). Measured on log 7fab2350: planes
-fitted to the LiDAR's ground returns within 8 m pass 0.335 to 0.345 m below the origin."""
+From the publisher: "around 33 cm above the ground" (argoverse-api issue 286). Measured on log
+7fab2350: planes fitted to the LiDAR's ground returns within 8 m pass 0.335 to 0.345 m below the
+origin."""
 AV2_FROM_EGO = poses.from_xyz_yaw(np.array([0.0, 0.0, -EGO_HEIGHT_M]), 0.0)
 """[4, 4]: our ego frame, on the ground, seen in Argoverse's."""
 
@@ -93,9 +94,31 @@ class CameraCalibration:
 
 
 @dataclass(frozen=True)
+class PoseTable:
+    """Ego poses of a log in the city, in order of time; images and sweeps have one of their own."""
+
+    path: Path
+    time_ns: IntArray
+    """[K] int64."""
+    city_from_av2: FloatArray
+    """[K, 4, 4] float64."""
+
+    def at(self, time_ns: IntArray) -> FloatArray:
+        """Poses [..., 4, 4] nearest to [...] times. ValueError where that is over 50 ms away."""
+        nearest = nearest_index(self.time_ns, time_ns)
+        away_ns = np.abs(self.time_ns[nearest] - time_ns)
+        if away_ns.max() > MAX_POSE_AGE_S * 1e9:
+            at = np.ravel(time_ns)[np.ravel(away_ns).argmax()]
+            raise ValueError(f"{self.path}: no pose within 50 ms of {at} ns; {_REMEDY}")
+        return self.city_from_av2[nearest]
+
+
+@dataclass(frozen=True)
 class Annotations:
     """The boxes of a log as columns [M], in order of time."""
 
+    frame_ns: IntArray
+    """[T] int64."""
     frame_start: IntArray
     """[T + 1]: frame t has rows `frame_start[t] : frame_start[t + 1]`."""
     av2_from_box: FloatArray
@@ -116,60 +139,39 @@ class LogTables:
 
     frame_ns: IntArray
     """[T] int64: the annotated times, or those of the sweeps where nothing is annotated."""
-    pose_ns: IntArray
-    """[K] int64."""
-    city_from_av2: FloatArray
-    """[K, 4, 4] float64."""
+    poses: PoseTable
     cameras: dict[str, CameraCalibration]
     annotations: Annotations | None
-    pose_path: Path
-
-    def pose_at(self, timestamps_ns: IntArray) -> FloatArray:
-        """`city_from_av2` [..., 4, 4] nearest to [...] times: images and sweeps have one of their own.
-
-        Raises ValueError where the nearest is more than 50 ms away.
-        """
-        nearest = nearest_index(self.pose_ns, timestamps_ns)
-        away_ns = np.abs(self.pose_ns[nearest] - timestamps_ns)
-        if away_ns.max(initial=0) > MAX_POSE_AGE_S * 1e9:
-            at = np.ravel(timestamps_ns)[np.ravel(away_ns).argmax()]
-            raise ValueError(f"{self.pose_path}: no pose within 50 ms of {at} ns; {_REMEDY}")
-        return self.city_from_av2[nearest]
 
 
-def nearest_index(sorted_ns: IntArray, timestamps_ns: IntArray) -> IntArray:
+def nearest_index(sorted_ns: IntArray, time_ns: IntArray) -> IntArray:
     """Index [...] of the time in `sorted_ns` [K], K >= 1, nearest to each of [...] times."""
-    after = np.searchsorted(sorted_ns, timestamps_ns).clip(1, max(len(sorted_ns) - 1, 1))
-    after = np.minimum(after, len(sorted_ns) - 1)
-    before = np.maximum(after - 1, 0)
-    nearer = timestamps_ns - sorted_ns[before] <= sorted_ns[after] - timestamps_ns
-    return np.where(nearer, before, after)
+    after = np.searchsorted(sorted_ns, time_ns).clip(0, len(sorted_ns) - 1)
+    before = (after - 1).clip(0)
+    nearer = np.abs(time_ns - sorted_ns[before]) <= np.abs(sorted_ns[after] - time_ns)
+    return np.asarray(np.where(nearer, before, after))
 
 
 @lru_cache(maxsize=LOGS_IN_MEMORY)
 def read_tables(folder: Path) -> LogTables:
-    """The tables of the log `folder`. Raises ValueError where one is missing, broken, or not finite."""
-    pose_path = folder / "city_SE3_egovehicle.feather"
-    pose_table = _feather(pose_path, ("timestamp_ns", *_POSE_COLUMNS))
-    pose_ns = pose_table["timestamp_ns"].to_numpy()
-    city_from_av2 = _poses(pose_table, pose_path, pose_ns)
-    order = np.argsort(pose_ns)
-    unlabelled = LogTables(
-        frame_ns=_sweep_times(folder),
-        pose_ns=pose_ns[order],
-        city_from_av2=city_from_av2[order],
-        cameras=_cameras(folder / "calibration"),
-        annotations=None,
-        pose_path=pose_path,
-    )
-    return _annotated(unlabelled, folder / "annotations.feather")
+    """The tables of the log `folder`. ValueError where one is missing, broken, or not finite."""
+    pose_table = _pose_table(folder / "city_SE3_egovehicle.feather")
+    cameras = _cameras(folder / "calibration")
+    annotation_path = folder / "annotations.feather"
+    if annotation_path.is_file():
+        annotations = _annotations(annotation_path, pose_table)
+        return LogTables(annotations.frame_ns, pose_table, cameras, annotations)
+    sweeps = sorted(int(path.stem) for path in folder.glob("sensors/lidar/*.feather"))
+    if not sweeps:
+        raise ValueError(f"{annotation_path} is missing, and there is no LiDAR sweep; {_REMEDY}")
+    return LogTables(np.array(sweeps, np.int64), pose_table, cameras, None)
 
 
 def read_map(folder: Path) -> VectorMap | None:
     """The vector map in the log `folder`, in the city frame; None where there is none.
 
-    `kind` is the mark type of a lane boundary, painted or `NONE`. Crossings and drivable areas are closed lines.
-    Raises ValueError where the file cannot be read.
+    `kind` is the mark type of a lane boundary, painted or `NONE`. Crossings and drivable areas are
+    closed lines. Raises ValueError where the file cannot be read.
     """
     path = next(iter(sorted(folder.glob("map/log_map_archive_*.json"))), None)
     if path is None:
@@ -214,15 +216,17 @@ def _poses(table: pa.Table, path: Path, row_names: Sequence[object]) -> FloatArr
     return reading.checked_poses(columns[:, :4], columns[:, 4:], path, row_names)
 
 
-def _sweep_times(folder: Path) -> IntArray:
-    return np.array(sorted(int(p.stem) for p in folder.glob("sensors/lidar/*.feather")), np.int64)
+def _pose_table(path: Path) -> PoseTable:
+    table = _feather(path, ("timestamp_ns", *_POSE_COLUMNS)).sort_by("timestamp_ns")
+    time_ns = table["timestamp_ns"].to_numpy()
+    return PoseTable(path, time_ns, _poses(table, path, time_ns))
 
 
 def _cameras(folder: Path) -> dict[str, CameraCalibration]:
     """Ring cameras with both intrinsics and extrinsics, in the order of `CAMERA_GROUPS_OF`.
 
-    The published images are undistorted already (argoverse-api issue 81, av2-api issue 226, user guide), so
-    k1, k2, k3 of the table do not apply to them and are not read.
+    The published images are undistorted already (argoverse-api issue 81, av2-api issue 226, user
+    guide), so k1, k2, k3 of the table do not apply to them and are not read.
     """
     path = folder / "egovehicle_SE3_sensor.feather"
     mounts = _feather(path, ("sensor_name", *_POSE_COLUMNS))
@@ -245,12 +249,7 @@ def _camera(row: dict[str, Any], av2_from_camera: FloatArray) -> CameraCalibrati
     return CameraCalibration((row["height_px"], row["width_px"]), intrinsics, av2_from_camera)
 
 
-def _annotated(tables: LogTables, path: Path) -> LogTables:
-    """`tables` with the annotations of `path`, and their times as the frames; unlabelled logs have no such file."""
-    if not path.is_file():
-        if not len(tables.frame_ns):
-            raise ValueError(f"{path} is missing and there is no LiDAR sweep either; {_REMEDY}")
-        return tables
+def _annotations(path: Path, pose_table: PoseTable) -> Annotations:
     columns = ("timestamp_ns", "track_uuid", "category", "num_interior_pts")
     sizes = ("length_m", "width_m", "height_m")
     table = _feather(path, (*columns, *sizes, *_POSE_COLUMNS)).sort_by("timestamp_ns")
@@ -258,10 +257,10 @@ def _annotated(tables: LogTables, path: Path) -> LogTables:
     frame_ns, frame_start = np.unique(row_ns, return_index=True)
     av2_from_box = _poses(table, path, row_ns)
     _, track_id = np.unique(table["track_uuid"].to_numpy(), return_inverse=True)
-    city_from_av2 = tables.pose_at(row_ns)
-    position_m = (city_from_av2 @ av2_from_box)[:, :3, 3]
+    position_m = (pose_table.at(row_ns) @ av2_from_box)[:, :3, 3]
     words = table["category"].to_pylist()
-    annotations = Annotations(
+    return Annotations(
+        frame_ns=frame_ns,
         frame_start=np.append(frame_start, len(row_ns)),
         av2_from_box=av2_from_box,
         size_lwh_m=np.stack([table[name].to_numpy() for name in sizes], -1),
@@ -270,14 +269,6 @@ def _annotated(tables: LogTables, path: Path) -> LogTables:
         class_id=_class_ids(words, path),
         track_id=track_id.astype(np.int64),
         num_lidar_points=table["num_interior_pts"].to_numpy(),
-    )
-    return LogTables(
-        frame_ns,
-        tables.pose_ns,
-        tables.city_from_av2,
-        tables.cameras,
-        annotations,
-        tables.pose_path,
     )
 
 

@@ -2,8 +2,8 @@
 
 `nuscenes:ROOT[,version=v1.0-mini][,sweeps=10]`. ROOT holds `v1.0-*/` (JSON tables), `samples/` and
 `sweeps/`. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame is nuScenes' own: its
-origin is the centre of the rear axle projected onto the ground (nuscenes-devkit issue 161), as ours.
-Published images are rectified.
+origin is the centre of the rear axle projected onto the ground (nuscenes-devkit issue 161), as
+ours. Published images are rectified.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _POINT_BYTES = 20
 
 
 def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[NuScenesLog]:
-    """The scenes of `ROOT[,version=...][,sweeps=N]`. Images keep their size: `image_size_px` is not used.
+    """The scenes of `ROOT[,version=...][,sweeps=N]`. `image_size_px` has no effect.
 
-    With `sweeps=N` the points of the N - 1 sweeps before the keyframe are added, motion compensated by
-    the ego poses. Raises ValueError where a table is missing, incomplete, or not finite.
+    With `sweeps=N` the points of the N - 1 sweeps before the keyframe are added, motion compensated
+    by the ego poses. Raises ValueError where a table is missing, incomplete, or not finite.
     """
     root, version, sweeps = _parse(location)
     tables = read_tables(root, version, with_sweeps=sweeps > 1)
@@ -118,7 +118,7 @@ class NuScenesLog:
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
         """All boxes of a frame, mapped to our classes or not; None: the version has no annotations.
 
-        Recorded point numbers count the keyframe's sweep alone; with more sweeps they are given as -1.
+        Recorded point numbers count the keyframe's sweep alone; with more sweeps they are all -1.
         """
         table = self._annotations
         if table is None:

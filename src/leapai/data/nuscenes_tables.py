@@ -53,14 +53,35 @@ NO_COUNTERPART = (
 )
 CYCLES = ("vehicle.bicycle", "vehicle.motorcycle")
 RIDERLESS_ATTRIBUTE = "cycle.without_rider"
-"""One of CYCLES with it is `riderless_non_motor`. One without any attribute counts as ridden: what has no
-rider is taken to stand still (design, section 5), so the wrong guess would freeze a rider."""
+"""One of CYCLES with it is `riderless_non_motor`. One without any attribute counts as ridden: what
+has no rider is taken to stand still (design, section 5), so the wrong guess would freeze a
+rider."""
 
 OCCLUSION_OF_VISIBILITY = {"v80-100": 0, "v60-80": 1, "v40-60": 2, "v0-40": 3}
 MAX_GAP_S = 1.5
 """Between an annotation and its neighbour, for a velocity; the devkit's limit."""
 
 _REMEDY = "unpack the metadata archive of this version again, whole, into the root folder"
+_FIELDS = {
+    "attribute": ("token", "name"),
+    "calibrated_sensor": ("token", "sensor_token", "translation", "rotation", "camera_intrinsic"),
+    "category": ("token", "name"),
+    "ego_pose": ("token", "translation", "rotation"),
+    "instance": ("token", "category_token"),
+    "sample": ("token", "timestamp", "scene_token"),
+    "sample_annotation": (
+        *("token", "sample_token", "instance_token", "visibility_token", "attribute_tokens"),
+        *("translation", "size", "rotation", "prev", "next", "num_lidar_pts"),
+    ),
+    "sample_data": (
+        *("token", "sample_token", "ego_pose_token", "calibrated_sensor_token", "timestamp"),
+        *("is_key_frame", "height", "width", "filename", "prev"),
+    ),
+    "scene": ("token", "name"),
+    "sensor": ("token", "channel"),
+    "visibility": ("token", "level"),
+}
+"""What is read of each table."""
 _T = TypeVar("_T")
 _Row = dict[str, Any]
 
@@ -125,7 +146,7 @@ class Tables:
 
 
 def read_tables(root: Path, version: str, *, with_sweeps: bool) -> Tables:
-    """Tables of `root/version`. Raises ValueError where one is missing, incomplete, or not finite."""
+    """Tables of `root/version`. ValueError where one is missing, incomplete, or not finite."""
     folder = root / version
     samples = _rows(folder, "sample")
     keyframes: dict[str, dict[str, SensorFile]] = defaultdict(dict)
@@ -145,7 +166,12 @@ def read_tables(root: Path, version: str, *, with_sweeps: bool) -> Tables:
 
 
 def _rows(folder: Path, table: str) -> list[_Row]:
-    rows: list[_Row] = reading.read_json(folder / f"{table}.json", _REMEDY)
+    path = folder / f"{table}.json"
+    rows: list[_Row] = reading.read_json(path, _REMEDY)
+    for row in rows:
+        absent = [field for field in _FIELDS[table] if field not in row]
+        if absent:
+            raise ValueError(f"{path}: row {row.get('token')} has no {absent}; {_REMEDY}")
     return rows
 
 
@@ -188,7 +214,7 @@ def _poses(rows: list[_Row], path: Path) -> FloatArray:
 
 
 def _sensor_files(root: Path, folder: Path, with_sweeps: bool) -> list[tuple[_Row, SensorFile]]:
-    """The rows of `sample_data` in use: keyframes of cameras and LiDAR; LiDAR sweeps if asked for."""
+    """The rows in use: keyframes of cameras and LiDAR, and LiDAR sweeps if asked for."""
     calibrations = _calibrations(folder)
     ego_rows = _rows(folder, "ego_pose")
     ego_poses = _poses(ego_rows, folder / "ego_pose.json")

@@ -1,4 +1,4 @@
-"""What adapters of real data share: tables that must be right, sensors that may fail, velocities."""
+"""What adapters share: tables that must be right, sensors that may fail, velocities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 class AnnotatedBoxes(NamedTuple):
-    """Every recorded box of one frame as recorded, also those whose class has no counterpart here."""
+    """Every box of one frame as recorded, also those whose class has no counterpart here."""
 
     ego_from_box: FloatArray
     """[N, 4, 4] float64. Labels are upright; a recorded box may be tilted against the ego frame."""
@@ -30,7 +30,7 @@ class AnnotatedBoxes(NamedTuple):
     class_id: IntArray
     """[N] int64, index into `CLASS_NAMES`; -1: no counterpart."""
     num_lidar_points: IntArray
-    """[N] int64 points in the box as recorded; -1: not recorded or not comparable with the frame's."""
+    """[N] int64 points in the box as recorded; -1: not recorded, or not comparable."""
 
     @property
     def upright(self) -> FloatArray:
@@ -151,9 +151,9 @@ def central_velocity(
 ) -> FloatArray:
     """Velocity [M, 3] of annotations from their neighbours in the same track, NaN where unknown.
 
-    `before` and `after` [M] are rows of the neighbours, -1 where the track begins or ends: there the
-    difference is one-sided. Each side may lie `max_gap_s` away at most. Positions [M, 3] are of a frame
-    that stands still. (The rule of the nuScenes devkit, `NuScenes.box_velocity`.)
+    `before` and `after` [M] are rows of the neighbours, -1 where the track begins or ends: there
+    the difference is one-sided. Each side may lie `max_gap_s` away at most. Positions [M, 3] are of
+    a frame that stands still. (The rule of the nuScenes devkit, `NuScenes.box_velocity`.)
     """
     row = np.arange(len(position_m))
     first, last = np.where(before >= 0, before, row), np.where(after >= 0, after, row)
