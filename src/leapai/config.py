@@ -137,6 +137,17 @@ class EvaluationConfig(Section):
     max_detections: PositiveInt = 300
 
 
+class TrackingConfig(Section):
+    """When a detection gets an identity (design, section 9)."""
+
+    birth_score: float = Field(0.3, ge=0, le=1)
+    """A detection that matches no track starts one from this confidence on."""
+    gate_m: float = Field(2.0, gt=0)
+    """A track takes a detection this near to where it is expected, ..."""
+    gate_s: float = Field(0.3, ge=0)
+    """... plus this many seconds of its speed."""
+
+
 class BevConfig(Section):
     """The BEV grid (design, section 2)."""
 
@@ -266,6 +277,7 @@ class TaskConfig(Section):
     trainable_modules: tuple[str, ...] = ()
     # Validation and pictures (sections 9 and 10).
     evaluation: EvaluationConfig = EvaluationConfig()
+    tracking: TrackingConfig = TrackingConfig()
     draw_dynamic_cfg: DrawDynamicConfig = DrawDynamicConfig()
     temporal_visualization: TemporalVisualizationConfig = TemporalVisualizationConfig()
     # Network (sections 2 to 6) and data.

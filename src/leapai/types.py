@@ -8,9 +8,10 @@
 | `Predictions`   | model -> losses, decoding        | tensors, every decoder layer  |
 | `Detections`    | decoding -> everyone else        | numpy, ego frame              |
 
-Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under the
-rear axle; metres, radians, seconds; timestamps are int64 microseconds. Velocities are over ground, in ego
-axes. Transforms are named `dst_from_src`; `ego2global` keeps the design's name and means `global_from_ego`.
+Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under
+the rear axle; metres, radians, seconds; timestamps are int64 microseconds. Velocities are over
+ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the design's name and
+means `global_from_ego`.
 """
 
 from __future__ import annotations
@@ -45,25 +46,29 @@ STATIC_CLASS_IDS = tuple(i for i, group in enumerate(CLASS_GROUPS) if group == "
 
 OCCLUSION_NAMES = ("NoOccluded", "SlightlyOccluded", "PartlyOccluded", "HeavilyOccluded")
 OCCLUSION_MIN_VISIBLE = (0.8, 0.6, 0.4)
-"""A visible fraction of at least 0.8 is level 0, at least 0.6 level 1, at least 0.4 level 2, below level 3."""
+"""A visible fraction of at least 0.8 is level 0, at least 0.6 level 1, at least 0.4 level 2, below
+level 3."""
 
 CAMERA_GROUPS = ("front_narrow", "front_wide", "back", "side")
-"""Each group has a backbone and a neck of its own: `stage1_backbone0` .. `stage1_backbone3`, in this order."""
+"""Each group has a backbone and a neck of its own: `stage1_backbone0` .. `stage1_backbone3`, in
+this order."""
 
 
 def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
     """Occlusion level [N] (0..3) of visible fractions [N] in [0, 1] (design, section 2)."""
     thresholds = np.asarray(OCCLUSION_MIN_VISIBLE)
-    return (np.asarray(visible_fraction)[..., None] < thresholds).sum(-1).astype(np.int64)
+    below = np.asarray(visible_fraction)[..., None] < thresholds
+    return np.asarray(below.sum(-1), np.int64)
 
 
 @dataclass(frozen=True)
 class CameraFrame:
     """One camera at one instant.
 
-    `image` is None for a camera that failed in this frame. `ego_from_camera` takes a point of the camera
-    (x right, y down, z forward) *at its exposure* into the ego frame *at the frame's timestamp*: an adapter
-    that knows both ego poses composes them here, so nobody after it needs to know that exposures differ.
+    `image` is None for a camera that failed in this frame. `ego_from_camera` takes a point of the
+    camera (x right, y down, z forward) *at its exposure* into the ego frame *at the frame's
+    timestamp*: an adapter that knows both ego poses composes them here, so nobody after it needs to
+    know that exposures differ.
     """
 
     name: str
@@ -84,10 +89,12 @@ class CameraFrame:
 
 @dataclass(frozen=True)
 class Labels:
-    """Truth of one frame, in the ego frame. What a data set does not label is marked, never invented."""
+    """Truth of one frame, in the ego frame. What a data set does not label is marked, never
+    invented."""
 
     boxes: FloatArray
-    """[N, 7] float64: centre x y z, length width height, yaw. The centre is the centre of the box."""
+    """[N, 7] float64: centre x y z, length width height, yaw. The centre is the centre of the
+    box."""
     class_id: IntArray
     """[N] int64, index into `CLASS_NAMES`."""
     velocity_mps: FloatArray
@@ -139,16 +146,19 @@ class Frame:
     """[4, 4] float64, at `timestamp_us`."""
     cameras: tuple[CameraFrame, ...]
     points: FloatArray | None
-    """[P, 5] float32: x y z in the ego frame at `timestamp_us` (motion compensated), intensity in [0, 1],
-    dt in seconds relative to `timestamp_us`. [0, 5] is a sweep without returns; None: the sensor failed."""
+    """[P, 5] float32: x y z in the ego frame at `timestamp_us` (motion compensated), intensity in
+    [0, 1], dt in seconds relative to `timestamp_us`. [0, 5] is a sweep without returns; None: the
+    sensor failed."""
     labels: Labels | None = None
     faults: tuple[str, ...] = ()
-    """What failed in this frame, in words a user understands: `CAM_BACK: samples/x.jpg: cannot be decoded`."""
+    """What failed in this frame, in words a user understands: `CAM_BACK: samples/x.jpg: cannot be
+    decoded`."""
 
 
 @dataclass(frozen=True)
 class MapLine:
-    """One polyline of a vector map. `kind` is the publisher's own word, for example `DASHED_WHITE`."""
+    """One polyline of a vector map. `kind` is the publisher's own word, for example
+    `DASHED_WHITE`."""
 
     kind: str
     layer: str
@@ -162,7 +172,8 @@ VectorMap = tuple[MapLine, ...]
 
 @dataclass(frozen=True)
 class Detections:
-    """What the system says about one frame, in metres in the ego frame: the one currency outside the network."""
+    """What the system says about one frame, in metres in the ego frame: the one currency outside
+    the network."""
 
     sequence: str
     timestamp_us: int
@@ -201,8 +212,8 @@ class _Tensors:
 
     def to(self: _T, device: torch.device | str) -> _T:
         """A copy on `device`."""
-        moved = {f.name: _moved(getattr(self, f.name), device) for f in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **moved)  # type: ignore[type-var]
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **{k: _moved(v, device) for k, v in values.items()})  # type: ignore[type-var]
 
 
 def _moved(value: object, device: torch.device | str) -> object:
@@ -240,7 +251,8 @@ class FrameBatch(_Tensors):
     camera_groups: tuple[int, ...]
     """[N] group index of each camera, the same in all lanes."""
     frames: tuple[Frame, ...] = ()
-    """The frames this was made of (labels, names): for losses, messages and pictures, never read by the model."""
+    """The frames this was made of (labels, names): for losses, messages and pictures, never read by
+    the model."""
 
     @property
     def lanes(self) -> int:
@@ -250,16 +262,19 @@ class FrameBatch(_Tensors):
 
 @dataclass(frozen=True)
 class TemporalState(_Tensors):
-    """The memory: S = (queue_length - 1) x topk slots a lane, oldest frame first, in the ego frame of the last frame.
+    """The memory: S = (queue_length - 1) x topk slots a lane, oldest frame first, in the ego frame
+    of the last frame.
 
-    A slot that is not `valid` holds nothing: it is masked wherever it could be read. Poses of the world are
-    kept once a lane in float64; a slot's own pose is relative, so float32 is exact enough.
+    A slot that is not `valid` holds nothing: it is masked wherever it could be read. Poses of the
+    world are kept once a lane in float64; a slot's own pose is relative, so float32 is exact
+    enough.
     """
 
     query: Tensor
     """[B, S, C] float32: the query feature."""
     reference_m: Tensor
-    """[B, S, 3] float32: where the slot's object was, in the last frame's ego frame, moved by its velocity."""
+    """[B, S, 3] float32: where the slot's object was, in the last frame's ego frame, moved by its
+    velocity."""
     velocity_mps: Tensor
     """[B, S, 3] float32."""
     confidence: Tensor
@@ -269,7 +284,8 @@ class TemporalState(_Tensors):
     timestamp_us: Tensor
     """[B, S] int64: when the slot was stored."""
     last_from_stored: Tensor
-    """[B, S, 4, 4] float32: pose of the ego when the slot was stored, in the last frame's ego frame."""
+    """[B, S, 4, 4] float32: pose of the ego when the slot was stored, in the last frame's ego
+    frame."""
     object_id: Tensor
     """[B, S] int64: track id; -1: none."""
     query_index: Tensor
@@ -317,7 +333,8 @@ class TemporalState(_Tensors):
 
 @dataclass(frozen=True)
 class MemoryReport(_Tensors):
-    """What the head tells about its memory, every frame (design, section 5). S history slots, Q queries."""
+    """What the head tells about its memory, every frame (design, section 5). S history slots, Q
+    queries."""
 
     current_query: Tensor
     """[B, Q, C] the queries before decoding."""
@@ -326,7 +343,8 @@ class MemoryReport(_Tensors):
     reference_m: Tensor
     """[B, S, 3] aligned to this frame's ego frame, metres, not clipped."""
     reference_clipped: Tensor
-    """[B, S, 3] the same, normalised to the BEV range and clipped to [0, 1]: what the decoder sees."""
+    """[B, S, 3] the same, normalised to the BEV range and clipped to [0, 1]: what the decoder
+    sees."""
     velocity_mps: Tensor
     """[B, S, 3] rotated into this frame's ego axes; zero for static classes."""
     timestamp_us: Tensor
@@ -358,7 +376,8 @@ class Predictions(_Tensors):
     class_logits: Tensor
     """[L, B, Q, 8]"""
     regression: Tensor
-    """[L, B, Q, 17]: centre logits 3, log size 3, velocity 3, one residual angle for each of 8 bins."""
+    """[L, B, Q, 17]: centre logits 3, log size 3, velocity 3, one residual angle for each of 8
+    bins."""
     angle_logits: Tensor
     """[L, B, Q, 8]"""
     occlusion_score: Tensor
@@ -368,7 +387,8 @@ class Predictions(_Tensors):
     reference: Tensor
     """[L, B, Q, 3] in [0, 1]: each layer's refined centre."""
     boxes: Tensor
-    """[B, Q, 11] last layer: centre in [0, 1], l w h in metres, sin yaw, cos yaw, velocity in m/s."""
+    """[B, Q, 11] last layer: centre in [0, 1], l w h in metres, sin yaw, cos yaw, velocity in
+    m/s."""
     decoder_features: Tensor
     """[L, B, Q, C]"""
     memory: MemoryReport

@@ -1,5 +1,6 @@
-"""Angles and overlapping angle bins (MultiBin; Mousavian et al., "3D Bounding Box Estimation Using Deep
-Learning and Geometry", CVPR 2017, section 4). Design, section 6: 8 bins of 45 degrees, neighbours share pi/36.
+"""Angles and overlapping angle bins (MultiBin; Mousavian et al., "3D Bounding Box Estimation Using
+Deep Learning and Geometry", CVPR 2017, section 4). Design, section 6: 8 bins of 45 degrees,
+neighbours share pi/36.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ def bin_centres(num_bins: int = NUM_BINS) -> Tensor:
 def encode(
     yaw_rad: Tensor, num_bins: int = NUM_BINS, overlap: float = DEFAULT_OVERLAP
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Yaw [...] -> nearest bin [...] int64, residual to every bin [..., num_bins], covering bins [..., num_bins].
+    """Yaw [...] -> nearest bin [...] int64, residual to every bin [..., num_bins], covering bins
+    [..., num_bins].
 
-    A bin covers a yaw whose residual is at most half a bin plus half of what neighbours share (`overlap` pi).
+    A bin covers a yaw whose residual is at most half a bin plus half of what neighbours share
+    (`overlap` pi).
     """
     residual = wrap_tensor(yaw_rad[..., None] - bin_centres(num_bins).to(yaw_rad))
     covers = residual.abs() <= math.pi / num_bins + overlap * math.pi / 2
@@ -45,7 +48,8 @@ def encode(
 
 
 def decode(bin_logits: Tensor, residual_rad: Tensor) -> Tensor:
-    """Yaw [...] in (-pi, pi]: the likeliest bin's centre plus its residual. Both inputs [..., num_bins]."""
+    """Yaw [...] in (-pi, pi]: the likeliest bin's centre plus its residual. Both inputs [...,
+    num_bins]."""
     best = bin_logits.argmax(-1, keepdim=True)
     centre = bin_centres(bin_logits.shape[-1]).to(residual_rad)[best[..., 0]]
     return wrap_tensor(centre + residual_rad.gather(-1, best)[..., 0])

@@ -33,7 +33,8 @@ EDGES = (
 
 
 def corners(boxes: FloatArray) -> FloatArray:
-    """Corners [N, 8, 3]: four below (front left, rear left, rear right, front right), then the four above."""
+    """Corners [N, 8, 3]: four below (front left, rear left, rear right, front right), then the four
+    above."""
     ego_from_box = poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6])
     return poses.apply(ego_from_box, _UNIT_CORNERS * boxes[:, None, 3:6])
 
@@ -44,7 +45,8 @@ def corners_bev(boxes: FloatArray) -> FloatArray:
 
 
 def transform(boxes: FloatArray, dst_from_src: FloatArray) -> FloatArray:
-    """Boxes [N, 7] in frame dst; the heading keeps its horizontal direction (boxes stay upright)."""
+    """Boxes [N, 7] in frame dst; the heading keeps its horizontal direction (boxes stay
+    upright)."""
     moved = boxes.copy()
     moved[:, :3] = poses.apply(dst_from_src, boxes[:, :3])
     heading = np.stack([np.cos(boxes[:, 6]), np.sin(boxes[:, 6]), np.zeros(len(boxes))], -1)

@@ -1,9 +1,9 @@
 """Pinhole cameras with OpenCV's lens model (k1, k2, p1, p2, k3), for arrays and tensors.
 
 Source of the model: OpenCV documentation, "Camera Calibration and 3D Reconstruction" (Brown 1966).
-The radial polynomial is a fit that holds inside the image. Beyond the first radius at which it stops
-growing it folds back, and a point far outside the view would land inside the picture: such points are
-reported as not visible.
+The radial polynomial is a fit that holds inside the image. Beyond the first radius at which it
+stops growing it folds back, and a point far outside the view would land inside the picture: such
+points are reported as not visible.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def distort(xy: ArrayOrTensor, distortion: ArrayOrTensor) -> ArrayOrTensor:
 
 
 def undistort(xy_distorted: FloatArray, distortion: FloatArray, iterations: int = 20) -> FloatArray:
-    """Inverse of `distort` for arrays [..., 2] by fixed-point iteration (as `cv2.undistortPoints`)."""
+    """Inverse of `distort` for arrays [..., 2] by fixed-point iteration (as
+    `cv2.undistortPoints`)."""
     k1, k2, p1, p2, k3 = np.moveaxis(np.asarray(distortion, np.float64), -1, 0)
     xy = np.array(xy_distorted, np.float64)
     for _ in range(iterations):
@@ -49,7 +50,8 @@ def undistort(xy_distorted: FloatArray, distortion: FloatArray, iterations: int 
 def fold_radius2(distortion: FloatArray) -> FloatArray:
     """Squared normalised radius [...] at which lenses [..., 5] stop growing outward (1e6: never).
 
-    The first positive root of d/dr [r (1 + k1 r^2 + k2 r^4 + k3 r^6)] = 1 + 3 k1 s + 5 k2 s^2 + 7 k3 s^3, s = r^2.
+    The first positive root of d/dr [r (1 + k1 r^2 + k2 r^4 + k3 r^6)] = 1 + 3 k1 s + 5 k2 s^2 + 7
+    k3 s^3, s = r^2.
     """
     lenses = np.asarray(distortion, np.float64).reshape(-1, 5)
     limits = np.full(len(lenses), _NO_FOLD_RADIUS2)
@@ -65,8 +67,8 @@ def project(
 ) -> tuple[FloatArray, FloatArray]:
     """Points [P, 3] of one camera -> pixels [P, 2] and depth [P] in metres.
 
-    Pixels are NaN where a point lies behind the camera or beyond the lens model's fold. The centre of the top
-    left pixel is (0, 0), as in OpenCV.
+    Pixels are NaN where a point lies behind the camera or beyond the lens model's fold. The centre
+    of the top left pixel is (0, 0), as in OpenCV.
     """
     depth = points_camera_m[:, 2]
     seen = depth > MIN_DEPTH_M
@@ -79,7 +81,8 @@ def project(
 def project_tensor(
     points_camera_m: Tensor, intrinsics: Tensor, distortion: Tensor, max_radius2: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """`project` for points [..., P, 3] of many cameras: intrinsics [..., 3, 3], distortion [..., 5], fold [...].
+    """`project` for points [..., P, 3] of many cameras: intrinsics [..., 3, 3], distortion [...,
+    5], fold [...].
 
     Returns pixels [..., P, 2] (finite everywhere) and seen [..., P] bool.
     """
@@ -106,7 +109,8 @@ def pixel_rays(
 def resize_and_crop(
     intrinsics: FloatArray, scale: tuple[float, float], crop_xy_px: tuple[float, float]
 ) -> FloatArray:
-    """Intrinsics after resizing by `scale` (x, y) and cutting `crop_xy_px` from the left and the top.
+    """Intrinsics after resizing by `scale` (x, y) and cutting `crop_xy_px` from the left and the
+    top.
 
     Pixel centres are whole numbers, so resizing by s takes u to s (u + 0.5) - 0.5.
     """

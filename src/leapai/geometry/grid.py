@@ -10,7 +10,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class BevGrid:
-    """A grid of `rows` x `columns` cells over `x_range_m` x `y_range_m`, and the height range of points."""
+    """A grid of `rows` x `columns` cells over `x_range_m` x `y_range_m`, and the height range of
+    points."""
 
     x_range_m: tuple[float, float] = (-40.0, 62.4)
     y_range_m: tuple[float, float] = (-44.8, 44.8)
@@ -22,7 +23,8 @@ class BevGrid:
             cells = (high - low) / self.cell_m
             if cells < 1 or abs(cells - round(cells)) > 1e-6:
                 raise ValueError(
-                    f"BEV range {name} = ({low}, {high}) m is not a whole number of {self.cell_m} m cells"
+                    f"BEV range {name} = ({low}, {high}) m is not a whole number of "
+                    f"{self.cell_m} m cells"
                 )
 
     @property
@@ -43,8 +45,9 @@ class BevGrid:
     @property
     def extent_m(self) -> tuple[float, float, float]:
         """Size of the range."""
-        high = (self.x_range_m[1], self.y_range_m[1], self.z_range_m[1])
-        return tuple(h - l for h, l in zip(high, self.low_m, strict=True))  # type: ignore[return-value]
+        ranges = (self.x_range_m, self.y_range_m, self.z_range_m)
+        x, y, z = (high - low for low, high in ranges)
+        return (x, y, z)
 
     def row_centres_m(self) -> Tensor:
         """y of each row [rows]."""

@@ -1,4 +1,5 @@
-"""Rigid transforms `dst_from_src` [..., 4, 4]. Arrays and tensors alike unless a docstring says otherwise."""
+"""Rigid transforms `dst_from_src` [..., 4, 4]. Arrays and tensors alike unless a docstring says
+otherwise."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def rotate(dst_from_src: ArrayOrTensor, vectors: ArrayOrTensor) -> ArrayOrTensor
 
 
 def invert(dst_from_src: ArrayOrTensor) -> ArrayOrTensor:
-    """`src_from_dst` of rigid transforms, by transposing the rotation (exact where a solver is not)."""
+    """`src_from_dst` of rigid transforms, by transposing the rotation (exact where a solver is
+    not)."""
     src_from_dst = dst_from_src * 1
     rotation_t = dst_from_src[..., :3, :3].swapaxes(-1, -2)
     src_from_dst[..., :3, :3] = rotation_t
@@ -33,7 +35,8 @@ def invert(dst_from_src: ArrayOrTensor) -> ArrayOrTensor:
 
 
 def from_quaternion(wxyz: FloatArray, translation_m: FloatArray) -> FloatArray:
-    """Poses [..., 4, 4] float64 from quaternions [..., 4] (w x y z, any length but 0) and translations [..., 3]."""
+    """Poses [..., 4, 4] float64 from quaternions [..., 4] (w x y z, any length but 0) and
+    translations [..., 3]."""
     q = np.asarray(wxyz, np.float64)
     w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
     rows = [

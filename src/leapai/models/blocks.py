@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,8 @@ def conv_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.S
 
 
 class ConvResBlock(nn.Module):
-    """Residual block of two 3x3 convolutions (He et al., CVPR 2016): [B, in, H, W] -> [B, out, H, W]."""
+    """Residual block of two 3x3 convolutions (He et al., CVPR 2016): [B, in, H, W] -> [B, out, H,
+    W]."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -42,9 +45,7 @@ class ConvResBlockNeck(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, blocks: int) -> None:
         super().__init__()
         widths = [in_channels] + [out_channels] * blocks
-        self.blocks = nn.Sequential(
-            *(ConvResBlock(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        )
+        self.blocks = nn.Sequential(*(ConvResBlock(a, b) for a, b in pairwise(widths)))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, bev: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ STATIC_TASK_LATER = (
 def build_model(config: TaskConfig) -> Perception:
     """The network of `config`, with fresh weights from torch's global random state.
 
-    Raises ValueError for what this version cannot build (the static task) and for parts that do not fit.
+    Raises ValueError for what this version cannot build (the static task) and for parts that do not
+    fit.
     """
     if config.static_task:
         raise ValueError(STATIC_TASK_LATER)

@@ -25,6 +25,9 @@ class Backbone(nn.Module):
     Raises ValueError where timm knows no such model or it has no maps at these strides.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: CameraConfig) -> None:
         super().__init__()
         try:
@@ -36,7 +39,7 @@ class Backbone(nn.Module):
             )
         except (RuntimeError, TypeError) as error:
             raise ValueError(
-                f"camera.backbone = '{config.backbone}' with {dict(config.backbone_args)}: {error}; "
+                f"camera.backbone = '{config.backbone}', {dict(config.backbone_args)}: {error}; "
                 "name a timm model that gives feature maps (timm.list_models())"
             ) from error
         self.channels: tuple[int, ...] = tuple(self.net.feature_info.channels())
@@ -66,7 +69,7 @@ def _indices_of_strides(config: CameraConfig) -> tuple[int, ...]:
 
 
 class FpnNeck(nn.Module):
-    """Feature pyramid (Lin et al., CVPR 2017) that returns its finest level only: [M, C, H/8, W/8]."""
+    """Feature pyramid (Lin et al., CVPR 2017) that returns its finest level only."""
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
         super().__init__()

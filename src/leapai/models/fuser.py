@@ -11,8 +11,8 @@ from leapai.models.blocks import conv_norm_relu
 class Fuser(nn.Module):
     """Concatenate, 3x3 convolution, norm, ReLU: n x [B, C, H, W] -> [B, C, H, W].
 
-    A modality that is missing in a lane is replaced by a learnt vector, not by zeros: the network can tell
-    "nothing there" from "nobody looked".
+    A modality that is missing in a lane is replaced by a learnt vector, not by zeros: the network
+    can tell "nothing there" from "nobody looked".
     """
 
     def __init__(self, channels: int, modalities: int) -> None:

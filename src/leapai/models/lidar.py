@@ -1,7 +1,8 @@
 """Points to BEV: pillars, attention-weighted pillar features, a dense canvas.
 
-Pillars follow PointPillars (Lang et al., CVPR 2019, section 2.1). Points stay a flat list sorted by pillar:
-no [pillars, 48, channels] tensor with mostly empty places is formed, and no compiled operator is needed.
+Pillars follow PointPillars (Lang et al., CVPR 2019, section 2.1). Points stay a flat list sorted by
+pillar: no [pillars, 48, channels] tensor with mostly empty places is formed, and no compiled
+operator is needed.
 Letters: B lanes, P points of all lanes, V pillars of all lanes, C channels.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +44,9 @@ def group_pillars(
 ) -> Pillars:
     """Groups points [P, 5] of lanes [P] into pillars of `grid`.
 
-    Points outside the range or not finite are dropped. Of more than `max_points` in a pillar the first in the
-    order of the sweep stay; of more than `max_pillars` in a lane the nearest to the ego stay.
+    Points outside the range or not finite are dropped. Of more than `max_points` in a pillar the
+    first in the order of the sweep stay; of more than `max_pillars` in a lane the nearest to the
+    ego stay.
     """
     low, extent = points.new_tensor(grid.low_m), points.new_tensor(grid.extent_m)
     local = points[:, :3] - low
@@ -85,7 +88,8 @@ def _nearest(cells: Tensor, grid: BevGrid, limit: int) -> Tensor:
 
 
 class PillarVfe(nn.Module):
-    """Voxel feature encoder: pillars -> features [V, C], a sum of point features weighted by attention."""
+    """Voxel feature encoder: pillars -> features [V, C], a sum of point features weighted by
+    attention."""
 
     def __init__(self, config: LidarConfig, grid: BevGrid) -> None:
         super().__init__()
@@ -131,9 +135,7 @@ class LidarMiddleEncoder(nn.Module):
         self.grid = pillar_grid(config, bev)
         halvings = round(math.log2(bev.cell_m / config.pillar_m))
         widths = [self.channels] * halvings + [config.middle_channels]
-        self.down = nn.Sequential(
-            *(conv_norm_relu(a, b, stride=2) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        )
+        self.down = nn.Sequential(*(conv_norm_relu(a, b, stride=2) for a, b in pairwise(widths)))
         self.to(memory_format=torch.channels_last)
 
     def canvas(self, features: Tensor, cell: Tensor, lanes: int) -> Tensor:
@@ -150,10 +152,12 @@ class LidarMiddleEncoder(nn.Module):
 
 
 def pillar_grid(config: LidarConfig, bev: BevGrid) -> BevGrid:
-    """The pillars' grid over the BEV range; raises ValueError unless a BEV cell is 2^n pillars wide."""
+    """The pillars' grid over the BEV range; raises ValueError unless a BEV cell is 2^n pillars
+    wide."""
     halvings = math.log2(bev.cell_m / config.pillar_m)
     if halvings < 1 or abs(halvings - round(halvings)) > 1e-6:
         raise ValueError(
-            f"lidar.pillar_m = {config.pillar_m}: bev.cell_m = {bev.cell_m} must be 2, 4, 8, ... times it"
+            f"lidar.pillar_m = {config.pillar_m}: bev.cell_m = {bev.cell_m} must be 2, 4, 8, ... "
+            "times it"
         )
     return BevGrid(bev.x_range_m, bev.y_range_m, bev.z_range_m, config.pillar_m)

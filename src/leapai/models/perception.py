@@ -1,6 +1,7 @@
 """The system in one method: `predictions, state = model(batch, state)`.
 
-Training, validation, streaming and export all take this step. Shapes are those of the full-size system.
+Training, validation, streaming and export all take this step. Shapes are those of the full-size
+system.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class DynamicBranch:
 
 
 class Perception(nn.Module):
-    """Seven cameras and a LiDAR in; objects and the next memory out. `build.build_model` assembles it."""
+    """Seven cameras and a LiDAR in; objects and the next memory out. `build.build_model` assembles
+    it."""
 
     lidar_vfe: PillarVfe | None
 
@@ -101,7 +103,7 @@ class Perception(nn.Module):
             if len(index):
                 maps = self._encode(group, batch.images.flatten(0, 1)[index])
                 features = features.index_copy(0, index, maps)
-        return features.unflatten(0, (B, N))
+        return features.view(B, N, *features.shape[1:])
 
     def _encode(self, group: int, images: Tensor) -> Tensor:
         """Images [M, 3, H, W] of one group -> features [M, C, H/8, W/8] float32."""

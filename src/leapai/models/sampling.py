@@ -1,9 +1,10 @@
 """Bilinear sampling as weighted row sums: the one gather that view transfer and decoder share.
 
-A feature map becomes a table of rows, padded by a border of zeros. A sample is four rows (taps) and four
-weights; a weighted sum of samples is then one `embedding_bag`, which every backend has as a fused kernel.
-No [samples, channels] tensor is ever formed, which is where deformable attention written with `grid_sample`
-spends its time and memory. `tests/models/test_sampling.py` keeps the `grid_sample` twin.
+A feature map becomes a table of rows, padded by a border of zeros. A sample is four rows (taps) and
+four weights; a weighted sum of samples is then one `embedding_bag`, which every backend has as a
+fused kernel. No [samples, channels] tensor is ever formed, which is where deformable attention
+written with `grid_sample` spends its time and memory. `tests/models/test_sampling.py` keeps the
+`grid_sample` twin.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ def to_rows(maps: Tensor) -> Tensor:
 def bilinear_taps(
     xy: Tensor, map_index: Tensor | int, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Where to read `to_rows` for samples at xy [..., 2] in cells; the centre of the first cell is (0, 0).
+    """Where to read `to_rows` for samples at xy [..., 2] in cells; the centre of the first cell is
+    (0, 0).
 
-    `map_index` [...] says which map. Samples outside read zeros, as `grid_sample` with zero padding.
-    Returns row indices [..., 4] int32 and weights [..., 4], differentiable in xy.
+    `map_index` [...] says which map. Samples outside read zeros, as `grid_sample` with zero
+    padding. Returns row indices [..., 4] int32 and weights [..., 4], differentiable in xy.
     """
     height, width = size
     padded_height, padded_width = padded_size(height, width)
@@ -58,7 +60,8 @@ def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
 
 
 def segment_sum(rows: Tensor, offsets: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Sums of consecutive rows [M, C] -> [G, C]; segment g holds rows offsets[g] up to offsets[g + 1].
+    """Sums of consecutive rows [M, C] -> [G, C]; segment g holds rows offsets[g] up to offsets[g +
+    1].
 
     `offsets` [G] of the segments' first rows; empty segments give zeros.
     """

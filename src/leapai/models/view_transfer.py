@@ -1,11 +1,12 @@
-"""Image features to BEV: inverse perspective mapping, then deformable attention around the projections.
+"""Image features to BEV: inverse perspective mapping, then deformable attention around the
+projections.
 
 Letters: B lanes, N cameras, Q BEV cells, Z heights, C channels, K heads, P points a head,
 M pairs (lane, cell, camera) in which the camera sees at least one height of the cell.
 
 Sources: IPM as averaging of bilinear samples at projected points; attention as BEVFormer's spatial
-cross-attention (Li et al., ECCV 2022, section 3.3): softmax over the points in each camera that sees the
-cell, then the mean over those cameras.
+cross-attention (Li et al., ECCV 2022, section 3.3): softmax over the points in each camera that
+sees the cell, then the mean over those cameras.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Projection:
-    """Where the cells of all lanes fall in the feature maps. Pairs are sorted by lane, cell, camera."""
+    """Where the cells of all lanes fall in the feature maps. Pairs are sorted by lane, cell,
+    camera."""
 
     pair_map: Tensor
     """[M] int32: lane * N + camera."""
@@ -93,7 +95,8 @@ class ViewTransfer(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Offsets start as a ring around each projection (Deformable DETR, appendix), weights uniform."""
+        """Offsets start as a ring around each projection (Deformable DETR, appendix), weights
+        uniform."""
         nn.init.trunc_normal_(self.cell_embedding, std=0.02)
         angle = torch.arange(self.heads * self.points) * (2 * torch.pi / self.heads + 0.4)
         ring = torch.stack([angle.cos(), angle.sin()], -1)
@@ -111,11 +114,12 @@ class ViewTransfer(nn.Module):
         projection = self.projection(calibration, (H, W))
         rows = sampling.to_rows(features.flatten(0, 1))  # [B * N * (H+3) * (W+3), C]
         ipm = self._ipm(rows, projection)  # [B * Q, C]
-        bev = self.out_norm(ipm + self.out(self._attend(rows, ipm, projection, (H, W))))
+        bev: Tensor = self.out_norm(ipm + self.out(self._attend(rows, ipm, projection, (H, W))))
         return bev.view(B, self.grid.rows, self.grid.columns, C).permute(0, 3, 1, 2)
 
     def projection(self, calibration: Calibration, size: tuple[int, int]) -> Projection:
-        """The projection for a calibration, computed anew only when it differs from the last one."""
+        """The projection for a calibration, computed anew only when it differs from the last
+        one."""
         if (
             self._cached is None
             or self._cached[1] != size
@@ -133,7 +137,8 @@ class ViewTransfer(nn.Module):
     def _attend(
         self, rows: Tensor, ipm: Tensor, projection: Projection, size: tuple[int, int]
     ) -> Tensor:
-        """Deformable attention of cells [B * Q, C] to the maps around their projections [B * Q, C]."""
+        """Deformable attention of cells [B * Q, C] to the maps around their projections [B * Q,
+        C]."""
         lanes = ipm.shape[0] // self.cell_embedding.shape[0]
         query = self.query_norm(ipm) + self.cell_embedding.repeat(lanes, 1)
         location, attention = self._locations(query, projection)  # [M, K, P, 2], [M, K, P]
@@ -174,7 +179,7 @@ def project_cells(
     """
     device = calibration.intrinsics.device
     anchor, seen = _anchors(grid, heights_m, calibration, size, stride)  # [B, N, Q, Z, 2], [..., Z]
-    B, N, Q, Z = seen.shape
+    _, N, Q, Z = seen.shape
     pair = seen.any(-1).transpose(1, 2)  # [B, Q, N]: sorted by lane, cell, camera when listed
     lane, cell, camera = pair.nonzero(as_tuple=True)
     cameras_of_cell = pair.sum(-1).flatten()
@@ -205,7 +210,8 @@ def _anchors(
     size: tuple[int, int],
     stride: int,
 ) -> tuple[Tensor, Tensor]:
-    """Feature-map positions [B, N, Q, Z, 2] of the cells and whether they are in the picture [B, N, Q, Z]."""
+    """Feature-map positions [B, N, Q, Z, 2] of the cells and whether they are in the picture [B, N,
+    Q, Z]."""
     intrinsics = calibration.intrinsics
     xy = grid.cell_centres_m().to(intrinsics)
     z = intrinsics.new_tensor(heights_m)

@@ -13,7 +13,8 @@ from leapai.types import Detections, FrameBatch, Predictions
 
 
 def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
-    """Scores [..., 1] and thresholds [3] -> levels [...] 0..3: how many thresholds the score passes."""
+    """Scores [..., 1] and thresholds [3] -> levels [...] 0..3: how many thresholds the score
+    passes."""
     return (score > thresholds).sum(-1)
 
 

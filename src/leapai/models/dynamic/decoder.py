@@ -39,7 +39,8 @@ class BevRows:
 
 
 class TemporalSelfAttention(nn.Module):
-    """Attention of queries [B, Q, C] to queries and history: keys [B, Q + S, C], invalid slots masked out."""
+    """Attention of queries [B, Q, C] to queries and history: keys [B, Q + S, C], invalid slots
+    masked out."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -64,7 +65,7 @@ class TemporalSelfAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, T, C] -> [B, K, T, C / K]."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _mask(self, valid: Tensor, queries: int) -> Tensor | None:
         """[B, 1, Q, Q + S] bool, True where a query may look."""
@@ -75,7 +76,8 @@ class TemporalSelfAttention(nn.Module):
 
 
 class BevCrossAttention(nn.Module):
-    """Deformable attention (Zhu et al., ICLR 2021, eq. 2) of queries to BEV around their reference points."""
+    """Deformable attention (Zhu et al., ICLR 2021, eq. 2) of queries to BEV around their reference
+    points."""
 
     def __init__(self, config: DynamicConfig) -> None:
         super().__init__()
@@ -89,7 +91,8 @@ class BevCrossAttention(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Each head looks in its own direction, its points farther and farther out, weights uniform."""
+        """Each head looks in its own direction, its points farther and farther out, weights
+        uniform."""
         angle = torch.arange(self.heads) * (2 * torch.pi / self.heads)
         direction = torch.stack([angle.cos(), angle.sin()], -1)[:, None]
         radius = (torch.arange(self.points) + 1.0) * 8.0 / self.points
@@ -141,5 +144,5 @@ class StreamTransformerLayer(nn.Module):
         """Queries [B, Q, C] with encodings of their reference points [B, Q, 3] -> [B, Q, C]."""
         query = self.norms[0](query + self.self_attention(query, position, history))
         query = self.norms[1](query + self.cross_attention(query + position, reference, bev))
-        query = self.norms[2](query + self.ffn(query))
-        return query
+        out: Tensor = self.norms[2](query + self.ffn(query))
+        return out

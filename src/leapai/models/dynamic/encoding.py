@@ -18,7 +18,8 @@ MOTION_FREQUENCIES = 4
 def sine_encoding(positions: Tensor, channels_per_axis: int) -> Tensor:
     """Positions [..., D] in [0, 1] -> [..., D * channels_per_axis].
 
-    sin and cos of 2 pi x / 10000^(2i/n) (Vaswani et al., NeurIPS 2017, section 3.5; scaled as in DETR).
+    sin and cos of 2 pi x / 10000^(2i/n) (Vaswani et al., NeurIPS 2017, section 3.5; scaled as in
+    DETR).
     """
     half = channels_per_axis // 2
     exponent = torch.arange(half, device=positions.device, dtype=torch.float32) / half
@@ -59,7 +60,9 @@ class CellEncoding(nn.Module):
 
     def forward(self) -> Tensor:
         """[rows * columns, C], row by row."""
-        return (self.mlp_y(self.sine_y)[:, None] + self.mlp_x(self.sine_x)).flatten(0, 1)
+        along_y, along_x = self.mlp_y(self.sine_y), self.mlp_x(self.sine_x)
+        cells: Tensor = (along_y[:, None] + along_x).flatten(0, 1)
+        return cells
 
 
 class MotionAwareLayerNorm(nn.Module):

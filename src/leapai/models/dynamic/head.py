@@ -1,6 +1,7 @@
 """The dynamic head: queries, memory, decoder, branches (design, sections 5 and 6).
 
-Letters: L layers, B lanes, Q queries, S history slots, C channels, D BEV channels, R x W the BEV grid.
+Letters: L layers, B lanes, Q queries, S history slots, C channels, D BEV channels, R x W the BEV
+grid.
 """
 
 from __future__ import annotations
@@ -31,17 +32,16 @@ class Branches(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.classes = _branch(channels, len(CLASS_NAMES))
+        self.classes = _branch(
+            channels, len(CLASS_NAMES), math.log(CLASS_PRIOR / (1 - CLASS_PRIOR))
+        )
         self.regression = _branch(channels, NUM_REGRESSION)
         self.angle = _branch(channels, angles.NUM_BINS)
         self.occlusion = _branch(channels, 1)
-        nn.init.constant_(self.classes[-1].bias, -math.log((1 - CLASS_PRIOR) / CLASS_PRIOR))
-        for branch in (self.regression, self.angle):
-            nn.init.zeros_(branch[-1].weight)
-            nn.init.zeros_(branch[-1].bias)
 
     def forward(self, features: Tensor, reference: Tensor) -> tuple[Tensor, ...]:
-        """Features [B, Q, C], reference [B, Q, 3] -> logits 8, regression 17, angles 8, occlusion 1.
+        """Features [B, Q, C], reference [B, Q, 3] -> logits 8, regression 17, angles 8, occlusion
+        1.
 
         The regression's centre becomes absolute: logit of the reference plus what the branch adds.
         """
@@ -51,13 +51,12 @@ class Branches(nn.Module):
         return self.classes(features), regression, self.angle(features), self.occlusion(features)
 
 
-def _branch(channels: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(channels, channels),
-        nn.LayerNorm(channels),
-        nn.ReLU(),
-        nn.Linear(channels, outputs),
-    )
+def _branch(channels: int, outputs: int, start: float = 0.0) -> nn.Sequential:
+    """Two layers whose output begins near `start`."""
+    last = nn.Linear(channels, outputs)
+    nn.init.normal_(last.weight, std=0.01)
+    nn.init.constant_(last.bias, start)
+    return nn.Sequential(nn.Linear(channels, channels), nn.LayerNorm(channels), nn.ReLU(), last)
 
 
 class OrderedThresholds(nn.Module):
@@ -95,7 +94,8 @@ class DynamicHead(nn.Module):
     def forward(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
     ) -> tuple[Predictions, TemporalState]:
-        """BEV [B, R * W, D] of this frame, its time and pose, the memory -> what is there, the next memory."""
+        """BEV [B, R * W, D] of this frame, its time and pose, the memory -> what is there, the next
+        memory."""
         B = batch.lanes
         query = self.query.expand(B, -1, -1)
         report = self.memory.recall(state, batch, query)
@@ -112,7 +112,8 @@ class DynamicHead(nn.Module):
             outputs.append(branches(query, reference))
             features.append(query)
             references.append(outputs[-1][1][..., :3].sigmoid())
-            # Each layer refines what the one before it found, without a gradient through it (Deformable DETR).
+            # Each layer refines what the one before it found, without a gradient through it
+            # (Deformable DETR).
             reference = references[-1].detach()
         logits, regression, angle, occlusion = (torch.stack(o) for o in zip(*outputs, strict=True))
         predictions = Predictions(
@@ -155,7 +156,8 @@ class DynamicHead(nn.Module):
 def decode_boxes(regression: Tensor, angle_logits: Tensor) -> Tensor:
     """Regression [..., 17] and angle bins [..., 8] -> boxes [..., 11].
 
-    Centre in [0, 1] of the BEV range, l w h in metres, sin yaw, cos yaw, velocity in m/s (design, section 6).
+    Centre in [0, 1] of the BEV range, l w h in metres, sin yaw, cos yaw, velocity in m/s (design,
+    section 6).
     """
     size = regression[..., 3:6].clamp(max=MAX_LOG_SIZE).exp()
     yaw = angles.decode(angle_logits, regression[..., 9:])[..., None]

@@ -1,7 +1,8 @@
 """Temporal memory as a value: reset, align, condition, select, push (design, section 5).
 
-Nothing here keeps anything. `align` reads a state and the present frame's time and pose; `push` makes the
-next state. What is invalid is selected away with `torch.where`, never multiplied, so a NaN cannot live on.
+Nothing here keeps anything. `align` reads a state and the present frame's time and pose; `push`
+makes the next state. What is invalid is selected away with `torch.where`, never multiplied, so a
+NaN cannot live on.
 Letters: B lanes, S history slots, K remembered queries, Q queries, C channels.
 """
 
@@ -43,7 +44,8 @@ class Remembered:
 
 
 def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tensor:
-    """Lanes [B] whose memory is dropped: a sequence starts, time runs back, the gap or a pose is bad."""
+    """Lanes [B] whose memory is dropped: a sequence starts, time runs back, the gap or a pose is
+    bad."""
     interval_us = batch.timestamp_us - state.last_timestamp_us
     bad_time = (interval_us < 0) | (interval_us > round(max_gap_s * US_PER_S))
     bad_pose = ~batch.ego2global.isfinite().flatten(1).all(1)
@@ -51,7 +53,8 @@ def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tenso
 
 
 def prev2curr_of(state: TemporalState, batch: FrameBatch, reset: Tensor) -> Tensor:
-    """This frame's ego frame from the last frame's [B, 4, 4] float32, formed in float64; identity on reset."""
+    """This frame's ego frame from the last frame's [B, 4, 4] float32, formed in float64; identity
+    on reset."""
     relative = poses.invert(batch.ego2global) @ state.last_ego2global
     eye = torch.eye(4, dtype=relative.dtype, device=relative.device)
     return torch.where(reset[:, None, None], eye, relative).float()
@@ -59,6 +62,8 @@ def prev2curr_of(state: TemporalState, batch: FrameBatch, reset: Tensor) -> Tens
 
 class Memory(nn.Module):
     """The memory's learnt part (the motion-aware layer norm) and its five steps."""
+
+    is_static: Tensor
 
     def __init__(self, config: TaskConfig, grid: BevGrid) -> None:
         super().__init__()
@@ -125,7 +130,8 @@ class Memory(nn.Module):
         return picked.sort(-1).values if self.switches.query_rearrangement else picked
 
     def _pick(self, confidence: Tensor) -> Tensor:
-        """The most confident; in training, half of the time, the best 20 and a random draw for the rest."""
+        """The most confident; in training, half of the time, the best 20 and a random draw for the
+        rest."""
         draw = self.training and self.switches.random_sampling
         if not draw or float(torch.rand(())) >= RANDOM_SAMPLING_PROBABILITY:
             return confidence.topk(self.topk, -1).indices
@@ -137,7 +143,8 @@ class Memory(nn.Module):
     def push(
         self, state: TemporalState, report: MemoryReport, new: Remembered, batch: FrameBatch
     ) -> TemporalState:
-        """Step 5: the oldest frame leaves, the new one enters, detached. Slots that are not finite stay empty."""
+        """Step 5: the oldest frame leaves, the new one enters, detached. Slots that are not finite
+        stay empty."""
         if self.slots == 0:
             return _with_pose(state, batch)
         B, K = new.confidence.shape

@@ -1,0 +1,111 @@
+"""Frames to the tensors of one step: resize, crop, fold both into the calibration, collate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+
+from leapai.geometry import cameras
+from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, FrameBatch, ImageArray
+
+HORIZON_ROW = 0.45
+"""Where the principal point comes to lie, as a fraction of the height, when an image is too
+tall."""
+
+
+def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame:
+    """The camera with its image scaled to cover `size_px` (height, width), then cut to it.
+
+    The intrinsics follow, so nobody after this needs to know. Too tall an image loses sky and
+    bonnet around its principal point, too wide a one loses both sides equally. A failed camera
+    stays failed.
+    """
+    height, width = camera.size_px
+    scale = max(size_px[0] / height, size_px[1] / width)
+    scaled = (max(round(height * scale), size_px[0]), max(round(width * scale), size_px[1]))
+    ratio = (scaled[1] / width, scaled[0] / height)
+    left = (scaled[1] - size_px[1]) // 2
+    horizon = camera.intrinsics[1, 2] * ratio[1]
+    top = int(np.clip(round(horizon - HORIZON_ROW * size_px[0]), 0, scaled[0] - size_px[0]))
+    image = camera.image
+    if image is not None and scaled != (height, width):
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        image = cv2.resize(image, scaled[::-1], interpolation=interpolation)
+    if image is not None:
+        image = image[top : top + size_px[0], left : left + size_px[1]]
+    return replace(
+        camera,
+        image=image,
+        size_px=size_px,
+        intrinsics=cameras.resize_and_crop(camera.intrinsics, ratio, (left, top)),
+    )
+
+
+def prepare(
+    frame: Frame, size_px: tuple[int, int], groups: Mapping[str, str] | None = None
+) -> Frame:
+    """The frame as the model wants it: every image of `size_px`, groups of cameras as in `groups`.
+
+    Raises ValueError where `groups` names a camera that the frame does not have.
+    """
+    groups = groups or {}
+    unknown = set(groups) - {camera.name for camera in frame.cameras}
+    if unknown:
+        names = ", ".join(camera.name for camera in frame.cameras)
+        raise ValueError(
+            f"camera.groups names '{min(unknown)}', which {frame.sequence} does not have; "
+            f"its cameras: {names}"
+        )
+    regrouped = (replace(c, group=groups.get(c.name, c.group)) for c in frame.cameras)
+    return replace(frame, cameras=tuple(prepare_camera(c, size_px) for c in regrouped))
+
+
+def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
+    """Prepared frames, one a lane, to a batch. All lanes must have the same cameras in the same
+    order.
+
+    `is_first` says which lanes start a sequence. Raises ValueError where the cameras differ.
+    """
+    rig = [(c.name, c.group, c.size_px) for c in frames[0].cameras]
+    for frame in frames[1:]:
+        if [(c.name, c.group, c.size_px) for c in frame.cameras] != rig:
+            raise ValueError(
+                f"{frame.sequence} and {frames[0].sequence} have different cameras: "
+                "put drives of one rig into a batch"
+            )
+    points = [np.zeros((0, 5), np.float32) if f.points is None else f.points for f in frames]
+    lane = np.repeat(np.arange(len(frames)), [len(p) for p in points])
+    return FrameBatch(
+        images=torch.from_numpy(np.stack([_images(f) for f in frames])),
+        camera_valid=torch.tensor([[c.image is not None for c in f.cameras] for f in frames]),
+        intrinsics=_stacked(frames, "intrinsics"),
+        distortion=_stacked(frames, "distortion"),
+        ego_from_camera=_stacked(frames, "ego_from_camera"),
+        points=torch.from_numpy(np.concatenate(points).astype(np.float32)),
+        point_lane=torch.from_numpy(lane),
+        lidar_valid=torch.tensor([f.points is not None for f in frames]),
+        timestamp_us=torch.tensor([f.timestamp_us for f in frames], dtype=torch.int64),
+        ego2global=torch.from_numpy(
+            np.stack([np.asarray(f.ego2global, np.float64) for f in frames])
+        ),
+        is_first=torch.tensor(list(is_first)),
+        camera_groups=tuple(CAMERA_GROUPS.index(c.group) for c in frames[0].cameras),
+        frames=tuple(frames),
+    )
+
+
+def _images(frame: Frame) -> ImageArray:
+    """[N, 3, H, W] uint8; zeros for a failed camera."""
+    pictures = [
+        np.zeros((*c.size_px, 3), np.uint8) if c.image is None else c.image for c in frame.cameras
+    ]
+    return np.stack(pictures).transpose(0, 3, 1, 2)
+
+
+def _stacked(frames: Sequence[Frame], field: str) -> torch.Tensor:
+    values = [[np.asarray(getattr(c, field), np.float32) for c in f.cameras] for f in frames]
+    return torch.from_numpy(np.stack([np.stack(v) for v in values]))

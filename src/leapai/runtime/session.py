@@ -1,0 +1,59 @@
+"""A stream: frame in, detections with ids out. What a user's own program runs on the vehicle.
+
+session = StreamSession(model, config)
+for frame in drive:
+    result = session.step(frame)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from leapai.config import TaskConfig
+from leapai.data.transforms import collate, prepare
+from leapai.models.dynamic.decode import decode
+from leapai.models.perception import Perception
+from leapai.runtime.tracks import TrackIds
+from leapai.types import Detections, Frame, MemoryReport, TemporalState
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one frame gave."""
+
+    frame: Frame
+    """As the model saw it: images resized, calibration folded."""
+    detections: Detections
+    memory: MemoryReport
+    state: TemporalState
+    """The memory after this frame."""
+
+
+class StreamSession:
+    """Runs one lane. The memory is `session.state`, a value: save it, inspect it, set it back."""
+
+    def __init__(
+        self, model: Perception, config: TaskConfig, device: torch.device | str = "cpu"
+    ) -> None:
+        self.model, self.config, self.device = model.to(device).eval(), config, device
+        self.state = model.initial_state(1, device)
+        self._sequence: str | None = None
+        self._sequences_seen = 0
+        self._ids = TrackIds(config.tracking, 0)
+
+    @torch.inference_mode()
+    def step(self, frame: Frame) -> StepResult:
+        """One frame; a frame of another sequence starts with empty memory."""
+        is_first = frame.sequence != self._sequence
+        if is_first:
+            self._ids = TrackIds(self.config.tracking, self._sequences_seen)
+            self._sequence, self._sequences_seen = frame.sequence, self._sequences_seen + 1
+        prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
+        batch = collate([prepared], [is_first]).to(self.device)
+        predictions, state = self.model(batch, self.state)
+        grid = self.config.bev.grid()
+        detections = decode(predictions, batch, grid, self.config.evaluation)[0]
+        detections, self.state = self._ids.update(detections, predictions.memory, state, lane=0)
+        return StepResult(prepared, detections, predictions.memory, self.state)

@@ -1,0 +1,124 @@
+"""Time and peak memory of each stage of the network, measured from outside by module hooks."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+STAGES = {
+    "stage1_backbone": "backbones",
+    "stage1_neck": "necks",
+    "view_transfer": "view transfer",
+    "lidar_vfe": "LiDAR pillars",
+    "lidar_middle_encoder": "LiDAR middle encoder",
+    "lidar_bev_backbone": "LiDAR BEV backbone",
+    "fuser": "fuser",
+    "bev_dynamic_neck": "dynamic neck",
+    "bev_dynamic_head": "dynamic head",
+}
+"""Prefix of a module's name -> the stage it counts for."""
+_STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass
+class StageCost:
+    """What one stage cost over a run."""
+
+    calls: int = 0
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    """Highest memory of the process (CPU) or of the device (GPU) while the stage ran."""
+    added_bytes: int = 0
+    """Highest amount by which that peak exceeded what was in use when the stage began."""
+
+
+class StageMeter:
+    """Measures the stages of a network while `measuring(model)` is open.
+
+    On a CPU the peak is the resident set of the process as Linux counts it; elsewhere than Linux it
+    stays 0.
+    """
+
+    def __init__(self) -> None:
+        self.costs: dict[str, StageCost] = defaultdict(StageCost)
+
+    @contextmanager
+    def measuring(self, model: nn.Module) -> Iterator[StageMeter]:
+        """Hooks every stage of `model` for the time of the context."""
+        hooks = []
+        for name, module in model.named_children():
+            stage = next((s for prefix, s in STAGES.items() if name.startswith(prefix)), None)
+            if stage is not None:
+                probe = _Probe(self.costs[stage])
+                hooks.append(module.register_forward_pre_hook(probe.begin))
+                hooks.append(module.register_forward_hook(probe.end))
+        try:
+            yield self
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measures a block of code as a stage of its own."""
+        probe = _Probe(self.costs[name])
+        probe.begin()
+        yield
+        probe.end()
+
+
+class _Probe:
+    def __init__(self, cost: StageCost) -> None:
+        self.cost, self._start, self._base = cost, 0.0, 0
+
+    def begin(self, *_: Any) -> None:
+        _synchronise()
+        self._base = _reset_peak()
+        self._start = time.perf_counter()
+
+    def end(self, *_: Any) -> None:
+        _synchronise()
+        self.cost.seconds += time.perf_counter() - self._start
+        self.cost.calls += 1
+        peak = _peak()
+        self.cost.peak_bytes = max(self.cost.peak_bytes, peak)
+        self.cost.added_bytes = max(self.cost.added_bytes, peak - self._base)
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _reset_peak() -> int:
+    """Starts a new peak; returns the bytes in use now."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    try:
+        _CLEAR_REFS.write_text("5")  # proc(5): resets VmHWM to the present resident set
+    except OSError:
+        return 0
+    return _status_bytes("VmRSS")
+
+
+def _peak() -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return _status_bytes("VmHWM")
+
+
+def _status_bytes(field: str) -> int:
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), 0)
