@@ -1,6 +1,6 @@
 """The figures of `leapai inspect`: what a data set holds, and whether its geometry is right.
 
-One wrong convention (box bottom for box centre, width for length, a pose inverted) hides in training
+One wrong convention (box bottom for box centre, a pose inverted) hides in training
 metrics. Counting the points inside the recorded boxes shows it, as data sets record that number.
 """
 

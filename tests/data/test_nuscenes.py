@@ -1,0 +1,432 @@
+import json
+import logging
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leapai.data.nuscenes import open_logs
+from leapai.geometry import cameras, poses
+from leapai.types import CLASS_NAMES
+
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "nuscenes"
+SIZE_PX = (512, 960)
+START_US = 1_500_000_000_000_000
+ORIGIN_M = np.array([400_000.0, 5_000_000.0, 0.0])
+"""Far from the global origin, where float32 is good for half a metre."""
+EGO_SPEED_MPS = 10.0
+TURN_90 = [np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)]
+"""The ego drives along global +y, so ego x is global y."""
+LANDMARK_M = ORIGIN_M + np.array([-4.0, 30.0, 1.5])
+"""A point that stands still in the global frame."""
+
+
+def global_from_ego(time_s):
+    position = ORIGIN_M + np.array([0.0, EGO_SPEED_MPS * time_s, 0.0])
+    return poses.from_quaternion(np.array(TURN_90), position)
+
+
+class Drive:
+    """A made-up nuScenes folder: 3 keyframes, half a second apart, with a LiDAR sweep between them.
+
+    Tests change `tables`, then `write`; or break files after writing.
+    """
+
+    def __init__(self, root):
+        self.root = root
+        self.tables = defaultdict(list)
+        self.tables["attribute"] = [
+            {"token": "ridden", "name": "cycle.with_rider"},
+            {"token": "riderless", "name": "cycle.without_rider"},
+        ]
+        levels = ("v0-40", "v40-60", "v60-80", "v80-100")
+        self.tables["visibility"] = [
+            {"token": str(i + 1), "level": level} for i, level in enumerate(levels)
+        ]
+        self.tables["scene"] = [{"token": "scene", "name": "scene-0001"}]
+        for channel in ("LIDAR_TOP", "CAM_FRONT", "CAM_BACK"):
+            self._mount(channel)
+        for i in range(3):
+            sample = {"token": f"s{i}", "timestamp": START_US + i * 500_000, "scene_token": "scene"}
+            self.tables["sample"].append(sample)
+            self._file(i, "LIDAR_TOP", f"lidar{i}", i * 0.5)
+            self._file(i, "LIDAR_TOP", f"between{i}", i * 0.5 + 0.25)
+            for channel in ("CAM_FRONT", "CAM_BACK"):
+                # The shutter opens 40 ms before the LiDAR's time.
+                self._file(i, channel, f"{channel}{i}", i * 0.5 - 0.04)
+
+    def _mount(self, channel):
+        is_lidar = channel == "LIDAR_TOP"
+        matrix = [[50.0, 0.0, 32.0], [0.0, 50.0, 24.0], [0.0, 0.0, 1.0]]
+        self.tables["sensor"].append({"token": f"sensor-{channel}", "channel": channel})
+        self.tables["calibrated_sensor"].append(
+            {
+                "token": f"mount-{channel}",
+                "sensor_token": f"sensor-{channel}",
+                "translation": [1.0, 0.0, 2.0],
+                # LiDAR: x right, y forward. Cameras: z forward, x right, y down.
+                "rotation": [np.sqrt(0.5), 0, 0, -np.sqrt(0.5)]
+                if is_lidar
+                else [0.5, -0.5, 0.5, -0.5],
+                "camera_intrinsic": [] if is_lidar else matrix,
+            }
+        )
+
+    def _file(self, sample, channel, token, time_s):
+        is_key, is_lidar = not token.startswith("between"), channel == "LIDAR_TOP"
+        number = token[-1]
+        before = f"lidar{number}" if not is_key else f"between{int(number) - 1}"
+        pose = global_from_ego(time_s)
+        self.tables["ego_pose"].append(
+            {"token": f"pose-{token}", "translation": pose[:3, 3].tolist(), "rotation": TURN_90}
+        )
+        self.tables["sample_data"].append(
+            {
+                "token": token,
+                "sample_token": f"s{sample}",
+                "ego_pose_token": f"pose-{token}",
+                "calibrated_sensor_token": f"mount-{channel}",
+                "timestamp": START_US + round(time_s * 1e6),
+                "is_key_frame": is_key,
+                "height": 0 if is_lidar else 48,
+                "width": 0 if is_lidar else 64,
+                "filename": f"{'samples' if is_key else 'sweeps'}/{channel}/{token}"
+                + (".pcd.bin" if is_lidar else ".jpg"),
+                "prev": before if is_lidar and token != "lidar0" else "",
+            }
+        )
+
+    def annotate(self, instance, category, samples, position_of, **fields):
+        """Adds an object seen in `samples`, at `position_of(time in s)` in the global frame."""
+        self.tables["category"].append({"token": category, "name": category})
+        self.tables["instance"].append({"token": instance, "category_token": category})
+        for i, sample in enumerate(samples):
+            row = {
+                "token": f"{instance}-{sample}",
+                "sample_token": f"s{sample}",
+                "instance_token": instance,
+                "visibility_token": "4",
+                "attribute_tokens": [],
+                "translation": np.asarray(position_of(sample * 0.5)).tolist(),
+                "size": [2.0, 5.0, 1.5],
+                "rotation": TURN_90,
+                "prev": f"{instance}-{samples[i - 1]}" if i else "",
+                "next": f"{instance}-{samples[i + 1]}" if i + 1 < len(samples) else "",
+                "num_lidar_pts": 1,
+            }
+            self.tables["sample_annotation"].append(row | fields)
+
+    def write(self):
+        folder = self.root / "v1.0-made-up"
+        folder.mkdir(parents=True)
+        for name in ("category", "instance", "sample_annotation"):
+            self.tables[name]  # an empty table is a file too
+        for name, rows in self.tables.items():
+            (folder / f"{name}.json").write_text(json.dumps(rows))
+        for row in self.tables["sample_data"]:
+            path = self.root / row["filename"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix == ".jpg":
+                pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(path)
+            else:
+                _write_landmark(path, (row["timestamp"] - START_US) / 1e6)
+        return self
+
+    def file(self, token):
+        return self.root / next(
+            row["filename"] for row in self.tables["sample_data"] if row["token"] == token
+        )
+
+    def log(self, options=""):
+        (log,) = open_logs(f"{self.root}{options}", image_size_px=SIZE_PX)
+        return log
+
+
+def _write_landmark(path, time_s):
+    """A sweep of one return, from the landmark, with full intensity."""
+    x, y, z = poses.apply(poses.invert(global_from_ego(time_s)), LANDMARK_M[None])[0] - [1, 0, 2]
+    np.array([-y, x, z, 255.0, 7.0], "<f4").tofile(path)
+
+
+@pytest.fixture
+def drive(tmp_path):
+    return Drive(tmp_path)
+
+
+def test_a_log_lists_keyframes_in_order_of_time(drive):
+    drive.tables["sample"].reverse()
+    log = drive.write().log()
+    assert log.name == "scene-0001"
+    assert log.timestamps_us.tolist() == [START_US, START_US + 500_000, START_US + 1_000_000]
+    assert log[1].timestamp_us == log.timestamps_us[1]
+    assert log.vector_map() is None
+
+
+def test_points_are_in_the_ego_frame_with_intensity_up_to_one(drive):
+    points = drive.write().log()[1].points
+    np.testing.assert_allclose(points, [[25.0, 4.0, 1.5, 1.0, 0.0]], atol=1e-5)
+
+
+def test_sweeps_add_earlier_points_where_the_world_did_not_move(drive):
+    points = drive.write().log(",sweeps=4")[1].points
+    assert len(points) == 3  # the scene begins two sweeps before
+    np.testing.assert_allclose(points[:, :3], np.tile([25.0, 4.0, 1.5], (3, 1)), atol=1e-5)
+    np.testing.assert_allclose(points[:, 4], [0.0, -0.25, -0.5], atol=1e-6)
+
+
+def test_cameras_account_for_motion_between_exposure_and_frame(drive):
+    front = drive.write().log()[1].cameras[0]
+    assert (front.name, front.group, front.size_px) == ("CAM_FRONT", "front_wide", (48, 64))
+    assert front.timestamp_us == START_US + 460_000
+    # 40 ms at 10 m/s: the camera was 0.4 m behind its mount.
+    np.testing.assert_allclose(front.ego_from_camera[:3, 3], [0.6, 0.0, 2.0], atol=1e-6)
+    landmark = poses.apply(poses.invert(front.ego_from_camera), np.array([[25.0, 4.0, 1.5]]))
+    pixel, depth = cameras.project(landmark, front.intrinsics, front.distortion)
+    np.testing.assert_allclose(depth, [24.4], atol=1e-6)
+    np.testing.assert_allclose(pixel, [[32 - 50 * 4 / 24.4, 24 + 50 * 0.5 / 24.4]], atol=1e-5)
+
+
+def test_boxes_are_centred_in_the_ego_frame_length_first(drive):
+    drive.annotate("car", "vehicle.car", [0, 1], lambda t: LANDMARK_M)
+    labels = drive.write().log()[1].labels
+    np.testing.assert_allclose(labels.boxes, [[25.0, 4.0, 1.5, 5.0, 2.0, 1.5, 0.0]], atol=1e-6)
+    assert labels.num_lidar_points.tolist() == [1]
+
+
+def test_velocity_is_a_central_difference_over_ground_in_ego_axes(drive):
+    def accelerating(time_s):
+        return LANDMARK_M + np.array([0.0, 4.0 * time_s**2, 0.0])
+
+    drive.annotate("car", "vehicle.car", [0, 1, 2], accelerating)
+    log = drive.write().log()
+    velocities = np.concatenate([log[i].labels.velocity_mps for i in range(3)])
+    # One-sided at the ends: 1 m in the first half second, 3 m in the second.
+    np.testing.assert_allclose(velocities, [[2, 0, 0], [4, 0, 0], [6, 0, 0]], atol=1e-6)
+
+
+def test_velocity_is_unknown_for_a_single_annotation_and_across_a_gap(drive):
+    drive.annotate("once", "vehicle.car", [1], lambda t: LANDMARK_M)
+    drive.annotate("rare", "vehicle.bus.rigid", [0, 2], lambda t: LANDMARK_M)
+    drive.tables["sample"][2]["timestamp"] += 10_000_000
+    log = drive.write().log()
+    for index in range(3):
+        assert not log[index].labels.velocity_valid.any()
+        assert (log[index].labels.velocity_mps == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [(["ridden"], "non_motor"), (["riderless"], "riderless_non_motor"), ([], "non_motor")],
+)
+@pytest.mark.parametrize("category", ["vehicle.bicycle", "vehicle.motorcycle"])
+def test_the_rider_attribute_decides_the_class_of_cycles(drive, category, attributes, name):
+    drive.annotate("cycle", category, [0], lambda t: LANDMARK_M, attribute_tokens=attributes)
+    assert [CLASS_NAMES[i] for i in drive.write().log()[0].labels.class_id] == [name]
+
+
+def test_boxes_without_counterpart_are_no_labels_but_are_told_apart(drive):
+    drive.annotate("dog", "animal", [0], lambda t: LANDMARK_M)
+    drive.annotate("car", "vehicle.car", [0], lambda t: LANDMARK_M)
+    log = drive.write().log()
+    assert [CLASS_NAMES[i] for i in log[0].labels.class_id] == ["car"]
+    recorded = log.annotated_boxes(0)
+    assert recorded.words == ("animal", "vehicle.car")
+    assert recorded.class_id.tolist() == [-1, 0]
+
+
+def test_visibility_becomes_an_occlusion_level(drive):
+    for token in ("1", "2", "3", "4", ""):
+        drive.annotate(
+            f"car{token}", "vehicle.car", [0], lambda t: LANDMARK_M, visibility_token=token
+        )
+    assert drive.write().log()[0].labels.occlusion_level.tolist() == [3, 2, 1, 0, -1]
+
+
+def test_a_track_keeps_its_number_through_the_scene(drive):
+    drive.annotate("a", "vehicle.car", [0, 2], lambda t: LANDMARK_M)
+    drive.annotate("b", "vehicle.truck", [0, 1, 2], lambda t: LANDMARK_M)
+    log = drive.write().log()
+    numbers = [
+        dict(zip(log[i].labels.class_id.tolist(), log[i].labels.track_id.tolist(), strict=True))
+        for i in range(3)
+    ]
+    assert numbers == [{0: 0, 1: 1}, {1: 1}, {0: 0, 1: 1}]
+
+
+def test_a_version_without_annotations_is_unlabelled(drive):
+    log = drive.write().log()
+    assert log[0].labels is None
+    assert log.annotated_boxes(0) is None
+
+
+def test_recorded_point_numbers_are_not_compared_with_several_sweeps(drive):
+    drive.annotate("car", "vehicle.car", [0], lambda t: LANDMARK_M)
+    drive.write()
+    assert drive.log().annotated_boxes(0).num_lidar_points.tolist() == [1]
+    assert drive.log(",sweeps=2").annotated_boxes(0).num_lidar_points.tolist() == [-1]
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:-11])
+
+
+def _halve(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("damage", [_empty, _halve, Path.unlink])
+def test_a_broken_image_is_a_failed_camera(drive, damage, caplog):
+    damage(drive.write().file("CAM_BACK1"))
+    log = drive.log()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            frame = log[1]
+    front, back = frame.cameras
+    assert front.image.shape == (48, 64, 3)
+    assert back.image is None
+    assert back.size_px == (48, 64)
+    (fault,) = frame.faults
+    assert fault.startswith("CAM_BACK: samples/CAM_BACK/CAM_BACK1.jpg: ")
+    assert len(caplog.records) == 1  # named once
+    assert not log[0].faults
+
+
+def test_a_missing_camera_folder_is_named_once(drive, caplog):
+    drive.write()
+    for i in range(3):
+        drive.file(f"CAM_BACK{i}").unlink()
+    drive.file("CAM_BACK0").parent.rmdir()
+    log = drive.log()
+    with caplog.at_level(logging.WARNING):
+        frames = [log[i] for i in range(3)]
+    assert all(frame.faults == ("CAM_BACK: samples/CAM_BACK: no such folder",) for frame in frames)
+    assert len(caplog.records) == 1
+
+
+def test_a_keyframe_without_a_row_for_a_camera_keeps_the_camera(drive):
+    rows = drive.tables["sample_data"]
+    rows.remove(next(row for row in rows if row["token"] == "CAM_BACK1"))
+    frame = drive.write().log()[1]
+    back = frame.cameras[1]
+    assert (back.name, back.image, back.timestamp_us) == ("CAM_BACK", None, frame.timestamp_us)
+    np.testing.assert_allclose(back.ego_from_camera[:3, 3], [1.0, 0.0, 2.0], atol=1e-9)
+    assert frame.faults[0].startswith("CAM_BACK: samples/CAM_BACK: no keyframe image")
+
+
+@pytest.mark.parametrize("damage", [_empty, _truncate, Path.unlink])
+def test_a_broken_sweep_is_a_failed_lidar(drive, damage):
+    drive.annotate("car", "vehicle.car", [1], lambda t: LANDMARK_M)
+    damage(drive.write().file("lidar1"))
+    frame = drive.log()[1]
+    assert frame.points is None
+    assert len(frame.labels) == 1
+    assert frame.faults[0].startswith("LIDAR_TOP: samples/LIDAR_TOP/lidar1.pcd.bin: ")
+
+
+def test_a_broken_earlier_sweep_leaves_the_others(drive):
+    _truncate(drive.write().file("between0"))
+    frame = drive.log(",sweeps=3")[1]
+    np.testing.assert_allclose(frame.points[:, 4], [0.0, -0.5], atol=1e-6)
+    assert len(frame.faults) == 1
+
+
+@pytest.mark.parametrize("table", ["sample", "ego_pose", "instance", "visibility"])
+def test_a_missing_table_is_named(drive, table):
+    drive.annotate("car", "vehicle.car", [0], lambda t: LANDMARK_M)
+    (drive.write().root / "v1.0-made-up" / f"{table}.json").unlink()
+    with pytest.raises(ValueError, match=rf"{table}\.json is missing; unpack"):
+        drive.log()
+
+
+@pytest.mark.parametrize("table", ["ego_pose", "calibrated_sensor", "sample_annotation"])
+def test_a_pose_that_is_not_finite_is_named_with_its_row(drive, table):
+    drive.annotate("car", "vehicle.car", [0], lambda t: LANDMARK_M)
+    row = drive.tables[table][-1]
+    row["translation"] = [0.0, float("nan"), 0.0]
+    with pytest.raises(ValueError, match=rf"{table}\.json: row {row['token']}: the pose is not"):
+        drive.write().log()
+
+
+def test_an_unknown_class_is_named(drive):
+    drive.annotate("ufo", "vehicle.saucer", [0], lambda t: LANDMARK_M)
+    with pytest.raises(ValueError, match=r"category\.json: unknown class 'vehicle\.saucer'"):
+        drive.write().log()
+
+
+def test_a_row_without_a_field_is_named(drive):
+    del drive.tables["sample_data"][0]["prev"]
+    with pytest.raises(ValueError, match=r"sample_data\.json: row lidar0 has no \['prev'\]"):
+        drive.write().log()
+
+
+def test_a_reference_to_nothing_is_named(drive):
+    drive.tables["ego_pose"].pop(0)
+    with pytest.raises(ValueError, match=r"ego_pose\.json: there is no row 'pose-lidar0'"):
+        drive.write().log()
+
+
+def test_the_version_is_found_or_asked_for(drive):
+    (drive.write().root / "v1.0-other").mkdir()
+    with pytest.raises(ValueError, match=r"v1\.0-made-up, v1\.0-other"):
+        drive.log()
+    assert len(drive.log(",version=v1.0-made-up")) == 3
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("/nowhere", "no folder v1"),
+        ("/nowhere,sweep=2", "unknown option 'sweep'; use version or sweeps"),
+        ("/nowhere,sweeps=none", "sweeps must be a whole number"),
+        ("/nowhere,version=v1.0-mini", r"sample\.json is missing"),
+    ],
+)
+def test_a_wrong_location_says_what_to_do(location, message):
+    with pytest.raises(ValueError, match=message):
+        open_logs(location, image_size_px=SIZE_PX)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"no nuScenes sample at {REAL}")
+class TestRealKeyframe:
+    @pytest.fixture(scope="class")
+    def frame(self):
+        (log,) = open_logs(str(REAL), image_size_px=SIZE_PX)
+        return log[0]
+
+    def test_every_sensor_is_read(self, frame):
+        assert frame.sequence == "scene-0061"
+        assert not frame.faults
+        assert frame.points.shape == (34_688, 5)
+        assert len(frame.cameras) == 6
+        assert all(camera.image.shape == (900, 1600, 3) for camera in frame.cameras)
+        assert [c.group for c in frame.cameras].count("side") == 4
+
+    def test_one_sample_has_boxes_without_velocity(self, frame):
+        assert len(frame.labels) == 69
+        assert not frame.labels.velocity_valid.any()
+        assert len(set(frame.labels.track_id.tolist())) == 69
+
+    def test_boxes_stand_on_the_ground_of_the_ego_frame(self, frame):
+        near = np.hypot(*frame.labels.boxes[:, :2].T) < 20
+        bottom = frame.labels.boxes[near, 2] - frame.labels.boxes[near, 5] / 2
+        assert near.sum() > 10
+        assert abs(np.median(bottom)) < 0.3
+
+    def test_the_ground_ahead_runs_down_the_front_picture(self, frame):
+        front = next(camera for camera in frame.cameras if camera.name == "CAM_FRONT")
+        ahead = frame.points[frame.points[:, 0] > 5]
+        camera_points = poses.apply(poses.invert(front.ego_from_camera), ahead[:, :3].astype(float))
+        pixels, depth = cameras.project(camera_points, front.intrinsics, front.distortion)
+        # On a plane, the row below the horizon is proportional to inverse depth.
+        ground = (np.abs(ahead[:, 2]) < 0.2) & (np.abs(ahead[:, 1]) < 3)
+        rows = pixels[ground, 1]
+        assert np.corrcoef(1 / depth[ground], rows)[0, 1] > 0.98
+        assert rows.min() > 400
