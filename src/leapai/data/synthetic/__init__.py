@@ -1,0 +1,58 @@
+"""The embedded world: streets with exact truth, made from a seed, with nothing to download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from leapai.data.logs import DrivingLog
+from leapai.data.synthetic.drive import SyntheticDrive
+from leapai.data.synthetic.rig import Rig
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What a location may say."""
+
+    seed: int = 0
+    drives: int = 1
+    frames: int = 40
+    rate_hz: float = 10.0
+    beams: int = 32
+
+
+_LEAST = {"seed": 0, "drives": 1, "frames": 1, "rate_hz": 0.1, "beams": 2}
+_MOST = {"seed": 1_000_000, "drives": 100_000, "frames": 100_000, "rate_hz": 1000.0, "beams": 256}
+
+
+def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[DrivingLog]:
+    """Drives of the embedded world; `location` is "" or options such as `seed=3,drives=2,frames=40`.
+
+    Seeds count up from `seed`, one a drive. Cameras render at `image_size_px` (height, width) directly.
+    Raises ValueError for an option or a value that does not exist.
+    """
+    options = _parse(location)
+    rig = Rig.seven_cameras(image_size_px, options.beams)
+    return [
+        SyntheticDrive(seed, options.frames, options.rate_hz, rig)
+        for seed in range(options.seed, options.seed + options.drives)
+    ]
+
+
+def _parse(location: str) -> _Options:
+    valid = {field.name: type(field.default) for field in fields(_Options)}
+    values: dict[str, int | float] = {}
+    for part in filter(None, location.split(",")):
+        name, _, text = (word.strip() for word in part.partition("="))
+        if name not in valid:
+            known = ", ".join(valid)
+            raise ValueError(f"synthetic: '{part}': there is no option '{name}'; use: {known}")
+        try:
+            values[name] = valid[name](text)
+        except ValueError:
+            kind = "a whole number" if valid[name] is int else "a number"
+            raise ValueError(f"synthetic: {name} = '{text}' must be {kind}") from None
+        if not _LEAST[name] <= values[name] <= _MOST[name]:
+            raise ValueError(
+                f"synthetic: {name} = {text} must be in {_LEAST[name]} to {_MOST[name]}"
+            )
+    return _Options(**values)  # type: ignore[arg-type]

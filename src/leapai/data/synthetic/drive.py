@@ -1,0 +1,181 @@
+"""One drive through the embedded world as a `DrivingLog`: any frame, in any order, always the same bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+
+from leapai.data.synthetic import scenery
+from leapai.data.synthetic.casting import Light, Solids
+from leapai.data.synthetic.meshes import joined
+from leapai.data.synthetic.rig import Rig
+from leapai.data.synthetic.sensing import sense, set_stage
+from leapai.data.synthetic.street import Street, random_generator
+from leapai.data.synthetic.traffic import REACH_M, Traffic
+from leapai.geometry import angles, poses
+from leapai.geometry import boxes as box_geometry
+from leapai.types import (
+    CameraFrame,
+    FloatArray,
+    Frame,
+    ImageArray,
+    IntArray,
+    Labels,
+    VectorMap,
+    occlusion_level_of,
+)
+
+LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
+"""x and y in which box centres are labelled: the BEV range (design, section 2)."""
+_FIRST_TIMESTAMP_US = 1_700_000_000_000_000
+_BLOCKS = range(-2, 4)
+"""Blocks of scenery around the ego's own that are cast at: 100 m behind to 150 m ahead at least."""
+_CAST_RANGE_M = 130.0
+"""Actors farther than this are not cast at."""
+_WINDOWS_KEPT = 2
+
+
+class SyntheticDrive:
+    """A street with traffic that an ego drives along, drawn from a seed."""
+
+    def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig) -> None:
+        self.name = f"synthetic-{seed:04d}"
+        self._seed, self._rig = seed, rig
+        self._elapsed_us = np.round(np.arange(frames) * (1e6 / rate_hz)).astype(np.int64)
+        duration_s = float(self._elapsed_us[-1]) * 1e-6
+        self._street = Street(seed, length_m=15.0 * duration_s)
+        self._traffic = Traffic(self._street, duration_s)
+        self._light = _light(seed)
+        self._windows: OrderedDict[int, Solids] = OrderedDict()
+
+    @property
+    def timestamps_us(self) -> IntArray:
+        """[T] int64."""
+        return _FIRST_TIMESTAMP_US + self._elapsed_us
+
+    def __len__(self) -> int:
+        return len(self._elapsed_us)
+
+    def __getitem__(self, index: int) -> Frame:
+        """Renders frame `index`; negative ones count from the end, others outside raise IndexError."""
+        index = range(len(self))[index]
+        time_s = float(self._elapsed_us[index]) * 1e-6
+        local_from_ego, boxes_local = self._poses(time_s)
+        near = np.flatnonzero(
+            np.linalg.norm(boxes_local[:, :3] - local_from_ego[:3, 3], axis=-1) < _CAST_RANGE_M
+        )
+        block = int(self._traffic.ego_s(time_s)[0] // scenery.BLOCK_M)
+        anchor = self._anchor(block)
+        window_from_ego, boxes = local_from_ego.copy(), boxes_local[near]
+        window_from_ego[:3, 3] -= anchor
+        boxes[:, :3] -= anchor
+        meshes = [self._traffic.actors[i].mesh for i in near]
+        stage = set_stage(
+            self._window(block), meshes, boxes, (window_from_ego, anchor), self._light
+        )
+        sensed = sense(self._rig, stage, boxes, self._seed, 30, index)
+        visible = np.zeros(len(boxes_local))
+        visible[near] = sensed.visible_fraction
+        ego2global = local_from_ego.copy()
+        ego2global[:3, 3] += self._street.global_origin_m
+        return Frame(
+            sequence=self.name,
+            timestamp_us=int(self.timestamps_us[index]),
+            ego2global=ego2global,
+            cameras=self._cameras(int(self.timestamps_us[index]), sensed.images),
+            points=sensed.points,
+            labels=self._labels(time_s, visible, sensed.points),
+        )
+
+    def vector_map(self) -> VectorMap:
+        """Lane marks and kerbs within 150 m of the drive, global frame."""
+        first, last = self._traffic.ego_s(self._elapsed_us[[0, -1]] * 1e-6)
+        return scenery.vector_map(self._street, float(first) - REACH_M, float(last) + REACH_M)
+
+    def _poses(self, time_s: float) -> tuple[FloatArray, FloatArray]:
+        """`local_from_ego` [4, 4] and the boxes [N, 7] of all actors in the local frame."""
+        ego, actors = self._traffic.ego(time_s), self._traffic.motion(time_s)
+        local_from_ego = poses.from_xyz_yaw(ego.position_m[0], ego.heading_rad[0])
+        size = self._traffic.size_m
+        centre = actors.position_m + np.array([0.0, 0.0, 0.5]) * size
+        return local_from_ego, np.concatenate([centre, size, actors.heading_rad[:, None]], 1)
+
+    def _labels(self, time_s: float, visible: FloatArray, points: FloatArray) -> Labels:
+        """Truth of the actors in range; `visible` [N] is of all actors of the drive."""
+        local_from_ego, boxes_local = self._poses(time_s)
+        ego_from_local = poses.invert(local_from_ego)
+        boxes = box_geometry.transform(boxes_local, ego_from_local)
+        boxes[:, 6] = angles.wrap(boxes[:, 6])
+        low, high = np.array(LABEL_RANGE_M).T
+        kept = np.flatnonzero(((boxes[:, :2] >= low) & (boxes[:, :2] <= high)).all(1))
+        motion = self._traffic.motion(time_s)
+        return Labels(
+            boxes=boxes[kept],
+            class_id=self._traffic.class_id[kept],
+            velocity_mps=poses.rotate(ego_from_local, motion.velocity_mps[kept]),
+            velocity_valid=np.ones(len(kept), bool),
+            occlusion_level=occlusion_level_of(visible[kept]),
+            track_id=kept.astype(np.int64),
+            num_lidar_points=_count_inside(points, boxes[kept]),
+            visible_fraction=visible[kept],
+            acceleration_mps2=poses.rotate(ego_from_local, motion.acceleration_mps2[kept]),
+        )
+
+    def _cameras(
+        self, timestamp_us: int, images: tuple[ImageArray, ...]
+    ) -> tuple[CameraFrame, ...]:
+        return tuple(
+            CameraFrame(
+                name=camera.mount.name,
+                group=camera.mount.group,
+                image=image,
+                size_px=camera.size_px,
+                intrinsics=camera.intrinsics.copy(),
+                distortion=camera.distortion.copy(),
+                ego_from_camera=camera.ego_from_camera.copy(),
+                timestamp_us=timestamp_us,
+            )
+            for camera, image in zip(self._rig.cameras, images, strict=True)
+        )
+
+    def _anchor(self, block: int) -> FloatArray:
+        """Origin of a window in the local frame: a point of the centreline near the ego."""
+        return self._street.local(np.float64((block + 0.5) * scenery.BLOCK_M), np.float64(0.0))
+
+    def _window(self, block: int) -> Solids:
+        """The scenery around a block of the street, window frame; the last few stay in memory."""
+        if block not in self._windows:
+            mesh = joined([scenery.build_block(self._street, block + i) for i in _BLOCKS])
+            self._windows[block] = Solids(mesh.turned(0.0, -self._anchor(block)), self._light)
+            if len(self._windows) > _WINDOWS_KEPT:
+                self._windows.popitem(last=False)
+        return self._windows[block]
+
+
+def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:
+    """Points [P, 5] inside each box [N, 7]: `points_inside`, asked only of points that are near the box."""
+    counts = np.zeros(len(boxes), np.int64)
+    radius = np.linalg.norm(boxes[:, 3:6], axis=1) / 2 + 1e-3
+    for i, box in enumerate(boxes):
+        near = (np.abs(points[:, :2] - box[:2]) <= radius[i]).all(1)
+        counts[i] = box_geometry.points_inside(points[near, :3], box[None]).sum()
+    return counts
+
+
+def _light(seed: int) -> Light:
+    """Time of day and weather of a drive."""
+    rng = random_generator(seed, 31)
+    bearing, height = rng.uniform(-np.pi, np.pi), np.radians(rng.uniform(28, 60))
+    warmth = rng.uniform(0.0, 1.0)
+    to_sun = np.array(
+        [np.cos(height) * np.cos(bearing), np.cos(height) * np.sin(bearing), np.sin(height)]
+    )
+    return Light(
+        to_sun=to_sun,
+        sun=rng.uniform(0.75, 0.95) * np.array([1.0, 0.97 - 0.05 * warmth, 0.92 - 0.12 * warmth]),
+        ambient=rng.uniform(0.48, 0.60) * np.array([0.93, 0.98, 1.06]),
+        zenith=np.array([0.36, 0.56, 0.84]) + rng.uniform(-0.06, 0.06),
+        horizon=np.array([0.80, 0.86, 0.92]) - 0.06 * warmth,
+        haze_m=rng.uniform(180.0, 450.0),
+    )

@@ -1,0 +1,189 @@
+"""Triangle meshes with flat colours, and the one way all of them are made: lofting rings of points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from leapai.types import FloatArray, IntArray
+
+PLAIN, TARMAC, PAVING, FACADE, LEAVES, GRASS = range(6)
+"""Textures: what the renderer does to a colour, by the place of the hit."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a surface looks to a camera and to a LiDAR."""
+
+    colour: tuple[float, float, float]
+    """RGB in [0, 1] in full light."""
+    reflectivity: float = 0.3
+    """Part of a LiDAR pulse that comes back at normal incidence."""
+    texture: int = PLAIN
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """T triangles, counter-clockwise seen from outside."""
+
+    triangles_m: FloatArray
+    """[T, 3, 3] float64."""
+    colour: npt.NDArray[np.float32]
+    """[T, 3]"""
+    reflectivity: npt.NDArray[np.float32]
+    """[T]"""
+    texture: IntArray
+    """[T] int8."""
+
+    def __len__(self) -> int:
+        return len(self.triangles_m)
+
+    def normals(self) -> FloatArray:
+        """Unit normals [T, 3], outward."""
+        a, b, c = self.triangles_m.swapaxes(0, 1)
+        normal = np.cross(b - a, c - a)
+        return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
+
+    def extent(self) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest corner [3]."""
+        points = self.triangles_m.reshape(-1, 3)
+        return points.min(0), points.max(0)
+
+    def turned(self, yaw_rad: float, position_m: FloatArray | Sequence[float]) -> Mesh:
+        """The mesh turned about z, then moved to `position_m`."""
+        c, s = np.cos(yaw_rad), np.sin(yaw_rad)
+        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        moved = self.triangles_m @ turn.T + np.asarray(position_m, np.float64)
+        return Mesh(moved, self.colour, self.reflectivity, self.texture)
+
+    def fitted(self, size_m: FloatArray) -> Mesh:
+        """The mesh stretched to fill exactly the box of `size_m` (length, width, height) about the origin."""
+        low, high = self.extent()
+        scaled = (self.triangles_m - (low + high) / 2) * (np.asarray(size_m) / (high - low))
+        return Mesh(scaled, self.colour, self.reflectivity, self.texture)
+
+
+def surface(triangles_m: FloatArray, material: Material) -> Mesh:
+    """Triangles [T, 3, 3] of one material."""
+    count = len(triangles_m)
+    return Mesh(
+        triangles_m=np.asarray(triangles_m, np.float64),
+        colour=np.full((count, 3), material.colour, np.float32),
+        reflectivity=np.full(count, material.reflectivity, np.float32),
+        texture=np.full(count, material.texture, np.int8),
+    )
+
+
+NOTHING = surface(np.zeros((0, 3, 3)), Material((0.0, 0.0, 0.0)))
+"""A mesh without triangles."""
+
+
+def joined(parts: Sequence[Mesh]) -> Mesh:
+    """All parts as one mesh."""
+    return Mesh(
+        np.concatenate([part.triangles_m for part in parts]),
+        np.concatenate([part.colour for part in parts]),
+        np.concatenate([part.reflectivity for part in parts]),
+        np.concatenate([part.texture for part in parts]),
+    )
+
+
+def quads(corners_m: FloatArray) -> FloatArray:
+    """Quadrilaterals [Q, 4, 3] as triangles [2 Q, 3, 3]."""
+    return np.concatenate([corners_m[:, [0, 1, 2]], corners_m[:, [0, 2, 3]]])
+
+
+def loft(rings_m: FloatArray | Sequence[FloatArray], material: Material) -> Mesh:
+    """The closed surface through R convex rings of K points [R, K, 3], turned outward."""
+    rings = np.asarray(rings_m, np.float64)
+    following = np.roll(rings, -1, axis=1)
+    sides = np.stack([rings[:-1], following[:-1], following[1:], rings[1:]], 2)
+    triangles = np.concatenate(
+        [quads(sides.reshape(-1, 4, 3)), _fan(rings[0, ::-1]), _fan(rings[-1])]
+    )
+    about_centre = triangles - triangles.mean((0, 1))
+    if np.linalg.det(about_centre).sum() < 0:
+        triangles = triangles[:, ::-1]
+    return surface(triangles, material)
+
+
+def _fan(ring: FloatArray) -> FloatArray:
+    first = np.broadcast_to(ring[0], ring[2:].shape)
+    return np.stack([first, ring[1:-1], ring[2:]], 1)
+
+
+def block(
+    low_m: Sequence[float], high_m: Sequence[float], material: Material, top: float = 1.0
+) -> Mesh:
+    """An upright block between two corners; its upper face is `top` times as large as its lower one."""
+    (x0, y0, z0), (x1, y1, z1) = low_m, high_m
+    centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2, 0.0])
+    base = np.array([[x0, y0, z0], [x1, y0, z0], [x1, y1, z0], [x0, y1, z0]])
+    lid = (base - centre) * [top, top, 1.0] + centre
+    lid[:, 2] = z1
+    return loft([base, lid], material)
+
+
+def extrusion(
+    profile_xz: Sequence[tuple[float, float]], half_width_m: float, material: Material
+) -> Mesh:
+    """A convex side view [K, 2] pulled out across y, its flanks drawn in a little at the edges."""
+    xz = np.asarray(profile_xz, np.float64)
+    centre = (xz.min(0) + xz.max(0)) / 2
+    rings = []
+    for y, shrink in ((-1.0, 0.94), (-0.86, 1.0), (0.86, 1.0), (1.0, 0.94)):
+        x, z = ((xz - centre) * shrink + centre).T
+        rings.append(np.stack([x, np.full_like(x, y * half_width_m), z], -1))
+    return loft(rings, material)
+
+
+def tube(
+    start_m: Sequence[float],
+    end_m: Sequence[float],
+    radius_m: float | tuple[float, float],
+    material: Material,
+    sides: int = 8,
+) -> Mesh:
+    """A cylinder or cone between two points; radii at start and end."""
+    start, end = np.asarray(start_m, np.float64), np.asarray(end_m, np.float64)
+    axis = (end - start) / np.linalg.norm(end - start)
+    helper = np.array([0.0, 0.0, 1.0]) if abs(axis[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
+    u = np.cross(axis, helper)
+    u /= np.linalg.norm(u)
+    angle = np.arange(sides) * (2 * np.pi / sides)
+    circle = np.cos(angle)[:, None] * u + np.sin(angle)[:, None] * np.cross(axis, u)
+    first, last = radius_m if isinstance(radius_m, tuple) else (radius_m, radius_m)
+    return loft([start + first * circle, end + last * circle], material)
+
+
+def ellipsoid(
+    centre_m: Sequence[float], radii_m: Sequence[float], material: Material, sides: int = 8
+) -> Mesh:
+    """An ellipsoid of six rings."""
+    polar = np.linspace(0.12, np.pi - 0.12, 6)
+    angle = np.arange(sides) * (2 * np.pi / sides)
+    x = np.sin(polar)[:, None] * np.cos(angle)
+    y = np.sin(polar)[:, None] * np.sin(angle)
+    z = np.repeat(np.cos(polar)[:, None], sides, 1)
+    return loft(np.stack([x, y, z], -1) * radii_m + np.asarray(centre_m), material)
+
+
+def hoop(
+    centre_m: Sequence[float], radius_m: float, tyre_m: float, material: Material, sides: int = 14
+) -> Mesh:
+    """An upright tyre in the x-z plane with an open middle."""
+    angle = np.arange(sides) * (2 * np.pi / sides)
+    tyre = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)]) * tyre_m
+    reach = radius_m - tyre_m + tyre[:, 0]
+    x = np.cos(angle)[:, None] * reach
+    z = np.sin(angle)[:, None] * reach
+    y = np.broadcast_to(tyre[:, 1], x.shape)
+    rings = np.stack([x, y, z], -1) + np.asarray(centre_m)
+    around = np.roll(rings, -1, axis=0)
+    corners = np.stack(
+        [rings, np.roll(rings, -1, axis=1), np.roll(around, -1, axis=1), around], 2
+    )
+    return surface(quads(corners.reshape(-1, 4, 3)), material)

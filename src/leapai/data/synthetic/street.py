@@ -1,0 +1,161 @@
+"""The street: a gently curved centreline and its cross section, in street coordinates (s, d).
+
+s runs along the centreline in metres, d to its left. The *local* frame has its origin where s = 0 and the z axis up;
+it differs from the global frame by a shift alone. Traffic keeps right: it moves with s where d < 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from leapai.types import FloatArray
+
+LANE_M = 3.5
+CYCLE_LANE_M = 1.8
+PARKING_M = 2.4
+PAVEMENT_M = 4.6
+KERB_HEIGHT_M = 0.12
+KERB_RAMP_M = 0.35
+"""Half the width over which what walks across a kerb rises or sinks."""
+FIRST_S_M = -400.0
+_STEP_M = 0.5
+_GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
+
+
+def random_generator(seed: int, *stream: int) -> np.random.Generator:
+    """A generator of its own for each place of the world, so that no place depends on what came before."""
+    return np.random.default_rng([seed, *(index + (1 << 20) for index in stream)])
+
+
+def smooth_step(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Quintic step 6 x^5 - 15 x^4 + 10 x^3 of x clipped to [0, 1], and its two derivatives."""
+    x = np.clip(x, 0.0, 1.0)
+    rest = 1 - x
+    return x**3 * (10 + x * (6 * x - 15)), 30 * (x * rest) ** 2, 60 * x * rest * (1 - 2 * x)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where N bodies are and how they move, in the local frame; float64, metres and seconds."""
+
+    position_m: FloatArray
+    """[N, 3] on the ground."""
+    heading_rad: FloatArray
+    """[N] of the street's tangent."""
+    velocity_mps: FloatArray
+    """[N, 3]"""
+    acceleration_mps2: FloatArray
+    """[N, 3]"""
+
+
+class Street:
+    """Centreline, cross section and place on the map, all drawn from the seed."""
+
+    def __init__(self, seed: int, length_m: float) -> None:
+        rng = random_generator(seed, 0)
+        self.seed = seed
+        self.lanes_each_way = int(rng.integers(1, 3))
+        self._swing_rad = rng.uniform(0.25, 0.5) * rng.choice([-1.0, 1.0])
+        self._wave_per_m = 2 * np.pi / rng.uniform(220.0, 300.0)
+        self._phase_rad = rng.uniform(-0.6, 0.6)
+        self._heading_rad = rng.uniform(-np.pi, np.pi)
+        self.global_origin_m = np.array(
+            [rng.uniform(3.2e5, 6.8e5), rng.uniform(5.2e6, 5.9e6), rng.uniform(20.0, 500.0)]
+        )
+        self._knots_m = np.arange(FIRST_S_M, length_m + 500.0, _STEP_M)
+        self._knot_xy = self._integrate()
+
+    def _integrate(self) -> FloatArray:
+        nodes = self._knots_m[:-1, None] + _STEP_M * (_GAUSS_NODES + 1) / 2
+        tangent = self.tangent(self.heading(nodes))
+        steps = (tangent * _GAUSS_WEIGHTS[:, None]).sum(1) * _STEP_M / 2
+        xy = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)])
+        return xy - xy[int(-FIRST_S_M / _STEP_M)]
+
+    @property
+    def carriageway_m(self) -> float:
+        """Half the width of all that is driven on: lanes and cycle lane."""
+        return self.lanes_each_way * LANE_M + CYCLE_LANE_M
+
+    @property
+    def kerb_m(self) -> float:
+        """Distance of each kerb from the centreline."""
+        return self.carriageway_m + PARKING_M
+
+    @property
+    def frontage_m(self) -> float:
+        """Distance of each building line from the centreline."""
+        return self.kerb_m + PAVEMENT_M
+
+    def heading(self, s_m: FloatArray) -> FloatArray:
+        """Direction of the centreline, local frame."""
+        wave = np.sin(self._wave_per_m * s_m + self._phase_rad)
+        return self._heading_rad + self._swing_rad * wave
+
+    def curvature(self, s_m: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Curvature in 1/m and its derivative along s."""
+        angle, per_m = self._wave_per_m * s_m + self._phase_rad, self._wave_per_m
+        return (
+            self._swing_rad * per_m * np.cos(angle),
+            -self._swing_rad * per_m**2 * np.sin(angle),
+        )
+
+    @staticmethod
+    def tangent(heading_rad: FloatArray) -> FloatArray:
+        """Unit vectors [..., 2]."""
+        return np.stack([np.cos(heading_rad), np.sin(heading_rad)], -1)
+
+    def centre(self, s_m: FloatArray) -> FloatArray:
+        """Centreline points [..., 2], local frame: cubic Hermite between exact knots."""
+        s_m = np.asarray(s_m, np.float64)
+        i = np.clip(((s_m - FIRST_S_M) / _STEP_M).astype(np.int64), 0, len(self._knots_m) - 2)
+        x = ((s_m - self._knots_m[i]) / _STEP_M)[..., None]
+        t0 = self.tangent(self.heading(self._knots_m[i])) * _STEP_M
+        t1 = self.tangent(self.heading(self._knots_m[i + 1])) * _STEP_M
+        p0, p1 = self._knot_xy[i], self._knot_xy[i + 1]
+        step = x * x * (3 - 2 * x)
+        return p0 + (p1 - p0) * step + t0 * x * (1 - x) ** 2 - t1 * x * x * (1 - x)
+
+    def local(self, s_m: FloatArray, d_m: FloatArray, z_m: FloatArray | float = 0.0) -> FloatArray:
+        """Points [..., 3] of the local frame (broadcast)."""
+        s, d, z = np.broadcast_arrays(np.asarray(s_m, np.float64), d_m, z_m)
+        tangent = self.tangent(self.heading(s))
+        normal = np.stack([-tangent[..., 1], tangent[..., 0]], -1)
+        return np.concatenate([self.centre(s) + normal * d[..., None], z[..., None]], -1)
+
+    def motion(self, along: FloatArray, across: FloatArray) -> Motion:
+        """Motion of N bodies from s [3, N] and d [3, N]: value, first and second derivative in time."""
+        (s, s1, s2), (d, d1, d2) = along, across
+        curvature, curvature1 = self.curvature(s)
+        turn = curvature * s1
+        forward = s1 * (1 - curvature * d)
+        forward1 = s2 * (1 - curvature * d) - s1 * (curvature1 * s1 * d + curvature * d1)
+        z, z1, z2 = self._height(d, d1, d2)
+        tangent = self.tangent(self.heading(s))
+        normal = np.stack([-tangent[:, 1], tangent[:, 0]], -1)
+
+        def vector(on_tangent: FloatArray, on_normal: FloatArray, up: FloatArray) -> FloatArray:
+            plane = on_tangent[:, None] * tangent + on_normal[:, None] * normal
+            return np.concatenate([plane, up[:, None]], -1)
+
+        return Motion(
+            position_m=self.local(s, d, z),
+            heading_rad=self.heading(s),
+            velocity_mps=vector(forward, d1, z1),
+            acceleration_mps2=vector(forward1 - d1 * turn, forward * turn + d2, z2),
+        )
+
+    def _height(
+        self, d: FloatArray, d1: FloatArray, d2: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Height of what stands at d, and its derivatives in time: the kerb is a ramp to who walks over it."""
+        scale = np.sign(d) / (2 * KERB_RAMP_M)
+        step, step1, step2 = smooth_step((np.abs(d) - self.kerb_m) * np.abs(scale) + 0.5)
+        slope, bend = step1 * scale, step2 * scale**2
+        return (
+            KERB_HEIGHT_M * step,
+            KERB_HEIGHT_M * slope * d1,
+            KERB_HEIGHT_M * (bend * d1**2 + slope * d2),
+        )
