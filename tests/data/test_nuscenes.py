@@ -394,39 +394,42 @@ def test_a_wrong_location_says_what_to_do(location, message):
         open_logs(location, image_size_px=SIZE_PX)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no nuScenes sample at {REAL}")
-class TestRealKeyframe:
-    @pytest.fixture(scope="class")
-    def frame(self):
-        (log,) = open_logs(str(REAL), image_size_px=SIZE_PX)
-        return log[0]
+@pytest.fixture(scope="module")
+def real():
+    if not REAL.is_dir():
+        pytest.skip(f"no nuScenes sample at {REAL}")
+    (log,) = open_logs(str(REAL), image_size_px=SIZE_PX)
+    return log[0]
 
-    def test_every_sensor_is_read(self, frame):
-        assert frame.sequence == "scene-0061"
-        assert not frame.faults
-        assert frame.points.shape == (34_688, 5)
-        assert len(frame.cameras) == 6
-        assert all(camera.image.shape == (900, 1600, 3) for camera in frame.cameras)
-        assert [c.group for c in frame.cameras].count("side") == 4
 
-    def test_one_sample_has_boxes_without_velocity(self, frame):
-        assert len(frame.labels) == 69
-        assert not frame.labels.velocity_valid.any()
-        assert len(set(frame.labels.track_id.tolist())) == 69
+def test_every_sensor_of_the_real_keyframe_is_read(real):
+    assert real.sequence == "scene-0061"
+    assert not real.faults
+    assert real.points.shape == (34_688, 5)
+    assert len(real.cameras) == 6
+    assert all(camera.image.shape == (900, 1600, 3) for camera in real.cameras)
+    assert [camera.group for camera in real.cameras].count("side") == 4
 
-    def test_boxes_stand_on_the_ground_of_the_ego_frame(self, frame):
-        near = np.hypot(*frame.labels.boxes[:, :2].T) < 20
-        bottom = frame.labels.boxes[near, 2] - frame.labels.boxes[near, 5] / 2
-        assert near.sum() > 10
-        assert abs(np.median(bottom)) < 0.3
 
-    def test_the_ground_ahead_runs_down_the_front_picture(self, frame):
-        front = next(camera for camera in frame.cameras if camera.name == "CAM_FRONT")
-        ahead = frame.points[frame.points[:, 0] > 5]
-        camera_points = poses.apply(poses.invert(front.ego_from_camera), ahead[:, :3].astype(float))
-        pixels, depth = cameras.project(camera_points, front.intrinsics, front.distortion)
-        # On a plane, the row below the horizon is proportional to inverse depth.
-        ground = (np.abs(ahead[:, 2]) < 0.2) & (np.abs(ahead[:, 1]) < 3)
-        rows = pixels[ground, 1]
-        assert np.corrcoef(1 / depth[ground], rows)[0, 1] > 0.98
-        assert rows.min() > 400
+def test_a_single_real_sample_has_boxes_without_velocity(real):
+    assert len(real.labels) == 69
+    assert not real.labels.velocity_valid.any()
+    assert len(set(real.labels.track_id.tolist())) == 69
+
+
+def test_real_boxes_stand_on_the_ground_of_the_ego_frame(real):
+    near = np.hypot(*real.labels.boxes[:, :2].T) < 20
+    bottom = real.labels.boxes[near, 2] - real.labels.boxes[near, 5] / 2
+    assert near.sum() > 10
+    assert abs(np.median(bottom)) < 0.3
+
+
+def test_the_real_ground_runs_down_the_front_picture(real):
+    front = next(camera for camera in real.cameras if camera.name == "CAM_FRONT")
+    ahead = real.points[real.points[:, 0] > 5].astype(float)
+    ground = ahead[(np.abs(ahead[:, 2]) < 0.2) & (np.abs(ahead[:, 1]) < 3), :3]
+    in_camera = poses.apply(poses.invert(front.ego_from_camera), ground)
+    pixels, depth = cameras.project(in_camera, front.intrinsics, front.distortion)
+    # On a plane, the row below the horizon is proportional to inverse depth.
+    assert np.corrcoef(1 / depth, pixels[:, 1])[0, 1] > 0.98
+    assert pixels[:, 1].min() > 400

@@ -181,7 +181,7 @@ class Argoverse2Log:
         folder = self._camera_folder(name)
         if name not in self._image_times:
             if not folder.is_dir():
-                raise reading.missing(folder)
+                raise reading.missing(folder / f"{time_ns}.jpg")
             names = sorted(int(path.stem) for path in folder.glob("*.jpg"))
             self._image_times[name] = np.array(names, np.int64)
         times = self._image_times[name]

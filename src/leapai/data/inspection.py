@@ -242,7 +242,7 @@ def _overview(inspection: Inspection) -> Table:
     table.add_row("of these with points", str(inspection.frames_with_points))
     table.add_row(
         "points inside boxes",
-        f"as recorded for {counts.exact} of {counts.boxes} boxes, within 2 for {counts.within_2}",
+        f"as recorded in {counts.exact} of {counts.boxes}, within 2 in {counts.within_2}",
     )
     return table
 

@@ -72,7 +72,7 @@ class FaultLog:
 def missing(path: Path) -> SensorError:
     """The fault of a `path` that does not exist, or of the topmost missing folder above it."""
     if path.parent.exists():
-        return SensorError(path, "no such file or folder", named_as=path.parent)
+        return SensorError(path, "no such file", named_as=path.parent)
     while not path.parent.exists():
         path = path.parent
     return SensorError(path, "no such folder")
