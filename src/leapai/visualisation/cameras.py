@@ -21,23 +21,26 @@ from leapai.types import (
     Labels,
 )
 from leapai.visualisation import palette, strokes
-from leapai.visualisation.palette import CLASS_COLOURS, THIN, Colour
+from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
 from leapai.visualisation.text import Label, Rectangle, chip_at, draw_chip, place_labels
 
 SAMPLES_PER_EDGE = 13
-"""Points along the visible part of an edge: straight in space, curved in a picture with distortion."""
+"""Points along the visible part of an edge: straight in space, curved by the lens in a picture."""
 _MARGIN = 1.05
-"""Edges are cut at a cone this much wider than the picture."""
-_FRONT = (0, 3, 7, 4)
-"""The front corners of `boxes.corners`, around the face."""
+"""Edges are cut at a pyramid this much wider than the picture."""
+_FRONT_CORNERS = (0, 3, 7, 4)
+"""Of `boxes.corners`, around the front face."""
 _MAX_DEPTH_M = 60.0
+"""The far end of the depth colours."""
 _NAME_PX = 15
 _LABEL_PX = 13
+_MIN_LABELLED_PX = 22
+"""Boxes lower than this have no label: it would hide more than it tells."""
 
 
 @dataclass(frozen=True)
 class CameraView:
-    """A camera as seen in a picture of `size_px`, which may be smaller than the camera's own image."""
+    """A camera as seen in a picture that may be smaller than the camera's own image."""
 
     camera: CameraFrame
     size_px: tuple[int, int]
@@ -57,14 +60,15 @@ class CameraView:
 
     @cached_property
     def reach(self) -> FloatArray:
-        """[2] largest |x| / z and |y| / z, without distortion, that the picture can show; with a small margin."""
+        """[2] the largest |x| / z and |y| / z of the picture, lens undone, and a small margin."""
         height, width = self.size_px
         u, v = np.meshgrid(np.linspace(0, width - 1, 9), np.linspace(0, height - 1, 9))
         border = np.stack([u, v, np.ones_like(u)], -1).reshape(-1, 3)
-        seen = (border @ np.linalg.inv(self.intrinsics).T)[:, :2]
-        rays = camera_geometry.undistort(seen, self.camera.distortion)
+        distorted = (border @ np.linalg.inv(self.intrinsics).T)[:, :2]
+        rays = camera_geometry.undistort(distorted, self.camera.distortion)
         fold = np.sqrt(camera_geometry.fold_radius2(self.camera.distortion))
-        return np.minimum(np.abs(rays).max(0) * _MARGIN, fold)
+        reach: FloatArray = np.minimum(np.abs(rays).max(0) * _MARGIN, fold)
+        return reach
 
     def project(self, points_ego_m: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Pixels [P, 2] of the picture (NaN: not visible) and depths [P] of ego points [P, 3]."""
@@ -74,34 +78,39 @@ class CameraView:
     def contains(self, pixels: FloatArray) -> BoolArray:
         """Mask [...] of pixels [..., 2] inside the picture; False for NaN."""
         height, width = self.size_px
-        inside: BoolArray = ((pixels > -0.5) & (pixels < (width - 0.5, height - 0.5))).all(-1)
+        inside: BoolArray = np.all((pixels > -0.5) & (pixels < (width - 0.5, height - 0.5)), -1)
         return inside
 
 
 def project_edges(view: CameraView, boxes: FloatArray) -> FloatArray:
     """The twelve edges of boxes [N, 7] as polylines [N, 12, SAMPLES_PER_EDGE, 2] in the picture.
 
-    Each edge is cut in space at the near plane and at the sides of the view, so an edge that passes the
-    camera ends where it leaves the picture. An edge of which nothing is visible is NaN.
+    Each edge is cut in space at the near plane and at the sides of the view, so an edge that passes
+    the camera ends where it leaves the picture. An edge of which nothing is visible is NaN.
     """
     corners = poses.apply(view.camera_from_ego, box_geometry.corners(boxes).reshape(-1, 3))
     edges = corners.reshape(-1, 8, 3)[:, np.asarray(box_geometry.EDGES)]
     start, end = clip_to_view(edges[:, :, 0], edges[:, :, 1], view.reach)
-    along = np.linspace(0, 1, SAMPLES_PER_EDGE)[:, None]
-    samples = start[:, :, None] * (1 - along) + end[:, :, None] * along
+    samples = _samples(start, end)
     pixels, _ = camera_geometry.project(
         samples.reshape(-1, 3), view.intrinsics, view.camera.distortion
     )
-    return pixels.reshape(samples.shape[:-1] + (2,))
+    return pixels.reshape(*samples.shape[:-1], 2)
+
+
+def _samples(start_m: FloatArray, end_m: FloatArray) -> FloatArray:
+    """Points [..., SAMPLES_PER_EDGE, 3] from start to end [..., 3]."""
+    along = np.linspace(0, 1, SAMPLES_PER_EDGE)[:, None]
+    return start_m[..., None, :] * (1 - along) + end_m[..., None, :] * along
 
 
 def clip_to_view(
     start_m: FloatArray, end_m: FloatArray, reach: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """The parts of segments [..., 3] (camera frame) in front of the near plane and within |x|, |y| <= reach z.
+    """The parts of segments [..., 3] (camera frame) beyond the near plane with |x|, |y| <= reach z.
 
-    Both ends of a segment outside are NaN. After Liang and Barsky, "A New Concept and Method for Line
-    Clipping" (1984): every plane raises the first or lowers the last position along the segment.
+    Both ends of a segment outside are NaN. After Liang and Barsky, "A New Concept and Method for
+    Line Clipping" (1984): each plane raises the first or lowers the last position on the segment.
     """
     first, last = np.zeros(start_m.shape[:-1]), np.ones(start_m.shape[:-1])
     x, y = reach
@@ -109,13 +118,14 @@ def clip_to_view(
     offsets = np.array([2 * camera_geometry.MIN_DEPTH_M, 0, 0, 0, 0])
     for normal, offset in zip(normals, offsets, strict=True):
         at_start, at_end = start_m @ normal - offset, end_m @ normal - offset
-        crossing = np.clip(at_start / np.where(at_start == at_end, 1.0, at_start - at_end), 0, 1)
+        change = at_start - at_end
+        crossing = np.clip(at_start / np.where(change == 0, 1.0, change), 0, 1)
         first = np.where(at_start < 0, np.maximum(first, crossing), first)
         last = np.where(at_end < 0, np.minimum(last, crossing), last)
         last = np.where((at_start < 0) & (at_end < 0), -1.0, last)
     visible = (first <= last)[..., None]
-    cut_start = start_m + first[..., None] * (end_m - start_m)
-    cut_end = start_m + last[..., None] * (end_m - start_m)
+    along = end_m - start_m
+    cut_start, cut_end = start_m + first[..., None] * along, start_m + last[..., None] * along
     return np.where(visible, cut_start, np.nan), np.where(visible, cut_end, np.nan)
 
 
@@ -128,27 +138,26 @@ def draw_camera(
     points: FloatArray | None = None,
     draw_occlusion: bool = True,
 ) -> ImageArray:
-    """One camera's picture [height, width, 3] with its name, as large as `size_px` (height, width) says.
+    """One camera's picture [height, width, 3] with its name; `size_px` is (height, width).
 
-    From the bottom: image, `points` [P, 3 or more] (ego frame) coloured by depth, truth (thin, grey),
-    detections in the colour of their class with the front face shaded, outline by occlusion level where
-    `draw_occlusion`, then ids and confidences. All `detections` that are visible are drawn: select first.
-    A camera without image says so and shows nothing projected.
+    All that is given and visible is drawn: select first. From the bottom: image; `points`
+    [P, 3 or more] (ego frame) coloured by depth; truth (thin, grey); detections in the colour of
+    their class with the front face shaded, outlined by occlusion level with `draw_occlusion`; track
+    ids and confidences. A camera without image says so, and nothing is projected into it.
     """
     if camera.image is None:
         return _no_image(camera.name, size_px)
-    height, width = size_px
-    image = cv2.resize(camera.image, (width, height), interpolation=cv2.INTER_AREA)
+    image: ImageArray = cv2.resize(camera.image, size_px[::-1], interpolation=cv2.INTER_AREA)
     view = CameraView(camera, size_px)
     if points is not None:
         _draw_points(image, view, points[:, :3])
     if truth is not None:
         for paths in _visible_boxes(view, truth.boxes)[1]:
             strokes.draw_paths(image, paths, palette.TRUTH, THIN)
-    name_place = chip_at(camera.name, (0, 0), _NAME_PX)
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)
-        for label, place in place_labels(labels, size_px, [name_place]):
+        taken = [chip_at(camera.name, (0, 0), _NAME_PX)]
+        for label, place in place_labels(labels, size_px, taken):
             draw_chip(image, label.text, place, label.size_px, label.colour)
     _draw_name(image, camera.name)
     return image
@@ -157,12 +166,13 @@ def draw_camera(
 def _no_image(name: str, size_px: tuple[int, int]) -> ImageArray:
     height, width = size_px
     image = np.full((height, width, 3), palette.CANVAS, np.uint8)
-    for start in range(-height, width, 24):
-        line = np.array([[start, height], [start + height, 0]], float)
-        strokes.draw_paths(image, [line], palette.GRID, THIN)
+    hatching = [
+        np.array([[start, height], [start + height, 0.0]]) for start in range(-height, width, 24)
+    ]
+    strokes.draw_paths(image, hatching, palette.GRID, THIN)
     chip = chip_at("no image", (0, 0), 20)
     place = chip_at("no image", ((width - chip.right) // 2, (height - chip.bottom) // 2), 20)
-    if min(place[:2]) >= 0:
+    if place.inside(size_px):
         draw_chip(image, "no image", place, 20, palette.FAULT)
     _draw_name(image, name)
     return image
@@ -170,54 +180,58 @@ def _no_image(name: str, size_px: tuple[int, int]) -> ImageArray:
 
 def _draw_name(image: ImageArray, name: str) -> None:
     place = chip_at(name, (0, 0), _NAME_PX)
-    height, width = image.shape[:2]
-    if place.right <= width and place.bottom <= height:
+    if place.inside(image.shape[:2]):
         draw_chip(image, name, place, _NAME_PX)
 
 
 def _draw_points(image: ImageArray, view: CameraView, points_m: FloatArray) -> None:
-    """Squares of two pixels, far ones first."""
+    """Squares of two pixels from red (near) to blue (far), far ones first."""
     pixels, depth = view.project(points_m)
     visible = np.flatnonzero(view.contains(pixels))
     visible = visible[np.argsort(-depth[visible], kind="stable")]
-    level = np.clip(depth[visible] / _MAX_DEPTH_M, 0, 1) * 255
-    ramp = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0]
-    colours = ramp[255 - level.astype(np.uint8), ::-1]
+    nearness = 255 - np.clip(depth[visible] / _MAX_DEPTH_M, 0, 1) * 255
+    shades = nearness.astype(np.uint8)[:, None]
+    colours = cv2.applyColorMap(shades, cv2.COLORMAP_TURBO).reshape(-1, 3)[:, ::-1]
     column, row = np.rint(pixels[visible]).astype(np.int64).T
     height, width = view.size_px
     for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        at = np.minimum(row + down, height - 1), np.minimum(column + right, width - 1)
-        image[at] = colours
+        image[np.minimum(row + down, height - 1), np.minimum(column + right, width - 1)] = colours
 
 
 def _visible_boxes(view: CameraView, boxes: FloatArray) -> tuple[IntArray, list[list[FloatArray]]]:
-    """Indices of the boxes [N, 7] that show in the picture, and the paths [K, 2] of their visible edges."""
+    """Indices of the boxes [N, 7] that show, and for each the visible edges as paths [K, 2]."""
     edges = project_edges(view, boxes)
-    shows = view.contains(edges).any((1, 2))
+    index = np.flatnonzero(np.any(view.contains(edges), (1, 2)))
+    finite = np.asarray(np.isfinite(edges).all(-1))
     paths = [
-        [edge[finite] for edge in box if (finite := np.isfinite(edge).all(-1)).sum() > 1]
-        for box in edges[shows]
+        [
+            edge if whole else edge[seen]
+            for edge, seen, whole in zip(edges[i], finite[i], finite[i].all(-1), strict=True)
+            if seen.sum() > 1
+        ]
+        for i in index
     ]
-    return np.flatnonzero(shows), paths
+    return index, paths
 
 
 def _draw_detections(
     image: ImageArray, view: CameraView, detections: Detections, draw_occlusion: bool
 ) -> list[Label]:
-    """Draws far boxes first and returns the labels of all, nearest first."""
-    index, all_paths = _visible_boxes(view, detections.boxes)
-    centres = poses.apply(view.camera_from_ego, detections.boxes[index, :3])
-    far_first = np.argsort(-centres[:, 2], kind="stable")
+    """Draws far boxes first; returns the labels of those large enough, nearest first."""
+    index, paths = _visible_boxes(view, detections.boxes)
     seen = detections.select(index)
+    depth = poses.apply(view.camera_from_ego, seen.boxes[:, :3])[:, 2]
     colours = [CLASS_COLOURS[c] for c in seen.class_id]
     strokes.fill_areas(image, _front_faces(view, seen.boxes, colours), 0.3)
     labels = []
-    for i in far_first:
-        style = palette.occlusion_style(int(seen.occlusion_level[i]), draw_occlusion)
-        strokes.draw_paths(image, all_paths[i], colours[i], style)
-        text = f"{seen.score[i]:.2f}"
-        text = f"{seen.track_id[i]}  {text}" if seen.track_id[i] >= 0 else text
-        labels.append(Label(text, _around(all_paths[i], view), colours[i], _LABEL_PX))
+    for i in np.argsort(-depth, kind="stable"):
+        style = OCCLUSION_STYLES[seen.occlusion_level[i]] if draw_occlusion else SOLID
+        strokes.draw_paths(image, paths[i], colours[i], style)
+        around = _around(paths[i], view)
+        if around.bottom - around.top >= _MIN_LABELLED_PX:
+            identity = f"{seen.track_id[i]}  " if seen.track_id[i] >= 0 else ""
+            text = f"{identity}{seen.score[i]:.2f}"
+            labels.append(Label(text, around, colours[i], _LABEL_PX))
     return labels[::-1]
 
 
@@ -225,17 +239,20 @@ def _around(paths: list[FloatArray], view: CameraView) -> Rectangle:
     """What a box covers of the picture."""
     height, width = view.size_px
     points = np.clip(np.concatenate(paths), 0, (width - 1, height - 1))
-    return Rectangle(*np.rint(np.concatenate([points.min(0), points.max(0)])).astype(int))
+    limits = np.rint(np.concatenate([points.min(0), points.max(0)])).astype(int)
+    return Rectangle(*limits.tolist())
 
 
 def _front_faces(
     view: CameraView, boxes: FloatArray, colours: list[Colour]
 ) -> list[tuple[FloatArray, Colour]]:
-    """The front faces that lie wholly before the camera, as curved outlines."""
-    faces = box_geometry.corners(boxes)[:, _FRONT]
-    along = np.linspace(0, 1, SAMPLES_PER_EDGE)[:, None]
-    outline = faces[:, :, None] * (1 - along) + np.roll(faces, -1, axis=1)[:, :, None] * along
+    """Outlines [4 SAMPLES_PER_EDGE, 2] of the front faces that lie wholly before the camera."""
+    corners = box_geometry.corners(boxes)[:, _FRONT_CORNERS]
+    outline = _samples(corners, np.roll(corners, -1, axis=1))
     pixels, _ = view.project(outline.reshape(-1, 3))
-    pixels = pixels.reshape(len(boxes), -1, 2)
-    whole = np.isfinite(pixels).all((1, 2))
-    return [(face, colour) for face, colour, w in zip(pixels, colours, whole, strict=True) if w]
+    faces = pixels.reshape(len(boxes), -1, 2)
+    return [
+        (face, colour)
+        for face, colour in zip(faces, colours, strict=True)
+        if np.isfinite(face).all()
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from leapai.types import CameraFrame, FloatArray
 from leapai.visualisation.text import Rectangle
 
 _SAME_DIRECTION_RAD = np.deg2rad(12.0)
-"""Cameras whose angle to forward differs by less stand in one row: left and right partners stay together."""
+"""Cameras whose angles to forward differ by less stay in one row: left and right partners."""
+_CLEARLY_LARGER = 0.01
+"""Of arrangements about equally large the one with the larger front pictures is taken."""
 
 
 def arrange_cameras(
@@ -19,22 +21,21 @@ def arrange_cameras(
 ) -> list[Rectangle]:
     """A place for each camera, in the order given, inside an area of `size_px` (height, width).
 
-    Cameras are sorted by the angle of their optical axis to forward and dealt to rows of equal height each; a
-    row is sorted from left to right. Of all ways to break the rows, the one that shows the largest pictures
-    is taken; their aspect ratios are kept.
+    Cameras are sorted by the angle of their optical axis to forward and dealt to rows; a row is
+    sorted from left to right and its pictures are equally high. Of all ways to break the rows that
+    one is taken whose pictures have the largest geometric mean area. Aspect ratios are kept.
     """
     axes = np.array([camera.ego_from_camera[:2, 2] for camera in cameras]).reshape(-1, 2)
     aspects = np.array([camera.size_px[1] / camera.size_px[0] for camera in cameras])
     directions = _directions(axes)
     best: list[Rectangle] = []
-    best_area = 0.0
-    for breaks in range(len(directions)):
-        for cuts in combinations(range(1, len(directions)), breaks):
-            rows = _rows(directions, cuts, axes)
-            places = _fit(rows, aspects, size_px, gap_px)
-            area = sum((p.right - p.left) * (p.bottom - p.top) for p in places)
-            if area > best_area:
-                best, best_area = places, area
+    best_size = -np.inf
+    for count in range(len(directions)):
+        for cuts in combinations(range(1, len(directions)), count):
+            places = _fit(_rows(directions, cuts, axes), aspects, size_px, gap_px)
+            size = np.mean([np.log((p.right - p.left) * (p.bottom - p.top)) for p in places])
+            if size > best_size + _CLEARLY_LARGER:
+                best, best_size = places, float(size)
     return best
 
 
@@ -51,28 +52,28 @@ def _directions(axes: FloatArray) -> list[list[int]]:
 
 
 def _rows(directions: list[list[int]], cuts: tuple[int, ...], axes: FloatArray) -> list[list[int]]:
-    """Rows of camera indices; within a row the further left an optical axis points, the further left it stands."""
+    """Rows of camera indices; the more an optical axis points left, the more left it stands."""
     bounds = (0, *cuts, len(directions))
-    rows = [sum(directions[a:b], []) for a, b in zip(bounds, bounds[1:], strict=False)]
+    rows = [[i for group in directions[a:b] for i in group] for a, b in pairwise(bounds)]
     return [sorted(row, key=lambda i: -axes[i, 1]) for row in rows]
 
 
 def _fit(
     rows: list[list[int]], aspects: FloatArray, size_px: tuple[int, int], gap_px: int
 ) -> list[Rectangle]:
-    """Rows as wide as the area, then all made smaller alike where they are too high together; centred."""
+    """Rows as wide as the area, or all smaller alike where they are too high together; centred."""
     height, width = size_px
-    row_heights = [(width - gap_px * (len(row) - 1)) / aspects[row].sum() for row in rows]
+    full_heights = [(width - gap_px * (len(row) - 1)) / aspects[row].sum() for row in rows]
     gaps = gap_px * (len(rows) - 1)
-    scale = min(1.0, (height - gaps) / sum(row_heights))
-    top = (height - gaps - scale * sum(row_heights)) / 2
+    scale = min(1.0, (height - gaps) / sum(full_heights))
+    top = (height - gaps - scale * sum(full_heights)) / 2
     places: dict[int, Rectangle] = {}
-    for row, row_height in zip(rows, row_heights, strict=True):
-        row_height *= scale
-        left = (width - row_height * aspects[row].sum() - gap_px * (len(row) - 1)) / 2
-        for i in row:
-            right = left + row_height * aspects[i]
-            places[i] = Rectangle(int(left), int(top), int(right), int(top + row_height))
-            left = right + gap_px
-        top += row_height + gap_px
+    for row, full_height in zip(rows, full_heights, strict=True):
+        bottom = top + scale * full_height
+        widths = aspects[row] * (bottom - top)
+        left = (width - widths.sum() - gap_px * (len(row) - 1)) / 2
+        for i, tile_width in zip(row, widths, strict=True):
+            places[i] = Rectangle(int(left), int(top), int(left + tile_width), int(bottom))
+            left += tile_width + gap_px
+        top = bottom + gap_px
     return [places[i] for i in range(len(places))]

@@ -1,4 +1,4 @@
-"""Colours and line styles of every picture: RGB, dark background, safe for the common colour-vision deficiencies."""
+"""Colours and line styles of every picture: RGB, on a dark background."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ CANVAS: Colour = (20, 26, 35)
 GRID: Colour = (32, 41, 54)
 RING: Colour = (55, 68, 86)
 TEXT: Colour = (230, 237, 243)
-DIM_TEXT: Colour = (139, 152, 168)
+DIM_TEXT: Colour = (145, 157, 172)
 FAULT: Colour = (255, 148, 102)
 TRUTH: Colour = (205, 210, 216)
 EGO: Colour = (240, 246, 252)
 
 CLASS_COLOURS: tuple[Colour, ...] = (
     (72, 176, 255),  # car: sky blue
-    (255, 163, 26),  # truck: orange
-    (255, 236, 90),  # bus: yellow
-    (255, 84, 72),  # person: vermilion
-    (245, 140, 200),  # non_motor: pink
-    (170, 122, 255),  # riderless_non_motor: violet
-    (30, 200, 140),  # barrier: bluish green
-    (178, 250, 228),  # pillar: pale mint
+    (255, 158, 30),  # truck: orange
+    (255, 240, 110),  # bus: yellow
+    (235, 50, 50),  # person: red
+    (255, 160, 220),  # non_motor: pink
+    (140, 90, 255),  # riderless_non_motor: violet
+    (0, 165, 115),  # barrier: bluish green
+    (175, 255, 225),  # pillar: mint
 )
-"""One colour a class, in the order of `leapai.types.CLASS_NAMES`. After Okabe and Ito, "Color Universal Design" (2008),
-lightened for a dark background; hues that a deficiency makes alike differ in lightness."""
+"""One colour a class, in the order of `leapai.types.CLASS_NAMES`.
+
+After Okabe and Ito, "Color Universal Design" (2008), for a dark background: hues that a deficiency
+of colour vision makes alike differ in lightness.
+"""
 
 MAP_COLOURS: dict[str, Colour] = {
     "lane_boundary": (84, 100, 122),
-    "crossing": (64, 110, 118),
-    "drivable_area": (58, 68, 84),
+    "crossing": (64, 116, 122),
+    "drivable_area": (66, 77, 95),
 }
 MAP_DEFAULT: Colour = (48, 58, 73)
 """Map layers that `MAP_COLOURS` does not name."""
@@ -57,6 +60,9 @@ OCCLUSION_WORDS = tuple(name.removesuffix("Occluded").lower() for name in OCCLUS
 """Short names of the levels: no, slightly, partly, heavily."""
 
 
-def occlusion_style(level: int, shown: bool) -> LineStyle:
-    """The outline of an object of occlusion `level` (0..3); solid where the level is not `shown` or not known (-1)."""
-    return OCCLUSION_STYLES[level] if shown and level >= 0 else SOLID
+def faded(colour: Colour, background: Colour, strength: float) -> Colour:
+    """`colour` at `strength` (1: itself, 0: `background`)."""
+    red, green, blue = (
+        round(b + (c - b) * strength) for c, b in zip(colour, background, strict=True)
+    )
+    return red, green, blue

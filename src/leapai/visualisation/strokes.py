@@ -1,6 +1,7 @@
-"""Lines, dashes, arrows and translucent areas on arrays: OpenCV with sub-pixel coordinates and anti-aliasing.
+"""Lines, dashes, arrows and translucent areas on arrays.
 
-Points are (x right, y down) in pixels; the centre of the top left pixel is (0, 0).
+OpenCV with sub-pixel coordinates and anti-aliasing. Points are (x right, y down) in pixels; the
+centre of the top left pixel is (0, 0).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _FAR_PX = 1e5
 
 
 def _fixed(points_px: FloatArray) -> npt.NDArray[np.int32]:
-    return np.rint(np.clip(points_px, -_FAR_PX, _FAR_PX) * (1 << _SHIFT)).astype(np.int32)
+    scaled = np.minimum(np.maximum(points_px, -_FAR_PX), _FAR_PX) * (1 << _SHIFT)
+    fixed: npt.NDArray[np.int32] = np.rint(scaled).astype(np.int32)
+    return fixed
 
 
 def draw_paths(
@@ -35,7 +38,7 @@ def draw_paths(
 
 
 def dashes(path: FloatArray, on_px: float, off_px: float) -> FloatArray:
-    """Cuts a polyline [K, 2] into dashes [D, 2, 2] (start, end) along its length; the first starts where it does."""
+    """Cuts a polyline [K, 2] into dashes [D, 2, 2] (start, end); the first starts where it does."""
     steps = np.hypot(*np.diff(path, axis=0).T)
     distance = np.concatenate([[0.0], np.cumsum(steps)])
     starts = np.arange(0.0, max(distance[-1], 1e-9), on_px + off_px)
@@ -56,7 +59,7 @@ def draw_dot(
 def draw_arrow(
     image: ImageArray, start_px: FloatArray, end_px: FloatArray, colour: Colour, style: LineStyle
 ) -> None:
-    """A line with a filled head at `end_px`; nothing where it is shorter than a pixel, which has no direction."""
+    """A line with a filled head at `end_px`; nothing below one pixel, which shows no direction."""
     length = float(np.hypot(*(end_px - start_px)))
     if length < 1.0:
         return
@@ -81,9 +84,6 @@ def fill_areas(
     cv2.addWeighted(filled, opacity, image, 1 - opacity, 0.0, dst=image)
 
 
-def faded(colour: Colour, background: Colour, strength: float) -> Colour:
-    """`colour` at `strength` (1: itself, 0: `background`)."""
-    red, green, blue = (
-        round(b + (c - b) * strength) for c, b in zip(colour, background, strict=True)
-    )
-    return red, green, blue
+def sides(outline: FloatArray) -> list[FloatArray]:
+    """The K sides [2, 2] of a closed polygon [K, 2]."""
+    return list(np.stack([outline, np.roll(outline, -1, axis=0)], 1))

@@ -35,10 +35,15 @@ class Rectangle(NamedTuple):
             and other.top < self.bottom
         )
 
+    def inside(self, size_px: tuple[int, int]) -> bool:
+        """Whether a picture of (height, width) holds all of it."""
+        height, width = size_px
+        return min(self.left, self.top) >= 0 and self.bottom <= height and self.right <= width
+
 
 @dataclass(frozen=True)
 class Label:
-    """A short text that belongs to the rectangle `around` an object, and is put beside it where there is room."""
+    """A short text that stands beside the rectangle `around` its object, where there is room."""
 
     text: str
     around: Rectangle
@@ -70,10 +75,10 @@ def text_size(text: str, size_px: int) -> tuple[int, int]:
 def draw_text(
     image: ImageArray, text: str, left_top: tuple[int, int], size_px: int, colour: Colour = TEXT
 ) -> int:
-    """Blends one line of text into `image` [H, W, 3], cut at its borders; returns the x where the text ends."""
+    """Blends a line of text into `image` [H, W, 3], cut at its borders; returns the x of its end."""
     left, top = left_top
     coverage = _coverage(text, size_px)
-    right = left + coverage.shape[1]
+    right = left + int(coverage.shape[1])
     coverage = coverage[max(-top, 0) :, max(-left, 0) :]
     region = image[max(top, 0) :, max(left, 0) :][: coverage.shape[0], : coverage.shape[1]]
     alpha = coverage[: region.shape[0], : region.shape[1], None] / np.float32(255)
@@ -110,19 +115,16 @@ def chip_at(text: str, left_top: tuple[int, int], size_px: int) -> Rectangle:
 def place_labels(
     labels: Sequence[Label], size_px: tuple[int, int], taken: Iterable[Rectangle] = ()
 ) -> list[tuple[Label, Rectangle]]:
-    """Finds room beside each label's object, first come first served; a label without room is left out.
+    """Finds room beside each label's object, first come first served; without room it is left out.
 
-    `size_px` is (height, width) of the picture; what is returned lies inside it, and overlaps neither itself
-    nor a rectangle that is `taken`.
+    `size_px` is (height, width) of the picture. The places lie inside it, and overlap neither each
+    other nor a rectangle that is `taken`.
     """
     occupied = list(taken)
     placed = []
     for label in labels:
         for place in _places(label):
-            inside = (
-                min(place[:2]) >= 0 and place.bottom <= size_px[0] and place.right <= size_px[1]
-            )
-            if inside and not any(place.overlaps(other) for other in occupied):
+            if place.inside(size_px) and not any(place.overlaps(other) for other in occupied):
                 occupied.append(place)
                 placed.append((label, place))
                 break
@@ -130,15 +132,10 @@ def place_labels(
 
 
 def _places(label: Label) -> list[Rectangle]:
-    """Above, right, left, below the object: where its label may stand, best first."""
+    """Where a label may stand: above, right, left, below its object, then at its corners."""
     width, height = chip_at(label.text, (0, 0), label.size_px)[2:]
     around = label.around
-    middle_x = (around.left + around.right - width) // 2
-    middle_y = (around.top + around.bottom - height) // 2
-    corners = (
-        (middle_x, around.top - height - 1),
-        (around.right + 2, middle_y),
-        (around.left - width - 2, middle_y),
-        (middle_x, around.bottom + 1),
-    )
-    return [Rectangle(x, y, x + width, y + height) for x, y in corners]
+    lefts = (around.left - width - 2, (around.left + around.right - width) // 2, around.right + 2)
+    tops = (around.top - height - 1, (around.top + around.bottom - height) // 2, around.bottom + 1)
+    order = ((1, 0), (2, 1), (0, 1), (1, 2), (2, 0), (0, 0), (2, 2), (0, 2))
+    return [Rectangle(lefts[i], tops[j], lefts[i] + width, tops[j] + height) for i, j in order]

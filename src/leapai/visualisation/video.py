@@ -1,4 +1,4 @@
-"""Pictures and videos on disk: written to a temporary name, then moved, so a reader never sees half a file."""
+"""Pictures and videos on disk: written to a temporary name, then moved, so never half there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from leapai.types import ImageArray
 
 _BT709 = 1
-"""Number of the ITU-R BT.709 colour space in FFmpeg's tables: what players assume of high-definition video."""
+"""ITU-R BT.709 in FFmpeg's tables of colour spaces: what players assume of large video."""
 
 
 def write_png(path: Path, image: ImageArray) -> None:
@@ -28,9 +28,10 @@ def write_png(path: Path, image: ImageArray) -> None:
 
 
 class VideoWriter:
-    """An mp4 as a context manager: H.264 where FFmpeg has it, else MPEG-4; yuv420p, which every player opens.
+    """An mp4 as a context manager: H.264 where FFmpeg has it, else MPEG-4; yuv420p.
 
-    The file appears when the block ends; when the block raises, or no frame was appended, nothing is left.
+    The file appears when the block ends. When the block raises, or no frame was appended, nothing
+    is left behind.
     """
 
     def __init__(self, path: Path, frames_per_second: float) -> None:
@@ -49,7 +50,7 @@ class VideoWriter:
         self._size_px: tuple[int, int] | None = None
 
     def append(self, image: ImageArray) -> None:
-        """Adds a frame [H, W, 3] RGB uint8. An odd side is made even by repeating its last row or column.
+        """Adds a frame [H, W, 3] RGB uint8; an odd side grows by a copy of its last row or column.
 
         Raises ValueError for a frame of another size than the first.
         """
@@ -88,4 +89,4 @@ class VideoWriter:
         if complete:
             os.replace(self._temporary, self.path)
         else:
-            self._temporary.unlink()
+            self._temporary.unlink(missing_ok=True)

@@ -1,0 +1,102 @@
+"""What there is to draw in one frame, in its ego frame, and which of it a configuration shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
+from leapai.types import BoolArray, Detections, FloatArray, IntArray, Labels
+
+
+@dataclass(frozen=True)
+class MemoryDots:
+    """The valid slots of the memory, in the current ego frame. S slots."""
+
+    position_m: FloatArray
+    """[S, 3]"""
+    velocity_mps: FloatArray
+    """[S, 3] over ground, in ego axes."""
+    class_id: IntArray
+    """[S]"""
+    age: IntArray
+    """[S] frames ago: 1 is the last frame."""
+
+    def select(self, index: IntArray | BoolArray) -> MemoryDots:
+        """The slots at `index` (integers [M] or mask [S])."""
+        return MemoryDots(
+            self.position_m[index], self.velocity_mps[index], self.class_id[index], self.age[index]
+        )
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Where a track was before, oldest first, in the current ego frame. K points."""
+
+    track_id: int
+    position_m: FloatArray
+    """[K, 3]"""
+    occlusion_level: IntArray
+    """[K] at that time."""
+
+
+@dataclass(frozen=True)
+class BevLine:
+    """One line of the map in the current ego frame."""
+
+    layer: str
+    points_m: FloatArray
+    """[K, 2]"""
+
+
+@dataclass(frozen=True)
+class BevScene:
+    """Everything of one frame that the canvas shows."""
+
+    points: FloatArray | None = None
+    """[P, 3 or more]: x y z in metres; None: the LiDAR failed."""
+    truth: Labels | None = None
+    detections: Detections | None = None
+    trails: Sequence[Trail] = ()
+    memory: MemoryDots | None = None
+    map_lines: Sequence[BevLine] = ()
+
+
+def in_valid_range(
+    position_m: FloatArray, valid_range: tuple[float, float, float, float]
+) -> BoolArray:
+    """Mask [N] of ego positions [N, 2 or more] inside `valid_range`.
+
+    The first pair runs along the canvas' downward axis, so it bounds -x: (-150, 20) is 150 m ahead to
+    20 m behind. The second pair bounds y, left positive.
+    """
+    down_min, down_max, y_min, y_max = valid_range
+    down, y = -position_m[:, 0], position_m[:, 1]
+    inside: BoolArray = (down >= down_min) & (down <= down_max) & (y >= y_min) & (y <= y_max)
+    return inside
+
+
+def shown_detections(detections: Detections, draw: DrawDynamicConfig) -> Detections:
+    """The detections that a picture shows, most confident first.
+
+    Those of at least `dynamic_conf` inside `valid_range`; of these at most `max_objects`.
+    """
+    confident = detections.score >= draw.dynamic_conf
+    kept = detections.select(confident & in_valid_range(detections.boxes, draw.valid_range))
+    return kept.select(np.argsort(-kept.score, kind="stable")[: draw.max_objects])
+
+
+def shown_labels(labels: Labels, draw: DrawDynamicConfig) -> Labels:
+    """The true objects inside `valid_range`."""
+    return labels.select(in_valid_range(labels.boxes, draw.valid_range))
+
+
+def shown_memory(
+    memory: MemoryDots, draw: DrawDynamicConfig, temporal: TemporalVisualizationConfig
+) -> MemoryDots:
+    """The slots of the last `history_frames` frames inside `valid_range`, oldest first."""
+    recent = memory.age <= temporal.history_frames
+    kept = memory.select(recent & in_valid_range(memory.position_m, draw.valid_range))
+    return kept.select(np.argsort(-kept.age, kind="stable"))
