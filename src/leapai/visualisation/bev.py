@@ -13,15 +13,8 @@ from leapai.geometry import boxes as box_geometry
 from leapai.types import Detections, FloatArray, ImageArray
 from leapai.visualisation import palette, strokes
 from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
-from leapai.visualisation.scene import BevLine, BevScene, MemoryDots
-from leapai.visualisation.text import (
-    Label,
-    Rectangle,
-    draw_chip,
-    draw_text,
-    place_labels,
-    text_size,
-)
+from leapai.visualisation.scene import BevLine, BevScene, MemoryDots, Trail
+from leapai.visualisation.text import Label, Rectangle, draw_labels, draw_text, text_size
 
 HIDDEN_LEVEL = 2
 """From this occlusion level on a trail's point is hollow."""
@@ -88,7 +81,7 @@ def draw_bev(
         for outline in view.pixels(box_geometry.corners_bev(scene.truth.boxes)):
             strokes.draw_paths(image, strokes.sides(outline), palette.TRUTH, THIN)
     if scene.detections is not None and draw.draw_trajectory:
-        _draw_trails(image, view, scene, temporal.show_occlusion)
+        _draw_trails(image, view, scene.detections, scene.trails, temporal.show_occlusion)
     if scene.memory is not None and temporal.show_history:
         _draw_memory(image, view, scene.memory, temporal)
     if scene.detections is not None:
@@ -167,14 +160,18 @@ def _draw_ego(image: ImageArray, view: BevView) -> None:
     strokes.draw_paths(image, strokes.sides(outline), palette.EGO, THIN)
 
 
-def _draw_trails(image: ImageArray, view: BevView, scene: BevScene, show_occlusion: bool) -> None:
+def _draw_trails(
+    image: ImageArray,
+    view: BevView,
+    detections: Detections,
+    trails: Sequence[Trail],
+    show_occlusion: bool,
+) -> None:
     """Trails of the detections that are drawn, each ending at its detection."""
-    if scene.detections is None:
-        return
-    index_of = {int(track): i for i, track in enumerate(scene.detections.track_id)}
-    for trail in scene.trails:
+    index_of = {int(track): i for i, track in enumerate(detections.track_id)}
+    for trail in trails:
         if trail.track_id in index_of:
-            now = scene.detections.select(np.array([index_of[trail.track_id]]))
+            now = detections.select(np.array([index_of[trail.track_id]]))
             path = view.pixels(np.concatenate([trail.position_m, now.boxes[:, :3]]))
             hidden = (trail.occlusion_level >= HIDDEN_LEVEL) & show_occlusion
             _draw_trail(image, path, hidden.tolist(), CLASS_COLOURS[now.class_id[0]])
@@ -184,7 +181,7 @@ def _draw_trail(image: ImageArray, path: FloatArray, hidden: list[bool], colour:
     """Line and dots, stronger the later; the last point of `path` is where the object is now."""
     for k, hollow in enumerate(hidden):
         strength = 0.3 + 0.6 * (k + 1) / len(hidden)
-        shade = strokes.faded(colour, palette.CANVAS, strength)
+        shade = palette.faded(colour, palette.CANVAS, strength)
         strokes.draw_paths(image, [path[k : k + 2]], shade, THIN)
         if hollow:
             strokes.draw_dot(image, path[k], 3.0, palette.CANVAS)
@@ -200,7 +197,7 @@ def _draw_memory(
     for centre, tip, class_id, strength in zip(
         centres, tips, memory.class_id, strengths, strict=True
     ):
-        shade = strokes.faded(CLASS_COLOURS[class_id], palette.CANVAS, float(strength))
+        shade = palette.faded(CLASS_COLOURS[class_id], palette.CANVAS, float(strength))
         if temporal.show_velocity:
             strokes.draw_arrow(image, centre, tip, shade, THIN)
         strokes.draw_dot(image, centre, 2.5, shade)
@@ -249,5 +246,4 @@ def _draw_labels(image: ImageArray, view: BevView, detections: Detections | None
         if track >= 0
     ]
     taken = [place for _, place in ring_labels] + around
-    for label, place in place_labels(labels, view.size_px, taken):
-        draw_chip(image, label.text, place, label.size_px, label.colour)
+    draw_labels(image, labels, taken)

@@ -22,7 +22,7 @@ from leapai.types import (
 )
 from leapai.visualisation import palette, strokes
 from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
-from leapai.visualisation.text import Label, Rectangle, chip_at, draw_chip, place_labels
+from leapai.visualisation.text import Label, Rectangle, chip_at, draw_chip, draw_labels
 
 SAMPLES_PER_EDGE = 13
 """Points along the visible part of an edge: straight in space, curved by the lens in a picture."""
@@ -157,8 +157,7 @@ def draw_camera(
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)
         taken = [chip_at(camera.name, (0, 0), _NAME_PX)]
-        for label, place in place_labels(labels, size_px, taken):
-            draw_chip(image, label.text, place, label.size_px, label.colour)
+        draw_labels(image, labels, taken)
     _draw_name(image, camera.name)
     return image
 

@@ -69,8 +69,8 @@ def in_valid_range(
 ) -> BoolArray:
     """Mask [N] of ego positions [N, 2 or more] inside `valid_range`.
 
-    The first pair runs along the canvas' downward axis, so it bounds -x: (-150, 20) is 150 m ahead to
-    20 m behind. The second pair bounds y, left positive.
+    The first pair runs along the canvas' downward axis, so it bounds -x: (-150, 20) is 150 m ahead
+    to 20 m behind. The second pair bounds y, left positive.
     """
     down_min, down_max, y_min, y_max = valid_range
     down, y = -position_m[:, 0], position_m[:, 1]

@@ -12,10 +12,12 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from leapai.types import ImageArray
-from leapai.visualisation.palette import BACKGROUND, TEXT, Colour
+from leapai.visualisation.palette import BACKGROUND, TEXT, Colour, faded
 
 _CHIP_OPACITY = 0.72
 _PADDING_PX = 3
+_COLOURED = 0.6
+"""Share of its object's colour in a label, the rest is white: pure red or violet reads badly."""
 
 
 class Rectangle(NamedTuple):
@@ -75,7 +77,7 @@ def text_size(text: str, size_px: int) -> tuple[int, int]:
 def draw_text(
     image: ImageArray, text: str, left_top: tuple[int, int], size_px: int, colour: Colour = TEXT
 ) -> int:
-    """Blends a line of text into `image` [H, W, 3], cut at its borders; returns the x of its end."""
+    """Blends a line of text into `image` [H, W, 3], cut at its borders; returns where it ends."""
     left, top = left_top
     coverage = _coverage(text, size_px)
     right = left + int(coverage.shape[1])
@@ -129,6 +131,14 @@ def place_labels(
                 placed.append((label, place))
                 break
     return placed
+
+
+def draw_labels(
+    image: ImageArray, labels: Sequence[Label], taken: Iterable[Rectangle] = ()
+) -> None:
+    """Draws the labels for which `place_labels` finds room in `image` [H, W, 3]."""
+    for label, place in place_labels(labels, image.shape[:2], taken):
+        draw_chip(image, label.text, place, label.size_px, faded(label.colour, TEXT, _COLOURED))
 
 
 def _places(label: Label) -> list[Rectangle]:
