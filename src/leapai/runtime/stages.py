@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,14 @@ class StageCost:
 
 
 class StageMeter:
-    """Measures the stages of a network while `measuring(model)` is open.
+    """Measures the stages of a network while `measuring(model)` is open; stages may nest.
 
-    On a CPU the peak is the resident set of the process as Linux counts it; elsewhere than Linux it
-    stays 0.
+    On a CPU the peak is the resident set of the process as Linux counts it; elsewhere it stays 0.
     """
 
     def __init__(self) -> None:
         self.costs: dict[str, StageCost] = defaultdict(StageCost)
+        self._open: list[_Probe] = []
 
     @contextmanager
     def measuring(self, model: nn.Module) -> Iterator[StageMeter]:
@@ -57,9 +58,8 @@ class StageMeter:
         for name, module in model.named_children():
             stage = next((s for prefix, s in STAGES.items() if name.startswith(prefix)), None)
             if stage is not None:
-                probe = _Probe(self.costs[stage])
-                hooks.append(module.register_forward_pre_hook(probe.begin))
-                hooks.append(module.register_forward_hook(probe.end))
+                hooks.append(module.register_forward_pre_hook(partial(self._begin, stage)))
+                hooks.append(module.register_forward_hook(self._end))
         try:
             yield self
         finally:
@@ -69,28 +69,44 @@ class StageMeter:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measures a block of code as a stage of its own."""
-        probe = _Probe(self.costs[name])
-        probe.begin()
-        yield
-        probe.end()
+        self._begin(name)
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _begin(self, stage: str, *_: Any) -> None:
+        _synchronise()
+        self._fold_peak()
+        base = _reset_peak()
+        self._open.append(_Probe(stage, time.perf_counter(), base, base))
+
+    def _end(self, *_: Any) -> None:
+        _synchronise()
+        self._fold_peak()
+        probe = self._open.pop()
+        cost = self.costs[probe.stage]
+        cost.calls += 1
+        cost.seconds += time.perf_counter() - probe.start_s
+        cost.peak_bytes = max(cost.peak_bytes, probe.peak_bytes)
+        cost.added_bytes = max(cost.added_bytes, probe.peak_bytes - probe.base_bytes)
+
+    def _fold_peak(self) -> None:
+        """Tells every open stage the peak so far, before an inner stage resets it."""
+        if self._open:
+            peak = _peak()
+            for probe in self._open:
+                probe.peak_bytes = max(probe.peak_bytes, peak)
 
 
+@dataclass
 class _Probe:
-    def __init__(self, cost: StageCost) -> None:
-        self.cost, self._start, self._base = cost, 0.0, 0
+    """A stage that is running."""
 
-    def begin(self, *_: Any) -> None:
-        _synchronise()
-        self._base = _reset_peak()
-        self._start = time.perf_counter()
-
-    def end(self, *_: Any) -> None:
-        _synchronise()
-        self.cost.seconds += time.perf_counter() - self._start
-        self.cost.calls += 1
-        peak = _peak()
-        self.cost.peak_bytes = max(self.cost.peak_bytes, peak)
-        self.cost.added_bytes = max(self.cost.added_bytes, peak - self._base)
+    stage: str
+    start_s: float
+    base_bytes: int
+    peak_bytes: int
 
 
 def _synchronise() -> None:

@@ -48,8 +48,7 @@ def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tenso
     bad."""
     interval_us = batch.timestamp_us - state.last_timestamp_us
     bad_time = (interval_us < 0) | (interval_us > round(max_gap_s * US_PER_S))
-    bad_pose = ~batch.ego2global.isfinite().flatten(1).all(1)
-    return batch.is_first | ~state.has_last | bad_time | bad_pose
+    return batch.is_first | ~state.has_last | bad_time | ~_has_pose(batch)
 
 
 def prev2curr_of(state: TemporalState, batch: FrameBatch, reset: Tensor) -> Tensor:
@@ -85,7 +84,7 @@ class Memory(nn.Module):
         interval_s = torch.where(
             reset, 0.0, (batch.timestamp_us - state.last_timestamp_us) / US_PER_S
         ).float()
-        valid = state.valid & ~reset[:, None]
+        valid = state.valid & _is_finite(state) & ~reset[:, None]
         zero = state.query.new_zeros(())
 
         velocity = torch.where(valid[..., None], state.velocity_mps, zero)
@@ -148,13 +147,7 @@ class Memory(nn.Module):
         if self.slots == 0:
             return _with_pose(state, batch)
         B, K = new.confidence.shape
-        finite = (
-            new.query.isfinite().all(-1)
-            & new.reference_m.isfinite().all(-1)
-            & new.velocity_mps.isfinite().all(-1)
-            & new.confidence.isfinite()
-            & batch.ego2global.isfinite().flatten(1).all(1)[:, None]
-        )
+        finite = _is_finite(new) & _has_pose(batch)[:, None]
         eye = torch.eye(4, device=finite.device).expand(B, K, 4, 4)
 
         def queue(history: Tensor, fresh: Tensor, fill: float = 0.0) -> Tensor:
@@ -181,8 +174,23 @@ class Memory(nn.Module):
         return _with_pose(moved, batch)
 
 
+def _is_finite(slots: TemporalState | Remembered) -> Tensor:
+    """Slots [B, S] all of whose values are finite."""
+    return (
+        slots.query.isfinite().all(-1)
+        & slots.reference_m.isfinite().all(-1)
+        & slots.velocity_mps.isfinite().all(-1)
+        & slots.confidence.isfinite()
+    )
+
+
+def _has_pose(batch: FrameBatch) -> Tensor:
+    """Lanes [B] whose ego pose is known."""
+    return batch.ego2global.isfinite().flatten(1).all(1)
+
+
 def _with_pose(state: TemporalState, batch: FrameBatch) -> TemporalState:
-    finite = batch.ego2global.isfinite().flatten(1).all(1)
+    finite = _has_pose(batch)
     eye = torch.eye(4, dtype=torch.float64, device=finite.device)
     return replace(
         state,

@@ -1,0 +1,57 @@
+"""Weighted row sums against `grid_sample`, forward and backward."""
+
+import torch
+import torch.nn.functional as F
+
+from leapai.models import sampling
+
+
+def twin(maps, xy, map_index):
+    """One `grid_sample` call a sample: [..., C]."""
+    height, width = maps.shape[-2:]
+    grid = torch.stack([(xy[..., 0] + 0.5) / width, (xy[..., 1] + 0.5) / height], -1) * 2 - 1
+    samples = [
+        F.grid_sample(maps[m][None], g[None, None, None], align_corners=False)[0, :, 0, 0]
+        for g, m in zip(grid.flatten(0, -2), map_index.flatten(), strict=True)
+    ]
+    return torch.stack(samples).view(*xy.shape[:-1], -1)
+
+
+def test_agrees_with_grid_sample_inside_at_and_beyond_the_border():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, 3, 5, 7, generator=generator)
+    xy = torch.rand(40, 4, 2, generator=generator) * torch.tensor([13.0, 11.0]) - 3
+    # Near cell centres, not on them: there the bilinear kernel has a kink and no one gradient.
+    xy[0] = torch.tensor([[0.01, 0.01], [5.99, 3.99], [-0.5, 2.3], [1e4, -1e4]])
+    map_index = torch.randint(0, 2, (40, 4), generator=generator)
+    weight = torch.rand(40, 4, generator=generator)
+    inputs = [maps, xy, weight]
+    gradients = []
+    for sample in (sampled, slow):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        out = sample(*leaves, map_index)
+        gradients.append((out.detach(), *torch.autograd.grad((out**2).sum(), leaves)))
+    for fast, obvious in zip(*gradients, strict=True):
+        torch.testing.assert_close(fast, obvious, atol=1e-4, rtol=1e-4)
+
+
+def sampled(maps, xy, weight, map_index):
+    index, bilinear = sampling.bilinear_taps(xy, map_index, tuple(maps.shape[-2:]))
+    taps = (bilinear * weight[..., None]).flatten(1)
+    return sampling.weighted_rows(sampling.to_rows(maps), index.flatten(1), taps)
+
+
+def slow(maps, xy, weight, map_index):
+    return (twin(maps, xy, map_index) * weight[..., None]).sum(1)
+
+
+def test_segment_sum_equals_a_loop_with_empty_segments():
+    rows = torch.arange(12.0).view(6, 2).requires_grad_()
+    weight = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    offsets = torch.tensor([0, 0, 2, 6, 6])
+    got = sampling.segment_sum(rows, offsets, weight)
+    ends = [*offsets.tolist()[1:], 6]
+    for g, (low, high) in enumerate(zip(offsets.tolist(), ends, strict=True)):
+        expected = (rows[low:high] * weight[low:high, None]).sum(0)
+        torch.testing.assert_close(got[g], expected)
+    assert sampling.segment_sum(rows[:0], offsets * 0).shape == (5, 2)
