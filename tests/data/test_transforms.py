@@ -1,0 +1,103 @@
+"""Resizing and cropping move pixels and calibration together."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.scenes import IMAGE_SIZE_PX, make_frame
+
+from leapai.data.transforms import collate, prepare, prepare_camera
+from leapai.geometry import cameras, poses
+
+
+def camera_of(size_px, spot_m=None):
+    """A camera with a bright spot where `spot_m` (camera frame) is seen."""
+    height, width = size_px
+    intrinsics = np.array(
+        [[0.9 * width, 0, 0.52 * width], [0, 0.9 * width, 0.47 * height], [0, 0, 1]]
+    )
+    image = np.zeros((height, width, 3), np.uint8)
+    camera = replace(
+        make_frame(0).cameras[0],
+        image=image,
+        size_px=size_px,
+        intrinsics=intrinsics,
+        distortion=np.array([-0.2, 0.02, 0.001, 0.0, 0.0]),
+    )
+    if spot_m is not None:
+        (u, v) = cameras.project(spot_m[None], intrinsics, camera.distortion)[0][0]
+        width_px = max(1.5, max(size_px) / 200)
+        rows, columns = np.mgrid[:height, :width]
+        spot = np.exp(-((rows - v) ** 2 + (columns - u) ** 2) / (2 * width_px**2))
+        image[:] = (255 * spot[..., None]).astype(np.uint8)
+    return camera
+
+
+@pytest.mark.parametrize("size_px", [(900, 1600), (2048, 1550), (512, 960), (120, 400), (64, 96)])
+def test_a_spot_stays_under_its_projection(size_px):
+    spot = np.array([0.4, -0.1, 8.0])
+    prepared = prepare_camera(camera_of(size_px, spot), (256, 480))
+    assert prepared.image.shape == (256, 480, 3)
+    brightness = prepared.image[..., 0] / prepared.image[..., 0].sum()
+    rows, columns = np.mgrid[:256, :480]
+    seen = [(brightness * columns).sum(), (brightness * rows).sum()]
+    expected = cameras.project(spot[None], prepared.intrinsics, prepared.distortion)[0][0]
+    np.testing.assert_allclose(seen, expected, atol=0.3)
+
+
+def test_the_right_size_is_left_alone():
+    camera = make_frame(0).cameras[0]
+    prepared = prepare_camera(camera, IMAGE_SIZE_PX)
+    assert np.array_equal(prepared.image, camera.image)
+    np.testing.assert_allclose(prepared.intrinsics, camera.intrinsics)
+
+
+def test_a_tall_image_keeps_its_horizon():
+    prepared = prepare_camera(camera_of((2048, 1550)), (512, 960))
+    assert abs(prepared.intrinsics[1, 2] - 0.45 * 512) <= 1
+
+
+def test_a_failed_camera_stays_failed_with_its_calibration():
+    camera = replace(camera_of((900, 1600)), image=None)
+    prepared = prepare_camera(camera, (512, 960))
+    assert prepared.image is None
+    whole = prepare_camera(camera_of((900, 1600)), (512, 960))
+    np.testing.assert_allclose(prepared.intrinsics, whole.intrinsics)
+
+
+def test_collate_marks_what_failed_and_keeps_lanes_apart():
+    one, other = make_frame(0), make_frame(1, seed=3)
+    broken = tuple(replace(c, image=None) if c.name == "back" else c for c in one.cameras)
+    batch = collate([replace(one, cameras=broken, points=None), other], [True, False])
+    assert batch.camera_valid.tolist() == [[c.name != "back" for c in one.cameras], [True] * 7]
+    assert batch.lidar_valid.tolist() == [False, True]
+    assert batch.images.dtype == torch.uint8
+    assert batch.images.shape == (2, 7, 3, *IMAGE_SIZE_PX)
+    assert (batch.images[0, 2] == 0).all()
+    picture = other.cameras[5].image.transpose(2, 0, 1)
+    assert torch.equal(batch.images[1, 5], torch.from_numpy(picture.copy()))
+    assert (batch.point_lane == 1).all()
+    assert len(batch.points) == len(other.points)
+    assert batch.camera_groups == (0, 1, 2, 3, 3, 3, 3)
+    assert batch.is_first.tolist() == [True, False]
+    assert batch.ego2global.dtype == torch.float64
+
+
+def test_poses_stay_exact_to_the_micrometre_far_from_the_origin():
+    far = poses.from_xyz_yaw(np.array([412_345.123456, 5_412_345.654321, 10.0]), 0.3)
+    batch = collate([replace(make_frame(0), ego2global=far)], [True])
+    assert batch.ego2global[0, 0, 3].item() == far[0, 3]
+
+
+def test_groups_of_the_configuration_win():
+    prepared = prepare(make_frame(0), IMAGE_SIZE_PX, {"front_left": "front_wide"})
+    assert prepared.cameras[3].group == "front_wide"
+    with pytest.raises(ValueError, match=r"'periscope', which drive does not have; its cameras"):
+        prepare(make_frame(0), IMAGE_SIZE_PX, {"periscope": "back"})
+
+
+def test_different_rigs_do_not_mix():
+    frame = make_frame(0)
+    with pytest.raises(ValueError, match="different cameras"):
+        collate([frame, replace(frame, cameras=frame.cameras[:3])], [True, True])
