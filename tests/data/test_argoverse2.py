@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from leapai.data.argoverse2 import open_logs
-from leapai.data.argoverse2_tables import CLASS_OF, EGO_HEIGHT_M, NO_COUNTERPART
+from leapai.data.argoverse2_tables import CAMERA_GROUPS_OF, CLASS_OF, EGO_HEIGHT_M, NO_COUNTERPART
 from leapai.geometry import cameras, poses
 from leapai.types import CAMERA_GROUPS, CLASS_NAMES
 
@@ -46,14 +46,14 @@ def in_av2_ego(point_m, at_ns):
 
 
 class Drive:
-    """A made-up Argoverse 2 log of 5 frames, two cameras; tests change the rows, then `write`."""
+    """A made-up Argoverse 2 log of 5 frames and 7 cameras; tests change the rows, then `write`."""
 
     def __init__(self, folder):
         self.folder = folder
         times = [time_ns(i) + late for i in range(FRAMES) for late in (0, EXPOSURE_NS)]
         self.poses = [pose_row(at_ns) for at_ns in times]
         self.annotations = []
-        names = ("ring_front_center", "ring_rear_left", "stereo_front_left")
+        names = (*CAMERA_GROUPS_OF, "stereo_front_left")
         # Cameras: z forward, x right, y down.
         mount = {
             "qw": 0.5,
@@ -100,7 +100,7 @@ class Drive:
         path = self.sweep(frame)
         path.parent.mkdir(parents=True, exist_ok=True)
         pyarrow.feather.write_feather(table.cast(schema), path)
-        for name in ("ring_front_center", "ring_rear_left"):
+        for name in CAMERA_GROUPS_OF:
             path = self.image(name, frame)
             path.parent.mkdir(parents=True, exist_ok=True)
             pixels = np.random.default_rng(frame).integers(0, 255, (48, 64, 3), dtype=np.uint8)
@@ -120,6 +120,10 @@ class Drive:
 def _write(path, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     pyarrow.feather.write_feather(pa.Table.from_pylist(rows), path)
+
+
+def camera_of(frame, name):
+    return next(camera for camera in frame.cameras if camera.name == name)
 
 
 @pytest.fixture
@@ -163,7 +167,8 @@ def test_points_carry_intensity_and_time_since_the_sweep_began(drive):
 
 def test_cameras_account_for_motion_between_frame_and_exposure(drive):
     frame = drive.write().log()[2]
-    front, rear = frame.cameras  # the stereo camera is not used
+    assert [camera.name for camera in frame.cameras] == list(CAMERA_GROUPS_OF)
+    front, rear = camera_of(frame, "ring_front_center"), camera_of(frame, "ring_rear_left")
     assert (front.name, front.group, front.size_px) == (
         "ring_front_center",
         "front_narrow",
@@ -178,6 +183,16 @@ def test_cameras_account_for_motion_between_frame_and_exposure(drive):
     np.testing.assert_allclose(depth, [forward - 1.2], atol=1e-6)
     expected = [32 - 50 * left / depth[0], 24 - 50 * (up - 1.5) / depth[0]]
     np.testing.assert_allclose(pixel, [expected], atol=1e-5)  # images come undistorted
+
+
+def test_a_camera_without_calibration_is_not_used_and_named_once(drive, caplog):
+    drive.lenses = [row for row in drive.lenses if row["sensor_name"] != "ring_rear_left"]
+    log = drive.write().log()
+    with caplog.at_level(logging.WARNING):
+        rigs = [{camera.name for camera in log[i].cameras} for i in range(FRAMES)]
+    assert rigs == [set(CAMERA_GROUPS_OF) - {"ring_rear_left"}] * FRAMES
+    (record,) = caplog.records
+    assert "no calibration of ring_rear_left" in record.message
 
 
 def test_velocity_is_a_central_difference_over_ground_in_ego_axes(drive):
@@ -249,9 +264,8 @@ def test_a_broken_image_is_a_failed_camera_named_once(drive, damage, caplog):
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             frame = log[1]
-    front, rear = frame.cameras
-    assert front.image.shape == (48, 64, 3)
-    assert rear.image is None
+    assert camera_of(frame, "ring_rear_left").image is None
+    assert sum(camera.image is not None for camera in frame.cameras) == 6
     assert frame.faults[0].startswith("ring_rear_left: sensors/cameras/ring_rear_left/")
     assert len(frame.faults) == len(caplog.records) == 1
     assert not log[2].faults
@@ -260,8 +274,8 @@ def test_a_broken_image_is_a_failed_camera_named_once(drive, damage, caplog):
 def test_an_image_that_was_lost_is_not_replaced_by_one_too_far_in_time(drive):
     drive.write().image("ring_rear_left", 1).unlink()
     frame = drive.log()[1]
-    assert frame.cameras[1].image is None
-    assert frame.cameras[1].timestamp_us == frame.timestamp_us
+    camera = camera_of(frame, "ring_rear_left")
+    assert (camera.image, camera.timestamp_us) == (None, frame.timestamp_us)
     assert frame.faults == (
         f"ring_rear_left: sensors/cameras/ring_rear_left: no image within 50 ms of {time_ns(1)} ns",
     )

@@ -9,6 +9,7 @@ frame.
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -73,14 +74,14 @@ class Argoverse2Log:
     @property
     def timestamps_us(self) -> IntArray:
         """[T] int64."""
-        return self._tables.frame_ns // 1000
+        return self._frame_ns // 1000
 
     def __len__(self) -> int:
-        return len(self._tables.frame_ns)
+        return len(self._frame_ns)
 
     def __getitem__(self, index: int) -> Frame:
         tables = self._tables
-        time_ns = tables.frame_ns[index]
+        time_ns = self._frame_ns[index]
         city_from_av2 = tables.poses.at(time_ns)
         faults: list[str] = []
         cameras = tuple(self._camera(name, time_ns, faults) for name in tables.cameras)
@@ -116,12 +117,17 @@ class Argoverse2Log:
             num_lidar_points=table.num_lidar_points[rows],
         )
 
+    @cached_property
+    def _frame_ns(self) -> IntArray:
+        # Kept with the log, so that asking for times does not read the tables again.
+        return self._tables.frame_ns
+
     @property
     def _tables(self) -> LogTables:
         return read_tables(self._folder)
 
     def _sweep_path(self, index: int) -> Path:
-        return self._folder / "sensors" / "lidar" / f"{self._tables.frame_ns[index]}.feather"
+        return self._folder / "sensors" / "lidar" / f"{self._frame_ns[index]}.feather"
 
     def _labels(self, index: int, av2_from_city: FloatArray) -> Labels | None:
         table, recorded = self._tables.annotations, self.annotated_boxes(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -75,8 +76,9 @@ MAX_GAP_S = 0.3
 """Between an annotation (10 Hz) and its neighbour in the track, for a velocity: three frames."""
 MAX_POSE_AGE_S = 0.05
 LOGS_IN_MEMORY = 32
-"""Tables of this many logs stay in memory, about 3 MB each."""
+"""Tables of this many logs stay in memory, about 4 MB each."""
 
+_logger = logging.getLogger(__name__)
 _POSE_COLUMNS = ("qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")
 _REMEDY = "get this log again, or leave it out"
 
@@ -235,11 +237,11 @@ def _cameras(folder: Path) -> dict[str, CameraCalibration]:
     columns = ("sensor_name", "fx_px", "fy_px", "cx_px", "cy_px", "height_px", "width_px")
     rows = _feather(folder / "intrinsics.feather", columns).to_pylist()
     lenses = {row["sensor_name"]: row for row in rows}
-    return {
-        name: _camera(lenses[name], av2_from_sensor[name])
-        for name in CAMERA_GROUPS_OF
-        if name in lenses and name in av2_from_sensor
-    }
+    calibrated = [name for name in CAMERA_GROUPS_OF if name in lenses and name in av2_from_sensor]
+    lacking = [name for name in CAMERA_GROUPS_OF if name not in calibrated]
+    if lacking:
+        _logger.warning("%s: no calibration of %s: not used", folder, ", ".join(lacking))
+    return {name: _camera(lenses[name], av2_from_sensor[name]) for name in calibrated}
 
 
 def _camera(row: dict[str, Any], av2_from_camera: FloatArray) -> CameraCalibration:
