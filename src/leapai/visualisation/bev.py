@@ -78,8 +78,9 @@ def draw_bev(
         _draw_points(image, view, scene.points)
     _draw_ego(image, view)
     if scene.truth is not None:
-        for outline in view.pixels(box_geometry.corners_bev(scene.truth.boxes)):
-            strokes.draw_paths(image, strokes.sides(outline), palette.TRUTH, THIN)
+        outlines = view.pixels(box_geometry.corners_bev(scene.truth.boxes))
+        truth_sides = [side for outline in outlines for side in strokes.sides(outline)]
+        strokes.draw_paths(image, truth_sides, palette.TRUTH, THIN)
     if scene.detections is not None and draw.draw_trajectory:
         _draw_trails(image, view, scene.detections, scene.trails, temporal.show_occlusion)
     if scene.memory is not None and temporal.show_history:
@@ -238,12 +239,17 @@ def _draw_labels(image: ImageArray, view: BevView, detections: Detections | None
     if detections is None:
         return
     outlines = view.pixels(box_geometry.corners_bev(detections.boxes))
-    limits = np.rint(np.concatenate([outlines.min(1), outlines.max(1)], -1)).astype(int)
-    around = [Rectangle(*row) for row in limits.tolist()]
+    around = [_around(outline) for outline in outlines]
     labels = [
         Label(str(track), around[i], CLASS_COLOURS[detections.class_id[i]], _LABEL_PX)
         for i, track in enumerate(detections.track_id)
         if track >= 0
     ]
-    taken = [place for _, place in ring_labels] + around
+    ego = _around(view.pixels(_EGO_OUTLINE_M))
+    taken = [ego, *around, *(place for _, place in ring_labels)]
     draw_labels(image, labels, taken)
+
+
+def _around(outline_px: FloatArray) -> Rectangle:
+    limits = np.rint(np.concatenate([outline_px.min(0), outline_px.max(0)])).astype(int)
+    return Rectangle(*limits.tolist())

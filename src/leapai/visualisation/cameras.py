@@ -113,10 +113,7 @@ def clip_to_view(
     Line Clipping" (1984): each plane raises the first or lowers the last position on the segment.
     """
     first, last = np.zeros(start_m.shape[:-1]), np.ones(start_m.shape[:-1])
-    x, y = reach
-    normals = np.array([[0, 0, 1.0], [1, 0, x], [-1, 0, x], [0, 1, y], [0, -1, y]])
-    offsets = np.array([2 * camera_geometry.MIN_DEPTH_M, 0, 0, 0, 0])
-    for normal, offset in zip(normals, offsets, strict=True):
+    for normal, offset in zip(*_view_planes(reach), strict=True):
         at_start, at_end = start_m @ normal - offset, end_m @ normal - offset
         change = at_start - at_end
         crossing = np.clip(at_start / np.where(change == 0, 1.0, change), 0, 1)
@@ -127,6 +124,22 @@ def clip_to_view(
     along = end_m - start_m
     cut_start, cut_end = start_m + first[..., None] * along, start_m + last[..., None] * along
     return np.where(visible, cut_start, np.nan), np.where(visible, cut_end, np.nan)
+
+
+def _view_planes(reach: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Normals [5, 3] and offsets [5]: a camera point p is in view where normals @ p >= offsets."""
+    x, y = reach
+    normals = np.array([[0, 0, 1.0], [1, 0, x], [-1, 0, x], [0, 1, y], [0, -1, y]])
+    return normals, np.array([2 * camera_geometry.MIN_DEPTH_M, 0, 0, 0, 0])
+
+
+def _near_view(view: CameraView, boxes: FloatArray) -> IntArray:
+    """Indices of the boxes [N, 7] whose bounding sphere reaches into the view."""
+    normals, offsets = _view_planes(view.reach)
+    centres = poses.apply(view.camera_from_ego, boxes[:, :3])
+    radius = np.linalg.norm(boxes[:, 3:6], axis=-1, keepdims=True) / 2
+    reaching = centres @ normals.T - offsets + radius * np.linalg.norm(normals, axis=-1) >= 0
+    return np.flatnonzero(reaching.all(-1))
 
 
 def draw_camera(
@@ -152,8 +165,8 @@ def draw_camera(
     if points is not None:
         _draw_points(image, view, points[:, :3])
     if truth is not None:
-        for paths in _visible_boxes(view, truth.boxes)[1]:
-            strokes.draw_paths(image, paths, palette.TRUTH, THIN)
+        edges = [edge for paths in _visible_boxes(view, truth.boxes)[1] for edge in paths]
+        strokes.draw_paths(image, edges, palette.TRUTH, THIN)
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)
         taken = [chip_at(camera.name, (0, 0), _NAME_PX)]
@@ -199,18 +212,15 @@ def _draw_points(image: ImageArray, view: CameraView, points_m: FloatArray) -> N
 
 def _visible_boxes(view: CameraView, boxes: FloatArray) -> tuple[IntArray, list[list[FloatArray]]]:
     """Indices of the boxes [N, 7] that show, and for each the visible edges as paths [K, 2]."""
-    edges = project_edges(view, boxes)
-    index = np.flatnonzero(np.any(view.contains(edges), (1, 2)))
+    index = _near_view(view, boxes)
+    edges = project_edges(view, boxes[index])
+    shows = np.flatnonzero(np.any(view.contains(edges), (1, 2)))
     finite = np.asarray(np.isfinite(edges).all(-1))
     paths = [
-        [
-            edge if whole else edge[seen]
-            for edge, seen, whole in zip(edges[i], finite[i], finite[i].all(-1), strict=True)
-            if seen.sum() > 1
-        ]
-        for i in index
+        [edge[seen] for edge, seen in zip(edges[i], finite[i], strict=True) if seen.sum() > 1]
+        for i in shows
     ]
-    return index, paths
+    return index[shows], paths
 
 
 def _draw_detections(
@@ -249,7 +259,7 @@ def _front_faces(
     corners = box_geometry.corners(boxes)[:, _FRONT_CORNERS]
     outline = _samples(corners, np.roll(corners, -1, axis=1))
     pixels, _ = view.project(outline.reshape(-1, 3))
-    faces = pixels.reshape(len(boxes), -1, 2)
+    faces = pixels.reshape(len(boxes), outline.size // max(len(boxes), 1) // 3, 2)
     return [
         (face, colour)
         for face, colour in zip(faces, colours, strict=True)

@@ -7,6 +7,7 @@ centre of the top left pixel is (0, 0).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import cv2
 import numpy as np
@@ -33,7 +34,11 @@ def draw_paths(
     """Open polylines, each [K, 2]."""
     if style.dash_px is not None:
         paths = [dash for path in paths for dash in dashes(path, *style.dash_px)]
-    fixed = [_fixed(path) for path in paths]
+    if len(paths) == 0:
+        return
+    ends = accumulate((len(path) for path in paths), initial=0)
+    together = _fixed(np.concatenate(paths))
+    fixed = [together[start:end] for start, end in pairwise(ends)]
     cv2.polylines(image, fixed, False, colour, style.thickness_px, cv2.LINE_AA, _SHIFT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,11 +91,12 @@ def draw_text(
 
 def elide(text: str, size_px: int, width_px: int) -> str:
     """`text`, or as much of its beginning as fits into `width_px`, then an ellipsis."""
-    if text_size(text, size_px)[0] <= width_px:
+    font = _font(size_px)
+    if font.getlength(text) < width_px:
         return text
-    kept = len(text)
-    while kept and text_size(text[:kept] + "…", size_px)[0] > width_px:
-        kept -= 1
+    kept = bisect_left(
+        range(len(text)), width_px, key=lambda count: int(font.getlength(text[: count + 1] + "…"))
+    )
     return text[:kept] + "…"
 
 
