@@ -35,7 +35,9 @@ class LogOpener(Protocol):
     `image_size_px` (height, width) is what the model will use: a source that renders does so at this size.
     """
 
-    def __call__(self, location: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]: ...
+    def __call__(
+        self, location: str, *, image_size_px: tuple[int, int]
+    ) -> Sequence[DrivingLog]: ...
 
 
 SOURCES: dict[str, str] = {
@@ -56,5 +58,7 @@ def open_logs(data: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingL
         known = ", ".join(SOURCES)
         raise ValueError(f"data '{data}': there is no data set '{source}'; use one of: {known}")
     module_name, _, function = SOURCES[source].partition(":")
-    opener = cast(Callable[..., Sequence[DrivingLog]], getattr(importlib.import_module(module_name), function))
+    opener = cast(
+        Callable[..., Sequence[DrivingLog]], getattr(importlib.import_module(module_name), function)
+    )
     return opener(location, image_size_px=image_size_px)

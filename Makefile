@@ -1,0 +1,39 @@
+# `make demo` shows the system at work, `make test` checks it. Both set up .venv first.
+
+SUITABLE := 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))'
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c $(SUITABLE) >/dev/null 2>&1 && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test lint types unit bench clean
+
+demo: $(READY)
+	$(BIN)/leapai demo
+
+test: lint types unit
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+unit: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench_network.py
+	$(BIN)/python benchmarks/bench_nms.py
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv is needed"; exit 1; }
+	@echo "setting up .venv with $(PYTHON): PyTorch is large, this takes a minute or two"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(READY)
+
+clean:
+	rm -rf .venv outputs .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,177 @@
+"""Seconds and memory of the network by stage, on this machine: full size and tiny.
+
+    python benchmarks/bench_network.py [--repeats 5]
+
+Float32, batch 1, random weights, one made-up frame: seven images, 100 000 points. Every time is also given
+as a multiple of a 4096 x 4096 float32 matrix product measured in the same run, so that two machines can be
+compared. Memory is what a stage adds to the resident set of the process at its peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from leapai.config import TaskConfig, load_config
+from leapai.data.transforms import collate
+from leapai.models.build import build_model
+from leapai.models.lidar import group_pillars
+from leapai.models.perception import Perception, calibration_of
+from leapai.models.view_transfer import project_cells
+from leapai.runtime.stages import StageMeter
+from leapai.types import CameraFrame, Frame, FrameBatch, TemporalState
+
+CONFIGS = Path(__file__).parents[1] / "projects/perception/configs"
+POINTS = 100_000
+RIG = (
+    ("front_narrow", "front_narrow", 0.0, 1.87),
+    ("front_wide", "front_wide", 0.0, 0.5),
+    ("back", "back", math.pi, 0.5),
+    ("front_left", "side", 0.9, 0.5),
+    ("front_right", "side", -0.9, 0.5),
+    ("back_left", "side", 2.2, 0.5),
+    ("back_right", "side", -2.2, 0.5),
+)
+"""Name, group, yaw of the optical axis, focal length over image width."""
+
+
+def made_up_frame(index: int, size_px: tuple[int, int]) -> Frame:
+    """Noise in seven images, and points that thin out with distance."""
+    rng = np.random.default_rng(index)
+    height, width = size_px
+    cameras = []
+    for name, group, yaw, focal in RIG:
+        pose = np.eye(4)
+        c, s = math.cos(yaw), math.sin(yaw)
+        pose[:3] = [[s, 0, c, 1.5], [-c, 0, s, 0.0], [0, -1, 0, 1.6]]
+        intrinsics = np.array(
+            [[focal * width, 0, width / 2], [0, focal * width, height / 2], [0, 0, 1]]
+        )
+        image = rng.integers(0, 256, (height, width, 3), np.uint8)
+        calibration = (intrinsics, np.zeros(5), pose)
+        cameras.append(CameraFrame(name, group, image, size_px, *calibration, index * 100_000))
+    radius, angle = 60 * rng.random(POINTS) ** 2, 2 * math.pi * rng.random(POINTS)
+    columns = [radius * np.cos(angle), radius * np.sin(angle), 3 * rng.random(POINTS) - 1]
+    points = np.column_stack([*columns, rng.random(POINTS), np.zeros(POINTS)])
+    pose = np.eye(4)
+    pose[0, 3] = 0.8 * index
+    time_us = index * 100_000
+    return Frame("bench", time_us, pose, tuple(cameras), points.astype(np.float32))
+
+
+def best_seconds(work: Callable[[], object], repeats: int) -> float:
+    """Least of `repeats` timings after one warm-up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def bench(config: TaskConfig, repeats: int, unit_s: float) -> None:
+    """Prints one configuration's parameters, stages and parts."""
+    torch.manual_seed(0)
+    model = build_model(config).eval()
+    print(f"\n## {config.job_name}\n")
+    print_parameters(model)
+    batches = [
+        collate([made_up_frame(i, config.camera.image_size_px)], [i == 0]) for i in range(4)
+    ]
+    state = model.initial_state(1)
+    for batch in batches:  # fills the memory, warms everything up
+        _, state = model(batch, state)
+    last = replace(batches[-1], timestamp_us=batches[-1].timestamp_us + 100_000)
+    meter = StageMeter()
+    with meter.measuring(model):
+        for _ in range(repeats):
+            with meter.stage("whole step"):
+                model(last, state)
+    print("\n| stage | s | x matrix product | peak MB | added MB |\n|---|---|---|---|---|")
+    for name, cost in meter.costs.items():
+        seconds = cost.seconds / repeats
+        memory = f"{cost.peak_bytes / 1e6:.0f} | {cost.added_bytes / 1e6:.0f}"
+        print(f"| {name} | {seconds:.4f} | {seconds / unit_s:.2f} | {memory} |")
+    print("\n| part | ms |\n|---|---|")
+    for name, work in parts(model, last, state).items():
+        print(f"| {name} | {1000 * best_seconds(work, repeats):.1f} |")
+
+
+def print_parameters(model: Perception) -> None:
+    """Millions of parameters by module."""
+    print("| module | parameters, millions |\n|---|---|")
+    for name, module in model.named_children():
+        print(f"| {name} | {sum(p.numel() for p in module.parameters()) / 1e6:.2f} |")
+    print(f"| all | {sum(p.numel() for p in model.parameters()) / 1e6:.2f} |")
+
+
+def parts(
+    model: Perception, batch: FrameBatch, state: TemporalState
+) -> dict[str, Callable[[], object]]:
+    """Pieces of stages that the design gives figures for."""
+    config, view = model.config, model.view_transfer
+    height, width = (side // view.stride for side in config.camera.image_size_px)
+    features = torch.randn(1, height, width, 7, config.bev.channels).permute(0, 3, 4, 1, 2)
+    features = features.contiguous()
+    calibration, size = calibration_of(batch), (height, width)
+    arguments = (view.grid, view.heights_m, calibration, size, view.stride)
+
+    def without_cache() -> object:
+        view._cached = None
+        return view(features, calibration)
+
+    def canvas() -> object:
+        pillars = group_pillars(
+            batch.points,
+            batch.point_lane,
+            model.lidar_vfe.grid,  # type: ignore[union-attr]
+            config.lidar.max_pillars,
+            config.lidar.max_points_per_pillar,
+        )
+        return model.lidar_middle_encoder.canvas(model.lidar_vfe(pillars), pillars.cell, 1)  # type: ignore[misc]
+
+    head = model.bev_dynamic_head
+    cells = view.grid.rows * view.grid.columns
+    bev = torch.randn(1, cells, config.dynamic.neck_channels)
+    predictions, _ = head(bev, batch, state)
+    queries = predictions.memory.current_query
+
+    def memory() -> object:
+        report = head.memory.recall(state, batch, queries)
+        return head.memory.push(state, report, head._remember(predictions), batch)
+
+    return {
+        "view transfer, projections cached": lambda: view(features, calibration),
+        "view transfer, projections computed": without_cache,
+        "projections alone": lambda: project_cells(*arguments),
+        f"{POINTS} points to the pillar canvas": canvas,
+        "decoder with memory": lambda: head(bev, batch, state),
+        "memory: reset, align, condition, select, push": memory,
+    }
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    repeats = parser.parse_args().repeats
+    matrix = torch.randn(4096, 4096)
+    unit_s = best_seconds(lambda: matrix @ matrix, repeats)
+    rate = 2 * 4096**3 / unit_s / 1e9
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"4096 x 4096 matrix product: {unit_s:.3f} s, {rate:.0f} GFLOP/s")
+    with torch.inference_mode():
+        for name in ("lpperception_current_hpa_step2_dynamic.py", "tiny_step2_dynamic.py"):
+            bench(load_config(CONFIGS / name), repeats, unit_s)
+
+
+if __name__ == "__main__":
+    main()
