@@ -1,10 +1,11 @@
-"""Ray casting with Embree: scenery and actors as two scenes, and what each ray of a sensor meets first.
+"""Ray casting with Embree: what each ray of a sensor meets first, and whom it would meet alone.
 
 Rays are cast in the *window* frame: the local frame moved to a point near the ego, where float32 is exact to 0.05 mm.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,17 @@ import numpy.typing as npt
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 
-from leapai.data.synthetic.meshes import Mesh
+from leapai.data.synthetic.meshes import Mesh, joined
+from leapai.geometry import poses
 from leapai.types import FloatArray, IntArray
 
 Float32 = npt.NDArray[np.float32]
-_NOTHING_M = 1e30
-"""Embree's distance of a ray that meets nothing is larger than this."""
+Int32 = npt.NDArray[np.int32]
+_FAR_M = 1e5
+_HALF = 0.5 + 1e-4
+"""Half a unit box, and a skin so that a surface on the box's face is met."""
+_LEVEL = np.float32(1e-9)
+"""Stands for a direction of 0 where one divides by it."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,12 @@ class Light:
 
 
 class Solids:
-    """Triangles to cast at, with what shading needs of each."""
+    """Triangles in the window frame to cast at, with what shading needs of each."""
 
     def __init__(self, mesh: Mesh, light: Light) -> None:
         normal = mesh.normals()
-        facing_sun = np.maximum(normal @ light.to_sun, 0.0)[:, None]
-        self.ambient = (mesh.colour * light.ambient * (0.8 + 0.2 * normal[:, 2:])).astype(np.float32)
-        """[T, 3] colour in the shade."""
-        self.direct = (mesh.colour * light.sun * facing_sun).astype(np.float32)
-        """[T, 3] what the sun adds."""
+        self.colour = shades(mesh.colour, normal, light)
+        """[T, 6]"""
         self.normal = normal.astype(np.float32)
         self.reflectivity = mesh.reflectivity
         self.texture = mesh.texture
@@ -51,32 +54,81 @@ class Solids:
         if len(mesh):
             TriangleMesh(self._scene, np.ascontiguousarray(mesh.triangles_m, np.float32))
 
-    def first_hit(
-        self, origins_m: Float32, rays: Float32, within_m: Float32 | None = None
-    ) -> tuple[Float32, npt.NDArray[np.int32]]:
-        """Distance [R] (inf: none) and triangle [R] (-1: none) of rays [R, 3] from [R, 3], nearer than [R]."""
+    def first_hit(self, origins_m: Float32, rays: Float32) -> tuple[Float32, Int32]:
+        """Distance [R] (inf: none) and triangle [R] (-1: none) of rays [R, 3] from [R, 3]."""
         if not len(self.normal):
             return np.full(len(rays), np.inf, np.float32), np.full(len(rays), -1, np.int32)
-        hit = self._scene.run(origins_m, rays, dists=within_m, query="INTERSECT", output=True)
-        triangle = hit["primID"]
-        return np.where(triangle >= 0, hit["tfar"], np.float32(np.inf)), triangle
+        far = np.full(len(rays), _FAR_M, np.float32)
+        hit = self._scene.run(origins_m, rays, dists=far, query="INTERSECT", output=True)
+        return np.where(hit["primID"] >= 0, hit["tfar"], np.float32(np.inf)), hit["primID"]
 
     def blocks(self, origins_m: Float32, rays: Float32) -> npt.NDArray[np.bool_]:
         """Whether anything lies on each ray."""
-        if not len(self.normal):
+        if not (len(self.normal) and len(rays)):
             return np.zeros(len(rays), bool)
         blocked: npt.NDArray[np.bool_] = self._scene.run(origins_m, rays, query="OCCLUDED") >= 0
         return blocked
 
 
+def shades(colour: Float32, normal: FloatArray, light: Light) -> Float32:
+    """RGB in the shade, and what the sun adds to it, [..., 6] of colours and normals [..., 3]."""
+    facing_sun = np.maximum(normal @ light.to_sun, 0.0)[..., None]
+    ambient = colour * light.ambient * (0.8 + 0.2 * normal[..., 2:])
+    return np.concatenate([ambient, colour * light.sun * facing_sun], -1).astype(np.float32)
+
+
+class Gallery:
+    """Every shape an actor can have, once, each in a box of unit size, far from the others.
+
+    An actor is never placed among the others: rays are taken into its box instead. So nothing is built anew in a
+    frame, and what a ray meets is known for each actor as if it were alone.
+    """
+
+    def __init__(self, meshes: Sequence[Mesh]) -> None:
+        place = np.arange(len(meshes))
+        self._offset = 2.0 * np.stack([place % 10, place // 10, 0 * place], -1)
+        whole = joined(meshes)
+        owner = np.repeat(place, [len(mesh) for mesh in meshes])
+        self.colour, self.reflectivity = whole.colour, whole.reflectivity
+        self.normal = whole.normals()
+        """[T, 3] in the unit box."""
+        triangles = whole.triangles_m + self._offset[owner, None]
+        self._scene = rtcore_scene.EmbreeScene()
+        TriangleMesh(self._scene, np.ascontiguousarray(triangles, np.float32))
+
+    def first_hit(
+        self, shape: IntArray, origins: FloatArray, rays: FloatArray, within: FloatArray
+    ) -> tuple[FloatArray, Int32]:
+        """Multiple of each ray [R, 3] at which it meets its shape [R], at most `within` [R], and the triangle."""
+        if not len(rays):
+            return np.zeros(0), np.zeros(0, np.int32)
+        starts = (origins + self._offset[shape]).astype(np.float32)
+        limits = within.astype(np.float32)
+        hit = self._scene.run(
+            starts, rays.astype(np.float32), dists=limits, query="INTERSECT", output=True
+        )
+        return hit["tfar"].astype(np.float64), hit["primID"]
+
+
+@dataclass(frozen=True)
+class Actors:
+    """N actors near the ego."""
+
+    boxes: FloatArray
+    """[N, 7] window frame."""
+    shape: IntArray
+    """[N] in the gallery."""
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One instant: scenery and actors in the window frame, ready to cast at."""
+    """One instant in the window frame, ready to cast at."""
 
     scenery: Solids
-    actors: Solids
-    owner: IntArray
-    """[T] actor index of each triangle of `actors`."""
+    gallery: Gallery
+    actors: Actors
+    shadows: tuple[Solids, ...]
+    """What else than scenery throws shadows."""
     window_from_ego: FloatArray
     """[4, 4]"""
     anchor_m: FloatArray
@@ -86,7 +138,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Hits:
-    """What R rays of one sensor meet first."""
+    """What R rays of one sensor meet first, and how many would meet each of N actors alone."""
 
     rays: Float32
     """[R, 3] window axes."""
@@ -94,27 +146,72 @@ class Hits:
     """[3] window frame."""
     distance_m: Float32
     """[R]; inf: nothing."""
-    triangle: npt.NDArray[np.int32]
-    """[R] of the scenery, or of the actors where `actor` >= 0; -1: nothing."""
-    actor: npt.NDArray[np.int32]
-    """[R] index of the actor; -1: scenery or nothing."""
+    triangle: Int32
+    """[R] of the gallery where `actor` >= 0, else of the scenery; -1: nothing."""
+    actor: Int32
+    """[R]; -1: scenery or nothing."""
+    alone: IntArray
+    """[N] rays that would meet the actor were it the only thing in the world."""
+
+    def normals_on_actors(self, stage: Stage, rays: IntArray) -> FloatArray:
+        """Unit normals [K, 3] in window axes where `rays` [K] meet actors."""
+        boxes = stage.actors.boxes[self.actor[rays]]
+        x, y, z = (stage.gallery.normal[self.triangle[rays]] / boxes[:, 3:6]).T
+        cosine, sine = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
+        normal = np.stack([cosine * x - sine * y, sine * x + cosine * y, z], -1)
+        return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
 
 
-def cast(stage: Stage, position_ego_m: FloatArray, rays_ego: Float32) -> Hits:
-    """First hits of rays [R, 3] that start at one point of the ego frame."""
-    rotation = stage.window_from_ego[:3, :3].astype(np.float32)
-    rays = np.ascontiguousarray(rays_ego @ rotation.T)
+def cast(
+    stage: Stage, position_ego_m: FloatArray, rays_ego: Float32, footprints: Sequence[IntArray]
+) -> Hits:
+    """First hits of rays [R, 3] from one point of the ego frame.
+
+    `footprints[i]` holds at least all rays that pass through the box of actor i.
+    """
+    rays = np.ascontiguousarray(rays_ego @ stage.window_from_ego[:3, :3].astype(np.float32).T)
     origin = stage.window_from_ego[:3, :3] @ position_ego_m + stage.window_from_ego[:3, 3]
     origins = np.broadcast_to(origin.astype(np.float32), rays.shape).copy()
     distance, triangle = stage.scenery.first_hit(origins, rays)
-    nearer, actor_triangle = stage.actors.first_hit(origins, rays, np.minimum(distance, _NOTHING_M))
-    on_actor = actor_triangle >= 0
+    ray = np.concatenate([np.zeros(0, np.intp), *footprints])
+    actor = np.repeat(np.arange(len(footprints)), [len(f) for f in footprints])
+    ray, actor, met_at, met = _meet_actors(stage, origin, rays, ray, actor)
     owner = np.full(len(rays), -1, np.int32)
-    owner[on_actor] = stage.owner[actor_triangle[on_actor]]
-    return Hits(
-        rays=rays,
-        origin_m=origin,
-        distance_m=np.where(on_actor, nearer, distance),
-        triangle=np.where(on_actor, actor_triangle, triangle),
-        actor=owner,
+    alone = np.bincount(actor, minlength=len(footprints))
+    first = np.flatnonzero(met_at < distance[ray])
+    first = first[np.argsort(-met_at[first], kind="stable")]  # The nearest is written last.
+    ray = ray[first]
+    distance[ray], triangle[ray], owner[ray] = met_at[first], met[first], actor[first]
+    return Hits(rays, origin, distance, triangle, owner, alone)
+
+
+def _meet_actors(
+    stage: Stage, origin_m: FloatArray, rays: Float32, ray: IntArray, actor: IntArray
+) -> tuple[IntArray, IntArray, FloatArray, Int32]:
+    """Of pairs of ray [K] and actor [K] those that meet: ray, actor, distance, triangle of the gallery.
+
+    A ray is taken into the actor's box, scaled to unit size, and followed from where it enters to where it leaves
+    (slab method). Its direction is scaled along, so multiples of it stay metres.
+    """
+    boxes = stage.actors.boxes
+    box_from_window = poses.invert(poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6]))
+    start = poses.apply(box_from_window, origin_m[None])[:, 0] / boxes[:, 3:6]
+    turn = (box_from_window[:, :3, :3] / boxes[:, 3:6, None]).astype(np.float32)[actor]
+    x, y, z = np.ascontiguousarray(rays[ray].T)
+    along = [turn[:, i, 0] * x + turn[:, i, 1] * y + turn[:, i, 2] * z for i in range(3)]
+    enter, leave = np.zeros(len(ray)), np.full(len(ray), np.inf)
+    for axis, slope in enumerate(along):
+        per_metre = 1 / np.where(np.abs(slope) < _LEVEL, _LEVEL, slope)
+        low, high = (edge - start[actor, axis] for edge in (-_HALF, _HALF))
+        low, high = low * per_metre, high * per_metre
+        np.maximum(enter, np.minimum(low, high), out=enter)
+        np.minimum(leave, np.maximum(low, high), out=leave)
+    through = np.flatnonzero(leave > enter)
+    direction = np.stack([slope[through] for slope in along], -1).astype(np.float64)
+    ray, actor, enter = ray[through], actor[through], enter[through]
+    origins = start[actor] + direction * enter[:, None]
+    beyond, triangle = stage.gallery.first_hit(
+        stage.actors.shape[actor], origins, direction, leave[through] - enter
     )
+    met = np.flatnonzero(triangle >= 0)
+    return ray[met], actor[met], (enter + beyond)[met], triangle[met]

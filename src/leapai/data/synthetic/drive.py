@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cache
 
 import numpy as np
 
-from leapai.data.synthetic import scenery
-from leapai.data.synthetic.casting import Light, Solids
-from leapai.data.synthetic.meshes import joined
+from leapai.data.synthetic import scenery, shapes
+from leapai.data.synthetic.casting import Actors, Gallery, Light, Solids, Stage
+from leapai.data.synthetic.meshes import Material, joined, surface
 from leapai.data.synthetic.rig import Rig
-from leapai.data.synthetic.sensing import sense, set_stage
+from leapai.data.synthetic.sensing import sense
 from leapai.data.synthetic.street import Street, random_generator
 from leapai.data.synthetic.traffic import REACH_M, Traffic
 from leapai.geometry import angles, poses
@@ -31,9 +32,13 @@ LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
 _BLOCKS = range(-2, 4)
 """Blocks of scenery around the ego's own that are cast at: 100 m behind to 150 m ahead at least."""
-_CAST_RANGE_M = 130.0
+_CAST_RANGE_M = 95.0
 """Actors farther than this are not cast at."""
+_CLEARANCE_M = 0.005
+"""Bodies stand this much above the ground, so that no return from the ground counts as theirs."""
 _WINDOWS_KEPT = 2
+_OUTLINE_TRIANGLES = 48
+_SHADOW = Material((0.0, 0.0, 0.0))
 
 
 class SyntheticDrive:
@@ -47,7 +52,7 @@ class SyntheticDrive:
         self._street = Street(seed, length_m=15.0 * duration_s)
         self._traffic = Traffic(self._street, duration_s)
         self._light = _light(seed)
-        self._windows: OrderedDict[int, Solids] = OrderedDict()
+        self._windows: OrderedDict[int, tuple[Solids, Solids]] = OrderedDict()
 
     @property
     def timestamps_us(self) -> IntArray:
@@ -61,29 +66,21 @@ class SyntheticDrive:
         """Renders frame `index`; negative ones count from the end, others outside raise IndexError."""
         index = range(len(self))[index]
         time_s = float(self._elapsed_us[index]) * 1e-6
-        local_from_ego, boxes_local = self._poses(time_s)
-        near = np.flatnonzero(
-            np.linalg.norm(boxes_local[:, :3] - local_from_ego[:3, 3], axis=-1) < _CAST_RANGE_M
-        )
-        block = int(self._traffic.ego_s(time_s)[0] // scenery.BLOCK_M)
-        anchor = self._anchor(block)
-        window_from_ego, boxes = local_from_ego.copy(), boxes_local[near]
-        window_from_ego[:3, 3] -= anchor
-        boxes[:, :3] -= anchor
-        meshes = [self._traffic.actors[i].mesh for i in near]
-        stage = set_stage(
-            self._window(block), meshes, boxes, (window_from_ego, anchor), self._light
-        )
-        sensed = sense(self._rig, stage, boxes, self._seed, 30, index)
-        visible = np.zeros(len(boxes_local))
+        local_from_ego, boxes = self._poses(time_s)
+        distance = np.linalg.norm(boxes[:, :3] - local_from_ego[:3, 3], axis=1)
+        near = np.flatnonzero(distance < _CAST_RANGE_M)
+        stage = self._stage(time_s, local_from_ego, boxes, near)
+        sensed = sense(self._rig, stage, self._seed, 30, index)
+        visible = np.zeros(len(boxes))
         visible[near] = sensed.visible_fraction
         ego2global = local_from_ego.copy()
         ego2global[:3, 3] += self._street.global_origin_m
+        timestamp_us = int(self.timestamps_us[index])
         return Frame(
             sequence=self.name,
-            timestamp_us=int(self.timestamps_us[index]),
+            timestamp_us=timestamp_us,
             ego2global=ego2global,
-            cameras=self._cameras(int(self.timestamps_us[index]), sensed.images),
+            cameras=self._cameras(timestamp_us, sensed.images),
             points=sensed.points,
             labels=self._labels(time_s, visible, sensed.points),
         )
@@ -99,7 +96,36 @@ class SyntheticDrive:
         local_from_ego = poses.from_xyz_yaw(ego.position_m[0], ego.heading_rad[0])
         size = self._traffic.size_m
         centre = actors.position_m + np.array([0.0, 0.0, 0.5]) * size
+        centre[:, 2] += _CLEARANCE_M
         return local_from_ego, np.concatenate([centre, size, actors.heading_rad[:, None]], 1)
+
+    def _stage(
+        self, time_s: float, local_from_ego: FloatArray, boxes: FloatArray, near: IntArray
+    ) -> Stage:
+        """What can be sensed at a time; `boxes` [N, 7] of all actors are in the local frame."""
+        block = int(self._traffic.ego_s(time_s)[0] // scenery.BLOCK_M)
+        anchor = self._anchor(block)
+        window_from_ego, in_window = local_from_ego.copy(), boxes.copy()
+        window_from_ego[:3, 3] -= anchor
+        in_window[:, :3] -= anchor
+        still, parked_shadows = self._window(block)
+        moving = near[self._traffic.moves[near]]
+        return Stage(
+            scenery=still,
+            gallery=_gallery(),
+            actors=Actors(in_window[near], self._traffic.shape[near]),
+            shadows=(parked_shadows, self._shadows(in_window[moving], moving)),
+            window_from_ego=window_from_ego,
+            anchor_m=anchor,
+            light=self._light,
+        )
+
+    def _shadows(self, boxes: FloatArray, actors: IntArray) -> Solids:
+        """What throws the shadows of M actors with boxes [M, 7]: the largest triangles of their shapes."""
+        outline = _outlines()[self._traffic.shape[actors]] * boxes[:, None, None, 3:6]
+        frame_from_box = poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6])
+        triangles = poses.apply(frame_from_box[:, None], outline).reshape(-1, 3, 3)
+        return Solids(surface(triangles, _SHADOW), self._light)
 
     def _labels(self, time_s: float, visible: FloatArray, points: FloatArray) -> Labels:
         """Truth of the actors in range; `visible` [N] is of all actors of the drive."""
@@ -143,23 +169,48 @@ class SyntheticDrive:
         """Origin of a window in the local frame: a point of the centreline near the ego."""
         return self._street.local(np.float64((block + 0.5) * scenery.BLOCK_M), np.float64(0.0))
 
-    def _window(self, block: int) -> Solids:
-        """The scenery around a block of the street, window frame; the last few stay in memory."""
-        if block not in self._windows:
-            mesh = joined([scenery.build_block(self._street, block + i) for i in _BLOCKS])
-            self._windows[block] = Solids(mesh.turned(0.0, -self._anchor(block)), self._light)
-            if len(self._windows) > _WINDOWS_KEPT:
-                self._windows.popitem(last=False)
+    def _window(self, block: int) -> tuple[Solids, Solids]:
+        """Scenery around a block of the street, and what throws the shadows of those parked there."""
+        if block in self._windows:
+            return self._windows[block]
+        anchor, boxes = self._anchor(block), self._poses(0.0)[1]
+        boxes[:, :3] -= anchor
+        here = np.linalg.norm(boxes[:, :3], axis=1) < _CAST_RANGE_M + scenery.BLOCK_M
+        parked = np.flatnonzero(here & ~self._traffic.moves)
+        mesh = joined([scenery.build_block(self._street, block + i) for i in _BLOCKS])
+        solids = Solids(mesh.turned(0.0, -anchor), self._light)
+        self._windows[block] = solids, self._shadows(boxes[parked], parked)
+        if len(self._windows) > _WINDOWS_KEPT:
+            self._windows.popitem(last=False)
         return self._windows[block]
+
+
+@cache
+def _gallery() -> Gallery:
+    return Gallery(shapes.prototypes())
+
+
+@cache
+def _outlines() -> FloatArray:
+    """[S, K, 3, 3] the largest triangles of each prototype; a shape of fewer repeats some."""
+    outlines = [
+        np.resize(mesh.largest(_OUTLINE_TRIANGLES).triangles_m, (_OUTLINE_TRIANGLES, 3, 3))
+        for mesh in shapes.prototypes()
+    ]
+    return np.stack(outlines)
 
 
 def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:
     """Points [P, 5] inside each box [N, 7]: `points_inside`, asked only of points that are near the box."""
+    by_x = points[np.argsort(points[:, 0])]
+    reach = np.linalg.norm(boxes[:, 3:5], axis=1) / 2 + 0.01
+    first = np.searchsorted(by_x[:, 0], boxes[:, 0] - reach)
+    last = np.searchsorted(by_x[:, 0], boxes[:, 0] + reach)
     counts = np.zeros(len(boxes), np.int64)
-    radius = np.linalg.norm(boxes[:, 3:6], axis=1) / 2 + 1e-3
     for i, box in enumerate(boxes):
-        near = (np.abs(points[:, :2] - box[:2]) <= radius[i]).all(1)
-        counts[i] = box_geometry.points_inside(points[near, :3], box[None]).sum()
+        near = by_x[first[i] : last[i]]
+        near = near[np.abs(near[:, 1] - box[1]) < reach[i]]
+        counts[i] = box_geometry.points_inside(near[:, :3], box[None]).sum()
     return counts
 
 

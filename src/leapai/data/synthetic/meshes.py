@@ -52,6 +52,15 @@ class Mesh:
         points = self.triangles_m.reshape(-1, 3)
         return points.min(0), points.max(0)
 
+    def largest(self, count: int) -> Mesh:
+        """The `count` largest triangles, which make nearly all of the silhouette."""
+        a, b, c = self.triangles_m.swapaxes(0, 1)
+        area = (np.cross(b - a, c - a) ** 2).sum(-1)
+        kept = np.argsort(-area, kind="stable")[:count]
+        return Mesh(
+            self.triangles_m[kept], self.colour[kept], self.reflectivity[kept], self.texture[kept]
+        )
+
     def turned(self, yaw_rad: float, position_m: FloatArray | Sequence[float]) -> Mesh:
         """The mesh turned about z, then moved to `position_m`."""
         c, s = np.cos(yaw_rad), np.sin(yaw_rad)
@@ -183,7 +192,5 @@ def hoop(
     y = np.broadcast_to(tyre[:, 1], x.shape)
     rings = np.stack([x, y, z], -1) + np.asarray(centre_m)
     around = np.roll(rings, -1, axis=0)
-    corners = np.stack(
-        [rings, np.roll(rings, -1, axis=1), np.roll(around, -1, axis=1), around], 2
-    )
+    corners = np.stack([rings, np.roll(rings, -1, axis=1), np.roll(around, -1, axis=1), around], 2)
     return surface(quads(corners.reshape(-1, 4, 3)), material)

@@ -158,8 +158,13 @@ def _buildings(street: Street, side: int, number: int) -> list[Mesh]:
             continue
         depth, height = rng.uniform(9, 14), 3.2 * rng.integers(2, 8) + 0.8
         colour = _tinted(_FACADES, rng)
-        half, d = plot / 2 + rng.uniform(-0.6, 0.3), street.frontage_m + depth / 2 + rng.uniform(0, 1.2)
-        wall = block((-half, -depth / 2, 0), (half, depth / 2, height), Material(colour, 0.3, meshes.FACADE))
+        half, d = (
+            plot / 2 + rng.uniform(-0.6, 0.3),
+            street.frontage_m + depth / 2 + rng.uniform(0, 1.2),
+        )
+        wall = block(
+            (-half, -depth / 2, 0), (half, depth / 2, height), Material(colour, 0.3, meshes.FACADE)
+        )
         red, green, blue = (0.6 * c for c in colour)
         eaves = block((-half - 0.2, -depth / 2 - 0.3, height), (half + 0.2, depth / 2 + 0.3, height + 0.35),
                       Material((red, green, blue), 0.3))  # fmt: skip

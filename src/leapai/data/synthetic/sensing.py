@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.data.synthetic import render, truth
-from leapai.data.synthetic.casting import Light, Solids, Stage, cast
-from leapai.data.synthetic.meshes import NOTHING, Mesh, joined
+from leapai.data.synthetic import footprints, render
+from leapai.data.synthetic.casting import Hits, Stage, cast
 from leapai.data.synthetic.rig import Rig
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
-from leapai.types import FloatArray, ImageArray
+from leapai.types import FloatArray, ImageArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -28,37 +26,26 @@ class Sensed:
     """[N] in [0, 1]; 0 for an actor that no sensor would see even alone."""
 
 
-def set_stage(
-    scenery: Solids, meshes: Sequence[Mesh], boxes: FloatArray, pose: tuple[FloatArray, FloatArray],
-    light: Light,
-) -> Stage:  # fmt: skip
-    """Puts meshes (box axes) where boxes [N, 7] of the window frame are.
+def sense(rig: Rig, stage: Stage, *noise_stream: int) -> Sensed:
+    """Casts all rays of a rig.
 
-    `pose` is (`window_from_ego` [4, 4], origin of the window frame in the local frame [3]).
+    The visible fraction of an actor is the number of rays, over all cameras and the LiDAR, that meet it first,
+    divided by the number that would meet it were it alone.
     """
-    placed = [
-        mesh.turned(box[6], box[:3]) for mesh, box in zip(meshes, boxes, strict=True)
-    ]
-    actors = Solids(joined(placed) if placed else NOTHING, light)
-    owner = np.repeat(np.arange(len(placed)), [len(mesh) for mesh in placed]).astype(np.int32)
-    return Stage(scenery, actors, owner, *pose, light)
-
-
-def sense(rig: Rig, stage: Stage, boxes: FloatArray, *noise_stream: int) -> Sensed:
-    """Casts all rays of a rig; `boxes` [N, 7] are the actors' in the window frame."""
-    boxes_ego = box_geometry.transform(boxes, poses.invert(stage.window_from_ego))
-    visible, alone = np.zeros((2, len(boxes)), np.int64)
-    images = []
+    boxes = box_geometry.transform(stage.actors.boxes, poses.invert(stage.window_from_ego))
+    images, visible, alone = [], np.zeros(len(boxes)), np.zeros(len(boxes))
     for number, camera in enumerate(rig.cameras):
-        hits = cast(stage, camera.ego_from_camera[:3, 3], camera.rays_ego)
+        pixels = footprints.of_camera(camera, boxes)
+        hits = cast(stage, camera.ego_from_camera[:3, 3], camera.rays_ego, pixels)
         images.append(render.image(camera, hits, stage, *noise_stream, number))
-        candidates = truth.camera_candidates(camera, boxes_ego)
-        counts = truth.visible_of_alone(hits, candidates, boxes, stage)
-        visible, alone = visible + counts[0], alone + counts[1]
-    lidar = rig.lidar
-    hits = cast(stage, lidar.position_ego_m, lidar.rays_ego)
-    candidates = truth.lidar_candidates(lidar, boxes_ego)
-    counts = truth.visible_of_alone(hits, candidates, boxes, stage)
-    visible, alone = visible + counts[0], alone + counts[1]
-    points = render.points(hits, lidar, stage)
+        visible, alone = visible + _first(hits), alone + hits.alone
+    beams = footprints.of_lidar(rig.lidar, boxes)
+    hits = cast(stage, rig.lidar.position_ego_m, rig.lidar.rays_ego, beams)
+    visible, alone = visible + _first(hits), alone + hits.alone
+    points = render.points(hits, rig.lidar, stage)
     return Sensed(tuple(images), points, visible / np.maximum(alone, 1))
+
+
+def _first(hits: Hits) -> IntArray:
+    """Rays [N] that meet each actor first."""
+    return np.bincount(hits.actor[hits.actor >= 0], minlength=len(hits.alone))

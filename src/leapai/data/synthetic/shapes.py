@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -74,9 +75,20 @@ def draw_size(class_id: int, rng: Generator) -> FloatArray:
     return size
 
 
-def build(class_id: int, size_m: FloatArray, rng: Generator) -> Mesh:
-    """A mesh of the class that fills a box of `size_m` (length, width, height) exactly."""
-    return _BUILDERS[CLASS_NAMES[class_id]](size_m, rng).fitted(size_m)
+VARIANTS = 12
+"""Shapes and colourings of each class."""
+
+
+@cache
+def prototypes() -> tuple[Mesh, ...]:
+    """All shapes in a unit box about the origin: `VARIANTS` of class 0, then of class 1, ..."""
+    meshes = []
+    for class_id, name in enumerate(CLASS_NAMES):
+        for variant in range(VARIANTS):
+            rng = np.random.default_rng([class_id, variant])
+            mesh = _BUILDERS[name](draw_size(class_id, rng), rng)
+            meshes.append(mesh.fitted(np.ones(3)))
+    return tuple(meshes)
 
 
 def _pick(colours: tuple[tuple[float, float, float], ...], rng: Generator) -> Material:
@@ -96,12 +108,12 @@ def _wheels(xs: tuple[float, ...], half_width: float, radius: float, tyre: float
     return parts
 
 
-def _pair(x: float, y: float, z: float, size: tuple[float, float, float], of: Material) -> list[Mesh]:
+def _pair(
+    x: float, y: float, z: float, size: tuple[float, float, float], of: Material
+) -> list[Mesh]:
     """The same block left and right, centred on (x, +-y, z)."""
     half = np.array(size) / 2
-    return [
-        block(centre - half, centre + half, of) for centre in (np.array([x, y, z]), [x, -y, z])
-    ]
+    return [block(centre - half, centre + half, of) for centre in (np.array([x, y, z]), [x, -y, z])]
 
 
 # Cabins as fractions of the length: foot of the rear window, roof's rear end, roof's front end, foot of the windscreen.
@@ -135,7 +147,10 @@ def _car(size: FloatArray, rng: Generator) -> Mesh:
         return np.array([(x0, -y, z), (x1, -y, z), (x1, y, z), (x0, y, z)])
 
     lid = 0.955 * h
-    glass = [ring(foot_r, foot_f, 0.90 * half, waist - 0.02), ring(roof_r, roof_f, 0.74 * half, lid)]
+    glass = [
+        ring(foot_r, foot_f, 0.90 * half, waist - 0.02),
+        ring(roof_r, roof_f, 0.74 * half, lid),
+    ]
     roof = [
         ring(roof_r - 0.02 * l, roof_f + 0.02 * l, 0.765 * half, lid - 0.01),
         ring(roof_r + 0.01 * l, roof_f - 0.02 * l, 0.70 * half, h),
@@ -154,7 +169,10 @@ def _car(size: FloatArray, rng: Generator) -> Mesh:
             *_wheels((-0.30 * l, 0.31 * l), half - 0.01, 0.33, 0.22),
             *_pair(front - 0.02, 0.66 * half, 0.44 * h, (0.10, 0.26 * w / 2, 0.10), HEADLAMP),
             *_pair(rear + 0.03, 0.70 * half, 0.50 * h, (0.08, 0.24 * w / 2, 0.12), TAIL_LAMP),
-            *(block((x - 0.01, -0.26, 0.27 * h), (x + 0.01, 0.26, 0.35 * h), PLATE) for x in (rear, front)),
+            *(
+                block((x - 0.01, -0.26, 0.27 * h), (x + 0.01, 0.26, 0.35 * h), PLATE)
+                for x in (rear, front)
+            ),
             *_pair(0.18 * l, 0.99 * half, 0.62 * h, (0.14, 0.16, 0.12), paint),
         ]
     )
@@ -174,9 +192,15 @@ def _truck(size: FloatArray, rng: Generator) -> Mesh:
     else:
         cargo = [
             block((rear, -half, 1.0), (cab_x - 0.12, half, 1.75), load),
-            ellipsoid(((rear + cab_x) / 2, 0, 1.7), (0.42 * (cab_x - rear), 0.8 * half, h - 1.7), CONCRETE),
+            ellipsoid(
+                ((rear + cab_x) / 2, 0, 1.7), (0.42 * (cab_x - rear), 0.8 * half, h - 1.7), CONCRETE
+            ),
         ]
-    screen = [(front - 0.33, cab_h - 0.15), (front + 0.005, 0.57 * cab_h), (front - 0.4, 0.57 * cab_h)]
+    screen = [
+        (front - 0.33, cab_h - 0.15),
+        (front + 0.005, 0.57 * cab_h),
+        (front - 0.4, 0.57 * cab_h),
+    ]
     return joined(
         [
             extrusion(body, 0.97 * half, paint),
@@ -210,9 +234,15 @@ def _bus(size: FloatArray, rng: Generator) -> Mesh:
             extrusion(body, half, paint),
             *windows,
             *_pair(0.0, half, 0.30 * h, (l - 0.6, 0.02, 0.16), stripe),
-            block((front - 0.06, -0.86 * half, 0.36 * h), (front + 0.02, 0.86 * half, 0.74 * h), GLASS),
-            block((front - 0.3, -0.6 * half, 0.80 * h), (front - 0.03, 0.6 * half, 0.92 * h), BLUE_LIT),
-            block((rear - 0.02, -0.75 * half, 0.5 * h), (rear + 0.02, 0.75 * half, 0.78 * h), GLASS),
+            block(
+                (front - 0.06, -0.86 * half, 0.36 * h), (front + 0.02, 0.86 * half, 0.74 * h), GLASS
+            ),
+            block(
+                (front - 0.3, -0.6 * half, 0.80 * h), (front - 0.03, 0.6 * half, 0.92 * h), BLUE_LIT
+            ),
+            block(
+                (rear - 0.02, -0.75 * half, 0.5 * h), (rear + 0.02, 0.75 * half, 0.78 * h), GLASS
+            ),
             *_wheels((rear + 0.24 * l, front - 0.22 * l), half + 0.005, 0.48, 0.30),
             *_pair(front, 0.74 * half, 0.24 * h, (0.05, 0.34, 0.16), HEADLAMP),
             *_pair(rear, 0.80 * half, 0.30 * h, (0.05, 0.22, 0.30), TAIL_LAMP),
@@ -290,7 +320,9 @@ def _scooter(rng: Generator) -> list[Mesh]:
     return [
         tube((-0.60, -0.06, 0.24), (-0.60, 0.06, 0.24), 0.24, TYRE, 12),
         tube((0.62, -0.05, 0.24), (0.62, 0.05, 0.24), 0.24, TYRE, 12),
-        extrusion([(-0.85, 0.42), (-0.80, 0.68), (-0.15, 0.74), (0.0, 0.30), (-0.55, 0.30)], 0.17, paint),
+        extrusion(
+            [(-0.85, 0.42), (-0.80, 0.68), (-0.15, 0.74), (0.0, 0.30), (-0.55, 0.30)], 0.17, paint
+        ),
         block((-0.75, -0.14, 0.72), (-0.10, 0.14, 0.82), DARK, 0.9),
         block((-0.20, -0.16, 0.26), (0.45, 0.16, 0.33), DARK),
         extrusion([(0.34, 0.30), (0.30, 0.86), (0.40, 0.90), (0.52, 0.30)], 0.18, paint),
@@ -305,9 +337,7 @@ def _non_motor(size: FloatArray, rng: Generator) -> Mesh:
     del size
     if rng.random() < 0.7:
         feet = [(0.02, 0.17), (-0.10, 0.36)]
-        return joined(
-            _bicycle(rng) + _figure((-0.20, 0.98), feet, [(0.31, 1.06)] * 2, 0.28, rng)
-        )
+        return joined(_bicycle(rng) + _figure((-0.20, 0.98), feet, [(0.31, 1.06)] * 2, 0.28, rng))
     feet = [(0.22, 0.33), (0.22, 0.33)]
     return joined(_scooter(rng) + _figure((-0.32, 0.88), feet, [(0.29, 1.06)] * 2, 0.10, rng))
 
@@ -322,8 +352,7 @@ def _barrier(size: FloatArray, rng: Generator) -> Mesh:
     kind = rng.integers(3)
     if kind == 2:  # A gate: two feet, two posts, striped boards.
         parts = [
-            block((x - 0.06, -w / 2, 0), (x + 0.06, w / 2, 0.07), DARK)
-            for x in (-0.4 * l, 0.4 * l)
+            block((x - 0.06, -w / 2, 0), (x + 0.06, w / 2, 0.07), DARK) for x in (-0.4 * l, 0.4 * l)
         ] + [tube((x, 0, 0), (x, 0, h), 0.03, METAL, 6) for x in (-0.4 * l, 0.4 * l)]
         for row, z in enumerate((0.48 * h, 0.84 * h)):
             edges = np.linspace(-l / 2, l / 2, 7)
@@ -342,7 +371,9 @@ def _barrier(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def _slab(l: float, w: float, z: float) -> FloatArray:
-    return np.array([(-l / 2, -w / 2, z), (l / 2, -w / 2, z), (l / 2, w / 2, z), (-l / 2, w / 2, z)])
+    return np.array(
+        [(-l / 2, -w / 2, z), (l / 2, -w / 2, z), (l / 2, w / 2, z), (-l / 2, w / 2, z)]
+    )
 
 
 def _pillar(size: FloatArray, rng: Generator) -> Mesh:

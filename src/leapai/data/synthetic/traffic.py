@@ -8,14 +8,12 @@ Those who cross the street are checked against the lanes before they are let go;
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from functools import cached_property
 
 import numpy as np
 
 from leapai.data.synthetic import shapes
-from leapai.data.synthetic.meshes import Mesh
 from leapai.data.synthetic.street import LANE_M, Motion, Street, random_generator, smooth_step
-from leapai.types import CLASS_NAMES, FloatArray, IntArray
+from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
 
 REACH_M = 150.0
 """Who is never nearer to the ego along the street than this, is not there."""
@@ -78,18 +76,14 @@ def across(paths: FloatArray, time_s: FloatArray | float) -> Derivatives:
 
 @dataclass(frozen=True)
 class Actor:
-    """One labelled body; its mesh is made when first looked at."""
+    """One labelled body."""
 
     class_id: int
     size_m: FloatArray
+    """[3] length, width, height."""
+    shape: int
+    """Index into `shapes.prototypes`."""
     path: Path
-    look: tuple[int, ...]
-    """Seeds shape and colours."""
-
-    @cached_property
-    def mesh(self) -> Mesh:
-        """In box axes, filling the box."""
-        return shapes.build(self.class_id, self.size_m, random_generator(*self.look, 1))
 
 
 class _Lane:
@@ -151,6 +145,10 @@ class Traffic:
         self.actors += self._crossing()
         self._paths = _stack([actor.path for actor in self.actors])
         self.class_id: IntArray = np.array([actor.class_id for actor in self.actors])
+        self.shape: IntArray = np.array([actor.shape for actor in self.actors])
+        """[N] index into `shapes.prototypes`."""
+        self.moves: BoolArray = (self._paths[:, 3] != 0) | (self._paths[:, 10] != 0)
+        """[N] whether the actor ever moves."""
         self.size_m: FloatArray = np.array([actor.size_m for actor in self.actors])
 
     def ego(self, time_s: float) -> Motion:
@@ -164,14 +162,16 @@ class Traffic:
         return along(self._ego_path, time_s)[0]
 
     def motion(self, time_s: float) -> Motion:
-        """Motion of all actors; positions are on the ground, headings those of the bodies."""
+        """Motion of all actors; positions are where they stand, headings those of the bodies."""
         motion = self._street.motion(along(self._paths, time_s), across(self._paths, time_s))
         heading = motion.heading_rad + self._paths[:, 2]
         return Motion(motion.position_m, heading, motion.velocity_mps, motion.acceleration_mps2)
 
     def _actor(self, class_id: int, path: Path, *look: int) -> Actor:
-        seeds = (self._seed, 4, *look)
-        return Actor(class_id, shapes.draw_size(class_id, random_generator(*seeds)), path, seeds)
+        rng = random_generator(self._seed, 4, *look)
+        size = shapes.draw_size(class_id, rng)
+        shape = class_id * shapes.VARIANTS + int(rng.integers(shapes.VARIANTS))
+        return Actor(class_id, size, shape, path)
 
     def _vehicle_lane(self, lane: int, side: int) -> _Lane:
         rng = random_generator(self._seed, 5, lane, side)
@@ -234,7 +234,9 @@ class Traffic:
                 for place in range(2 if kind == "barrier" else 3):
                     offset = (2.9 * place - 1.45) if kind == "barrier" else 1.3 * (place - 1)
                     turn = 0.0 if kind == "barrier" else np.pi / 2
-                    path = Path(s + offset, d + rng.normal(0, 0.1), facing + turn + rng.normal(0, 0.04))
+                    path = Path(
+                        s + offset, d + rng.normal(0, 0.1), facing + turn + rng.normal(0, 0.04)
+                    )
                     actors.append(self._actor(class_id, path, 60 + side, slot, place))
         return actors
 
@@ -245,7 +247,9 @@ class Traffic:
             kind = furniture_kind(self._seed, side, slot)
             s, d = slot * PARKING_PITCH_M, side * (self._street.kerb_m + 0.85)
             if kind == "bicycle":
-                actors.append(self._actor(_RIDERLESS, Path(s, d, np.pi * (slot % 2)), 70 + side, slot))
+                actors.append(
+                    self._actor(_RIDERLESS, Path(s, d, np.pi * (slot % 2)), 70 + side, slot)
+                )
             elif kind == "bollards":
                 for place in range(3):
                     path = Path(s + 1.5 * (place - 1), d)
@@ -254,7 +258,9 @@ class Traffic:
 
     def _crossing(self) -> list[Actor]:
         """People at the zebra crossings; each goes when a gap in the lanes lets it, or stands and waits."""
-        vehicles = [actor for actor in self.actors if actor.class_id in (_CAR, _TRUCK, _BUS, _NON_MOTOR)]
+        vehicles = [
+            actor for actor in self.actors if actor.class_id in (_CAR, _TRUCK, _BUS, _NON_MOTOR)
+        ]
         moving = [actor for actor in vehicles if actor.path.speed_mps]
         paths = np.concatenate([_stack([actor.path for actor in moving]), self._ego_path])
         lengths = [*(actor.size_m[0] / 2 for actor in moving), EGO_HALF_LENGTH_M]
