@@ -83,9 +83,7 @@ def bench(config: TaskConfig, repeats: int, unit_s: float) -> None:
     model = build_model(config).eval()
     print(f"\n## {config.job_name}\n")
     print_parameters(model)
-    batches = [
-        collate([made_up_frame(i, config.camera.image_size_px)], [i == 0]) for i in range(4)
-    ]
+    batches = [collate([made_up_frame(i, config.camera.image_size_px)], [i == 0]) for i in range(4)]
     state = model.initial_state(1)
     for batch in batches:  # fills the memory, warms everything up
         _, state = model(batch, state)

@@ -1,38 +1,25 @@
-"""The typed schema of a task configuration; load, check, explain.
+"""The typed schema of a task configuration.
 
-A task configuration is a Python file of plain top-level variables. Every variable is a field of `TaskConfig`
-or, for those written as a dictionary, of one of its sections. Numbers are those of the full-size system.
+A task configuration is a Python file of plain top-level variables. Every variable is a field of
+`TaskConfig` or, for those written as a dictionary, of one of its sections. Numbers are those of the
+full-size system.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import math
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from leapai.config import checks
 from leapai.geometry.grid import BevGrid
 
-CAMERA_MODULES = (
-    *(f"stage1_backbone{i}" for i in range(4)),
-    *(f"stage1_neck{i}" for i in range(4)),
-    "view_transfer",
-)
-LIDAR_MODULES = ("lidar_vfe", "lidar_middle_encoder", "lidar_bev_backbone")
-DYNAMIC_MODULES = ("bev_dynamic_neck", "bev_dynamic_head")
-STATIC_MODULES = ("bev_static_neck", "bev_static_head")
-STATIC_TEMPORAL_MODULES = ("bev_static_temporal_fusion",)
-TRUNK_MODULES = (*CAMERA_MODULES, *LIDAR_MODULES, "fuser")
-ALL_MODULES = (*TRUNK_MODULES, *DYNAMIC_MODULES, *STATIC_MODULES, *STATIC_TEMPORAL_MODULES)
-"""Names of modules in checkpoints and schedules (design, section 4)."""
-
 Range = tuple[float, float]
-Probability = float
 
 
 class Section(BaseModel):
-    """A part of the configuration: typed strictly, unknown names refused, values fixed once read."""
+    """A part of the configuration: typed strictly, unknown names refused, values fixed once
+    read."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -45,7 +32,8 @@ class BatchSizes(Section):
 
 
 class TemporalOptimization(Section):
-    """Each switches one part of the memory's query selection off for an ablation (design, section 5)."""
+    """Each switches one part of the memory's query selection off for an ablation (design, section
+    5)."""
 
     topk_selection: bool = True
     """Remember the most confident queries; off: the first `topk_query`."""
@@ -133,7 +121,8 @@ class EvaluationConfig(Section):
     min_score: float = Field(0.05, ge=0, le=1)
     """Detections below this confidence are not reported."""
     nms_iou: float = Field(0.2, ge=0, le=1)
-    """Of two boxes of a class that overlap more than this on the ground, the less confident goes."""
+    """Of two boxes of a class that overlap more than this on the ground, the less confident
+    goes."""
     max_detections: PositiveInt = 300
 
 
@@ -187,8 +176,8 @@ class CameraConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if any(side % 32 for side in self.image_size_px):
-            raise ValueError(f"image_size_px {self.image_size_px} must be divisible by 32")
+        if any(side % 8 for side in self.image_size_px):
+            raise ValueError(f"image_size_px = {self.image_size_px} must be divisible by 8")
         if self.points % len(self.heights_m):
             raise ValueError(
                 f"points = {self.points} must be a multiple of the {len(self.heights_m)} heights_m"
@@ -295,116 +284,15 @@ class TaskConfig(Section):
     def active_modules(self) -> tuple[str, ...]:
         """Names of the modules this configuration builds."""
         return (
-            *CAMERA_MODULES,
-            *(LIDAR_MODULES if self.enable_lidar else ()),
+            *checks.CAMERA_MODULES,
+            *(checks.LIDAR_MODULES if self.enable_lidar else ()),
             "fuser",
-            *(DYNAMIC_MODULES if self.dynamic_task else ()),
-            *(STATIC_MODULES if self.static_task else ()),
-            *(STATIC_TEMPORAL_MODULES if self.enable_static_temporal else ()),
+            *(checks.DYNAMIC_MODULES if self.dynamic_task else ()),
+            *(checks.STATIC_MODULES if self.static_task else ()),
+            *(checks.STATIC_TEMPORAL_MODULES if self.enable_static_temporal else ()),
         )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for check in (_check_tasks, _check_steps, _check_memory, _check_freezing):
-            check(self)
+        checks.check(self)
         return self
-
-
-def _check_tasks(config: TaskConfig) -> None:
-    if config.bev.channels % config.camera.heads:
-        raise ValueError(
-            f"bev.channels = {config.bev.channels} must be divisible by camera.heads = "
-            f"{config.camera.heads}"
-        )
-    for name in ("dynamic", "static", "occ"):
-        if getattr(config, f"enable_{name}_temporal") and not getattr(config, f"{name}_task"):
-            raise ValueError(
-                f"enable_{name}_temporal = True, but {name}_task = False: "
-                f"set {name}_task = True or enable_{name}_temporal = False"
-            )
-    if not (config.dynamic_task or config.static_task):
-        raise ValueError(
-            "dynamic_task = False and static_task = False: switch at least one task on"
-        )
-    for task in ("dynamic", "static"):
-        if getattr(config, f"{task}_task") != (task in config.task_loss_weights):
-            raise ValueError(
-                f"task_loss_weights = {dict(config.task_loss_weights)} must name exactly the tasks that are "
-                f"on, but {task}_task = {getattr(config, f'{task}_task')}"
-            )
-
-
-def _check_steps(config: TaskConfig) -> None:
-    if config.max_steps != config.train_steps + config.finetune_steps:
-        raise ValueError(
-            f"max_steps = {config.max_steps} must be train_steps + finetune_steps = "
-            f"{config.train_steps + config.finetune_steps}"
-        )
-
-
-def _check_memory(config: TaskConfig) -> None:
-    if config.topk_query > config.dynamic.queries:
-        raise ValueError(
-            f"topk_query = {config.topk_query} exceeds dynamic.queries = {config.dynamic.queries}: "
-            "lower topk_query"
-        )
-    if config.enable_dynamic_temporal and config.queue_length < 2:
-        raise ValueError(
-            f"queue_length = {config.queue_length} keeps no history (the current frame counts), but "
-            "enable_dynamic_temporal = True: set queue_length to 2 or more"
-        )
-
-
-def _expand(config: TaskConfig, variable: str) -> set[str]:
-    """Active modules matched by the patterns of `variable`; every pattern must match a module of the design."""
-    matched: set[str] = set()
-    for pattern in getattr(config, variable):
-        names = fnmatch.filter(ALL_MODULES, pattern)
-        if not names:
-            raise ValueError(
-                f"{variable}: '{pattern}' matches no module; modules: {', '.join(ALL_MODULES)}"
-            )
-        matched.update(names)
-    return matched
-
-
-def _check_freezing(config: TaskConfig) -> None:
-    schedule = config.freeze_module_schedules
-    for module, step in schedule.items():
-        if module not in ALL_MODULES:
-            raise ValueError(
-                f"freeze_module_schedules: no module '{module}'; modules: {', '.join(ALL_MODULES)}"
-            )
-        if step < 0:
-            raise ValueError(
-                f"freeze_module_schedules: {module} = {step} must be a step, 0 or later"
-            )
-    frozen, trainable = _expand(config, "freeze_modules"), _expand(config, "trainable_modules")
-    frozen_at_once = {module for module, step in schedule.items() if step == 0}
-    for module in ALL_MODULES:
-        if module in trainable and module in frozen | frozen_at_once:
-            where = "freeze_modules" if module in frozen else "freeze_module_schedules (at step 0)"
-            raise ValueError(
-                f"trainable_modules names {module}, which {where} freezes: take it out of one of them"
-            )
-        if module in frozen and schedule.get(module, math.inf) > 0:
-            raise ValueError(
-                f"freeze_modules names {module}, but freeze_module_schedules does not freeze it at step 0: "
-                f"add '{module}': 0 there or take it out of freeze_modules"
-            )
-        if config.freeze_modules and module in frozen_at_once - frozen:
-            raise ValueError(
-                f"freeze_module_schedules freezes {module} at step 0, but freeze_modules does not name it: "
-                "add it there"
-            )
-    absent = trainable - set(config.active_modules())
-    if absent:
-        raise ValueError(
-            f"trainable_modules names {min(absent)}, which this configuration does not build: "
-            "switch its task on or take it out"
-        )
-
-
-# Loading from a file, checking and explaining follow below: `load_config(path) -> TaskConfig`,
-# `ConfigError(ValueError)` and `explain(config) -> str`. (The geometry/launch helper writes these; if the file
-# would pass 350 lines, make it a package config/ with schema.py, checks.py, load.py and re-export.)

@@ -1,0 +1,57 @@
+"""Step 2 Dynamic, full size: what sees is frozen, the dynamic head learns with memory.
+
+Run:
+
+    LEAPAI_TASK_CONFIG=projects/perception/configs/lpperception_current_hpa_step2_dynamic.py \\
+    torchrun --nproc_per_node=1 --master_port=21212 tools/main.py \\
+        --config projects/perception/entry.py --state val --ckpt step2.ckpt
+
+Hardware: meant for 8 GPUs, 16 lanes each; validation also runs on a CPU: about 5 s a frame on two
+cores.
+Score: not trained yet.
+"""
+
+from lpperception_current_hpa_step1 import *
+
+job_name = "lphpa_v3.0_step2_dynamic"
+
+static_task = False
+enable_dynamic_temporal = True
+
+train_steps = 0
+finetune_steps = 75_000
+max_steps = 75_000
+task_loss_weights = {"dynamic": 1.25}
+eval_with_visualize = True
+
+freeze_modules = ("stage1_backbone*", "stage1_neck*", "view_transfer", "lidar_*", "fuser")
+freeze_module_schedules = dict.fromkeys(freeze_module_schedules, 0)
+trainable_modules = ("bev_dynamic_neck", "bev_dynamic_head")
+
+topk_query = 128
+queue_length = 4
+temporal_optimization = {
+    "topk_selection": True,
+    "query_rearrangement": True,
+    "velocity_zeroing": True,
+    "random_sampling": True,
+}
+draw_dynamic_cfg = {
+    "dynamic_conf": 0.3,
+    "draw_velo": True,
+    "draw_occlusion": True,
+    "draw_trajectory": True,
+    "valid_range": (-150.0, 20.0, -25.0, 25.0),
+    "coords": (-40.0, 62.4, -44.8, 44.8),
+    "label_h": 112,
+    "label_w": 128,
+    "max_objects": 100,
+}
+temporal_visualization = {
+    "show_history": True,
+    "show_velocity": True,
+    "show_occlusion": True,
+    "history_frames": 3,
+    "trajectory_length": 10,
+    "velocity_scale": 5.0,
+}
