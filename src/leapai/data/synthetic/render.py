@@ -14,11 +14,13 @@ from leapai.types import FloatArray, ImageArray
 Indices = npt.NDArray[np.intp]
 
 _TABLE_SIDE = 256
+_MASK = _TABLE_SIDE - 1
 _TABLE: Float32 = np.random.default_rng(20).random((_TABLE_SIDE, _TABLE_SIDE), np.float32) - 0.5
 """Value noise in [-0.5, 0.5), looked up by place."""
 _SENSOR_NOISE: Float32 = np.random.default_rng(21).normal(0, 2.2, 1 << 18).astype(np.float32)
 """Grey levels; a frame's noise is a run of it that starts at a place drawn for frame and camera."""
-_SHADOW_RANGE_M = 70.0
+_SHADOW_RANGE_M = 60.0
+_FINE_RANGE_M = 25.0
 _STOREY_M, _BAY_M, _SLAB_M = 3.2, 2.6, 0.6
 _WINDOW: Float32 = np.array([0.20, 0.25, 0.30], np.float32)
 
@@ -92,20 +94,21 @@ def _grain(
 ) -> None:
     """Rough surfaces: noise of two sizes by place, the finer one fading with distance; paving has joints."""
     rough = np.flatnonzero(texture)
-    x, y, z = np.ascontiguousarray(place[rough].T)
-    fine = _lookup(*(axis * np.float32(12.0) for axis in (x, y, z)))
-    fine /= 1 + np.float32(0.08) * distance[rough]
-    coarse = _lookup(*(axis * np.float32(1.4) for axis in (x, y, z)))
-    colour[rough] *= (1 + _GRAIN[texture[rough]] * (fine + np.float32(0.6) * coarse))[:, None]
+    grain = _lookup(place[rough], 1.4) * np.float32(0.6)
+    near = np.flatnonzero(distance[rough] < _FINE_RANGE_M)
+    fading = 1 - distance[rough[near]] / np.float32(_FINE_RANGE_M)
+    grain[near] += _lookup(place[rough[near]], 12.0) * fading
+    colour[rough] *= (1 + _GRAIN[texture[rough]] * grain)[:, None]
     paving = np.flatnonzero((texture == meshes.PAVING) & (distance < 20))
     x, y = (place[paving, axis] % np.float32(_SLAB_M) for axis in (0, 1))
     colour[paving[(x < 0.035) | (y < 0.035)]] *= np.float32(0.8)
 
 
-def _lookup(x: FloatArray, y: FloatArray, z: FloatArray) -> Float32:
-    """Value noise [N] in [-0.5, 0.5) of the unit cells that hold the points."""
-    row = np.floor(x).astype(np.int32) + 37 * np.floor(z).astype(np.int32)
-    return _TABLE[row & (_TABLE_SIDE - 1), np.floor(y).astype(np.int32) & (_TABLE_SIDE - 1)]
+def _lookup(place: FloatArray, per_metre: float) -> Float32:
+    """Value noise [N] in [-0.5, 0.5) of the cells, `per_metre` to a metre, that hold the points [N, 3]."""
+    cell = np.floor(place * np.float32(per_metre)).astype(np.int32)
+    row = cell[:, 0] + 37 * cell[:, 2]
+    return _TABLE.take((row & _MASK) * _TABLE_SIDE + (cell[:, 1] & _MASK))
 
 
 def _windows(colour: Float32, facade: Indices, place: Float32, normal: Float32) -> None:
@@ -115,7 +118,8 @@ def _windows(colour: Float32, facade: Indices, place: Float32, normal: Float32) 
     x, z = along % 1, storey % 1
     margin = np.where(storey < 1, np.float32(0.08), np.float32(0.24))
     picked = np.flatnonzero((x > margin) & (x < 1 - margin) & (z > 0.24) & (z < 0.78))
-    tint = _lookup(along[picked], storey[picked], np.zeros_like(picked))
+    pane = np.stack([along[picked], storey[picked], np.zeros(len(picked))], -1)
+    tint = _lookup(pane, 1.0)
     colour[facade[picked]] = _WINDOW * (1 + tint[:, None] * np.float32(0.8))
 
 

@@ -87,24 +87,25 @@ def _ribbon(
 
 
 def _ground(street: Street, low: float, high: float) -> list[Mesh]:
-    s = np.linspace(low, high, round((high - low) / 2.5) + 1)
+    """Surfaces of the block. Pieces are about as long as they are wide: slivers make a slow scene to cast at."""
     lanes, edge = street.lanes_each_way * LANE_M, street.carriageway_m
     kerb, top, front = street.kerb_m, KERB_HEIGHT_M, street.frontage_m
-    bands = [(_ROAD, (-lanes, 0.0), (lanes, 0.0))]
-    for left in (False, True):
-        profile = [
-            (_CYCLE, (lanes, 0.0), (edge, 0.0)),
-            (_PARKING, (edge, 0.0), (kerb - 0.02, 0.0)),
-            (_STONE, (kerb - 0.02, 0.0), (kerb, top)),
-            (_STONE, (kerb, top), (kerb + 0.25, top)),
-            (_PAVEMENT, (kerb + 0.25, top), (front, top)),
-            (_LAWN, (front, top), (front + 90.0, top)),
-        ]
-        for material, (d0, z0), (d1, z1) in profile:
-            near, far = (d0, z0), (d1, z1)
-            mirrored = ((-d1, z1), (-d0, z0))
-            bands.append((material, near, far) if left else (material, *mirrored))
-    return [surface(_ribbon(street, s, right, left), of) for of, right, left in bands]
+    profile = [
+        (_ROAD, (0.0, 0.0), (lanes, 0.0), 5.0),
+        (_CYCLE, (lanes, 0.0), (edge, 0.0), 2.5),
+        (_PARKING, (edge, 0.0), (kerb - 0.02, 0.0), 2.5),
+        (_STONE, (kerb - 0.02, 0.0), (kerb, top), 2.5),
+        (_STONE, (kerb, top), (kerb + 0.25, top), 2.5),
+        (_PAVEMENT, (kerb + 0.25, top), (front, top), 5.0),
+        (_LAWN, (front, top), (front + 20.0, top), 12.5),
+        (_LAWN, (front + 20.0, top), (front + 90.0, top), 25.0),
+    ]
+    parts = []
+    for material, (d0, z0), (d1, z1), length in profile:
+        s = np.linspace(low, high, round((high - low) / length) + 1)
+        parts.append(surface(_ribbon(street, s, (d0, z0), (d1, z1)), material))
+        parts.append(surface(_ribbon(street, s, (-d1, z1), (-d0, z0)), material))
+    return parts
 
 
 _DASHES_M = {"DashedLine": (3.0, 6.0), "ShortDashedLine": (1.0, 1.0)}
