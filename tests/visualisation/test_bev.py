@@ -86,7 +86,7 @@ def test_the_wedge_tells_front_from_rear():
 
 
 def test_map_lines_by_layer():
-    line = np.array([[5.0, 12.0], [40.0, 12.0]])
+    line = np.array([[5.0, 12.057], [40.0, 12.057]])  # along the middle of a pixel column
     pixel = default_view().pixels(np.array([26.3, 12.0]))
     assert shows(draw(), pixel, CANVAS, 0)
     assert not shows(draw(), pixel, palette.MAP_DEFAULT, 20)
