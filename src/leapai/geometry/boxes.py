@@ -59,5 +59,4 @@ def points_inside(points_m: FloatArray, boxes: FloatArray) -> BoolArray:
     """Whether points [P, 3] lie in boxes [N, 7], boundary included: [N, P]."""
     box_from_ego = poses.invert(poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6]))
     local = poses.apply(box_from_ego, np.asarray(points_m, np.float64)[None])
-    inside: BoolArray = (np.abs(local) <= boxes[:, None, 3:6] / 2).all(-1)
-    return inside
+    return np.asarray((np.abs(local) <= boxes[:, None, 3:6] / 2).all(-1))

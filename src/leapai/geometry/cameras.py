@@ -103,7 +103,8 @@ def pixel_rays(
     homogeneous = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(intrinsics).T
     xy = undistort(homogeneous[..., :2], distortion)
     rays = np.concatenate([xy, np.ones_like(u)[..., None]], -1)
-    return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    unit: FloatArray = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    return unit
 
 
 def resize_and_crop(

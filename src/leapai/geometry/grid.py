@@ -26,6 +26,8 @@ class BevGrid:
                     f"BEV range {name} = ({low}, {high}) m is not a whole number of "
                     f"{self.cell_m} m cells"
                 )
+        if self.z_range_m[0] >= self.z_range_m[1]:
+            raise ValueError(f"BEV range z = {self.z_range_m} m must go from low to high")
 
     @property
     def rows(self) -> int:

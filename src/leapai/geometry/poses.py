@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
+from leapai.geometry import angles
 from leapai.types import FloatArray
 
 ArrayOrTensor = TypeVar("ArrayOrTensor", FloatArray, Tensor)
@@ -65,4 +66,4 @@ def from_xyz_yaw(xyz_m: FloatArray, yaw_rad: FloatArray | float) -> FloatArray:
 
 def yaw_of(dst_from_src: FloatArray) -> FloatArray:
     """Yaw [...] in (-pi, pi] of the x axis of src seen in dst."""
-    return np.arctan2(dst_from_src[..., 1, 0], dst_from_src[..., 0, 0])
+    return angles.wrap(np.arctan2(dst_from_src[..., 1, 0], dst_from_src[..., 0, 0]))
