@@ -2,9 +2,10 @@
 
     python benchmarks/bench_network.py [--repeats 5]
 
-Float32, batch 1, random weights, one made-up frame: seven images, 100 000 points. Every time is also given
-as a multiple of a 4096 x 4096 float32 matrix product measured in the same run, so that two machines can be
-compared. Memory is what a stage adds to the resident set of the process at its peak.
+Float32, batch 1, random weights, one made-up frame: seven images, 100 000 points. Every time is
+also given as a multiple of a 4096 x 4096 float32 matrix product measured in the same run, so that
+two machines can be compared. Memory is what a stage adds to the resident set of the process at its
+peak.
 """
 
 from __future__ import annotations
@@ -127,14 +128,10 @@ def parts(
         return view(features, calibration)
 
     def canvas() -> object:
-        pillars = group_pillars(
-            batch.points,
-            batch.point_lane,
-            model.lidar_vfe.grid,  # type: ignore[union-attr]
-            config.lidar.max_pillars,
-            config.lidar.max_points_per_pillar,
-        )
-        return model.lidar_middle_encoder.canvas(model.lidar_vfe(pillars), pillars.cell, 1)  # type: ignore[misc]
+        pillars = group_pillars( batch.points, batch.point_lane, model.lidar_vfe.grid,  # type:
+        ignore[union-attr] config.lidar.max_pillars, config.lidar.max_points_per_pillar, ) return
+        model.lidar_middle_encoder.canvas(model.lidar_vfe(pillars), pillars.cell, 1)  # type:
+        ignore[misc]
 
     head = model.bev_dynamic_head
     cells = view.grid.rows * view.grid.columns

@@ -45,7 +45,7 @@ def predictions():
 
 
 def spoken(predictions, said):
-    """Predictions in which lane 1 says `said`: {query: (class, probability, regression, logits)}."""
+    """Predictions in which lane 1 says {query: (class, probability, regression, angle logits)}."""
     logits = torch.full_like(predictions.class_logits, -12.0)
     boxes = predictions.boxes.clone()
     for query, (class_id, probability, regression, bins) in said.items():

@@ -1,0 +1,148 @@
+"""`--state val` from end to end on a made-up drive: files, contents, failures."""
+
+import io
+import json
+
+import av
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from rich.console import Console
+from tests.scenes import make_frame, seeded_model, small_config
+
+from leapai.runtime import validate
+from leapai.runtime.checkpoints import save_checkpoint
+from leapai.runtime.validate import ValidationOptions, run_validation
+from leapai.types import OCCLUSION_NAMES
+
+
+class MadeUpLog:
+    """Three frames of `tests.scenes` as a drive."""
+
+    def __init__(self, name, fail_at=None):
+        self.name, self.fail_at = name, fail_at
+        self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        if index == self.fail_at:
+            raise ValueError("the disk is gone")
+        return make_frame(index, sequence=self.name)
+
+    def vector_map(self):
+        return None
+
+
+@pytest.fixture
+def drives(monkeypatch):
+    logs = [MadeUpLog("one"), MadeUpLog("two")]
+    monkeypatch.setattr(validate, "open_logs", lambda data, image_size_px: logs)
+    return logs
+
+
+def run(output, **options):
+    console = Console(record=True, width=200, file=io.StringIO())
+    config = small_config(eval_with_visualize=options.pop("pictures", True))
+    defaults = {"random_weights": True, "data": "made up"}
+    summary = run_validation(
+        config, ValidationOptions(output=output, **(defaults | options)), console
+    )
+    return summary, console.export_text()
+
+
+def columns(path):
+    return pq.read_table(path / "detections.parquet").to_pydict()
+
+
+def test_detections_have_every_field(tmp_path, drives):
+    summary, said = run(tmp_path / "run")
+    rows = columns(tmp_path / "run")
+    assert summary.frames == 6
+    assert len(rows["sequence"]) == summary.detections > 0
+    assert set(rows["sequence"]) == {"one", "two"}
+    assert set(rows["timestamp_us"]) <= {1_000_000, 1_100_000, 1_200_000}
+    for name in ("x_m", "y_m", "z_m", "length_m", "yaw_rad", "vx_mps", "score"):
+        assert np.isfinite(rows[name]).all(), name
+    assert set(rows["class_id"]) <= set(range(8))
+    assert rows["occlusion_name"] == [OCCLUSION_NAMES[i] for i in rows["occlusion_level"]]
+    assert "The weights are random" in said
+
+
+def test_no_track_id_is_shared_between_sequences(tmp_path, drives):
+    run(tmp_path, pictures=False)
+    rows = columns(tmp_path)
+    ids = {"one": set(), "two": set()}
+    for sequence, track_id in zip(rows["sequence"], rows["track_id"], strict=True):
+        ids[sequence].add(track_id)
+    assert ids["one"] - {-1}
+    assert not ids["one"] & ids["two"] - {-1}
+
+
+def test_pictures_and_video_show_the_same(tmp_path, drives):
+    run(tmp_path)
+    for drive in ("one", "two"):
+        pictures = sorted((tmp_path / "pictures" / drive).iterdir())
+        assert [p.name for p in pictures] == ["000000.png", "000001.png", "000002.png"]
+        with av.open(str(tmp_path / f"{drive}.mp4")) as video:
+            frames = [f.to_ndarray(format="rgb24") for f in video.decode(video=0)]
+        assert len(frames) == 3
+        stills = [np.asarray(Image.open(p).convert("RGB")).astype(int) for p in pictures]
+        away = [np.abs(still - frames[1]).mean() for still in stills]
+        assert np.argmin(away) == 1
+        assert away[1] < 12  # the made-up images are noise, which no video codec keeps
+
+
+def test_without_pictures_none_are_written(tmp_path, drives):
+    run(tmp_path, pictures=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["detections.parquet", "run.json"]
+
+
+def test_the_run_names_its_weights_stages_and_costs(tmp_path, drives):
+    checkpoint = tmp_path / "small.ckpt"
+    save_checkpoint(checkpoint, seeded_model(small_config()), small_config())
+    _, said = run(tmp_path / "run", checkpoint=checkpoint, random_weights=False, pictures=False)
+    told = json.loads((tmp_path / "run/run.json").read_text())
+    assert told["weights"] == str(checkpoint)
+    assert told["frames_by_sequence"] == {"one": 3, "two": 3}
+    for stage in ("backbones", "view transfer", "LiDAR pillars", "dynamic head", "whole step"):
+        assert told["stages"][stage]["seconds"] > 0, stage
+        assert stage in said
+    assert told["stages"]["backbones"]["calls"] == 4 * 6
+    assert told["stages"]["whole step"]["seconds"] > told["stages"]["dynamic head"]["seconds"]
+
+
+def test_the_same_checkpoint_gives_the_same_detections(tmp_path, drives):
+    checkpoint = tmp_path / "small.ckpt"
+    save_checkpoint(checkpoint, seeded_model(small_config()), small_config())
+    for name in ("a", "b"):
+        run(tmp_path / name, checkpoint=checkpoint, random_weights=False, pictures=False)
+    assert columns(tmp_path / "a") == columns(tmp_path / "b")
+
+
+def test_max_frames_counts_in_each_drive(tmp_path, drives):
+    summary, _ = run(tmp_path, max_frames=2, pictures=False)
+    assert summary.frames_by_sequence == {"one": 2, "two": 2}
+
+
+def test_a_run_that_breaks_leaves_no_half_file(tmp_path, drives):
+    drives[1].fail_at = 1
+    with pytest.raises(ValueError, match="the disk is gone"):
+        run(tmp_path)
+    left = sorted(p.name for p in tmp_path.iterdir())
+    assert "detections.parquet" not in left
+    assert "two.mp4" not in left
+    assert not [name for name in left if "tmp" in name]
+
+
+def test_no_checkpoint_and_no_word_of_it_is_refused(tmp_path, drives):
+    with pytest.raises(ValueError, match=r"--ckpt is missing.*--random-weights"):
+        run(tmp_path, random_weights=False)
+
+
+def test_several_processes_are_refused(tmp_path, drives, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="--nproc_per_node=1"):
+        run(tmp_path)
