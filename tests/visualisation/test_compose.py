@@ -50,7 +50,7 @@ def test_one_picture_shows_canvas_and_cameras():
 
 
 def test_a_failed_camera_and_lidar_are_told_in_the_header():
-    fault = "back: samples/x.jpg: cannot be decoded"
+    fault = "back: samples/x.jpg:\ncannot be decoded"
     cameras = tuple(
         camera(name, azimuth, **({"image": None} if name == "back" else {}))
         for name, azimuth in RIG.items()

@@ -213,6 +213,19 @@ def test_show_occlusion_makes_points_of_hidden_objects_hollow():
     assert not any(close_to(at(filled, below(pixel)), CANVAS, 30) for pixel in pixels)
 
 
+@pytest.mark.parametrize(("missed", "kept"), [(1, True), (12, False)])
+def test_a_trail_outlives_a_short_gap(missed: int, kept: bool):
+    drive = Drive(6)
+    drawn = painter({"draw_trajectory": True})
+    for current, shown in zip(drive.frames[:-1], drive.detections[:-1], strict=True):
+        drawn.paint(current, shown)
+    pose = drive.frames[-1].ego2global
+    for i in range(5, 5 + missed):
+        drawn.paint(frame(i, ego2global=pose), detections([]))
+    back = drawn.paint(frame(5 + missed, ego2global=pose), drive.detections[-1])
+    assert drive.dots(canvas_of(back)) == [kept] * 5
+
+
 def test_a_new_sequence_forgets_the_trails():
     drive = Drive(6)
     drawn = painter({"draw_trajectory": True})

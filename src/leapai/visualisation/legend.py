@@ -38,7 +38,8 @@ def header_parts(
     if shown is not None:
         parts.append((f"{len(shown)} detections", palette.TEXT))
     if frame.faults:
-        failed = f"{len(frame.faults)} failed: " + "; ".join(frame.faults)
+        one_line = " ".join("; ".join(frame.faults).split())
+        failed = f"{len(frame.faults)} failed: {one_line}"
         parts.append((failed, palette.FAULT))
     return parts
 

@@ -10,6 +10,8 @@ from leapai.geometry import poses
 from leapai.types import Detections, FloatArray, Frame
 from leapai.visualisation.scene import Trail
 
+_FORGET_US = 1_000_000
+
 
 class Trails:
     """Past positions of tracks in the global frame; forgotten when the sequence changes."""
@@ -19,12 +21,14 @@ class Trails:
         self._length = length
         self._sequence: str | None = None
         self._points: dict[int, deque[tuple[FloatArray, int]]] = {}
+        self._last_seen_us: dict[int, int] = {}
 
     def seen_from(self, frame: Frame) -> list[Trail]:
         """The trails before this frame, in its ego frame; float64, so exact far from the origin."""
         if frame.sequence != self._sequence:
             self._sequence = frame.sequence
             self._points.clear()
+            self._last_seen_us.clear()
         ego_from_global = poses.invert(np.asarray(frame.ego2global, np.float64))
         return [
             Trail(
@@ -37,14 +41,15 @@ class Trails:
         ]
 
     def add(self, frame: Frame, detections: Detections) -> None:
-        """Remembers where the tracks of this frame are; a track that is missing is forgotten."""
+        """Remembers where the tracks of this frame are; forgets those gone for a second."""
         positions = poses.apply(np.asarray(frame.ego2global, np.float64), detections.boxes[:, :3])
-        present = {}
         for track_id, position, level in zip(
             detections.track_id.tolist(), positions, detections.occlusion_level, strict=True
         ):
             if track_id >= 0:
-                points = self._points.get(track_id, deque(maxlen=self._length))
+                points = self._points.setdefault(track_id, deque(maxlen=self._length))
                 points.append((position, int(level)))
-                present[track_id] = points
-        self._points = present
+                self._last_seen_us[track_id] = frame.timestamp_us
+        for track_id, last_seen_us in list(self._last_seen_us.items()):
+            if frame.timestamp_us - last_seen_us >= _FORGET_US:
+                del self._points[track_id], self._last_seen_us[track_id]
