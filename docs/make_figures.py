@@ -1,0 +1,155 @@
+"""Makes the figures of the documentation from the code: `python docs/make_figures.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import torch
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+from leapai.config import TaskConfig, load_config
+from leapai.data.logs import DrivingLog, open_logs
+from leapai.data.transforms import collate, prepare
+from leapai.models.dynamic.memory import Memory, Remembered
+from leapai.models.perception import calibration_of
+from leapai.models.view_transfer import project_cells
+from leapai.types import Frame, TemporalState
+
+FOLDER = Path(__file__).parent / "figures"
+CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
+STEP = 5
+"""Frames between those shown, so that motion is seen."""
+
+
+def remembered(frame: Frame, slots: int, channels: int) -> Remembered:
+    """Truth as if the network had found it: the `slots` nearest objects."""
+    assert frame.labels is not None
+    order = np.argsort(np.linalg.norm(frame.labels.boxes[:, :2], axis=1))[:slots]
+    labels = frame.labels.select(order)
+    count = len(labels)
+
+    def padded(values: np.ndarray) -> torch.Tensor:
+        rows = np.zeros((slots, *values.shape[1:]))
+        rows[:count] = values
+        return torch.from_numpy(rows)[None]
+
+    position = padded(labels.boxes[:, :3]).float()
+    position[:, count:] = torch.nan  # not remembered
+    return Remembered(
+        query=torch.zeros(1, slots, channels),
+        reference_m=position,
+        velocity_mps=padded(labels.velocity_mps).float(),
+        confidence=torch.ones(1, slots),
+        class_id=padded(labels.class_id).long(),
+        query_index=torch.arange(slots)[None],
+    )
+
+
+def memory_figure(config: TaskConfig, log: DrivingLog) -> None:
+    """History as it was stored, and after alignment, against the truth of now."""
+    memory = Memory(config, config.bev.grid()).eval()
+    channels = config.dynamic.embed
+    state = TemporalState.empty(1, config.history_slots, channels)
+    queries = torch.zeros(1, config.dynamic.queries, channels)
+    start = len(log) - 1 - 3 * STEP
+    raw = []
+    for i in range(4):
+        frame = log[start + i * STEP]
+        batch = collate([prepare(frame, config.camera.image_size_px)], [i == 0])
+        report = memory.recall(state, batch, queries)
+        new = remembered(frame, config.topk_query, channels)
+        if i < 3:
+            raw.append(new.reference_m[0].numpy())
+        state = memory.push(state, report, new, batch)
+    assert frame.labels is not None
+    valid = report.valid[0].numpy()
+    aligned = report.reference_m[0].numpy()
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5.2), sharex=True, sharey=True)
+    shades = ("#9ecae1", "#4292c6", "#08519c")
+    slots = config.topk_query
+    for age in range(3):
+        part = slice(age * slots, (age + 1) * slots)
+        label = f"{(3 - age) * STEP / 10:.1f} s ago"
+        axes[0].scatter(raw[age][:, 1], raw[age][:, 0], s=18, color=shades[age], label=label)
+        shown = aligned[part][valid[part]]
+        axes[1].scatter(shown[:, 1], shown[:, 0], s=18, color=shades[age], label=label)
+    truth = frame.labels.boxes
+    for axis, title in zip(axes, ("as stored, each in its own ego frame", "aligned"), strict=True):
+        kwargs = {"facecolors": "none", "edgecolors": "#d62728", "label": "truth now"}
+        axis.scatter(truth[:, 1], truth[:, 0], s=70, **kwargs)
+        axis.set_title(title)
+        axis.set_xlabel("y, left (m)")
+        axis.set_xlim(25, -25)
+        axis.set_ylim(-25, 45)
+        axis.set_aspect("equal")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("x, forward (m)")
+    axes[1].legend(loc="upper right", fontsize=8)
+    save(figure, "memory_alignment.png")
+
+
+def view_transfer_figure(config: TaskConfig, log: DrivingLog) -> None:
+    """How many cameras see each cell, and where one cell's heights fall in an image."""
+    frame = prepare(log[0], config.camera.image_size_px)
+    batch = collate([frame], [True])
+    grid = config.bev.grid()
+    height, width = (side // 8 for side in config.camera.image_size_px)
+    projection = project_cells(
+        grid, config.camera.heights_m, calibration_of(batch), (height, width), 8
+    )
+    counts = np.bincount(projection.pair_cell.numpy(), minlength=grid.rows * grid.columns)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), width_ratios=(1, 1.4))
+    x, y = grid.x_range_m, grid.y_range_m
+    shown = axes[0].imshow(
+        counts.reshape(grid.rows, grid.columns).T[::-1, ::-1],
+        extent=(y[1], y[0], x[0], x[1]),
+        cmap="Blues",
+    )
+    figure.colorbar(shown, ax=axes[0], shrink=0.8, label="cameras that see the cell")
+    axes[0].set_xlabel("y, left (m)")
+    axes[0].set_ylabel("x, forward (m)")
+    camera = next(i for i, c in enumerate(frame.cameras) if c.name == "front_wide")
+    axes[1].imshow(frame.cameras[camera].image)
+    cells = grid.cell_centres_m().numpy()
+    for target, colour in (((12.0, 3.0), "#ff7f0e"), ((20.0, -4.0), "#e377c2")):
+        cell = np.linalg.norm(cells - target, axis=1).argmin()
+        pair = (projection.pair_cell == int(cell)) & (projection.pair_map == camera)
+        at = (projection.anchor[pair][0].numpy() + 0.5) * 8 - 0.5
+        axes[1].plot(at[:, 0], at[:, 1], "o-", color=colour, ms=5)
+    axes[1].set_title("two cells, each at four heights, in front_wide")
+    axes[1].axis("off")
+    save(figure, "view_transfer.png")
+
+
+def save(figure: plt.Figure, name: str) -> None:
+    """Writes a figure beside the texts."""
+    FOLDER.mkdir(exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(FOLDER / name, dpi=90)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Makes all figures."""
+    config = load_config(CONFIG)
+    size = config.camera.image_size_px
+    log = open_logs("synthetic:seed=3,frames=40", image_size_px=size)[0]
+    memory_figure(config, log)
+    big = config.model_copy(
+        update={"camera": config.camera.model_copy(update={"image_size_px": (256, 480)})}
+    )
+    bright = open_logs("synthetic:seed=3,frames=2", image_size_px=(256, 480))[0]
+    view_transfer_figure(replace_bev(big), bright)
+
+
+def replace_bev(config: TaskConfig) -> TaskConfig:
+    """The full-size grid, for a finer picture."""
+    return config.model_copy(update={"bev": config.bev.model_copy(update={"cell_m": 0.8})})
+
+
+if __name__ == "__main__":
+    main()
