@@ -48,6 +48,13 @@ def test_edges_that_pass_the_camera_end_at_the_picture(distortion):
     assert reached[:, 1].max() > height - 1
 
 
+def test_a_box_centred_out_of_view_is_drawn_where_it_reaches_in():
+    passing = [0.0, -2.5, 0.8, 20.0, 2.0, 1.6, 0.0]
+    image = draw_camera(camera(), SIZE_PX, detections([passing]))
+    assert close_to(image[:, 240:], CLASS_COLOURS[0]).sum() > 200
+    assert not close_to(image[:, :200], CLASS_COLOURS[0]).any()
+
+
 def test_boxes_behind_the_camera_are_not_drawn():
     empty = draw_camera(camera(), SIZE_PX)
     behind = draw_camera(camera(), SIZE_PX, detections([car(-12, 0)]), truth([car(-9, 1)]))
