@@ -45,7 +45,8 @@ def drives(monkeypatch):
 
 def run(output, **options):
     console = Console(record=True, width=200, file=io.StringIO())
-    config = small_config(eval_with_visualize=options.pop("pictures", True))
+    changes = options.pop("changes", {})
+    config = small_config(eval_with_visualize=options.pop("pictures", True), **changes)
     defaults = {"random_weights": True, "data": "made up"}
     summary = run_validation(
         config, ValidationOptions(output=output, **(defaults | options)), console
@@ -146,3 +147,8 @@ def test_several_processes_are_refused(tmp_path, drives, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="--nproc_per_node=1"):
         run(tmp_path)
+
+
+def test_a_run_that_would_write_nothing_is_refused(tmp_path, drives):
+    with pytest.raises(ValueError, match="use_dynamic_outputs = False"):
+        run(tmp_path, changes={"use_dynamic_outputs": False})

@@ -33,12 +33,18 @@ def check(config: TaskConfig) -> None:
 
 
 def _check_tasks(config: TaskConfig) -> None:
+    for variable in ("occ_task", "attr_task", "enable_occ_temporal"):
+        if getattr(config, variable):
+            raise ValueError(
+                f"{variable} = True: occupancy and attributes are not part of this release; "
+                f"set {variable} = False"
+            )
     if config.bev.channels % config.camera.heads:
         raise ValueError(
             f"bev.channels = {config.bev.channels} must be divisible by camera.heads = "
             f"{config.camera.heads}"
         )
-    for name in ("dynamic", "static", "occ"):
+    for name in ("dynamic", "static"):
         if getattr(config, f"enable_{name}_temporal") and not getattr(config, f"{name}_task"):
             raise ValueError(
                 f"enable_{name}_temporal = True, but {name}_task = False: "

@@ -29,7 +29,7 @@ from leapai.runtime.records import DetectionWriter
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageCost, StageMeter
 from leapai.types import Frame
-from leapai.visualisation.bev import MemoryDots
+from leapai.visualisation.scene import MemoryDots
 from leapai.visualisation.compose import FramePainter
 from leapai.visualisation.video import VideoWriter, write_png
 
@@ -74,7 +74,7 @@ def run_validation(
 ) -> RunSummary:
     """Streams the drives of the run. Raises ValueError for what a user can mend."""
     console = console or Console()
-    _check(options)
+    _check(config, options)
     if options.random_weights:
         config = _show_best_guesses(config)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -95,7 +95,11 @@ def run_validation(
     return summary
 
 
-def _check(options: ValidationOptions) -> None:
+def _check(config: TaskConfig, options: ValidationOptions) -> None:
+    if not config.use_dynamic_outputs:
+        raise ValueError(
+            "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
+        )
     if options.checkpoint is None and not options.random_weights:
         raise ValueError(
             "--ckpt is missing: name a checkpoint, or say --random-weights to run without one"
