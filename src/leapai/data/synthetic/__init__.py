@@ -25,10 +25,11 @@ _MOST = {"seed": 1_000_000, "drives": 100_000, "frames": 100_000, "rate_hz": 100
 
 
 def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[DrivingLog]:
-    """Drives of the embedded world; `location` is "" or options such as `seed=3,drives=2,frames=40`.
+    """Drives of the embedded world; `location` is "" or options such as
+    `seed=3,drives=2,frames=40`.
 
-    Seeds count up from `seed`, one a drive. Cameras render at `image_size_px` (height, width) directly.
-    Raises ValueError for an option or a value that does not exist.
+    Seeds count up from `seed`, one a drive. Cameras render at `image_size_px` (height, width)
+    directly. Raises ValueError for an option or a value that does not exist.
     """
     options = _parse(location)
     rig = Rig.seven_cameras(image_size_px, options.beams)
@@ -39,7 +40,7 @@ def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[DrivingL
 
 
 def _parse(location: str) -> _Options:
-    valid = {field.name: type(field.default) for field in fields(_Options)}
+    valid = {field.name: int if field.type == "int" else float for field in fields(_Options)}
     values: dict[str, int | float] = {}
     for part in filter(None, location.split(",")):
         name, _, text = (word.strip() for word in part.partition("="))

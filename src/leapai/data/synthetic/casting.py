@@ -1,6 +1,7 @@
 """Ray casting with Embree: what each ray of a sensor meets first, and whom it would meet alone.
 
-Rays are cast in the *window* frame: the local frame moved to a point near the ego, where float32 is exact to 0.05 mm.
+Rays are cast in the *window* frame: the local frame moved to a point near the ego, where float32 is
+exact to 0.05 mm.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def shades(colour: Float32, normal: FloatArray, light: Light) -> Float32:
 class Gallery:
     """Every shape an actor can have, once, each in a box of unit size, far from the others.
 
-    An actor is never placed among the others: rays are taken into its box instead. So nothing is built anew in a
-    frame, and what a ray meets is known for each actor as if it were alone.
+    An actor is never placed among the others: rays are taken into its box instead. So nothing is
+    built anew in a frame, and what a ray meets is known for each actor as if it were alone.
     """
 
     def __init__(self, meshes: Sequence[Mesh]) -> None:
@@ -99,7 +100,8 @@ class Gallery:
     def first_hit(
         self, shape: IntArray, origins: FloatArray, rays: FloatArray, within: FloatArray
     ) -> tuple[FloatArray, Int32]:
-        """Multiple of each ray [R, 3] at which it meets its shape [R], at most `within` [R], and the triangle."""
+        """Multiple of each ray [R, 3] at which it meets its shape [R], at most `within` [R], and
+        the triangle."""
         if not len(rays):
             return np.zeros(0), np.zeros(0, np.int32)
         starts = (origins + self._offset[shape]).astype(np.float32)
@@ -159,7 +161,8 @@ class Hits:
         x, y, z = (stage.gallery.normal[self.triangle[rays]] / boxes[:, 3:6]).T
         cosine, sine = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
         normal = np.stack([cosine * x - sine * y, sine * x + cosine * y, z], -1)
-        return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+        unit: FloatArray = normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+        return unit
 
 
 def cast(
@@ -173,9 +176,7 @@ def cast(
     origin = stage.window_from_ego[:3, :3] @ position_ego_m + stage.window_from_ego[:3, 3]
     origins = np.broadcast_to(origin.astype(np.float32), rays.shape).copy()
     distance, triangle = stage.scenery.first_hit(origins, rays)
-    ray = np.concatenate([np.zeros(0, np.intp), *footprints])
-    actor = np.repeat(np.arange(len(footprints)), [len(f) for f in footprints])
-    ray, actor, met_at, met = _meet_actors(stage, origin, rays, ray, actor)
+    ray, actor, met_at, met = _meet_actors(stage, origin, rays, footprints)
     owner = np.full(len(rays), -1, np.int32)
     alone = np.bincount(actor, minlength=len(footprints))
     first = np.flatnonzero(met_at < distance[ray])
@@ -186,13 +187,15 @@ def cast(
 
 
 def _meet_actors(
-    stage: Stage, origin_m: FloatArray, rays: Float32, ray: IntArray, actor: IntArray
+    stage: Stage, origin_m: FloatArray, rays: Float32, footprints: Sequence[IntArray]
 ) -> tuple[IntArray, IntArray, FloatArray, Int32]:
-    """Of pairs of ray [K] and actor [K] those that meet: ray, actor, distance, triangle of the gallery.
+    """Rays and actors that meet: ray [K], actor [K], distance [K], triangle [K] of the gallery.
 
-    A ray is taken into the actor's box, scaled to unit size, and followed from where it enters to where it leaves
-    (slab method). Its direction is scaled along, so multiples of it stay metres.
+    A ray is taken into the actor's box, scaled to unit size, and followed from where it enters to
+    where it leaves (slab method). Its direction is scaled along, so multiples of it stay metres.
     """
+    ray: IntArray = np.concatenate([np.zeros(0, np.intp), *footprints])
+    actor: IntArray = np.repeat(np.arange(len(footprints)), [len(f) for f in footprints])
     boxes = stage.actors.boxes
     box_from_window = poses.invert(poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6]))
     start = poses.apply(box_from_window, origin_m[None])[:, 0] / boxes[:, 3:6]

@@ -1,4 +1,4 @@
-"""One drive through the embedded world as a `DrivingLog`: any frame, in any order, always the same bytes."""
+"""One drive through the embedded world: any frame, in any order, always the same bytes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ class SyntheticDrive:
         return len(self._elapsed_us)
 
     def __getitem__(self, index: int) -> Frame:
-        """Renders frame `index`; negative ones count from the end, others outside raise IndexError."""
+        """Renders frame `index`; negative ones count from the end, others outside raise
+        IndexError."""
         index = range(len(self))[index]
         time_s = float(self._elapsed_us[index]) * 1e-6
         local_from_ego, boxes = self._poses(time_s)
@@ -121,7 +122,8 @@ class SyntheticDrive:
         )
 
     def _shadows(self, boxes: FloatArray, actors: IntArray) -> Solids:
-        """What throws the shadows of M actors with boxes [M, 7]: the largest triangles of their shapes."""
+        """What throws the shadows of M actors with boxes [M, 7]: the largest triangles of their
+        shapes."""
         outline = _outlines()[self._traffic.shape[actors]] * boxes[:, None, None, 3:6]
         frame_from_box = poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6])
         triangles = poses.apply(frame_from_box[:, None], outline).reshape(-1, 3, 3)
@@ -167,10 +169,11 @@ class SyntheticDrive:
 
     def _anchor(self, block: int) -> FloatArray:
         """Origin of a window in the local frame: a point of the centreline near the ego."""
-        return self._street.local(np.float64((block + 0.5) * scenery.BLOCK_M), np.float64(0.0))
+        return self._street.local((block + 0.5) * scenery.BLOCK_M, 0.0)
 
     def _window(self, block: int) -> tuple[Solids, Solids]:
-        """Scenery around a block of the street, and what throws the shadows of those parked there."""
+        """Scenery around a block of the street, and what throws the shadows of those parked
+        there."""
         if block in self._windows:
             return self._windows[block]
         anchor, boxes = self._anchor(block), self._poses(0.0)[1]
@@ -201,7 +204,8 @@ def _outlines() -> FloatArray:
 
 
 def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:
-    """Points [P, 5] inside each box [N, 7]: `points_inside`, asked only of points that are near the box."""
+    """Points [P, 5] inside each box [N, 7]: `points_inside`, asked only of points that are near the
+    box."""
     by_x = points[np.argsort(points[:, 0])]
     reach = np.linalg.norm(boxes[:, 3:5], axis=1) / 2 + 0.01
     first = np.searchsorted(by_x[:, 0], boxes[:, 0] - reach)
@@ -224,8 +228,8 @@ def _light(seed: int) -> Light:
     )
     return Light(
         to_sun=to_sun,
-        sun=rng.uniform(0.75, 0.95) * np.array([1.0, 0.97 - 0.05 * warmth, 0.92 - 0.12 * warmth]),
-        ambient=rng.uniform(0.48, 0.60) * np.array([0.93, 0.98, 1.06]),
+        sun=rng.uniform(0.80, 1.05) * np.array([1.0, 0.97 - 0.05 * warmth, 0.92 - 0.12 * warmth]),
+        ambient=rng.uniform(0.58, 0.72) * np.array([0.93, 0.98, 1.06]),
         zenith=np.array([0.36, 0.56, 0.84]) + rng.uniform(-0.06, 0.06),
         horizon=np.array([0.80, 0.86, 0.92]) - 0.06 * warmth,
         haze_m=rng.uniform(180.0, 450.0),

@@ -1,4 +1,5 @@
-"""Which rays of a sensor can meet a box: a rectangle of pixels, a window of LiDAR azimuth and elevation.
+"""Which rays of a sensor can meet a box: a rectangle of pixels, a window of LiDAR azimuth and
+elevation.
 
 What is found is never too little: a ray outside of it cannot pass through the box.
 """
@@ -21,8 +22,9 @@ Rays = npt.NDArray[np.intp]
 def of_camera(camera: Camera, boxes_ego: FloatArray) -> list[Rays]:
     """For each box [N, 7] of the ego frame the pixels (flat) that it may cover.
 
-    A box is convex, so its view through a pinhole lies in the rectangle about its corners; that rectangle is then
-    sent through the lens, whose mild bend moves its edges outward at their ends or middles.
+    A box is convex, so its view through a pinhole lies in the rectangle about its corners; that
+    rectangle is then sent through the lens, whose mild bend moves its edges outward at their ends
+    or middles.
     """
     height, width = camera.size_px
     index = np.arange(height * width).reshape(height, width)
@@ -40,8 +42,8 @@ def of_camera(camera: Camera, boxes_ego: FloatArray) -> list[Rays]:
 def _rectangles(
     camera: Camera, boxes_ego: FloatArray
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
-    """Lowest and highest x / z, y / z [N, 2] of boxes, cut at the near plane and a little beyond the view;
-    and which boxes [N] lie before the near plane at all."""
+    """Lowest and highest x / z, y / z [N, 2] of boxes, cut at the near plane and a little beyond
+    the view; and which boxes [N] lie before the near plane at all."""
     camera_from_ego = poses.invert(camera.ego_from_camera)
     corners = poses.apply(camera_from_ego, box_geometry.corners(boxes_ego))
     ends = corners[:, np.array(box_geometry.EDGES)]
@@ -55,8 +57,7 @@ def _rectangles(
     limit = 1.1 * camera.view_limit  # Far beyond the view the lens model folds back.
     low = np.where(before[..., None], xy, np.inf).min(1)
     high = np.where(before[..., None], xy, -np.inf).max(1)
-    seen: npt.NDArray[np.bool_] = before.any(1)
-    return np.clip(low, -limit, limit), np.clip(high, -limit, limit), seen
+    return np.clip(low, -limit, limit), np.clip(high, -limit, limit), np.asarray(before.any(1))
 
 
 def of_lidar(lidar: Lidar, boxes_ego: FloatArray) -> list[Rays]:

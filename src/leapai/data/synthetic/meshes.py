@@ -1,4 +1,5 @@
-"""Triangle meshes with flat colours, and the one way all of them are made: lofting rings of points."""
+"""Triangle meshes with flat colours, and the one way all of them are made: lofting rings of
+points."""
 
 from __future__ import annotations
 
@@ -45,7 +46,10 @@ class Mesh:
         """Unit normals [T, 3], outward."""
         a, b, c = self.triangles_m.swapaxes(0, 1)
         normal = np.cross(b - a, c - a)
-        return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
+        unit: FloatArray = normal / np.maximum(
+            np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12
+        )
+        return unit
 
     def extent(self) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest corner [3]."""
@@ -69,7 +73,8 @@ class Mesh:
         return Mesh(moved, self.colour, self.reflectivity, self.texture)
 
     def fitted(self, size_m: FloatArray) -> Mesh:
-        """The mesh stretched to fill exactly the box of `size_m` (length, width, height) about the origin."""
+        """The mesh stretched to fill exactly the box of `size_m` (length, width, height) about the
+        origin."""
         low, high = self.extent()
         scaled = (self.triangles_m - (low + high) / 2) * (np.asarray(size_m) / (high - low))
         return Mesh(scaled, self.colour, self.reflectivity, self.texture)
@@ -125,9 +130,13 @@ def _fan(ring: FloatArray) -> FloatArray:
 
 
 def block(
-    low_m: Sequence[float], high_m: Sequence[float], material: Material, top: float = 1.0
+    low_m: Sequence[float] | FloatArray,
+    high_m: Sequence[float] | FloatArray,
+    material: Material,
+    top: float = 1.0,
 ) -> Mesh:
-    """An upright block between two corners; its upper face is `top` times as large as its lower one."""
+    """An upright block between two corners; its upper face is `top` times as large as its lower
+    one."""
     (x0, y0, z0), (x1, y1, z1) = low_m, high_m
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2, 0.0])
     base = np.array([[x0, y0, z0], [x1, y0, z0], [x1, y1, z0], [x0, y1, z0]])
@@ -169,7 +178,10 @@ def tube(
 
 
 def ellipsoid(
-    centre_m: Sequence[float], radii_m: Sequence[float], material: Material, sides: int = 8
+    centre_m: Sequence[float],
+    radii_m: Sequence[float] | FloatArray,
+    material: Material,
+    sides: int = 8,
 ) -> Mesh:
     """An ellipsoid of six rings."""
     polar = np.linspace(0.12, np.pi - 0.12, 6)

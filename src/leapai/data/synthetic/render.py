@@ -9,7 +9,7 @@ from leapai.data.synthetic import meshes
 from leapai.data.synthetic.casting import Float32, Hits, Stage, shades
 from leapai.data.synthetic.rig import MAX_RANGE_M, Camera, Lidar
 from leapai.data.synthetic.street import random_generator
-from leapai.types import FloatArray, ImageArray
+from leapai.types import FloatArray, ImageArray, IntArray
 
 Indices = npt.NDArray[np.intp]
 
@@ -43,7 +43,8 @@ def image(camera: Camera, hits: Hits, stage: Stage, *noise_stream: int) -> Image
 def _sky(rays_ego: Float32, stage: Stage) -> Float32:
     up = np.clip(rays_ego[:, 2:] * np.float32(2.2), 0, 1)
     horizon, zenith = (c.astype(np.float32) for c in (stage.light.horizon, stage.light.zenith))
-    return horizon + (zenith - horizon) * np.sqrt(up)
+    sky: Float32 = horizon + (zenith - horizon) * np.sqrt(up)
+    return sky
 
 
 def _noise(count: int, *stream: int) -> Float32:
@@ -89,10 +90,9 @@ _GRAIN[[meshes.TARMAC, meshes.PAVING, meshes.LEAVES, meshes.GRASS, meshes.FACADE
 )  # fmt: skip
 
 
-def _grain(
-    colour: Float32, texture: npt.NDArray[np.int8], place: Float32, distance: Float32
-) -> None:
-    """Rough surfaces: noise of two sizes by place, the finer one fading with distance; paving has joints."""
+def _grain(colour: Float32, texture: IntArray, place: Float32, distance: Float32) -> None:
+    """Rough surfaces: noise of two sizes by place, the finer one fading with distance; paving has
+    joints."""
     rough = np.flatnonzero(texture)
     grain = _lookup(place[rough], 1.4) * np.float32(0.6)
     near = np.flatnonzero(distance[rough] < _FINE_RANGE_M)
@@ -105,10 +105,11 @@ def _grain(
 
 
 def _lookup(place: FloatArray, per_metre: float) -> Float32:
-    """Value noise [N] in [-0.5, 0.5) of the cells, `per_metre` to a metre, that hold the points [N, 3]."""
+    """Noise [N] in [-0.5, 0.5) at points [N, 3], constant in cells `per_metre` to a metre."""
     cell = np.floor(place * np.float32(per_metre)).astype(np.int32)
     row = cell[:, 0] + 37 * cell[:, 2]
-    return _TABLE.take((row & _MASK) * _TABLE_SIDE + (cell[:, 1] & _MASK))
+    value: Float32 = _TABLE.take((row & _MASK) * _TABLE_SIDE + (cell[:, 1] & _MASK))
+    return value
 
 
 def _windows(colour: Float32, facade: Indices, place: Float32, normal: Float32) -> None:
@@ -126,9 +127,9 @@ def _windows(colour: Float32, facade: Indices, place: Float32, normal: Float32) 
 def points(hits: Hits, lidar: Lidar, stage: Stage) -> Float32:
     """LiDAR returns [P, 5] float32 in the ego frame: x y z, intensity, dt.
 
-    All rays are cast at one instant, the frame's timestamp, so dt is 0 everywhere and nothing is to be compensated.
-    Intensity is reflectivity x cosine of incidence. A weak return is lost from a distance that grows with its
-    square root: 120 m at an intensity of 0.1 or more.
+    All rays are cast at one instant, the frame's timestamp, so dt is 0 everywhere and nothing is to
+    be compensated. Intensity is reflectivity x cosine of incidence. A weak return is lost from a
+    distance that grows with its square root: 120 m at an intensity of 0.1 or more.
     """
     hit = np.flatnonzero((hits.triangle >= 0) & (hits.distance_m < MAX_RANGE_M))
     triangle, distance = hits.triangle[hit], hits.distance_m[hit]

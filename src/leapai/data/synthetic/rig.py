@@ -1,4 +1,5 @@
-"""The vehicle's sensors: seven cameras and a LiDAR on the roof, with the rays of each, formed once."""
+"""The vehicle's sensors: seven cameras and a LiDAR on the roof, with the rays of each, formed
+once."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ AZIMUTH_STEPS = 1080
 LIDAR_POSITION_M = (0.95, 0.0, 1.90)
 _ELEVATION_DEG = (-26.0, 9.0)
 _AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Ego axes of a level camera that looks ahead: its x is the ego's -y, its y the ego's -z, its z the ego's x."""
+"""Ego axes of a level camera that looks ahead: its x is the ego's -y, its y the ego's -z, its z the
+ego's x."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _camera(mount: Mount, size_px: tuple[int, int]) -> Camera:
         distortion=distortion,
         ego_from_camera=ego_from_camera,
         rays_ego=poses.rotate(ego_from_camera, rays).astype(np.float32),
-        vignette=(0.72 + 0.28 * rays[:, 2:]).astype(np.float32),
+        vignette=(0.80 + 0.20 * rays[:, 2:]).astype(np.float32),
         view_limit=np.abs(rays[:, :2] / rays[:, 2:]).max(0),
     )
 

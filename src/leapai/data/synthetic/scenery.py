@@ -1,6 +1,8 @@
-"""All that stands still and carries no label: road, marks, kerbs, pavements, buildings, trees, poles, bins.
+"""All that stands still and carries no label: road, marks, kerbs, pavements, buildings, trees,
+poles, bins.
 
-Made in blocks along the street, each from its own seed, so that any place can be had without the ones before it.
+Made in blocks along the street, each from its own seed, so that any place can be had without the
+ones before it.
 """
 
 from __future__ import annotations
@@ -8,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from leapai.data.synthetic import meshes
-from leapai.data.synthetic.meshes import Material, Mesh, block, ellipsoid, joined, surface, tube
-from leapai.data.synthetic.street import KERB_HEIGHT_M, LANE_M, Street, random_generator
-from leapai.data.synthetic.traffic import (
+from leapai.data.synthetic.kerbside import (
     PARKING_PITCH_M,
     furniture_kind,
     kerb_slots,
     zebra_slots,
 )
+from leapai.data.synthetic.meshes import Material, Mesh, block, ellipsoid, joined, surface, tube
+from leapai.data.synthetic.street import KERB_HEIGHT_M, LANE_M, Street, random_generator
 from leapai.types import FloatArray, MapLine, VectorMap
 
 BLOCK_M = 50.0
@@ -43,7 +45,8 @@ _SIGNS = ((0.10, 0.25, 0.62), (0.78, 0.10, 0.10), (0.93, 0.80, 0.15))
 
 
 def marks(street: Street) -> list[tuple[str, float]]:
-    """Kind (design, section 11) and distance from the centreline of every line of paint along the road."""
+    """Kind (design, section 11) and distance from the centreline of every line of paint along the
+    road."""
     divider = "DoubleSolidLine" if street.lanes_each_way == 2 else "DashedLine"
     lines = [(divider, 0.0)]
     for side in (-1, 1):
@@ -54,7 +57,8 @@ def marks(street: Street) -> list[tuple[str, float]]:
 
 
 def vector_map(street: Street, low_m: float, high_m: float) -> VectorMap:
-    """Marks and kerbs from s = `low_m` to `high_m` as polylines in the global frame, a point every 2 m."""
+    """Marks and kerbs from s = `low_m` to `high_m` as polylines in the global frame, a point every
+    2 m."""
     s = np.arange(low_m, high_m + 1.0, 2.0)
 
     def line(kind: str, layer: str, d_m: float, z_m: float = 0.0) -> MapLine:
@@ -87,7 +91,8 @@ def _ribbon(
 
 
 def _ground(street: Street, low: float, high: float) -> list[Mesh]:
-    """Surfaces of the block. Pieces are about as long as they are wide: slivers make a slow scene to cast at."""
+    """Surfaces of the block. Pieces are about as long as they are wide: slivers make a slow scene
+    to cast at."""
     lanes, edge = street.lanes_each_way * LANE_M, street.carriageway_m
     kerb, top, front = street.kerb_m, KERB_HEIGHT_M, street.frontage_m
     profile = [
@@ -144,8 +149,7 @@ def _zebras(street: Street, low: float, high: float) -> list[Mesh]:
 
 def _standing(street: Street, s_m: float, d_m: float, mesh: Mesh) -> Mesh:
     """A mesh turned along the street and put on the pavement."""
-    heading = float(street.heading(np.float64(s_m)))
-    return mesh.turned(heading, street.local(np.float64(s_m), np.float64(d_m), KERB_HEIGHT_M))
+    return mesh.turned(float(street.heading(s_m)), street.local(s_m, d_m, KERB_HEIGHT_M))
 
 
 def _buildings(street: Street, side: int, number: int) -> list[Mesh]:
@@ -167,8 +171,9 @@ def _buildings(street: Street, side: int, number: int) -> list[Mesh]:
             (-half, -depth / 2, 0), (half, depth / 2, height), Material(colour, 0.3, meshes.FACADE)
         )
         red, green, blue = (0.6 * c for c in colour)
-        eaves = block((-half - 0.2, -depth / 2 - 0.3, height), (half + 0.2, depth / 2 + 0.3, height + 0.35),
-                      Material((red, green, blue), 0.3))  # fmt: skip
+        low = (-half - 0.2, -depth / 2 - 0.3, height)
+        high = (half + 0.2, depth / 2 + 0.3, height + 0.35)
+        eaves = block(low, high, Material((red, green, blue), 0.3))
         parts.append(_standing(street, s, side * d, joined([wall, eaves])))
     return parts
 

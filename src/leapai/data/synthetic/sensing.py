@@ -29,8 +29,8 @@ class Sensed:
 def sense(rig: Rig, stage: Stage, *noise_stream: int) -> Sensed:
     """Casts all rays of a rig.
 
-    The visible fraction of an actor is the number of rays, over all cameras and the LiDAR, that meet it first,
-    divided by the number that would meet it were it alone.
+    The visible fraction of an actor is the number of rays, over all cameras and the LiDAR, that
+    meet it first, divided by the number that would meet it were it alone.
     """
     boxes = box_geometry.transform(stage.actors.boxes, poses.invert(stage.window_from_ego))
     images, visible, alone = [], np.zeros(len(boxes)), np.zeros(len(boxes))

@@ -1,7 +1,8 @@
 """The street: a gently curved centreline and its cross section, in street coordinates (s, d).
 
-s runs along the centreline in metres, d to its left. The *local* frame has its origin where s = 0 and the z axis up;
-it differs from the global frame by a shift alone. Traffic keeps right: it moves with s where d < 0.
+s runs along the centreline in metres, d to its left. The *local* frame has its origin where s = 0
+and the z axis up; it differs from the global frame by a shift alone. Traffic keeps right: it
+moves with s where d < 0.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 
 def random_generator(seed: int, *stream: int) -> np.random.Generator:
-    """A generator of its own for each place of the world, so that no place depends on what came before."""
+    """A generator of its own for each place of the world, so that no place depends on what came
+    before."""
     return np.random.default_rng([seed, *(index + (1 << 20) for index in stream)])
 
 
@@ -71,8 +73,8 @@ class Street:
         nodes = self._knots_m[:-1, None] + _STEP_M * (_GAUSS_NODES + 1) / 2
         tangent = self.tangent(self.heading(nodes))
         steps = (tangent * _GAUSS_WEIGHTS[:, None]).sum(1) * _STEP_M / 2
-        xy = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)])
-        return xy - xy[int(-FIRST_S_M / _STEP_M)]
+        xy: FloatArray = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)])
+        return np.asarray(xy - xy[int(-FIRST_S_M / _STEP_M)])
 
     @property
     def carriageway_m(self) -> float:
@@ -89,10 +91,10 @@ class Street:
         """Distance of each building line from the centreline."""
         return self.kerb_m + PAVEMENT_M
 
-    def heading(self, s_m: FloatArray) -> FloatArray:
+    def heading(self, s_m: FloatArray | float) -> FloatArray:
         """Direction of the centreline, local frame."""
         wave = np.sin(self._wave_per_m * s_m + self._phase_rad)
-        return self._heading_rad + self._swing_rad * wave
+        return np.asarray(self._heading_rad + self._swing_rad * wave)
 
     def curvature(self, s_m: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Curvature in 1/m and its derivative along s."""
@@ -107,7 +109,7 @@ class Street:
         """Unit vectors [..., 2]."""
         return np.stack([np.cos(heading_rad), np.sin(heading_rad)], -1)
 
-    def centre(self, s_m: FloatArray) -> FloatArray:
+    def centre(self, s_m: FloatArray | float) -> FloatArray:
         """Centreline points [..., 2], local frame: cubic Hermite between exact knots."""
         s_m = np.asarray(s_m, np.float64)
         i = np.clip(((s_m - FIRST_S_M) / _STEP_M).astype(np.int64), 0, len(self._knots_m) - 2)
@@ -116,9 +118,12 @@ class Street:
         t1 = self.tangent(self.heading(self._knots_m[i + 1])) * _STEP_M
         p0, p1 = self._knot_xy[i], self._knot_xy[i + 1]
         step = x * x * (3 - 2 * x)
-        return p0 + (p1 - p0) * step + t0 * x * (1 - x) ** 2 - t1 * x * x * (1 - x)
+        point: FloatArray = p0 + (p1 - p0) * step + t0 * x * (1 - x) ** 2 - t1 * x * x * (1 - x)
+        return point
 
-    def local(self, s_m: FloatArray, d_m: FloatArray, z_m: FloatArray | float = 0.0) -> FloatArray:
+    def local(
+        self, s_m: FloatArray | float, d_m: FloatArray | float, z_m: FloatArray | float = 0.0
+    ) -> FloatArray:
         """Points [..., 3] of the local frame (broadcast)."""
         s, d, z = np.broadcast_arrays(np.asarray(s_m, np.float64), d_m, z_m)
         tangent = self.tangent(self.heading(s))
@@ -126,7 +131,8 @@ class Street:
         return np.concatenate([self.centre(s) + normal * d[..., None], z[..., None]], -1)
 
     def motion(self, along: FloatArray, across: FloatArray) -> Motion:
-        """Motion of N bodies from s [3, N] and d [3, N]: value, first and second derivative in time."""
+        """Motion of N bodies from s [3, N] and d [3, N]: value, first and second derivative in
+        time."""
         (s, s1, s2), (d, d1, d2) = along, across
         curvature, curvature1 = self.curvature(s)
         turn = curvature * s1
@@ -150,7 +156,8 @@ class Street:
     def _height(
         self, d: FloatArray, d1: FloatArray, d2: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Height of what stands at d, and its derivatives in time: the kerb is a ramp to who walks over it."""
+        """Height of what stands at d, and its derivatives in time: the kerb is a ramp to who walks
+        over it."""
         scale = np.sign(d) / (2 * KERB_RAMP_M)
         step, step1, step2 = smooth_step((np.abs(d) - self.kerb_m) * np.abs(scale) + 0.5)
         slope, bend = step1 * scale, step2 * scale**2

@@ -1,23 +1,31 @@
-"""Who is in the street, and where each of them is at any time: closed formulas of time, nothing is stepped.
+"""Who is in the street, and where each of them is at any time: closed formulas of time, nothing is
+stepped.
 
-Bodies that share a lane move as a platoon: one common motion, plus a small oscillation of each about its place that
-is less than half of the gap to its neighbours. So nobody ever passes through anybody, at any time, without a search.
-Those who cross the street are checked against the lanes before they are let go; who finds no gap waits at the kerb.
+Bodies that share a lane move as a platoon: one common motion, plus a small oscillation of each
+about its place that is less than half of the gap to its neighbours. So nobody ever passes through
+anybody, at any time, without a search. Those who cross the street are checked against the lanes
+before they are let go; who finds no gap waits at the kerb.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from leapai.data.synthetic import shapes
+from leapai.data.synthetic.kerbside import (
+    PARKING_PITCH_M,
+    furniture_kind,
+    kerb_slots,
+    parking_kind,
+    zebra_slots,
+)
 from leapai.data.synthetic.street import LANE_M, Motion, Street, random_generator, smooth_step
 from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
 
 REACH_M = 150.0
 """Who is never nearer to the ego along the street than this, is not there."""
-PARKING_PITCH_M = 6.6
 VEHICLE_PITCH_M = 24.0
 RIDER_PITCH_M = 15.0
 WALKER_PITCH_M = 5.5
@@ -29,7 +37,8 @@ _CAR, _TRUCK, _BUS, _PERSON, _NON_MOTOR, _RIDERLESS, _BARRIER, _PILLAR = range(l
 
 @dataclass(frozen=True)
 class Path:
-    """s(t) = start + speed t + swing sin(rate t + phase) + sway sin(sway_rate t + sway_phase); d(t) = d + a crossing."""
+    """s(t) = start + speed t + swing sin(rate t + phase) + sway sin(sway_rate t + sway_phase); d(t)
+    = d + a crossing."""
 
     start_m: float
     d_m: float
@@ -100,7 +109,8 @@ class _Lane:
         self._shift_m = rng.uniform(0, pitch_m)
 
     def path(self, slot: int, *, jitter: float = 0.08, d_m: float = 0.0) -> Path:
-        """The path of a slot: even place, `jitter` of the pitch to either side, and a sway of its own."""
+        """The path of a slot: even place, `jitter` of the pitch to either side, and a sway of its
+        own."""
         rng = random_generator(self.seed, 2, self.number, slot)
         place = slot + rng.uniform(-jitter, jitter) if slot else 0.0
         sway = min(0.05 * self.pitch_m, 0.3 * abs(self._speed) / self._sway_rate)
@@ -159,7 +169,8 @@ class Traffic:
 
     def ego_s(self, time_s: FloatArray | float) -> FloatArray:
         """Where the middle of the ego is along the street."""
-        return along(self._ego_path, time_s)[0]
+        s: FloatArray = along(self._ego_path, time_s)[0]
+        return s
 
     def motion(self, time_s: float) -> Motion:
         """Motion of all actors; positions are where they stand, headings those of the bodies."""
@@ -203,7 +214,8 @@ class Traffic:
         ]
 
     def _vehicles(self, lane: _Lane, own: bool) -> list[Actor]:
-        """Cars, trucks and buses of a lane. The ego's own lane has one of each big kind near the ego, always."""
+        """Cars, trucks and buses of a lane. The ego's own lane has one of each big kind near the
+        ego, always."""
         actors = []
         for slot in lane.slots(self._low_m, self._high_m, self._times_s):
             draw = random_generator(self._seed, 6, lane.number, slot).random()
@@ -257,7 +269,8 @@ class Traffic:
         return actors
 
     def _crossing(self) -> list[Actor]:
-        """People at the zebra crossings; each goes when a gap in the lanes lets it, or stands and waits."""
+        """People at the zebra crossings; each goes when a gap in the lanes lets it, or stands and
+        waits."""
         vehicles = [
             actor for actor in self.actors if actor.class_id in (_CAR, _TRUCK, _BUS, _NON_MOTOR)
         ]
@@ -283,14 +296,20 @@ class Traffic:
     ) -> Path:
         side = 1.0 if place % 2 else -1.0
         s, d = slot * PARKING_PITCH_M + 1.05 * (place - 1.5), side * (self._street.kerb_m + 0.6)
+        waiting = Path(s, d, -side * np.pi / 2)
         near = np.abs(self.ego_s(self._times_s) - s + 25.0).argmin()
         for _ in range(40):
             start = self._times_s[near] + rng.uniform(-6.0, 6.0)
             duration = 2 * abs(d) / rng.uniform(1.3, 2.1)
-            path = Path(s, d, -side * np.pi / 2, 0.0, *([0.0] * 6), -2 * d, start, duration)
+            path = replace(
+                waiting,
+                crossing_m=-2 * d,
+                crossing_start_s=start,
+                crossing_duration_s=duration,
+            )
             if _is_clear(path, *bodies):
                 return path
-        return Path(s, d, -side * np.pi / 2)
+        return waiting
 
 
 def _is_clear(
@@ -302,45 +321,3 @@ def _is_clear(
     ds = np.abs(along(paths, times[:, None])[0] - path.start_m)
     dd = np.abs(across(paths, times[:, None])[0] - d[:, None])
     return not ((ds < half_length_m + 1.2) & (dd < half_width_m + 1.0)).any()
-
-
-def kerb_slots(low_m: float, high_m: float) -> list[tuple[int, int]]:
-    """(side, slot) of all places along both kerbs; side -1 is the right one."""
-    first, last = int(np.floor(low_m / PARKING_PITCH_M)), int(np.ceil(high_m / PARKING_PITCH_M))
-    return [(side, slot) for side in (-1, 1) for slot in range(first, last + 1)]
-
-
-_ZEBRA_EVERY = 11
-
-
-def zebra_slots(seed: int, low_m: float, high_m: float) -> list[int]:
-    """Kerb slots at which a zebra crossing lies, on both sides."""
-    shift = int(random_generator(seed, 9).integers(_ZEBRA_EVERY))
-    slots = {slot for _, slot in kerb_slots(low_m, high_m)}
-    return sorted(slot for slot in slots if slot % _ZEBRA_EVERY == shift)
-
-
-def _is_zebra(seed: int, slot: int) -> bool:
-    return slot % _ZEBRA_EVERY == int(random_generator(seed, 9).integers(_ZEBRA_EVERY))
-
-
-def parking_kind(seed: int, side: int, slot: int) -> str:
-    """What occupies a parking place: `car`, `barrier`, `bicycles`, or `` (free)."""
-    if _is_zebra(seed, slot):
-        return ""
-    shift = int(random_generator(seed, 11, side).integers(9))
-    if slot % 9 == shift:
-        return "barrier"
-    draw = random_generator(seed, 12, side, slot).random()
-    return "bicycles" if draw < 0.08 else "car" if draw < 0.80 else ""
-
-
-def furniture_kind(seed: int, side: int, slot: int) -> str:
-    """What stands in the kerb strip: `tree`, `lamp`, `bin`, `sign`, `bicycle`, `bollards`, or `` (nothing)."""
-    if _is_zebra(seed, slot):
-        return ""
-    shift = int(random_generator(seed, 13, side).integers(6))
-    fixed = {shift: "bollards", (shift + 2) % 6: "bicycle", (shift + 4) % 6: "lamp"}
-    draw = random_generator(seed, 14, side, slot).random()
-    loose = "tree" if draw < 0.5 else "bin" if draw < 0.7 else "sign" if draw < 0.85 else ""
-    return fixed.get(slot % 6, loose)

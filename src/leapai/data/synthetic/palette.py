@@ -1,0 +1,41 @@
+"""Materials and colours of what moves and stands in the street."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leapai.data.synthetic.meshes import Material
+
+GLASS = Material((0.13, 0.17, 0.21), 0.08)
+TYRE = Material((0.06, 0.06, 0.07), 0.06)
+RIM = Material((0.55, 0.56, 0.58), 0.4)
+DARK = Material((0.12, 0.12, 0.13), 0.12)
+METAL = Material((0.45, 0.46, 0.48), 0.45)
+HEADLAMP = Material((0.97, 0.96, 0.88), 0.7)
+TAIL_LAMP = Material((0.75, 0.06, 0.06), 0.8)
+PLATE = Material((0.92, 0.92, 0.88), 0.9)
+CONCRETE = Material((0.62, 0.61, 0.58), 0.35)
+RED = Material((0.80, 0.12, 0.10), 0.4)
+WHITE = Material((0.90, 0.90, 0.90), 0.6)
+YELLOW = Material((0.95, 0.75, 0.10), 0.6)
+DISPLAY = Material((0.95, 0.62, 0.12), 0.3)
+PAINTS = (
+    (0.86, 0.87, 0.88),
+    (0.68, 0.70, 0.72),
+    (0.38, 0.40, 0.43),
+    (0.09, 0.09, 0.10),
+    (0.14, 0.25, 0.48),
+    (0.60, 0.10, 0.10),
+    (0.20, 0.36, 0.28),
+    (0.72, 0.62, 0.44),
+    (0.28, 0.48, 0.66),
+)
+CLOTHES = (*PAINTS, (0.82, 0.42, 0.14), (0.55, 0.22, 0.45), (0.85, 0.78, 0.25))
+SKINS = ((0.87, 0.68, 0.56), (0.72, 0.52, 0.38), (0.48, 0.32, 0.22))
+
+
+def pick(colours: tuple[tuple[float, float, float], ...], rng: np.random.Generator) -> Material:
+    """One of the colours, a little off, as paint or cloth."""
+    shade = rng.normal(0.0, 0.025, 3)
+    red, green, blue = np.clip(np.array(colours[rng.integers(len(colours))]) + shade, 0.03, 0.97)
+    return Material((float(red), float(green), float(blue)), float(rng.uniform(0.25, 0.6)))
