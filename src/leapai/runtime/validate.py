@@ -29,8 +29,8 @@ from leapai.runtime.records import DetectionWriter
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageCost, StageMeter
 from leapai.types import Frame
-from leapai.visualisation.scene import MemoryDots
 from leapai.visualisation.compose import FramePainter
+from leapai.visualisation.scene import MemoryDots
 from leapai.visualisation.video import VideoWriter, write_png
 
 SHOWN_OF_RANDOM_WEIGHTS = 20
