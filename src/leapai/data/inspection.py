@@ -92,7 +92,7 @@ def inspect_logs(logs: Sequence[DrivingLog], max_frames: int = 40) -> Inspection
     Those are spread evenly over all frames that have a LiDAR sweep, then over the others.
     """
     tally = _Tally()
-    for log, index in _frames_to_read(logs, max_frames):
+    for log, index in frames_to_read(logs, max_frames):
         frame = log[index]
         if isinstance(log, AnnotatedLog):
             tally.add_frame(frame, log.annotated_boxes(index))
@@ -208,7 +208,7 @@ def _as_recorded(labels: Labels | None) -> AnnotatedBoxes | None:
     )
 
 
-def _frames_to_read(logs: Sequence[DrivingLog], max_frames: int) -> list[tuple[DrivingLog, int]]:
+def frames_to_read(logs: Sequence[DrivingLog], max_frames: int) -> list[tuple[DrivingLog, int]]:
     """At most `max_frames` frames, in order, those with a sweep preferred, evenly spread."""
     with_sweep: list[tuple[int, int]] = []
     without: list[tuple[int, int]] = []

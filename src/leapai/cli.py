@@ -1,0 +1,217 @@
+"""The command `leapai`. Thin: a command reads its options, imports what it needs and calls it.
+
+A user's mistake (ValueError, OSError) ends a command with one line on stderr and exit status 2;
+anything else is a fault of ours and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from leapai.config import TaskConfig
+
+DEMO_CONFIG = "tiny_step2_dynamic.py"
+DEMO_DATA = "synthetic:seed=1000,drives=1,frames=40"
+INSPECTION_IMAGE_SIZE_PX = (256, 480)
+"""At which a source that renders does so for `leapai inspect`."""
+USER_ERROR = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(fail(f"{message}; see {self.prog} --help"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0, 2 for a user's mistake, 130 when interrupted.
+
+    `arguments` are those of the process by default. Raises SystemExit for `--help` and for
+    arguments that cannot be read.
+    """
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], None] = options.command
+    try:
+        command(options)
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, OSError) as error:
+        if options.traceback:
+            raise
+        return fail(str(error))
+    return 0
+
+
+def fail(message: str) -> int:
+    """Says a user's mistake as one line on stderr; returns its exit status."""
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    return USER_ERROR
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="leapai", description="Streaming 3D perception with memory.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_val(_command(commands, "val", _validate, "stream drives, write detections and pictures"))
+    _add_task_config(
+        _command(commands, "config", _print_config, "check a configuration and print it in full")
+    )
+    _add_inspect(
+        _command(commands, "inspect", _inspect, "what a data set holds, and whether it is right")
+    )
+    _add_demo(
+        _command(commands, "demo", _demo, "stream the embedded world through the tiny network")
+    )
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser],
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    purpose: str,
+) -> _Parser:
+    parser = commands.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+    parser.set_defaults(command=run)
+    parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
+    return parser
+
+
+def _add_task_config(parser: _Parser) -> None:
+    parser.add_argument(
+        "--task-config",
+        metavar="FILE",
+        help="task configuration; without it the one that LEAPAI_TASK_CONFIG names",
+    )
+
+
+def _add_val(parser: _Parser) -> None:
+    _add_task_config(parser)
+    parser.add_argument("--ckpt", type=Path, metavar="FILE", help="checkpoint to load")
+    parser.add_argument(
+        "--random-weights", action="store_true", help="run an untrained network, without --ckpt"
+    )
+    parser.add_argument(
+        "--data", help="instead of data.val: synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT"
+    )
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
+    parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
+
+
+def _add_inspect(parser: _Parser) -> None:
+    parser.add_argument("data", help="synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT")
+    parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", default=Path("outputs/inspect"), help="of pictures"
+    )
+    parser.add_argument(
+        "--max-frames", type=_count, metavar="N", default=40, help="frames whose sensors are read"
+    )
+    parser.add_argument(
+        "--pictures", type=_count, metavar="N", default=2, help="frames to draw; default: 2"
+    )
+
+
+def _add_demo(parser: _Parser) -> None:
+    parser.add_argument("--output", type=Path, metavar="FOLDER", default=Path("outputs/demo"))
+    parser.add_argument("--data", default=DEMO_DATA, help=f"default: {DEMO_DATA}")
+    parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number, 1 or more")
+    return int(text)
+
+
+def _load(options: argparse.Namespace) -> TaskConfig:
+    """The configuration of `--task-config`, or else of the environment."""
+    from leapai.config import CONFIG_VARIABLE, ConfigError, load_config
+
+    path = options.task_config or os.environ.get(CONFIG_VARIABLE)
+    if not path:
+        raise ConfigError(
+            f"{CONFIG_VARIABLE} is not set and there is no --task-config: name a task "
+            "configuration, for example projects/perception/configs/tiny_step2_dynamic.py"
+        )
+    return load_config(path)
+
+
+def _validate(options: argparse.Namespace) -> None:
+    config = _load(options)
+    from leapai.runtime.validate import ValidationOptions, run_validation
+
+    run_validation(
+        config,
+        ValidationOptions(
+            output=options.output or Path("outputs") / config.job_name,
+            data=options.data,
+            checkpoint=options.ckpt,
+            random_weights=options.random_weights,
+            max_frames=options.max_frames,
+        ),
+    )
+
+
+def _print_config(options: argparse.Namespace) -> None:
+    config = _load(options)
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    from leapai.config import explain
+
+    text = explain(config)
+    if sys.stdout.isatty():
+        Console().print(Syntax(text, "python", background_color="default", word_wrap=True))
+    else:
+        sys.stdout.write(text)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from leapai.data.inspection import inspect_logs, render_inspection
+    from leapai.data.logs import open_logs
+    from leapai.runtime.inspect import write_pictures
+
+    logs = open_logs(options.data, image_size_px=INSPECTION_IMAGE_SIZE_PX)
+    inspection = inspect_logs(logs, options.max_frames)
+    if options.json:
+        sys.stdout.write(inspection.model_dump_json(indent=2) + "\n")
+    else:
+        Console().print(render_inspection(inspection))
+    written = write_pictures(logs, options.output, options.pictures)
+    if not options.json:
+        sys.stdout.write(f"{written} pictures -> {options.output}\n")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from leapai.config import load_config
+    from leapai.runtime.validate import ValidationOptions, run_validation
+
+    config = load_config(shipped_configs() / DEMO_CONFIG)
+    run_validation(
+        config,
+        ValidationOptions(
+            output=options.output,
+            data=options.data,
+            random_weights=True,
+            max_frames=options.max_frames,
+        ),
+    )
+
+
+def shipped_configs() -> Path:
+    """Folder of the configurations of the project: inside an installed package, else of the
+    checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "configs"
+    if installed.is_dir():
+        return installed
+    return package.parents[1] / "projects" / "perception" / "configs"
