@@ -159,9 +159,7 @@ def test_labels_are_whole_and_in_range(frame):
     assert labels.velocity_valid.all()
     assert len(set(labels.track_id.tolist())) == len(labels)
     assert ((labels.visible_fraction >= 0) & (labels.visible_fraction <= 1)).all()
-    assert np.array_equal(
-        labels.occlusion_level, occlusion_level_of(labels.visible_fraction)
-    )
+    assert np.array_equal(labels.occlusion_level, occlusion_level_of(labels.visible_fraction))
     levels = set(labels.occlusion_level.tolist())
     assert {0, 3} <= levels
 
@@ -192,7 +190,9 @@ def test_truth_of_one_drive_agrees_with_itself_over_time():
     """Differences of global positions and headings give velocity, acceleration and heading."""
     log = open_logs("seed=5,frames=120,rate_hz=100,beams=2", image_size_px=(32, 32))[0]
     window = [log[index] for index in (59, 60, 61)]
-    tracks = [dict(zip(f.labels.track_id.tolist(), range(len(f.labels)), strict=True)) for f in window]
+    tracks = [
+        dict(zip(f.labels.track_id.tolist(), range(len(f.labels)), strict=True)) for f in window
+    ]
     shared = sorted(set.intersection(*map(set, tracks)))
     assert len(shared) > 30
     before, now, after = (

@@ -132,9 +132,7 @@ def test_a_box_covers_the_pixels_of_its_body(rig):
         if not len(u):
             continue
         seen_by += 1
-        corners = poses.apply(
-            poses.invert(camera.ego_from_camera), box_geometry.corners(boxes)[0]
-        )
+        corners = poses.apply(poses.invert(camera.ego_from_camera), box_geometry.corners(boxes)[0])
         edges = np.array(box_geometry.EDGES)
         steps = np.linspace(0, 1, 20)[:, None, None]
         outline = corners[edges[:, 0]] * (1 - steps) + corners[edges[:, 1]] * steps

@@ -83,11 +83,18 @@ def build_block(street: Street, number: int) -> Mesh:
 
 
 def _ribbon(
-    street: Street, s_m: FloatArray, right: tuple[float, float], left: tuple[float, float]
+    street: Street, edges_m: FloatArray, right: tuple[float, float], left: tuple[float, float]
 ) -> FloatArray:
-    """A band along the street between two lines (d, z): triangles [T, 3, 3] that face up."""
-    a, b = street.local(s_m, *right), street.local(s_m, *left)
-    return meshes.quads(np.stack([a[:-1], a[1:], b[1:], b[:-1]], 1))
+    """Bands along the street between two lines (d, z), from `edges_m` [K, 2] to each: triangles
+    [2 K, 3, 3] that face up."""
+    a, b = street.local(edges_m, *right), street.local(edges_m, *left)
+    return meshes.quads(np.stack([a[:, 0], a[:, 1], b[:, 1], b[:, 0]], 1))
+
+
+def _pieces(low: float, high: float, length_m: float) -> FloatArray:
+    """Both ends [K, 2] of pieces of about `length_m` that fill `low` to `high`."""
+    s = np.linspace(low, high, round((high - low) / length_m) + 1)
+    return np.stack([s[:-1], s[1:]], -1)
 
 
 def _ground(street: Street, low: float, high: float) -> list[Mesh]:
@@ -107,7 +114,7 @@ def _ground(street: Street, low: float, high: float) -> list[Mesh]:
     ]
     parts = []
     for material, (d0, z0), (d1, z1), length in profile:
-        s = np.linspace(low, high, round((high - low) / length) + 1)
+        s = _pieces(low, high, length)
         parts.append(surface(_ribbon(street, s, (d0, z0), (d1, z1)), material))
         parts.append(surface(_ribbon(street, s, (-d1, z1), (-d0, z0)), material))
     return parts
@@ -125,12 +132,10 @@ def _paint(street: Street, low: float, high: float) -> list[Mesh]:
             if kind in _DASHES_M:
                 dash, gap = _DASHES_M[kind]
                 starts = np.arange(np.ceil(low / (dash + gap)) * (dash + gap), high, dash + gap)
-                triangles = np.concatenate(
-                    [_ribbon(street, np.array([s, s + dash]), right, left) for s in starts]
-                )
+                edges = np.stack([starts, starts + dash], -1)
             else:
-                s = np.linspace(low, high, 21)
-                triangles = _ribbon(street, s, right, left)
+                edges = _pieces(low, high, 2.5)
+            triangles = _ribbon(street, edges, right, left)
             parts.append(surface(triangles, _MARK))
     return parts
 
@@ -141,7 +146,7 @@ def _zebras(street: Street, low: float, high: float) -> list[Mesh]:
         s = slot * PARKING_PITCH_M
         if low <= s < high:
             for d in np.arange(-street.carriageway_m + 0.3, street.carriageway_m - 0.5, 1.1):
-                stripe = np.array([s - 2.0, s + 2.0])
+                stripe = np.array([[s - 2.0, s + 2.0]])
                 right, left = (d, _MARK_Z_M + 0.003), (d + 0.55, _MARK_Z_M + 0.003)
                 parts.append(surface(_ribbon(street, stripe, right, left), _MARK))
     return parts
