@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import matplotlib as mpl
 import numpy as np
 import torch
+from PIL import Image
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -17,7 +19,8 @@ from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.memory import Memory, Remembered
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
-from leapai.types import Frame, TemporalState
+from leapai.types import Detections, Frame, TemporalState
+from leapai.visualisation.compose import FramePainter
 
 FOLDER = Path(__file__).parent / "figures"
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
@@ -125,6 +128,39 @@ def view_transfer_figure(config: TaskConfig, log: DrivingLog) -> None:
     save(figure, "view_transfer.png")
 
 
+def truth_as_detections(frame: Frame) -> Detections:
+    """The labels of a frame in the form the painter draws, seen ones only, sure of everything."""
+    assert frame.labels is not None
+    labels = frame.labels.select(frame.labels.visible_fraction > 0.05)
+    count = len(labels)
+    return Detections(
+        sequence=frame.sequence,
+        timestamp_us=frame.timestamp_us,
+        boxes=labels.boxes,
+        velocity_mps=labels.velocity_mps,
+        score=np.ones(count),
+        class_id=labels.class_id,
+        occlusion_level=labels.occlusion_level,
+        track_id=labels.track_id,
+        query_index=np.arange(count),
+    )
+
+
+def moving_picture(config: TaskConfig) -> None:
+    """The README's picture: a drive of the embedded world and its truth, drawn by the painter."""
+    log = open_logs("synthetic:seed=3,frames=40", image_size_px=(256, 480))[0]
+    painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
+    pictures = []
+    for index in range(0, 40, 2):
+        frame = log[index]
+        picture = painter.paint(frame, truth_as_detections(frame), None, log.vector_map())
+        small = cv2.resize(picture, (1152, 648), interpolation=cv2.INTER_AREA)
+        pictures.append(Image.fromarray(small))
+    first, *others = pictures
+    options = {"save_all": True, "append_images": others, "duration": 200, "loop": 0}
+    first.save(FOLDER / "drive.webp", quality=55, method=6, **options)
+
+
 def save(figure: plt.Figure, name: str) -> None:
     """Writes a figure beside the texts."""
     FOLDER.mkdir(exist_ok=True)
@@ -139,6 +175,7 @@ def main() -> None:
     size = config.camera.image_size_px
     log = open_logs("synthetic:seed=3,frames=40", image_size_px=size)[0]
     memory_figure(config, log)
+    moving_picture(config)
     big = config.model_copy(
         update={"camera": config.camera.model_copy(update={"image_size_px": (256, 480)})}
     )
