@@ -1,15 +1,11 @@
-"""A configuration file becomes a `TaskConfig`, or one clear line that says why not.
-
-(Written by the lead. Helper: yours are cli.py, tools/main.py, entry.py, tests, docs; the
-configurations exist.)
-"""
+"""A configuration file becomes a `TaskConfig`, or one clear line that says why not."""
 
 from __future__ import annotations
 
 import difflib
-import pprint
 import runpy
 import sys
+import traceback
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +14,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from rich.pretty import pretty_repr
 
 from leapai.config.schema import TaskConfig
 
@@ -48,10 +45,8 @@ def load_config(path: str | Path) -> TaskConfig:
 def explain(config: TaskConfig) -> str:
     """The resolved configuration as Python variables, defaults included: itself a valid
     configuration."""
-    lines = []
-    for name, value in config.model_dump().items():
-        lines.append(f"{name} = {pprint.pformat(value, width=88, sort_dicts=False)}")
-    return "\n".join(lines) + "\n"
+    values = config.model_dump()
+    return "".join(f"{name} = {pretty_repr(value)}\n" for name, value in values.items())
 
 
 def _variables(path: Path) -> dict[str, Any]:
@@ -61,7 +56,7 @@ def _variables(path: Path) -> dict[str, Any]:
         try:
             values = runpy.run_path(str(path))
         except Exception as error:
-            raise ConfigError(f"{path}: {_where(error, path)}{_what(error)}") from error
+            raise ConfigError(f"{_where(error, path)}: {_what(error)}") from error
     return {
         name: value
         for name, value in values.items()
@@ -84,15 +79,16 @@ def _siblings_importable(path: Path) -> Iterator[None]:
 
 
 def _where(error: Exception, path: Path) -> str:
-    """`line 12: ` of the error in the configuration, where it is known."""
+    """File and line of the error: in the configuration, or in one beside it that it imports."""
     if isinstance(error, SyntaxError):
-        return f"line {error.lineno}: "
-    trace, line = error.__traceback__, None
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f"line {line}: " if line else ""
+        return f"{error.filename or path}:{error.lineno}"
+    folder = path.resolve().parent
+    lines = [
+        f"{frame.filename}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve().parent == folder
+    ]
+    return lines[-1] if lines else str(path)
 
 
 def _what(error: Exception) -> str:
@@ -101,8 +97,9 @@ def _what(error: Exception) -> str:
 
 
 def _one_line(error: ValidationError) -> str:
-    """The first problem; how many more there are."""
-    problems = error.errors()
+    """The first problem; how many more there are. Unknown names come first: the variable that a
+    misspelt one leaves missing is no news."""
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return _problem(problems[0]) + more
 
