@@ -154,8 +154,8 @@ def draw_camera(
     """One camera's picture [height, width, 3] with its name; `size_px` is (height, width).
 
     All that is given and visible is drawn: select first. From the bottom: image; `points`
-    [P, 3 or more] (ego frame) coloured by depth; truth (thin, grey); detections in the colour of
-    their class with the front face shaded, outlined by occlusion level with `draw_occlusion`; track
+    [P, 3 or more] (ego frame) coloured by depth; truth (thin, grey; darker where heavily occluded);
+    detections in the colour of their class with the front face shaded, outlined by occlusion level with `draw_occlusion`; track
     ids and confidences. A camera without image says so, and nothing is projected into it.
     """
     if camera.image is None:
@@ -165,8 +165,10 @@ def draw_camera(
     if points is not None:
         _draw_points(image, view, points[:, :3])
     if truth is not None:
-        edges = [edge for paths in _visible_boxes(view, truth.boxes)[1] for edge in paths]
-        strokes.draw_paths(image, edges, palette.TRUTH, THIN)
+        hidden = truth.occlusion_level == len(OCCLUSION_STYLES) - 1
+        for shown, colour in ((hidden, palette.TRUTH_HIDDEN), (~hidden, palette.TRUTH)):
+            paths = _visible_boxes(view, truth.boxes[shown])[1]
+            strokes.draw_paths(image, [edge for box in paths for edge in box], colour, THIN)
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)
         taken = [chip_at(camera.name, (0, 0), _NAME_PX)]

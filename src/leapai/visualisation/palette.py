@@ -17,6 +17,7 @@ TEXT: Colour = (230, 237, 243)
 DIM_TEXT: Colour = (145, 157, 172)
 FAULT: Colour = (255, 148, 102)
 TRUTH: Colour = (205, 210, 216)
+TRUTH_HIDDEN: Colour = (120, 126, 134)
 EGO: Colour = (240, 246, 252)
 
 CLASS_COLOURS: tuple[Colour, ...] = (
