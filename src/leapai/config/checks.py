@@ -30,6 +30,7 @@ def check(config: TaskConfig) -> None:
     _check_steps(config)
     _check_memory(config)
     _check_freezing(config)
+    _check_learning_rates(config)
 
 
 def _check_tasks(config: TaskConfig) -> None:
@@ -133,3 +134,12 @@ def _check_freezing(config: TaskConfig) -> None:
             f"trainable_modules names {min(absent)}, which this configuration does not build: "
             "switch its task on or take it out"
         )
+
+
+def _check_learning_rates(config: TaskConfig) -> None:
+    for prefix in config.group_lr_scale:
+        if not any(module.startswith(prefix) for module in ALL_MODULES):
+            raise ValueError(
+                f"group_lr_scale: '{prefix}' begins no module's name; "
+                f"modules: {', '.join(ALL_MODULES)}"
+            )

@@ -113,7 +113,7 @@ def _problem(problem: ErrorDetails) -> str:
         return f"{name} = {value}: unknown name{_nearest(location)}"
     if problem["type"] == "missing":
         return f"{name} is missing; every configuration must set it"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if problem["type"] == "value_error":  # a contradiction: its message names variables and values
         return f"{name}: {message}" if name else message
     return f"{name} = {value}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,204 @@
+"""The command, the launcher and the entry: what a user sees, above all when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from leapai import cli
+from leapai.config import CONFIG_VARIABLE, explain, load_config
+from tests.scenes import small_config
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / "projects" / "perception" / "configs"
+ENTRY = ROOT / "projects" / "perception" / "entry.py"
+SHARED = ROOT.parent / "shared" / "data"
+TINY = str(CONFIGS / "tiny_step2_dynamic.py")
+STATIC = str(CONFIGS / "tiny_step2_static.py")
+SMALL_DRIVE = "synthetic:seed=3,frames=2,beams=4"
+
+needs_nuscenes = pytest.mark.skipif(
+    not (SHARED / "nuscenes").is_dir(), reason="real data is absent: ../shared/data/nuscenes"
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_in_the_environment(monkeypatch):
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A configuration file of the smallest network, with pictures."""
+    path = tmp_path / "small.py"
+    path.write_text(explain(small_config(eval_with_visualize=True)))
+    return str(path)
+
+
+@pytest.fixture
+def fails(capsys):
+    """Runs a command that must end with status 2 and one line on stderr; returns the line."""
+
+    def run(*arguments: str, command=cli.main) -> str:
+        try:
+            status = command(arguments)
+        except SystemExit as end:
+            status = end.code
+        said = capsys.readouterr()
+        assert status == 2
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1
+        return said.err
+
+    return run
+
+
+def test_only_working_commands_are_listed(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    for command in ("val", "config", "inspect", "demo"):
+        assert f"\n    {command} " in said
+    assert "train" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "COMMAND; see leapai --help"),
+        (["vall"], "invalid choice: 'vall'"),
+        (["config"], "LEAPAI_TASK_CONFIG is not set and there is no --task-config"),
+        (["config", "--task-config", "nowhere.py"], "nowhere.py: there is no such file"),
+        (["val", "--task-config", TINY], "--ckpt is missing"),
+        (["val", "--task-config", TINY, "--ckpt", "nowhere.ckpt"], "nowhere.ckpt"),
+        (["val", "--task-config", TINY, "--max-frames", "0"], "'0' must be a whole number, 1"),
+        (["val", "--task-config", TINY, "--chkpt", "x"], "unrecognized arguments: --chkpt x"),
+        (["val", "--task-config", STATIC, "--random-weights"], "the static task is not part"),
+        (["inspect", "kitti:/data"], "there is no data set 'kitti'"),
+        (["inspect", "nuscenes:/no/such/folder"], "/no/such/folder"),
+        (["inspect", "synthetic:wheels=3"], "there is no option 'wheels'"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_status_2(fails, arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert said in fails(*arguments)
+
+
+def test_a_misspelt_variable_is_one_line_and_status_2(fails, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(Path(TINY).read_text().replace("job_name", "job_nam"))
+    (tmp_path / "tiny_step1.py").write_text((CONFIGS / "tiny_step1.py").read_text())
+    for base in CONFIGS.glob("lpperception*.py"):
+        (tmp_path / base.name).write_text(base.read_text())
+    said = fails("val", "--task-config", str(path), "--random-weights")
+    assert f"{path}: job_nam = 'tiny_step2_dynamic': unknown name; did you mean job_name?" in said
+
+
+def test_a_traceback_is_shown_when_it_is_asked_for():
+    with pytest.raises(ValueError, match="no such file"):
+        cli.main(["config", "--task-config", "nowhere.py", "--traceback"])
+
+
+def test_config_prints_a_configuration_that_can_be_loaded(capsys, tmp_path):
+    assert cli.main(["config", "--task-config", STATIC]) == 0
+    path = tmp_path / "printed.py"
+    path.write_text(capsys.readouterr().out)
+    assert load_config(path) == load_config(STATIC)
+
+
+def test_config_takes_the_configuration_of_the_environment(capsys, monkeypatch):
+    monkeypatch.setenv(CONFIG_VARIABLE, TINY)
+    assert cli.main(["config"]) == 0
+    assert "job_name = 'tiny_step2_dynamic'" in capsys.readouterr().out
+
+
+def test_val_streams_and_writes_where_it_is_told(small, tmp_path, capsys):
+    output = tmp_path / "run"
+    options = ["--random-weights", "--data", SMALL_DRIVE, "--output", str(output)]
+    assert cli.main(["val", "--task-config", small, *options, "--max-frames", "1"]) == 0
+    assert pq.read_table(output / "detections.parquet").num_rows > 0
+    assert json.loads((output / "run.json").read_text())["frames"] == 1
+    assert len(list(output.rglob("*.png"))) == 1
+    assert "random" in capsys.readouterr().out
+
+
+def test_inspect_prints_figures_and_writes_pictures(tmp_path, capsys):
+    assert cli.main(["inspect", SMALL_DRIVE, "--output", str(tmp_path), "--pictures", "1"]) == 0
+    assert "front_narrow" in capsys.readouterr().out
+    names = {path.stem for path in tmp_path.rglob("*.png")}
+    assert len(names) == 8  # the overview and seven cameras
+    assert "overview" in names
+
+
+@needs_nuscenes
+def test_inspect_counts_the_points_of_the_real_keyframe_as_json(tmp_path, capsys):
+    data = f"nuscenes:{SHARED / 'nuscenes'}"
+    assert cli.main(["inspect", data, "--json", "--output", str(tmp_path)]) == 0
+    counts = json.loads(capsys.readouterr().out)["point_counts"]
+    assert counts == {"boxes": 69, "exact": 61, "within_2": 67}
+
+
+def test_demo_streams_the_shipped_tiny_configuration(tmp_path, capsys):
+    options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--output", str(tmp_path)]
+    assert cli.main(["demo", *options]) == 0
+    assert "random" in capsys.readouterr().out
+    assert list(tmp_path.rglob("*.png"))
+    assert list(tmp_path.rglob("*.mp4"))
+
+
+def entry(arguments):
+    return runpy.run_path(str(ENTRY))["run"](arguments[0], list(arguments[1:]))
+
+
+def test_an_unknown_state_lists_those_that_exist(fails):
+    said = fails("validate", "--ckpt", "x", command=entry)
+    assert "--state validate: there is no such state; use one of: val" in said
+
+
+def test_the_entry_needs_the_configuration_in_the_environment(fails):
+    assert CONFIG_VARIABLE in fails("val", "--random-weights", command=entry)
+
+
+def test_the_entry_runs_what_the_command_runs(fails, monkeypatch):
+    monkeypatch.setenv(CONFIG_VARIABLE, STATIC)
+    through_entry = fails("val", "--random-weights", command=entry)
+    assert through_entry == fails("val", "--task-config", STATIC, "--random-weights")
+
+
+def launch(arguments: list[str], tmp_path: Path, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_launcher_names_a_missing_entry(tmp_path):
+    ended = launch([str(ROOT / "tools/main.py"), "--config", "no.py", "--state", "val"], tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr == "error: --config no.py: there is no such file; name the entry\n"
+
+
+def test_the_documented_torchrun_command_runs(small, tmp_path):
+    output = tmp_path / "run"
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port = probe.getsockname()[1]
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=1", f"--master_port={port}"]
+    launcher = [str(ROOT / "tools/main.py"), "--config", str(ENTRY), "--state", "val"]
+    options = ["--random-weights", "--data", SMALL_DRIVE, "--output", str(output)]
+    ended = launch([*torchrun, *launcher, *options], tmp_path, **{CONFIG_VARIABLE: small})
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((output / "run.json").read_text())["frames"] == 2

@@ -1,0 +1,69 @@
+"""Imports go one way (`architecture.md`): this walks them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "leapai"
+FOUNDATION = {"types", "geometry"}
+ROOMS = {"data", "models", "evaluation", "visualisation"}
+"""Siblings: none knows another."""
+MAY_IMPORT = {
+    "types": set(),
+    "geometry": {"types"},
+    "config": FOUNDATION,
+    **dict.fromkeys(ROOMS, FOUNDATION | {"config"}),
+    **dict.fromkeys(("training", "runtime"), FOUNDATION | ROOMS | {"config"}),
+    "cli": FOUNDATION | ROOMS | {"config", "training", "runtime"},
+}
+LAUNCH = (ROOT / "tools" / "main.py", ROOT / "projects" / "perception" / "entry.py")
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms of leapai that a file imports, at its top or inside a function."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return {name.split(".")[1] for name in names if name.startswith("leapai.")} - {"__version__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_imports_only_what_lies_below_its_room(path):
+    room = room_of(path)
+    if room == "__init__":
+        assert not imported_rooms(path)
+    else:
+        assert imported_rooms(path) <= MAY_IMPORT[room] | {room}
+
+
+def test_the_walk_sees_imports_inside_functions():
+    assert "runtime" in imported_rooms(PACKAGE / "cli.py")
+
+
+def test_launcher_and_entry_hold_no_logic_of_their_own():
+    launcher, entry = (imported_rooms(path) for path in LAUNCH)
+    assert launcher == set()
+    assert entry == {"cli"}
+
+
+def test_the_command_starts_without_its_heavy_imports():
+    code = "import sys, leapai.cli; print({'torch', 'cv2', 'pyarrow', 'av'} & set(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "set()"
