@@ -47,7 +47,7 @@ class Solids:
     def __init__(self, mesh: Mesh, light: Light) -> None:
         normal = mesh.normals()
         self.colour = shades(mesh.colour, normal, light)
-        """[T, 6]"""
+        """[6, T]"""
         self.normal = normal.astype(np.float32)
         self.reflectivity = mesh.reflectivity
         self.texture = mesh.texture
@@ -72,10 +72,11 @@ class Solids:
 
 
 def shades(colour: Float32, normal: FloatArray, light: Light) -> Float32:
-    """RGB in the shade, and what the sun adds to it, [..., 6] of colours and normals [..., 3]."""
-    facing_sun = np.maximum(normal @ light.to_sun, 0.0)[..., None]
-    ambient = colour * light.ambient * (0.8 + 0.2 * normal[..., 2:])
-    return np.concatenate([ambient, colour * light.sun * facing_sun], -1).astype(np.float32)
+    """RGB in the shade, and what the sun adds to it, [6, T] of colours and normals [T, 3]."""
+    facing_sun = np.maximum(normal @ light.to_sun, 0.0)[:, None]
+    ambient = colour * light.ambient * (0.8 + 0.2 * normal[:, 2:])
+    both = np.concatenate([ambient, colour * light.sun * facing_sun], -1)
+    return np.ascontiguousarray(both.T, np.float32)
 
 
 class Gallery:

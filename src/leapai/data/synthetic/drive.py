@@ -36,6 +36,8 @@ _CAST_RANGE_M = 95.0
 """Actors farther than this are not cast at."""
 _CLEARANCE_M = 0.005
 """Bodies stand this much above the ground, so that no return from the ground counts as theirs."""
+_SHADOW_RANGE_M = 70.0
+"""What moves farther away than this throws no shadow."""
 _WINDOWS_KEPT = 2
 _OUTLINE_TRIANGLES = 48
 _SHADOW = Material((0.0, 0.0, 0.0))
@@ -110,7 +112,10 @@ class SyntheticDrive:
         window_from_ego[:3, 3] -= anchor
         in_window[:, :3] -= anchor
         still, parked_shadows = self._window(block)
-        moving = near[self._traffic.moves[near]]
+        close = (
+            np.linalg.norm(in_window[near, :3] - window_from_ego[:3, 3], axis=1) < _SHADOW_RANGE_M
+        )
+        moving = near[self._traffic.moves[near] & close]
         return Stage(
             scenery=still,
             gallery=_gallery(),
@@ -214,7 +219,9 @@ def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:
     for i, box in enumerate(boxes):
         near = by_x[first[i] : last[i]]
         near = near[np.abs(near[:, 1] - box[1]) < reach[i]]
-        counts[i] = box_geometry.points_inside(near[:, :3], box[None]).sum()
+        near = near[np.abs(near[:, 2] - box[2]) < box[5] / 2 + 0.01]
+        if len(near):
+            counts[i] = box_geometry.points_inside(near[:, :3], box[None]).sum()
     return counts
 
 

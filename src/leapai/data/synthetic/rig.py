@@ -62,7 +62,7 @@ class Camera:
     rays_ego: FloatArray
     """[H * W, 3] float32 unit directions in ego axes, row by row."""
     vignette: FloatArray
-    """[H * W, 1] float32: brightness falls towards the corners."""
+    """[H * W] float32: brightness falls towards the corners."""
     view_limit: FloatArray
     """[2] the largest |x| / z and |y| / z of any pixel's ray, in the camera frame."""
 
@@ -111,7 +111,7 @@ def _camera(mount: Mount, size_px: tuple[int, int]) -> Camera:
         distortion=distortion,
         ego_from_camera=ego_from_camera,
         rays_ego=poses.rotate(ego_from_camera, rays).astype(np.float32),
-        vignette=(0.80 + 0.20 * rays[:, 2:]).astype(np.float32),
+        vignette=(0.80 + 0.20 * rays[:, 2]).astype(np.float32),
         view_limit=np.abs(rays[:, :2] / rays[:, 2:]).max(0),
     )
 
