@@ -57,7 +57,7 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path):
             return (exec, (f"open({str(tmp_path / 'ran')!r}, 'w')",))
 
     path = tmp_path / "evil.ckpt"
-    path.write_bytes(pickle.dumps({"state_dict": Evil()}))
+    path.write_bytes(pickle.dumps({"state_dict": Evil()}, protocol=2))
     with pytest.raises(ValueError, match="cannot be read"):
         load_checkpoint(path, build_model(small_config()))
     torch.save({"state_dict": Evil()}, path)
