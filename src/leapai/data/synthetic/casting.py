@@ -21,7 +21,7 @@ from leapai.types import FloatArray, IntArray
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 _FAR_M = 1e5
-_HALF = 0.5 + 1e-4
+_HALF = np.float32(0.5 + 1e-4)
 """Half a unit box, and a skin so that a surface on the box's face is met."""
 _LEVEL = np.float32(1e-9)
 """Stands for a direction of 0 where one divides by it."""
@@ -203,11 +203,11 @@ def _meet_actors(
     turn = (box_from_window[:, :3, :3] / boxes[:, 3:6, None]).astype(np.float32)[actor]
     x, y, z = np.ascontiguousarray(rays[ray].T)
     along = [turn[:, i, 0] * x + turn[:, i, 1] * y + turn[:, i, 2] * z for i in range(3)]
-    enter, leave = np.zeros(len(ray)), np.full(len(ray), np.inf)
+    enter, leave = np.zeros(len(ray), np.float32), np.full(len(ray), _FAR_M, np.float32)
+    begin = start.astype(np.float32)[actor]
     for axis, slope in enumerate(along):
         per_metre = 1 / np.where(np.abs(slope) < _LEVEL, _LEVEL, slope)
-        low, high = (edge - start[actor, axis] for edge in (-_HALF, _HALF))
-        low, high = low * per_metre, high * per_metre
+        low, high = ((edge - begin[:, axis]) * per_metre for edge in (-_HALF, _HALF))
         np.maximum(enter, np.minimum(low, high), out=enter)
         np.minimum(leave, np.maximum(low, high), out=leave)
     through = np.flatnonzero(leave > enter)
