@@ -23,7 +23,6 @@ import torch
 from leapai.config import TaskConfig, load_config
 from leapai.data.transforms import collate
 from leapai.models.build import build_model
-from leapai.models.lidar import group_pillars
 from leapai.models.perception import Perception, calibration_of
 from leapai.models.view_transfer import project_cells
 from leapai.runtime.stages import StageMeter
@@ -116,7 +115,8 @@ def parts(
     model: Perception, batch: FrameBatch, state: TemporalState
 ) -> dict[str, Callable[[], object]]:
     """Pieces of stages that the design gives figures for."""
-    config, view = model.config, model.view_transfer
+    config, view, encode = model.config, model.view_transfer, model.lidar_vfe
+    assert encode is not None
     height, width = (side // view.stride for side in config.camera.image_size_px)
     features = torch.randn(1, height, width, 7, config.bev.channels).permute(0, 3, 4, 1, 2)
     features = features.contiguous()
@@ -128,10 +128,8 @@ def parts(
         return view(features, calibration)
 
     def canvas() -> object:
-        pillars = group_pillars( batch.points, batch.point_lane, model.lidar_vfe.grid,  # type:
-        ignore[union-attr] config.lidar.max_pillars, config.lidar.max_points_per_pillar, ) return
-        model.lidar_middle_encoder.canvas(model.lidar_vfe(pillars), pillars.cell, 1)  # type:
-        ignore[misc]
+        pillars = model.pillars(batch)
+        return model.lidar_middle_encoder.canvas(encode(pillars), pillars.cell, lanes=1)
 
     head = model.bev_dynamic_head
     cells = view.grid.rows * view.grid.columns

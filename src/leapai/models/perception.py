@@ -16,7 +16,7 @@ from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import Backbone, FpnNeck
 from leapai.models.dynamic.head import DynamicHead
 from leapai.models.fuser import Fuser
-from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, group_pillars
+from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe, group_pillars
 from leapai.models.view_transfer import Calibration, ViewTransfer
 from leapai.types import CAMERA_GROUPS, FrameBatch, Predictions, TemporalState
 
@@ -114,16 +114,17 @@ class Perception(nn.Module):
             features: Tensor = neck(backbone(images))
         return features.float()
 
+    def pillars(self, batch: FrameBatch) -> Pillars:
+        """The points of all lanes grouped into pillars."""
+        assert self.lidar_vfe is not None
+        lidar = self.config.lidar
+        limits = (lidar.max_pillars, lidar.max_points_per_pillar)
+        return group_pillars(batch.points, batch.point_lane, self.lidar_vfe.grid, *limits)
+
     def lidar_bev(self, batch: FrameBatch) -> Tensor:
         """BEV [B, C, rows, columns] of the points."""
         assert self.lidar_vfe is not None
-        pillars = group_pillars(
-            batch.points,
-            batch.point_lane,
-            self.lidar_vfe.grid,
-            self.config.lidar.max_pillars,
-            self.config.lidar.max_points_per_pillar,
-        )
+        pillars = self.pillars(batch)
         dense = self.lidar_middle_encoder(self.lidar_vfe(pillars), pillars.cell, batch.lanes)
         bev: Tensor = self.lidar_bev_backbone(dense)
         return bev
