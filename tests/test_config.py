@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from leapai.config import ConfigError, TaskConfig, explain, load_config
 
@@ -136,6 +138,11 @@ def test_what_is_explained_is_the_same_configuration_again(name, tmp_path):
         ("bev['cell_m'] = 0.7", ["bev: ", "whole number of 0.7 m cells"]),
         ("camera['groups'] = {'CAM': 'front'}", ["camera.groups.CAM = 'front'", "'front_wide'"]),
         ("camera['image_size_px'] = (128, 250)", ["(128, 250) must be divisible by"]),
+        ("camera['heights_m'] = ()", ["camera.heights_m = ()", "at least 1 item"]),
+        (
+            "draw_dynamic_cfg['coords'] = (9.0, -9.0, -5.0, 5.0)",
+            ["draw_dynamic_cfg: coords = (9.0, -9.0, -5.0, 5.0) must be", "low < high"],
+        ),
         ("max_steps = 7", ["max_steps = 7 must be train_steps + finetune_steps = 2000"]),
         ("dynamic_task = False", ["enable_dynamic_temporal = True, but dynamic_task = False"]),
         ("enable_static_temporal = True", ["static_task = False", "set static_task = True or"]),
@@ -164,6 +171,21 @@ def test_a_mistake_is_one_line_with_file_variable_value_and_remedy(written, line
     assert message.startswith(f"{path}: ")
     for part in parts:
         assert part in message
+
+
+def test_every_variable_is_documented():
+    text = (CONFIGS.parents[2] / "docs" / "configuration.md").read_text()
+    words = set(re.findall(r"[a-z_0-9]+", text))
+    assert _names(TaskConfig) <= words
+
+
+def _names(schema: type[BaseModel]) -> set[str]:
+    """Variables of a configuration and of its sections."""
+    names = set(schema.model_fields)
+    for field in schema.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names |= _names(field.annotation)
+    return names
 
 
 def test_several_mistakes_are_counted(written):

@@ -57,10 +57,20 @@ class DrawDynamicConfig(Section):
     """Along the canvas' downward axis (so 150 m ahead to 20 m behind), then lateral, metres."""
     coords: tuple[float, float, float, float] = (-40.0, 62.4, -44.8, 44.8)
     """x and y range of the canvas, metres, ego frame."""
-    label_h: PositiveInt = 112
-    label_w: PositiveInt = 128
+    label_h: int = Field(112, ge=16)
+    label_w: int = Field(128, ge=16)
     """Cells of the canvas along y and x: its scale and its fine grid."""
     max_objects: int = Field(100, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("valid_range", "coords"):
+            first_low, first_high, second_low, second_high = getattr(self, name)
+            if first_low >= first_high or second_low >= second_high:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} must be (low, high, low, high) with low < high"
+                )
+        return self
 
 
 class TemporalVisualizationConfig(Section):
@@ -166,7 +176,7 @@ class CameraConfig(Section):
     """Any timm model that gives feature maps at strides 8, 16, 32."""
     backbone_args: dict[str, float | int | str | bool] = {}
     """Passed to timm, for example `{"width_factor": 0.25}`."""
-    heights_m: tuple[float, ...] = (-0.5, 0.5, 1.5, 3.0)
+    heights_m: tuple[float, ...] = Field((-0.5, 0.5, 1.5, 3.0), min_length=1)
     """Heights above ground at which the centre of a BEV cell is projected into the cameras."""
     heads: PositiveInt = 8
     points: PositiveInt = 8
