@@ -84,13 +84,6 @@ def test_another_seed_is_another_street(frame):
     assert np.abs(other.ego2global[:2, 3] - frame.ego2global[:2, 3]).max() > 100
 
 
-def test_a_longer_drive_begins_as_the_shorter_one(log):
-    longer = open_logs("seed=3,frames=60", image_size_px=SIZE_PX)[0]
-    a, b = log[2], longer[2]
-    assert np.array_equal(a.ego2global, b.ego2global)
-    assert np.array_equal(a.cameras[0].image, b.cameras[0].image)
-
-
 def test_frames_outside_the_drive_do_not_exist(log):
     assert log[-1].timestamp_us == log.timestamps_us[-1]
     with pytest.raises(IndexError):
@@ -142,9 +135,9 @@ def test_the_ego_is_far_from_the_origin_and_drives(log):
 
 
 def test_every_class_appears_in_every_drive():
-    for log in open_logs("drives=12,beams=2", image_size_px=(32, 32)):
+    for log in open_logs("drives=8,beams=2", image_size_px=(32, 32)):
         seen = set()
-        for index in (0, 20, 39):
+        for index in (0, 39):
             seen |= set(log[index].labels.class_id.tolist())
         assert seen == set(range(len(CLASS_NAMES))), log.name
 

@@ -92,7 +92,7 @@ class Gallery:
         whole = joined(meshes)
         owner = np.repeat(place, [len(mesh) for mesh in meshes])
         self.colour, self.reflectivity = whole.colour, whole.reflectivity
-        self.normal = whole.normals()
+        self.normal = whole.normals().astype(np.float32)
         """[T, 3] in the unit box."""
         triangles = whole.triangles_m + self._offset[owner, None]
         self._scene = rtcore_scene.EmbreeScene()
@@ -158,9 +158,9 @@ class Hits:
 
     def normals_on_actors(self, stage: Stage, rays: IntArray) -> FloatArray:
         """Unit normals [K, 3] in window axes where `rays` [K] meet actors."""
-        boxes = stage.actors.boxes[self.actor[rays]]
-        x, y, z = (stage.gallery.normal[self.triangle[rays]] / boxes[:, 3:6]).T
-        cosine, sine = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
+        boxes, actor = stage.actors.boxes.astype(np.float32), self.actor[rays]
+        x, y, z = (stage.gallery.normal[self.triangle[rays]] / boxes[actor, 3:6]).T
+        cosine, sine = np.cos(boxes[:, 6])[actor], np.sin(boxes[:, 6])[actor]
         normal = np.stack([cosine * x - sine * y, sine * x + cosine * y, z], -1)
         unit: FloatArray = normal / np.linalg.norm(normal, axis=-1, keepdims=True)
         return unit

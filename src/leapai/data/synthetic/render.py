@@ -49,7 +49,7 @@ def _sky(up: Float32, stage: Stage) -> Float32:
 
 def _noise(count: int, *stream: int) -> Float32:
     start = int(random_generator(*stream).integers(len(_SENSOR_NOISE)))
-    return np.resize(np.roll(_SENSOR_NOISE, -start), count)
+    return _SENSOR_NOISE.take(np.arange(start, start + count), mode="wrap")
 
 
 def _lit(hits: Hits, stage: Stage, seen: Indices) -> Float32:
