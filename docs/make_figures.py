@@ -16,10 +16,10 @@ from matplotlib import pyplot as plt
 from leapai.config import TaskConfig, load_config
 from leapai.data.logs import DrivingLog, open_logs
 from leapai.data.transforms import collate, prepare
-from leapai.models.dynamic.memory import Memory, Remembered
+from leapai.models.dynamic.memory import Memory, Remembered, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
-from leapai.types import Detections, Frame, TemporalState
+from leapai.types import Detections, Frame
 from leapai.visualisation.compose import FramePainter
 
 FOLDER = Path(__file__).parent / "figures"
@@ -56,7 +56,7 @@ def memory_figure(config: TaskConfig, log: DrivingLog) -> None:
     """History as it was stored, and after alignment, against the truth of now."""
     memory = Memory(config, config.bev.grid()).eval()
     channels = config.dynamic.embed
-    state = TemporalState.empty(1, config.history_slots, channels)
+    state = empty_state(1, config.history_slots, channels)
     queries = torch.zeros(1, config.dynamic.queries, channels)
     start = len(log) - 1 - 3 * STEP
     raw = []

@@ -46,12 +46,10 @@ STATIC_CLASS_IDS = tuple(i for i, group in enumerate(CLASS_GROUPS) if group == "
 
 OCCLUSION_NAMES = ("NoOccluded", "SlightlyOccluded", "PartlyOccluded", "HeavilyOccluded")
 OCCLUSION_MIN_VISIBLE = (0.8, 0.6, 0.4)
-"""A visible fraction of at least 0.8 is level 0, at least 0.6 level 1, at least 0.4 level 2, below
-level 3."""
+"""Visible fraction from which an object is of level 0, 1, 2; below the last it is of level 3."""
 
 CAMERA_GROUPS = ("front_narrow", "front_wide", "back", "side")
-"""Each group has a backbone and a neck of its own: `stage1_backbone0` .. `stage1_backbone3`, in
-this order."""
+"""In the order of their backbones and necks, `stage1_backbone0` .. `stage1_backbone3`."""
 
 
 def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
@@ -89,12 +87,10 @@ class CameraFrame:
 
 @dataclass(frozen=True)
 class Labels:
-    """Truth of one frame, in the ego frame. What a data set does not label is marked, never
-    invented."""
+    """Truth of one frame, in the ego frame. What is not labelled is marked, never invented."""
 
     boxes: FloatArray
-    """[N, 7] float64: centre x y z, length width height, yaw. The centre is the centre of the
-    box."""
+    """[N, 7] float64: x y z of the box's centre (not its bottom), length width height, yaw."""
     class_id: IntArray
     """[N] int64, index into `CLASS_NAMES`."""
     velocity_mps: FloatArray
@@ -151,14 +147,12 @@ class Frame:
     sensor failed."""
     labels: Labels | None = None
     faults: tuple[str, ...] = ()
-    """What failed in this frame, in words a user understands: `CAM_BACK: samples/x.jpg: cannot be
-    decoded`."""
+    """What failed, for a user: `CAM_BACK: samples/x.jpg: cannot be decoded`."""
 
 
 @dataclass(frozen=True)
 class MapLine:
-    """One polyline of a vector map. `kind` is the publisher's own word, for example
-    `DASHED_WHITE`."""
+    """One polyline of a vector map. `kind` is the publisher's own word: `DASHED_WHITE`."""
 
     kind: str
     layer: str
@@ -172,8 +166,7 @@ VectorMap = tuple[MapLine, ...]
 
 @dataclass(frozen=True)
 class Detections:
-    """What the system says about one frame, in metres in the ego frame: the one currency outside
-    the network."""
+    """What the system says of one frame, in the ego frame: the one currency outside the network."""
 
     sequence: str
     timestamp_us: int
@@ -251,8 +244,7 @@ class FrameBatch(_Tensors):
     camera_groups: tuple[int, ...]
     """[N] group index of each camera, the same in all lanes."""
     frames: tuple[Frame, ...] = ()
-    """The frames this was made of (labels, names): for losses, messages and pictures, never read by
-    the model."""
+    """What this was made of: labels and names for losses and messages; the model never reads it."""
 
     @property
     def lanes(self) -> int:
@@ -273,8 +265,7 @@ class TemporalState(_Tensors):
     query: Tensor
     """[B, S, C] float32: the query feature."""
     reference_m: Tensor
-    """[B, S, 3] float32: where the slot's object was, in the last frame's ego frame, moved by its
-    velocity."""
+    """[B, S, 3] float32: the object's centre, moved by its velocity, in the last ego frame."""
     velocity_mps: Tensor
     """[B, S, 3] float32."""
     confidence: Tensor
@@ -284,8 +275,7 @@ class TemporalState(_Tensors):
     timestamp_us: Tensor
     """[B, S] int64: when the slot was stored."""
     last_from_stored: Tensor
-    """[B, S, 4, 4] float32: pose of the ego when the slot was stored, in the last frame's ego
-    frame."""
+    """[B, S, 4, 4] float32: the ego frame in which the slot was stored, in the last one."""
     object_id: Tensor
     """[B, S] int64: track id; -1: none."""
     query_index: Tensor
@@ -299,32 +289,6 @@ class TemporalState(_Tensors):
     has_last: Tensor
     """[B] bool: False before the lane's first frame."""
 
-    @staticmethod
-    def empty(
-        lanes: int, slots: int, channels: int, device: torch.device | str = "cpu"
-    ) -> TemporalState:
-        """A state of `lanes` lanes that remembers nothing."""
-        eye = torch.eye(4, device=device)
-
-        def filled(value: float, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.full((lanes, *shape), value, dtype=dtype, device=device)
-
-        return TemporalState(
-            query=filled(0.0, slots, channels),
-            reference_m=filled(0.0, slots, 3),
-            velocity_mps=filled(0.0, slots, 3),
-            confidence=filled(0.0, slots),
-            class_id=filled(0, slots, dtype=torch.int64),
-            timestamp_us=filled(0, slots, dtype=torch.int64),
-            last_from_stored=eye.expand(lanes, slots, 4, 4).clone(),
-            object_id=filled(-1, slots, dtype=torch.int64),
-            query_index=filled(-1, slots, dtype=torch.int64),
-            valid=filled(0, slots, dtype=torch.bool),
-            last_ego2global=eye.double().expand(lanes, 4, 4).clone(),
-            last_timestamp_us=filled(0, dtype=torch.int64),
-            has_last=filled(0, dtype=torch.bool),
-        )
-
     def lane(self, index: int | Sequence[int]) -> TemporalState:
         """The state of one lane, or of several in the given order."""
         picked = [index] if isinstance(index, int) else list(index)
@@ -333,8 +297,7 @@ class TemporalState(_Tensors):
 
 @dataclass(frozen=True)
 class MemoryReport(_Tensors):
-    """What the head tells about its memory, every frame (design, section 5). S history slots, Q
-    queries."""
+    """What the head tells of its memory (design, section 5). S history slots, Q queries."""
 
     current_query: Tensor
     """[B, Q, C] the queries before decoding."""
@@ -343,8 +306,7 @@ class MemoryReport(_Tensors):
     reference_m: Tensor
     """[B, S, 3] aligned to this frame's ego frame, metres, not clipped."""
     reference_clipped: Tensor
-    """[B, S, 3] the same, normalised to the BEV range and clipped to [0, 1]: what the decoder
-    sees."""
+    """[B, S, 3] the same in [0, 1] of the BEV range, clipped: what the decoder sees."""
     velocity_mps: Tensor
     """[B, S, 3] rotated into this frame's ego axes; zero for static classes."""
     timestamp_us: Tensor
@@ -376,8 +338,7 @@ class Predictions(_Tensors):
     class_logits: Tensor
     """[L, B, Q, 8]"""
     regression: Tensor
-    """[L, B, Q, 17]: centre logits 3, log size 3, velocity 3, one residual angle for each of 8
-    bins."""
+    """[L, B, Q, 17]: centre logits 3, log size 3, velocity 3, a residual angle for each bin 8."""
     angle_logits: Tensor
     """[L, B, Q, 8]"""
     occlusion_score: Tensor
@@ -387,8 +348,7 @@ class Predictions(_Tensors):
     reference: Tensor
     """[L, B, Q, 3] in [0, 1]: each layer's refined centre."""
     boxes: Tensor
-    """[B, Q, 11] last layer: centre in [0, 1], l w h in metres, sin yaw, cos yaw, velocity in
-    m/s."""
+    """[B, Q, 11] last layer: centre in [0, 1], l w h in m, sin yaw, cos yaw, velocity in m/s."""
     decoder_features: Tensor
     """[L, B, Q, C]"""
     memory: MemoryReport

@@ -9,8 +9,8 @@ from tests.scenes import small_config
 
 from leapai.config import TemporalOptimization
 from leapai.geometry import poses
-from leapai.models.dynamic.memory import Memory, Remembered
-from leapai.types import FrameBatch, TemporalState
+from leapai.models.dynamic.memory import Memory, Remembered, empty_state
+from leapai.types import FrameBatch
 
 CAR, PILLAR = 0, 7
 SLOTS, KEPT, CHANNELS = 24, 8, 16
@@ -56,7 +56,7 @@ def remembered(seed=0, lanes=2):
 
 def stored(module, steps, lanes=2, pose_of=lambda i: np.eye(4)):
     """The state after `steps` frames 0.1 s apart."""
-    state = TemporalState.empty(lanes, SLOTS, CHANNELS)
+    state = empty_state(lanes, SLOTS, CHANNELS)
     for i in range(steps):
         batch = batch_at(1_000_000 + i * 100_000, pose_of(i), first=i == 0, lanes=lanes)
         report = module.recall(state, batch, torch.zeros(lanes, 24, CHANNELS))

@@ -11,6 +11,7 @@ from leapai.config import BevConfig, CameraConfig, LidarConfig, TaskConfig
 from leapai.data.transforms import collate
 from leapai.geometry import poses
 from leapai.models.build import build_model
+from leapai.models.dynamic.memory import empty_state
 from leapai.types import FrameBatch, Predictions, TemporalState
 
 OUTPUTS = ("class_logits", "regression", "angle_logits", "occlusion_score", "boxes", "reference")
@@ -120,7 +121,7 @@ def test_a_small_configuration_has_the_same_stages():
 
 
 def test_memory_slots_cost_what_the_design_says():
-    state = TemporalState.empty(1, 4 * 128, 256)
+    state = empty_state(1, 4 * 128, 256)
 
     def size(t):
         return t.numel() * t.element_size()
@@ -250,7 +251,7 @@ def test_empty_memory_changes_nothing(model):
     (without,), state = run(single, [make_batch(0)])
     assert state.valid.shape == (1, 0)
     assert_same(with_slots, without)
-    garbage = TemporalState.empty(1, 24, 16)
+    garbage = empty_state(1, 24, 16)
     garbage = replace(garbage, query=torch.full_like(garbage.query, 1e3))
     (masked,), _ = run(model, [make_batch(0)], garbage)
     assert_same(with_slots, masked, tolerance=0)

@@ -7,9 +7,9 @@ from tests.scenes import small_config
 
 from leapai.config import TrackingConfig
 from leapai.geometry import poses
-from leapai.models.dynamic.memory import Memory, Remembered
+from leapai.models.dynamic.memory import Memory, Remembered, empty_state
 from leapai.runtime.tracks import IDS_PER_SEQUENCE, TrackIds
-from leapai.types import Detections, FrameBatch, TemporalState
+from leapai.types import Detections, FrameBatch
 
 CONFIG = small_config()
 CAR, PERSON = 0, 3
@@ -21,7 +21,7 @@ class World:
     def __init__(self, sequence_number=0, ego=lambda t: np.eye(4)):
         self.memory = Memory(CONFIG, CONFIG.bev.grid()).eval()
         self.ids = TrackIds(TrackingConfig(), sequence_number)
-        self.state = TemporalState.empty(1, CONFIG.history_slots, CONFIG.dynamic.embed)
+        self.state = empty_state(1, CONFIG.history_slots, CONFIG.dynamic.embed)
         self.ego, self.frame = ego, 0
 
     def see(self, objects, first=None):

@@ -1,9 +1,9 @@
-"""The `DrivingLog` protocol and the table of data sets: how any drive, real or made, becomes frames."""
+"""The `DrivingLog` protocol and the table of data sets: any drive, real or made, becomes frames."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, cast
 
 from leapai.types import Frame, IntArray, VectorMap
@@ -32,12 +32,13 @@ class DrivingLog(Protocol):
 class LogOpener(Protocol):
     """What a data set's file offers: opens `location` and lists its drives.
 
-    `image_size_px` (height, width) is what the model will use: a source that renders does so at this size.
+    `image_size_px` (height, width) is what the model will use: a source that renders does so at
+    this size.
     """
 
-    def __call__(
-        self, location: str, *, image_size_px: tuple[int, int]
-    ) -> Sequence[DrivingLog]: ...
+    def __call__(self, location: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]:
+        """The drives, in a stable order."""
+        ...
 
 
 SOURCES: dict[str, str] = {
@@ -45,11 +46,11 @@ SOURCES: dict[str, str] = {
     "nuscenes": "leapai.data.nuscenes:open_logs",
     "argoverse2": "leapai.data.argoverse2:open_logs",
 }
-"""One line a data set: the word before the colon on the command line, and the function that opens it."""
+"""One line a data set: the word before the colon, and the function that opens it."""
 
 
 def open_logs(data: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]:
-    """The drives of `data`: `synthetic`, `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`.
+    """The drives of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`.
 
     Raises ValueError for an unknown data set; the adapter raises for what it cannot read.
     """
@@ -58,7 +59,5 @@ def open_logs(data: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingL
         known = ", ".join(SOURCES)
         raise ValueError(f"data '{data}': there is no data set '{source}'; use one of: {known}")
     module_name, _, function = SOURCES[source].partition(":")
-    opener = cast(
-        Callable[..., Sequence[DrivingLog]], getattr(importlib.import_module(module_name), function)
-    )
+    opener = cast(LogOpener, getattr(importlib.import_module(module_name), function))
     return opener(location, image_size_px=image_size_px)

@@ -15,6 +15,7 @@ from leapai.config import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import Backbone, FpnNeck
 from leapai.models.dynamic.head import DynamicHead
+from leapai.models.dynamic.memory import empty_state
 from leapai.models.fuser import Fuser
 from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe, group_pillars
 from leapai.models.view_transfer import Calibration, ViewTransfer
@@ -132,7 +133,7 @@ class Perception(nn.Module):
     def initial_state(self, lanes: int, device: torch.device | str = "cpu") -> TemporalState:
         """A memory that remembers nothing."""
         config = self.config
-        return TemporalState.empty(lanes, config.history_slots, config.dynamic.embed, device)
+        return empty_state(lanes, config.history_slots, config.dynamic.embed, device)
 
 
 def calibration_of(batch: FrameBatch) -> Calibration:

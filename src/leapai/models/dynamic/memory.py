@@ -43,6 +43,32 @@ class Remembered:
     """[B, K]"""
 
 
+def empty_state(
+    lanes: int, slots: int, channels: int, device: torch.device | str = "cpu"
+) -> TemporalState:
+    """A state of `lanes` lanes that remembers nothing."""
+    eye = torch.eye(4, device=device)
+
+    def filled(value: float, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.full((lanes, *shape), value, dtype=dtype, device=device)
+
+    return TemporalState(
+        query=filled(0.0, slots, channels),
+        reference_m=filled(0.0, slots, 3),
+        velocity_mps=filled(0.0, slots, 3),
+        confidence=filled(0.0, slots),
+        class_id=filled(0, slots, dtype=torch.int64),
+        timestamp_us=filled(0, slots, dtype=torch.int64),
+        last_from_stored=eye.expand(lanes, slots, 4, 4).clone(),
+        object_id=filled(-1, slots, dtype=torch.int64),
+        query_index=filled(-1, slots, dtype=torch.int64),
+        valid=filled(0, slots, dtype=torch.bool),
+        last_ego2global=eye.double().expand(lanes, 4, 4).clone(),
+        last_timestamp_us=filled(0, dtype=torch.int64),
+        has_last=filled(0, dtype=torch.bool),
+    )
+
+
 def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tensor:
     """Lanes [B] whose memory is dropped: a sequence starts, time runs back, the gap or a pose is
     bad."""
