@@ -73,10 +73,11 @@ def detections(boxes: Any, **fields: Any) -> Detections:
     return replace(plain, **{name: np.asarray(value) for name, value in fields.items()})
 
 
-def truth(boxes: Any) -> Labels:
-    """Cars without further labels."""
+def truth(boxes: Any, **labels: Any) -> Labels:
+    """Cars without further labels, but for what is given."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 7)
-    return Labels.unlabelled(boxes, np.zeros(len(boxes), np.int64))
+    plain = Labels.unlabelled(boxes, np.zeros(len(boxes), np.int64))
+    return replace(plain, **{name: np.asarray(value) for name, value in labels.items()})
 
 
 def car(x: float, y: float, yaw: float = 0.0) -> list[float]:

@@ -61,11 +61,16 @@ def test_no_points_no_change(points):
 
 def test_truth_is_a_thin_grey_outline_below_detections():
     pixel = default_view().pixels(np.array([10.3, 4.0]))
-    alone = draw(truth=truth([car(10, 5)]))
+    alone = draw(truth=truth([car(10, 5)]), detections=detections([]))
     both = draw(truth=truth([car(10, 5)]), detections=detections([car(10, 5)]))
     assert shows(alone, pixel, palette.TRUTH, 70)
     assert shows(both, pixel, CLASS_COLOURS[0])
     assert not shows(both, pixel, palette.TRUTH, 70)
+
+
+def test_truth_without_detections_has_the_colours_of_its_classes():
+    image = draw(truth=truth([car(10, 5)], class_id=[3]))
+    assert shows(image, default_view().pixels(np.array([10.3, 4.0])), CLASS_COLOURS[3], 70)
 
 
 def test_classes_have_their_colours():

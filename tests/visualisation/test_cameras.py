@@ -78,9 +78,14 @@ def test_detections_in_class_colour_over_thin_grey_truth():
     box = car(12, 0)
     view = CameraView(camera(), SIZE_PX)
     rear_upper = view.project(np.array([[10.0, 0.3, 1.6]]))[0][0]
-    grey = draw_camera(camera(), SIZE_PX, None, truth([box]))
+    alone = draw_camera(camera(), SIZE_PX, None, truth([box], class_id=[2]))
+    grey = draw_camera(camera(), SIZE_PX, detections([]), truth([box]))
+    heavily = truth([box], occlusion_level=[3])
+    darker = draw_camera(camera(), SIZE_PX, detections([]), heavily)
     both = draw_camera(camera(), SIZE_PX, detections([box], class_id=[1]), truth([box]))
+    assert close_to(at(alone, rear_upper), CLASS_COLOURS[2], 60)
     assert close_to(at(grey, rear_upper), palette.TRUTH, 60)
+    assert at(darker, rear_upper).sum() < at(grey, rear_upper).sum() - 60
     assert close_to(at(both, rear_upper), CLASS_COLOURS[1], 60)
 
 

@@ -118,7 +118,9 @@ def test_valid_range_hides_objects_but_not_points():
 def test_valid_range_hides_truth():
     pixel = default_view().pixels(np.array([30.3, -1.0]))
     near, far = (
-        canvas(None, {"valid_range": (-reach, 20.0, -25.0, 25.0)}, labels=truth([car(30, 0)]))
+        canvas(
+            detections([]), {"valid_range": (-reach, 20.0, -25.0, 25.0)}, labels=truth([car(30, 0)])
+        )
         for reach in (20.0, 60.0)
     )
     assert close_to(at(far, pixel), palette.TRUTH)

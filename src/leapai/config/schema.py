@@ -28,7 +28,8 @@ class BatchSizes(Section):
     """Lanes a step on each GPU."""
 
     train: PositiveInt = 16
-    val: PositiveInt = 1
+    val: int = Field(1, ge=1, le=1)
+    """Validation streams one drive at a time (design, section 9)."""
 
 
 class TemporalOptimization(Section):
@@ -102,11 +103,11 @@ class LossConfig(Section):
 
     focal_alpha: float = Field(0.25, ge=0, le=1)
     focal_gamma: float = Field(2.0, ge=0)
-    class_weight: float = 2.0
-    box_weight: float = 0.25
-    velocity_weight: float = 0.2
-    angle_bin_weight: float = 0.2
-    occlusion_weight: float = 0.5
+    class_weight: float = Field(2.0, ge=0)
+    box_weight: float = Field(0.25, ge=0)
+    velocity_weight: float = Field(0.2, ge=0)
+    angle_bin_weight: float = Field(0.2, ge=0)
+    occlusion_weight: float = Field(0.5, ge=0)
     distance: DistanceWeights = DistanceWeights()
     denoising_groups: int = Field(5, ge=0)
 

@@ -17,8 +17,13 @@ from leapai.visualisation.compose import FramePainter
 from leapai.visualisation.video import write_png
 
 NO_IMAGE_GREY = 24
-WHOLE_CANVAS_M = (-200.0, 200.0, -200.0, 200.0)
-"""A `valid_range` that hides nothing on the canvas."""
+TRUTH_ONLY = DrawDynamicConfig(
+    draw_velo=False,
+    draw_occlusion=False,
+    draw_trajectory=False,
+    valid_range=(-200.0, 200.0, -200.0, 200.0),
+)
+"""Nothing but truth is drawn, so the legend explains nothing else; no box is hidden."""
 
 
 def write_pictures(logs: Sequence[DrivingLog], output: Path, max_frames: int) -> int:
@@ -31,9 +36,7 @@ def write_pictures(logs: Sequence[DrivingLog], output: Path, max_frames: int) ->
     for log, index in frames_to_read(logs, max_frames):
         frame = log[index]
         folder = output / log.name / str(frame.timestamp_us)
-        painter = FramePainter(
-            DrawDynamicConfig(valid_range=WHOLE_CANVAS_M), TemporalVisualizationConfig()
-        )
+        painter = FramePainter(TRUTH_ONLY, TemporalVisualizationConfig(show_history=False))
         write_png(folder / "overview.png", painter.paint(frame, None, None, log.vector_map()))
         for camera in frame.cameras:
             write_png(folder / f"{camera.name}.png", _camera_picture(camera, frame))

@@ -252,8 +252,12 @@ def stage_table(summary: RunSummary) -> Table:
 def _print_outcome(summary: RunSummary, options: ValidationOptions, console: Console) -> None:
     console.print(
         f"{summary.detections} detections, {summary.tracks} tracks in {summary.frames} frames"
-        f" -> [bold]{options.output}[/]"
     )
+    for name in ("detections.parquet", *(f"{drive}.mp4" for drive in summary.frames_by_sequence)):
+        if (options.output / name).is_file():
+            console.print(f"  -> [bold]{options.output / name}[/]", highlight=False)
+    if (options.output / "pictures").is_dir():
+        console.print(f"  -> [bold]{options.output / 'pictures'}[/]", highlight=False)
     if options.random_weights:
         console.print("[yellow]The weights are random: the boxes are guesses of no worth.[/]")
     for fault, frames in sorted(summary.faults.items())[:10]:

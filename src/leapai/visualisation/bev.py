@@ -10,10 +10,10 @@ import numpy as np
 
 from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.geometry import boxes as box_geometry
-from leapai.types import Detections, FloatArray, ImageArray
+from leapai.types import Detections, FloatArray, ImageArray, Labels
 from leapai.visualisation import palette, strokes
 from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
-from leapai.visualisation.scene import BevLine, BevScene, MemoryDots, Trail
+from leapai.visualisation.scene import BevLine, BevScene, MemoryDots, Trail, truth_by_colour
 from leapai.visualisation.text import Label, Rectangle, draw_labels, draw_text, text_size
 
 HIDDEN_LEVEL = 2
@@ -64,12 +64,11 @@ def draw_bev(
     """The canvas [label_w k, label_h k, 3] of a scene, k pixels a cell.
 
     All that the scene holds is drawn: select first (`leapai.visualisation.scene`). From the
-    bottom: range rings, map, LiDAR coloured by height, truth (thin, grey); trails
+    bottom: range rings, map, LiDAR coloured by height, truth (thin; see `truth_by_colour`); trails
     (`draw_trajectory`; with `show_occlusion` a point is hollow where the object was partly or
-    heavily occluded); memory
-    (`show_history`: a dot a slot, fading over `history_frames`; `show_velocity`: its arrow);
-    detections (outline by occlusion with `draw_occlusion`) with velocity (`draw_velo`) and id.
-    Arrows are `velocity_scale` pixels long for each m/s.
+    heavily occluded); memory (`show_history`: a dot a slot, fading over `history_frames`;
+    `show_velocity`: its arrow); detections (outline by occlusion with `draw_occlusion`) with
+    velocity (`draw_velo`) and id. Arrows are `velocity_scale` pixels long for each m/s.
     """
     view = BevView(draw.coords, draw.label_h, draw.label_w)
     image = _background(view).copy()
@@ -78,9 +77,7 @@ def draw_bev(
         _draw_points(image, view, scene.points)
     _draw_ego(image, view)
     if scene.truth is not None:
-        outlines = view.pixels(box_geometry.corners_bev(scene.truth.boxes))
-        truth_sides = [side for outline in outlines for side in strokes.sides(outline)]
-        strokes.draw_paths(image, truth_sides, palette.TRUTH, THIN)
+        _draw_truth(image, view, scene.truth, alone=scene.detections is None)
     if scene.detections is not None and draw.draw_trajectory:
         _draw_trails(image, view, scene.detections, scene.trails, temporal.show_occlusion)
     if scene.memory is not None and temporal.show_history:
@@ -89,6 +86,13 @@ def draw_bev(
         _draw_detections(image, view, scene.detections, draw, temporal.velocity_scale)
     _draw_labels(image, view, scene.detections)
     return image
+
+
+def _draw_truth(image: ImageArray, view: BevView, truth: Labels, alone: bool) -> None:
+    outlines = view.pixels(box_geometry.corners_bev(truth.boxes))
+    for colour, index in truth_by_colour(truth, alone):
+        sides = [side for i in index for side in strokes.sides(outlines[i])]
+        strokes.draw_paths(image, sides, colour, THIN)
 
 
 @lru_cache(maxsize=4)

@@ -22,6 +22,7 @@ from leapai.types import (
 )
 from leapai.visualisation import palette, strokes
 from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
+from leapai.visualisation.scene import truth_by_colour
 from leapai.visualisation.text import Label, Rectangle, chip_at, draw_chip, draw_labels
 
 SAMPLES_PER_EDGE = 13
@@ -154,7 +155,7 @@ def draw_camera(
     """One camera's picture [height, width, 3] with its name; `size_px` is (height, width).
 
     All that is given and visible is drawn: select first. From the bottom: image; `points`
-    [P, 3 or more] (ego frame) coloured by depth; truth (thin, grey; darker where heavily occluded);
+    [P, 3 or more] (ego frame) coloured by depth; truth (thin; see `truth_by_colour`);
     detections in the colour of their class with the front face shaded, outlined by occlusion level
     with `draw_occlusion`; track ids and confidences. A camera without image says so, and nothing
     is projected into it.
@@ -166,9 +167,8 @@ def draw_camera(
     if points is not None:
         _draw_points(image, view, points[:, :3])
     if truth is not None:
-        hidden = truth.occlusion_level == len(OCCLUSION_STYLES) - 1
-        for shown, colour in ((hidden, palette.TRUTH_HIDDEN), (~hidden, palette.TRUTH)):
-            paths = _visible_boxes(view, truth.boxes[shown])[1]
+        for colour, index in truth_by_colour(truth, alone=detections is None):
+            paths = _visible_boxes(view, truth.boxes[index])[1]
             strokes.draw_paths(image, [edge for box in paths for edge in box], colour, THIN)
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
-from leapai.types import BoolArray, Detections, FloatArray, IntArray, Labels
+from leapai.types import OCCLUSION_NAMES, BoolArray, Detections, FloatArray, IntArray, Labels
+from leapai.visualisation.palette import CLASS_COLOURS, TRUTH, TRUTH_HIDDEN, Colour
+
+HEAVILY_OCCLUDED = len(OCCLUSION_NAMES) - 1
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,20 @@ def shown_detections(detections: Detections, draw: DrawDynamicConfig) -> Detecti
 def shown_labels(labels: Labels, draw: DrawDynamicConfig) -> Labels:
     """The true objects inside `valid_range`."""
     return labels.select(in_valid_range(labels.boxes, draw.valid_range))
+
+
+def truth_by_colour(truth: Labels, alone: bool) -> list[tuple[Colour, IntArray]]:
+    """Colours and the indices [M] of the true objects drawn in each.
+
+    Truth that stands `alone`, without detections, has the colours of its classes; beside detections
+    it is grey, darker where heavily occluded.
+    """
+    if alone:
+        colours = [(colour, truth.class_id == i) for i, colour in enumerate(CLASS_COLOURS)]
+    else:
+        hidden = truth.occlusion_level == HEAVILY_OCCLUDED
+        colours = [(TRUTH_HIDDEN, hidden), (TRUTH, ~hidden)]
+    return [(colour, np.flatnonzero(chosen)) for colour, chosen in colours]
 
 
 def shown_memory(
