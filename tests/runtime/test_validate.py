@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -20,8 +21,8 @@ from leapai.types import OCCLUSION_NAMES
 class MadeUpLog:
     """Three frames of `tests.scenes` as a drive."""
 
-    def __init__(self, name, fail_at=None):
-        self.name, self.fail_at = name, fail_at
+    def __init__(self, name, fail_at=None, without=()):
+        self.name, self.fail_at, self.without = name, fail_at, without
         self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
 
     def __len__(self):
@@ -30,7 +31,10 @@ class MadeUpLog:
     def __getitem__(self, index):
         if index == self.fail_at:
             raise ValueError("the disk is gone")
-        return make_frame(index, sequence=self.name)
+        frame = make_frame(index, sequence=self.name)
+        if index not in self.without:
+            return frame
+        return replace(frame, points=None, faults=(f"lidar: sweeps/{index}.bin: is truncated",))
 
     def vector_map(self):
         return None
@@ -121,6 +125,14 @@ def test_the_same_checkpoint_gives_the_same_detections(tmp_path, drives):
     for name in ("a", "b"):
         run(tmp_path / name, checkpoint=checkpoint, random_weights=False, pictures=False)
     assert columns(tmp_path / "a") == columns(tmp_path / "b")
+
+
+def test_failed_sensors_are_counted_and_the_first_fault_is_named(tmp_path, drives):
+    drives[1].without = (1, 2)
+    summary, said = run(tmp_path, pictures=False)
+    assert summary.frames == 6
+    assert summary.faults["lidar"].frames == 2
+    assert "lidar failed in 2 of 6 frames, first: sweeps/1.bin: is truncated" in said
 
 
 def test_max_frames_counts_in_each_drive(tmp_path, drives):

@@ -52,6 +52,14 @@ class ValidationOptions:
 
 
 @dataclass
+class SensorFailures:
+    """In how many frames of a run a sensor failed, and what the first fault was."""
+
+    first: str
+    frames: int = 0
+
+
+@dataclass
 class RunSummary:
     """What a run did; `run.json` holds it."""
 
@@ -64,8 +72,8 @@ class RunSummary:
     detections: int = 0
     tracks: int = 0
     frames_by_sequence: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, int] = field(default_factory=dict)
-    """What failed -> in how many frames."""
+    faults: dict[str, SensorFailures] = field(default_factory=dict)
+    """By sensor."""
     stages: dict[str, StageCost] = field(default_factory=dict)
 
 
@@ -188,7 +196,8 @@ class _Run:
         self._tracks.update(int(i) for i in result.detections.track_id if i >= 0)
         summary.tracks = len(self._tracks)
         for fault in result.frame.faults:
-            summary.faults[fault] = summary.faults.get(fault, 0) + 1
+            sensor, _, reason = fault.partition(": ")
+            summary.faults.setdefault(sensor, SensorFailures(reason)).frames += 1
 
 
 class _Pictures:
@@ -260,8 +269,12 @@ def _print_outcome(summary: RunSummary, options: ValidationOptions, console: Con
         console.print(f"  -> [bold]{options.output / 'pictures'}[/]", highlight=False)
     if options.random_weights:
         console.print("[yellow]The weights are random: the boxes are guesses of no worth.[/]")
-    for fault, frames in sorted(summary.faults.items())[:10]:
-        console.print(f"[yellow]{frames} frames without {fault}[/]")
+    for sensor, failures in summary.faults.items():
+        console.print(
+            f"[yellow]{sensor} failed in {failures.frames} of {summary.frames} frames,"
+            f" first: {failures.first}[/]",
+            highlight=False,
+        )
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:
