@@ -31,6 +31,8 @@ def test_grouping_equals_a_loop():
     points, lane = cloud()
     points[3, 0] = float("nan")
     points[4, 2] = float("inf")
+    points[5, 3] = float("nan")
+    points[6, 4] = float("-inf")
     pillars = group_pillars(points, lane, GRID, max_pillars=10_000, max_points=3)
     expected = slow_groups(points, lane, 3)
     assert len(pillars.cell) == len(expected)

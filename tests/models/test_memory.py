@@ -95,6 +95,24 @@ def test_alignment_equals_world_coordinates():
     assert ((report.reference_clipped >= 0) & (report.reference_clipped <= 1)).all()
 
 
+def test_features_are_conditioned_on_how_the_slot_moved():
+    module = memory()
+    with torch.no_grad():
+        for parameter in module.condition.parameters():
+            parameter.add_(0.1)
+    state = stored(module, 1)
+    slots = slice(SLOTS - KEPT, SLOTS)
+
+    def conditioned(time_us, pose):
+        return recall(module, state, batch_at(time_us, pose)).history_query[0, slots]
+
+    still = conditioned(1_100_000, np.eye(4))
+    later = conditioned(1_600_000, np.eye(4))
+    turned = conditioned(1_100_000, poses.from_xyz_yaw(np.zeros(3), 0.5))
+    for other in (later, turned):
+        assert (still - other).abs().amax(-1).min() > 1e-3
+
+
 def test_velocity_zeroing_holds_static_classes_still():
     for switch, moved in ((True, False), (False, True)):
         module = memory(velocity_zeroing=switch)

@@ -311,6 +311,39 @@ def test_a_failed_camera_s_pixels_are_never_read(model):
     assert_same(one, other, tolerance=0)
 
 
+def test_a_failed_camera_costs_no_time(model):
+    batch, seen = make_batch(0), []
+    batch.camera_valid[0, 4] = False  # one of the four side cameras
+    batch.camera_valid[0, 2] = False  # the only one that looks back
+    hooks = [
+        model.get_submodule(f"stage1_backbone{group}").register_forward_pre_hook(
+            lambda _, inputs, group=group: seen.append((group, len(inputs[0])))
+        )
+        for group in range(4)
+    ]
+    run(model, [batch])
+    for hook in hooks:
+        hook.remove()
+    assert seen == [(0, 1), (1, 1), (3, 3)]
+
+
+def test_each_layer_refines_what_the_layer_before_it_found(model):
+    """Branches made to add the same step: references walk that step a layer."""
+    network, step = seeded_model(small_config()), torch.tensor([0.2, -0.1, 0.3])
+    with torch.no_grad():
+        for branches in network.bev_dynamic_head.branches:
+            branches.regression[-1].weight.zero_()
+            branches.regression[-1].bias[:3] = step
+    (predictions,), _ = run(network, [make_batch(0)])
+    start = network.bev_dynamic_head.reference.detach()
+    for layer in range(3):
+        expected = (start + (layer + 1) * step).sigmoid()
+        got = predictions.reference[layer, 0]
+        torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(predictions.regression[layer, 0, :, :3].sigmoid(), got)
+    torch.testing.assert_close(predictions.boxes[0, :, :3], predictions.reference[-1, 0])
+
+
 def test_cameras_only():
     network = build_model(small_config(enable_lidar=False)).eval()
     assert not any(name.startswith("lidar") for name, _ in network.named_parameters())
