@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from tests.scenes import make_batch, make_frame, seeded_model, small_config
+from tests.scenes import IMAGE_SIZE_PX, make_batch, make_frame, seeded_model, small_config
 
 from leapai.config import BevConfig, CameraConfig, LidarConfig, TaskConfig
 from leapai.data.transforms import collate
@@ -359,6 +359,20 @@ def test_a_rig_of_other_cameras_needs_no_other_weights(model):
     five = replace(frame, cameras=tuple(frame.cameras[i] for i in (6, 2, 1, 3, 4)))
     (predictions,), _ = run(model, [collate([five], [True])])
     assert predictions.boxes.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_100", "dla34", "convnext_atto"])
+def test_other_backbones_by_name(name):
+    camera = CameraConfig(image_size_px=IMAGE_SIZE_PX, backbone=name, heads=2)
+    (predictions,), _ = run(build_model(small_config(camera=camera)).eval(), [make_batch(0)])
+    assert predictions.boxes.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_a_backbone_without_the_maps_we_need_is_refused(name):
+    camera = CameraConfig(image_size_px=IMAGE_SIZE_PX, backbone=name, heads=2)
+    with pytest.raises(ValueError, match=rf"'{name}' gives .* maps at strides .* are needed"):
+        build_model(small_config(camera=camera))
 
 
 def test_impossible_parts_are_explained():

@@ -57,15 +57,17 @@ class Backbone(nn.Module):
 
 
 def _indices_of_strides(config: CameraConfig) -> tuple[int, ...]:
+    """Which of the model's feature maps have the strides we need; ValueError where one has not."""
     probe = timm.create_model(config.backbone, features_only=True, **config.backbone_args)
-    reductions = list(probe.feature_info.reduction())
-    missing = [stride for stride in STRIDES if stride not in reductions]
-    if missing:
+    layout = str(getattr(probe, "output_fmt", "NCHW")).removeprefix("Format.")
+    info = probe.feature_info
+    index_of = dict(zip(info.reduction(), info.out_indices, strict=True))
+    if not set(STRIDES) <= set(index_of) or layout != "NCHW":
         raise ValueError(
-            f"camera.backbone = '{config.backbone}' gives maps at strides {reductions}; "
-            f"strides {missing} are needed: choose another timm model"
+            f"camera.backbone = '{config.backbone}' gives {layout} maps at strides "
+            f"{info.reduction()}; NCHW maps at {list(STRIDES)} are needed: choose another model"
         )
-    return tuple(reductions.index(stride) for stride in STRIDES)
+    return tuple(index_of[stride] for stride in STRIDES)
 
 
 class FpnNeck(nn.Module):
