@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from leapai.types import FloatArray, IntArray
 
-PLAIN, TARMAC, PAVING, FACADE, LEAVES, GRASS = range(6)
-"""Textures: what the renderer does to a colour, by the place of the hit."""
+PLAIN, TARMAC, PAVING, FACADE, LEAVES, GRASS, GLASS = range(7)
+"""Textures: what the renderer does to a colour, by the place of the hit. No LiDAR pulse comes back
+from `GLASS`."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from leapai.data.synthetic import meshes
 from leapai.data.synthetic.meshes import Material
 
-GLASS = Material((0.13, 0.17, 0.21), 0.08)
+GLASS = Material((0.13, 0.17, 0.21), 0.08, meshes.GLASS)
 TYRE = Material((0.06, 0.06, 0.07), 0.06)
 RIM = Material((0.55, 0.56, 0.58), 0.4)
 DARK = Material((0.12, 0.12, 0.13), 0.12)
