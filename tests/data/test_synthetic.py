@@ -52,7 +52,7 @@ def test_names_count_up_from_the_seed_and_options_are_obeyed():
 @pytest.mark.parametrize(
     ("location", "said"),
     [
-        ("sead=3", "sead.*use: seed, drives, frames, rate_hz, beams"),
+        ("sead=3", "sead.*use: seed, drives, frames, rate_hz, beams, split"),
         ("frames=x", "frames = 'x' must be a whole number"),
         ("frames=0", "frames = 0 must be in 1"),
         ("rate_hz=-1", "rate_hz = -1 must be in"),

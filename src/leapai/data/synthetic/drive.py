@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -27,6 +28,8 @@ from leapai.types import (
     occlusion_level_of,
 )
 
+WORLD_VERSION = "2"
+"""Of the bytes that a seed gives: a change that alters them changes this."""
 LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
 """x and y in which box centres are labelled: the BEV range (design, section 2)."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
@@ -45,6 +48,8 @@ _SHADOW = Material((0.0, 0.0, 0.0))
 
 class SyntheticDrive:
     """A street with traffic that an ego drives along, drawn from a seed."""
+
+    version = WORLD_VERSION
 
     def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig) -> None:
         self.name = f"synthetic-{seed:04d}"
@@ -76,22 +81,47 @@ class SyntheticDrive:
         sensed = sense(self._rig, stage, self._seed, 30, index)
         visible = np.zeros(len(boxes))
         visible[near] = sensed.visible_fraction
-        ego2global = local_from_ego.copy()
-        ego2global[:3, 3] += self._street.global_origin_m
         timestamp_us = int(self.timestamps_us[index])
         return Frame(
             sequence=self.name,
             timestamp_us=timestamp_us,
-            ego2global=ego2global,
+            ego2global=self._ego2global(local_from_ego),
             cameras=self._cameras(timestamp_us, sensed.images),
             points=sensed.points,
             labels=self._labels(time_s, visible, sensed.points),
+        )
+
+    def truth(self, index: int) -> Frame:
+        """Frame `index` without its sensors, a hundred times faster: pose and labels. What only
+        sensors tell (visible fraction, occlusion level, points) is marked as not labelled."""
+        index = range(len(self))[index]
+        time_s = float(self._elapsed_us[index]) * 1e-6
+        local_from_ego, boxes = self._poses(time_s)
+        unseen, no_points = np.zeros(len(boxes)), np.zeros((0, 5), np.float32)
+        labels = self._labels(time_s, unseen, no_points)
+        return Frame(
+            sequence=self.name,
+            timestamp_us=int(self.timestamps_us[index]),
+            ego2global=self._ego2global(local_from_ego),
+            cameras=(),
+            points=None,
+            labels=replace(
+                labels,
+                visible_fraction=np.full(len(labels), np.nan),
+                occlusion_level=np.full(len(labels), -1),
+                num_lidar_points=np.full(len(labels), -1),
+            ),
         )
 
     def vector_map(self) -> VectorMap:
         """Lane marks and kerbs within 150 m of the drive, global frame."""
         first, last = self._traffic.ego_s(self._elapsed_us[[0, -1]] * 1e-6)
         return scenery.vector_map(self._street, float(first) - REACH_M, float(last) + REACH_M)
+
+    def _ego2global(self, local_from_ego: FloatArray) -> FloatArray:
+        ego2global = local_from_ego.copy()
+        ego2global[:3, 3] += self._street.global_origin_m
+        return ego2global
 
     def _poses(self, time_s: float) -> tuple[FloatArray, FloatArray]:
         """`local_from_ego` [4, 4] and the boxes [N, 7] of all actors in the local frame."""

@@ -1,0 +1,64 @@
+"""How the embedded world is asked for: splits, truth without sensors, version."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from leapai.data.synthetic import SPLITS, open_logs
+
+SIZE_PX = (16, 30)
+SENSED = ("visible_fraction", "occlusion_level", "num_lidar_points")
+"""Fields of labels that only sensors tell."""
+
+
+def test_splits_have_seeds_of_their_own():
+    names = [
+        {log.name for log in open_logs(f"{which},drives=3,frames=1", image_size_px=SIZE_PX)}
+        for which in ("split=train", "split=val", "seed=0", "seed=1000000")
+    ]
+    assert [len(group) for group in names] == [3] * 4
+    assert len(set.union(*names)) == 12
+
+
+def test_the_longest_split_and_the_last_seed_of_a_user_do_not_meet():
+    most_drives, last_seed = 100_000, 1_000_000
+    train, val = SPLITS["train"], SPLITS["val"]
+    assert last_seed + most_drives <= train
+    assert train + most_drives <= val
+
+
+def test_fewer_drives_of_a_split_are_its_first():
+    some, more = (
+        open_logs(f"split=val,drives={count},frames=1", image_size_px=SIZE_PX) for count in (1, 2)
+    )
+    assert [log.name for log in some] == [log.name for log in more[:1]]
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("split=test", "there is no split 'test'; use one of: train, val"),
+        ("split=val,seed=3", "split and seed contradict each other"),
+    ],
+)
+def test_a_wrong_split_is_named_with_its_remedy(location, said):
+    with pytest.raises(ValueError, match=said):
+        open_logs(location, image_size_px=SIZE_PX)
+
+
+def test_truth_is_the_frame_without_what_sensors_tell():
+    log = open_logs("seed=5,frames=3,beams=4", image_size_px=SIZE_PX)[0]
+    frame, truth = log[2], log.truth(2)
+    assert truth.timestamp_us == frame.timestamp_us
+    assert np.array_equal(truth.ego2global, frame.ego2global)
+    assert truth.cameras == ()
+    assert truth.points is None
+    for field in fields(frame.labels):
+        own, full = (getattr(labels, field.name) for labels in (truth.labels, frame.labels))
+        if field.name in SENSED:
+            assert np.isnan(own).all() if own.dtype == float else (own == -1).all()
+        else:
+            assert np.array_equal(own, full), field.name
