@@ -220,7 +220,7 @@ def test_pixels_and_projection_agree(frame):
 
 def test_map_has_marks_and_kerbs_beside_the_ego(log, frame):
     lines = log.vector_map()
-    assert {line.layer for line in lines} == {"lane_boundary", "road_edge"}
+    assert {line.layer for line in lines} == {"lane_boundary", "road_edge", "drivable_area"}
     assert {line.kind for line in lines} >= {"SolidLine", "DashedLine", "Curb"}
     ego = frame.ego2global[:3, 3]
     nearest = {

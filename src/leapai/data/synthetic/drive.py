@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from leapai.data.static_labels import StaticLabels, rasterise
 from leapai.data.synthetic import scenery, shapes
 from leapai.data.synthetic.casting import Actors, Gallery, Light, Solids, Stage
 from leapai.data.synthetic.meshes import Material, joined, surface
@@ -122,6 +123,15 @@ class SyntheticDrive:
         ego2global = local_from_ego.copy()
         ego2global[:3, 3] += self._street.global_origin_m
         return ego2global
+
+    def static_labels(self, index: int) -> StaticLabels:
+        """What does not move and where one can drive, about the ego at frame `index`."""
+        time_s = float(self._elapsed_us[range(len(self))[index]]) * 1e-6
+        local_from_ego, boxes = self._poses(time_s)
+        ego2global = local_from_ego.copy()
+        ego2global[:3, 3] += self._street.global_origin_m
+        in_ego = box_geometry.transform(boxes, poses.invert(local_from_ego))
+        return rasterise(self.vector_map(), ego2global, in_ego)
 
     def _poses(self, time_s: float) -> tuple[FloatArray, FloatArray]:
         """`local_from_ego` [4, 4] and the boxes [N, 7] of all actors in the local frame."""

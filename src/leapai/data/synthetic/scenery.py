@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from leapai.data.static_labels import DRIVABLE_LAYER
 from leapai.data.synthetic import meshes
 from leapai.data.synthetic.kerbside import (
     PARKING_PITCH_M,
@@ -57,14 +58,17 @@ def marks(street: Street) -> list[tuple[str, float]]:
 
 
 def vector_map(street: Street, low_m: float, high_m: float) -> VectorMap:
-    """Marks and kerbs from s = `low_m` to `high_m` as polylines in the global frame, a point every
-    2 m."""
+    """Marks, kerbs and the drivable ground between the kerbs, from s = `low_m` to `high_m`, as
+    polylines in the global frame, a point every 2 m."""
     s = np.arange(low_m, high_m + 1.0, 2.0)
 
     def line(kind: str, layer: str, d_m: float, z_m: float = 0.0) -> MapLine:
         return MapLine(kind, layer, street.local(s, d_m, z_m) + street.global_origin_m)
 
+    right, left = (line("", "", side * street.kerb_m).points_m for side in (-1, 1))
+    between = np.concatenate([right, left[::-1], right[:1]])
     return (
+        MapLine("Drivable", DRIVABLE_LAYER, between),
         *(line(kind, "lane_boundary", d) for kind, d in marks(street)),
         *(line("Curb", "road_edge", side * street.kerb_m, KERB_HEIGHT_M) for side in (-1, 1)),
     )
