@@ -20,6 +20,8 @@ DEMO_CONFIG = "tiny_step2_dynamic.py"
 DEMO_DATA = "synthetic:seed=1000,drives=1,frames=40"
 INSPECTION_IMAGE_SIZE_PX = (256, 480)
 """At which a source that renders does so for `leapai inspect`."""
+STATISTICS_IMAGE_SIZE_PX = (64, 120)
+"""The same for `--stats`, which looks at no image."""
 USER_ERROR = 2
 
 
@@ -108,6 +110,10 @@ def _add_inspect(parser: _Parser) -> None:
     parser.add_argument("data", help="synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT")
     parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
     parser.add_argument(
+        "--stats", action="store_true", help="instead: how objects, sizes and motion are spread"
+    )
+    parser.add_argument("--against", metavar="DATA", help="with --stats: data to compare with")
+    parser.add_argument(
         "--output", type=Path, metavar="FOLDER", default=Path("outputs/inspect"), help="of pictures"
     )
     parser.add_argument(
@@ -174,6 +180,11 @@ def _print_config(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
+    if options.stats:
+        _inspect_statistics(options)
+        return
+    if options.against:
+        raise ValueError("--against compares statistics; say --stats, too")
     from rich.console import Console
 
     from leapai.data.inspection import inspect_logs, render_inspection
@@ -189,6 +200,30 @@ def _inspect(options: argparse.Namespace) -> None:
     written = write_pictures(logs, options.output, options.pictures)
     if not options.json:
         sys.stdout.write(f"{written} pictures -> {options.output}\n")
+
+
+def _inspect_statistics(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from leapai.data.comparison import compare, render_statistics
+    from leapai.data.logs import open_logs
+    from leapai.data.statistics import collect
+    from leapai.runtime.inspect import write_statistics_picture
+
+    names = [options.data, options.against] if options.against else [options.data]
+    samples = [
+        collect(open_logs(name, image_size_px=STATISTICS_IMAGE_SIZE_PX), options.max_frames)
+        for name in names
+    ]
+    other = samples[1] if options.against else None
+    statistics = compare(options.data, samples[0], options.against, other)
+    picture = options.output / "statistics.png"
+    write_statistics_picture(picture, names, samples)
+    if options.json:
+        sys.stdout.write(statistics.model_dump_json(indent=2) + "\n")
+    else:
+        Console().print(render_statistics(statistics))
+        sys.stdout.write(f"{picture}\n")
 
 
 def _demo(options: argparse.Namespace) -> None:
