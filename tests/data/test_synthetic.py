@@ -168,13 +168,14 @@ def test_recorded_lidar_points_are_those_inside_the_boxes(frame):
     assert (inside > 50).sum() >= 3
 
 
-def test_points_have_an_intensity_and_one_time(frame):
+def test_points_have_an_intensity_and_a_time(frame):
     points = frame.points
     assert points.dtype == np.float32
     assert len(points) > 15_000
     assert points[:, 3].min() >= 0
     assert points[:, 3].max() <= 1
-    assert (points[:, 4] == 0).all()
+    assert points[:, 4].min() < -0.09
+    assert points[:, 4].max() == 0
     ground = np.abs(points[:, 2]) < 0.05
     assert 0.2 < ground.mean() < 0.9
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from leapai.data.static_labels import StaticLabels, rasterise
 from leapai.data.synthetic import scenery, shapes
-from leapai.data.synthetic.casting import Actors, Gallery, Light, Solids, Stage
-from leapai.data.synthetic.meshes import Material, joined, surface
+from leapai.data.synthetic.casting import Blockers, Gallery, Light, Solids, Stage
+from leapai.data.synthetic.instants import SAMPLES_S, SWEEP_S, Course
+from leapai.data.synthetic.meshes import joined
 from leapai.data.synthetic.rig import Rig
-from leapai.data.synthetic.sensing import sense
+from leapai.data.synthetic.sensing import Sensed, raw_sweep, sense, visibility
+from leapai.data.synthetic.shadows import thrown_by
 from leapai.data.synthetic.street import Street, random_generator
 from leapai.data.synthetic.traffic import REACH_M, Traffic
 from leapai.geometry import angles, poses
@@ -22,7 +24,6 @@ from leapai.types import (
     CameraFrame,
     FloatArray,
     Frame,
-    ImageArray,
     IntArray,
     Labels,
     VectorMap,
@@ -40,11 +41,7 @@ _CAST_RANGE_M = 95.0
 """Actors farther than this are not cast at."""
 _CLEARANCE_M = 0.005
 """Bodies stand this much above the ground, so that no return from the ground counts as theirs."""
-_SHADOW_RANGE_M = 70.0
-"""What moves farther away than this throws no shadow."""
 _WINDOWS_KEPT = 2
-_OUTLINE_TRIANGLES = 48
-_SHADOW = Material((0.0, 0.0, 0.0))
 
 
 class SyntheticDrive:
@@ -55,12 +52,14 @@ class SyntheticDrive:
     def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig) -> None:
         self.name = f"synthetic-{seed:04d}"
         self._seed, self._rig = seed, rig
-        self._elapsed_us = np.round(np.arange(frames) * (1e6 / rate_hz)).astype(np.int64)
+        # The first frame comes when there is a whole sweep of the LiDAR behind it.
+        elapsed_s = SWEEP_S + np.arange(frames) / rate_hz
+        self._elapsed_us = np.round(1e6 * elapsed_s).astype(np.int64)
         duration_s = float(self._elapsed_us[-1]) * 1e-6
         self._street = Street(seed, length_m=15.0 * duration_s)
         self._traffic = Traffic(self._street, duration_s)
         self._light = _light(seed)
-        self._windows: OrderedDict[int, tuple[Solids, Solids]] = OrderedDict()
+        self._windows: OrderedDict[int, tuple[Solids, Blockers]] = OrderedDict()
 
     @property
     def timestamps_us(self) -> IntArray:
@@ -74,23 +73,42 @@ class SyntheticDrive:
         """Renders frame `index`; negative ones count from the end, others outside raise
         IndexError."""
         index = range(len(self))[index]
-        time_s = float(self._elapsed_us[index]) * 1e-6
-        local_from_ego, boxes = self._poses(time_s)
-        distance = np.linalg.norm(boxes[:, :3] - local_from_ego[:3, 3], axis=1)
-        near = np.flatnonzero(distance < _CAST_RANGE_M)
-        stage = self._stage(time_s, local_from_ego, boxes, near)
+        stage, near = self._stage(index)
         sensed = sense(self._rig, stage, self._seed, 30, index)
-        visible = np.zeros(len(boxes))
+        time_s = float(self._elapsed_us[index]) * 1e-6
+        visible = np.zeros(len(self._traffic.class_id))
         visible[near] = sensed.visible_fraction
         timestamp_us = int(self.timestamps_us[index])
         return Frame(
             sequence=self.name,
             timestamp_us=timestamp_us,
-            ego2global=self._ego2global(local_from_ego),
-            cameras=self._cameras(timestamp_us, sensed.images),
+            ego2global=self.ego2global_at(timestamp_us),
+            cameras=self._cameras(timestamp_us, sensed),
             points=sensed.points,
             labels=self._labels(time_s, visible, sensed.points),
         )
+
+    def ego2global_at(self, timestamp_us: int) -> FloatArray:
+        """Pose [4, 4] of the ego at any time of the drive, as an inertial unit would tell it."""
+        time_s = (timestamp_us - _FIRST_TIMESTAMP_US) * 1e-6
+        return self._ego2global(self._poses(time_s)[0])
+
+    def raw_points(self, index: int) -> FloatArray:
+        """The points [P, 5] of frame `index` before motion compensation: row by row those of
+        `Frame.points`, each in the ego frame at its own time, `timestamp_us` + dt."""
+        index = range(len(self))[index]
+        return raw_sweep(self._rig, self._stage(index)[0], self._seed, 30, index)
+
+    def visibility(self, index: int) -> FloatArray:
+        """Visible fraction [N, C] of the labels of frame `index` in each camera; 0 where a camera
+        would not see the object even were it alone."""
+        index = range(len(self))[index]
+        stage, near = self._stage(index)
+        fraction = np.zeros((len(self._traffic.class_id), len(self._rig.cameras)))
+        fraction[near] = visibility(self._rig, stage)
+        labels = self.truth(index).labels
+        assert labels is not None
+        return fraction[labels.track_id]
 
     def truth(self, index: int) -> Frame:
         """Frame `index` without its sensors, a hundred times faster: pose and labels. What only
@@ -142,37 +160,29 @@ class SyntheticDrive:
         centre[:, 2] += _CLEARANCE_M
         return local_from_ego, np.concatenate([centre, size, actors.heading_rad[:, None]], 1)
 
-    def _stage(
-        self, time_s: float, local_from_ego: FloatArray, boxes: FloatArray, near: IntArray
-    ) -> Stage:
-        """What can be sensed at a time; `boxes` [N, 7] of all actors are in the local frame."""
+    def _stage(self, index: int) -> tuple[Stage, IntArray]:
+        """What can be sensed in a frame, and the actors [N] that are in it."""
+        time_s = float(self._elapsed_us[index]) * 1e-6
+        samples = [self._poses(time_s + dt_s) for dt_s in SAMPLES_S]
+        local_from_ego, boxes = (np.stack(part) for part in zip(*samples, strict=True))
+        distance = np.linalg.norm(boxes[-1, :, :3] - local_from_ego[-1, :3, 3], axis=1)
+        near = np.flatnonzero(distance < _CAST_RANGE_M)
         block = int(self._traffic.ego_s(time_s)[0] // scenery.BLOCK_M)
         anchor = self._anchor(block)
-        window_from_ego, in_window = local_from_ego.copy(), boxes.copy()
-        window_from_ego[:3, 3] -= anchor
-        in_window[:, :3] -= anchor
+        local_from_ego[:, :3, 3] -= anchor
+        boxes[..., :3] -= anchor
         still, parked_shadows = self._window(block)
-        close = (
-            np.linalg.norm(in_window[near, :3] - window_from_ego[:3, 3], axis=1) < _SHADOW_RANGE_M
-        )
-        moving = near[self._traffic.moves[near] & close]
-        return Stage(
+        stage = Stage(
             scenery=still,
             gallery=_gallery(),
-            actors=Actors(in_window[near], self._traffic.shape[near]),
-            shadows=(parked_shadows, self._shadows(in_window[moving], moving)),
-            window_from_ego=window_from_ego,
+            shape=self._traffic.shape[near],
+            course=Course(local_from_ego, boxes[:, near]),
+            moves=self._traffic.moves[near],
+            shadows=(parked_shadows,),
             anchor_m=anchor,
             light=self._light,
         )
-
-    def _shadows(self, boxes: FloatArray, actors: IntArray) -> Solids:
-        """What throws the shadows of M actors with boxes [M, 7]: the largest triangles of their
-        shapes."""
-        outline = _outlines()[self._traffic.shape[actors]] * boxes[:, None, None, 3:6]
-        frame_from_box = poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6])
-        triangles = poses.apply(frame_from_box[:, None], outline).reshape(-1, 3, 3)
-        return Solids(surface(triangles, _SHADOW), self._light)
+        return stage, near
 
     def _labels(self, time_s: float, visible: FloatArray, points: FloatArray) -> Labels:
         """Truth of the actors in range; `visible` [N] is of all actors of the drive."""
@@ -195,28 +205,28 @@ class SyntheticDrive:
             acceleration_mps2=poses.rotate(ego_from_local, motion.acceleration_mps2[kept]),
         )
 
-    def _cameras(
-        self, timestamp_us: int, images: tuple[ImageArray, ...]
-    ) -> tuple[CameraFrame, ...]:
+    def _cameras(self, timestamp_us: int, sensed: Sensed) -> tuple[CameraFrame, ...]:
         return tuple(
             CameraFrame(
-                name=camera.mount.name,
-                group=camera.mount.group,
+                name=camera.name,
+                group=camera.group,
                 image=image,
                 size_px=camera.size_px,
                 intrinsics=camera.intrinsics.copy(),
                 distortion=camera.distortion.copy(),
-                ego_from_camera=camera.ego_from_camera.copy(),
-                timestamp_us=timestamp_us,
+                ego_from_camera=pose,
+                timestamp_us=timestamp_us + camera.dt_us,
             )
-            for camera, image in zip(self._rig.cameras, images, strict=True)
+            for camera, image, pose in zip(
+                self._rig.cameras, sensed.images, sensed.ego_from_camera, strict=True
+            )
         )
 
     def _anchor(self, block: int) -> FloatArray:
         """Origin of a window in the local frame: a point of the centreline near the ego."""
         return self._street.local((block + 0.5) * scenery.BLOCK_M, 0.0)
 
-    def _window(self, block: int) -> tuple[Solids, Solids]:
+    def _window(self, block: int) -> tuple[Solids, Blockers]:
         """Scenery around a block of the street, and what throws the shadows of those parked
         there."""
         if block in self._windows:
@@ -227,7 +237,7 @@ class SyntheticDrive:
         parked = np.flatnonzero(here & ~self._traffic.moves)
         mesh = joined([scenery.build_block(self._street, block + i) for i in _BLOCKS])
         solids = Solids(mesh.turned(0.0, -anchor), self._light)
-        self._windows[block] = solids, self._shadows(boxes[parked], parked)
+        self._windows[block] = solids, thrown_by(boxes[parked], self._traffic.shape[parked])
         if len(self._windows) > _WINDOWS_KEPT:
             self._windows.popitem(last=False)
         return self._windows[block]
@@ -236,16 +246,6 @@ class SyntheticDrive:
 @cache
 def _gallery() -> Gallery:
     return Gallery(shapes.prototypes())
-
-
-@cache
-def _outlines() -> FloatArray:
-    """[S, K, 3, 3] the largest triangles of each prototype; a shape of fewer repeats some."""
-    outlines = [
-        np.resize(mesh.largest(_OUTLINE_TRIANGLES).triangles_m, (_OUTLINE_TRIANGLES, 3, 3))
-        for mesh in shapes.prototypes()
-    ]
-    return np.stack(outlines)
 
 
 def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:

@@ -61,22 +61,27 @@ def _rectangles(
 
 
 def of_lidar(lidar: Lidar, boxes_ego: FloatArray) -> list[Rays]:
-    """For each box [N, 7] of the ego frame the LiDAR rays in its range of azimuth and elevation."""
+    """For each box the LiDAR rays in the range of azimuth and elevation that it passes through
+    during the sweep. Boxes [S, N, 7] are sampled along it, in the ego frame of each sample."""
     rays = np.arange(lidar.beams * AZIMUTH_STEPS).reshape(lidar.beams, AZIMUTH_STEPS)
     elevation = np.arcsin(lidar.rays_ego[::AZIMUTH_STEPS, 2])
-    offset = box_geometry.corners(boxes_ego) - lidar.position_ego_m
-    middle = np.arctan2(*(boxes_ego[:, :2] - lidar.position_ego_m[:2]).T[::-1])
-    azimuth = np.arctan2(offset[..., 1], offset[..., 0]) - middle[:, None]
-    spread = np.abs((azimuth + np.pi) % (2 * np.pi) - np.pi).max(1)
+    samples, count = boxes_ego.shape[:2]
+    flat = boxes_ego.reshape(-1, 7)
+    corners = (box_geometry.corners(flat) - lidar.position_ego_m).reshape(samples, count, 8, 3)
+    offset = boxes_ego[..., :2] - lidar.position_ego_m[:2]
+    middle = np.arctan2(offset[-1, :, 1], offset[-1, :, 0])
+    azimuth = np.arctan2(corners[..., 1], corners[..., 0]) - middle[:, None]
+    azimuth = (azimuth + np.pi) % (2 * np.pi) - np.pi
     per_step = AZIMUTH_STEPS / (2 * np.pi)
-    first = np.floor((middle - spread + np.pi) * per_step).astype(int) - 1
-    last = np.ceil((middle + spread + np.pi) * per_step).astype(int) + 1
+    first = np.floor((middle + azimuth.min((0, 2)) + np.pi) * per_step).astype(int) - 2
+    last = np.ceil((middle + azimuth.max((0, 2)) + np.pi) * per_step).astype(int) + 2
+    last = np.minimum(last, first + AZIMUTH_STEPS)
     # The nearest point of a box lies at most half its diagonal nearer than its centre.
-    half = np.linalg.norm(boxes_ego[:, 3:5], axis=1) / 2
-    distance = np.linalg.norm(boxes_ego[:, :2] - lidar.position_ego_m[:2], axis=1)
+    half = np.linalg.norm(boxes_ego[..., 3:5], axis=-1) / 2
+    distance = np.linalg.norm(offset, axis=-1)
     reach = np.stack([np.maximum(distance - half, 0.1), distance + half])
-    lowest = np.arctan2(offset[..., 2].min(1), reach).min(0)
-    highest = np.arctan2(offset[..., 2].max(1), reach).max(0)
+    lowest = np.arctan2(corners[..., 2].min(-1), reach).min((0, 1))
+    highest = np.arctan2(corners[..., 2].max(-1), reach).max((0, 1))
     low_beam = np.maximum(np.searchsorted(elevation, lowest) - 1, 0)
     high_beam = np.searchsorted(elevation, highest) + 1
     return [
