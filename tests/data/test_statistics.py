@@ -66,6 +66,7 @@ def share(samples: Samples, name: str, kind: str) -> float:
 
 def test_boxes_are_counted_in_the_bev_range_alone(samples):
     assert sorted(set(values(samples, "objects a frame"))) == [2, 3]
+    assert sorted(set(values(samples, "objects with points a frame"))) == [1, 2]
     assert set(values(samples, "distance, MOD").round(3)) == {round(125**0.5, 3)}
     assert share(samples, "classes", "car") == pytest.approx(31 / 73)
 

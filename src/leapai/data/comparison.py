@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
@@ -134,7 +135,8 @@ def render_statistics(statistics: Statistics) -> Group:
 
 
 def _spread_table(statistics: Statistics) -> Table:
-    table = Table("quantity", title="Spread in the BEV range", title_justify="left")
+    title = "Spread in the BEV range"
+    table = Table("quantity", title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("data\n5 % median 95 %", justify="right")
     if statistics.against:
         table.add_column("against\n5 % median 95 %", justify="right")
@@ -152,7 +154,13 @@ def _spread_text(spread: Spread | None) -> str:
     if spread is None:
         return "-"
     values = (spread.percent_5, spread.median, spread.percent_95)
-    return " ".join(f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in values)
+    return " ".join(_number(value) for value in values)
+
+
+def _number(value: float) -> str:
+    """Three digits at most, two of them behind the point."""
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: a zero without a sign
 
 
 def _coverage_text(quantity: Quantity) -> str:
@@ -162,7 +170,7 @@ def _coverage_text(quantity: Quantity) -> str:
 
 
 def _share_table(statistics: Statistics) -> Table:
-    table = Table("", "share", title="Shares", title_justify="left")
+    table = Table("", "share", title="Shares", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("data", justify="right")
     if statistics.against:
         table.add_column("against", justify="right")

@@ -119,8 +119,8 @@ def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
         )
     sensed = boxes
     if (boxes.lidar_points < 0).all():
-        read = [log[index] for log, index in frames_to_read(logs, max_frames)]
-        sensed = _columns([(0, frame) for frame in read])[1]
+        chosen = frames_to_read(logs, max_frames)
+        sensed = _columns([(logs.index(log), log[index]) for log, index in chosen])[1]
     return Samples(rows=_rows(objects, boxes, sensed), shares=_shares(boxes, sensed))
 
 
@@ -168,7 +168,10 @@ def _boxes_of(drive: int, labels: Labels, timestamp_us: int, ego2global: FloatAr
 def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sample, ...], ...]:
     groups = {group: boxes.of_group(group) for group in _GROUPS}
     moving = {g: groups[g].where(groups[g].speed_mps > MOVING_MPS) for g in _MOVING_GROUPS}
-    scene = [Sample("objects a frame", "", objects.astype(np.float64))]
+    scene = [
+        Sample("objects a frame", "", objects.astype(np.float64)),
+        Sample("objects with points a frame", "", _with_points(sensed)),
+    ]
     scene += [Sample(f"distance, {group}", "m", b.distance_m) for group, b in groups.items()]
     scene += [
         Sample(f"speed, {group} that moves", "m/s", b.speed_mps) for group, b in moving.items()
@@ -187,6 +190,13 @@ def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sampl
         for axis, side in enumerate(_SIDES)
     ]
     return tuple(scene), tuple(_points(sensed)), tuple(lives), *sizes
+
+
+def _with_points(sensed: _Boxes) -> FloatArray:
+    """Number of boxes that hold a point, in each frame that has one."""
+    met = sensed.where(sensed.lidar_points > 0)
+    frame = np.stack([met.drive, met.time_s], -1)
+    return np.unique(frame, axis=0, return_counts=True)[1].astype(np.float64)
 
 
 def _points(sensed: _Boxes) -> Iterator[Sample]:
