@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from leapai.data.synthetic.drive import LABEL_RANGE_M, SyntheticDrive
 from leapai.data.synthetic.rig import Rig
-from leapai.geometry import boxes as box_geometry
 
 
 @pytest.fixture(scope="module")
