@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from leapai.data.logs import DrivingLog
 from leapai.data.synthetic.drive import SyntheticDrive
-from leapai.data.synthetic.rig import Rig
+from leapai.data.synthetic.rig_files import open_rig
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class _Options:
     rate_hz: float = 10.0
     beams: int = 32
     split: str = ""
+    rig: str = "seven"
+    blur: bool = False
 
 
 SPLITS = {"train": 2_000_000, "val": 3_000_000}
@@ -38,7 +40,7 @@ def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[DrivingL
     not exist.
     """
     options = _parse(location)
-    rig = Rig.seven_cameras(image_size_px, options.beams)
+    rig = replace(open_rig(options.rig, image_size_px, options.beams), blur=options.blur)
     first = SPLITS.get(options.split, options.seed)
     return [
         SyntheticDrive(seed, options.frames, options.rate_hz, rig)
@@ -46,8 +48,17 @@ def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[DrivingL
     ]
 
 
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
+
+
+_KIND_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", _switch: "true or false"}
+
+
 def _parse(location: str) -> _Options:
-    kinds = {"int": int, "float": float, "str": str}
+    kinds: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": _switch}
     valid = {field.name: kinds[str(field.type)] for field in fields(_Options)}
     values: dict[str, Any] = {}
     for part in filter(None, location.split(",")):
@@ -58,7 +69,7 @@ def _parse(location: str) -> _Options:
         try:
             values[name] = valid[name](text)
         except ValueError:
-            kind = "a whole number" if valid[name] is int else "a number"
+            kind = _KIND_WORDS[valid[name]]
             raise ValueError(f"synthetic: {name} = '{text}' must be {kind}") from None
         if name in _LEAST and not _LEAST[name] <= values[name] <= _MOST[name]:
             raise ValueError(

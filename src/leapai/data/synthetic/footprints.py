@@ -51,7 +51,7 @@ def _rectangles(
     depth = a[..., 2]
     step = (_NEAR_M - depth) / np.where(b[..., 2] == depth, np.inf, b[..., 2] - depth)
     step = np.where(depth < _NEAR_M, np.clip(step, 0, 1), 0)[..., None]
-    cut = (a + step * (b - a)).reshape(len(boxes_ego), -1, 3)
+    cut = (a + step * (b - a)).reshape(len(boxes_ego), 2 * len(box_geometry.EDGES), 3)
     before = cut[..., 2] > _NEAR_M - 1e-6
     xy = cut[..., :2] / np.where(before, cut[..., 2], 1.0)[..., None]
     limit = 1.1 * camera.view_limit  # Far beyond the view the lens model folds back.

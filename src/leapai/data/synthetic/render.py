@@ -109,7 +109,7 @@ def _in_sun(
     return lit
 
 
-_GRAIN = np.zeros(6, np.float32)
+_GRAIN = np.zeros(7, np.float32)
 _GRAIN[[meshes.TARMAC, meshes.PAVING, meshes.LEAVES, meshes.GRASS, meshes.FACADE]] = (
     0.16, 0.14, 0.7, 0.4, 0.06
 )  # fmt: skip
