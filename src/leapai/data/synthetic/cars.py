@@ -8,8 +8,8 @@ import numpy as np
 
 from leapai.data.synthetic.meshes import Material, Mesh, block, extrusion, joined, loft, tube
 from leapai.data.synthetic.palette import (
+    BODY,
     DARK,
-    FIRST,
     GLASS,
     HEADLAMP,
     METAL,
@@ -154,7 +154,7 @@ def _body(size: FloatArray, cabin: _Cabin, bonnet: float, tail: float) -> list[t
 
 def saloon(size: FloatArray, rng: Generator) -> Mesh:
     """Four doors and a boot."""
-    paint = pick(PAINTS, rng, FIRST)
+    paint = pick(PAINTS, rng, BODY)
     return joined(
         [
             extrusion(_body(size, _SALOON, 0.52, 0.48), size[1] / 2, paint),
@@ -167,7 +167,7 @@ def saloon(size: FloatArray, rng: Generator) -> Mesh:
 
 def hatchback(size: FloatArray, rng: Generator) -> Mesh:
     """Short, with a steep tail."""
-    paint = pick(PAINTS, rng, FIRST)
+    paint = pick(PAINTS, rng, BODY)
     return joined(
         [
             extrusion(_body(size, _HATCHBACK, 0.53, 0.52), size[1] / 2, paint),
@@ -180,7 +180,7 @@ def hatchback(size: FloatArray, rng: Generator) -> Mesh:
 
 def suv(size: FloatArray, rng: Generator) -> Mesh:
     """High, with large wheels, dark bumpers and roof rails."""
-    paint = pick(PAINTS, rng, FIRST)
+    paint = pick(PAINTS, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     rails = pair(-0.16 * length, 0.70 * half, h + 0.01, (0.42 * length, 0.05, 0.05), METAL)
     return joined(
@@ -196,7 +196,7 @@ def suv(size: FloatArray, rng: Generator) -> Mesh:
 
 def minivan(size: FloatArray, rng: Generator) -> Mesh:
     """A high body with a short bonnet; a delivery van has sheet metal instead of rear windows."""
-    paint = pick(PAINTS, rng, FIRST)
+    paint = pick(PAINTS, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     parts = [
         extrusion(_body(size, _MINIVAN, 0.44, 0.50), half, paint),
@@ -216,7 +216,7 @@ def minivan(size: FloatArray, rng: Generator) -> Mesh:
 
 def pickup(size: FloatArray, rng: Generator) -> Mesh:
     """A cabin in front of an open bed, in which a load may lie."""
-    paint = pick(PAINTS, rng, FIRST)
+    paint = pick(PAINTS, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     rear, cab, floor, rim = -length / 2, -0.11 * length, 0.38 * h, 0.57 * h
     nose = _body(size, _PICKUP, 0.54, 0.50)[4:8]

@@ -27,7 +27,7 @@ class Material:
     """Part of a LiDAR pulse that comes back at normal incidence."""
     texture: int = PLAIN
     paint: int = 0
-    """1 or 2: the surface has the first or second colour of the actor that wears it; 0: its own."""
+    """0: the surface has this colour; k > 0: it has the k-th own colour of the actor."""
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from leapai.data.synthetic import meshes
 from leapai.data.synthetic.meshes import Material
 
 Colour = tuple[float, float, float]
-FIRST, SECOND = 1, 2
-"""`Material.paint` of what has the actor's own first or second colour: body and load, coat and
-trousers."""
+BODY, COAT, TROUSER = 1, 2, 3
+"""`Material.paint` of what has a colour of the actor's own, row by row of `own_colours`: bodywork;
+coats, loads and hulls of buses; trousers."""
 GLASS = Material((0.13, 0.17, 0.21), 0.08, meshes.GLASS)
 TYRE = Material((0.06, 0.06, 0.07), 0.06)
 RIM = Material((0.55, 0.56, 0.58), 0.4)
@@ -74,3 +75,15 @@ def pick(colours: tuple[Colour, ...], rng: np.random.Generator, paint: int = 0) 
     red, green, blue = np.clip(np.array(colours[rng.integers(len(colours))]) + shade, 0.03, 0.97)
     colour = (float(red), float(green), float(blue))
     return Material(colour, float(rng.uniform(0.25, 0.6)), meshes.PLAIN, paint)
+
+
+_BODY_SHARES = np.array([0.30, 0.17, 0.14, 0.18, 0.07, 0.05, 0.02, 0.03, 0.04])
+"""How common each of `PAINTS` is, about as on European roads."""
+
+
+def own_colours(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Colours [3, 3] of one actor: a row of RGB each for `BODY`, `COAT` and `TROUSER`."""
+    body = PAINTS[rng.choice(len(PAINTS), p=_BODY_SHARES)]
+    coats = (*CLOTHES, *BRIGHT)
+    chosen = [body, coats[rng.integers(len(coats))], TROUSERS[rng.integers(len(TROUSERS))]]
+    return np.clip(chosen + rng.normal(0.0, 0.025, (3, 3)), 0.03, 0.97).astype(np.float32)

@@ -10,12 +10,12 @@ from leapai.data.synthetic.meshes import Material, Mesh, block, ellipsoid, joine
 from leapai.data.synthetic.palette import (
     BRIGHT,
     CLOTHES,
+    COAT,
     DARK,
-    FIRST,
     HAIRS,
     METAL,
-    SECOND,
     SKINS,
+    TROUSER,
     TROUSERS,
     pick,
 )
@@ -41,8 +41,8 @@ class Clothes:
     def draw(rng: Generator) -> Clothes:
         """Somebody's."""
         return Clothes(
-            pick(CLOTHES, rng, FIRST),
-            pick(TROUSERS, rng, SECOND),
+            pick(CLOTHES, rng, COAT),
+            pick(TROUSERS, rng, TROUSER),
             pick(SKINS, rng),
             pick(HAIRS, rng),
             DARK,
@@ -153,12 +153,15 @@ def _skirt(pose: Pose, of: Material) -> Mesh:
 
 def _umbrella(hand: tuple[float, float], of: Material) -> list[Mesh]:
     """Open, held overhead in the left hand."""
-    x, z = hand[0] + 0.05, 2.02
+    x, z = hand[0] - 0.14, 2.02
     angle = np.arange(8) * (2 * np.pi / 8)
     rim = np.stack([x + 0.48 * np.cos(angle), 0.1 + 0.48 * np.sin(angle), np.full(8, z - 0.20)], -1)
     crown = np.stack([x + 0.2 * np.cos(angle), 0.1 + 0.2 * np.sin(angle), np.full(8, z - 0.04)], -1)
     tip = np.stack([x + 0.01 * np.cos(angle), 0.1 + 0.01 * np.sin(angle), np.full(8, z)], -1)
-    return [loft([rim, crown, tip], of), tube((x, 0.22, hand[1]), (x, 0.1, z), 0.012, METAL, 4)]
+    return [
+        loft([rim, crown, tip], of),
+        tube((hand[0], 0.25, hand[1] - 0.06), (x, 0.1, z), 0.012, METAL, 4),
+    ]
 
 
 def _carried(kind: str, pose: Pose, of: Material) -> list[Mesh]:

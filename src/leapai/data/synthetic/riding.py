@@ -6,15 +6,15 @@ import numpy as np
 
 from leapai.data.synthetic.meshes import Mesh, block, extrusion, hoop, joined, tube
 from leapai.data.synthetic.palette import (
+    BODY,
     BRIGHT,
+    COAT,
     DARK,
-    FIRST,
     GLASS,
     HEADLAMP,
     METAL,
     PAINTS,
     PLATE,
-    SECOND,
     TAIL_LAMP,
     TYRE,
     pick,
@@ -29,7 +29,7 @@ PEDAL_PHASES = 6
 
 def bicycle(rng: Generator, crank_angle: float = 0.4) -> list[Mesh]:
     """Frame, wheels with spokes, saddle, bars, cranks; a basket on some."""
-    paint, basket = pick(PAINTS[3:], rng, FIRST), rng.random() < 0.35
+    paint, basket = pick(PAINTS[3:], rng, BODY), rng.random() < 0.35
     rear, front, crank = (-0.54, 0.0, 0.34), (0.54, 0.0, 0.34), (-0.06, 0.0, 0.30)
     seat, head = (-0.20, 0.0, 0.82), (0.36, 0.0, 0.84)
     tubes = [(rear, seat), (rear, crank), (crank, seat), (crank, head), (seat, head), (head, front)]
@@ -65,7 +65,7 @@ def pedals(crank_angle: float) -> list[tuple[float, float]]:
 
 def moped(rng: Generator) -> list[Mesh]:
     """A motor scooter: leg shield, foot board, seat, lamps, plate, mirrors; a box on some."""
-    paint, boxed = pick(PAINTS[3:], rng, FIRST), rng.random() < 0.4
+    paint, boxed = pick(PAINTS[3:], rng, BODY), rng.random() < 0.4
     parts = [
         tube((-0.60, -0.06, 0.24), (-0.60, 0.06, 0.24), 0.24, TYRE, 12),
         tube((0.62, -0.05, 0.24), (0.62, 0.05, 0.24), 0.24, TYRE, 12),
@@ -84,13 +84,13 @@ def moped(rng: Generator) -> list[Mesh]:
         *(tube((0.32, y, 1.03), (0.30, 1.1 * y, 1.16), 0.03, DARK, 4) for y in (-0.25, 0.25)),
     ]
     if boxed:
-        parts.append(block((-1.0, -0.2, 0.80), (-0.62, 0.2, 1.2), pick(BRIGHT, rng, SECOND)))
+        parts.append(block((-1.0, -0.2, 0.80), (-0.62, 0.2, 1.2), pick(BRIGHT, rng, COAT)))
     return parts
 
 
 def kick_scooter(rng: Generator) -> list[Mesh]:
     """An electric scooter to stand on."""
-    accent = pick(BRIGHT, rng, FIRST)
+    accent = pick(BRIGHT, rng, BODY)
     return [
         tube((-0.45, -0.03, 0.11), (-0.45, 0.03, 0.11), 0.11, TYRE, 10),
         tube((0.45, -0.03, 0.11), (0.45, 0.03, 0.11), 0.11, TYRE, 10),
@@ -105,7 +105,7 @@ def kick_scooter(rng: Generator) -> list[Mesh]:
 
 def tricycle(rng: Generator) -> list[Mesh]:
     """A cargo tricycle: handlebar and seat in front, a box or an open tray over the rear axle."""
-    paint = pick(BRIGHT, rng, FIRST)
+    paint = pick(BRIGHT, rng, BODY)
     parts = [
         tube((0.95, -0.05, 0.25), (0.95, 0.05, 0.25), 0.25, TYRE, 12),
         *(tube((-0.75, y - 0.05, 0.25), (-0.75, y + 0.05, 0.25), 0.25, TYRE, 12)
@@ -125,7 +125,7 @@ def tricycle(rng: Generator) -> list[Mesh]:
     walls = [block((-1.2, y - 0.02, 0.52), (0.0, y + 0.02, 0.86), paint) for y in (-0.45, 0.45)] + [
         block((x - 0.02, -0.45, 0.52), (x + 0.02, 0.45, 0.86), paint) for x in (-1.18, -0.02)
     ]
-    crate = block((-1.0, -0.3, 0.52), (-0.3, 0.3, rng.uniform(0.8, 1.2)), pick(PAINTS, rng, SECOND))
+    crate = block((-1.0, -0.3, 0.52), (-0.3, 0.3, rng.uniform(0.8, 1.2)), pick(PAINTS, rng, COAT))
     return [*parts, *walls, crate]
 
 

@@ -19,18 +19,18 @@ from leapai.data.synthetic.meshes import (
 )
 from leapai.data.synthetic.palette import (
     AMBER,
+    BODY,
     BRIGHT,
+    COAT,
     CONCRETE,
     DARK,
     DISPLAY,
-    FIRST,
     GLASS,
     HEADLAMP,
     METAL,
     PAINTS,
     PLATE,
     RUBBLE,
-    SECOND,
     TAIL_LAMP,
     WOOD,
     pick,
@@ -45,7 +45,7 @@ _DECK_M = 1.05
 
 def _cab(size: FloatArray, height: float, rng: Generator) -> list[Mesh]:
     """Cab over the front axle: windscreen, doors with windows, grille, bumper, mirrors, lamps."""
-    paint = pick((*PAINTS, *BRIGHT), rng, FIRST)
+    paint = pick((*PAINTS, *BRIGHT), rng, BODY)
     half, front = size[1] / 2, size[0] / 2
     back, belt = front - _CAB_M, 0.57 * height
     body = [
@@ -89,7 +89,7 @@ def box_truck(size: FloatArray, rng: Generator) -> Mesh:
     """A closed box with ribs and rear doors, and a wind deflector on the cab."""
     rear, front, half = _load_ends(size)
     h, cab_h = size[2], min(0.84 * size[2], 2.7)
-    load = pick((*PAINTS[:2], *BRIGHT), rng, SECOND)
+    load = pick((*PAINTS[:2], *BRIGHT), rng, COAT)
     ribs = [
         part
         for x in np.linspace(rear + 0.05, front - 0.05, 6)
@@ -119,7 +119,7 @@ def flatbed(size: FloatArray, rng: Generator) -> Mesh:
         edges = np.linspace(rear + 0.1, front - 0.2, int(rng.integers(3, 6)))
         for x0, x1 in pairwise(edges):
             top = floor + rng.uniform(0.3, 0.9) * (h - floor)
-            of = WOOD if rng.random() < 0.5 else pick(BRIGHT, rng, SECOND)
+            of = WOOD if rng.random() < 0.5 else pick(BRIGHT, rng, COAT)
             load.append(block((x0 + 0.05, -0.85 * half, floor), (x1 - 0.05, 0.85 * half, top), of))
     else:
         radius = 0.28 * half
@@ -143,7 +143,7 @@ def tipper(size: FloatArray, rng: Generator) -> Mesh:
     """A hopper, wider above than below, heaped with rubble."""
     rear, front, half = _load_ends(size)
     h, cab_h = size[2], min(0.90 * size[2], 2.7)
-    paint, rim = pick(BRIGHT, rng, SECOND), 0.82 * h
+    paint, rim = pick(BRIGHT, rng, COAT), 0.82 * h
     hopper = [
         np.array([(x0, -y, z), (x1, -y, z), (x1, y, z), (x0, y, z)])
         for x0, x1, y, z in (
@@ -173,7 +173,7 @@ def mixer(size: FloatArray, rng: Generator) -> Mesh:
     """A concrete mixer: a striped drum that leans, a hopper and a chute."""
     rear, front, half = _load_ends(size)
     h, cab_h = size[2], min(0.84 * size[2], 2.7)
-    stripe, length = pick(BRIGHT, rng, SECOND), front - rear
+    stripe, length = pick(BRIGHT, rng, COAT), front - rear
     radii, places = (0.45, 0.88, 0.92, 0.50), (0.0, 0.28, 0.62, 0.95)
     middle = [(front - p * length, 0.0, 1.95 + 0.35 * p) for p in places]
     scale = min(half, (h - 2.2) / 0.92)
@@ -251,7 +251,7 @@ def _door(x: float, size: FloatArray, width: float) -> list[Mesh]:
 
 def city_bus(size: FloatArray, rng: Generator) -> Mesh:
     """Upright front, two doors on the right, climate unit on the roof, a display with its line."""
-    paint, stripe = pick((*PAINTS, *BRIGHT), rng, FIRST), pick(BRIGHT, rng, SECOND)
+    paint, stripe = pick((*PAINTS, *BRIGHT), rng, COAT), pick(BRIGHT, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     front, rear = length / 2, -length / 2
     return joined(
@@ -273,7 +273,7 @@ def city_bus(size: FloatArray, rng: Generator) -> Mesh:
 
 def minibus(size: FloatArray, rng: Generator) -> Mesh:
     """Short, with a windscreen that leans far back, and one door."""
-    paint, stripe = pick((*PAINTS, *BRIGHT), rng, FIRST), pick(BRIGHT, rng, SECOND)
+    paint, stripe = pick((*PAINTS, *BRIGHT), rng, COAT), pick(BRIGHT, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     front, rear, nose = length / 2, -length / 2, 0.65
     screen = [
