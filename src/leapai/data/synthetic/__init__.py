@@ -7,6 +7,7 @@ from typing import Any
 
 from leapai.data.logs import DrivingLog
 from leapai.data.synthetic.drive import SyntheticDrive
+from leapai.data.synthetic.places import PLACES
 from leapai.data.synthetic.rig_files import open_rig
 
 
@@ -20,6 +21,7 @@ class _Options:
     rate_hz: float = 10.0
     beams: int = 32
     split: str = ""
+    place: str = ""
     rig: str = "seven"
     blur: bool = False
 
@@ -35,15 +37,15 @@ def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[DrivingL
     """Drives of the embedded world; `location` is "" or options such as
     `seed=3,drives=2,frames=40`.
 
-    Seeds count up from `seed` or from the first of `split`, one a drive. Cameras render at
-    `image_size_px` (height, width) directly. Raises ValueError for an option or a value that does
-    not exist.
+    Seeds count up from `seed` or from the first of `split`, one a drive; each draws its place, or
+    all are at `place`. Cameras render at `image_size_px` (height, width) directly. Raises
+    ValueError for an option or a value that does not exist.
     """
     options = _parse(location)
     rig = replace(open_rig(options.rig, image_size_px, options.beams), blur=options.blur)
     first = SPLITS.get(options.split, options.seed)
     return [
-        SyntheticDrive(seed, options.frames, options.rate_hz, rig)
+        SyntheticDrive(seed, options.frames, options.rate_hz, rig, options.place)
         for seed in range(first, first + options.drives)
     ]
 
@@ -76,6 +78,9 @@ def _parse(location: str) -> _Options:
                 f"synthetic: {name} = {text} must be in {_LEAST[name]} to {_MOST[name]}"
             )
     _check_split(values)
+    if values.get("place", PLACES[0]) not in PLACES:
+        known = ", ".join(PLACES)
+        raise ValueError(f"synthetic: there is no place '{values['place']}'; use one of: {known}")
     return _Options(**values)
 
 

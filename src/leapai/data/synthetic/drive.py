@@ -9,15 +9,15 @@ from functools import cache
 import numpy as np
 
 from leapai.data.static_labels import StaticLabels, rasterise
-from leapai.data.synthetic import scenery, shapes
-from leapai.data.synthetic.casting import Blockers, Gallery, Light, Solids, Stage
+from leapai.data.synthetic import shapes
+from leapai.data.synthetic.casting import Blockers, Gallery, Solids, Stage
 from leapai.data.synthetic.instants import SAMPLES_S, SWEEP_S, Course
-from leapai.data.synthetic.meshes import joined
+from leapai.data.synthetic.layout import open_place
+from leapai.data.synthetic.places import global_origin, place_of
 from leapai.data.synthetic.rig import Rig
 from leapai.data.synthetic.sensing import Sensed, raw_sweep, sense, visibility
 from leapai.data.synthetic.shadows import thrown_by
-from leapai.data.synthetic.street import Street, random_generator
-from leapai.data.synthetic.traffic import REACH_M, Traffic
+from leapai.data.synthetic.traffic import Traffic
 from leapai.geometry import angles, poses
 from leapai.geometry import boxes as box_geometry
 from leapai.types import (
@@ -26,6 +26,7 @@ from leapai.types import (
     Frame,
     IntArray,
     Labels,
+    MapLine,
     VectorMap,
     occlusion_level_of,
 )
@@ -35,31 +36,32 @@ WORLD_VERSION = "2"
 LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
 """x and y in which box centres are labelled: the BEV range (design, section 2)."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
-_BLOCKS = range(-2, 4)
-"""Blocks of scenery around the ego's own that are cast at: 100 m behind to 150 m ahead at least."""
 _CAST_RANGE_M = 95.0
 """Actors farther than this are not cast at."""
 _CLEARANCE_M = 0.005
 """Bodies stand this much above the ground, so that no return from the ground counts as theirs."""
+_HALF_WINDOW_M = 36.0
+"""An ego is at most this far from its anchor."""
 _WINDOWS_KEPT = 2
 
 
 class SyntheticDrive:
-    """A street with traffic that an ego drives along, drawn from a seed."""
+    """A place with traffic that an ego drives through, drawn from a seed."""
 
     version = WORLD_VERSION
 
-    def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig) -> None:
+    def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig, place: str = "") -> None:
         self.name = f"synthetic-{seed:04d}"
         self._seed, self._rig = seed, rig
         # The first frame comes when there is a whole sweep of the LiDAR behind it.
         elapsed_s = SWEEP_S + np.arange(frames) / rate_hz
         self._elapsed_us = np.round(1e6 * elapsed_s).astype(np.int64)
         duration_s = float(self._elapsed_us[-1]) * 1e-6
-        self._street = Street(seed, length_m=15.0 * duration_s)
-        self._traffic = Traffic(self._street, duration_s)
-        self._light = _light(seed)
-        self._windows: OrderedDict[int, tuple[Solids, Blockers]] = OrderedDict()
+        self._place = open_place(place or place_of(seed), seed, duration_s)
+        self._origin_m = global_origin(seed)
+        self._traffic = Traffic(self._place.cast, duration_s)
+        self._light = self._place.light
+        self._windows: OrderedDict[tuple[float, ...], tuple[Solids, Blockers]] = OrderedDict()
 
     @property
     def timestamps_us(self) -> IntArray:
@@ -133,13 +135,15 @@ class SyntheticDrive:
         )
 
     def vector_map(self) -> VectorMap:
-        """Lane marks and kerbs within 150 m of the drive, global frame."""
-        first, last = self._traffic.ego_s(self._elapsed_us[[0, -1]] * 1e-6)
-        return scenery.vector_map(self._street, float(first) - REACH_M, float(last) + REACH_M)
+        """Lane marks, road elements and drivable ground of the place, global frame."""
+        return tuple(
+            MapLine(line.kind, line.layer, line.points_m + self._origin_m)
+            for line in self._place.map_lines
+        )
 
     def _ego2global(self, local_from_ego: FloatArray) -> FloatArray:
         ego2global = local_from_ego.copy()
-        ego2global[:3, 3] += self._street.global_origin_m
+        ego2global[:3, 3] += self._origin_m
         return ego2global
 
     def static_labels(self, index: int) -> StaticLabels:
@@ -147,7 +151,7 @@ class SyntheticDrive:
         time_s = float(self._elapsed_us[range(len(self))[index]]) * 1e-6
         local_from_ego, boxes = self._poses(time_s)
         ego2global = local_from_ego.copy()
-        ego2global[:3, 3] += self._street.global_origin_m
+        ego2global[:3, 3] += self._origin_m
         in_ego = box_geometry.transform(boxes, poses.invert(local_from_ego))
         return rasterise(self.vector_map(), ego2global, in_ego)
 
@@ -167,15 +171,14 @@ class SyntheticDrive:
         local_from_ego, boxes = (np.stack(part) for part in zip(*samples, strict=True))
         distance = np.linalg.norm(boxes[-1, :, :3] - local_from_ego[-1, :3, 3], axis=1)
         near = np.flatnonzero(distance < _CAST_RANGE_M)
-        block = int(self._traffic.ego_s(time_s)[0] // scenery.BLOCK_M)
-        anchor = self._anchor(block)
+        anchor = self._anchor(local_from_ego[-1, :3, 3])
         local_from_ego[:, :3, 3] -= anchor
         boxes[..., :3] -= anchor
-        still, parked_shadows = self._window(block)
+        still, parked_shadows = self._window(anchor)
         stage = Stage(
             scenery=still,
             gallery=_gallery(),
-            shape=self._traffic.shape[near],
+            shape=self._traffic.posed(time_s)[near],
             course=Course(local_from_ego, boxes[:, near]),
             moves=self._traffic.moves[near],
             shadows=(parked_shadows,),
@@ -222,25 +225,26 @@ class SyntheticDrive:
             )
         )
 
-    def _anchor(self, block: int) -> FloatArray:
-        """Origin of a window in the local frame: a point of the centreline near the ego."""
-        return self._street.local((block + 0.5) * scenery.BLOCK_M, 0.0)
+    def _anchor(self, position_m: FloatArray) -> FloatArray:
+        """Origin of the window of an ego position [3], in the local frame."""
+        pitch = self._place.window_m
+        return np.array([*(np.round(position_m[:2] / pitch) * pitch), 0.0])
 
-    def _window(self, block: int) -> tuple[Solids, Blockers]:
-        """Scenery around a block of the street, and what throws the shadows of those parked
-        there."""
-        if block in self._windows:
-            return self._windows[block]
-        anchor, boxes = self._anchor(block), self._poses(0.0)[1]
-        boxes[:, :3] -= anchor
-        here = np.linalg.norm(boxes[:, :3], axis=1) < _CAST_RANGE_M + scenery.BLOCK_M
+    def _window(self, anchor_m: FloatArray) -> tuple[Solids, Blockers]:
+        """Scenery around an anchor, and what throws the shadows of those who stand there."""
+        key = tuple(anchor_m)
+        if key in self._windows:
+            return self._windows[key]
+        boxes = self._poses(0.0)[1]
+        boxes[:, :3] -= anchor_m
+        here = np.linalg.norm(boxes[:, :3], axis=1) < _CAST_RANGE_M + _HALF_WINDOW_M
         parked = np.flatnonzero(here & ~self._traffic.moves)
-        mesh = joined([scenery.build_block(self._street, block + i) for i in _BLOCKS])
-        solids = Solids(mesh.turned(0.0, -anchor), self._light)
-        self._windows[block] = solids, thrown_by(boxes[parked], self._traffic.shape[parked])
+        mesh = self._place.scenery(anchor_m[:2])
+        solids = Solids(mesh.turned(0.0, -anchor_m), self._light)
+        self._windows[key] = solids, thrown_by(boxes[parked], self._traffic.posed(0.0)[parked])
         if len(self._windows) > _WINDOWS_KEPT:
             self._windows.popitem(last=False)
-        return self._windows[block]
+        return self._windows[key]
 
 
 @cache
@@ -263,21 +267,3 @@ def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:
         if len(near):
             counts[i] = box_geometry.points_inside(near[:, :3], box[None]).sum()
     return counts
-
-
-def _light(seed: int) -> Light:
-    """Time of day and weather of a drive."""
-    rng = random_generator(seed, 31)
-    bearing, height = rng.uniform(-np.pi, np.pi), np.radians(rng.uniform(28, 60))
-    warmth = rng.uniform(0.0, 1.0)
-    to_sun = np.array(
-        [np.cos(height) * np.cos(bearing), np.cos(height) * np.sin(bearing), np.sin(height)]
-    )
-    return Light(
-        to_sun=to_sun,
-        sun=rng.uniform(0.80, 1.05) * np.array([1.0, 0.97 - 0.05 * warmth, 0.92 - 0.12 * warmth]),
-        ambient=rng.uniform(0.58, 0.72) * np.array([0.93, 0.98, 1.06]),
-        zenith=np.array([0.36, 0.56, 0.84]) + rng.uniform(-0.06, 0.06),
-        horizon=np.array([0.80, 0.86, 0.92]) - 0.06 * warmth,
-        haze_m=rng.uniform(180.0, 450.0),
-    )
