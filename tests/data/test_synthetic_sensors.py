@@ -41,6 +41,7 @@ def staged(boxes: np.ndarray, classes: list[int]) -> Stage:
         gallery=Gallery(shapes.prototypes()),
         shape=np.array(classes, int) * shapes.VARIANTS,
         course=Course.still(np.eye(4), boxes),
+        own_colours=np.full((len(boxes), 3, 3), 0.5, np.float32),
         moves=np.ones(len(boxes), bool),
         shadows=(),
         anchor_m=np.zeros(3),

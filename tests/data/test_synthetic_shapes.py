@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leapai.data.synthetic import meshes, shapes
+from leapai.data.synthetic import meshes, palette, shapes
+from leapai.data.synthetic.casting import Gallery
 from leapai.data.synthetic.kinds import KINDS, Limbs
+from leapai.data.synthetic.layout import open_place
+from leapai.data.synthetic.traffic import Traffic
 from leapai.types import CLASS_NAMES
 
 ALL_KINDS = [(name, kind) for name, kinds in KINDS.items() for kind in kinds]
@@ -120,3 +123,22 @@ def test_a_tube_points_outward_whatever_its_direction():
         assert (away > 0).all()
         expected = 0.5 * 12 * np.sin(2 * np.pi / 12) * 0.09 * np.linalg.norm(end)
         assert np.linalg.det(about).sum() / 6 == pytest.approx(expected)
+
+
+def test_every_actor_has_colours_of_its_own():
+    """Two of one shape differ in paint and agree in tyres; what is not painted stays as built."""
+    gallery = Gallery(shapes.prototypes()[:1])
+    body = shapes.prototypes()[0]
+    triangle = np.arange(len(body), dtype=np.int32)
+    owners = [palette.own_colours(np.random.default_rng(seed)) for seed in (1, 2)]
+    first, second = (gallery.colours(triangle, np.stack([o] * len(body))) for o in owners)
+    painted = body.paint > 0
+    assert (first[painted] != second[painted]).any(1).all()
+    assert np.allclose(first[painted], owners[0][0])
+    assert np.array_equal(first[~painted], body.colour[~painted])
+
+
+def test_own_colours_belong_to_the_actor_of_the_seed():
+    colours, again = (Traffic(open_place("street", 1, 3.0).cast, 3.0).own_colours for _ in "ab")
+    assert np.array_equal(colours, again)
+    assert len(np.unique(colours.reshape(len(colours), -1), axis=0)) == len(colours)

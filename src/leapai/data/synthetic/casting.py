@@ -103,11 +103,18 @@ class Gallery:
         owner = np.repeat(place, [len(mesh) for mesh in meshes])
         self.colour, self.reflectivity = whole.colour, whole.reflectivity
         self.texture = whole.texture
+        self._own = whole.paint
         self.normal = whole.normals().astype(np.float32)
         """[T, 3] in the unit box."""
         triangles = whole.triangles_m + self._offset[owner, None]
         self._scene = rtcore_scene.EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(triangles, np.float32))
+
+    def colours(self, triangle: Int32, own: Float32) -> Float32:
+        """Colours [K, 3] of triangles [K], each on an actor whose own colours are `own` [K, 3, 3]
+        (`Material.paint`)."""
+        choice = np.concatenate([self.colour[triangle, None], own], 1)
+        return np.asarray(choice[np.arange(len(triangle)), self._own[triangle]])
 
     def first_hit(
         self, shape: IntArray, origins: FloatArray, rays: FloatArray, within: FloatArray
@@ -132,6 +139,8 @@ class Stage:
     gallery: Gallery
     shape: IntArray
     """[N] of each actor in the gallery."""
+    own_colours: Float32
+    """[N, 3, 3] RGB (`palette.own_colours`)."""
     course: Course
     """Where the ego and the actors are during the frame."""
     moves: npt.NDArray[np.bool_]

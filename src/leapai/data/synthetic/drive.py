@@ -179,6 +179,7 @@ class SyntheticDrive:
             scenery=still,
             gallery=_gallery(),
             shape=self._traffic.posed(time_s)[near],
+            own_colours=self._traffic.own_colours[near],
             course=Course(local_from_ego, boxes[:, near]),
             moves=self._traffic.moves[near],
             shadows=(parked_shadows,),

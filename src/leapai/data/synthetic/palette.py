@@ -77,7 +77,7 @@ def pick(colours: tuple[Colour, ...], rng: np.random.Generator, paint: int = 0) 
     return Material(colour, float(rng.uniform(0.25, 0.6)), meshes.PLAIN, paint)
 
 
-_BODY_SHARES = np.array([0.30, 0.17, 0.14, 0.18, 0.07, 0.05, 0.02, 0.03, 0.04])
+_BODY_SHARES = np.array([0.23, 0.15, 0.14, 0.18, 0.09, 0.08, 0.03, 0.04, 0.06])
 """How common each of `PAINTS` is, about as on European roads."""
 
 

@@ -70,7 +70,9 @@ def _lit(hits: Hits, stage: Stage, moving: Blockers, seen: Indices) -> Float32:
     texture = stage.scenery.texture.take(triangle, mode="clip")
     bodies = np.flatnonzero(hits.actor[seen] >= 0)
     normal = hits.normals_on_actors(stage.gallery, seen[bodies])
-    colour[:, bodies] = shades(stage.gallery.colour[triangle[bodies]], normal, stage.light)
+    own = stage.own_colours[hits.actor[seen[bodies]]]
+    painted = stage.gallery.colours(triangle[bodies], own)
+    colour[:, bodies] = shades(painted, normal, stage.light)
     texture[bodies] = meshes.PLAIN
     point = hits.places(seen)
     shades_by = (stage.scenery, *stage.shadows, moving)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.data.synthetic import shapes
+from leapai.data.synthetic import palette, shapes
 from leapai.data.synthetic.contact import keepers
 from leapai.data.synthetic.routes import Route, Routes, route
 from leapai.data.synthetic.simulation import START_S, STEP_S, Crew, Knots, simulate
@@ -113,6 +113,10 @@ class Cast:
             Standing(class_id, np.asarray(position_m, float), heading_rad, size, shape)
         )
 
+    def own_colours(self, number: int) -> FloatArray:
+        """[3, 3] of one who goes or stands (`palette.own_colours`)."""
+        return palette.own_colours(random_generator(self._seed, 6, int(number)))
+
     def _look(self, class_id: int, kind: str = "") -> tuple[FloatArray, int]:
         return shapes.draw(class_id, random_generator(self._seed, 4, len(self.members)), kind)
 
@@ -137,6 +141,8 @@ class Traffic:
         self.class_id: IntArray = np.array([everybody[i].class_id for i in kept], np.int64)
         self.shape: IntArray = np.array([everybody[i].shape for i in kept], np.int64)
         """[N] index into `shapes.prototypes` of each body in its first pose."""
+        self.own_colours = np.array([cast.own_colours(i) for i in kept], np.float32)
+        """[N, 3, 3] (`palette.own_colours`)."""
         self.size_m: FloatArray = size[kept]
         self.moves: BoolArray = np.arange(len(kept)) < len(self._movers)
         """[N] whether the actor ever moves."""
