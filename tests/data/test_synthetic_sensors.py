@@ -92,12 +92,13 @@ def test_visibility_equals_a_second_cast_with_the_object_alone(rig):
             instants, found = stage.course.at(0.0), footprints.of_camera(sensor, boxes)
         hits, origin = cast(stage, instants, sensor, found), sensor.position_ego_m
         origins = np.broadcast_to(origin.astype(np.float32), sensor.rays_ego.shape).copy()
-        nearest, owner = stage.scenery.first_hit(origins, sensor.rays_ego)
+        far = np.full(len(origins), np.inf, np.float32)
+        nearest, owner = stage.scenery.first_hit(origins, sensor.rays_ego, far)
         owner = np.full_like(owner, -1)
         for i, (box, class_id) in enumerate(zip(boxes, classes, strict=True)):
             mesh = prototypes[class_id * shapes.VARIANTS].fitted(box[3:6])
             alone = Solids(mesh.turned(box[6], box[:3]), LIGHT)
-            distance, triangle = alone.first_hit(origins, sensor.rays_ego)
+            distance, triangle = alone.first_hit(origins, sensor.rays_ego, far)
             assert abs(int((triangle >= 0).sum()) - int(hits.alone[i])) <= 2
             closer = distance < nearest
             nearest[closer], owner[closer] = distance[closer], i

@@ -72,13 +72,17 @@ class Solids(Blockers):
         self.reflectivity = mesh.reflectivity
         self.texture = mesh.texture
 
-    def first_hit(self, origins_m: Float32, rays: Float32) -> tuple[Float32, Int32]:
-        """Distance [R] (inf: none) and triangle [R] (-1: none) of rays [R, 3] from [R, 3]."""
+    def first_hit(
+        self, origins_m: Float32, rays: Float32, within_m: Float32
+    ) -> tuple[Float32, Int32]:
+        """Distance [R] and triangle [R] of rays [R, 3] from [R, 3], at most `within_m` [R] away;
+        `within_m` and -1 where there is none."""
         if self._empty:
-            return np.full(len(rays), np.inf, np.float32), np.full(len(rays), -1, np.int32)
-        far = np.full(len(rays), _FAR_M, np.float32)
-        hit = self._scene.run(origins_m, rays, dists=far, query="INTERSECT", output=True)
-        return np.where(hit["primID"] >= 0, hit["tfar"], np.float32(np.inf)), hit["primID"]
+            return within_m, np.full(len(rays), -1, np.int32)
+        hit = self._scene.run(
+            origins_m, rays, dists=within_m.copy(), query="INTERSECT", output=True
+        )
+        return np.where(hit["primID"] >= 0, hit["tfar"], within_m), hit["primID"]
 
 
 def shades(colour: Float32, normal: FloatArray, light: Light) -> Float32:
@@ -199,7 +203,7 @@ class Hits:
     def places(self, rays: IntArray) -> Float32:
         """Points [3, K] of the window frame where `rays` [K] meet what they meet."""
         place: Float32 = np.ascontiguousarray(self.rays[rays].T) * self.distance_m[rays]
-        place += self.origins_m.astype(np.float32)[self.instant[rays]].T
+        place += _each(self.origins_m.astype(np.float32), self.instant[rays]).T
         return place
 
     def normals_on_actors(self, gallery: Gallery, rays: IntArray) -> FloatArray:
@@ -221,23 +225,34 @@ def cast(stage: Stage, instants: Instants, sensor: Rays, footprints: Sequence[In
     turn = instants.window_from_ego[:, :3, :3].astype(np.float32)
     rays = _turned(sensor.rays_ego, turn, sensor.instant)
     origins = poses.apply(instants.window_from_ego, sensor.position_ego_m[None])[:, 0]
-    starts = origins.astype(np.float32)[sensor.instant]
-    distance, triangle = stage.scenery.first_hit(starts, rays)
+    starts = np.ascontiguousarray(_each(origins.astype(np.float32), sensor.instant))
     footprint = _Footprint(
         np.concatenate([np.zeros(0, np.intp), *footprints]),
         np.repeat(np.arange(len(footprints)), [len(f) for f in footprints]),
         sensor.instant,
     )
-    ray, actor, met_at, met = _meet_actors(stage, instants, origins, rays, footprint)
-    owner = np.full(len(rays), -1, np.int32)
-    alone = np.bincount(actor, minlength=len(footprints))
-    first = np.flatnonzero(met_at < distance[ray])
-    first = first[np.argsort(-met_at[first], kind="stable")]  # The nearest is written last.
-    ray = ray[first]
-    distance[ray], triangle[ray], owner[ray] = met_at[first], met[first], actor[first]
+    ray, met_actor, met_at, met = _meet_actors(stage, instants, origins, rays, footprint)
+    nearest_last = np.argsort(-met_at.astype(np.float32))
+    ray, count = ray[nearest_last], len(rays)
+    distance, triangle = np.full(count, _FAR_M, np.float32), np.full(count, -1, np.int32)
+    actor = np.full(count, -1, np.int32)
+    distance[ray], triangle[ray] = met_at[nearest_last], met[nearest_last]
+    actor[ray] = met_actor[nearest_last]
+    still_distance, still = stage.scenery.first_hit(starts, rays, distance)
+    before = still >= 0
+    distance = np.where(before | (actor >= 0), still_distance, np.float32(np.inf))
+    triangle, actor = np.where(before, still, triangle), np.where(before, np.int32(-1), actor)
+    alone = np.bincount(met_actor, minlength=len(footprints))
     return Hits(
-        instants, sensor.instant, origins, rays, distance, triangle, owner, np.asarray(alone)
+        instants, sensor.instant, origins, rays, distance, triangle, actor, np.asarray(alone)
     )
+
+
+def _each(of_instants: Float32, instant: IntArray) -> Float32:
+    """Values [R, 3] of rays from those of their instants [K, 3]."""
+    if len(of_instants) == 1:
+        return np.broadcast_to(of_instants, (len(instant), 3))
+    return of_instants[instant]
 
 
 def _turned(rays: Float32, turn: Float32, instant: IntArray) -> Float32:

@@ -28,7 +28,9 @@ def of_camera(camera: Camera, boxes_ego: FloatArray) -> list[Rays]:
     """
     height, width = camera.size_px
     index = np.arange(height * width).reshape(height, width)
-    low, high, ahead = _rectangles(camera, boxes_ego)
+    footprints = [index[:0].ravel()] * len(boxes_ego)
+    near = _in_reach(camera, boxes_ego)
+    low, high, ahead = _rectangles(camera, boxes_ego[near])
     steps = np.array([(x, y) for x in (0, 0.5, 1) for y in (0, 0.5, 1)])
     outline = low[:, None] + steps * (high - low)[:, None]
     pixel = cameras.distort(outline, camera.distortion) @ camera.intrinsics[:2, :2].T
@@ -36,7 +38,20 @@ def of_camera(camera: Camera, boxes_ego: FloatArray) -> list[Rays]:
     first = np.clip(np.floor(pixel.min(1)) - 2, 0, (width, height)).astype(int)
     last = np.clip(np.ceil(pixel.max(1)) + 3, 0, (width, height)).astype(int)
     last[~ahead] = 0
-    return [index[y0:y1, x0:x1].ravel() for (x0, y0), (x1, y1) in zip(first, last, strict=True)]
+    for i in np.flatnonzero((last > first).all(1)):
+        (x0, y0), (x1, y1) = first[i], last[i]
+        footprints[near[i]] = index[y0:y1, x0:x1].ravel()
+    return footprints
+
+
+def _in_reach(camera: Camera, boxes_ego: FloatArray) -> Rays:
+    """Boxes whose spheres reach before the near plane and into the view from left to right."""
+    camera_from_ego = poses.invert(camera.ego_from_camera)
+    x, _, z = poses.apply(camera_from_ego, boxes_ego[:, :3]).T
+    radius = np.linalg.norm(boxes_ego[:, 3:6], axis=1) / 2
+    limit = 1.1 * camera.view_limit[0]
+    beside = (np.abs(x) - limit * z) / np.hypot(1.0, limit)  # From the planes of the view.
+    return np.flatnonzero((z + radius > _NEAR_M) & (beside < radius))
 
 
 def _rectangles(

@@ -51,9 +51,11 @@ def compensated(raw: Float32, packet: IntArray, instants: Instants) -> Float32:
     that of others not."""
     ego_from_window = poses.invert(instants.window_from_ego[-1])
     now_from_then = ego_from_window @ instants.window_from_ego
-    turn, shift = now_from_then[packet, :3, :3], now_from_then[packet, :3, 3]
+    x, y, z = raw[:, :3].T.astype(np.float64)
     points = raw.copy()
-    points[:, :3] = np.einsum("pij,pj->pi", turn, raw[:, :3].astype(np.float64)) + shift
+    for axis in range(3):
+        row = np.ascontiguousarray(now_from_then[:, axis].T)[:, packet]
+        points[:, axis] = row[0] * x + row[1] * y + row[2] * z + row[3]
     return points
 
 

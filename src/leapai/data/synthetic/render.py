@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ def exposed(camera: Camera, hits: Hits, stage: Stage, moving: Blockers) -> Float
     colour[:, open_sky] = _sky(camera.rays_ego[open_sky, 2], stage)
     haze = stage.light.horizon.astype(np.float32)[:, None]
     clear = np.exp(hits.distance_m[seen] / np.float32(-stage.light.haze_m))
-    colour[:, seen] = haze + (_lit(hits, stage, moving, seen) - haze) * clear
+    colour[:, seen] = haze + (_lit(camera, hits, stage, moving, seen) - haze) * clear
     colour *= camera.vignette * np.float32(255)
     return colour
 
@@ -60,7 +61,7 @@ def _noise(count: int, *stream: int) -> Float32:
     return _SENSOR_NOISE.take(np.arange(start, start + count), mode="wrap")
 
 
-def _lit(hits: Hits, stage: Stage, moving: Blockers, seen: Indices) -> Float32:
+def _lit(camera: Camera, hits: Hits, stage: Stage, moving: Blockers, seen: Indices) -> Float32:
     """Colours [3, S] of the seen hits in sun and shade, with their textures, before haze.
 
     Channels and axes come first here: numpy is several times quicker along long rows.
@@ -76,7 +77,8 @@ def _lit(hits: Hits, stage: Stage, moving: Blockers, seen: Indices) -> Float32:
     texture[bodies] = meshes.PLAIN
     point = hits.places(seen)
     shades_by = (stage.scenery, *stage.shadows, moving)
-    sunny = _in_sun(point, colour[4], distance, shades_by, stage.light)
+    facing = _Seen(seen, point, colour[4], distance)
+    sunny = _in_sun(facing, camera.size_px[1], shades_by, stage.light)
     lit: Float32 = colour[:3] + colour[3:] * sunny
     place = point + stage.anchor_m.astype(np.float32)[:, None]
     lit *= _grain(texture, place, distance)
@@ -85,30 +87,50 @@ def _lit(hits: Hits, stage: Stage, moving: Blockers, seen: Indices) -> Float32:
     return lit
 
 
-def _in_sun(
-    point: Float32,
-    direct: Float32,
-    distance: Float32,
-    shades_by: Sequence[Blockers],
-    light: Light,
-) -> Float32:
+@dataclass(frozen=True)
+class _Seen:
+    """S pixels that meet something."""
+
+    pixel: Indices
+    """[S] ascending."""
+    point: Float32
+    """[3, S] window frame."""
+    direct: Float32
+    """[S] green light that the sun would add."""
+    distance: Float32
+    """[S]"""
+
+
+def _in_sun(seen: _Seen, width: int, shades_by: Sequence[Blockers], light: Light) -> Float32:
     """1 where the sun reaches a point [3, S], else 0; beyond `_SHADOW_RANGE_M` it always does.
 
-    Points come row by row, and shadows are wide: every second one is asked, for the next too.
+    Shadows are wide: of four pixels in a square, the one above to the left is asked for all, or
+    each for itself where that one does not face the sun.
     """
-    lit = np.ones(len(distance), np.float32)
+    lit = np.ones(len(seen.pixel), np.float32)
     to_sun = light.to_sun.astype(np.float32)
-    sunlit = np.flatnonzero((direct > 0) & (distance < _SHADOW_RANGE_M))
-    asked = sunlit[::2]
+    sunlit = np.flatnonzero((seen.direct > 0) & (seen.distance < _SHADOW_RANGE_M))
+    spokesman = _spokesmen(seen.pixel[sunlit], width)
+    asked = sunlit[spokesman == np.arange(len(sunlit))]
     for blockers in shades_by:
-        starts = (point[:, asked] + np.float32(0.02) * to_sun[:, None]).T
+        starts = (seen.point[:, asked] + np.float32(0.02) * to_sun[:, None]).T
         shaded = blockers.blocks(
             np.ascontiguousarray(starts), np.broadcast_to(to_sun, starts.shape).copy()
         )
         lit[asked[shaded]] = 0
         asked = asked[~shaded]
-    lit[sunlit[1::2]] = lit[sunlit[: len(sunlit) // 2 * 2 : 2]]
+    lit[sunlit] = lit[sunlit[spokesman]]
     return lit
+
+
+def _spokesmen(pixel: Indices, width: int) -> Indices:
+    """For each of ascending flat pixels [S] the place in them of the one that is asked for it."""
+    row, column = np.divmod(pixel, width)
+    corner = (row & ~1) * width + (column & ~1)
+    place = np.full(int(pixel[-1]) + 1 if len(pixel) else 0, -1)
+    place[pixel] = np.arange(len(pixel))
+    there = place[corner]
+    return np.where(there >= 0, there, np.arange(len(pixel)))
 
 
 _GRAIN = np.zeros(7, np.float32)

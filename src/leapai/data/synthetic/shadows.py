@@ -11,9 +11,9 @@ from leapai.data.synthetic.casting import Blockers
 from leapai.data.synthetic.rig import Camera
 from leapai.types import FloatArray, IntArray
 
-_RANGE_M = 60.0
+_RANGE_M = 45.0
 """Who is farther from the camera throws no shadow that could be seen."""
-_TRIANGLES = 48
+_TRIANGLES = 36
 _MARGIN_RAD = 0.1
 
 
