@@ -117,6 +117,20 @@ def test_a_made_street_has_free_space_between_its_kerbs():
     assert not labels.free_space[row[here], column[here]].any()
 
 
+def test_bright_returns_of_the_lidar_lie_on_the_lines_of_the_truth():
+    log = open_logs("synthetic:seed=0,place=street,frames=2", image_size_px=(32, 32))[0]
+    points, labels = log[1].points, log.static_labels(1)
+    column, row = np.floor((points[:, :2] - [-20.8, -22.4]) / 0.2).astype(int).T
+    near = np.hypot(points[:, 0], points[:, 1]) < 14
+    ground = near & (np.abs(points[:, 2]) < 0.03) & (row >= 0) & (row < GRID.rows)
+    column, row, intensity = column[ground], row[ground], points[ground, 3]
+    solid = [LANE_MARKINGS.index(kind) for kind in ("SolidLine", "WideSolidLine")]
+    on_lines = labels.lane_markings[solid].any(0)[row, column]
+    off_lines = labels.free_space[row, column] & ~labels.lane_markings.any(0)[row, column]
+    assert on_lines.sum() > 50
+    assert np.percentile(intensity[on_lines], 80) > 3 * np.median(intensity[off_lines])
+
+
 def test_a_real_map_gives_free_space():
     if not ARGOVERSE2.is_dir():
         pytest.skip(f"no real data: {ARGOVERSE2} is absent")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from math import dist, hypot
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +121,7 @@ def loft(rings_m: FloatArray | Sequence[FloatArray], material: Material) -> Mesh
     """The closed surface through R convex rings of K points [R, K, 3], turned outward."""
     rings = np.asarray(rings_m, np.float64)
     triangles = rings.reshape(-1, 3)[_faces(*rings.shape[:2])]
-    if np.linalg.det(triangles - rings.mean((0, 1))).sum() < 0:
+    if np.linalg.det(triangles).sum() < 0:  # Six times the volume.
         triangles = triangles[:, ::-1]
     return surface(triangles, material)
 
@@ -174,9 +175,9 @@ def tube(
 ) -> Mesh:
     """A cylinder or cone between two points; radii at start and end."""
     start, end = np.asarray(start_m, np.float64), np.asarray(end_m, np.float64)
-    x, y, z = (end - start) / np.linalg.norm(end - start)
+    x, y, z = (end - start) / dist(end, start)
     u = np.array((y, -x, 0.0) if abs(z) < 0.9 else (0.0, z, -y))
-    u /= np.linalg.norm(u)
+    u /= hypot(*u)
     v = np.array((y * u[2] - z * u[1], z * u[0] - x * u[2], x * u[1] - y * u[0]))
     angle = np.arange(sides) * (2 * np.pi / sides)
     circle = np.cos(angle)[:, None] * u + np.sin(angle)[:, None] * v
