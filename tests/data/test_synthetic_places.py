@@ -9,7 +9,7 @@ import pytest
 from shapely.geometry import Polygon
 from shapely.strtree import STRtree
 
-from leapai.data.static_labels import LANE_MARKINGS
+from leapai.data.static_labels import LANE_MARKINGS, ROAD_ELEMENTS
 from leapai.data.synthetic.layout import open_place
 from leapai.data.synthetic.places import PLACES, Place
 from leapai.data.synthetic.traffic import (
@@ -143,4 +143,4 @@ def test_all_kinds_of_lines_occur_over_the_seeds():
         for seed in range(seeds)
         for line in open_place(name, seed, 0.1).map_lines
     }
-    assert kinds >= set(LANE_MARKINGS)
+    assert kinds >= {*LANE_MARKINGS, *ROAD_ELEMENTS}

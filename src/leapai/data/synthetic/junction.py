@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from leapai.data.static_labels import DRIVABLE_LAYER
-from leapai.data.synthetic import meshes, roads, scenery
+from leapai.data.synthetic import roads, scenery
 from leapai.data.synthetic.furniture import signal
 from leapai.data.synthetic.meshes import Mesh, block, joined, surface
-from leapai.data.synthetic.paint import MARK, arrow, element, filled, ribbon, straight
+from leapai.data.synthetic.paint import MARK, arrow, element, filled, ribbon, straight, tiles
 from leapai.data.synthetic.places import Place, daylight
 from leapai.data.synthetic.routes import rounded
 from leapai.data.synthetic.street import (
@@ -266,7 +266,7 @@ def _arm(junction: Junction, arm: int, number: int) -> Mesh:
 def _middle(junction: Junction) -> Mesh:
     """The square where the arms meet: road, four pavement corners, and ground beyond the lawns."""
     half, kerb = junction.half_m, junction.arms[0].kerb_m
-    road = _tiles((-half, -half), (half, half), -0.001, 5.0)
+    road = tiles((-half, -half), (half, half), -0.001, 5.0)
     parts = [surface(road, scenery.ROAD)]
     for x in (-1, 1):
         for y in (-1, 1):
@@ -275,20 +275,5 @@ def _middle(junction: Junction) -> Mesh:
             parts.append(block((*low, 0.0), (*high, KERB_HEIGHT_M), scenery.PAVEMENT))
             low = (min(x * half, x * 300.0), min(y * half, y * 300.0))
             high = (max(x * half, x * 300.0), max(y * half, y * 300.0))
-            parts.append(surface(_tiles(low, high, KERB_HEIGHT_M - 0.03, 25.0), scenery.LAWN))
+            parts.append(surface(tiles(low, high, KERB_HEIGHT_M - 0.03, 25.0), scenery.LAWN))
     return joined(parts).turned(junction.heading_rad, (0.0, 0.0, 0.0))
-
-
-def _tiles(
-    low: tuple[float, float], high: tuple[float, float], z: float, side_m: float
-) -> FloatArray:
-    """Triangles of a level rectangle cut into tiles of about `side_m`."""
-    x, y = (
-        np.linspace(a, b, max(1, round((b - a) / side_m)) + 1)
-        for a, b in zip(low, high, strict=True)
-    )
-    x0, y0 = (g.ravel() for g in np.meshgrid(x[:-1], y[:-1]))
-    x1, y1 = (g.ravel() for g in np.meshgrid(x[1:], y[1:]))
-    height = np.full_like(x0, z)
-    corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    return meshes.quads(np.stack([np.stack([*c, height], -1) for c in corners], 1))

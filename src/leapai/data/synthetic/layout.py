@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from leapai.data.synthetic import junction, streets
+from leapai.data.synthetic import junction, parking, streets
 from leapai.data.synthetic.places import Place
 
 _BUILDERS: dict[str, Callable[[int, float], Place]] = {
     "street": streets.street,
     "crossing": junction.crossing,
     "residential": streets.residential,
+    "car_park": parking.car_park,
+    "garage": parking.garage,
 }
 
 

@@ -94,3 +94,18 @@ def filled(outline_m: FloatArray, material: Material = MARK) -> Mesh:
     p = outline_m + np.array([0.0, 0.0, MARK_Z_M + 0.002])
     shaft, head = np.array([p[0], p[1], p[5], p[6]])[None], np.array([[p[2], p[3], p[4]]])
     return surface(np.concatenate([meshes.quads(shaft), head]), material)
+
+
+def tiles(
+    low: tuple[float, float], high: tuple[float, float], z: float, side_m: float
+) -> FloatArray:
+    """Triangles of a level rectangle cut into tiles of about `side_m`."""
+    x, y = (
+        np.linspace(a, b, max(1, round((b - a) / side_m)) + 1)
+        for a, b in zip(low, high, strict=True)
+    )
+    x0, y0 = (g.ravel() for g in np.meshgrid(x[:-1], y[:-1]))
+    x1, y1 = (g.ravel() for g in np.meshgrid(x[1:], y[1:]))
+    height = np.full_like(x0, z)
+    corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    return meshes.quads(np.stack([np.stack([*c, height], -1) for c in corners], 1))

@@ -13,7 +13,7 @@ from leapai.data.synthetic.street import random_generator
 from leapai.data.synthetic.traffic import Cast
 from leapai.types import FloatArray, VectorMap
 
-PLACES = ("street", "crossing", "residential")
+PLACES = ("street", "crossing", "residential", "car_park", "garage")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Place:
 
 
 def place_of(seed: int) -> str:
-    """The place of a seed: so many seeds in a row as there are places show all of them."""
+    """The place of a seed: any five seeds in a row show all of them."""
     return PLACES[seed % len(PLACES)]
 
 
@@ -89,7 +89,7 @@ def lamplight(seed: int) -> Light:
     return Light(
         to_sun=np.array([0.0, 0.0, 1.0]),
         sun=np.zeros(3),
-        ambient=rng.uniform(0.45, 0.62) * np.array([1.0 + warmth, 1.0, 1.0 - warmth]),
+        ambient=rng.uniform(0.62, 0.85) * np.array([1.0 + warmth, 1.0, 1.0 - warmth]),
         zenith=np.array([0.10, 0.10, 0.10]),
         horizon=np.array([0.18, 0.18, 0.17]),
         haze_m=rng.uniform(90.0, 200.0),

@@ -62,7 +62,10 @@ def rounded(corners_m: Sequence[tuple[float, float]], radius_m: float) -> FloatA
         if abs(turn) < 1e-6:
             continue
         slope = np.tan(abs(turn) / 2)
-        radius = min(radius_m, 0.49 * min(length[i - 1], length[i]) / slope)
+        # Both ends of a leg may be turned; the first and the last leg have one such end.
+        before = length[i - 1] * (0.98 if i == 1 else 0.49)
+        after = length[i] * (0.98 if i == len(corners) - 2 else 0.49)
+        radius = min(radius_m, min(before, after) / slope)
         start = corners[i] - u * radius * slope
         normal = np.array([-u[1], u[0]]) * np.sign(turn)
         angle = np.linspace(0, abs(turn), max(4, int(radius * abs(turn) / 0.5) + 2))[:, None]

@@ -192,8 +192,16 @@ class Traffic:
         for time_s in np.arange(START_S, duration_s + 0.15, STEP_S):
             motion = self._of(everybody, time_s)
             moving = np.concatenate([motion.position_m[:, :2], motion.heading_rad[:, None]], 1)
+            moving[0] = self._ego_middle(time_s)
             outlines.append(np.concatenate([moving, self._still[:, [0, 1, 3]]]))
         return np.stack(outlines)
+
+    def _ego_middle(self, time_s: float) -> FloatArray:
+        """x, y and heading [3]: the ego's axle follows its route, and its middle swings out."""
+        ego = self.ego(time_s)
+        heading = ego.heading_rad[0]
+        ahead = EGO_REAR_AXLE_M * np.array([np.cos(heading), np.sin(heading)])
+        return np.array([*(ego.position_m[0, :2] + ahead), heading])
 
 
 def _crew(movers: list[Moving]) -> Crew:
