@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.data.test_synthetic import digest
 
-from leapai.data.synthetic import SPLITS, open_logs
+from leapai.data.synthetic import SPLITS, drive, open_logs
 
 SIZE_PX = (16, 30)
 SENSED = ("visible_fraction", "occlusion_level", "num_lidar_points")
@@ -50,6 +50,15 @@ def test_fewer_drives_of_a_split_are_its_first():
 def test_a_wrong_split_is_named_with_its_remedy(location, said):
     with pytest.raises(ValueError, match=said):
         open_logs(location, image_size_px=SIZE_PX)
+
+
+def test_listing_drives_makes_none_and_few_stay_in_memory():
+    before = drive._world.cache_info().misses
+    logs = open_logs("split=train,drives=1000,frames=1,beams=2", image_size_px=SIZE_PX)
+    assert drive._world.cache_info().misses == before
+    for log in logs[:30]:
+        log.truth(0)
+    assert drive._world.cache_info().currsize < 30
 
 
 def test_truth_is_the_frame_without_what_sensors_tell():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from leapai.data.synthetic import shapes
 from leapai.data.synthetic.casting import Blockers, Gallery, Solids, Stage
 from leapai.data.synthetic.instants import SAMPLES_S, SWEEP_S, Course
 from leapai.data.synthetic.layout import open_place
-from leapai.data.synthetic.places import global_origin, place_of
+from leapai.data.synthetic.places import Place, global_origin, place_of
 from leapai.data.synthetic.rig import Rig
 from leapai.data.synthetic.sensing import Sensed, raw_sweep, sense, visibility
 from leapai.data.synthetic.shadows import thrown_by
@@ -43,6 +43,8 @@ _CLEARANCE_M = 0.005
 _HALF_WINDOW_M = 36.0
 """An ego is at most this far from its anchor."""
 _WINDOWS_KEPT = 2
+_WORLDS_KEPT = 24
+"""Drives in memory at once: more than the lanes of a batch, and a bound for a worker."""
 
 
 class SyntheticDrive:
@@ -56,12 +58,16 @@ class SyntheticDrive:
         # The first frame comes when there is a whole sweep of the LiDAR behind it.
         elapsed_s = SWEEP_S + np.arange(frames) / rate_hz
         self._elapsed_us = np.round(1e6 * elapsed_s).astype(np.int64)
-        duration_s = float(self._elapsed_us[-1]) * 1e-6
-        self._place = open_place(place or place_of(seed), seed, duration_s)
+        self._key = (place or place_of(seed), seed, float(self._elapsed_us[-1]) * 1e-6)
         self._origin_m = global_origin(seed)
-        self._traffic = Traffic(self._place.cast, duration_s)
-        self._light = self._place.light
-        self._windows: OrderedDict[tuple[float, ...], tuple[Solids, Blockers]] = OrderedDict()
+
+    @property
+    def _place(self) -> Place:
+        return _world(*self._key).place
+
+    @property
+    def _traffic(self) -> Traffic:
+        return _world(*self._key).traffic
 
     @property
     def timestamps_us(self) -> IntArray:
@@ -184,7 +190,7 @@ class SyntheticDrive:
             moves=self._traffic.moves[near],
             shadows=(parked_shadows,),
             anchor_m=anchor,
-            light=self._light,
+            light=self._place.light,
         )
         return stage, near
 
@@ -233,19 +239,36 @@ class SyntheticDrive:
 
     def _window(self, anchor_m: FloatArray) -> tuple[Solids, Blockers]:
         """Scenery around an anchor, and what throws the shadows of those who stand there."""
-        key = tuple(anchor_m)
-        if key in self._windows:
-            return self._windows[key]
+        key, windows = tuple(anchor_m), _world(*self._key).windows
+        if key in windows:
+            return windows[key]
         boxes = self._poses(0.0)[1]
         boxes[:, :3] -= anchor_m
         here = np.linalg.norm(boxes[:, :3], axis=1) < _CAST_RANGE_M + _HALF_WINDOW_M
         parked = np.flatnonzero(here & ~self._traffic.moves)
         mesh = self._place.scenery(anchor_m[:2])
-        solids = Solids(mesh.turned(0.0, -anchor_m), self._light)
-        self._windows[key] = solids, thrown_by(boxes[parked], self._traffic.posed(0.0)[parked])
-        if len(self._windows) > _WINDOWS_KEPT:
-            self._windows.popitem(last=False)
-        return self._windows[key]
+        solids = Solids(mesh.turned(0.0, -anchor_m), self._place.light)
+        windows[key] = solids, thrown_by(boxes[parked], self._traffic.posed(0.0)[parked])
+        if len(windows) > _WINDOWS_KEPT:
+            windows.popitem(last=False)
+        return windows[key]
+
+
+@dataclass(frozen=True)
+class _World:
+    """What a drive needs and takes long to make: made when a frame is asked for, not when drives
+    are listed, so that a data set of any number of drives opens at once."""
+
+    place: Place
+    traffic: Traffic
+    windows: OrderedDict[tuple[float, ...], tuple[Solids, Blockers]]
+    """The last ones, by their anchors."""
+
+
+@lru_cache(maxsize=_WORLDS_KEPT)
+def _world(place: str, seed: int, duration_s: float) -> _World:
+    opened = open_place(place, seed, duration_s)
+    return _World(opened, Traffic(opened.cast, duration_s), OrderedDict())
 
 
 @cache
