@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from leapai.data.synthetic import footprints, meshes, open_logs, shapes
+from leapai.data.synthetic import footprints, headlights, meshes, open_logs, shapes
 from leapai.data.synthetic.casting import Gallery, Light, Solids, Stage, cast
 from leapai.data.synthetic.instants import SAMPLES_S, Course
 from leapai.data.synthetic.rig import Camera, Rig, camera_rays
@@ -303,3 +303,14 @@ def test_a_drive_tells_the_visibility_of_its_labels(log):
     assert ((seen >= 0) & (seen <= 1)).all()
     assert seen[labels.visible_fraction == 0].max() == 0
     assert (seen.max(1)[labels.visible_fraction == 1] == 1).mean() > 0.5
+
+
+def test_headlights_light_the_road_ahead_by_night_alone():
+    night = replace(LIGHT, sun=np.full(3, 0.1), ambient=np.full(3, 0.3))
+    places = np.array([[12.0, 0, 0], [12, 0, 3], [12, 12, 0], [-12, 0, 0]], np.float32).T
+    towards = -places / np.linalg.norm(places, axis=0)
+    road, above, beside, behind = headlights.brightness(places, towards, np.eye(4), night)[0]
+    assert road > 0.3
+    assert max(above, beside) < 0.2 * road
+    assert behind == 0
+    assert headlights.darkness(LIGHT) == 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from leapai.data.synthetic import meshes
+from leapai.data.synthetic import headlights, meshes
 from leapai.data.synthetic.casting import Blockers, Float32, Hits, Light, Stage, shades
 from leapai.data.synthetic.rig import Camera
 from leapai.data.synthetic.street import random_generator
@@ -25,6 +25,7 @@ _SENSOR_NOISE: Float32 = np.random.default_rng(21).normal(0, 2.2, 1 << 18).astyp
 _SHADOW_RANGE_M = 60.0
 _FINE_RANGE_M = 25.0
 _STOREY_M, _BAY_M, _SLAB_M = 3.2, 2.6, 0.6
+_LIT_WINDOW: Float32 = np.array([[1.00], [0.80], [0.48]], np.float32)
 _WINDOW: Float32 = np.array([[0.20], [0.25], [0.30]], np.float32)
 
 
@@ -80,11 +81,28 @@ def _lit(camera: Camera, hits: Hits, stage: Stage, moving: Blockers, seen: Indic
     facing = _Seen(seen, point, colour[4], distance)
     sunny = _in_sun(facing, camera.size_px[1], shades_by, stage.light)
     lit: Float32 = colour[:3] + colour[3:] * sunny
+    dark = headlights.darkness(stage.light)
+    if dark:
+        lit += _by_headlights(hits, stage, facing, colour[:3], (bodies, normal))
     place = point + stage.anchor_m.astype(np.float32)[:, None]
     lit *= _grain(texture, place, distance)
     facade = np.flatnonzero(texture == meshes.FACADE)
-    _windows(lit, facade, place[:, facade], stage.scenery.normal[triangle[facade]].T)
+    _windows(lit, facade, place[:, facade], stage.scenery.normal[triangle[facade]].T, dark)
     return lit
+
+
+def _by_headlights(
+    hits: Hits, stage: Stage, seen: _Seen, shade: Float32, on_bodies: tuple[Indices, FloatArray]
+) -> Float32:
+    """What headlights add to colours [3, S]. `shade` [3, S] is the light of the sky alone, which
+    tells the surface's own colour (`shades`); `on_bodies` are those that lie on actors, and their
+    normals."""
+    normal = stage.scenery.normal.take(hits.triangle[seen.pixel], 0, mode="clip").T.copy()
+    normal[:, on_bodies[0]] = on_bodies[1].T
+    sky = stage.light.ambient[:, None] * (0.8 + 0.2 * normal[2])
+    ego = hits.instants.window_from_ego[0]
+    added = shade / sky * headlights.brightness(seen.point, normal, ego, stage.light)
+    return np.asarray(added, np.float32)
 
 
 @dataclass(frozen=True)
@@ -162,12 +180,18 @@ def _lookup(place: FloatArray, per_metre: float) -> Float32:
     return value
 
 
-def _windows(colour: Float32, facade: Indices, place: Float32, normal: Float32) -> None:
-    """Rows of windows on house fronts, each a little different; places and normals are [3, S]."""
+def _windows(
+    colour: Float32, facade: Indices, place: Float32, normal: Float32, dark: float
+) -> None:
+    """Rows of windows on house fronts, each a little different, some lit where it is `dark` (0 to
+    1); places and normals are [3, S]."""
     is_pane, along, storey = window_panes(place, normal)
     picked = np.flatnonzero(is_pane)
     pane = np.stack([along[picked], storey[picked], np.zeros(len(picked))])
-    colour[:, facade[picked]] = _WINDOW * (1 + _lookup(pane, 1.0) * np.float32(0.8))
+    chance = _lookup(pane, 1.0)
+    by_day = _WINDOW * (1 + chance * np.float32(0.8))
+    by_night = np.where(chance > 0.22, _LIT_WINDOW * (0.6 + chance), 0.3 * by_day)
+    colour[:, facade[picked]] = by_day + (by_night - by_day) * np.float32(dark)
 
 
 def window_panes(place: Float32, normal: Float32) -> tuple[BoolArray, Float32, Float32]:
