@@ -31,9 +31,9 @@ def wheels(xs: tuple[float, ...], half_width: float, radius: float, tyre: float)
     for x in xs:
         for side in (-1.0, 1.0):
             outer, inner = side * half_width, side * (half_width - tyre)
-            parts.append(tube((x, inner, radius), (x, outer, radius), radius, TYRE, 12))
+            parts.append(tube((x, inner, radius), (x, outer, radius), radius, TYRE, 16))
             rim = (x, outer + side * 0.004, radius)
-            parts.append(tube((x, outer, radius), rim, 0.6 * radius, RIM, 8))
+            parts.append(tube((x, outer, radius), rim, 0.6 * radius, RIM, 10))
     return parts
 
 
