@@ -110,7 +110,7 @@ def _cast(junction: Junction, cast: Cast) -> None:
     before = rng.uniform(4.0, 22.0) if rng.random() < 0.6 else -rng.uniform(6.0, 12.0)
     stop = junction.length_m - junction.half_m - _STOP_M
     # The ego's arm is green from the start in most drives, in others it turns green later.
-    first = int(rng.choice([0, 0, 0, 1]))
+    first = int(rng.choice([0, 0, 0, 1])) if before > 0 else 0
     green = [_green((arm - first) % 4) for arm in range(4)]
     plan = Plan(0.1, 0.0, gate_m=stop, green_s=green[0])
     cast.ego(
@@ -157,6 +157,7 @@ def _queue(
         if skip_m is None or abs(start - skip_m) > 11.0:
             plan = Plan(0.15, rng.uniform(0, 6), gate_m=stop, green_s=green_s)
             cast.go(class_id, routes[out], start, 9.0 * rng.uniform(0.85, 1.1), plan)
+        start -= 5.0 if class_id == BUS else 0.0
         near = stop - start < 30.0
         start -= rng.uniform(10.0, 12.0) if waits and near else rng.uniform(15.0, 38.0)
 
@@ -194,9 +195,7 @@ def _standing(junction: Junction, cast: Cast) -> None:
 def _people(junction: Junction, cast: Cast) -> None:
     for arm, street in enumerate(junction.arms):
         rng = random_generator(junction.seed, 8, arm)
-        for shift in (0.0, 2.1):
-            middle = junction.half_m + _ZEBRA_M + shift - 1.0
-            roads.crossing_people(street, cast, middle, rng)
+        roads.crossing_people(street, cast, junction.half_m + _ZEBRA_M, rng)
         for side in (-1, 1):
             span = (junction.half_m + 7.0, junction.reach_m(arm))
             roads.walkers(street, cast, side, span)

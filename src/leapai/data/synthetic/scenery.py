@@ -63,7 +63,9 @@ def build_block(street: Street, number: int, first_m: float = 0.0) -> Mesh:
     """The scenery of 50 m of street from s = `first_m` + 50 m x `number` on, local frame."""
     low = first_m + number * BLOCK_M
     high = low + BLOCK_M
-    parts = [*_ground(street, low, high), *_zebras(street, low, high)]
+    # The first block of an arm has the zebra crossing of its junction.
+    is_arm = first_m > 0 and number == 0
+    parts = [*_ground(street, low, high), *([] if is_arm else _zebras(street, low, high))]
     for kind, d in marks(street):
         parts += painted(kind, street.local, d, low, high)
     for side in (-1, 1):

@@ -100,8 +100,7 @@ def simulate(routes: Routes, crew: Crew, duration_s: float) -> Knots:
     s, v, a = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     route = np.zeros(shape, np.int64)
     s[0], route[0] = crew.start_m, crew.route
-    v[0] = _wanted(routes, crew, crew.start_m, route[0], 0.0) * (crew.leg_m == 0)
-    v[0] *= ~((crew.gate_m >= crew.start_m) & (crew.gate_m < crew.start_m + 1.5))
+    v[0] = _first_speed(routes, crew)
     for k in range(count):
         now = START_S + k * STEP_S
         _follow_script(crew, now, (s[k], v[k], a[k], route[k]))
@@ -115,6 +114,15 @@ def simulate(routes: Routes, crew: Crew, duration_s: float) -> Knots:
         s[k + 1] = s[k] + STEP_S * v[k] + STEP_S**2 * (2 * a[k] + a[k + 1]) / 6
         route[k + 1] = route[k]
     return Knots(s, v, a, route)
+
+
+def _first_speed(routes: Routes, crew: Crew) -> FloatArray:
+    """[N] as wanted, but such that whoever is before a red light or a gate can stop there."""
+    wanted = _wanted(routes, crew, crew.start_m, crew.route, START_S)
+    room = crew.gate_m - crew.start_m - crew.length_m / 2
+    closed = (room > -0.2) & ((crew.green_s[:, 0] > START_S) | (crew.zone_m > 0))
+    stoppable = np.sqrt(3.0 * np.maximum(room - 1.5, 0.0))
+    return np.where(closed, np.minimum(wanted, stoppable), wanted) * (crew.leg_m == 0)
 
 
 def _follow_script(
