@@ -11,7 +11,7 @@ from leapai.data.synthetic.street import Section, Street, draw_bend, random_gene
 from leapai.data.synthetic.traffic import Cast
 from leapai.types import FloatArray
 
-_FASTEST_MPS = 14.0
+_FASTEST_MPS = 16.0
 _WINDOW_M = 125.0
 """Blocks whose middles are nearer than this to a point are its scenery."""
 
@@ -28,7 +28,7 @@ def street(seed: int, duration_s: float) -> Place:
         separator=str(rng.choice(["DashedLine", "WideDashedLine"])),
         edge=str(rng.choice(["SolidLine", "WideSolidLine"])),
     )
-    return _place(seed, duration_s, section, roads.draw_pace(rng, 11.0))
+    return _place(seed, duration_s, section, roads.draw_pace(rng, 12.5))
 
 
 def residential(seed: int, duration_s: float) -> Place:

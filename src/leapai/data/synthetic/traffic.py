@@ -23,6 +23,9 @@ EGO_REAR_AXLE_M = 1.4
 EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M = 2.4, 0.95
 CAR, TRUCK, BUS, PERSON, NON_MOTOR, RIDERLESS, BARRIER, PILLAR = range(len(CLASS_NAMES))
 
+_PRESENT = (0.15, 1.0)
+"""Least and largest share of a cast that is there."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -73,6 +76,13 @@ class Cast:
         self._seed = seed
         self.routes: list[Route] = []
         self.members: list[Standing | Moving] = []
+
+    def present(self) -> list[Standing | Moving]:
+        """The ego, and whom a drive has of all others: most in a busy one, few in a quiet one."""
+        rng = random_generator(self._seed, 22)
+        share = rng.uniform(*_PRESENT)
+        stays = rng.random(len(self.members)) < share
+        return [m for i, m in enumerate(self.members) if i == 0 or stays[i]]
 
     def follow(self, points_m: FloatArray) -> int:
         """The number of a new route through points [P, 2] or [P, 3]."""
@@ -125,9 +135,10 @@ class Traffic:
     """The motion of a cast through a drive of `duration_s`."""
 
     def __init__(self, cast: Cast, duration_s: float) -> None:
-        movers = [m for m in cast.members if isinstance(m, Moving)]
-        standing = [m for m in cast.members if isinstance(m, Standing)]
-        order = np.array([isinstance(m, Standing) for m in cast.members])
+        members = cast.present()
+        movers = [m for m in members if isinstance(m, Moving)]
+        standing = [m for m in members if isinstance(m, Standing)]
+        order = np.array([isinstance(m, Standing) for m in members])
         precedence = np.concatenate([np.flatnonzero(~order), np.flatnonzero(order)])
         self._routes = Routes(cast.routes)
         self._knots = simulate(self._routes, _crew(movers), duration_s)
