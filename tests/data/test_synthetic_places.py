@@ -10,6 +10,7 @@ from shapely.geometry import Polygon
 from shapely.strtree import STRtree
 
 from leapai.data.static_labels import LANE_MARKINGS, ROAD_ELEMENTS
+from leapai.data.synthetic import open_logs
 from leapai.data.synthetic.layout import open_place
 from leapai.data.synthetic.places import PLACES, Place
 from leapai.data.synthetic.traffic import (
@@ -144,3 +145,22 @@ def test_all_kinds_of_lines_occur_over_the_seeds():
         for line in open_place(name, seed, 0.1).map_lines
     }
     assert kinds >= {*LANE_MARKINGS, *ROAD_ELEMENTS}
+
+
+def test_the_ego_reverses_out_of_its_slot_in_the_garage_and_drives_on():
+    for seed in (0, 1, 2):
+        ahead = []
+        for time_s in np.arange(0.0, DURATION_S, 0.1):
+            ego = opened("garage", seed)[1].ego(time_s)
+            course = np.array([np.cos(ego.heading_rad[0]), np.sin(ego.heading_rad[0])])
+            ahead.append(ego.velocity_mps[0, :2] @ course)
+        assert min(ahead) < -0.4
+        assert max(ahead[-10:]) > 0.4
+        assert np.abs(np.diff(ahead)).max() < 1.0
+
+
+def test_a_place_can_be_asked_for_and_an_unknown_one_is_named():
+    log = open_logs("place=garage,seed=1,frames=1,beams=2", image_size_px=(32, 32))[0]
+    assert "Wall" in {line.kind for line in log.vector_map()}
+    with pytest.raises(ValueError, match="no place 'moon'; use one of: street, crossing"):
+        open_logs("place=moon", image_size_px=(32, 32))

@@ -56,7 +56,8 @@ def _ego(lot: Lot, cast: Cast, taken: set[tuple[int, int]], rng: np.random.Gener
     following = aisle + int(rng.choice([-1, 1]))
     if not 0 <= following < lot.aisles:
         following = 2 * aisle - following
-    start = rng.uniform(0.3, 1.8) * lot.half_x_m
+    # Half of the drives begin just before the end of an aisle, where the ego turns.
+    start = 2 * lot.half_x_m - rng.uniform(0.0, 8.0) * (1 + 3 * float(rng.random() < 0.5))
     cast.ego(cast.follow(lot.loop(aisle, following, 6)), start, 4.5, Plan(0.35, rng.uniform(0, 6)))
 
 
