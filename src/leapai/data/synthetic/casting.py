@@ -232,12 +232,11 @@ def cast(stage: Stage, instants: Instants, sensor: Rays, footprints: Sequence[In
         sensor.instant,
     )
     ray, met_actor, met_at, met = _meet_actors(stage, instants, origins, rays, footprint)
-    nearest_last = np.argsort(-met_at.astype(np.float32))
-    ray, count = ray[nearest_last], len(rays)
-    distance, triangle = np.full(count, _FAR_M, np.float32), np.full(count, -1, np.int32)
-    actor = np.full(count, -1, np.int32)
-    distance[ray], triangle[ray] = met_at[nearest_last], met[nearest_last]
-    actor[ray] = met_actor[nearest_last]
+    distance = np.full(len(rays), _FAR_M, np.float32)
+    triangle, actor = np.full((2, len(rays)), -1, np.int32)
+    np.minimum.at(distance, ray, met_at)
+    first = np.flatnonzero(met_at == distance[ray])
+    triangle[ray[first]], actor[ray[first]] = met[first], met_actor[first]
     still_distance, still = stage.scenery.first_hit(starts, rays, distance)
     before = still >= 0
     distance = np.where(before | (actor >= 0), still_distance, np.float32(np.inf))
@@ -301,7 +300,7 @@ class _BoxRows:
 
 def _meet_actors(
     stage: Stage, instants: Instants, origins_m: FloatArray, rays: Float32, footprint: _Footprint
-) -> tuple[IntArray, IntArray, FloatArray, Int32]:
+) -> tuple[IntArray, IntArray, Float32, Int32]:
     """Rays and actors that meet: ray [K], actor [K], distance [K], triangle [K] of the gallery.
 
     A ray is taken into the actor's box, scaled to unit size, and followed from where it enters to
@@ -326,4 +325,4 @@ def _meet_actors(
         stage.shape[actor], origins, direction, leave[through] - enter
     )
     met = np.flatnonzero(triangle >= 0)
-    return ray[met], actor[met], (enter + beyond)[met], triangle[met]
+    return ray[met], actor[met], (enter + beyond)[met].astype(np.float32), triangle[met]
