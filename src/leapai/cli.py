@@ -70,6 +70,7 @@ def _parser() -> _Parser:
     _add_demo(
         _command(commands, "demo", _demo, "stream the embedded world through the tiny network")
     )
+    _add_world(commands)
     return parser
 
 
@@ -124,6 +125,25 @@ def _add_inspect(parser: _Parser) -> None:
     )
 
 
+def _add_world(commands: argparse._SubParsersAction[_Parser]) -> None:
+    purpose = "the embedded world for other programs"
+    world = commands.add_parser("world", help=purpose, description=purpose)
+    inner = world.add_subparsers(required=True, metavar="COMMAND")
+    parser = _command(inner, "export", _export, "write drives as a data set of a known format")
+    parser.add_argument("output", type=Path, metavar="OUT", help="a folder that does not exist yet")
+    parser.add_argument("--format", required=True, choices=("nuscenes",))
+    parser.add_argument("--drives", type=_count, metavar="N", default=1)
+    parser.add_argument(
+        "--world",
+        metavar="OPTIONS",
+        default="",
+        help="of the drives: seed=3,frames=40,place=street",
+    )
+    parser.add_argument(
+        "--image-size", type=_size, metavar="HxW", default=(450, 800), help="default: 450x800"
+    )
+
+
 def _add_demo(parser: _Parser) -> None:
     parser.add_argument("--output", type=Path, metavar="FOLDER", default=Path("outputs/demo"))
     parser.add_argument("--data", default=DEMO_DATA, help=f"default: {DEMO_DATA}")
@@ -134,6 +154,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' must be a whole number, 1 or more")
     return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"'{text}' must be HEIGHTxWIDTH, for example 450x800")
+    return int(height), int(width)
 
 
 def _load(options: argparse.Namespace) -> TaskConfig:
@@ -240,6 +267,22 @@ def _demo(options: argparse.Namespace) -> None:
             max_frames=options.max_frames,
         ),
     )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _export(options: argparse.Namespace) -> None:
+    from leapai.data.nuscenes_export import export_nuscenes
+    from leapai.data.synthetic import open_logs
+
+    given = f"{options.world}," if options.world else ""
+    location = f"{given}rig=six,drives={options.drives}"
+    drives = open_logs(location, image_size_px=options.image_size)
+    keyframes = export_nuscenes(drives, options.output, _say)
+    sys.stdout.write(f"{len(drives)} drives, {keyframes} keyframes -> {options.output}\n")
 
 
 def shipped_configs() -> Path:

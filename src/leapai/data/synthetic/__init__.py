@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from leapai.data.logs import DrivingLog
 from leapai.data.synthetic.drive import SyntheticDrive
 from leapai.data.synthetic.places import PLACES
 from leapai.data.synthetic.rig_files import open_rig
@@ -33,7 +32,7 @@ _LEAST = {"seed": 0, "drives": 1, "frames": 1, "rate_hz": 0.1, "beams": 2}
 _MOST = {"seed": 1_000_000, "drives": 100_000, "frames": 100_000, "rate_hz": 1000.0, "beams": 256}
 
 
-def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[DrivingLog]:
+def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[SyntheticDrive]:
     """Drives of the embedded world; `location` is "" or options such as
     `seed=3,drives=2,frames=40`.
 

@@ -70,6 +70,11 @@ class SyntheticDrive:
         return _world(*self._key).traffic
 
     @property
+    def rig(self) -> Rig:
+        """The sensors."""
+        return self._rig
+
+    @property
     def timestamps_us(self) -> IntArray:
         """[T] int64."""
         return _FIRST_TIMESTAMP_US + self._elapsed_us
