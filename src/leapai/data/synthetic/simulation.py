@@ -27,6 +27,8 @@ _STOPPING_S = 0.5
 _BRAKE_MPS2 = 2.0
 _HARDEST_MPS2 = 8.0
 _JERK_MPS3 = 12.0
+_SETTLING = 8
+"""Times that first speeds are lowered to what lies ahead."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,17 @@ def simulate(routes: Routes, crew: Crew, duration_s: float) -> Knots:
 
 
 def _first_speed(routes: Routes, crew: Crew) -> FloatArray:
-    """[N] as wanted, but such that whoever is before a red light or a gate can stop there."""
-    wanted = _wanted(routes, crew, crew.start_m, crew.route, START_S)
+    """[N] what each has settled at where it stands, as if all others had long been there too."""
+    speed = _wanted(routes, crew, crew.start_m, crew.route, START_S)
     room = crew.gate_m - crew.start_m - crew.length_m / 2
     closed = (room > -0.2) & ((crew.green_s[:, 0] > START_S) | (crew.zone_m > 0))
-    stoppable = np.sqrt(3.0 * np.maximum(room - 1.5, 0.0))
-    return np.where(closed, np.minimum(wanted, stoppable), wanted) * (crew.leg_m == 0)
+    speed[closed] = np.minimum(speed, np.sqrt(3.0 * np.maximum(room - 1.5, 0.0)))[closed]
+    speed[crew.leg_m > 0] = 0.0
+    for _ in range(_SETTLING):
+        change = _acceleration(routes, crew, (crew.start_m, speed, crew.route), START_S)
+        slower = np.maximum(speed + 0.25 * np.minimum(change, 0.0), 0.0)
+        speed = np.where(crew.leg_m > 0, 0.0, slower)
+    return speed
 
 
 def _follow_script(
