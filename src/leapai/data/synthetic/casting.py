@@ -121,18 +121,16 @@ class Gallery:
         return np.asarray(choice[np.arange(len(triangle)), self._own[triangle]])
 
     def first_hit(
-        self, shape: IntArray, origins: FloatArray, rays: FloatArray, within: FloatArray
-    ) -> tuple[FloatArray, Int32]:
+        self, shape: IntArray, origins: FloatArray, rays: Float32, within: Float32
+    ) -> tuple[Float32, Int32]:
         """Multiple of each ray [R, 3] at which it meets its shape [R], at most `within` [R], and
         the triangle."""
         if not len(rays):
-            return np.zeros(0), np.zeros(0, np.int32)
+            return np.zeros(0, np.float32), np.zeros(0, np.int32)
         starts = (origins + self._offset[shape]).astype(np.float32)
-        limits = within.astype(np.float32)
-        hit = self._scene.run(
-            starts, rays.astype(np.float32), dists=limits, query="INTERSECT", output=True
-        )
-        return hit["tfar"].astype(np.float64), hit["primID"]
+        limits = within.copy()
+        hit = self._scene.run(starts, rays, dists=limits, query="INTERSECT", output=True)
+        return hit["tfar"], hit["primID"]
 
 
 @dataclass(frozen=True)
@@ -307,22 +305,23 @@ def _meet_actors(
     where it leaves (slab method). Its direction is scaled along, so multiples of it stay metres.
     """
     boxes = footprint.poses(instants, origins_m)
-    turn = boxes.turn[boxes.row]
+    # Axes come first: numpy is several times quicker along long rows.
+    turn = np.ascontiguousarray(boxes.turn.transpose(1, 2, 0)).take(boxes.row, 2)
     x, y, z = np.ascontiguousarray(rays[footprint.ray].T)
-    along = [turn[:, i, 0] * x + turn[:, i, 1] * y + turn[:, i, 2] * z for i in range(3)]
+    along = [of_x * x + of_y * y + of_z * z for of_x, of_y, of_z in turn]
     enter, leave = np.zeros(len(x), np.float32), np.full(len(x), _FAR_M, np.float32)
-    begin = boxes.start.astype(np.float32)[boxes.row]
-    for axis, slope in enumerate(along):
+    begins = np.ascontiguousarray(boxes.start.astype(np.float32).T).take(boxes.row, 1)
+    for begin, slope in zip(begins, along, strict=True):
         per_metre = 1 / np.where(np.abs(slope) < _LEVEL, _LEVEL, slope)
-        low, high = ((edge - begin[:, axis]) * per_metre for edge in (-_HALF, _HALF))
+        low, high = ((edge - begin) * per_metre for edge in (-_HALF, _HALF))
         np.maximum(enter, np.minimum(low, high), out=enter)
         np.minimum(leave, np.maximum(low, high), out=leave)
     through = np.flatnonzero(leave > enter)
-    direction = np.stack([slope[through] for slope in along], -1).astype(np.float64)
+    direction = np.stack([slope[through] for slope in along], -1)
     ray, actor, enter = footprint.ray[through], footprint.actor[through], enter[through]
-    origins = boxes.start[boxes.row[through]] + direction * enter[:, None]
+    origins = boxes.start[boxes.row[through]] + direction * enter[:, None].astype(np.float64)
     beyond, triangle = stage.gallery.first_hit(
         stage.shape[actor], origins, direction, leave[through] - enter
     )
     met = np.flatnonzero(triangle >= 0)
-    return ray[met], actor[met], (enter + beyond)[met].astype(np.float32), triangle[met]
+    return ray[met], actor[met], (enter + beyond)[met], triangle[met]
