@@ -26,7 +26,7 @@ from leapai.visualisation.compose import FramePainter
 
 FOLDER = Path(__file__).parent / "figures"
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
-STATISTICS_DATA = "synthetic:split=val,drives=10,frames=156,beams=64"
+STATISTICS_DATA = "synthetic:split=val,drives=20,frames=156,beams=64"
 PLACES_DATA = "synthetic:split=val,drives=5,frames=60"
 STEP = 5
 """Frames between those shown, so that motion is seen."""
