@@ -36,6 +36,8 @@ WORLD_VERSION = "2"
 LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
 """x and y in which box centres are labelled: the BEV range (design, section 2)."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
+_APART_US = 1_000_000_000
+"""Drives of successive seeds begin 1000 s apart: no two drives share a time."""
 _CAST_RANGE_M = 95.0
 """Actors farther than this are not cast at."""
 _CLEARANCE_M = 0.005
@@ -60,6 +62,7 @@ class SyntheticDrive:
         self._elapsed_us = np.round(1e6 * elapsed_s).astype(np.int64)
         self._key = (place or place_of(seed), seed, float(self._elapsed_us[-1]) * 1e-6)
         self._origin_m = global_origin(seed)
+        self._start_us = _FIRST_TIMESTAMP_US + seed * _APART_US
 
     @property
     def _place(self) -> Place:
@@ -77,7 +80,7 @@ class SyntheticDrive:
     @property
     def timestamps_us(self) -> IntArray:
         """[T] int64."""
-        return _FIRST_TIMESTAMP_US + self._elapsed_us
+        return self._start_us + self._elapsed_us
 
     def __len__(self) -> int:
         return len(self._elapsed_us)
@@ -103,7 +106,7 @@ class SyntheticDrive:
 
     def ego2global_at(self, timestamp_us: int) -> FloatArray:
         """Pose [4, 4] of the ego at any time of the drive, as an inertial unit would tell it."""
-        time_s = (timestamp_us - _FIRST_TIMESTAMP_US) * 1e-6
+        time_s = (timestamp_us - self._start_us) * 1e-6
         return self._ego2global(self._poses(time_s)[0])
 
     def raw_points(self, index: int) -> FloatArray:
