@@ -33,8 +33,8 @@ def _near(at: FloatArray, size_m: FloatArray, moves: BoolArray) -> tuple[IntArra
     """Pairs whose circumscribed circles meet; the first of a pair moves."""
     movers = np.flatnonzero(moves)
     reach = np.linalg.norm(size_m, axis=1) / 2 + _MARGIN_M
-    apart = at[movers, None, :2] - at[None, :, :2]
-    near = (apart**2).sum(-1) < (reach[movers, None] + reach) ** 2
+    x, y = (at[movers, None, i] - at[None, :, i] for i in range(2))
+    near = x * x + y * y < (reach[movers, None] + reach) ** 2
     near &= movers[:, None] != np.arange(len(at))
     i, other = np.nonzero(near)
     return movers[i], other

@@ -190,10 +190,10 @@ def _conflicts(
     s, v, route = state
     place = routes.position(route, s)[:, :2]
     course = routes.derivatives(route, s)[0][:, :2]
-    apart = place[None] - place[:, None]
-    in_front = (apart * course[:, None]).sum(-1) > 0
+    x, y = (place[None, :, i] - place[:, None, i] for i in range(2))
+    in_front = x * course[:, None, 0] + y * course[:, None, 1] > 0
     reach = np.where(crew.walks, 10.0, _NEAR_M)[:, None]
-    near = in_front & ((apart**2).sum(-1) < reach**2)
+    near = in_front & (x * x + y * y < reach**2)
     np.fill_diagonal(near, val=False)
     one, other = np.nonzero(near)
     offset = _ahead(routes, crew, s, route)[one] - place[other, None]
