@@ -15,15 +15,19 @@ from matplotlib import pyplot as plt
 
 from leapai.config import TaskConfig, load_config
 from leapai.data.logs import DrivingLog, open_logs
+from leapai.data.statistics import collect
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.memory import Memory, Remembered, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
+from leapai.runtime.inspect import write_statistics_picture
 from leapai.types import Detections, Frame
 from leapai.visualisation.compose import FramePainter
 
 FOLDER = Path(__file__).parent / "figures"
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
+STATISTICS_DATA = "synthetic:split=val,drives=20,frames=156,beams=64"
+PLACES_DATA = "synthetic:split=val,drives=5,frames=60"
 STEP = 5
 """Frames between those shown, so that motion is seen."""
 
@@ -161,6 +165,26 @@ def moving_picture(config: TaskConfig) -> None:
     first.save(FOLDER / "drive.webp", quality=55, method=6, **options)
 
 
+def statistics_figure() -> None:
+    """How what happens in the embedded world is spread, beside the real log of ../shared/data."""
+    real = Path(__file__).resolve().parents[2] / "shared" / "data" / "argoverse2"
+    names = (STATISTICS_DATA, f"argoverse2:{real}")
+    samples = [collect(open_logs(name, image_size_px=(64, 120)), 60) for name in names]
+    path = FOLDER / "world_statistics.png"
+    shown = (STATISTICS_DATA, "argoverse2: one real log of 156 frames")
+    write_statistics_picture(path, shown, samples)
+    Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def places_figure() -> None:
+    """Every place of the embedded world through three cameras."""
+    rows = []
+    for log in open_logs(PLACES_DATA, image_size_px=(256, 480)):
+        images = {camera.name: camera.image for camera in log[len(log) // 2].cameras}
+        rows.append(np.hstack([images[n] for n in ("front_left", "front_wide", "front_right")]))
+    Image.fromarray(np.vstack(rows)).save(FOLDER / "world_places.webp", quality=70, method=6)
+
+
 def save(figure: plt.Figure, name: str) -> None:
     """Writes a figure beside the texts."""
     FOLDER.mkdir(exist_ok=True)
@@ -174,6 +198,8 @@ def main() -> None:
     config = load_config(CONFIG)
     size = config.camera.image_size_px
     log = open_logs("synthetic:seed=3,frames=40", image_size_px=size)[0]
+    statistics_figure()
+    places_figure()
     memory_figure(config, log)
     moving_picture(config)
     big = config.model_copy(

@@ -15,6 +15,7 @@ import pytest
 
 from leapai import cli
 from leapai.config import CONFIG_VARIABLE, explain, load_config
+from leapai.data.synthetic.drive import WORLD_VERSION
 from tests.scenes import small_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +87,7 @@ def test_only_working_commands_are_listed(capsys):
         (["inspect", "kitti:/data"], "there is no data set 'kitti'"),
         (["inspect", "nuscenes:/no/such/folder"], "/no/such/folder"),
         (["inspect", "synthetic:wheels=3"], "there is no option 'wheels'"),
+        (["inspect", "synthetic", "--against", "synthetic"], "say --stats, too"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(fails, arguments, said, tmp_path, monkeypatch):
@@ -126,7 +128,9 @@ def test_val_streams_and_writes_where_it_is_told(small, tmp_path, capsys):
     options = ["--random-weights", "--data", SMALL_DRIVE, "--output", str(output)]
     assert cli.main(["val", "--task-config", small, *options, "--max-frames", "1"]) == 0
     assert pq.read_table(output / "detections.parquet").num_rows > 0
-    assert json.loads((output / "run.json").read_text())["frames"] == 1
+    run = json.loads((output / "run.json").read_text())
+    assert run["frames"] == 1
+    assert run["data_version"] == WORLD_VERSION
     assert len(list(output.rglob("*.png"))) == 1
     assert "random" in capsys.readouterr().out
 
@@ -137,6 +141,20 @@ def test_inspect_prints_figures_and_writes_pictures(tmp_path, capsys):
     names = {path.stem for path in tmp_path.rglob("*.png")}
     assert len(names) == 8  # the overview and seven cameras
     assert "overview" in names
+
+
+def test_inspect_compares_the_statistics_of_two_data_sets(tmp_path, capsys):
+    options = ["--stats", "--output", str(tmp_path), "--max-frames", "1"]
+    assert cli.main(["inspect", SMALL_DRIVE, "--against", SMALL_DRIVE, *options]) == 0
+    said = capsys.readouterr().out
+    assert "objects a frame" in said
+    assert "yes 100%" in said
+    assert "NO" not in said
+    assert (tmp_path / "statistics.png").is_file()
+    assert cli.main(["inspect", SMALL_DRIVE, *options, "--json"]) == 0
+    statistics = json.loads(capsys.readouterr().out)
+    assert statistics["data"] == SMALL_DRIVE
+    assert statistics["quantities"][0]["data"]["count"] == 2
 
 
 @needs_nuscenes

@@ -20,6 +20,8 @@ DEMO_CONFIG = "tiny_step2_dynamic.py"
 DEMO_DATA = "synthetic:seed=1000,drives=1,frames=40"
 INSPECTION_IMAGE_SIZE_PX = (256, 480)
 """At which a source that renders does so for `leapai inspect`."""
+STATISTICS_IMAGE_SIZE_PX = (64, 120)
+"""The same for `--stats`, which looks at no image."""
 USER_ERROR = 2
 
 
@@ -68,6 +70,7 @@ def _parser() -> _Parser:
     _add_demo(
         _command(commands, "demo", _demo, "stream the embedded world through the tiny network")
     )
+    _add_world(commands)
     return parser
 
 
@@ -108,6 +111,10 @@ def _add_inspect(parser: _Parser) -> None:
     parser.add_argument("data", help="synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT")
     parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
     parser.add_argument(
+        "--stats", action="store_true", help="instead: how objects, sizes and motion are spread"
+    )
+    parser.add_argument("--against", metavar="DATA", help="with --stats: data to compare with")
+    parser.add_argument(
         "--output", type=Path, metavar="FOLDER", default=Path("outputs/inspect"), help="of pictures"
     )
     parser.add_argument(
@@ -115,6 +122,25 @@ def _add_inspect(parser: _Parser) -> None:
     )
     parser.add_argument(
         "--pictures", type=_count, metavar="N", default=2, help="frames to draw; default: 2"
+    )
+
+
+def _add_world(commands: argparse._SubParsersAction[_Parser]) -> None:
+    purpose = "the embedded world for other programs"
+    world = commands.add_parser("world", help=purpose, description=purpose)
+    inner = world.add_subparsers(required=True, metavar="COMMAND")
+    parser = _command(inner, "export", _export, "write drives as a data set of a known format")
+    parser.add_argument("output", type=Path, metavar="OUT", help="a folder that does not exist yet")
+    parser.add_argument("--format", required=True, choices=("nuscenes",))
+    parser.add_argument("--drives", type=_count, metavar="N", default=1)
+    parser.add_argument(
+        "--world",
+        metavar="OPTIONS",
+        default="",
+        help="of the drives: seed=3,frames=40,place=street",
+    )
+    parser.add_argument(
+        "--image-size", type=_size, metavar="HxW", default=(450, 800), help="default: 450x800"
     )
 
 
@@ -128,6 +154,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' must be a whole number, 1 or more")
     return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"'{text}' must be HEIGHTxWIDTH, for example 450x800")
+    return int(height), int(width)
 
 
 def _load(options: argparse.Namespace) -> TaskConfig:
@@ -174,6 +207,11 @@ def _print_config(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
+    if options.stats:
+        _inspect_statistics(options)
+        return
+    if options.against:
+        raise ValueError("--against compares statistics; say --stats, too")
     from rich.console import Console
 
     from leapai.data.inspection import inspect_logs, render_inspection
@@ -191,6 +229,30 @@ def _inspect(options: argparse.Namespace) -> None:
         sys.stdout.write(f"{written} pictures -> {options.output}\n")
 
 
+def _inspect_statistics(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from leapai.data.comparison import compare, render_statistics
+    from leapai.data.logs import open_logs
+    from leapai.data.statistics import collect
+    from leapai.runtime.inspect import write_statistics_picture
+
+    names = [options.data, options.against] if options.against else [options.data]
+    samples = [
+        collect(open_logs(name, image_size_px=STATISTICS_IMAGE_SIZE_PX), options.max_frames)
+        for name in names
+    ]
+    other = samples[1] if options.against else None
+    statistics = compare(options.data, samples[0], options.against, other)
+    picture = options.output / "statistics.png"
+    write_statistics_picture(picture, names, samples)
+    if options.json:
+        sys.stdout.write(statistics.model_dump_json(indent=2) + "\n")
+    else:
+        Console().print(render_statistics(statistics))
+        sys.stdout.write(f"{picture}\n")
+
+
 def _demo(options: argparse.Namespace) -> None:
     from leapai.config import load_config
     from leapai.runtime.validate import ValidationOptions, run_validation
@@ -205,6 +267,22 @@ def _demo(options: argparse.Namespace) -> None:
             max_frames=options.max_frames,
         ),
     )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _export(options: argparse.Namespace) -> None:
+    from leapai.data.nuscenes_export import export_nuscenes
+    from leapai.data.synthetic import open_logs
+
+    given = f"{options.world}," if options.world else ""
+    location = f"{given}rig=six,drives={options.drives}"
+    drives = open_logs(location, image_size_px=options.image_size)
+    keyframes = export_nuscenes(drives, options.output, _say)
+    sys.stdout.write(f"{len(drives)} drives, {keyframes} keyframes -> {options.output}\n")
 
 
 def shipped_configs() -> Path:

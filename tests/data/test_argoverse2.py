@@ -149,6 +149,16 @@ def test_frames_are_the_sweeps_where_nothing_is_annotated(drive):
     assert log.annotated_boxes(0) is None
 
 
+def test_truth_is_the_frame_without_its_sensors(drive):
+    log = drive.write().log()
+    frame, truth = log[1], log.truth(1)
+    assert truth.timestamp_us == frame.timestamp_us
+    assert np.array_equal(truth.ego2global, frame.ego2global)
+    assert np.array_equal(truth.labels.boxes, frame.labels.boxes)
+    assert np.array_equal(truth.labels.track_id, frame.labels.track_id)
+    assert (truth.cameras, truth.points) == ((), None)
+
+
 def test_the_ego_frame_is_moved_to_the_ground_for_everything(drive):
     frame = drive.write().log()[2]
     x, y, z = in_av2_ego(LANDMARK_M, time_ns(2))

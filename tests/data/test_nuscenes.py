@@ -165,6 +165,18 @@ def test_a_log_lists_keyframes_in_order_of_time(drive):
     assert log.vector_map() is None
 
 
+def test_truth_is_the_frame_without_its_sensors(drive):
+    drive.annotate("a", "vehicle.car", [0, 1, 2], lambda t: LANDMARK_M)
+    log = drive.write().log()
+    frame, truth = log[1], log.truth(1)
+    assert truth.timestamp_us == frame.timestamp_us
+    assert np.array_equal(truth.ego2global, frame.ego2global)
+    assert len(truth.labels) == 1
+    assert np.array_equal(truth.labels.boxes, frame.labels.boxes)
+    assert np.array_equal(truth.labels.track_id, frame.labels.track_id)
+    assert (truth.cameras, truth.points) == ((), None)
+
+
 def test_points_are_in_the_ego_frame_with_intensity_up_to_one(drive):
     points = drive.write().log()[1].points
     np.testing.assert_allclose(points, [[25.0, 4.0, 1.5, 1.0, 0.0]], atol=1e-5)

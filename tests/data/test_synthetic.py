@@ -34,7 +34,7 @@ def digest(frame: Frame) -> str:
 
 @pytest.fixture(scope="module")
 def log():
-    return open_logs("seed=3,frames=40", image_size_px=SIZE_PX)[0]
+    return open_logs("seed=15,frames=40", image_size_px=SIZE_PX)[0]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_names_count_up_from_the_seed_and_options_are_obeyed():
 @pytest.mark.parametrize(
     ("location", "said"),
     [
-        ("sead=3", "sead.*use: seed, drives, frames, rate_hz, beams"),
+        ("sead=3", "sead.*use: seed, drives, frames, rate_hz, beams, split"),
         ("frames=x", "frames = 'x' must be a whole number"),
         ("frames=0", "frames = 0 must be in 1"),
         ("rate_hz=-1", "rate_hz = -1 must be in"),
@@ -70,7 +70,7 @@ def test_the_same_bytes_in_another_process_and_in_another_order(log):
     here = digest(log[12])
     program = (
         "from tests.data.test_synthetic import *\n"
-        "print(digest(open_logs('seed=3,frames=40', image_size_px=SIZE_PX)[0][12]))"
+        "print(digest(open_logs('seed=15,frames=40', image_size_px=SIZE_PX)[0][12]))"
     )
     there = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -134,12 +134,15 @@ def test_the_ego_is_far_from_the_origin_and_drives(log):
     assert abs(poses.yaw_of(last) - poses.yaw_of(first)) > 1e-3
 
 
-def test_every_class_appears_in_every_drive():
-    for log in open_logs("drives=8,beams=2", image_size_px=(32, 32)):
+def test_every_class_appears_and_most_of_them_in_every_drive():
+    everything = set()
+    for log in open_logs("drives=5,beams=2", image_size_px=(32, 32)):
         seen = set()
         for index in (0, 39):
-            seen |= set(log[index].labels.class_id.tolist())
-        assert seen == set(range(len(CLASS_NAMES))), log.name
+            seen |= set(log.truth(index).labels.class_id.tolist())
+        assert len(seen) >= 5, log.name
+        everything |= seen
+    assert everything == set(range(len(CLASS_NAMES)))
 
 
 def test_labels_are_whole_and_in_range(frame):
@@ -168,13 +171,14 @@ def test_recorded_lidar_points_are_those_inside_the_boxes(frame):
     assert (inside > 50).sum() >= 3
 
 
-def test_points_have_an_intensity_and_one_time(frame):
+def test_points_have_an_intensity_and_a_time(frame):
     points = frame.points
     assert points.dtype == np.float32
     assert len(points) > 15_000
     assert points[:, 3].min() >= 0
     assert points[:, 3].max() <= 1
-    assert (points[:, 4] == 0).all()
+    assert points[:, 4].min() < -0.09
+    assert points[:, 4].max() == 0
     ground = np.abs(points[:, 2]) < 0.05
     assert 0.2 < ground.mean() < 0.9
 
@@ -220,8 +224,9 @@ def test_pixels_and_projection_agree(frame):
 
 def test_map_has_marks_and_kerbs_beside_the_ego(log, frame):
     lines = log.vector_map()
-    assert {line.layer for line in lines} == {"lane_boundary", "road_edge"}
-    assert {line.kind for line in lines} >= {"SolidLine", "DashedLine", "Curb"}
+    layers = {line.layer for line in lines}
+    assert layers == {"lane_boundary", "road_edge", "road_element", "drivable_area"}
+    assert {line.kind for line in lines} >= {"ShortDashedLine", "Curb", "Lane"}
     ego = frame.ego2global[:3, 3]
     nearest = {
         (line.layer, i): np.linalg.norm(line.points_m - ego, axis=1).min()

@@ -76,6 +76,13 @@ def test_detections_have_every_field(tmp_path, drives):
     assert "The weights are random" in said
 
 
+def test_the_version_of_the_data_is_named_where_it_has_one(tmp_path, drives):
+    assert run(tmp_path / "a", pictures=False)[0].data_version is None
+    for log in drives:
+        log.version = "7"
+    assert run(tmp_path / "b", pictures=False)[0].data_version == "7"
+
+
 def test_no_track_id_is_shared_between_sequences(tmp_path, drives):
     run(tmp_path, pictures=False)
     rows = columns(tmp_path)

@@ -95,6 +95,19 @@ class Argoverse2Log:
             faults=tuple(faults),
         )
 
+    def truth(self, index: int) -> Frame:
+        """Pose and labels of a frame, without reading a sensor."""
+        time_ns = self._frame_ns[index]
+        city_from_av2 = self._tables.poses.at(time_ns)
+        return Frame(
+            sequence=self.name,
+            timestamp_us=int(time_ns // 1000),
+            ego2global=city_from_av2 @ AV2_FROM_EGO,
+            cameras=(),
+            points=None,
+            labels=self._labels(index, poses.invert(city_from_av2)),
+        )
+
     def vector_map(self) -> VectorMap | None:
         """Lane boundaries with mark type, crossings, drivable areas; None: the log has no map."""
         return read_map(self._folder)

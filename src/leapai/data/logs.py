@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from leapai.types import Frame, IntArray, VectorMap
 
@@ -29,6 +29,23 @@ class DrivingLog(Protocol):
         ...
 
 
+@runtime_checkable
+class TruthLog(Protocol):
+    """What a log may offer beside its frames: their truth without reading a sensor."""
+
+    def truth(self, index: int) -> Frame:
+        """The frame without cameras and points; labels that only sensors tell are marked as not
+        labelled."""
+        ...
+
+
+@runtime_checkable
+class VersionedLog(Protocol):
+    """What a log may offer beside its frames: the version of its content, for results to name."""
+
+    version: str
+
+
 class LogOpener(Protocol):
     """What a data set's file offers: opens `location` and lists its drives.
 
@@ -47,6 +64,12 @@ SOURCES: dict[str, str] = {
     "argoverse2": "leapai.data.argoverse2:open_logs",
 }
 """One line a data set: the word before the colon, and the function that opens it."""
+
+
+def version_of(logs: Sequence[DrivingLog]) -> str | None:
+    """The version that the drives name, or None."""
+    versions = {log.version for log in logs if isinstance(log, VersionedLog)}
+    return ", ".join(sorted(versions)) or None
 
 
 def open_logs(data: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]:

@@ -107,6 +107,18 @@ class NuScenesLog:
             faults=tuple(faults),
         )
 
+    def truth(self, index: int) -> Frame:
+        """Pose and labels of a frame, without reading a sensor."""
+        lidar = self._files[index][LIDAR]
+        return Frame(
+            sequence=self.name,
+            timestamp_us=lidar.timestamp_us,
+            ego2global=lidar.global_from_ego.copy(),
+            cameras=(),
+            points=None,
+            labels=self._labels(index),
+        )
+
     def vector_map(self) -> VectorMap | None:
         """None: nuScenes' vector map is a separate download that this adapter does not read."""
         return None

@@ -33,6 +33,7 @@ CLASS_OF = {
     "human.pedestrian.personal_mobility": "non_motor",  # a rider on a scooter, Segway, skateboard
     "movable_object.barrier": "barrier",
     "movable_object.trafficcone": "barrier",  # put on the road, as a barrier, to close a part of it
+    "static_object.pillar": "pillar",  # only in what `nuscenes_export` writes
     "vehicle.bicycle": "non_motor",  # see RIDERLESS_ATTRIBUTE
     "vehicle.motorcycle": "non_motor",
     "vehicle.bus.bendy": "bus",

@@ -1,4 +1,5 @@
-"""The pictures of `leapai inspect`: LiDAR and recorded boxes in every camera and from above."""
+"""The pictures of `leapai inspect`: LiDAR and recorded boxes in every camera and from above; with
+`--stats`, how what happens in the data is spread."""
 
 from __future__ import annotations
 
@@ -11,8 +12,10 @@ import numpy as np
 from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.data.inspection import frames_to_read
 from leapai.data.logs import DrivingLog
+from leapai.data.statistics import Samples
 from leapai.types import CameraFrame, Frame, ImageArray
 from leapai.visualisation.cameras import draw_camera
+from leapai.visualisation.charts import Bars, Histogram, Panel, draw_charts
 from leapai.visualisation.compose import FramePainter
 from leapai.visualisation.video import write_png
 
@@ -51,3 +54,21 @@ def _camera_picture(camera: CameraFrame, frame: Frame) -> ImageArray:
         grey = np.full((*camera.size_px, 3), NO_IMAGE_GREY, np.uint8)
         camera = replace(camera, name=f"{camera.name}: no image", image=grey)
     return draw_camera(camera, camera.size_px, None, frame.labels, points=frame.points)
+
+
+def write_statistics_picture(path: Path, names: Sequence[str], samples: Sequence[Samples]) -> None:
+    """Draws every quantity of one or two data sets with their `names` into one PNG."""
+    rows: list[list[Panel]] = []
+    for row in zip(*(data.rows for data in samples), strict=True):
+        panels: list[Panel] = []
+        for quantity in zip(*row, strict=True):
+            first = quantity[0]
+            unit = f" ({first.unit})" if first.unit else ""
+            values = tuple(sample.values for sample in quantity)
+            panels.append(Histogram(first.name + unit, values, first.is_count))
+        rows.append(panels)
+    bars: list[Panel] = [
+        Bars(shares[0].name, shares[0].kinds, tuple(s.share for s in shares))
+        for shares in zip(*(data.shares for data in samples), strict=True)
+    ]
+    write_png(path, draw_charts(names, [*rows[:3], bars, *rows[3:]]))

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from leapai import __version__
 from leapai.config import TaskConfig
-from leapai.data.logs import DrivingLog, open_logs
+from leapai.data.logs import DrivingLog, open_logs, version_of
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
@@ -67,6 +67,8 @@ class RunSummary:
     data: str
     weights: str
     device: str
+    data_version: str | None
+    """As the data names it; None: it names none."""
     version: str = __version__
     frames: int = 0
     detections: int = 0
@@ -93,7 +95,7 @@ def run_validation(
     data = options.data or config.data.val
     logs = open_logs(data, image_size_px=config.camera.image_size_px)
     weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"
-    summary = RunSummary(config.job_name, data, weights, device)
+    summary = RunSummary(config.job_name, data, weights, device, version_of(logs))
     console.print(f"[bold]{config.job_name}[/] on {data}, weights {weights}, {device}")
     run = _Run(config, options, StreamSession(model, config, device), summary)
     run.stream(logs, model, console)

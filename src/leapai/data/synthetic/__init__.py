@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from leapai.data.logs import DrivingLog
 from leapai.data.synthetic.drive import SyntheticDrive
-from leapai.data.synthetic.rig import Rig
+from leapai.data.synthetic.places import PLACES
+from leapai.data.synthetic.rig_files import open_rig
 
 
 @dataclass(frozen=True)
@@ -18,30 +19,49 @@ class _Options:
     frames: int = 40
     rate_hz: float = 10.0
     beams: int = 32
+    split: str = ""
+    place: str = ""
+    rig: str = "seven"
+    blur: bool = False
 
 
+SPLITS = {"train": 2_000_000, "val": 3_000_000}
+"""First seed of a named split, which has as many as `drives` may count; a user's own seeds, 0 to
+1 100 000, meet neither."""
 _LEAST = {"seed": 0, "drives": 1, "frames": 1, "rate_hz": 0.1, "beams": 2}
 _MOST = {"seed": 1_000_000, "drives": 100_000, "frames": 100_000, "rate_hz": 1000.0, "beams": 256}
 
 
-def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[DrivingLog]:
+def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[SyntheticDrive]:
     """Drives of the embedded world; `location` is "" or options such as
     `seed=3,drives=2,frames=40`.
 
-    Seeds count up from `seed`, one a drive. Cameras render at `image_size_px` (height, width)
-    directly. Raises ValueError for an option or a value that does not exist.
+    Seeds count up from `seed` or from the first of `split`, one a drive; each draws its place, or
+    all are at `place`. Cameras render at `image_size_px` (height, width) directly. Raises
+    ValueError for an option or a value that does not exist.
     """
     options = _parse(location)
-    rig = Rig.seven_cameras(image_size_px, options.beams)
+    rig = replace(open_rig(options.rig, image_size_px, options.beams), blur=options.blur)
+    first = SPLITS.get(options.split, options.seed)
     return [
-        SyntheticDrive(seed, options.frames, options.rate_hz, rig)
-        for seed in range(options.seed, options.seed + options.drives)
+        SyntheticDrive(seed, options.frames, options.rate_hz, rig, options.place)
+        for seed in range(first, first + options.drives)
     ]
 
 
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
+
+
+_KIND_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", _switch: "true or false"}
+
+
 def _parse(location: str) -> _Options:
-    valid = {field.name: int if field.type == "int" else float for field in fields(_Options)}
-    values: dict[str, int | float] = {}
+    kinds: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": _switch}
+    valid = {field.name: kinds[str(field.type)] for field in fields(_Options)}
+    values: dict[str, Any] = {}
     for part in filter(None, location.split(",")):
         name, _, text = (word.strip() for word in part.partition("="))
         if name not in valid:
@@ -50,10 +70,27 @@ def _parse(location: str) -> _Options:
         try:
             values[name] = valid[name](text)
         except ValueError:
-            kind = "a whole number" if valid[name] is int else "a number"
+            kind = _KIND_WORDS[valid[name]]
             raise ValueError(f"synthetic: {name} = '{text}' must be {kind}") from None
-        if not _LEAST[name] <= values[name] <= _MOST[name]:
+        if name in _LEAST and not _LEAST[name] <= values[name] <= _MOST[name]:
             raise ValueError(
                 f"synthetic: {name} = {text} must be in {_LEAST[name]} to {_MOST[name]}"
             )
-    return _Options(**values)  # type: ignore[arg-type]
+    _check_split(values)
+    if values.get("place", PLACES[0]) not in PLACES:
+        known = ", ".join(PLACES)
+        raise ValueError(f"synthetic: there is no place '{values['place']}'; use one of: {known}")
+    return _Options(**values)
+
+
+def _check_split(values: dict[str, Any]) -> None:
+    if "split" not in values:
+        return
+    if values["split"] not in SPLITS:
+        known = ", ".join(SPLITS)
+        raise ValueError(f"synthetic: there is no split '{values['split']}'; use one of: {known}")
+    if "seed" in values:
+        raise ValueError(
+            "synthetic: split and seed contradict each other, as a split has seeds of its own; "
+            "leave one out"
+        )

@@ -3,63 +3,84 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 import numpy as np
 
-from leapai.data.synthetic import scenery, shapes
-from leapai.data.synthetic.casting import Actors, Gallery, Light, Solids, Stage
-from leapai.data.synthetic.meshes import Material, joined, surface
+from leapai.data.static_labels import StaticLabels, rasterise
+from leapai.data.synthetic import shapes
+from leapai.data.synthetic.casting import Blockers, Gallery, Solids, Stage
+from leapai.data.synthetic.instants import SAMPLES_S, SWEEP_S, Course
+from leapai.data.synthetic.layout import open_place
+from leapai.data.synthetic.places import Place, global_origin, place_of
 from leapai.data.synthetic.rig import Rig
-from leapai.data.synthetic.sensing import sense
-from leapai.data.synthetic.street import Street, random_generator
-from leapai.data.synthetic.traffic import REACH_M, Traffic
+from leapai.data.synthetic.sensing import Sensed, raw_sweep, sense, visibility
+from leapai.data.synthetic.shadows import thrown_by
+from leapai.data.synthetic.traffic import Traffic
 from leapai.geometry import angles, poses
 from leapai.geometry import boxes as box_geometry
 from leapai.types import (
     CameraFrame,
     FloatArray,
     Frame,
-    ImageArray,
     IntArray,
     Labels,
+    MapLine,
     VectorMap,
     occlusion_level_of,
 )
 
+WORLD_VERSION = "2"
+"""Of the bytes that a seed gives: a change that alters them changes this."""
 LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
 """x and y in which box centres are labelled: the BEV range (design, section 2)."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
-_BLOCKS = range(-2, 4)
-"""Blocks of scenery around the ego's own that are cast at: 100 m behind to 150 m ahead at least."""
+_APART_US = 1_000_000_000
+"""Drives of successive seeds begin 1000 s apart: no two drives share a time."""
 _CAST_RANGE_M = 95.0
 """Actors farther than this are not cast at."""
 _CLEARANCE_M = 0.005
 """Bodies stand this much above the ground, so that no return from the ground counts as theirs."""
-_SHADOW_RANGE_M = 70.0
-"""What moves farther away than this throws no shadow."""
+_HALF_WINDOW_M = 36.0
+"""An ego is at most this far from its anchor."""
 _WINDOWS_KEPT = 2
-_OUTLINE_TRIANGLES = 48
-_SHADOW = Material((0.0, 0.0, 0.0))
+_WORLDS_KEPT = 24
+"""Drives in memory at once: more than the lanes of a batch, and a bound for a worker."""
 
 
 class SyntheticDrive:
-    """A street with traffic that an ego drives along, drawn from a seed."""
+    """A place with traffic that an ego drives through, drawn from a seed."""
 
-    def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig) -> None:
+    version = WORLD_VERSION
+
+    def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig, place: str = "") -> None:
         self.name = f"synthetic-{seed:04d}"
         self._seed, self._rig = seed, rig
-        self._elapsed_us = np.round(np.arange(frames) * (1e6 / rate_hz)).astype(np.int64)
-        duration_s = float(self._elapsed_us[-1]) * 1e-6
-        self._street = Street(seed, length_m=15.0 * duration_s)
-        self._traffic = Traffic(self._street, duration_s)
-        self._light = _light(seed)
-        self._windows: OrderedDict[int, tuple[Solids, Solids]] = OrderedDict()
+        # The first frame comes when there is a whole sweep of the LiDAR behind it.
+        elapsed_s = SWEEP_S + np.arange(frames) / rate_hz
+        self._elapsed_us = np.round(1e6 * elapsed_s).astype(np.int64)
+        self._key = (place or place_of(seed), seed, float(self._elapsed_us[-1]) * 1e-6)
+        self._origin_m = global_origin(seed)
+        self._start_us = _FIRST_TIMESTAMP_US + seed * _APART_US
+
+    @property
+    def _place(self) -> Place:
+        return _world(*self._key).place
+
+    @property
+    def _traffic(self) -> Traffic:
+        return _world(*self._key).traffic
+
+    @property
+    def rig(self) -> Rig:
+        """The sensors."""
+        return self._rig
 
     @property
     def timestamps_us(self) -> IntArray:
         """[T] int64."""
-        return _FIRST_TIMESTAMP_US + self._elapsed_us
+        return self._start_us + self._elapsed_us
 
     def __len__(self) -> int:
         return len(self._elapsed_us)
@@ -68,30 +89,85 @@ class SyntheticDrive:
         """Renders frame `index`; negative ones count from the end, others outside raise
         IndexError."""
         index = range(len(self))[index]
-        time_s = float(self._elapsed_us[index]) * 1e-6
-        local_from_ego, boxes = self._poses(time_s)
-        distance = np.linalg.norm(boxes[:, :3] - local_from_ego[:3, 3], axis=1)
-        near = np.flatnonzero(distance < _CAST_RANGE_M)
-        stage = self._stage(time_s, local_from_ego, boxes, near)
+        stage, near = self._stage(index)
         sensed = sense(self._rig, stage, self._seed, 30, index)
-        visible = np.zeros(len(boxes))
+        time_s = float(self._elapsed_us[index]) * 1e-6
+        visible = np.zeros(len(self._traffic.class_id))
         visible[near] = sensed.visible_fraction
-        ego2global = local_from_ego.copy()
-        ego2global[:3, 3] += self._street.global_origin_m
         timestamp_us = int(self.timestamps_us[index])
         return Frame(
             sequence=self.name,
             timestamp_us=timestamp_us,
-            ego2global=ego2global,
-            cameras=self._cameras(timestamp_us, sensed.images),
+            ego2global=self.ego2global_at(timestamp_us),
+            cameras=self._cameras(timestamp_us, sensed),
             points=sensed.points,
             labels=self._labels(time_s, visible, sensed.points),
         )
 
+    def ego2global_at(self, timestamp_us: int) -> FloatArray:
+        """Pose [4, 4] of the ego at any time of the drive, as an inertial unit would tell it."""
+        time_s = (timestamp_us - self._start_us) * 1e-6
+        return self._ego2global(self._poses(time_s)[0])
+
+    def raw_points(self, index: int) -> FloatArray:
+        """The points [P, 5] of frame `index` before motion compensation: row by row those of
+        `Frame.points`, each in the ego frame at its own time, `timestamp_us` + dt."""
+        index = range(len(self))[index]
+        return raw_sweep(self._rig, self._stage(index)[0], self._seed, 30, index)
+
+    def visibility(self, index: int) -> FloatArray:
+        """Visible fraction [N, C] of the labels of frame `index` in each camera; 0 where a camera
+        would not see the object even were it alone."""
+        index = range(len(self))[index]
+        stage, near = self._stage(index)
+        fraction = np.zeros((len(self._traffic.class_id), len(self._rig.cameras)))
+        fraction[near] = visibility(self._rig, stage)
+        labels = self.truth(index).labels
+        assert labels is not None
+        return fraction[labels.track_id]
+
+    def truth(self, index: int) -> Frame:
+        """Frame `index` without its sensors, a hundred times faster: pose and labels. What only
+        sensors tell (visible fraction, occlusion level, points) is marked as not labelled."""
+        index = range(len(self))[index]
+        time_s = float(self._elapsed_us[index]) * 1e-6
+        local_from_ego, boxes = self._poses(time_s)
+        unseen, no_points = np.zeros(len(boxes)), np.zeros((0, 5), np.float32)
+        labels = self._labels(time_s, unseen, no_points)
+        return Frame(
+            sequence=self.name,
+            timestamp_us=int(self.timestamps_us[index]),
+            ego2global=self._ego2global(local_from_ego),
+            cameras=(),
+            points=None,
+            labels=replace(
+                labels,
+                visible_fraction=np.full(len(labels), np.nan),
+                occlusion_level=np.full(len(labels), -1),
+                num_lidar_points=np.full(len(labels), -1),
+            ),
+        )
+
     def vector_map(self) -> VectorMap:
-        """Lane marks and kerbs within 150 m of the drive, global frame."""
-        first, last = self._traffic.ego_s(self._elapsed_us[[0, -1]] * 1e-6)
-        return scenery.vector_map(self._street, float(first) - REACH_M, float(last) + REACH_M)
+        """Lane marks, road elements and drivable ground of the place, global frame."""
+        return tuple(
+            MapLine(line.kind, line.layer, line.points_m + self._origin_m)
+            for line in self._place.map_lines
+        )
+
+    def _ego2global(self, local_from_ego: FloatArray) -> FloatArray:
+        ego2global = local_from_ego.copy()
+        ego2global[:3, 3] += self._origin_m
+        return ego2global
+
+    def static_labels(self, index: int) -> StaticLabels:
+        """What does not move and where one can drive, about the ego at frame `index`."""
+        time_s = float(self._elapsed_us[range(len(self))[index]]) * 1e-6
+        local_from_ego, boxes = self._poses(time_s)
+        ego2global = local_from_ego.copy()
+        ego2global[:3, 3] += self._origin_m
+        in_ego = box_geometry.transform(boxes, poses.invert(local_from_ego))
+        return rasterise(self.vector_map(), ego2global, in_ego)
 
     def _poses(self, time_s: float) -> tuple[FloatArray, FloatArray]:
         """`local_from_ego` [4, 4] and the boxes [N, 7] of all actors in the local frame."""
@@ -102,37 +178,29 @@ class SyntheticDrive:
         centre[:, 2] += _CLEARANCE_M
         return local_from_ego, np.concatenate([centre, size, actors.heading_rad[:, None]], 1)
 
-    def _stage(
-        self, time_s: float, local_from_ego: FloatArray, boxes: FloatArray, near: IntArray
-    ) -> Stage:
-        """What can be sensed at a time; `boxes` [N, 7] of all actors are in the local frame."""
-        block = int(self._traffic.ego_s(time_s)[0] // scenery.BLOCK_M)
-        anchor = self._anchor(block)
-        window_from_ego, in_window = local_from_ego.copy(), boxes.copy()
-        window_from_ego[:3, 3] -= anchor
-        in_window[:, :3] -= anchor
-        still, parked_shadows = self._window(block)
-        close = (
-            np.linalg.norm(in_window[near, :3] - window_from_ego[:3, 3], axis=1) < _SHADOW_RANGE_M
-        )
-        moving = near[self._traffic.moves[near] & close]
-        return Stage(
+    def _stage(self, index: int) -> tuple[Stage, IntArray]:
+        """What can be sensed in a frame, and the actors [N] that are in it."""
+        time_s = float(self._elapsed_us[index]) * 1e-6
+        samples = [self._poses(time_s + dt_s) for dt_s in SAMPLES_S]
+        local_from_ego, boxes = (np.stack(part) for part in zip(*samples, strict=True))
+        distance = np.linalg.norm(boxes[-1, :, :3] - local_from_ego[-1, :3, 3], axis=1)
+        near = np.flatnonzero(distance < _CAST_RANGE_M)
+        anchor = self._anchor(local_from_ego[-1, :3, 3])
+        local_from_ego[:, :3, 3] -= anchor
+        boxes[..., :3] -= anchor
+        still, parked_shadows = self._window(anchor)
+        stage = Stage(
             scenery=still,
             gallery=_gallery(),
-            actors=Actors(in_window[near], self._traffic.shape[near]),
-            shadows=(parked_shadows, self._shadows(in_window[moving], moving)),
-            window_from_ego=window_from_ego,
+            shape=self._traffic.posed(time_s)[near],
+            own_colours=self._traffic.own_colours[near],
+            course=Course(local_from_ego, boxes[:, near]),
+            moves=self._traffic.moves[near],
+            shadows=(parked_shadows,),
             anchor_m=anchor,
-            light=self._light,
+            light=self._place.light,
         )
-
-    def _shadows(self, boxes: FloatArray, actors: IntArray) -> Solids:
-        """What throws the shadows of M actors with boxes [M, 7]: the largest triangles of their
-        shapes."""
-        outline = _outlines()[self._traffic.shape[actors]] * boxes[:, None, None, 3:6]
-        frame_from_box = poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6])
-        triangles = poses.apply(frame_from_box[:, None], outline).reshape(-1, 3, 3)
-        return Solids(surface(triangles, _SHADOW), self._light)
+        return stage, near
 
     def _labels(self, time_s: float, visible: FloatArray, points: FloatArray) -> Labels:
         """Truth of the actors in range; `visible` [N] is of all actors of the drive."""
@@ -155,57 +223,65 @@ class SyntheticDrive:
             acceleration_mps2=poses.rotate(ego_from_local, motion.acceleration_mps2[kept]),
         )
 
-    def _cameras(
-        self, timestamp_us: int, images: tuple[ImageArray, ...]
-    ) -> tuple[CameraFrame, ...]:
+    def _cameras(self, timestamp_us: int, sensed: Sensed) -> tuple[CameraFrame, ...]:
         return tuple(
             CameraFrame(
-                name=camera.mount.name,
-                group=camera.mount.group,
+                name=camera.name,
+                group=camera.group,
                 image=image,
                 size_px=camera.size_px,
                 intrinsics=camera.intrinsics.copy(),
                 distortion=camera.distortion.copy(),
-                ego_from_camera=camera.ego_from_camera.copy(),
-                timestamp_us=timestamp_us,
+                ego_from_camera=pose,
+                timestamp_us=timestamp_us + camera.dt_us,
             )
-            for camera, image in zip(self._rig.cameras, images, strict=True)
+            for camera, image, pose in zip(
+                self._rig.cameras, sensed.images, sensed.ego_from_camera, strict=True
+            )
         )
 
-    def _anchor(self, block: int) -> FloatArray:
-        """Origin of a window in the local frame: a point of the centreline near the ego."""
-        return self._street.local((block + 0.5) * scenery.BLOCK_M, 0.0)
+    def _anchor(self, position_m: FloatArray) -> FloatArray:
+        """Origin of the window of an ego position [3], in the local frame."""
+        pitch = self._place.window_m
+        return np.array([*(np.round(position_m[:2] / pitch) * pitch), 0.0])
 
-    def _window(self, block: int) -> tuple[Solids, Solids]:
-        """Scenery around a block of the street, and what throws the shadows of those parked
-        there."""
-        if block in self._windows:
-            return self._windows[block]
-        anchor, boxes = self._anchor(block), self._poses(0.0)[1]
-        boxes[:, :3] -= anchor
-        here = np.linalg.norm(boxes[:, :3], axis=1) < _CAST_RANGE_M + scenery.BLOCK_M
+    def _window(self, anchor_m: FloatArray) -> tuple[Solids, Blockers]:
+        """Scenery around an anchor, and what throws the shadows of those who stand there."""
+        key, windows = tuple(anchor_m), _world(*self._key).windows
+        if key in windows:
+            return windows[key]
+        boxes = self._poses(0.0)[1]
+        boxes[:, :3] -= anchor_m
+        here = np.linalg.norm(boxes[:, :3], axis=1) < _CAST_RANGE_M + _HALF_WINDOW_M
         parked = np.flatnonzero(here & ~self._traffic.moves)
-        mesh = joined([scenery.build_block(self._street, block + i) for i in _BLOCKS])
-        solids = Solids(mesh.turned(0.0, -anchor), self._light)
-        self._windows[block] = solids, self._shadows(boxes[parked], parked)
-        if len(self._windows) > _WINDOWS_KEPT:
-            self._windows.popitem(last=False)
-        return self._windows[block]
+        mesh = self._place.scenery(anchor_m[:2])
+        solids = Solids(mesh.turned(0.0, -anchor_m), self._place.light)
+        windows[key] = solids, thrown_by(boxes[parked], self._traffic.posed(0.0)[parked])
+        if len(windows) > _WINDOWS_KEPT:
+            windows.popitem(last=False)
+        return windows[key]
+
+
+@dataclass(frozen=True)
+class _World:
+    """What a drive needs and takes long to make: made when a frame is asked for, not when drives
+    are listed, so that a data set of any number of drives opens at once."""
+
+    place: Place
+    traffic: Traffic
+    windows: OrderedDict[tuple[float, ...], tuple[Solids, Blockers]]
+    """The last ones, by their anchors."""
+
+
+@lru_cache(maxsize=_WORLDS_KEPT)
+def _world(place: str, seed: int, duration_s: float) -> _World:
+    opened = open_place(place, seed, duration_s)
+    return _World(opened, Traffic(opened.cast, duration_s), OrderedDict())
 
 
 @cache
 def _gallery() -> Gallery:
     return Gallery(shapes.prototypes())
-
-
-@cache
-def _outlines() -> FloatArray:
-    """[S, K, 3, 3] the largest triangles of each prototype; a shape of fewer repeats some."""
-    outlines = [
-        np.resize(mesh.largest(_OUTLINE_TRIANGLES).triangles_m, (_OUTLINE_TRIANGLES, 3, 3))
-        for mesh in shapes.prototypes()
-    ]
-    return np.stack(outlines)
 
 
 def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:
@@ -223,21 +299,3 @@ def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:
         if len(near):
             counts[i] = box_geometry.points_inside(near[:, :3], box[None]).sum()
     return counts
-
-
-def _light(seed: int) -> Light:
-    """Time of day and weather of a drive."""
-    rng = random_generator(seed, 31)
-    bearing, height = rng.uniform(-np.pi, np.pi), np.radians(rng.uniform(28, 60))
-    warmth = rng.uniform(0.0, 1.0)
-    to_sun = np.array(
-        [np.cos(height) * np.cos(bearing), np.cos(height) * np.sin(bearing), np.sin(height)]
-    )
-    return Light(
-        to_sun=to_sun,
-        sun=rng.uniform(0.80, 1.05) * np.array([1.0, 0.97 - 0.05 * warmth, 0.92 - 0.12 * warmth]),
-        ambient=rng.uniform(0.58, 0.72) * np.array([0.93, 0.98, 1.06]),
-        zenith=np.array([0.36, 0.56, 0.84]) + rng.uniform(-0.06, 0.06),
-        horizon=np.array([0.80, 0.86, 0.92]) - 0.06 * warmth,
-        haze_m=rng.uniform(180.0, 450.0),
-    )

@@ -30,9 +30,13 @@ def _is_zebra(seed: int, slot: int) -> bool:
 
 
 def parking_kind(seed: int, side: int, slot: int) -> str:
-    """What occupies a parking place: `car`, `barrier`, `bicycles`, or `` (free)."""
+    """What occupies a parking place: `car`, `leaving` (a car that will pull out), `barrier`,
+    `bicycles`, or `` (free)."""
     if _is_zebra(seed, slot):
         return ""
+    leaving = int(random_generator(seed, 10).integers(2, 6))
+    if side < 0 and slot in (leaving, leaving + 1) and not _is_zebra(seed, leaving):
+        return "leaving" if slot == leaving else ""
     shift = int(random_generator(seed, 11, side).integers(9))
     if slot % 9 == shift:
         return "barrier"

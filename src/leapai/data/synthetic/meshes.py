@@ -4,15 +4,18 @@ points."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from math import dist, hypot
 
 import numpy as np
 import numpy.typing as npt
 
 from leapai.types import FloatArray, IntArray
 
-PLAIN, TARMAC, PAVING, FACADE, LEAVES, GRASS = range(6)
-"""Textures: what the renderer does to a colour, by the place of the hit."""
+PLAIN, TARMAC, PAVING, FACADE, LEAVES, GRASS, GLASS = range(7)
+"""Textures: what the renderer does to a colour, by the place of the hit. No LiDAR pulse comes back
+from `GLASS`."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Material:
     reflectivity: float = 0.3
     """Part of a LiDAR pulse that comes back at normal incidence."""
     texture: int = PLAIN
+    paint: int = 0
+    """0: the surface has this colour; k > 0: it has the k-th own colour of the actor."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Mesh:
     """[T]"""
     texture: IntArray
     """[T] int8."""
+    paint: IntArray
+    """[T] int8, of the materials."""
 
     def __len__(self) -> int:
         return len(self.triangles_m)
@@ -61,23 +68,26 @@ class Mesh:
         a, b, c = self.triangles_m.swapaxes(0, 1)
         area = (np.cross(b - a, c - a) ** 2).sum(-1)
         kept = np.argsort(-area, kind="stable")[:count]
-        return Mesh(
-            self.triangles_m[kept], self.colour[kept], self.reflectivity[kept], self.texture[kept]
-        )
+        return Mesh(**{f.name: getattr(self, f.name)[kept] for f in fields(self)})
 
     def turned(self, yaw_rad: float, position_m: FloatArray | Sequence[float]) -> Mesh:
         """The mesh turned about z, then moved to `position_m`."""
         c, s = np.cos(yaw_rad), np.sin(yaw_rad)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
         moved = self.triangles_m @ turn.T + np.asarray(position_m, np.float64)
-        return Mesh(moved, self.colour, self.reflectivity, self.texture)
+        return replace(self, triangles_m=moved)
+
+    def laid_down(self) -> Mesh:
+        """The mesh on its left side: what was up points to the right."""
+        x, y, z = np.moveaxis(self.triangles_m, -1, 0)
+        return replace(self, triangles_m=np.stack([x, -z, y], -1))
 
     def fitted(self, size_m: FloatArray) -> Mesh:
         """The mesh stretched to fill exactly the box of `size_m` (length, width, height) about the
         origin."""
         low, high = self.extent()
         scaled = (self.triangles_m - (low + high) / 2) * (np.asarray(size_m) / (high - low))
-        return Mesh(scaled, self.colour, self.reflectivity, self.texture)
+        return replace(self, triangles_m=scaled)
 
 
 def surface(triangles_m: FloatArray, material: Material) -> Mesh:
@@ -88,6 +98,7 @@ def surface(triangles_m: FloatArray, material: Material) -> Mesh:
         colour=np.full((count, 3), material.colour, np.float32),
         reflectivity=np.full(count, material.reflectivity, np.float32),
         texture=np.full(count, material.texture, np.int8),
+        paint=np.full(count, material.paint, np.int8),
     )
 
 
@@ -97,12 +108,8 @@ NOTHING = surface(np.zeros((0, 3, 3)), Material((0.0, 0.0, 0.0)))
 
 def joined(parts: Sequence[Mesh]) -> Mesh:
     """All parts as one mesh."""
-    return Mesh(
-        np.concatenate([part.triangles_m for part in parts]),
-        np.concatenate([part.colour for part in parts]),
-        np.concatenate([part.reflectivity for part in parts]),
-        np.concatenate([part.texture for part in parts]),
-    )
+    columns = (field.name for field in fields(Mesh))
+    return Mesh(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns})
 
 
 def quads(corners_m: FloatArray) -> FloatArray:
@@ -113,20 +120,21 @@ def quads(corners_m: FloatArray) -> FloatArray:
 def loft(rings_m: FloatArray | Sequence[FloatArray], material: Material) -> Mesh:
     """The closed surface through R convex rings of K points [R, K, 3], turned outward."""
     rings = np.asarray(rings_m, np.float64)
-    following = np.roll(rings, -1, axis=1)
-    sides = np.stack([rings[:-1], following[:-1], following[1:], rings[1:]], 2)
-    triangles = np.concatenate(
-        [quads(sides.reshape(-1, 4, 3)), _fan(rings[0, ::-1]), _fan(rings[-1])]
-    )
-    about_centre = triangles - triangles.mean((0, 1))
-    if np.linalg.det(about_centre).sum() < 0:
+    triangles = rings.reshape(-1, 3)[_faces(*rings.shape[:2])]
+    if np.linalg.det(triangles).sum() < 0:  # Six times the volume.
         triangles = triangles[:, ::-1]
     return surface(triangles, material)
 
 
-def _fan(ring: FloatArray) -> FloatArray:
-    first = np.broadcast_to(ring[0], ring[2:].shape)
-    return np.stack([first, ring[1:-1], ring[2:]], 1)
+@cache
+def _faces(rings: int, points: int) -> IntArray:
+    """Corners [T, 3] of a loft: its sides, then a fan at either end."""
+    index = np.arange(rings * points).reshape(rings, points)
+    after = np.roll(index, -1, axis=1)
+    sides = np.stack([index[:-1], after[:-1], after[1:], index[1:]], -1).reshape(-1, 4)
+    fan = np.array([(0, i, i + 1) for i in range(1, points - 1)])
+    ends = index[0, ::-1][fan], index[-1][fan]
+    return np.concatenate([sides[:, [0, 1, 2]], sides[:, [0, 2, 3]], *ends])
 
 
 def block(
@@ -167,12 +175,12 @@ def tube(
 ) -> Mesh:
     """A cylinder or cone between two points; radii at start and end."""
     start, end = np.asarray(start_m, np.float64), np.asarray(end_m, np.float64)
-    axis = (end - start) / np.linalg.norm(end - start)
-    helper = np.array([0.0, 0.0, 1.0]) if abs(axis[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
-    u = np.cross(axis, helper)
-    u /= np.linalg.norm(u)
+    x, y, z = (end - start) / dist(end, start)
+    u = np.array((y, -x, 0.0) if abs(z) < 0.9 else (0.0, z, -y))
+    u /= hypot(*u)
+    v = np.array((y * u[2] - z * u[1], z * u[0] - x * u[2], x * u[1] - y * u[0]))
     angle = np.arange(sides) * (2 * np.pi / sides)
-    circle = np.cos(angle)[:, None] * u + np.sin(angle)[:, None] * np.cross(axis, u)
+    circle = np.cos(angle)[:, None] * u + np.sin(angle)[:, None] * v
     first, last = radius_m if isinstance(radius_m, tuple) else (radius_m, radius_m)
     return loft([start + first * circle, end + last * circle], material)
 

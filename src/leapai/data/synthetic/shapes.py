@@ -1,121 +1,109 @@
-"""Sizes of the eight classes, and their shapes in unit boxes: x forward, z up."""
+"""The shapes of actors in unit boxes (x forward, z up), and who gets which."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 
-from leapai.data.synthetic import people, vehicles
-from leapai.data.synthetic.meshes import Mesh, block, joined, loft, tube
-from leapai.data.synthetic.palette import CONCRETE, DARK, METAL, RED, WHITE, YELLOW
-from leapai.types import CLASS_NAMES, FloatArray
+from leapai.data.synthetic.kinds import KINDS, Generator, Kind, Limbs
+from leapai.data.synthetic.meshes import Mesh
+from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
-Generator = np.random.Generator
+VARIANTS = 12
+"""Shapes of each class."""
+_AT_REST_MPS = 0.15
 
 
-# (mean, standard deviation, low, high) of length, width, height in metres.
-_SPREAD = {
-    "car": ((4.5, 0.40, 3.5, 5.3), (1.86, 0.08, 1.62, 2.05), (1.56, 0.14, 1.35, 2.05)),
-    "truck": ((7.6, 1.0, 5.6, 9.8), (2.45, 0.08, 2.20, 2.60), (3.15, 0.35, 2.50, 3.80)),
-    "bus": ((11.4, 0.5, 9.8, 12.3), (2.62, 0.06, 2.50, 2.80), (3.15, 0.12, 2.90, 3.45)),
-    "person": ((0.62, 0.10, 0.40, 0.90), (0.58, 0.06, 0.45, 0.75), (1.71, 0.11, 1.35, 1.98)),
-    "non_motor": ((1.80, 0.10, 1.55, 2.05), (0.64, 0.05, 0.52, 0.78), (1.72, 0.09, 1.50, 1.95)),
-    "riderless_non_motor": (
-        (1.76, 0.10, 1.50, 2.05),
-        (0.60, 0.05, 0.48, 0.74),
-        (1.06, 0.06, 0.92, 1.22),
-    ),
-    "barrier": ((2.0, 0.25, 1.4, 2.6), (0.56, 0.06, 0.42, 0.70), (0.90, 0.08, 0.75, 1.10)),
-    "pillar": ((0.24, 0.06, 0.14, 0.40), (0.24, 0.06, 0.14, 0.40), (0.95, 0.12, 0.70, 1.30)),
-}
+def draw(class_id: int, rng: Generator, kind: str = "") -> tuple[FloatArray, int]:
+    """Size [3] in metres and shape (index into `prototypes`) of somebody of a class, or of one of
+    its kinds."""
+    kinds = KINDS[CLASS_NAMES[class_id]]
+    shares = [float(k.name == kind) if kind else k.share for k in kinds]
+    number = int(rng.choice(len(kinds), p=np.array(shares) / sum(shares)))
+    first = class_id * VARIANTS + sum(k.variants for k in kinds[:number])
+    size = kinds[number].draw_size(rng)
+    return size, first + int(rng.integers(kinds[number].variants))
 
 
 def draw_size(class_id: int, rng: Generator) -> FloatArray:
     """Length, width and height [3] in metres from the spread of the class."""
-    spread = np.array(_SPREAD[CLASS_NAMES[class_id]])
-    size = np.clip(rng.normal(spread[:, 0], spread[:, 1]), spread[:, 2], spread[:, 3])
-    if CLASS_NAMES[class_id] == "pillar":
-        size[1] = size[0]
-    return size
+    return draw(class_id, rng)[0]
 
 
-VARIANTS = 12
-"""Shapes and colourings of each class."""
+def kind_of(shape: int) -> Kind:
+    """The kind of a shape that `draw` gave."""
+    class_id, variant = divmod(shape, VARIANTS)
+    kinds = KINDS[CLASS_NAMES[class_id]]
+    ends = np.cumsum([kind.variants for kind in kinds])
+    return kinds[int(np.searchsorted(ends, variant, side="right"))]
 
 
 @cache
 def prototypes() -> tuple[Mesh, ...]:
-    """All shapes in a unit box about the origin: `VARIANTS` of class 0, then of class 1, ..."""
-    meshes = []
-    for class_id, name in enumerate(CLASS_NAMES):
-        for variant in range(VARIANTS):
-            rng = np.random.default_rng([class_id, variant])
-            mesh = _BUILDERS[name](draw_size(class_id, rng), rng)
-            meshes.append(mesh.fitted(np.ones(3)))
-    return tuple(meshes)
+    """All shapes in a unit box about the origin: `VARIANTS` of class 0, then of class 1, ...; then
+    the further phases of those with limbs.
+
+    The phases of a body share the box of the first, which touches all sides of it; the others touch
+    bottom and top.
+    """
+    bodies = [_body(shape) for shape in range(len(CLASS_NAMES) * VARIANTS)]
+    return tuple([phases[0] for phases in bodies] + [mesh for b in bodies for mesh in b[1:]])
 
 
-def _barrier(size: FloatArray, rng: Generator) -> Mesh:
-    length, w, h = size
-    kind = rng.integers(3)
-    if kind == 2:  # A gate: two feet, two posts, striped boards.
-        parts = [
-            block((x - 0.06, -w / 2, 0), (x + 0.06, w / 2, 0.07), DARK)
-            for x in (-0.4 * length, 0.4 * length)
-        ] + [tube((x, 0, 0), (x, 0, h), 0.03, METAL, 6) for x in (-0.4 * length, 0.4 * length)]
-        for row, z in enumerate((0.48 * h, 0.84 * h)):
-            edges = np.linspace(-length / 2, length / 2, 7)
-            for i, (x0, x1) in enumerate(pairwise(edges)):
-                board = (RED, WHITE)[(i + row) % 2]
-                parts.append(block((x0, -0.02, z - 0.09 * h), (x1, 0.02, z + 0.09 * h), board))
-        return joined(parts)
-    lower, upper = (CONCRETE, CONCRETE) if kind == 0 else (RED, WHITE)
-    return joined(
-        [
-            block((-length / 2, -w / 2, 0), (length / 2, w / 2, 0.12 * h), lower),
-            loft([_slab(length, w, 0.12 * h), _slab(length, 0.52 * w, 0.40 * h)], lower),
-            loft([_slab(length, 0.52 * w, 0.40 * h), _slab(length * 0.99, 0.30 * w, h)], upper),
-        ]
-    )
+def posed(
+    shape: IntArray, height_m: FloatArray, travelled_m: FloatArray, speed_mps: FloatArray
+) -> IntArray:
+    """Index into `prototypes` [N] of bodies that have come so far and are so fast; all are [N].
+
+    `shape` is what `draw` gave. Those without limbs keep it.
+    """
+    first, phases, cycle, stands = _cycles()
+    share = travelled_m / np.maximum(cycle[shape] * height_m, 1e-9)
+    phase = np.floor(share * phases[shape]).astype(np.int64) % phases[shape]
+    phase = np.where(stands[shape] & (speed_mps < _AT_REST_MPS), phases[shape], phase)
+    return np.where(phase > 0, first[shape] + phase - 1, shape)
 
 
-def _slab(length: float, w: float, z: float) -> FloatArray:
-    return np.array(
-        [
-            (-length / 2, -w / 2, z),
-            (length / 2, -w / 2, z),
-            (length / 2, w / 2, z),
-            (-length / 2, w / 2, z),
-        ]
-    )
+def _body(shape: int) -> tuple[Mesh, ...]:
+    """All phases of a shape, in their unit box."""
+    kind, seed = kind_of(shape), [shape // VARIANTS, shape % VARIANTS]
+    size = kind.draw_size(np.random.default_rng([*seed, 1]))
+    if not isinstance(kind.shape, Limbs):
+        return (kind.shape(size, np.random.default_rng(seed)).fitted(np.ones(3)),)
+    limbs = kind.shape
+    meshes = [
+        limbs.build(size, np.random.default_rng(seed), phase)
+        for phase in range(limbs.phases + limbs.stands)
+    ]
+    low, high = meshes[0].extent()
+    return tuple(_unit(mesh, low, high) for mesh in meshes)
 
 
-def _pillar(size: FloatArray, rng: Generator) -> Mesh:
-    r, h = size[0] / 2, size[2]
-    body, band = ((DARK, WHITE), (CONCRETE, RED), (YELLOW, DARK))[rng.integers(3)]
-    if rng.random() < 0.6:
-        stack = [tube((0, 0, z0 * h), (0, 0, z1 * h), k * r, of, 12) for z0, z1, k, of in (
-            (0.0, 0.72, 0.92, body), (0.72, 0.86, 1.0, band), (0.86, 1.0, 0.92, body))]  # fmt: skip
-        return joined(stack)
-    return joined(
-        [
-            block((-r, -r, 0), (r, r, 0.66 * h), body),
-            block((-r, -r, 0.66 * h), (r, r, 0.80 * h), band),
-            block((-r, -r, 0.80 * h), (r, r, h), body, 0.5),
-        ]
-    )
+def _unit(mesh: Mesh, low: FloatArray, high: FloatArray) -> Mesh:
+    """A phase in the unit box of a body whose first phase reaches from `low` to `high`: pressed
+    where it reaches farther, stretched to its height."""
+    own_low, own_high = mesh.extent()
+    to_low, to_high = np.maximum(own_low, low), np.minimum(own_high, high)
+    to_low[2], to_high[2] = low[2], high[2]
+    pressed = to_low + (mesh.triangles_m - own_low) * (to_high - to_low) / (own_high - own_low)
+    return replace(mesh, triangles_m=(pressed - (low + high) / 2) / (high - low))
 
 
-_BUILDERS: dict[str, Callable[[FloatArray, Generator], Mesh]] = {
-    "car": vehicles.car,
-    "truck": vehicles.truck,
-    "bus": vehicles.bus,
-    "person": people.person,
-    "non_motor": people.non_motor,
-    "riderless_non_motor": people.riderless_non_motor,
-    "barrier": _barrier,
-    "pillar": _pillar,
-}
+@cache
+def _cycles() -> tuple[IntArray, IntArray, FloatArray, IntArray]:
+    """For each shape of `draw`: its second phase in `prototypes`, phases, heights a cycle, whether
+    it stands."""
+    count = len(CLASS_NAMES) * VARIANTS
+    rows = []
+    following = count
+    for shape in range(count):
+        limbs = kind_of(shape).shape
+        if isinstance(limbs, Limbs):
+            rows.append((following, limbs.phases, limbs.cycle_heights, limbs.stands))
+            following += limbs.phases + limbs.stands - 1
+        else:
+            rows.append((shape, 1, 1.0, False))
+    first, phases, cycle, stands = zip(*rows, strict=True)
+    return np.array(first), np.array(phases), np.array(cycle), np.array(stands)

@@ -45,27 +45,55 @@ class Motion:
     position_m: FloatArray
     """[N, 3] on the ground."""
     heading_rad: FloatArray
-    """[N] of the street's tangent."""
+    """[N] of the body."""
     velocity_mps: FloatArray
     """[N, 3]"""
     acceleration_mps2: FloatArray
     """[N, 3]"""
 
 
-class Street:
-    """Centreline, cross section and place on the map, all drawn from the seed."""
+@dataclass(frozen=True)
+class Section:
+    """Cross section of a street, the same on both sides; widths in metres."""
 
-    def __init__(self, seed: int, length_m: float) -> None:
-        rng = random_generator(seed, 0)
-        self.seed = seed
-        self.lanes_each_way = int(rng.integers(1, 3))
-        self._swing_rad = rng.uniform(0.25, 0.5) * rng.choice([-1.0, 1.0])
-        self._wave_per_m = 2 * np.pi / rng.uniform(220.0, 300.0)
-        self._phase_rad = rng.uniform(-0.6, 0.6)
-        self._heading_rad = rng.uniform(-np.pi, np.pi)
-        self.global_origin_m = np.array(
-            [rng.uniform(3.2e5, 6.8e5), rng.uniform(5.2e6, 5.9e6), rng.uniform(20.0, 500.0)]
-        )
+    lanes_each_way: int
+    cycle_m: float = CYCLE_LANE_M
+    """0: riders share the lanes."""
+    parking_m: float = PARKING_M
+    divider: str = "DashedLine"
+    separator: str = "DashedLine"
+    edge: str = "SolidLine"
+    """Kinds of paint (design, section 11): on the centreline, between lanes, beside the lanes."""
+    lawn_m: float = 90.0
+    """How far the ground goes on behind the houses."""
+
+
+@dataclass(frozen=True)
+class Bend:
+    """Heading of a centreline: heading + swing sin(wave s + phase)."""
+
+    heading_rad: float
+    swing_rad: float = 0.0
+    wave_per_m: float = 0.0
+    phase_rad: float = 0.0
+
+
+def draw_bend(rng: np.random.Generator) -> Bend:
+    """A gentle curve to both sides."""
+    return Bend(
+        heading_rad=rng.uniform(-np.pi, np.pi),
+        swing_rad=rng.uniform(0.25, 0.5) * rng.choice([-1.0, 1.0]),
+        wave_per_m=2 * np.pi / rng.uniform(220.0, 300.0),
+        phase_rad=rng.uniform(-0.6, 0.6),
+    )
+
+
+class Street:
+    """A centreline with a cross section; `seed` draws what lies along it."""
+
+    def __init__(self, seed: int, length_m: float, section: Section, bend: Bend) -> None:
+        self.seed, self.section, self.bend = seed, section, bend
+        self.lanes_each_way = section.lanes_each_way
         self._knots_m = np.arange(FIRST_S_M, length_m + 500.0, _STEP_M)
         self._knot_xy = self._integrate()
 
@@ -79,12 +107,12 @@ class Street:
     @property
     def carriageway_m(self) -> float:
         """Half the width of all that is driven on: lanes and cycle lane."""
-        return self.lanes_each_way * LANE_M + CYCLE_LANE_M
+        return self.lanes_each_way * LANE_M + self.section.cycle_m
 
     @property
     def kerb_m(self) -> float:
         """Distance of each kerb from the centreline."""
-        return self.carriageway_m + PARKING_M
+        return self.carriageway_m + self.section.parking_m
 
     @property
     def frontage_m(self) -> float:
@@ -93,16 +121,9 @@ class Street:
 
     def heading(self, s_m: FloatArray | float) -> FloatArray:
         """Direction of the centreline, local frame."""
-        wave = np.sin(self._wave_per_m * s_m + self._phase_rad)
-        return np.asarray(self._heading_rad + self._swing_rad * wave)
-
-    def curvature(self, s_m: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Curvature in 1/m and its derivative along s."""
-        angle, per_m = self._wave_per_m * s_m + self._phase_rad, self._wave_per_m
-        return (
-            self._swing_rad * per_m * np.cos(angle),
-            -self._swing_rad * per_m**2 * np.sin(angle),
-        )
+        bend = self.bend
+        wave = np.sin(bend.wave_per_m * s_m + bend.phase_rad)
+        return np.asarray(bend.heading_rad + bend.swing_rad * wave)
 
     @staticmethod
     def tangent(heading_rad: FloatArray) -> FloatArray:
@@ -130,39 +151,6 @@ class Street:
         normal = np.stack([-tangent[..., 1], tangent[..., 0]], -1)
         return np.concatenate([self.centre(s) + normal * d[..., None], z[..., None]], -1)
 
-    def motion(self, along: FloatArray, across: FloatArray) -> Motion:
-        """Motion of N bodies from s [3, N] and d [3, N]: value, first and second derivative in
-        time."""
-        (s, s1, s2), (d, d1, d2) = along, across
-        curvature, curvature1 = self.curvature(s)
-        turn = curvature * s1
-        forward = s1 * (1 - curvature * d)
-        forward1 = s2 * (1 - curvature * d) - s1 * (curvature1 * s1 * d + curvature * d1)
-        z, z1, z2 = self._height(d, d1, d2)
-        tangent = self.tangent(self.heading(s))
-        normal = np.stack([-tangent[:, 1], tangent[:, 0]], -1)
-
-        def vector(on_tangent: FloatArray, on_normal: FloatArray, up: FloatArray) -> FloatArray:
-            plane = on_tangent[:, None] * tangent + on_normal[:, None] * normal
-            return np.concatenate([plane, up[:, None]], -1)
-
-        return Motion(
-            position_m=self.local(s, d, z),
-            heading_rad=self.heading(s),
-            velocity_mps=vector(forward, d1, z1),
-            acceleration_mps2=vector(forward1 - d1 * turn, forward * turn + d2, z2),
-        )
-
-    def _height(
-        self, d: FloatArray, d1: FloatArray, d2: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Height of what stands at d, and its derivatives in time: the kerb is a ramp to who walks
-        over it."""
-        scale = np.sign(d) / (2 * KERB_RAMP_M)
-        step, step1, step2 = smooth_step((np.abs(d) - self.kerb_m) * np.abs(scale) + 0.5)
-        slope, bend = step1 * scale, step2 * scale**2
-        return (
-            KERB_HEIGHT_M * step,
-            KERB_HEIGHT_M * slope * d1,
-            KERB_HEIGHT_M * (bend * d1**2 + slope * d2),
-        )
+    def height(self, d_m: FloatArray) -> FloatArray:
+        """Height of what stands at d: the kerb is a ramp to who walks over it."""
+        return KERB_HEIGHT_M * smooth_step((np.abs(d_m) - self.kerb_m) / (2 * KERB_RAMP_M) + 0.5)[0]

@@ -1,323 +1,235 @@
-"""Who is in the street, and where each of them is at any time: closed formulas of time, nothing is
-stepped.
+"""Who is in a drive, and where each of them is at any time.
 
-Bodies that share a lane move as a platoon: one common motion, plus a small oscillation of each
-about its place that is less than half of the gap to its neighbours. So nobody ever passes through
-anybody, at any time, without a search. Those who cross the street are checked against the lanes
-before they are let go; who finds no gap waits at the kerb.
+A place casts its actors in order of precedence; the traffic then moves them (`simulation`) and
+takes out whoever would touch somebody of higher precedence at any time, so that nobody ever passes
+through anybody.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.data.synthetic import shapes
-from leapai.data.synthetic.kerbside import (
-    PARKING_PITCH_M,
-    furniture_kind,
-    kerb_slots,
-    parking_kind,
-    zebra_slots,
-)
-from leapai.data.synthetic.street import LANE_M, Motion, Street, random_generator, smooth_step
+from leapai.data.synthetic import palette, shapes
+from leapai.data.synthetic.contact import keepers
+from leapai.data.synthetic.routes import Route, Routes, route
+from leapai.data.synthetic.simulation import START_S, STEP_S, Crew, Knots, simulate
+from leapai.data.synthetic.street import Motion, random_generator
 from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
 
-REACH_M = 150.0
-"""Who is never nearer to the ego along the street than this, is not there."""
-VEHICLE_PITCH_M = 24.0
-RIDER_PITCH_M = 15.0
-WALKER_PITCH_M = 5.5
 EGO_REAR_AXLE_M = 1.4
 """The rear axle (origin of the ego frame) lies this far behind the middle of the ego vehicle."""
 EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M = 2.4, 0.95
-_CAR, _TRUCK, _BUS, _PERSON, _NON_MOTOR, _RIDERLESS, _BARRIER, _PILLAR = range(len(CLASS_NAMES))
+CAR, TRUCK, BUS, PERSON, NON_MOTOR, RIDERLESS, BARRIER, PILLAR = range(len(CLASS_NAMES))
+
+_PRESENT = (0.15, 1.0)
+"""Least and largest share of a cast that is there."""
 
 
 @dataclass(frozen=True)
-class Path:
-    """s(t) = start + speed t + swing sin(rate t + phase) + sway sin(sway_rate t + sway_phase); d(t)
-    = d + a crossing."""
+class Plan:
+    """How somebody moves along a route, beyond its speed; fields as in `simulation.Crew`."""
 
-    start_m: float
-    d_m: float
-    heading_rad: float = 0.0
-    """Of the body, relative to the street."""
-    speed_mps: float = 0.0
-    swing_m: float = 0.0
-    swing_rate: float = 0.0
-    swing_phase: float = 0.0
-    sway_m: float = 0.0
-    sway_rate: float = 0.0
-    sway_phase: float = 0.0
-    crossing_m: float = 0.0
-    """By how much d changes; 0: no crossing."""
-    crossing_start_s: float = 0.0
-    crossing_duration_s: float = 1.0
+    sway: float = 0.0
+    phase_rad: float = 0.0
+    gate_m: float = -1.0
+    zone_m: float = 0.0
+    green_s: tuple[float, float] = (-np.inf, np.inf)
+    then: int = -1
+    leg_s: tuple[float, float] = (0.0, 0.0)
+    leg_m: float = 0.0
 
 
-Derivatives = FloatArray
-"""[3, ...]: a value and its first and second derivative in time."""
-
-
-def along(paths: FloatArray, time_s: FloatArray | float) -> Derivatives:
-    """s of paths [N, 13] at times (broadcast against [N]): [3, ...]."""
-    start, speed = paths[:, 0], paths[:, 3]
-    t = np.asarray(time_s, np.float64)
-    value, first, second = start + speed * t, speed + 0 * t, 0 * (start + t)
-    for size, rate, phase in (paths[:, 4:7].T, paths[:, 7:10].T):
-        sine, cosine = np.sin(rate * t + phase), np.cos(rate * t + phase)
-        value = value + size * sine
-        first = first + size * rate * cosine
-        second = second - size * rate**2 * sine
-    return np.stack([value, first, second])
-
-
-def across(paths: FloatArray, time_s: FloatArray | float) -> Derivatives:
-    """d of paths [N, 13] at times (broadcast against [N]): [3, ...]."""
-    size, start, duration = paths[:, 10:13].T
-    step, step1, step2 = smooth_step((np.asarray(time_s, np.float64) - start) / duration)
-    return np.stack(
-        [paths[:, 1] + size * step, size * step1 / duration, size * step2 / duration**2]
-    )
+_JUST_GO = Plan()
 
 
 @dataclass(frozen=True)
-class Actor:
-    """One labelled body."""
+class Standing:
+    """One who never moves."""
 
     class_id: int
+    position_m: FloatArray
+    """[3] on the ground, local frame."""
+    heading_rad: float
     size_m: FloatArray
-    """[3] length, width, height."""
     shape: int
-    """Index into `shapes.prototypes`."""
-    path: Path
 
 
-class _Lane:
-    """One platoon: a common motion, and slots at even distances."""
+@dataclass(frozen=True)
+class Moving:
+    """One who follows a route, from `start_m` on."""
 
-    def __init__(self, seed: int, lane: int, d_m: float, speed_mps: float, pitch_m: float) -> None:
-        rng = random_generator(seed, 1, lane)
-        self.seed, self.number, self.d_m, self.pitch_m = seed, lane, d_m, pitch_m
-        rates = 2 * np.pi / np.array([rng.uniform(9.0, 16.0), rng.uniform(4.0, 7.0)])
-        self._speed = speed_mps * rng.uniform(0.85, 1.15)
-        self._swing = 0.55 * abs(self._speed) / rates[0]
-        self._swing_rate, self._phases = float(rates[0]), rng.uniform(0, 2 * np.pi, 2)
-        self._sway_rate = float(rates[1])
-        self._shift_m = rng.uniform(0, pitch_m)
+    class_id: int
+    route: int
+    start_m: float
+    speed_mps: float
+    plan: Plan
+    size_m: FloatArray
+    shape: int
 
-    def path(self, slot: int, *, jitter: float = 0.08, d_m: float = 0.0) -> Path:
-        """The path of a slot: even place, `jitter` of the pitch to either side, and a sway of its
-        own."""
-        rng = random_generator(self.seed, 2, self.number, slot)
-        place = slot + rng.uniform(-jitter, jitter) if slot else 0.0
-        sway = min(0.05 * self.pitch_m, 0.3 * abs(self._speed) / self._sway_rate)
-        return Path(
-            start_m=place * self.pitch_m + self._shift_m,
-            d_m=self.d_m + d_m,
-            heading_rad=0.0 if self._speed >= 0 else np.pi,
-            speed_mps=self._speed,
-            swing_m=self._swing,
-            swing_rate=self._swing_rate,
-            swing_phase=self._phases[0],
-            sway_m=sway * rng.uniform(0.3, 1.0),
-            sway_rate=self._sway_rate * rng.uniform(0.8, 1.0),
-            sway_phase=rng.uniform(0, 2 * np.pi),
+
+class Cast:
+    """The ego and all actors of a drive, in order of precedence; the ego comes first."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.routes: list[Route] = []
+        self.members: list[Standing | Moving] = []
+
+    def present(self) -> list[Standing | Moving]:
+        """The ego, and whom a drive has of all others: most in a busy one, few in a quiet one."""
+        rng = random_generator(self._seed, 22)
+        share = rng.uniform(*_PRESENT)
+        stays = rng.random(len(self.members)) < share
+        return [m for i, m in enumerate(self.members) if i == 0 or stays[i]]
+
+    def follow(self, points_m: FloatArray) -> int:
+        """The number of a new route through points [P, 2] or [P, 3]."""
+        return self.add(route(points_m))
+
+    def add(self, one: Route) -> int:
+        """The number of a new route."""
+        self.routes.append(one)
+        return len(self.routes) - 1
+
+    def ego(self, route: int, start_m: float, speed_mps: float, plan: Plan = _JUST_GO) -> None:
+        """The ego, which must be cast before all others."""
+        assert not self.members
+        size = 2 * np.array([EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M, 0.8])
+        self.members.append(Moving(CAR, route, start_m, speed_mps, plan, size, 0))
+
+    def go(
+        self, class_id: int, route: int, start_m: float, speed_mps: float, plan: Plan = _JUST_GO
+    ) -> None:
+        """An actor that moves."""
+        size, shape = self._look(class_id)
+        self.members.append(Moving(class_id, route, start_m, speed_mps, plan, size, shape))
+
+    def stand(
+        self,
+        class_id: int,
+        position_m: FloatArray,
+        heading_rad: float,
+        size_m: tuple[float, float, float] | None = None,
+        kind: str = "",
+    ) -> None:
+        """An actor that stands still; kind (`kinds.KINDS`) and size are drawn where none is
+        given."""
+        size, shape = self._look(class_id, kind)
+        if size_m is not None:
+            size = np.array(size_m)
+        self.members.append(
+            Standing(class_id, np.asarray(position_m, float), heading_rad, size, shape)
         )
 
-    def slots(self, low_m: FloatArray, high_m: FloatArray, time_s: FloatArray) -> range:
-        """Slots that come between `low_m` and `high_m` [T] at any of the times [T]."""
-        moved = along(_stack([self.path(0)]), time_s)[0]
-        first, last = (low_m - moved).min() / self.pitch_m, (high_m - moved).max() / self.pitch_m
-        return range(int(np.floor(first)) - 1, int(np.ceil(last)) + 2)
+    def own_colours(self, number: int) -> FloatArray:
+        """[3, 3] of one who goes or stands (`palette.own_colours`)."""
+        return palette.own_colours(random_generator(self._seed, 6, int(number)))
 
-
-def _stack(paths: list[Path]) -> FloatArray:
-    return np.array([astuple(path) for path in paths], np.float64).reshape(-1, 13)
+    def _look(self, class_id: int, kind: str = "") -> tuple[FloatArray, int]:
+        return shapes.draw(class_id, random_generator(self._seed, 4, len(self.members)), kind)
 
 
 class Traffic:
-    """The ego and every actor of a drive of `duration_s`."""
+    """The motion of a cast through a drive of `duration_s`."""
 
-    def __init__(self, street: Street, duration_s: float) -> None:
-        self._street, self._seed = street, street.seed
-        rng = random_generator(self._seed, 3)
-        self._first_big = int(rng.integers(2))
-        self._ego_lane = int(rng.integers(street.lanes_each_way))
-        lane = self._vehicle_lane(self._ego_lane, -1)
-        self._ego_path = _stack([lane.path(0)])
-        self._times_s = np.arange(0.0, duration_s + 0.5, 0.5)
-        ego = along(self._ego_path, self._times_s)[0]
-        self._low_m, self._high_m = ego - REACH_M, ego + REACH_M
-        self.actors: list[Actor] = [*self._in_lanes(), *self._parked(), *self._at_kerbs()]
-        self.actors += self._crossing()
-        self._paths = _stack([actor.path for actor in self.actors])
-        self.class_id: IntArray = np.array([actor.class_id for actor in self.actors])
-        self.shape: IntArray = np.array([actor.shape for actor in self.actors])
-        """[N] index into `shapes.prototypes`."""
-        self.moves: BoolArray = (self._paths[:, 3] != 0) | (self._paths[:, 10] != 0)
+    def __init__(self, cast: Cast, duration_s: float) -> None:
+        members = cast.present()
+        movers = [m for m in members if isinstance(m, Moving)]
+        standing = [m for m in members if isinstance(m, Standing)]
+        order = np.array([isinstance(m, Standing) for m in members])
+        precedence = np.concatenate([np.flatnonzero(~order), np.flatnonzero(order)])
+        self._routes = Routes(cast.routes)
+        self._knots = simulate(self._routes, _crew(movers), duration_s)
+        self._still = np.array([[*m.position_m, m.heading_rad] for m in standing]).reshape(-1, 4)
+        everybody: list[Standing | Moving] = [*movers, *standing]
+        size = np.array([m.size_m for m in everybody])
+        kept = keepers(self._outlines(duration_s), size[:, :2], precedence)
+        self._movers: IntArray = kept[(kept < len(movers)) & (kept > 0)]
+        self._still = self._still[kept[kept >= len(movers)] - len(movers)]
+        kept = kept[kept > 0]
+        self.class_id: IntArray = np.array([everybody[i].class_id for i in kept], np.int64)
+        self.shape: IntArray = np.array([everybody[i].shape for i in kept], np.int64)
+        """[N] index into `shapes.prototypes` of each body in its first pose."""
+        self.own_colours = np.array([cast.own_colours(i) for i in kept], np.float32)
+        """[N, 3, 3] (`palette.own_colours`)."""
+        self.size_m: FloatArray = size[kept]
+        self.moves: BoolArray = np.arange(len(kept)) < len(self._movers)
         """[N] whether the actor ever moves."""
-        self.size_m: FloatArray = np.array([actor.size_m for actor in self.actors])
 
     def ego(self, time_s: float) -> Motion:
         """Motion of the ego's origin, as arrays of one body."""
-        s = along(self._ego_path, time_s)
-        s[0] -= EGO_REAR_AXLE_M
-        return self._street.motion(s, across(self._ego_path, time_s))
-
-    def ego_s(self, time_s: FloatArray | float) -> FloatArray:
-        """Where the middle of the ego is along the street."""
-        s: FloatArray = along(self._ego_path, time_s)[0]
-        return s
+        return self._of(np.array([0]), time_s, EGO_REAR_AXLE_M)
 
     def motion(self, time_s: float) -> Motion:
         """Motion of all actors; positions are where they stand, headings those of the bodies."""
-        motion = self._street.motion(along(self._paths, time_s), across(self._paths, time_s))
-        heading = motion.heading_rad + self._paths[:, 2]
-        return Motion(motion.position_m, heading, motion.velocity_mps, motion.acceleration_mps2)
+        moving = self._of(self._movers, time_s)
+        position, heading = self._still[:, :3], self._still[:, 3]
+        none = np.zeros_like(position)
+        return Motion(
+            np.concatenate([moving.position_m, position]),
+            np.concatenate([moving.heading_rad, heading]),
+            np.concatenate([moving.velocity_mps, none]),
+            np.concatenate([moving.acceleration_mps2, none]),
+        )
 
-    def _actor(self, class_id: int, path: Path, *look: int) -> Actor:
-        rng = random_generator(self._seed, 4, *look)
-        size = shapes.draw_size(class_id, rng)
-        shape = class_id * shapes.VARIANTS + int(rng.integers(shapes.VARIANTS))
-        return Actor(class_id, size, shape, path)
+    def posed(self, time_s: float) -> IntArray:
+        """[N] index into `shapes.prototypes` of each body in its pose at a time: legs step by the
+        distance walked."""
+        s, v = self._knots.of(self._movers, time_s)[:2]
+        still = np.zeros(len(self._still))
+        travelled, speed = np.concatenate([s, still]), np.concatenate([np.abs(v), still])
+        return shapes.posed(self.shape, self.size_m[:, 2], travelled, speed)
 
-    def _vehicle_lane(self, lane: int, side: int) -> _Lane:
-        rng = random_generator(self._seed, 5, lane, side)
-        d = side * LANE_M * (lane + 0.5)
-        speed = -side * rng.uniform(6.5, 10.5)
-        return _Lane(self._seed, 10 * (side + 1) + lane, d, speed, VEHICLE_PITCH_M)
+    def _of(self, movers: IntArray, time_s: float, behind_m: float = 0.0) -> Motion:
+        """Motion of points of movers that lie `behind_m` behind their middles."""
+        s, v, a, route = self._knots.of(movers, time_s)
+        backwards = self._routes.backwards[route]
+        s = s - behind_m * np.where(backwards, -1.0, 1.0)
+        first, second = self._routes.derivatives(route, s)
+        course = np.arctan2(first[:, 1], first[:, 0])
+        return Motion(
+            position_m=self._routes.position(route, s),
+            heading_rad=course + np.pi * backwards,
+            velocity_mps=first * v[:, None],
+            acceleration_mps2=first * a[:, None] + second * v[:, None] ** 2,
+        )
 
-    def _in_lanes(self) -> list[Actor]:
-        actors = []
-        for side in (-1, 1):
-            for number in range(self._street.lanes_each_way):
-                own = side == -1 and number == self._ego_lane
-                actors += self._vehicles(self._vehicle_lane(number, side), own)
-            d = side * (self._street.carriageway_m - 0.9)
-            riders = _Lane(self._seed, 5 + side, d, -side * 4.6, RIDER_PITCH_M)
-            actors += self._fill(riders, _NON_MOTOR, 0.6)
-            for row, direction in ((0, -1), (1, 1)):
-                d = side * (self._street.kerb_m + 1.9 + 1.3 * row)
-                walkers = _Lane(self._seed, 40 + 2 * side + row, d, direction * 1.3, WALKER_PITCH_M)
-                actors += self._fill(walkers, _PERSON, 0.4)
-        return actors
+    def _outlines(self, duration_s: float) -> FloatArray:
+        """Position x y and heading [K, N, 3] of all movers and all who stand, at 10 Hz."""
+        knots: Knots = self._knots
+        everybody, outlines = np.arange(knots.s.shape[1]), []
+        for time_s in np.arange(START_S, duration_s + 0.15, STEP_S):
+            motion = self._of(everybody, time_s)
+            moving = np.concatenate([motion.position_m[:, :2], motion.heading_rad[:, None]], 1)
+            moving[0] = self._ego_middle(time_s)
+            outlines.append(np.concatenate([moving, self._still[:, [0, 1, 3]]]))
+        return np.stack(outlines)
 
-    def _fill(self, lane: _Lane, class_id: int, share: float) -> list[Actor]:
-        slots = lane.slots(self._low_m, self._high_m, self._times_s)
-        return [
-            self._actor(class_id, lane.path(slot), lane.number, slot)
-            for slot in slots
-            if random_generator(self._seed, 6, lane.number, slot).random() < share
-        ]
-
-    def _vehicles(self, lane: _Lane, own: bool) -> list[Actor]:
-        """Cars, trucks and buses of a lane. The ego's own lane has one of each big kind near the
-        ego, always."""
-        actors = []
-        for slot in lane.slots(self._low_m, self._high_m, self._times_s):
-            draw = random_generator(self._seed, 6, lane.number, slot).random()
-            if own and slot == 0:
-                continue
-            if own and slot in (-1, 2):
-                class_id = _TRUCK if (slot == 2) == bool(self._first_big) else _BUS
-            elif draw > 0.82:
-                continue
-            else:
-                class_id = _CAR if draw < 0.58 else _TRUCK if draw < 0.70 else _BUS
-            actors.append(self._actor(class_id, lane.path(slot), lane.number, slot))
-        return actors
-
-    def _parked(self) -> list[Actor]:
-        actors = []
-        for side, slot in kerb_slots(float(self._low_m.min()), float(self._high_m.max())):
-            kind = parking_kind(self._seed, side, slot)
-            rng = random_generator(self._seed, 7, side, slot)
-            s, d = slot * PARKING_PITCH_M, side * (self._street.carriageway_m + 1.15)
-            facing = 0.0 if side < 0 else np.pi
-            if kind == "car":
-                wobble = rng.normal(0, 0.015)
-                path = Path(s + rng.uniform(-0.4, 0.4), d + rng.normal(0, 0.06), facing + wobble)
-                actors.append(self._actor(_CAR, path, 60 + side, slot))
-            elif kind in ("barrier", "bicycles"):
-                class_id = _BARRIER if kind == "barrier" else _RIDERLESS
-                for place in range(2 if kind == "barrier" else 3):
-                    offset = (2.9 * place - 1.45) if kind == "barrier" else 1.3 * (place - 1)
-                    turn = 0.0 if kind == "barrier" else np.pi / 2
-                    path = Path(
-                        s + offset, d + rng.normal(0, 0.1), facing + turn + rng.normal(0, 0.04)
-                    )
-                    actors.append(self._actor(class_id, path, 60 + side, slot, place))
-        return actors
-
-    def _at_kerbs(self) -> list[Actor]:
-        """Bicycles and bollards in the strip between kerb and footpath."""
-        actors = []
-        for side, slot in kerb_slots(float(self._low_m.min()), float(self._high_m.max())):
-            kind = furniture_kind(self._seed, side, slot)
-            s, d = slot * PARKING_PITCH_M, side * (self._street.kerb_m + 0.85)
-            if kind == "bicycle":
-                actors.append(
-                    self._actor(_RIDERLESS, Path(s, d, np.pi * (slot % 2)), 70 + side, slot)
-                )
-            elif kind == "bollards":
-                for place in range(3):
-                    path = Path(s + 1.5 * (place - 1), d)
-                    actors.append(self._actor(_PILLAR, path, 70 + side, slot, place))
-        return actors
-
-    def _crossing(self) -> list[Actor]:
-        """People at the zebra crossings; each goes when a gap in the lanes lets it, or stands and
-        waits."""
-        vehicles = [
-            actor for actor in self.actors if actor.class_id in (_CAR, _TRUCK, _BUS, _NON_MOTOR)
-        ]
-        moving = [actor for actor in vehicles if actor.path.speed_mps]
-        paths = np.concatenate([_stack([actor.path for actor in moving]), self._ego_path])
-        lengths = [*(actor.size_m[0] / 2 for actor in moving), EGO_HALF_LENGTH_M]
-        widths = [*(actor.size_m[1] / 2 for actor in moving), EGO_HALF_WIDTH_M]
-        bodies = (paths, np.array(lengths), np.array(widths))
-        actors = []
-        for slot in zebra_slots(self._seed, float(self._low_m.min()), float(self._high_m.max())):
-            for place in range(4):
-                rng = random_generator(self._seed, 8, slot, place)
-                path = self._crossing_path(slot, place, bodies, rng)
-                actors.append(self._actor(_PERSON, path, 80, slot, place))
-        return actors
-
-    def _crossing_path(
-        self,
-        slot: int,
-        place: int,
-        bodies: tuple[FloatArray, FloatArray, FloatArray],
-        rng: np.random.Generator,
-    ) -> Path:
-        side = 1.0 if place % 2 else -1.0
-        s, d = slot * PARKING_PITCH_M + 1.05 * (place - 1.5), side * (self._street.kerb_m + 0.6)
-        waiting = Path(s, d, -side * np.pi / 2)
-        near = np.abs(self.ego_s(self._times_s) - s + 25.0).argmin()
-        for _ in range(40):
-            start = self._times_s[near] + rng.uniform(-6.0, 6.0)
-            duration = 2 * abs(d) / rng.uniform(1.3, 2.1)
-            path = replace(
-                waiting,
-                crossing_m=-2 * d,
-                crossing_start_s=start,
-                crossing_duration_s=duration,
-            )
-            if _is_clear(path, *bodies):
-                return path
-        return waiting
+    def _ego_middle(self, time_s: float) -> FloatArray:
+        """x, y and heading [3]: the ego's axle follows its route, and its middle swings out."""
+        ego = self.ego(time_s)
+        heading = ego.heading_rad[0]
+        ahead = EGO_REAR_AXLE_M * np.array([np.cos(heading), np.sin(heading)])
+        return np.array([*(ego.position_m[0, :2] + ahead), heading])
 
 
-def _is_clear(
-    path: Path, paths: FloatArray, half_length_m: FloatArray, half_width_m: FloatArray
-) -> bool:
-    """Whether a crossing keeps a metre from every body at all times."""
-    times = path.crossing_start_s + np.arange(0.0, path.crossing_duration_s + 0.2, 0.2)
-    d = across(_stack([path]), times)[0]
-    ds = np.abs(along(paths, times[:, None])[0] - path.start_m)
-    dd = np.abs(paths[:, 1] - d[:, None])  # Who drives keeps its lane.
-    return not ((ds < half_length_m + 1.2) & (dd < half_width_m + 1.0)).any()
+def _crew(movers: list[Moving]) -> Crew:
+    plans = [m.plan for m in movers]
+    return Crew(
+        length_m=np.array([m.size_m[0] for m in movers]),
+        width_m=np.array([m.size_m[1] for m in movers]),
+        start_m=np.array([m.start_m for m in movers]),
+        speed_mps=np.array([m.speed_mps for m in movers]),
+        sway=np.array([p.sway for p in plans]),
+        phase_rad=np.array([p.phase_rad for p in plans]),
+        walks=np.array([m.class_id == PERSON for m in movers]),
+        route=np.array([m.route for m in movers]),
+        then=np.array([p.then for p in plans]),
+        leg_s=np.array([p.leg_s for p in plans]),
+        leg_m=np.array([p.leg_m for p in plans]),
+        gate_m=np.array([p.gate_m for p in plans]),
+        zone_m=np.array([p.zone_m for p in plans]),
+        green_s=np.array([p.green_s for p in plans]),
+    )
