@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from leapai.config import TaskConfig
 
 DEMO_CONFIG = "tiny_step2_dynamic.py"
-DEMO_DATA = "synthetic:seed=1000,drives=1,frames=40"
+DEMO_DATA = "synthetic:split=val,drives=1,frames=40"
 INSPECTION_IMAGE_SIZE_PX = (256, 480)
 """At which a source that renders does so for `leapai inspect`."""
 STATISTICS_IMAGE_SIZE_PX = (64, 120)

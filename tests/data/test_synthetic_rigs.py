@@ -99,7 +99,7 @@ def changed(*path: str | int, to: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (changed("cameras", to=[]), "own.json: cameras = .*at least 1 item.*embedded_world.md"),
+        (changed("cameras", to=[]), "own.json: cameras = .*at least 1 item.*world.md"),
         (changed("cameras", 0, "groop", to="side"), "cameras.0.groop = 'side'"),
         (changed("cameras", 0, "group", to="top"), "cameras.0.group = 'top'.*'front_narrow'"),
         (changed("cameras", 0, "yaw_deg", to="left"), "cameras.0.yaw_deg = 'left'.*number"),

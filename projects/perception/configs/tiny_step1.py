@@ -39,6 +39,6 @@ dynamic = {
 }
 topk_query = 48
 data = {
-    "train": "synthetic:seed=0,drives=16",
-    "val": "synthetic:seed=1000,drives=2",
+    "train": "synthetic:split=train,drives=16",
+    "val": "synthetic:split=val,drives=2",
 }

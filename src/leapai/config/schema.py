@@ -232,8 +232,8 @@ class DynamicConfig(Section):
 class DataConfig(Section):
     """Where frames come from; `--data` on the command line overrides."""
 
-    train: str = "synthetic:seed=0,drives=16"
-    val: str = "synthetic:seed=1000,drives=2"
+    train: str = "synthetic:split=train,drives=16"
+    val: str = "synthetic:split=val,drives=2"
 
 
 class TaskConfig(Section):

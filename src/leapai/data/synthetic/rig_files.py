@@ -31,7 +31,7 @@ BODY_M = ((-1.0, 3.8), (-0.95, 0.95), (0.0, 1.0))
 nothing."""
 _AV2_LIDAR = LidarMount((1.35, 0.0, 1.97), (-25.0, 15.0))
 """Two stacked VLP-32C on the roof of Argoverse's cars, here as one with the beams asked for."""
-_REMEDY = "give a rig as docs/embedded_world.md describes it"
+_REMEDY = "give a rig as docs/world.md describes it"
 
 
 def open_rig(name: str, image_size_px: tuple[int, int], beams: int) -> Rig:
