@@ -23,11 +23,22 @@ from leapai.models.view_transfer import project_cells
 from leapai.runtime.inspect import write_statistics_picture
 from leapai.types import Detections, Frame
 from leapai.visualisation.compose import FramePainter
+from leapai.visualisation.video import VideoWriter
 
 FOLDER = Path(__file__).parent / "figures"
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
 STATISTICS_DATA = "synthetic:split=val,drives=20,frames=156,beams=64"
-PLACES_DATA = "synthetic:split=val,drives=5,frames=60"
+SCENES = (
+    ("street", 24),
+    ("crossing", 23),
+    ("residential", 30),
+    ("car_park", 9),
+    ("garage", 25),
+    ("street", 17),
+    ("residential", 33),
+)
+"""Places and seeds of the contact sheet and the video; the last two are in the dark."""
+DRIVE_DATA = "synthetic:seed=24,place=street,frames=40"
 STEP = 5
 """Frames between those shown, so that motion is seen."""
 
@@ -152,7 +163,7 @@ def truth_as_detections(frame: Frame) -> Detections:
 
 def moving_picture(config: TaskConfig) -> None:
     """The README's picture: a drive of the embedded world and its truth, drawn by the painter."""
-    log = open_logs("synthetic:seed=3,frames=40", image_size_px=(256, 480))[0]
+    log = open_logs(DRIVE_DATA, image_size_px=(256, 480))[0]
     painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
     pictures = []
     for index in range(0, 40, 2):
@@ -177,12 +188,27 @@ def statistics_figure() -> None:
 
 
 def places_figure() -> None:
-    """Every place of the embedded world through three cameras."""
+    """Every place through three cameras, two of them once more in the dark."""
     rows = []
-    for log in open_logs(PLACES_DATA, image_size_px=(256, 480)):
-        images = {camera.name: camera.image for camera in log[len(log) // 2].cameras}
+    for place, seed in SCENES:
+        data = f"synthetic:seed={seed},place={place},frames=40"
+        log = open_logs(data, image_size_px=(288, 540))[0]
+        images = {camera.name: camera.image for camera in log[20].cameras}
         rows.append(np.hstack([images[n] for n in ("front_left", "front_wide", "front_right")]))
     Image.fromarray(np.vstack(rows)).save(FOLDER / "world_places.webp", quality=70, method=6)
+
+
+def world_video(config: TaskConfig) -> None:
+    """A moment of every place with its truth, drawn by the painter."""
+    painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
+    with VideoWriter(FOLDER / "world.mp4", 5.0) as video:
+        for place, seed in SCENES:
+            data = f"synthetic:seed={seed},place={place},frames=30,rate_hz=5"
+            log = open_logs(data, image_size_px=(256, 480))[0]
+            for index in range(10, 18):
+                frame = log[index]
+                page = painter.paint(frame, truth_as_detections(frame), None, log.vector_map())
+                video.append(cv2.resize(page, (960, 540), interpolation=cv2.INTER_AREA))
 
 
 def save(figure: plt.Figure, name: str) -> None:
@@ -197,15 +223,16 @@ def main() -> None:
     """Makes all figures."""
     config = load_config(CONFIG)
     size = config.camera.image_size_px
-    log = open_logs("synthetic:seed=3,frames=40", image_size_px=size)[0]
+    log = open_logs(DRIVE_DATA, image_size_px=size)[0]
     statistics_figure()
     places_figure()
+    world_video(config)
     memory_figure(config, log)
     moving_picture(config)
     big = config.model_copy(
         update={"camera": config.camera.model_copy(update={"image_size_px": (256, 480)})}
     )
-    bright = open_logs("synthetic:seed=3,frames=2", image_size_px=(256, 480))[0]
+    bright = open_logs(DRIVE_DATA, image_size_px=(256, 480))[0]
     view_transfer_figure(replace_bev(big), bright)
 
 
