@@ -31,15 +31,8 @@ BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]
 
 CLASS_NAMES = (
-    "car",
-    "truck",
-    "bus",
-    "person",
-    "non_motor",
-    "riderless_non_motor",
-    "barrier",
-    "pillar",
-)
+    "car", "truck", "bus", "person", "non_motor", "riderless_non_motor", "barrier", "pillar",
+)  # fmt: skip
 CLASS_GROUPS = ("MOD", "MOD", "MOD", "VRU", "VRU", "SOD", "SOD", "SOD")
 """MOD: motor vehicles. VRU: vulnerable road users. SOD: static obstacles, which never move."""
 STATIC_CLASS_IDS = tuple(i for i, group in enumerate(CLASS_GROUPS) if group == "SOD")
