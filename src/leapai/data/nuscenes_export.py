@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from leapai.data.nuscenes_tables import LIDAR, OCCLUSION_OF_VISIBILITY
 from leapai.data.synthetic.drive import SyntheticDrive
 from leapai.geometry import poses
 from leapai.types import CLASS_NAMES, CameraFrame, FloatArray, Frame, ImageArray, Labels
 
 VERSION = "v1.0-mini"
-LIDAR = "LIDAR_TOP"
 KEYFRAME_HZ = 2.0
 CATEGORY_OF = {
     "car": "vehicle.car",
@@ -39,7 +39,6 @@ CATEGORY_OF = {
     "pillar": "static_object.pillar",
 }
 ATTRIBUTE_OF = {"non_motor": "cycle.with_rider", "riderless_non_motor": "cycle.without_rider"}
-VISIBILITIES = ("v0-40", "v40-60", "v60-80", "v80-100")
 JPEG_QUALITY = 95
 _Row = dict[str, Any]
 
@@ -88,6 +87,11 @@ def _token(*parts: object) -> str:
     return hashlib.md5("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
 
 
+def _visibility_token(occlusion_level: int) -> str:
+    """`1` (hardly visible) to `4` (0 of our levels), as in nuScenes."""
+    return str(len(OCCLUSION_OF_VISIBILITY) - occlusion_level)
+
+
 def _pose_fields(pose: FloatArray) -> _Row:
     x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat()
     return {"rotation": [w, x, y, z], "translation": pose[:3, 3].tolist()}
@@ -99,6 +103,7 @@ class _Writer:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.tables: dict[str, list[_Row]] = defaultdict(list)
+        self._category_of: dict[str, str] = {}
         (root / VERSION).mkdir(parents=True)
         (root / "maps").mkdir()
         self._save("maps/none.png", _encoded(".png", np.zeros((8, 8), np.uint8)))
@@ -109,8 +114,8 @@ class _Writer:
             rows = [{"token": _token(w), "name": w, "description": ""} for w in words]
             self.tables[table] += rows
         self.tables["visibility"] = [
-            {"token": str(i + 1), "level": level, "description": ""}
-            for i, level in enumerate(VISIBILITIES)
+            {"token": _visibility_token(occlusion), "level": word, "description": ""}
+            for word, occlusion in OCCLUSION_OF_VISIBILITY.items()
         ]
 
     def add_drive(self, drive: SyntheticDrive) -> None:
@@ -122,6 +127,7 @@ class _Writer:
         keyframes = list(range(0, len(drive), stride))
         samples = [_token(scene, "sample", index) for index in keyframes]
         self._add_scene(drive.name, scene, samples)
+        files, annotations = len(self.tables["sample_data"]), len(self.tables["sample_annotation"])
         for index in range(len(drive)):
             frame = drive[index]
             number = index // stride
@@ -132,7 +138,8 @@ class _Writer:
                 row = {"token": samples[number], "timestamp": frame.timestamp_us}
                 self.tables["sample"].append(row | chain | {"scene_token": scene})
                 self._add_annotations(drive.name, frame, samples[number])
-        self._link(drive.name)
+        self._link_files(self.tables["sample_data"][files:])
+        self._link_annotations(self.tables["sample_annotation"][annotations:])
 
     def write_tables(self) -> None:
         """The JSON files, all thirteen."""
@@ -212,43 +219,36 @@ class _Writer:
         for i in range(len(labels)):
             word = CLASS_NAMES[labels.class_id[i]]
             attribute = ATTRIBUTE_OF.get(word)
+            instance = _token(drive, "track", labels.track_id[i], word)
+            self._category_of[instance] = CATEGORY_OF[word]
             length, width, height = labels.boxes[i, 3:6].tolist()
             self.tables["sample_annotation"].append(
                 {
                     "token": _token(sample, labels.track_id[i]),
                     "sample_token": sample,
-                    "instance_token": _token(drive, "track", labels.track_id[i], word),
-                    "visibility_token": str(len(VISIBILITIES) - labels.occlusion_level[i]),
+                    "instance_token": instance,
+                    "visibility_token": _visibility_token(labels.occlusion_level[i]),
                     "attribute_tokens": [_token(attribute)] if attribute else [],
                     "size": [width, length, height],
                     "num_lidar_pts": int(labels.num_lidar_points[i]),
                     "num_radar_pts": 0,
-                    "category": CATEGORY_OF[word],
                 }
                 | _box_pose(frame, labels, i)
             )
 
-    def _link(self, drive: str) -> None:
-        """Chains of a drive's files by channel and of its annotations by object; the objects."""
-        files = defaultdict(list)
-        for row in self.tables["sample_data"]:
-            if f"/{drive}__" in row["filename"]:
-                files[row["calibrated_sensor_token"]].append(row)
-        known = {row["token"] for row in self.tables["instance"]}
-        tracks = defaultdict(list)
-        for row in self.tables["sample_annotation"]:
-            if row["instance_token"] not in known:
-                tracks[row["instance_token"]].append(row)
-        for chain in (*files.values(), *tracks.values()):
-            tokens = [row["token"] for row in chain]
-            for i, row in enumerate(chain):
-                row.update(_neighbours(tokens, i))
-        for token, chain in tracks.items():
-            category = {row.pop("category") for row in chain}.pop()
+    def _link_files(self, rows: list[_Row]) -> None:
+        """Chains the files of a drive by channel."""
+        for chain in _grouped(rows, "calibrated_sensor_token"):
+            _link(chain)
+
+    def _link_annotations(self, rows: list[_Row]) -> None:
+        """Chains the annotations of a drive by object, and lists the objects."""
+        for chain in _grouped(rows, "instance_token"):
+            _link(chain)
             self.tables["instance"].append(
                 {
-                    "token": token,
-                    "category_token": _token(category),
+                    "token": chain[0]["instance_token"],
+                    "category_token": _token(self._category_of[chain[0]["instance_token"]]),
                     "nbr_annotations": len(chain),
                     "first_annotation_token": chain[0]["token"],
                     "last_annotation_token": chain[-1]["token"],
@@ -259,6 +259,19 @@ class _Writer:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def _grouped(rows: list[_Row], field: str) -> Iterable[list[_Row]]:
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row[field]].append(row)
+    return groups.values()
+
+
+def _link(chain: list[_Row]) -> None:
+    tokens = [row["token"] for row in chain]
+    for i, row in enumerate(chain):
+        row.update(_neighbours(tokens, i))
 
 
 def _neighbours(tokens: Sequence[str], i: int) -> _Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leapai.config import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck
-from leapai.models.camera import Backbone, FpnNeck
+from leapai.models.camera import Backbone, FpnNeck, indices_of_strides
 from leapai.models.dynamic.head import DynamicHead
 from leapai.models.fuser import Fuser
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
@@ -42,7 +42,8 @@ def build_model(config: TaskConfig) -> Perception:
 
 
 def _camera(config: TaskConfig) -> CameraBranch:
-    backbones = [Backbone(config.camera) for _ in CAMERA_GROUPS]
+    out_indices = indices_of_strides(config.camera)  # asked once: it builds the model to look at it
+    backbones = [Backbone(config.camera, out_indices) for _ in CAMERA_GROUPS]
     necks = [FpnNeck(b.channels, config.bev.channels) for b in backbones]
     return CameraBranch(backbones, necks, ViewTransfer(config.camera, config.bev))
 

@@ -22,26 +22,17 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Backbone(nn.Module):
     """A timm feature backbone: images [M, 3, H, W] uint8 -> maps at strides 8, 16, 32.
 
-    Raises ValueError where timm knows no such model or it has no maps at these strides.
+    `out_indices` says which of the model's maps those are (`indices_of_strides`).
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: CameraConfig) -> None:
+    def __init__(self, config: CameraConfig, out_indices: tuple[int, ...]) -> None:
         super().__init__()
-        try:
-            self.net = timm.create_model(
-                config.backbone,
-                features_only=True,
-                out_indices=_indices_of_strides(config),
-                **config.backbone_args,
-            )
-        except (RuntimeError, TypeError) as error:
-            raise ValueError(
-                f"camera.backbone = '{config.backbone}', {dict(config.backbone_args)}: {error}; "
-                "name a timm model that gives feature maps (timm.list_models())"
-            ) from error
+        self.net = timm.create_model(
+            config.backbone, features_only=True, out_indices=out_indices, **config.backbone_args
+        )
         self.channels: tuple[int, ...] = tuple(self.net.feature_info.channels())
         mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
         std = torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255
@@ -56,9 +47,18 @@ class Backbone(nn.Module):
         return maps
 
 
-def _indices_of_strides(config: CameraConfig) -> tuple[int, ...]:
-    """Which of the model's feature maps have the strides we need; ValueError where one has not."""
-    probe = timm.create_model(config.backbone, features_only=True, **config.backbone_args)
+def indices_of_strides(config: CameraConfig) -> tuple[int, ...]:
+    """Which of the model's feature maps are those at strides 8, 16, 32.
+
+    Raises ValueError where timm knows no such model or it has no maps at these strides.
+    """
+    try:
+        probe = timm.create_model(config.backbone, features_only=True, **config.backbone_args)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"camera.backbone = '{config.backbone}', {dict(config.backbone_args)}: {error}; "
+            "name a timm model that gives feature maps (timm.list_models())"
+        ) from error
     layout = str(getattr(probe, "output_fmt", "NCHW")).removeprefix("Format.")
     info = probe.feature_info
     index_of = dict(zip(info.reduction(), info.out_indices, strict=True))

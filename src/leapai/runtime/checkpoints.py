@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 
 from leapai import __version__
 from leapai.config import TaskConfig
+from leapai.runtime.files import whole_file
 from leapai.types import CLASS_NAMES
 
 
@@ -23,9 +23,8 @@ def save_checkpoint(path: Path, model: nn.Module, config: TaskConfig) -> None:
         "class_names": list(CLASS_NAMES),
         "version": __version__,
     }
-    temporary = path.with_name(path.name + f".tmp{os.getpid()}")
-    torch.save(content, temporary)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        torch.save(content, temporary)
 
 
 def load_checkpoint(path: Path, model: nn.Module) -> None:

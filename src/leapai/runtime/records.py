@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leapai.runtime.files import whole_file
 from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, Detections
 
 SCHEMA = pa.schema(
@@ -55,29 +56,8 @@ def to_table(detections: Detections) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-class DetectionWriter:
-    """Writes frames to a temporary file and moves it to `path` when the context ends without an
-    error."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._temporary = path.with_name(path.name + f".tmp{os.getpid()}")
-        self._writer = pq.ParquetWriter(self._temporary, SCHEMA)
-        self.rows = 0
-
-    def write(self, detections: Detections) -> None:
-        """Appends one frame."""
-        self._writer.write_table(to_table(detections))
-        self.rows += len(detections)
-
-    def __enter__(self) -> DetectionWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
-        self._writer.close()
-        if kind is None:
-            self._temporary.replace(self.path)
-        else:
-            self._temporary.unlink()
+@contextmanager
+def detection_writer(path: Path) -> Iterator[Callable[[Detections], None]]:
+    """A function that appends a frame; the file is at `path` when the block ends without error."""
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        yield lambda detections: writer.write_table(to_table(detections))

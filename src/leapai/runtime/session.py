@@ -39,6 +39,7 @@ class StreamSession:
     ) -> None:
         self.model, self.config, self.device = model.to(device).eval(), config, device
         self.state = model.initial_state(1, device)
+        self._grid = config.bev.grid()
         self._sequence: str | None = None
         self._sequences_seen = 0
         self._ids = TrackIds(config.tracking, 0)
@@ -53,7 +54,6 @@ class StreamSession:
         prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
         batch = collate([prepared], [is_first]).to(self.device)
         predictions, state = self.model(batch, self.state)
-        grid = self.config.bev.grid()
-        detections = decode(predictions, batch, grid, self.config.evaluation)[0]
+        detections = decode(predictions, batch, self._grid, self.config.evaluation)[0]
         detections, self.state = self._ids.update(detections, predictions.memory, state, lane=0)
         return StepResult(prepared, detections, predictions.memory, self.state)

@@ -25,7 +25,8 @@ from leapai.data.logs import DrivingLog, open_logs, version_of
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
-from leapai.runtime.records import DetectionWriter
+from leapai.runtime.files import whole_file
+from leapai.runtime.records import detection_writer
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageCost, StageMeter
 from leapai.types import Frame
@@ -99,7 +100,8 @@ def run_validation(
     console.print(f"[bold]{config.job_name}[/] on {data}, weights {weights}, {device}")
     run = _Run(config, options, StreamSession(model, config, device), summary)
     run.stream(logs, model, console)
-    _write_json(options.output / "run.json", asdict(summary))
+    with whole_file(options.output / "run.json") as path:
+        path.write_text(json.dumps(asdict(summary), indent=2) + "\n")
     console.print(stage_table(summary))
     _print_outcome(summary, options, console)
     return summary
@@ -159,14 +161,14 @@ class _Run:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with (
             Progress(*columns, TimeRemainingColumn(), console=console) as progress,
-            DetectionWriter(self.options.output / "detections.parquet") as writer,
+            detection_writer(self.options.output / "detections.parquet") as write,
             self.meter.measuring(model),
         ):
             task = progress.add_task("streaming", total=total)
             for log in logs:
                 progress.update(task, description=log.name)
                 for result in self._drive(log):
-                    writer.write(result.detections)
+                    write(result.detections)
                     self._count(result)
                     progress.advance(task)
         self.summary.stages = dict(self.meter.costs)
@@ -277,9 +279,3 @@ def _print_outcome(summary: RunSummary, options: ValidationOptions, console: Con
             f" first: {failures.first}[/]",
             highlight=False,
         )
-
-
-def _write_json(path: Path, content: dict[str, object]) -> None:
-    temporary = path.with_name(path.name + f".tmp{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    temporary.replace(path)

@@ -91,7 +91,7 @@ class SyntheticDrive:
         index = range(len(self))[index]
         stage, near = self._stage(index)
         sensed = sense(self._rig, stage, self._seed, 30, index)
-        time_s = float(self._elapsed_us[index]) * 1e-6
+        time_s = self._time_s(index)
         visible = np.zeros(len(self._traffic.class_id))
         visible[near] = sensed.visible_fraction
         timestamp_us = int(self.timestamps_us[index])
@@ -130,7 +130,7 @@ class SyntheticDrive:
         """Frame `index` without its sensors, a hundred times faster: pose and labels. What only
         sensors tell (visible fraction, occlusion level, points) is marked as not labelled."""
         index = range(len(self))[index]
-        time_s = float(self._elapsed_us[index]) * 1e-6
+        time_s = self._time_s(index)
         local_from_ego, boxes = self._poses(time_s)
         unseen, no_points = np.zeros(len(boxes)), np.zeros((0, 5), np.float32)
         labels = self._labels(time_s, unseen, no_points)
@@ -155,6 +155,10 @@ class SyntheticDrive:
             for line in self._place.map_lines
         )
 
+    def _time_s(self, index: int) -> float:
+        """Time of frame `index`, 0 or later, since the start of the drive's world."""
+        return float(self._elapsed_us[index]) * 1e-6
+
     def _ego2global(self, local_from_ego: FloatArray) -> FloatArray:
         ego2global = local_from_ego.copy()
         ego2global[:3, 3] += self._origin_m
@@ -162,12 +166,9 @@ class SyntheticDrive:
 
     def static_labels(self, index: int) -> StaticLabels:
         """What does not move and where one can drive, about the ego at frame `index`."""
-        time_s = float(self._elapsed_us[range(len(self))[index]]) * 1e-6
-        local_from_ego, boxes = self._poses(time_s)
-        ego2global = local_from_ego.copy()
-        ego2global[:3, 3] += self._origin_m
+        local_from_ego, boxes = self._poses(self._time_s(range(len(self))[index]))
         in_ego = box_geometry.transform(boxes, poses.invert(local_from_ego))
-        return rasterise(self.vector_map(), ego2global, in_ego)
+        return rasterise(self._place.map_lines, local_from_ego, in_ego)
 
     def _poses(self, time_s: float) -> tuple[FloatArray, FloatArray]:
         """`local_from_ego` [4, 4] and the boxes [N, 7] of all actors in the local frame."""
@@ -180,7 +181,7 @@ class SyntheticDrive:
 
     def _stage(self, index: int) -> tuple[Stage, IntArray]:
         """What can be sensed in a frame, and the actors [N] that are in it."""
-        time_s = float(self._elapsed_us[index]) * 1e-6
+        time_s = self._time_s(index)
         samples = [self._poses(time_s + dt_s) for dt_s in SAMPLES_S]
         local_from_ego, boxes = (np.stack(part) for part in zip(*samples, strict=True))
         distance = np.linalg.norm(boxes[-1, :, :3] - local_from_ego[-1, :3, 3], axis=1)
