@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from leapai.config import checks
+from leapai.config.section import Section
+from leapai.config.training import (
+    AugmentationConfig,
+    CacheConfig,
+    LossConfig,
+    OptimizerConfig,
+    StreamingConfig,
+    TrainingConfig,
+)
 from leapai.geometry.grid import BevGrid
 
 Range = tuple[float, float]
-
-
-class Section(BaseModel):
-    """A part of the configuration: typed strictly, unknown names refused, values fixed once
-    read."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class BatchSizes(Section):
@@ -84,45 +86,6 @@ class TemporalVisualizationConfig(Section):
     trajectory_length: int = Field(10, ge=0)
     velocity_scale: float = Field(5.0, gt=0)
     """Pixels of arrow for each m/s."""
-
-
-class DistanceWeights(Section):
-    """Instance weight of the losses by distance and group (design, section 7)."""
-
-    near_m: float = 6.0
-    middle_m: float = 12.0
-    near: float = 4.0
-    middle: float = 2.0
-    far: float = 1.0
-    static_falloff_m: float = 30.0
-    """SOD: weight exp(-distance / falloff), so that it falls with distance."""
-
-
-class LossConfig(Section):
-    """Losses of the dynamic task (design, section 7)."""
-
-    focal_alpha: float = Field(0.25, ge=0, le=1)
-    focal_gamma: float = Field(2.0, ge=0)
-    class_weight: float = Field(2.0, ge=0)
-    box_weight: float = Field(0.25, ge=0)
-    velocity_weight: float = Field(0.2, ge=0)
-    angle_bin_weight: float = Field(0.2, ge=0)
-    occlusion_weight: float = Field(0.5, ge=0)
-    distance: DistanceWeights = DistanceWeights()
-    denoising_groups: int = Field(5, ge=0)
-
-
-class OptimizerConfig(Section):
-    """AdamW and its schedule (design, section 8)."""
-
-    learning_rate: float = Field(2e-4, gt=0)
-    """For 8 GPUs; scaled by sqrt(GPUs / 8)."""
-    weight_decay: float = Field(0.01, ge=0)
-    warmup_steps: int = Field(500, ge=0)
-    milestones: tuple[float, ...] = (0.65, 0.9)
-    """Fractions of `max_steps` at which the rate is multiplied by `decay`."""
-    decay: float = Field(0.1, gt=0, le=1)
-    clip_gradient_norm: float = Field(35.0, gt=0)
 
 
 class EvaluationConfig(Section):
@@ -271,6 +234,10 @@ class TaskConfig(Section):
     # Losses and training (sections 7 and 8).
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    streaming: StreamingConfig = StreamingConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    cache: CacheConfig = CacheConfig()
+    training: TrainingConfig = TrainingConfig()
     freeze_module_schedules: dict[str, int] = {}
     """Module -> first frozen step."""
     freeze_modules: tuple[str, ...] = ()

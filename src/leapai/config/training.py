@@ -1,0 +1,124 @@
+"""Sections of the schema that only training reads (design, sections 7 and 8)."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from leapai.config.section import Probability, Section
+
+
+class DistanceWeights(Section):
+    """Instance weight of the losses by distance and group (design, section 7)."""
+
+    near_m: float = 6.0
+    middle_m: float = 12.0
+    near: float = 4.0
+    middle: float = 2.0
+    far: float = 1.0
+    static_falloff_m: float = 30.0
+    """SOD: weight exp(-distance / falloff), so that it falls with distance."""
+
+
+class MatchingCosts(Section):
+    """What pairs queries with objects (Carion et al., ECCV 2020, eq. 1)."""
+
+    classes: NonNegativeFloat = 2.0
+    """Of the focal classification cost."""
+    box: NonNegativeFloat = 0.25
+    """Of the L1 distance of centres (metres) and log sizes."""
+
+
+class LossConfig(Section):
+    """Losses of the dynamic task (design, section 7)."""
+
+    focal_alpha: float = Field(0.25, ge=0, le=1)
+    focal_gamma: NonNegativeFloat = 2.0
+    class_weight: NonNegativeFloat = 2.0
+    box_weight: NonNegativeFloat = 0.25
+    velocity_weight: NonNegativeFloat = 0.2
+    angle_bin_weight: NonNegativeFloat = 0.2
+    occlusion_weight: NonNegativeFloat = 0.5
+    heat_map_weight: NonNegativeFloat = 1.0
+    """Of the auxiliary map of object centres; 0 builds none."""
+    velocity_by_occlusion: tuple[float, float, float, float] = (1.0, 0.8, 0.6, 0.3)
+    """Weight of the velocity at each occlusion level: the more occluded, the less."""
+    distance: DistanceWeights = DistanceWeights()
+    matching: MatchingCosts = MatchingCosts()
+    denoising_groups: NonNegativeInt = 5
+    """Copies of the truth, each with its own noise, that are decoded along; 0: none."""
+    remembered_s: NonNegativeFloat = 0.0
+    """An object that no sensor sees now is still a target for this long after it was seen."""
+
+
+class OptimizerConfig(Section):
+    """AdamW and its schedule (design, section 8)."""
+
+    learning_rate: float = Field(2e-4, gt=0)
+    """For 8 GPUs; scaled by sqrt(GPUs / 8)."""
+    weight_decay: NonNegativeFloat = 0.01
+    warmup_steps: NonNegativeInt = 500
+    milestones: tuple[float, ...] = (0.65, 0.9)
+    """Fractions of `max_steps` at which the rate is multiplied by `decay`."""
+    decay: float = Field(0.1, gt=0, le=1)
+    clip_gradient_norm: float = Field(35.0, gt=0)
+
+
+class StreamingConfig(Section):
+    """How lanes walk through drives in training (design, section 8)."""
+
+    clip_frames: PositiveInt = 1
+    """Frames of a drive that follow each other before a lane goes elsewhere; 1: single frames in
+    random order."""
+    frames_without_gradient: NonNegativeInt = 0
+    """Of each optimiser step: first these, only to fill the memory, ..."""
+    frames_with_gradient: PositiveInt = 1
+    """... then these."""
+    gap_probability: Probability = 0.0
+    """That frames are skipped before the next one, ..."""
+    max_gap_frames: PositiveInt = 2
+    """... at most this many."""
+    reset_probability: Probability = 0.0
+    """That a lane forgets everything before a frame, so that beginnings are learnt, too."""
+
+
+class AugmentationConfig(Section):
+    """What training changes, drawn once a clip; geometry is folded into the calibration."""
+
+    rotation_deg: NonNegativeFloat = 22.5
+    """The BEV turns by up to this much."""
+    mirror_probability: Probability = 0.5
+    photometric: Probability = 0.3
+    """Strength of changes in brightness, contrast and colour; 0: none."""
+    calibration_deg: NonNegativeFloat = 0.3
+    """Standard deviation of a camera's wrong rotation, ..."""
+    calibration_m: NonNegativeFloat = 0.02
+    """... and of its wrong position."""
+    lidar_dropout: Probability = 0.1
+    cameras_dropout: Probability = 0.1
+    """That all cameras are lost at once; never together with the LiDAR."""
+    camera_dropout: Probability = 0.05
+    """That one camera is lost, for each."""
+
+
+class CacheConfig(Section):
+    """What is kept on disk because it is dear to make again."""
+
+    folder: str = "outputs/cache"
+    frames_gb: NonNegativeFloat = 0.0
+    """For frames as prepared for the network; 0: none are kept."""
+    features_gb: NonNegativeFloat = 0.0
+    """For the output of the frozen trunk; 0: it is computed anew. Needs a trunk frozen from step 0;
+    what augmentation does to sensors has no effect on it."""
+
+
+class TrainingConfig(Section):
+    """The run itself."""
+
+    seed: NonNegativeInt = 0
+    workers: NonNegativeInt = 2
+    """Processes that read frames beside the one that trains."""
+    checkpoint_every: PositiveInt = 500
+    validate_every: NonNegativeInt = 0
+    """Steps between validations on `data.val`; 0: only at the end."""
+    validation_frames: PositiveInt = 40
+    """Of each drive."""

@@ -1,0 +1,71 @@
+"""What flows through the system: five types, from a sensor to a user.
+
+| type            | from -> to                       | form                         |
+|-----------------|----------------------------------|------------------------------|
+| `Frame`         | data sets -> transforms, runtime | numpy, one instant, unbatched |
+| `FrameBatch`    | collate -> model                 | tensors, one frame a lane     |
+| `TemporalState` | model -> model                   | tensors, the memory           |
+| `Predictions`   | model -> losses, decoding        | tensors, every decoder layer  |
+| `Detections`    | decoding -> everyone else        | numpy, ego frame              |
+
+Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under
+the rear axle; metres, radians, seconds; timestamps are int64 microseconds. Velocities are over
+ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the design's name and
+means `global_from_ego`.
+"""
+
+from leapai.types.detections import Detections
+from leapai.types.frames import (
+    CameraFrame,
+    Frame,
+    Labels,
+    MapLine,
+    VectorMap,
+)
+from leapai.types.tensors import (
+    FrameBatch,
+    LayerOutputs,
+    MemoryReport,
+    NoisyQueries,
+    Predictions,
+    TemporalState,
+)
+from leapai.types.vocabulary import (
+    CAMERA_GROUPS,
+    CLASS_GROUPS,
+    CLASS_NAMES,
+    OCCLUSION_MIN_VISIBLE,
+    OCCLUSION_NAMES,
+    STATIC_CLASS_IDS,
+    BoolArray,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    occlusion_level_of,
+)
+
+__all__ = [
+    "CAMERA_GROUPS",
+    "CLASS_GROUPS",
+    "CLASS_NAMES",
+    "OCCLUSION_MIN_VISIBLE",
+    "OCCLUSION_NAMES",
+    "STATIC_CLASS_IDS",
+    "BoolArray",
+    "CameraFrame",
+    "Detections",
+    "FloatArray",
+    "Frame",
+    "FrameBatch",
+    "ImageArray",
+    "IntArray",
+    "Labels",
+    "LayerOutputs",
+    "MapLine",
+    "MemoryReport",
+    "NoisyQueries",
+    "Predictions",
+    "TemporalState",
+    "VectorMap",
+    "occlusion_level_of",
+]

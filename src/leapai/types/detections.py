@@ -1,0 +1,40 @@
+"""What the system says of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What the system says of one frame, in the ego frame: the one currency outside the network."""
+
+    sequence: str
+    timestamp_us: int
+    boxes: FloatArray
+    """[N, 7] float64: centre x y z, length width height, yaw."""
+    velocity_mps: FloatArray
+    """[N, 3] float64, over ground in ego axes."""
+    score: FloatArray
+    """[N] float64 in [0, 1]."""
+    class_id: IntArray
+    """[N] int64."""
+    occlusion_level: IntArray
+    """[N] int64 in 0..3."""
+    track_id: IntArray
+    """[N] int64; -1: no identity yet."""
+    query_index: IntArray
+    """[N] int64: the decoder query that said it, which links a detection to its memory slot."""
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def select(self, index: IntArray | BoolArray) -> Detections:
+        """The detections at `index` (integers [M] or mask [N])."""
+        shared = ("sequence", "timestamp_us")
+        picked = {
+            f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in shared
+        }
+        return replace(self, **picked)

@@ -1,0 +1,114 @@
+"""What a data set gives: frames, their cameras and labels, and vector maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from leapai.types.vocabulary import BoolArray, FloatArray, ImageArray, IntArray
+
+
+@dataclass(frozen=True)
+class CameraFrame:
+    """One camera at one instant.
+
+    `image` is None for a camera that failed in this frame. `ego_from_camera` takes a point of the
+    camera (x right, y down, z forward) *at its exposure* into the ego frame *at the frame's
+    timestamp*: an adapter that knows both ego poses composes them here, so nobody after it needs to
+    know that exposures differ.
+    """
+
+    name: str
+    group: str
+    """One of `CAMERA_GROUPS`."""
+    image: ImageArray | None
+    """[H, W, 3] RGB, or None: the sensor failed."""
+    size_px: tuple[int, int]
+    """(height, width), known also when the image is missing."""
+    intrinsics: FloatArray
+    """[3, 3] float64."""
+    distortion: FloatArray
+    """[5] float64: k1, k2, p1, p2, k3 of OpenCV's lens model; zeros for a rectified image."""
+    ego_from_camera: FloatArray
+    """[4, 4] float64."""
+    timestamp_us: int
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Truth of one frame, in the ego frame. What is not labelled is marked, never invented."""
+
+    boxes: FloatArray
+    """[N, 7] float64: x y z of the box's centre (not its bottom), length width height, yaw."""
+    class_id: IntArray
+    """[N] int64, index into `CLASS_NAMES`."""
+    velocity_mps: FloatArray
+    """[N, 3] float64, over ground in ego axes; 0 where `velocity_valid` is False."""
+    velocity_valid: BoolArray
+    """[N]"""
+    occlusion_level: IntArray
+    """[N] int64 in 0..3; -1: not labelled."""
+    track_id: IntArray
+    """[N] int64, unique in the sequence; -1: not labelled."""
+    num_lidar_points: IntArray
+    """[N] int64 points inside the box as the data set recorded them; -1: not recorded."""
+    visible_fraction: FloatArray
+    """[N] float64 in [0, 1] over all sensors; NaN: not labelled."""
+    acceleration_mps2: FloatArray
+    """[N, 3] float64 in ego axes; NaN: not labelled."""
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def select(self, index: IntArray | BoolArray) -> Labels:
+        """The labels at `index` (integers [M] or mask [N])."""
+        return Labels(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @staticmethod
+    def unlabelled(boxes: FloatArray, class_id: IntArray) -> Labels:
+        """Boxes [N, 7] and classes [N] with every optional field marked as not labelled."""
+        count = len(boxes)
+        return Labels(
+            boxes=np.asarray(boxes, np.float64).reshape(count, 7),
+            class_id=np.asarray(class_id, np.int64).reshape(count),
+            velocity_mps=np.zeros((count, 3)),
+            velocity_valid=np.zeros(count, bool),
+            occlusion_level=np.full(count, -1, np.int64),
+            track_id=np.full(count, -1, np.int64),
+            num_lidar_points=np.full(count, -1, np.int64),
+            visible_fraction=np.full(count, np.nan),
+            acceleration_mps2=np.full((count, 3), np.nan),
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Everything the vehicle knows at one instant; what a user's own adapter must give."""
+
+    sequence: str
+    timestamp_us: int
+    ego2global: FloatArray
+    """[4, 4] float64, at `timestamp_us`."""
+    cameras: tuple[CameraFrame, ...]
+    points: FloatArray | None
+    """[P, 5] float32: x y z in the ego frame at `timestamp_us` (motion compensated), intensity in
+    [0, 1], dt in seconds relative to `timestamp_us`. [0, 5] is a sweep without returns; None: the
+    sensor failed."""
+    labels: Labels | None = None
+    faults: tuple[str, ...] = ()
+    """What failed, for a user: `CAM_BACK: samples/x.jpg: cannot be decoded`."""
+
+
+@dataclass(frozen=True)
+class MapLine:
+    """One polyline of a vector map. `kind` is the publisher's own word: `DASHED_WHITE`."""
+
+    kind: str
+    layer: str
+    """`lane_boundary`, `crossing`, `drivable_area`, `centreline`, ..."""
+    points_m: FloatArray
+    """[K, 3] float64, global frame."""
+
+
+VectorMap = tuple[MapLine, ...]

@@ -1,0 +1,34 @@
+"""Words everything shares: arrays, classes, groups of both, occlusion levels, camera groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
+BoolArray = npt.NDArray[np.bool_]
+ImageArray = npt.NDArray[np.uint8]
+
+CLASS_NAMES = (
+    "car", "truck", "bus", "person", "non_motor", "riderless_non_motor", "barrier", "pillar",
+)  # fmt: skip
+CLASS_GROUPS = ("MOD", "MOD", "MOD", "VRU", "VRU", "SOD", "SOD", "SOD")
+"""MOD: motor vehicles. VRU: vulnerable road users. SOD: static obstacles, which never move."""
+STATIC_CLASS_IDS = tuple(i for i, group in enumerate(CLASS_GROUPS) if group == "SOD")
+
+OCCLUSION_NAMES = ("NoOccluded", "SlightlyOccluded", "PartlyOccluded", "HeavilyOccluded")
+OCCLUSION_MIN_VISIBLE = (0.8, 0.6, 0.4)
+"""Visible fraction from which an object is of level 0, 1, 2; below the last it is of level 3."""
+
+CAMERA_GROUPS = ("front_narrow", "front_wide", "back", "side")
+"""In the order of their backbones and necks, `stage1_backbone0` .. `stage1_backbone3`."""
+
+
+def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
+    """Occlusion level [N] (0..3) of visible fractions [N] in [0, 1] (design, section 2)."""
+    thresholds = np.asarray(OCCLUSION_MIN_VISIBLE)
+    below = np.asarray(visible_fraction)[..., None] < thresholds
+    return np.asarray(below.sum(-1), np.int64)
