@@ -138,14 +138,14 @@ class CameraConfig(Section):
     """Height, width of every image the model sees."""
     backbone: str = "resnetv2_34"
     """Any timm model that gives feature maps at strides 8, 16, 32."""
-    backbone_args: dict[str, float | int | str | bool] = {}
+    backbone_args: dict[str, float | int | str | bool] = Field({})
     """Passed to timm, for example `{"width_factor": 0.25}`."""
     heights_m: tuple[float, ...] = Field((-0.5, 0.5, 1.5, 3.0), min_length=1)
     """Heights above ground at which the centre of a BEV cell is projected into the cameras."""
     heads: PositiveInt = 8
     points: PositiveInt = 8
     """Sampling points a head: a whole number for each height."""
-    groups: dict[str, Literal["front_narrow", "front_wide", "back", "side"]] = {}
+    groups: dict[str, Literal["front_narrow", "front_wide", "back", "side"]] = Field({})
     """Camera name -> group, where the data set's own table is not wanted."""
 
     @model_validator(mode="after")
@@ -221,7 +221,7 @@ class TaskConfig(Section):
     batch_sizes: BatchSizes = BatchSizes()
     use_backbone_amp: bool = True
     accumulate_grad_batches: PositiveInt = 1
-    group_lr_scale: dict[str, float] = {"stage1_backbone": 1.0, "stage1_neck": 1.0}
+    group_lr_scale: dict[str, float] = Field({"stage1_backbone": 1.0, "stage1_neck": 1.0})
     eval_with_visualize: bool = False
     eval_instance: bool = False
     # Memory (section 5).
@@ -238,7 +238,7 @@ class TaskConfig(Section):
     augmentation: AugmentationConfig = AugmentationConfig()
     cache: CacheConfig = CacheConfig()
     training: TrainingConfig = TrainingConfig()
-    freeze_module_schedules: dict[str, int] = {}
+    freeze_module_schedules: dict[str, int] = Field({})
     """Module -> first frozen step."""
     freeze_modules: tuple[str, ...] = ()
     trainable_modules: tuple[str, ...] = ()

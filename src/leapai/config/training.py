@@ -39,7 +39,7 @@ class LossConfig(Section):
     angle_bin_weight: NonNegativeFloat = 0.2
     occlusion_weight: NonNegativeFloat = 0.5
     heat_map_weight: NonNegativeFloat = 1.0
-    """Of the auxiliary map of object centres; 0 builds none."""
+    """Of the auxiliary map of object centres; 0: it is not computed."""
     velocity_by_occlusion: tuple[float, float, float, float] = (1.0, 0.8, 0.6, 0.3)
     """Weight of the velocity at each occlusion level: the more occluded, the less."""
     distance: DistanceWeights = DistanceWeights()

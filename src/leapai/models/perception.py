@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from leapai.config import TaskConfig
@@ -78,17 +79,23 @@ class Perception(nn.Module):
 
     def forward(self, batch: FrameBatch, state: TemporalState) -> tuple[Predictions, TemporalState]:
         """One frame of every lane."""
+        bev = self.trunk(batch) if batch.fused_bev is None else batch.fused_bev
+        dynamic = self.bev_dynamic_neck(bev).flatten(2).transpose(1, 2)  # [B, 14336, 512]
+        predictions: Predictions
+        predictions, state = self.bev_dynamic_head(dynamic, batch, state)
+        return predictions, state
+
+    def trunk(self, batch: FrameBatch) -> Tensor:
+        """All that sees: sensors to one BEV [B, 256, 112, 128]. It knows nothing of other
+        frames."""
         features = self.camera_features(batch)  # [B, 7, 256, 64, 120]
         camera_bev = self.view_transfer(features, calibration_of(batch))  # [B, 256, 112, 128]
         bevs, present = [camera_bev], [batch.camera_valid.any(1)]
         if self.lidar_vfe is not None:
             bevs.append(self.lidar_bev(batch))  # [B, 256, 112, 128]
             present.append(batch.lidar_valid)
-        bev = self.fuser(bevs, present)  # [B, 256, 112, 128]
-        dynamic = self.bev_dynamic_neck(bev).flatten(2).transpose(1, 2)  # [B, 14336, 512]
-        predictions: Predictions
-        predictions, state = self.bev_dynamic_head(dynamic, batch, state)
-        return predictions, state
+        bev: Tensor = self.fuser(bevs, present)
+        return bev
 
     def camera_features(self, batch: FrameBatch) -> Tensor:
         """Features [B, N, C, H/8, W/8] float32; zeros for a failed camera, which costs no time."""
@@ -101,10 +108,15 @@ class Perception(nn.Module):
         working = batch.camera_valid.flatten()
         for group in range(len(CAMERA_GROUPS)):
             index = ((groups == group) & working).nonzero()[:, 0]
-            if len(index):
+            if len(index) or self._ranks_wait():
                 maps = self._encode(group, batch.images.flatten(0, 1)[index])
                 features = features.index_copy(0, index, maps)
         return features.view(B, N, *features.shape[1:])
+
+    def _ranks_wait(self) -> bool:
+        """Another rank may have images of a group that this one lacks: then this one calls the
+        group, too, with none, because batch norm and gradients meet over ranks."""
+        return self.training and dist.is_available() and dist.is_initialized()
 
     def _encode(self, group: int, images: Tensor) -> Tensor:
         """Images [M, 3, H, W] of one group -> features [M, C, H/8, W/8] float32."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from leapai.config import DynamicConfig
 from leapai.models import sampling
+from leapai.types import NoisyQueries
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class History:
     """[B, S, C]"""
     position: Tensor
     """[B, S, C] encoding of the slots' aligned reference points."""
-    valid: Tensor
-    """[B, S] bool."""
+    visible: Tensor | None
+    """[B, 1, Q, Q + S] bool, True where a query may look (`visible_keys`); None: everywhere."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,27 @@ class BevRows:
     """[B * (R+3) * (W+3), D]"""
     size: tuple[int, int]
     """R, W"""
+
+
+def visible_keys(valid: Tensor, queries: int, noisy: NoisyQueries | None) -> Tensor | None:
+    """[B, 1, Q + D, Q + D + S]: which keys each query may look at; None: all of them.
+
+    Invalid slots [B, S] are hidden from all. Of D denoising queries each sees its own group, the Q
+    queries and memory; the Q queries do not see them, or the truth would leak (DN-DETR, section
+    3.4).
+    """
+    B, S = valid.shape
+    if noisy is None:
+        if S == 0:
+            return None
+        own = valid.new_ones(B, queries)
+        return torch.cat([own, valid], 1)[:, None, None].expand(-1, -1, queries, -1)
+    D = len(noisy.group)
+    same_group = (noisy.group[:, None] == noisy.group) & noisy.valid[:, None]  # [B, D, D]
+    own = valid.new_zeros(B, queries + D, queries + D)
+    own[:, :, :queries] = True
+    own[:, queries:, queries:] = same_group
+    return torch.cat([own, valid[:, None].expand(-1, queries + D, -1)], 2)[:, None]
 
 
 class TemporalSelfAttention(nn.Module):
@@ -58,7 +80,7 @@ class TemporalSelfAttention(nn.Module):
             self._split(self.to_query(query + position)),
             self._split(self.to_key(memory + memory_position)),
             self._split(self.to_value(memory)),
-            attn_mask=self._mask(history.valid, query.shape[1]),
+            attn_mask=history.visible,
         )
         merged: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return merged
@@ -66,13 +88,6 @@ class TemporalSelfAttention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         """[B, T, C] -> [B, K, T, C / K]."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
-
-    def _mask(self, valid: Tensor, queries: int) -> Tensor | None:
-        """[B, 1, Q, Q + S] bool, True where a query may look."""
-        if valid.shape[1] == 0:
-            return None
-        own = valid.new_ones(len(valid), queries)
-        return torch.cat([own, valid], 1)[:, None, None].expand(-1, -1, queries, -1)
 
 
 class BevCrossAttention(nn.Module):

@@ -7,6 +7,7 @@ grid.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +16,18 @@ from torch import Tensor, nn
 from leapai.config import TaskConfig
 from leapai.geometry import angles
 from leapai.models import sampling
-from leapai.models.dynamic.decoder import BevRows, History, StreamTransformerLayer
+from leapai.models.dynamic.decoder import BevRows, History, StreamTransformerLayer, visible_keys
 from leapai.models.dynamic.encoding import CellEncoding, PointEncoding
 from leapai.models.dynamic.memory import Memory, Remembered
-from leapai.types import CLASS_NAMES, FrameBatch, Predictions, TemporalState
+from leapai.types import (
+    CLASS_NAMES,
+    FrameBatch,
+    LayerOutputs,
+    MemoryReport,
+    NoisyQueries,
+    Predictions,
+    TemporalState,
+)
 
 NUM_REGRESSION = 9 + angles.NUM_BINS
 """Centre 3, log size 3, velocity 3, one residual angle a bin."""
@@ -90,23 +99,47 @@ class DynamicHead(nn.Module):
         self.layers = nn.ModuleList(StreamTransformerLayer(dynamic) for _ in range(dynamic.layers))
         self.branches = nn.ModuleList(Branches(dynamic.embed) for _ in range(dynamic.layers))
         self.thresholds = OrderedThresholds()
+        # What only training uses: queries made from noisy truth, and the map of object centres.
+        self.noisy_query = nn.Embedding(len(CLASS_NAMES) + 1, dynamic.embed)
+        self.heat_map = nn.Linear(dynamic.neck_channels, len(CLASS_NAMES))
+        nn.init.constant_(self.heat_map.bias, math.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
+        self.wants_heat_map = config.loss.heat_map_weight > 0
 
     def forward(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
     ) -> tuple[Predictions, TemporalState]:
         """BEV [B, R * W, D] of this frame, its time and pose, the memory -> what is there, the next
         memory."""
-        B = batch.lanes
-        query = self.query.expand(B, -1, -1)
-        report = self.memory.recall(state, batch, query)
+        report = self.memory.recall(state, batch, self.query.expand(batch.lanes, -1, -1))
         history = History(
             query=report.history_query,
             position=self.point_encoding(report.reference_clipped),
-            valid=report.valid,
+            visible=visible_keys(report.valid, len(self.query), batch.noisy),
         )
-        reference = self.reference.sigmoid().expand(B, -1, -1)
+        outputs, features = self._decode(self._rows(bev), history, report, batch.noisy)
+        found, noisy = _split(outputs, len(self.query), batch.noisy)
+        predictions = Predictions(
+            **vars(found),
+            occlusion_thresholds=self.thresholds(),
+            boxes=decode_boxes(found.regression[-1], found.angle_logits[-1]),
+            decoder_features=features[:, :, : len(self.query)],
+            memory=report,
+            noisy=noisy,
+            heat_map=self._heat_map(bev) if self.training and self.wants_heat_map else None,
+        )
+        return predictions, self.memory.push(state, report, self._remember(predictions), batch)
+
+    def _decode(
+        self, rows: BevRows, history: History, report: MemoryReport, noisy: NoisyQueries | None
+    ) -> tuple[LayerOutputs, Tensor]:
+        """Outputs of every layer [L, B, Q + D, ...] and its features [L, B, Q + D, C]; D denoising
+        queries."""
+        query = report.current_query
+        reference = self.reference.sigmoid().expand(len(query), -1, -1)
+        if noisy is not None:
+            query = torch.cat([query, self.noisy_query(noisy.class_id)], 1)
+            reference = torch.cat([reference, noisy.reference], 1)
         outputs, features, references = [], [], []
-        rows = self._rows(bev)
         for layer, branches in zip(self.layers, self.branches, strict=True):
             query = layer(query, self.point_encoding(reference), reference, history, rows)
             outputs.append(branches(query, reference))
@@ -116,18 +149,14 @@ class DynamicHead(nn.Module):
             # (Deformable DETR).
             reference = references[-1].detach()
         logits, regression, angle, occlusion = (torch.stack(o) for o in zip(*outputs, strict=True))
-        predictions = Predictions(
-            class_logits=logits,
-            regression=regression,
-            angle_logits=angle,
-            occlusion_score=occlusion,
-            occlusion_thresholds=self.thresholds(),
-            reference=torch.stack(references),
-            boxes=decode_boxes(regression[-1], angle[-1]),
-            decoder_features=torch.stack(features),
-            memory=report,
-        )
-        return predictions, self.memory.push(state, report, self._remember(predictions), batch)
+        layers = LayerOutputs(logits, regression, angle, occlusion, torch.stack(references))
+        return layers, torch.stack(features)
+
+    def _heat_map(self, bev: Tensor) -> Tensor:
+        """BEV features [B, R * W, D] -> logits [B, 8, R, W]."""
+        size = (self.grid.rows, self.grid.columns)
+        logits: Tensor = self.heat_map(bev.float()).transpose(1, 2).unflatten(2, size)
+        return logits
 
     def _rows(self, bev: Tensor) -> BevRows:
         """BEV with the encoding of its cells, padded for sampling."""
@@ -151,6 +180,17 @@ class DynamicHead(nn.Module):
             class_id=class_id.gather(1, index),
             query_index=index,
         )
+
+
+def _split(
+    outputs: LayerOutputs, queries: int, noisy: NoisyQueries | None
+) -> tuple[LayerOutputs, LayerOutputs | None]:
+    """Outputs [L, B, Q + D, ...] of the queries, and those of the denoising queries."""
+
+    def part(which: slice) -> LayerOutputs:
+        return replace(outputs, **{name: t[:, :, which] for name, t in vars(outputs).items()})
+
+    return part(slice(queries)), part(slice(queries, None)) if noisy is not None else None
 
 
 def decode_boxes(regression: Tensor, angle_logits: Tensor) -> Tensor:
