@@ -1,0 +1,146 @@
+"""Cached drives: every field comes back, the inner drive is asked once."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.scenes import make_frame
+
+from leapai.config import CacheConfig
+from leapai.data.array_store import ArrayStore
+from leapai.data.frame_cache import CachedLog, PreparedLog, open_cached_logs
+from leapai.data.logs import open_logs, version_of
+from leapai.types import Frame, Labels, MapLine
+
+
+class StubLog:
+    """A drive in memory that counts how often it is read."""
+
+    version = "stub-1"
+
+    def __init__(self, frames: list[Frame], name: str = "stub") -> None:
+        self.name = name
+        self.frames = frames
+        self.reads = 0
+
+    @property
+    def timestamps_us(self) -> np.ndarray:
+        return np.array([f.timestamp_us for f in self.frames])
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Frame:
+        self.reads += 1
+        return self.frames[index]
+
+    def vector_map(self) -> tuple[MapLine, ...]:
+        return (MapLine("solid", "lane_boundary", np.zeros((2, 3))),)
+
+
+def assert_equal(found: Any, expected: Any, where: str = "frame") -> None:
+    assert type(found) is type(expected), where
+    if is_dataclass(expected):
+        for field in fields(expected):
+            pair = (getattr(found, field.name), getattr(expected, field.name))
+            assert_equal(*pair, f"{where}.{field.name}")
+    elif isinstance(expected, np.ndarray):
+        np.testing.assert_array_equal(found, expected, where, strict=True)
+    elif isinstance(expected, tuple):
+        assert len(found) == len(expected), where
+        for i, pair in enumerate(zip(found, expected, strict=True)):
+            assert_equal(*pair, f"{where}[{i}]")
+    else:
+        assert found == expected, where
+
+
+def some_frames() -> list[Frame]:
+    """Whole, with labels, with failed sensors, and one of a vehicle without cameras."""
+    boxes = np.array([[5.0, 1, 0.8, 4.5, 1.9, 1.6, 0.3], [9.0, -2, 0.9, 0.6, 0.6, 1.8, -1.0]])
+    labels = Labels.unlabelled(boxes, np.array([0, 3]))
+    labels = replace(labels, velocity_mps=np.ones((2, 3)), velocity_valid=np.array([True, False]))
+    whole, faulty = make_frame(0), make_frame(1)
+    blind = tuple(replace(c, image=None) if c.name == "back" else c for c in faulty.cameras)
+    return [
+        replace(whole, labels=labels),
+        replace(faulty, cameras=blind, points=None, faults=("back: lost", "LiDAR: lost")),
+        replace(make_frame(2), points=np.zeros((0, 5), np.float32)),
+        replace(make_frame(3), cameras=(), labels=labels.select(np.zeros(2, bool))),
+    ]
+
+
+def test_every_field_comes_back_and_the_drive_is_read_once(tmp_path):
+    inner = StubLog(some_frames())
+    store = ArrayStore(tmp_path, {}, 10**9)
+    log = CachedLog(inner, store)
+    for _ in range(2):
+        for i, frame in enumerate(inner.frames):
+            assert_equal(log[i], frame)
+    assert inner.reads == len(inner)
+    elsewhere = pickle.loads(pickle.dumps(CachedLog(StubLog(some_frames()), store)))
+    assert_equal(elsewhere[1], inner.frames[1])
+    assert_equal(elsewhere[-3], inner.frames[1])
+    assert elsewhere._log.reads == 0
+
+
+def test_name_times_map_and_version_are_the_inner_drives(tmp_path):
+    inner = StubLog(some_frames())
+    log = CachedLog(PreparedLog(inner, (64, 96)), ArrayStore(tmp_path, {}, 10**9))
+    assert log.name == "stub"
+    assert len(log) == 4
+    np.testing.assert_array_equal(log.timestamps_us, inner.timestamps_us)
+    assert log.vector_map()[0].kind == "solid"
+    assert version_of([log]) == "stub-1"
+    with pytest.raises(IndexError):
+        log[4]
+
+
+def test_drives_of_two_names_do_not_mix(tmp_path):
+    store = ArrayStore(tmp_path, {}, 10**9)
+    frames = some_frames()
+    first = CachedLog(StubLog(frames[:1], "one"), store)
+    second = CachedLog(StubLog(frames[2:3], "two"), store)
+    for _ in range(2):
+        assert_equal(first[0], frames[0])
+        assert_equal(second[0], frames[2])
+
+
+def test_a_full_store_changes_nothing_but_the_time(tmp_path):
+    inner = StubLog(some_frames())
+    log = CachedLog(inner, ArrayStore(tmp_path, {}, 1000))
+    with pytest.warns(UserWarning, match="keeps no more"):
+        found = [log[0], log[0]]
+    assert_equal(tuple(found), (inner.frames[0],) * 2)
+    assert inner.reads == 2
+
+
+def test_images_are_kept_in_the_size_that_the_network_wants(tmp_path):
+    log = CachedLog(PreparedLog(StubLog(some_frames()), (32, 48)), ArrayStore(tmp_path, {}, 10**9))
+    for _ in range(2):
+        camera = log[0].cameras[0]
+        assert camera.image.shape == (32, 48, 3)
+        assert camera.size_px == (32, 48)
+        assert camera.intrinsics[0, 0] == pytest.approx(1.9 * 48)
+
+
+def test_opened_by_configuration_frames_equal_the_data_sets(tmp_path):
+    data, size = "synthetic:seed=5,frames=2,drives=1", (32, 48)
+    cache = CacheConfig(folder=str(tmp_path / "cache"), frames_gb=0.1)
+    (plain,) = open_logs(data, image_size_px=size)
+    for _ in range(2):
+        (log,) = open_cached_logs(data, image_size_px=size, cache=cache)
+        assert_equal(log[0], plain[0])
+    assert len(list((tmp_path / "cache" / "frames").glob("*/fingerprint.json"))) == 1
+    open_cached_logs(data, image_size_px=(40, 48), cache=cache)
+    assert len(list((tmp_path / "cache" / "frames").glob("*/fingerprint.json"))) == 2
+
+
+def test_without_room_for_frames_nothing_is_wrapped(tmp_path):
+    cache = CacheConfig(folder=str(tmp_path / "cache"))
+    logs = open_cached_logs("synthetic:drives=1,frames=1", image_size_px=(32, 48), cache=cache)
+    assert not isinstance(logs[0], CachedLog)
+    assert not (tmp_path / "cache").exists()
