@@ -1,0 +1,23 @@
+"""The trained checkpoint that comes with the package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+NAME = "tiny_step2_dynamic.ckpt"
+
+
+def shipped_checkpoint() -> Path:
+    """Where the shipped checkpoint lies: `projects/perception/configs/tiny_step2_dynamic.py`,
+    trained.
+
+    Raises ValueError where the package was built without it.
+    """
+    path = Path(str(files("leapai"))) / "weights" / NAME
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: this copy of the package has no trained weights; install it again, "
+            "or train your own as docs/training.md says"
+        )
+    return path

@@ -1,0 +1,38 @@
+"""The checkpoint that ships: small, whole, and of the configuration that ships beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from leapai.cli import DEMO_CONFIG, shipped_configs
+from leapai.config import load_config
+from leapai.models.build import build_model
+from leapai.runtime import shipped
+from leapai.runtime.checkpoints import config_of, load_checkpoint, read_checkpoint
+from leapai.runtime.shipped import shipped_checkpoint
+
+MOST_BYTES = 25_000_000
+LIES_IN = Path(shipped.__file__).parents[1] / "weights" / shipped.NAME
+with_weights = pytest.mark.skipif(not LIES_IN.is_file(), reason="this copy ships no weights")
+
+
+@with_weights
+def test_it_is_small_and_says_what_it_reached():
+    path = shipped_checkpoint()
+    assert path.stat().st_size < MOST_BYTES
+    assert read_checkpoint(path)["figures"]
+
+
+@with_weights
+def test_it_fits_the_network_of_the_demo():
+    config = load_config(shipped_configs() / DEMO_CONFIG)
+    load_checkpoint(shipped_checkpoint(), build_model(config))
+    theirs = config_of(shipped_checkpoint())
+    for section in ("bev", "camera", "lidar", "dynamic", "topk_query", "queue_length"):
+        assert getattr(theirs, section) == getattr(config, section)
+
+
+def test_a_copy_without_weights_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "files", lambda _: tmp_path)
+    with pytest.raises(ValueError, match=r"no trained weights.*docs/training.md"):
+        shipped_checkpoint()
