@@ -157,7 +157,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"--ckpt {path}: made for classes {names}, this version has {list(CLASS_NAMES)}; "
             "it cannot serve here: train one with these classes"
         )
-    return content
+    checked: dict[str, Any] = content
+    return checked
 
 
 def config_of(path: Path) -> TaskConfig:
