@@ -1,0 +1,1 @@
+"""Training: targets, losses, the trainer and what it keeps."""

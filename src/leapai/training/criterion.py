@@ -1,0 +1,172 @@
+"""The loss of a frame (design, section 7): pairs predictions with truth, weights, sums, averages.
+
+Letters: L layers, B lanes, Q queries, M pairs of all layers and lanes together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from leapai.config import TaskConfig
+from leapai.geometry import angles
+from leapai.training import losses
+from leapai.training.matching import Assignment, known, match
+from leapai.training.targets import Targets
+from leapai.types import LayerOutputs, NoisyQueries, Predictions
+
+Parts = dict[str, Tensor]
+
+
+def mean_count(count: Tensor) -> Tensor:
+    """Counts [...], averaged over ranks, and never zero.
+
+    Sums of a rank divided by it make gradients whose mean over ranks (what DDP forms) is that of
+    the joint batch.
+    """
+    ranks = 1
+    if dist.is_available() and dist.is_initialized():
+        ranks = dist.get_world_size()
+        count = count.clone()
+        dist.all_reduce(count)
+    return count.clamp(min=1) / ranks
+
+
+class DynamicCriterion:
+    """Predictions and truth -> named parts of the loss and their sum."""
+
+    def __init__(self, config: TaskConfig) -> None:
+        self.loss = config.loss
+        self.grid = config.bev.grid()
+        self.overlap = config.dynamic.angle_overlap
+        self.task_weight = config.task_loss_weights["dynamic"]
+
+    def __call__(
+        self,
+        predictions: Predictions,
+        targets: Sequence[Targets],
+        noisy: NoisyQueries | None = None,
+    ) -> Parts:
+        """Weighted parts (detached) and their "total", scaled by the task's weight.
+
+        Each is a sum over layers of what is averaged over the objects matched in a layer, on all
+        ranks. A lane without labels costs nothing. The total is not finite wherever an output is
+        not; then it is no use to step.
+        """
+        device = predictions.class_logits.device
+        truth, counts = Targets.joined(targets).to(device), [len(lane) for lane in targets]
+        lane = torch.arange(len(counts), device=device)
+        lane = lane.repeat_interleave(torch.tensor(counts, device=device))
+        labelled = torch.tensor([lane.labelled for lane in targets], device=device)
+
+        matched = match(predictions, self._centre_m(predictions), truth, counts, self.loss)
+        sums = self._layer_sums(predictions, predictions, truth, matched, labelled[:, None])
+        count = torch.zeros(3, device=device)
+        count[0] = len(matched) / len(predictions.class_logits)
+        noisy_sums: Parts = {}
+        if noisy is not None:
+            assert predictions.noisy is not None, "denoising queries were given, but not decoded"
+            pairs = known(noisy, counts, len(predictions.class_logits))
+            trained = labelled[:, None] & noisy.valid
+            noisy_sums = self._layer_sums(predictions.noisy, predictions, truth, pairs, trained)
+            count[1] = len(pairs) / len(predictions.class_logits)
+        map_sums: Parts = {}
+        if predictions.heat_map is not None:
+            map_sums["heat_map"] = self._map_sum(predictions.heat_map, truth, lane, labelled)
+            count[2] = truth.seen.sum()
+        per_object, per_noisy, per_centre = mean_count(count)  # one exchange, on every rank alike
+        parts = {name: value / per_object for name, value in sums.items()}
+        parts |= {f"noisy_{name}": value / per_noisy for name, value in noisy_sums.items()}
+        parts |= {name: value / per_centre for name, value in map_sums.items()}
+        total = self.task_weight * torch.stack(list(parts.values())).sum()
+        return {name: value.detach() for name, value in parts.items()} | {"total": total}
+
+    def _centre_m(self, outputs: LayerOutputs) -> Tensor:
+        """Centres [L, B, Q, 3] in metres."""
+        return self.grid.denormalise(outputs.regression[..., :3].float().sigmoid())
+
+    def _layer_sums(
+        self,
+        outputs: LayerOutputs,
+        predictions: Predictions,
+        truth: Targets,
+        pairs: Assignment,
+        trained: Tensor,
+    ) -> Parts:
+        """Weighted parts, summed over layers and queries. `trained` [B, Q or 1]: queries whose
+        class is judged."""
+        true = pairs.target
+        sums = {
+            "class": self._class_sum(outputs, truth, pairs, trained) + _zero_if_finite(outputs),
+            **self._box_sums(outputs, truth, pairs),
+            "occlusion": self._occlusion_sum(outputs, predictions, truth, pairs),
+        }
+        said_mps = pairs.pick(outputs.regression)[:, 6:9].float()
+        by_occlusion = said_mps.new_tensor(self.loss.velocity_by_occlusion)
+        levels = truth.occlusion_level[true]
+        cost = losses.velocity(said_mps, truth.velocity_mps[true], levels, by_occlusion)
+        valid = truth.velocity_valid[true]
+        sums["velocity"] = self.loss.velocity_weight * (cost * truth.weight[true])[valid].sum()
+        return sums
+
+    def _class_sum(
+        self, outputs: LayerOutputs, truth: Targets, pairs: Assignment, trained: Tensor
+    ) -> Tensor:
+        logits = outputs.class_logits.float()
+        wanted, weight = torch.zeros_like(logits), torch.ones_like(logits[..., :1])
+        where = (pairs.layer, pairs.lane, pairs.query)
+        wanted[(*where, truth.class_id[pairs.target])] = 1.0
+        weight[where] = truth.weight[pairs.target, None]
+        cost = losses.focal(logits, wanted, self.loss.focal_alpha, self.loss.focal_gamma)
+        return self.loss.class_weight * (cost * weight * trained[..., None]).sum()
+
+    def _box_sums(self, outputs: LayerOutputs, truth: Targets, pairs: Assignment) -> Parts:
+        regression = pairs.pick(outputs.regression).float()
+        bins = pairs.pick(outputs.angle_logits).float()
+        boxes, weight = truth.boxes[pairs.target], truth.weight[pairs.target]
+        residual = regression[:, 9:]
+        said = angles.decode(bins.detach(), residual.detach())
+        yaw = losses.nearer_yaw(boxes[:, 6], said, truth.class_id[pairs.target])
+        centre_m = self.grid.denormalise(regression[:, :3].sigmoid())
+        box = losses.centre_and_size(centre_m, regression[:, 3:6], boxes)
+        box = box + losses.residual_angle(residual, yaw, self.overlap)
+        angle = losses.angle_bin(bins, yaw, self.overlap)
+        return {
+            "box": self.loss.box_weight * (box * weight).sum(),
+            "angle_bin": self.loss.angle_bin_weight * (angle * weight).sum(),
+        }
+
+    def _occlusion_sum(
+        self, outputs: LayerOutputs, predictions: Predictions, truth: Targets, pairs: Assignment
+    ) -> Tensor:
+        level = truth.occlusion_level[pairs.target]
+        known_level = level >= 0
+        score = pairs.pick(outputs.occlusion_score)[known_level, 0].float()
+        cost = losses.occlusion(
+            score,
+            predictions.occlusion_thresholds,
+            level[known_level],
+            self.loss.focal_alpha,
+            self.loss.focal_gamma,
+        )
+        weight = truth.weight[pairs.target][known_level]
+        return self.loss.occlusion_weight * (cost * weight).sum()
+
+    def _map_sum(self, logits: Tensor, truth: Targets, lane: Tensor, labelled: Tensor) -> Tensor:
+        """Of objects seen now: a map of one frame knows no others."""
+        seen = truth.seen
+        wanted = losses.centre_map(
+            truth.boxes[seen], truth.class_id[seen], lane[seen], len(labelled), self.grid
+        )
+        cost = losses.centre_focal(logits.float(), wanted) * labelled[:, None, None, None]
+        return self.loss.heat_map_weight * cost.sum()
+
+
+def _zero_if_finite(outputs: LayerOutputs) -> Tensor:
+    """0, or NaN where any output is not finite: also one that no pair picks spoils the gradients,
+    so it must show in the loss. It also joins every branch to the graph when there is no pair."""
+    said = (outputs.regression, outputs.angle_logits, outputs.occlusion_score)
+    return 0.0 * torch.stack([values.float().sum() for values in said]).sum()

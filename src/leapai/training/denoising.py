@@ -1,0 +1,105 @@
+"""Denoising queries (DN-DETR; Li et al., CVPR 2022; with negatives as in DINO; Zhang et al., ICLR
+2023): truth with noise, decoded along with the learnt queries and paired without a search, so that
+the decoder learns to mend boxes before matching has settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leapai.config.training import LossConfig
+from leapai.geometry.grid import BevGrid
+from leapai.training.targets import Targets
+from leapai.types import CLASS_NAMES, NoisyQueries
+
+MAX_QUERIES = 200
+"""A lane; a group draws some of the objects where there are more."""
+CENTRE_NOISE = 0.5
+"""Of the object's size, ..."""
+MIN_NOISE_M = 1.0
+"""... and at least this."""
+FLIP_PROBABILITY = 0.2
+"""That the class is a wrong one."""
+NO_CLASS = len(CLASS_NAMES)
+
+
+def noise_seed(seed: int, lane: int, step: int, frame: int = 0) -> int:
+    """Seed of a lane's noise: of the run's seed, the lane counted over all ranks, the optimiser
+    step and the frame in it. So ranks draw what one process would, and there is nothing to save."""
+    state = np.random.SeedSequence([seed, lane, step, frame]).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
+def make_noisy_queries(
+    targets: Sequence[Targets], grid: BevGrid, config: LossConfig, seeds: Sequence[int]
+) -> NoisyQueries | None:
+    """Noisy queries of lanes, on the device of the targets; None where `denoising_groups` is 0.
+
+    `seeds`: one a lane (`noise_seed`). In each group every object that is seen now appears twice:
+    near its place, to become that object, and farther off, to become nothing. A query that is only
+    remembered has no twin: without evidence nobody could tell these two apart.
+    """
+    groups = config.denoising_groups
+    if groups == 0:
+        return None
+    most = max(1, MAX_QUERIES // (2 * groups))
+    lanes = [
+        _of_lane(lane.to("cpu"), grid, (groups, most), torch.Generator().manual_seed(seed))
+        for lane, seed in zip(targets, seeds, strict=True)
+    ]
+    # Also without any object there is a query of padding: every rank takes the same path.
+    width = max(1, *(target.shape[1] for _, _, target in lanes))
+    reference = torch.full((len(lanes), groups, width, 3), 0.5)
+    class_id = torch.full((len(lanes), groups, width), NO_CLASS)
+    target = torch.full_like(class_id, -1)
+    valid = torch.zeros_like(class_id, dtype=torch.bool)
+    for i, made in enumerate(lanes):
+        count = made[2].shape[1]
+        reference[i, :, :count], class_id[i, :, :count], target[i, :, :count] = made
+        valid[i, :, :count] = True
+    return NoisyQueries(
+        reference=reference.flatten(1, 2),
+        class_id=class_id.flatten(1, 2),
+        group=torch.arange(groups).repeat_interleave(width),
+        target=target.flatten(1, 2),
+        valid=valid.flatten(1, 2),
+    ).to(targets[0].boxes.device)
+
+
+def _of_lane(
+    targets: Targets, grid: BevGrid, limits: tuple[int, int], generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Reference [G, 2K, 3], class [G, 2K] and target [G, 2K] of a lane: K positives, then K
+    negatives. `limits`: number of groups, largest K."""
+    groups, most = limits
+    seen = targets.seen.nonzero()[:, 0]
+    count = min(len(seen), most)
+    order = torch.rand(groups, len(seen), generator=generator).argsort(1)[:, :count]
+    chosen = seen[order].repeat(1, 2)  # [G, 2K]
+    negative = torch.arange(2 * count) >= count
+    boxes, class_id = targets.boxes[chosen], targets.class_id[chosen]
+    centre = boxes[..., :3] + _centre_noise(boxes, negative, generator)
+    reference = grid.normalise(centre).clamp(0, 1)
+    target = torch.where(negative, -1, chosen)
+    return reference, _flipped(class_id, generator), target
+
+
+def _centre_noise(boxes: Tensor, negative: Tensor, generator: torch.Generator) -> Tensor:
+    """Offsets [G, 2K, 3] in metres: along each axis of the box by up to its scale, or by one to
+    two times its scale where `negative` [2K]."""
+    draw = torch.rand(2, *boxes.shape[:-1], 3, generator=generator)
+    size = draw[0] + negative[:, None]
+    scale = (CENTRE_NOISE * boxes[..., 3:6]).clamp(min=MIN_NOISE_M)
+    along, across, up = (size * torch.where(draw[1] < 0.5, -1, 1) * scale).unbind(-1)
+    cos, sin = boxes[..., 6].cos(), boxes[..., 6].sin()
+    return torch.stack([cos * along - sin * across, sin * along + cos * across, up], -1)
+
+
+def _flipped(class_id: Tensor, generator: torch.Generator) -> Tensor:
+    """Classes, some of them replaced by another."""
+    flip = torch.rand(class_id.shape, generator=generator) < FLIP_PROBABILITY
+    step = torch.randint(1, NO_CLASS, class_id.shape, generator=generator)
+    return torch.where(flip, (class_id + step) % NO_CLASS, class_id)

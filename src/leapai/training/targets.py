@@ -1,0 +1,174 @@
+"""What the network should have said of a frame: the truth of each lane, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leapai.config import TaskConfig
+from leapai.config.training import DistanceWeights
+from leapai.geometry.grid import BevGrid
+from leapai.types import STATIC_CLASS_IDS, BoolArray, Frame, FrameBatch, Labels
+
+US_PER_S = 1_000_000
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Truth of one lane: T objects, in the ego frame."""
+
+    boxes: Tensor
+    """[T, 7] float32: centre x y z, length width height (metres), yaw (radians)."""
+    class_id: Tensor
+    """[T] int64."""
+    velocity_mps: Tensor
+    """[T, 3] float32; 0 where it is not valid."""
+    velocity_valid: Tensor
+    """[T] bool."""
+    occlusion_level: Tensor
+    """[T] int64 in 0..3; -1: not labelled."""
+    track_id: Tensor
+    """[T] int64; -1: not labelled."""
+    seen: Tensor
+    """[T] bool: some sensor sees it in this very frame; False: it is only remembered."""
+    weight: Tensor
+    """[T] float32: instance weight by distance and group (design, section 7)."""
+    labelled: bool = True
+    """False: nobody labelled this frame, so nothing said of it is wrong."""
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def to(self, device: torch.device | str) -> Targets:
+        """A copy on `device`."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+
+    @staticmethod
+    def joined(lanes: Sequence[Targets]) -> Targets:
+        """The objects of all lanes, one lane after another."""
+        return replace(
+            lanes[0], **{n: torch.cat([getattr(lane, n) for lane in lanes]) for n in _TENSORS}
+        )
+
+
+_TENSORS = tuple(f.name for f in fields(Targets) if f.name != "labelled")
+
+
+def instance_weights(distance_m: Tensor, class_id: Tensor, weights: DistanceWeights) -> Tensor:
+    """Weights [T] of objects at distances [T] (design, section 7): VRU and MOD in three steps, SOD
+    exp(-distance / falloff)."""
+    steps = torch.full_like(distance_m, weights.far)
+    steps[distance_m <= weights.middle_m] = weights.middle
+    steps[distance_m <= weights.near_m] = weights.near
+    static = torch.isin(class_id, class_id.new_tensor(STATIC_CLASS_IDS))
+    return torch.where(static, torch.exp(-distance_m / weights.static_falloff_m), steps)
+
+
+def is_seen(labels: Labels) -> BoolArray:
+    """Objects [N] that some sensor sees now: a LiDAR point or a visible part. An object of which
+    neither is known counts as seen."""
+    points, visible = labels.num_lidar_points, labels.visible_fraction
+    unknown = (points < 0) & np.isnan(visible)
+    return np.asarray((points > 0) | (np.nan_to_num(visible) > 0) | unknown)
+
+
+def is_inside(labels: Labels, grid: BevGrid) -> BoolArray:
+    """Objects [N] whose centre lies in the BEV range."""
+    (x_low, x_high), (y_low, y_high) = grid.x_range_m, grid.y_range_m
+    x, y = labels.boxes[:, 0], labels.boxes[:, 1]
+    return np.asarray((x >= x_low) & (x < x_high) & (y >= y_low) & (y < y_high))
+
+
+@dataclass
+class _LaneMemory:
+    """When the objects of a lane were last seen."""
+
+    timestamp_us: int | None = None
+    """Of the last frame; None: there was none."""
+    seen_us: dict[int, int] = field(default_factory=dict)
+    """Track id -> when it was last seen."""
+
+
+class TargetMaker:
+    """Makes targets of labels, frame after frame.
+
+    An object is a target when its centre is in the BEV range and a sensor sees it now, or has seen
+    it there at most `loss.remembered_s` ago since the lane's memory was last dropped: what the
+    network cannot know is not asked of it.
+    """
+
+    def __init__(self, config: TaskConfig) -> None:
+        self.grid = config.bev.grid()
+        self.weights = config.loss.distance
+        self.remembered_us = round(config.loss.remembered_s * US_PER_S)
+        self.max_gap_us = round(config.max_gap_s * US_PER_S)
+        self._lanes: list[_LaneMemory] = []
+
+    def make(self, batch: FrameBatch) -> list[Targets]:
+        """Targets of each lane on the batch's device; call it once a frame, in order."""
+        assert len(batch.frames) == batch.lanes, "training needs the frames a batch was made of"
+        while len(self._lanes) < batch.lanes:
+            self._lanes.append(_LaneMemory())
+        made = []
+        for lane, (frame, first) in enumerate(
+            zip(batch.frames, batch.is_first.tolist(), strict=True)
+        ):
+            if first or self._is_broken(lane, frame):
+                self._lanes[lane] = _LaneMemory()
+            self._lanes[lane].timestamp_us = frame.timestamp_us
+            made.append(self._of_lane(lane, frame).to(batch.timestamp_us.device))
+        return made
+
+    def state(self) -> list[dict[str, Any]]:
+        """Plain data from which `restore` goes on as if nothing had happened."""
+        return [
+            {"timestamp_us": lane.timestamp_us, "seen_us": dict(lane.seen_us)}
+            for lane in self._lanes
+        ]
+
+    def restore(self, state: Sequence[dict[str, Any]]) -> None:
+        """Go on from what `state` gave."""
+        self._lanes = [_LaneMemory(s["timestamp_us"], dict(s["seen_us"])) for s in state]
+
+    def _is_broken(self, lane: int, frame: Frame) -> bool:
+        """Whether the network drops its memory here, too (models/dynamic/memory.is_reset)."""
+        last_us = self._lanes[lane].timestamp_us
+        return last_us is not None and not 0 <= frame.timestamp_us - last_us <= self.max_gap_us
+
+    def _of_lane(self, lane: int, frame: Frame) -> Targets:
+        if frame.labels is None:
+            nothing = Labels.unlabelled(np.zeros((0, 7)), np.zeros(0, np.int64))
+            return replace(self._tensors(nothing, np.zeros(0, bool)), labelled=False)
+        labels = frame.labels.select(is_inside(frame.labels, self.grid))
+        seen = is_seen(labels)
+        wanted = seen | self._remember(lane, labels, seen, frame.timestamp_us)
+        return self._tensors(labels.select(wanted), seen[wanted])
+
+    def _remember(self, lane: int, labels: Labels, seen: BoolArray, now_us: int) -> BoolArray:
+        """Objects [N] seen recently in this lane; those seen now are noted."""
+        seen_us = self._lanes[lane].seen_us
+        for track in labels.track_id[seen & (labels.track_id >= 0)].tolist():
+            seen_us[track] = now_us
+        oldest_us = now_us - self.remembered_us
+        for track in [t for t, when_us in seen_us.items() if when_us < oldest_us]:
+            del seen_us[track]
+        return np.array([track in seen_us for track in labels.track_id.tolist()], bool)
+
+    def _tensors(self, labels: Labels, seen: BoolArray) -> Targets:
+        boxes = torch.from_numpy(np.asarray(labels.boxes, np.float32))
+        class_id = torch.from_numpy(np.asarray(labels.class_id, np.int64))
+        return Targets(
+            boxes=boxes,
+            class_id=class_id,
+            velocity_mps=torch.from_numpy(np.asarray(labels.velocity_mps, np.float32)),
+            velocity_valid=torch.from_numpy(np.asarray(labels.velocity_valid, bool)),
+            occlusion_level=torch.from_numpy(np.asarray(labels.occlusion_level, np.int64)),
+            track_id=torch.from_numpy(np.asarray(labels.track_id, np.int64)),
+            seen=torch.from_numpy(np.asarray(seen, bool)),
+            weight=instance_weights(boxes[:, :2].norm(dim=1), class_id, self.weights),
+        )
