@@ -28,6 +28,17 @@ freeze_modules = ("stage1_backbone*", "stage1_neck*", "view_transfer", "lidar_*"
 freeze_module_schedules = dict.fromkeys(freeze_module_schedules, 0)
 trainable_modules = ("bev_dynamic_neck", "bev_dynamic_head")
 
+# Lanes walk through drives; what a lane has seen stays a target while memory can hold it.
+streaming = {
+    "clip_frames": 16,
+    "frames_without_gradient": 1,
+    "frames_with_gradient": 1,
+    "gap_probability": 0.2,
+    "max_gap_frames": 2,
+    "reset_probability": 0.02,
+}
+loss = {"remembered_s": 2.0}
+
 topk_query = 128
 queue_length = 4
 temporal_optimization = {

@@ -1,16 +1,34 @@
 """Step 2 Dynamic for a laptop: the configuration of `leapai demo`.
 
+    leapai train --task-config projects/perception/configs/tiny_step2_dynamic.py \\
+        --ckpt outputs/tiny_step1/model.ckpt
+
+or, as a launch of several processes,
+
     LEAPAI_TASK_CONFIG=projects/perception/configs/tiny_step2_dynamic.py \\
     torchrun --nproc_per_node=1 --master_port=21212 tools/main.py \\
-        --config projects/perception/entry.py --state val --random-weights
+        --config projects/perception/entry.py --state train --ckpt outputs/tiny_step1/model.ckpt
 
 Hardware: a CPU with two cores. Score: not trained yet.
 """
 
 from lpperception_current_hpa_step2_dynamic import *
-from tiny_step1 import batch_sizes, bev, camera, data, dynamic, lidar, topk_query
+from tiny_step1 import (
+    batch_sizes,
+    bev,
+    cache,
+    camera,
+    data,
+    draw_dynamic_cfg,
+    dynamic,
+    lidar,
+    topk_query,
+    training,
+)
 
 job_name = "tiny_step2_dynamic"
 
-finetune_steps = 2_000
-max_steps = 2_000
+finetune_steps = 3_000
+max_steps = 3_000
+
+optimizer = {"learning_rate": 1.4e-3, "warmup_steps": 100}  # 5e-4 for one process
