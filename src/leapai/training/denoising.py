@@ -39,8 +39,8 @@ def make_noisy_queries(
     """Noisy queries of lanes, on the device of the targets; None where `denoising_groups` is 0.
 
     `seeds`: one a lane (`noise_seed`). In each group every object that is seen now appears twice:
-    near its place, to become that object, and farther off, to become nothing. A query that is only
-    remembered has no twin: without evidence nobody could tell these two apart.
+    near its place, to become that object, and farther off, to become nothing. An object that is
+    only remembered does not: the two could not be told apart by anything in the frame.
     """
     groups = config.denoising_groups
     if groups == 0:

@@ -67,7 +67,8 @@ def pairing_costs(
 
 def _padded(values: Tensor, counts: Sequence[int]) -> Tensor:
     """[sum(counts), ...] -> [B, max(counts), ...]."""
-    return torch.nn.utils.rnn.pad_sequence(torch.split(values, list(counts)), batch_first=True)
+    lanes = list(torch.split(values, list(counts)))
+    return torch.nn.utils.rnn.pad_sequence(lanes, batch_first=True)
 
 
 def match(

@@ -51,9 +51,10 @@ class Targets:
     @staticmethod
     def joined(lanes: Sequence[Targets]) -> Targets:
         """The objects of all lanes, one lane after another."""
-        return replace(
-            lanes[0], **{n: torch.cat([getattr(lane, n) for lane in lanes]) for n in _TENSORS}
-        )
+        values: dict[str, Any] = {
+            name: torch.cat([getattr(lane, name) for lane in lanes]) for name in _TENSORS
+        }
+        return Targets(**values)
 
 
 _TENSORS = tuple(f.name for f in fields(Targets) if f.name != "labelled")
