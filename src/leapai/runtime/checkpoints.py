@@ -137,24 +137,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     with code in it, made for other classes.
     """
     if path.is_dir():
-        raise ValueError(f"--ckpt {path}: is a folder; name a checkpoint file in it")
+        raise ValueError(f"checkpoint {path}: is a folder; name a checkpoint file in it")
     if not path.is_file():
-        raise ValueError(f"--ckpt {path}: there is no such file")
+        raise ValueError(f"checkpoint {path}: there is no such file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise ValueError(
-            f"--ckpt {path}: cannot be read as a checkpoint: {_first_line(error)}"
+            f"checkpoint {path}: cannot be read as a checkpoint: {_first_line(error)}"
         ) from error
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(
-            f"--ckpt {path}: holds no 'state_dict' of tensors; is it a LeapAI checkpoint?"
+            f"checkpoint {path}: holds no 'state_dict' of tensors; is it a LeapAI checkpoint?"
         )
     names = content.get("class_names", list(CLASS_NAMES))
     if names != list(CLASS_NAMES):
         raise ValueError(
-            f"--ckpt {path}: made for classes {names}, this version has {list(CLASS_NAMES)}; "
+            f"checkpoint {path}: made for classes {names}, this version has {list(CLASS_NAMES)}; "
             "it cannot serve here: train one with these classes"
         )
     checked: dict[str, Any] = content
@@ -172,12 +172,12 @@ def config_of(path: Path) -> TaskConfig:
 
 def _config_in(content: Mapping[str, Any], path: Path) -> TaskConfig:
     if "config" not in content:
-        raise ValueError(f"--ckpt {path}: holds no configuration; name one by --task-config")
+        raise ValueError(f"checkpoint {path}: holds no configuration; name one by --task-config")
     try:
         return TaskConfig.model_validate_json(json.dumps(content["config"]))
     except (ValidationError, TypeError, ValueError) as error:
         raise ValueError(
-            f"--ckpt {path}: its configuration, of version {content.get('version', 'unknown')}, "
+            f"checkpoint {path}: its configuration, of version {content.get('version', 'unknown')}, "
             f"is not valid in {__version__}: {_first_problem(error)}; name one by --task-config"
         ) from error
 
@@ -191,7 +191,7 @@ def load_checkpoint(path: Path, model: nn.Module) -> None:
     problems = _differences(theirs, ours)
     if problems:
         raise ValueError(
-            f"--ckpt {path}: not made with this configuration: {_listed(problems)}; "
+            f"checkpoint {path}: not made with this configuration: {_listed(problems)}; "
             "use the configuration it was trained with"
         )
     model.load_state_dict(theirs)
@@ -210,7 +210,7 @@ def initialise_from(path: Path, model: nn.Module, config: TaskConfig) -> LoadRep
     shared = {_module(name) for name in theirs} & {_module(name) for name in ours}
     if not shared & set(ALL_MODULES):
         raise ValueError(
-            f"--ckpt {path}: has nothing in common with this network: it has "
+            f"checkpoint {path}: has nothing in common with this network: it has "
             f"{_listed(sorted({_module(name) for name in theirs})) or 'no weights'}; "
             "name a checkpoint that `leapai train` wrote"
         )
@@ -221,7 +221,7 @@ def initialise_from(path: Path, model: nn.Module, config: TaskConfig) -> LoadRep
     )
     if problems:
         raise ValueError(
-            f"--ckpt {path}: of another size than this configuration ({config.job_name}): "
+            f"checkpoint {path}: of another size than this configuration ({config.job_name}): "
             f"{_listed(problems)}; use a checkpoint trained with the same network sizes, or train "
             "Step 1 with these"
         )
@@ -242,7 +242,7 @@ def _refuse_frozen_and_new(path: Path, new: Mapping[str, int], config: TaskConfi
     random = [module for module in new if config.freeze_module_schedules.get(module) == 0]
     if random:
         raise ValueError(
-            f"--ckpt {path}: lacks {_listed(random)}, which freeze_module_schedules freezes at "
+            f"checkpoint {path}: lacks {_listed(random)}, which freeze_module_schedules freezes at "
             "step 0: it would stay as random as it is; use a checkpoint that has it, or do not "
             "freeze it"
         )
