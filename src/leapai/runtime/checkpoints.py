@@ -176,8 +176,9 @@ def _config_in(content: Mapping[str, Any], path: Path) -> TaskConfig:
     try:
         return TaskConfig.model_validate_json(json.dumps(content["config"]))
     except (ValidationError, TypeError, ValueError) as error:
+        version = content.get("version", "unknown")
         raise ValueError(
-            f"checkpoint {path}: its configuration, of version {content.get('version', 'unknown')}, "
+            f"checkpoint {path}: its configuration, of version {version}, "
             f"is not valid in {__version__}: {_first_problem(error)}; name one by --task-config"
         ) from error
 
