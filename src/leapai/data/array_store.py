@@ -167,7 +167,7 @@ def _unpack(raw: npt.NDArray[np.uint8], key: str) -> Arrays:
     if len(raw) < _PREFIX_BYTES or raw[:8].tobytes() != _MAGIC:
         raise _DamagedError("not an entry of this store")
     header_bytes, checksum = (int(v) for v in raw[8:_PREFIX_BYTES].view("<u4"))
-    if zlib.crc32(memoryview(raw)[_PREFIX_BYTES:]) != checksum:
+    if zlib.crc32(raw[_PREFIX_BYTES:].data) != checksum:
         raise _DamagedError("the entry is damaged")
     header = json.loads(raw[_PREFIX_BYTES : _PREFIX_BYTES + header_bytes].tobytes())
     if header["key"] != key:

@@ -1,0 +1,130 @@
+"""What training changes of a frame, the same through a clip (`AugmentationConfig`).
+
+The ego frame itself is turned, and mirrored, about its z axis: points, labels, calibration and pose
+all move with it, so images stay as they are and every relation between sensors, truth and motion
+still holds. A mirrored `ego_from_camera` or `ego2global` has determinant -1; nothing minds, since
+only their inverses (transposes) and products are used, and in a relative pose of two frames of the
+clip the mirror occurs twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from leapai.config import AugmentationConfig
+from leapai.data.perturbation import (
+    small_motion,
+    with_camera_errors,
+    without_cameras,
+    without_lidar,
+)
+from leapai.geometry import boxes, poses
+from leapai.types import CameraFrame, FloatArray, Frame, Labels
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green, blue in brightness (ITU-R BT.601)."""
+_MIDDLE = 127.5
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """One draw, for N cameras."""
+
+    new_from_ego: FloatArray
+    """[4, 4] the turned, perhaps mirrored, ego frame."""
+    told_from_true: FloatArray
+    """[N, 4, 4] wrong calibration (`perturbation.with_camera_errors`)."""
+    colour: FloatArray
+    """[N, 3, 4] affine map of RGB."""
+    lost_cameras: tuple[str, ...]
+    lidar_lost: bool
+
+
+def draw_augmentation(
+    config: AugmentationConfig, rng: np.random.Generator, camera_names: Sequence[str]
+) -> Augmentation:
+    """One draw for a vehicle with these cameras."""
+    count = len(camera_names)
+    turn = np.deg2rad(rng.uniform(-config.rotation_deg, config.rotation_deg))
+    mirror = np.diag([1.0, -1.0 if rng.random() < config.mirror_probability else 1.0, 1.0, 1.0])
+    draw = rng.random()
+    lidar_lost = bool(draw < config.lidar_dropout)
+    all_lost = not lidar_lost and draw < config.lidar_dropout + config.cameras_dropout
+    lost = (rng.random(count) < config.camera_dropout) | all_lost
+    return Augmentation(
+        new_from_ego=poses.from_xyz_yaw(np.zeros(3), turn) @ mirror,
+        told_from_true=small_motion(config.calibration_deg, config.calibration_m, rng, count),
+        colour=_draw_colour(config.photometric, rng, count),
+        lost_cameras=tuple(n for n, is_lost in zip(camera_names, lost, strict=True) if is_lost),
+        lidar_lost=lidar_lost,
+    )
+
+
+def apply(frame: Frame, augmentation: Augmentation) -> Frame:
+    """The frame as augmented. Its last working sensor is never taken from it."""
+    frame = _with_losses(frame, augmentation)
+    cameras = zip(frame.cameras, augmentation.colour, strict=True)
+    frame = replace(frame, cameras=tuple(_coloured(camera, colour) for camera, colour in cameras))
+    frame = with_camera_errors(frame, augmentation.told_from_true)
+    return change_ego(frame, augmentation.new_from_ego)
+
+
+def change_ego(frame: Frame, new_from_ego: FloatArray) -> Frame:
+    """The frame seen from another ego frame: [4, 4], orthogonal, perhaps a mirror, z stays up."""
+    cameras = (replace(c, ego_from_camera=new_from_ego @ c.ego_from_camera) for c in frame.cameras)
+    points = frame.points
+    if points is not None:
+        points = points.copy()
+        points[:, :3] = poses.apply(new_from_ego.astype(np.float32), points[:, :3])
+    return replace(
+        frame,
+        ego2global=frame.ego2global @ poses.invert(new_from_ego),
+        cameras=tuple(cameras),
+        points=points,
+        labels=None if frame.labels is None else _moved(frame.labels, new_from_ego),
+    )
+
+
+def _moved(labels: Labels, new_from_ego: FloatArray) -> Labels:
+    return replace(
+        labels,
+        boxes=boxes.transform(labels.boxes, new_from_ego),
+        velocity_mps=poses.rotate(new_from_ego, labels.velocity_mps),
+        acceleration_mps2=poses.rotate(new_from_ego, labels.acceleration_mps2),
+    )
+
+
+def _with_losses(frame: Frame, augmentation: Augmentation) -> Frame:
+    lost = augmentation.lost_cameras
+    lidar_stays = frame.points is not None and not augmentation.lidar_lost
+    working = {c.name for c in frame.cameras if c.image is not None}
+    if lost and (lidar_stays or working - set(lost)):
+        frame = without_cameras(frame, lost)
+        working -= set(lost)
+    if augmentation.lidar_lost and frame.points is not None and working:
+        frame = without_lidar(frame)
+    return frame
+
+
+def _draw_colour(strength: float, rng: np.random.Generator, count: int) -> FloatArray:
+    """Affine maps [count, 3, 4]: brightness, contrast, saturation and the gains of the three
+    channels are each drawn within 1 +- strength, the gains within a third of it."""
+    colour = np.zeros((count, 3, 4))
+    grey = np.tile(_LUMA, (3, 1))
+    for i in range(count):
+        brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3)
+        gains = rng.uniform(1 - strength / 3, 1 + strength / 3, 3)
+        linear = saturation * np.eye(3) + (1 - saturation) * grey
+        colour[i, :, :3] = brightness * contrast * gains[:, None] * linear
+        colour[i, :, 3] = brightness * gains * (1 - contrast) * _MIDDLE
+    return colour
+
+
+def _coloured(camera: CameraFrame, colour: FloatArray) -> CameraFrame:
+    if camera.image is None:
+        return camera
+    return replace(camera, image=cv2.transform(camera.image, colour))
