@@ -32,25 +32,34 @@ class StepResult:
 
 
 class StreamSession:
-    """Runs one lane. The memory is `session.state`, a value: save it, inspect it, set it back."""
+    """Runs one lane. The memory is `session.state`, a value: save it, inspect it, set it back.
+
+    Track ids depend on the number of their sequence: `first_sequence` is that of the first one, so
+    that sessions that share the drives of a run give the ids that one session would.
+    """
 
     def __init__(
-        self, model: Perception, config: TaskConfig, device: torch.device | str = "cpu"
+        self,
+        model: Perception,
+        config: TaskConfig,
+        device: torch.device | str = "cpu",
+        first_sequence: int = 0,
     ) -> None:
         self.model, self.config, self.device = model.to(device).eval(), config, device
         self.state = model.initial_state(1, device)
         self._grid = config.bev.grid()
         self._sequence: str | None = None
-        self._sequences_seen = 0
-        self._ids = TrackIds(config.tracking, 0)
+        self._next_sequence = first_sequence
+        self._ids = TrackIds(config.tracking, first_sequence)
 
-    @torch.inference_mode()
+    # Not inference_mode: what the network caches would be barred from training it afterwards.
+    @torch.no_grad()
     def step(self, frame: Frame) -> StepResult:
         """One frame; a frame of another sequence starts with empty memory."""
         is_first = frame.sequence != self._sequence
         if is_first:
-            self._ids = TrackIds(self.config.tracking, self._sequences_seen)
-            self._sequence, self._sequences_seen = frame.sequence, self._sequences_seen + 1
+            self._ids = TrackIds(self.config.tracking, self._next_sequence)
+            self._sequence, self._next_sequence = frame.sequence, self._next_sequence + 1
         prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
         batch = collate([prepared], [is_first]).to(self.device)
         predictions, state = self.model(batch, self.state)
