@@ -13,8 +13,8 @@ static_task = False
 task_loss_weights = {"dynamic": 2.5}
 trainable_modules = ("stage1_*", "view_transfer", "lidar_*", "fuser", "bev_dynamic_*")
 
-train_steps = 4_000
-max_steps = 4_000
+train_steps = 3_000
+max_steps = 3_000
 batch_sizes = {"train": 8, "val": 1}
 freeze_module_schedules = dict.fromkeys(freeze_module_schedules, max_steps)
 
@@ -49,7 +49,7 @@ draw_dynamic_cfg = {
     "label_w": 80,
 }
 
-optimizer = {"learning_rate": 2.4e-3, "warmup_steps": 200}  # 8.5e-4 for one process
+optimizer = {"learning_rate": 2.4e-3, "warmup_steps": 100}  # 8.5e-4 for one process
 cache = {"frames_gb": 12.0, "features_gb": 12.0}
 training = {"workers": 1, "checkpoint_every": 200, "validate_every": 1_000}
 data = {
