@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from leapai import cli
 
-STATES = ("val",)
+STATES = ("train", "val")
 
 
 def run(state: str, arguments: Sequence[str]) -> int:

@@ -60,6 +60,7 @@ def fail(message: str) -> int:
 def _parser() -> _Parser:
     parser = _Parser(prog="leapai", description="Streaming 3D perception with memory.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(_command(commands, "train", _train, "train the network of a configuration"))
     _add_val(_command(commands, "val", _validate, "stream drives, write detections and pictures"))
     _add_task_config(
         _command(commands, "config", _print_config, "check a configuration and print it in full")
@@ -91,6 +92,24 @@ def _add_task_config(parser: _Parser) -> None:
         "--task-config",
         metavar="FILE",
         help="task configuration; without it the one that LEAPAI_TASK_CONFIG names",
+    )
+
+
+def _add_train(parser: _Parser) -> None:
+    _add_task_config(parser)
+    parser.add_argument(
+        "--ckpt", type=Path, metavar="FILE", help="begin from these weights, such as Step 1's"
+    )
+    parser.add_argument(
+        "--resume", metavar="FILE", help="go on with this training; auto: with that of the folder"
+    )
+    parser.add_argument("--data", help="instead of data.train, as for val")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
+    parser.add_argument(
+        "--steps", type=_count, metavar="N", help="a short run; schedules shrink with it"
+    )
+    parser.add_argument(
+        "--workers", type=_whole, metavar="N", help="processes that read frames; 0: this one reads"
     )
 
 
@@ -156,6 +175,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number, 0 or more")
+    return int(text)
+
+
 def _size(text: str) -> tuple[int, int]:
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
@@ -174,6 +199,23 @@ def _load(options: argparse.Namespace) -> TaskConfig:
             "configuration, for example projects/perception/configs/tiny_step2_dynamic.py"
         )
     return load_config(path)
+
+
+def _train(options: argparse.Namespace) -> None:
+    config = _load(options)
+    from leapai.training.train import TrainingOptions, run_training
+
+    run_training(
+        config,
+        TrainingOptions(
+            output=options.output or Path("outputs") / config.job_name,
+            checkpoint=options.ckpt,
+            resume=options.resume,
+            data=options.data,
+            steps=options.steps,
+            workers=options.workers,
+        ),
+    )
 
 
 def _validate(options: argparse.Namespace) -> None:

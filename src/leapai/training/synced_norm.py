@@ -1,0 +1,94 @@
+"""Batch norm over the joint batch of all ranks.
+
+The statistics of a small batch on each rank would be another network's than those of the joint
+batch on one. torch.nn.SyncBatchNorm runs on GPUs only and refuses a rank without an image; this one
+runs on gloo, too, and a rank without an image of a group takes part with nothing.
+Letters: M images or maps of this rank (0 is allowed), C channels, H x W their size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from timm.layers import BatchNormAct2d
+from torch import Tensor, nn
+
+
+class SyncedBatchNorm2d(nn.BatchNorm2d):
+    """`nn.BatchNorm2d`, or timm's with its activation, whose training statistics are those of all
+    ranks; in eval mode as ever. Its names in a checkpoint are those of what it replaces."""
+
+    def __init__(self, norm: nn.BatchNorm2d, group: dist.ProcessGroup | None) -> None:
+        assert norm.momentum is not None
+        super().__init__(norm.num_features, norm.eps, norm.momentum)
+        self.weight, self.bias = norm.weight, norm.bias
+        self.running_mean, self.running_var = norm.running_mean, norm.running_var
+        self.num_batches_tracked = norm.num_batches_tracked
+        has_act = isinstance(norm, BatchNormAct2d)
+        self.after = nn.Sequential(norm.drop, norm.act) if has_act else nn.Identity()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[M, C, H, W] -> [M, C, H, W]; M may be 0 in training."""
+        y = self._joint(x) if self.training else super().forward(x)
+        out: Tensor = self.after(y)
+        return out
+
+    def _joint(self, x: Tensor) -> Tensor:
+        """Ioffe and Szegedy (ICML 2015), algorithm 1, over the images of all ranks: first the mean,
+        then the squares around it, because E[x^2] - E[x]^2 loses digits."""
+        wide = x.float()
+        local = x.new_tensor([x.numel() / x.shape[1]], dtype=torch.float32)
+        sums = _SumOverRanks.apply(torch.cat([wide.sum((0, 2, 3)), local]), self.group)
+        count = sums[-1].detach().clamp(min=1)
+        mean = sums[:-1] / count
+        centred = wide - mean[:, None, None]
+        var = _SumOverRanks.apply(centred.square().sum((0, 2, 3)), self.group) / count
+        self._track(mean.detach(), var.detach(), count)
+        scale = self.weight * (var + self.eps).rsqrt()
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
+        """Moves the running statistics; where no rank had an image there is nothing to learn."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        momentum = torch.where(count > 1, float(self.momentum or 0.0), 0.0)
+        unbiased = var * count / (count - 1).clamp(min=1)
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(unbiased, momentum)
+        self.num_batches_tracked += 1
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """A sum over ranks. Each rank's loss depends on each rank's term, so the gradient of a term is
+    the sum over ranks of the gradients of the sum."""
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor, group: dist.ProcessGroup | None) -> Tensor:
+        ctx.group = group
+        total = local.clone()
+        dist.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total, group=ctx.group)
+        return total, None
+
+
+def synchronise(model: nn.Module) -> None:
+    """Puts a `SyncedBatchNorm2d` in the place of every batch norm of `model`. All ranks must call.
+
+    They talk in a group of their own: the gradients' reduction, which runs at the same time, may
+    begin at another moment on each rank.
+    """
+    group = dist.new_group()
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, SyncedBatchNorm2d):
+                setattr(parent, name, SyncedBatchNorm2d(child, group).train(child.training))
