@@ -57,7 +57,7 @@ def angle_bin(bin_logits: Tensor, yaw_rad: Tensor, overlap: float) -> Tensor:
     insist on the nearer one would punish a right answer.
     """
     _, _, covers = angles.encode(yaw_rad, bin_logits.shape[-1], overlap)
-    share = covers / covers.sum(-1, keepdim=True)
+    share = covers / covers.sum(-1, keepdim=True).clamp(min=1)
     return -(share * F.log_softmax(bin_logits, -1)).sum(-1)
 
 

@@ -1,0 +1,145 @@
+"""Denoising queries: near enough, far enough, bounded, and the same however ranks share lanes."""
+
+import numpy as np
+import pytest
+import torch
+from tests.training.examples import random_targets
+
+from leapai.config.training import LossConfig
+from leapai.geometry import poses
+from leapai.geometry.grid import BevGrid
+from leapai.training.denoising import MAX_QUERIES, NO_CLASS, make_noisy_queries, noise_seed
+
+GRID = BevGrid()
+
+
+def make(lanes, groups=5, seeds=None):
+    seeds = seeds or [noise_seed(0, lane, 0) for lane in range(len(lanes))]
+    return make_noisy_queries(lanes, GRID, LossConfig(denoising_groups=groups), seeds)
+
+
+def offsets_in_box(noisy, targets, negative):
+    """Offsets [M, 3] of the positives or negatives of lane 0 along the axes of their box, and the
+    scales [M, 3] of the noise. Of a negative, the object is that of the positive of its place."""
+    width = int((noisy.group == 0).sum())
+    count = int(noisy.valid[0, :width].sum()) // 2
+    target = noisy.target[0].view(-1, width)[:, :count].reshape(-1)
+    first = count if negative else 0
+    reference = noisy.reference[0].view(-1, width, 3)[:, first : first + count].reshape(-1, 3)
+    boxes = targets.boxes[target]
+    offset = (GRID.denormalise(reference) - boxes[:, :3]).double().numpy()
+    local = []
+    for vector, yaw in zip(offset, boxes[:, 6].tolist(), strict=True):
+        box_from_ego = np.linalg.inv(poses.from_xyz_yaw(np.zeros(3), yaw))
+        local.append(box_from_ego[:3, :3] @ vector)
+    return np.array(local), np.maximum(0.5 * boxes[:, 3:6].numpy(), 1.0)
+
+
+def inner_targets(count):
+    """Objects far from the edge of the range, where nothing is clipped."""
+    targets = random_targets(count)
+    targets.boxes[:, :3] *= torch.tensor([0.5, 0.5, 0.0])
+    targets.boxes[:, 2] += 1.0
+    targets.boxes[:, 5].clamp_(max=3.0)
+    return targets
+
+
+def test_a_positive_lies_within_half_a_size_of_its_object():
+    targets = inner_targets(20)
+    local, scale = offsets_in_box(make([targets]), targets, negative=False)
+    assert len(local) == 100
+    share = np.abs(local) / scale
+    assert share.max() <= 1 + 1e-4
+    assert share.max(0).min() > 0.9  # the noise is used to its full, along each axis
+    assert abs(np.sign(local).mean()) < 0.2
+
+
+def test_a_negative_lies_one_to_two_of_these_away():
+    targets = inner_targets(20)
+    local, scale = offsets_in_box(make([targets]), targets, negative=True)
+    share = np.abs(local) / scale
+    assert share.min() >= 1 - 1e-4
+    assert share.max() <= 2 + 1e-4
+    assert share.max(0).min() > 1.9
+
+
+def test_each_group_holds_every_object_once_and_as_many_negatives():
+    noisy = make([random_targets(7)], groups=4)
+    assert noisy.reference.shape == (1, 4 * 14, 3)
+    for group in range(4):
+        target = noisy.target[0, noisy.group == group]
+        assert sorted(target.tolist()) == [-1] * 7 + list(range(7))
+    assert not torch.equal(noisy.reference[0, :14], noisy.reference[0, 14:28])
+
+
+def test_a_fifth_of_the_classes_is_wrong():
+    targets = random_targets(20)
+    wrong = total = 0
+    for seed in range(20):
+        noisy = make([targets], seeds=[seed])
+        positive = noisy.target[0] >= 0
+        true = targets.class_id[noisy.target[0, positive]]
+        wrong += int((noisy.class_id[0, positive] != true).sum())
+        total += len(true)
+    assert 0.17 < wrong / total < 0.23
+    assert int(noisy.class_id.max()) < NO_CLASS
+
+
+def test_lanes_with_fewer_objects_are_padded():
+    noisy = make([random_targets(4), random_targets(1), random_targets(0)], groups=3)
+    assert noisy.valid.sum(1).tolist() == [24, 6, 0]
+    assert (noisy.class_id[~noisy.valid] == NO_CLASS).all()
+    assert (noisy.target[~noisy.valid] == -1).all()
+    assert noisy.reference.isfinite().all()
+
+
+def test_a_frame_without_objects_has_a_query_of_padding():
+    noisy = make([random_targets(0), random_targets(0)])
+    assert noisy.reference.shape[:2] == (2, 5)
+    assert not noisy.valid.any()
+
+
+def test_no_groups_no_queries():
+    assert make([random_targets(3)], groups=0) is None
+
+
+@pytest.mark.parametrize("groups", [1, 5, 150])
+def test_a_crowd_is_drawn_from_and_not_all_taken(groups):
+    noisy = make([random_targets(120), random_targets(1)], groups=groups)
+    assert noisy.valid.shape[1] <= max(MAX_QUERIES, 2 * groups)
+    taken = {t for t in noisy.target[0].tolist() if t >= 0}
+    if groups == 5:  # each group draws anew
+        assert len(taken) > MAX_QUERIES // (2 * groups)
+
+
+def test_what_is_only_remembered_has_no_query():
+    targets = random_targets(4, seen=torch.tensor([True, False, True, False]))
+    assert {0, 2} == {t for t in make([targets]).target[0].tolist() if t >= 0}
+
+
+def test_references_stay_in_range():
+    targets = random_targets(20)
+    targets.boxes[:, 0] = GRID.x_range_m[1] - 0.01
+    reference = make([targets]).reference
+    assert reference.min() >= 0
+    assert reference.max() <= 1
+
+
+def test_a_lane_draws_the_same_whatever_lanes_are_beside_it():
+    lanes, seeds = [random_targets(n, n) for n in (9, 2, 5)], [3, 4, 5]
+    joint = make(lanes, seeds=seeds)
+    for i in range(3):
+        alone = make(lanes[i : i + 1], seeds=seeds[i : i + 1])
+        for name in ("reference", "class_id", "target"):
+            ours = getattr(joint, name)[i, joint.valid[i]]
+            assert torch.equal(ours, getattr(alone, name)[0, alone.valid[0]]), name
+        assert torch.equal(joint.group[joint.valid[i]], alone.group[alone.valid[0]])
+
+
+def test_seeds_differ_by_run_lane_step_and_frame():
+    seeds = {
+        noise_seed(a, b, c, d) for a in range(3) for b in range(3) for c in (0, 7) for d in (0, 1)
+    }
+    assert len(seeds) == 36
+    assert noise_seed(1, 2, 3) == noise_seed(1, 2, 3, 0)
+    assert all(0 <= seed < 2**63 for seed in seeds)
