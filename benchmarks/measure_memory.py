@@ -1,0 +1,245 @@
+"""What memory is worth: detection figures with it, without it, and with each of its parts off.
+
+    python benchmarks/measure_memory.py --step1 outputs/tiny_step1/model.ckpt \
+        [--step2 outputs/tiny_step2_dynamic/model.ckpt] [--also "2 frames=FILE"]
+
+Streams the same validation drives through Step 1, through Step 2, and through Step 2 with something
+taken away *at inference*: history of fewer frames, the motion-aware layer norm (its scale and shift
+at zero, a plain layer norm), and the switches of `temporal_optimization`, of which
+`random_sampling` only acts in training: what was trained otherwise comes by `--also`. Without
+`--step2` it measures the checkpoint that ships. Frames are rendered once and kept on disk. Prints
+a Markdown table and writes the figures as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from leapai.config import TaskConfig
+from leapai.data.frame_cache import open_cached_logs
+from leapai.data.logs import DrivingLog, version_of
+from leapai.evaluation.detection import DetectionFigures
+from leapai.models.build import build_model
+from leapai.models.perception import Perception
+from leapai.runtime.checkpoints import config_of, load_checkpoint
+from leapai.runtime.files import whole_file
+from leapai.runtime.shipped import shipped_checkpoint
+from leapai.runtime.validate import evaluate_stream
+from leapai.types import OCCLUSION_NAMES
+
+SWITCHES = ("topk_selection", "query_rearrangement", "velocity_zeroing")
+"""Of `temporal_optimization`, those that act at inference."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Weights and the configuration they run with."""
+
+    model: Perception
+    config: TaskConfig
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    figures: DetectionFigures
+
+    def cells(self) -> list[str]:
+        """The columns of `HEADER`."""
+        found = (heavily_occluded_recall(self.figures), self.figures.hidden.recall)
+        mean_ap, velocity = self.figures.mean_ap, self.figures.errors.velocity_mps
+        return [self.name, percent(mean_ap), metres(velocity), *map(percent, found)]
+
+
+HEADER = (
+    "",
+    "mAP %",
+    "velocity error m/s",
+    "recall, heavily occluded %",
+    "recall, hidden but seen <= 2 s ago %",
+)
+
+
+def heavily_occluded_recall(figures: DetectionFigures) -> float | None:
+    """Within 2 m; None where no such object is labelled."""
+    return figures.occlusion[OCCLUSION_NAMES[-1]].recall
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def metres(error: float | None) -> str:
+    return "-" if error is None else f"{error:.3f}"
+
+
+def load(path: Path) -> Network:
+    """The network of a checkpoint, built as it says itself."""
+    config = config_of(path)
+    model = build_model(config)
+    load_checkpoint(path, model)
+    return Network(model, config)
+
+
+def changed(network: Network, **changes: object) -> Network:
+    """The same weights under a configuration that differs."""
+    config = TaskConfig.model_validate({**network.config.model_dump(), **changes})
+    model = build_model(config)
+    model.load_state_dict(network.model.state_dict())
+    return Network(model, config)
+
+
+def with_plain_layer_norm(network: Network) -> Network:
+    """The same network, whose memory does not know how ego and objects moved."""
+    other = changed(network)
+    condition = other.model.bev_dynamic_head.memory.condition
+    with torch.no_grad():
+        for layer in (condition.scale, condition.shift):
+            layer.weight.zero_()
+            layer.bias.zero_()
+    return other
+
+
+def with_history(network: Network, frames: int) -> Network:
+    """The same network that remembers `frames` frames before the current one."""
+    if frames == 0:
+        return changed(network, enable_dynamic_temporal=False)
+    return changed(network, queue_length=frames + 1)
+
+
+def variants(step2: Network) -> Iterator[tuple[str, Callable[[], Network]]]:
+    """Step 2 with one thing taken away each."""
+    for frames in range(step2.config.queue_length - 1):
+        yield f"Step 2, {frames} frames of history", lambda n=frames: with_history(step2, n)
+    yield "Step 2, motion-aware layer norm off", lambda: with_plain_layer_norm(step2)
+    switches = step2.config.temporal_optimization
+    for name in SWITCHES:
+        off = {**switches.model_dump(), name: False}
+        yield f"Step 2, {name} off", lambda off=off: changed(step2, temporal_optimization=off)
+
+
+def measure(name: str, network: Network, logs: Sequence[DrivingLog], options: Options) -> Row:
+    """Streams the drives; says on stderr that it has."""
+    start = time.perf_counter()
+    figures = evaluate_stream(
+        network.model, network.config, logs, max_frames=options.max_frames, device=options.device
+    )
+    row = Row(name, figures)
+    print(f"{time.perf_counter() - start:6.0f} s  {' | '.join(row.cells())}", file=sys.stderr)
+    return row
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Markdown."""
+    for line in (header, ["---"] + ["--:"] * (len(header) - 1), *rows):
+        print(f"| {' | '.join(line)} |")
+
+
+def write_json(rows: Sequence[Row], logs: Sequence[DrivingLog], options: Options) -> None:
+    """All figures of all rows, with the command that made them."""
+    content = {
+        "command": shlex.join(["python", *sys.argv]),
+        "data": options.data,
+        "data_version": version_of(logs),
+        "rows": {row.name: row.figures.model_dump(mode="json") for row in rows},
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(options.output) as path:
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    print(f"\n{options.output}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What both measurements of a checkpoint are told."""
+
+    data: str
+    output: Path
+    max_frames: int | None
+    device: str
+    cache_gb: float
+
+    def open(self, config: TaskConfig) -> list[DrivingLog]:
+        """The drives, with their frames kept on disk."""
+        cache = config.cache.model_copy(update={"frames_gb": self.cache_gb})
+        size = config.camera.image_size_px
+        return open_cached_logs(self.data, image_size_px=size, cache=cache)
+
+
+def parser(description: str, output: str) -> argparse.ArgumentParser:
+    """Of the options that both measurements share."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--step2", type=Path, metavar="FILE", help="default: the one that ships")
+    made.add_argument("--data", help="default: data.val of the Step 2 checkpoint")
+    made.add_argument("--output", type=Path, default=Path("outputs") / output)
+    made.add_argument("--max-frames", type=int, metavar="N", help="of each drive")
+    made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    made.add_argument("--cache-gb", type=float, default=4.0, help="for frames on disk; 0: none")
+    return made
+
+
+def options_of(given: argparse.Namespace, config: TaskConfig) -> Options:
+    """The options that both measurements share."""
+    data = given.data or config.data.val
+    return Options(data, given.output, given.max_frames, given.device, given.cache_gb)
+
+
+def main() -> None:
+    """Measures and prints."""
+    options = parser(__doc__, "measure_memory.json")
+    options.add_argument("--step1", type=Path, metavar="FILE", required=True)
+    options.add_argument(
+        "--also", action="append", default=[], metavar="NAME=FILE", help="another checkpoint"
+    )
+    given = options.parse_args()
+    step1, step2 = load(given.step1), load(given.step2 or shipped_checkpoint())
+    shared = options_of(given, step2.config)
+    logs = shared.open(step2.config)
+    history = step2.config.queue_length - 1
+    rows = [
+        measure("Step 1", step1, logs, shared),
+        measure(f"Step 2 ({history} frames of history)", step2, logs, shared),
+    ]
+    rows += [measure(name, make(), logs, shared) for name, make in variants(step2)]
+    for name, _, file in (text.partition("=") for text in given.also):
+        rows.append(measure(name, load(Path(file)), logs, shared))
+    print_table(HEADER, [row.cells() for row in rows])
+    print_gain(rows[0].figures, rows[1].figures)
+    write_json(rows, logs, shared)
+
+
+def print_gain(step1: DetectionFigures, step2: DetectionFigures) -> None:
+    """Step 2 over Step 1, beside the goals of the design."""
+    pairs = (
+        (step1.mean_ap, step2.mean_ap),
+        (step1.errors.velocity_mps, step2.errors.velocity_mps),
+        (heavily_occluded_recall(step1), heavily_occluded_recall(step2)),
+    )
+    gains = [
+        None if before is None or after is None else 100 * (after - before)
+        for before, after in pairs
+    ]
+    if gains[1] is not None and pairs[1][0]:
+        gains[1] /= pairs[1][0]
+    said = ["-" if gain is None else f"{gain:+.1f}" for gain in gains]
+    print(
+        f"\nStep 2 over Step 1: mAP {said[0]} points (goal +5), velocity error {said[1]} % (goal "
+        f"-60), recall of heavily occluded objects {said[2]} points (goal +10)"
+    )
+
+
+if __name__ == "__main__":
+    main()
