@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from rich.console import Console
+from tests.evaluation.made_up import truth
 from tests.scenes import make_frame, seeded_model, small_config
 
+from leapai.evaluation.figures import DetectionFigures
 from leapai.runtime import validate
 from leapai.runtime.checkpoints import save_checkpoint
 from leapai.runtime.validate import ValidationOptions, run_validation
@@ -22,7 +24,7 @@ class MadeUpLog:
     """Three frames of `tests.scenes` as a drive."""
 
     def __init__(self, name, fail_at=None, without=()):
-        self.name, self.fail_at, self.without = name, fail_at, without
+        self.name, self.fail_at, self.without, self.labels = name, fail_at, without, None
         self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
 
     def __len__(self):
@@ -31,7 +33,7 @@ class MadeUpLog:
     def __getitem__(self, index):
         if index == self.fail_at:
             raise ValueError("the disk is gone")
-        frame = make_frame(index, sequence=self.name)
+        frame = replace(make_frame(index, sequence=self.name), labels=self.labels)
         if index not in self.without:
             return frame
         return replace(frame, points=None, faults=(f"lidar: sweeps/{index}.bin: is truncated",))
@@ -162,10 +164,22 @@ def test_no_checkpoint_and_no_word_of_it_is_refused(tmp_path, drives):
         run(tmp_path, random_weights=False)
 
 
-def test_several_processes_are_refused(tmp_path, drives, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="--nproc_per_node=1"):
-        run(tmp_path)
+def test_labelled_frames_are_judged_and_the_figures_said_and_written(tmp_path, drives):
+    drives[0].labels = truth([[10.0, 0.0], [20.0, 5.0]], class_id=[0, 3])
+    summary, said = run(tmp_path, pictures=False)
+    figures = DetectionFigures.model_validate_json((tmp_path / "metrics.json").read_text())
+    assert summary.labelled_frames == figures.frames == 3
+    assert figures.truths == 6
+    assert figures.detections > 0
+    for words in ("mAP", "person", "HeavilyOccluded", "metrics.json"):
+        assert words in said
+
+
+def test_without_labels_there_are_no_figures_also_not_those_of_an_earlier_run(tmp_path, drives):
+    (tmp_path / "metrics.json").write_text("{}")
+    _, said = run(tmp_path, pictures=False)
+    assert "No frame has labels" in said
+    assert not (tmp_path / "metrics.json").exists()
 
 
 def test_a_run_that_would_write_nothing_is_refused(tmp_path, drives):

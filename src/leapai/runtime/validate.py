@@ -1,34 +1,43 @@
-"""`--state val`: streams every drive in order and writes what the system says of each frame.
+"""`--state val`: streams every drive in order, writes what the system says, and judges it.
 
-Into the output folder go `detections.parquet`, `run.json`, and, where pictures are wanted, one PNG
-a frame and one video a drive.
+Into the output folder go `detections.parquet`, `run.json`, `metrics.json` where frames have labels,
+and, where pictures are wanted, one PNG a frame and one video a drive. Several processes (torchrun)
+share the drives; what they write is what one process writes.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from leapai import __version__
 from leapai.config import TaskConfig
 from leapai.data.logs import DrivingLog, open_logs, version_of
+from leapai.evaluation.detection import detection_figures
+from leapai.evaluation.figures import DetectionFigures
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
+from leapai.runtime.figures import figures_tables
 from leapai.runtime.files import whole_file
+from leapai.runtime.ranks import (
+    dealt,
+    gather_to_first,
+    joined_ranks,
+    local_device,
+    share_from_first,
+)
 from leapai.runtime.records import detection_writer
 from leapai.runtime.session import StepResult, StreamSession
-from leapai.runtime.stages import StageCost, StageMeter
+from leapai.runtime.stages import StageMeter
+from leapai.runtime.summary import DriveOutcome, RunSummary, merged_costs, stage_table
 from leapai.types import Frame
 from leapai.visualisation.compose import FramePainter
 from leapai.visualisation.scene import MemoryDots
@@ -52,59 +61,29 @@ class ValidationOptions:
     """Of each drive."""
 
 
-@dataclass
-class SensorFailures:
-    """In how many frames of a run a sensor failed, and what the first fault was."""
-
-    first: str
-    frames: int = 0
-
-
-@dataclass
-class RunSummary:
-    """What a run did; `run.json` holds it."""
-
-    job_name: str
-    data: str
-    weights: str
-    device: str
-    data_version: str | None
-    """As the data names it; None: it names none."""
-    version: str = __version__
-    frames: int = 0
-    detections: int = 0
-    tracks: int = 0
-    frames_by_sequence: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, SensorFailures] = field(default_factory=dict)
-    """By sensor."""
-    stages: dict[str, StageCost] = field(default_factory=dict)
-
-
 def run_validation(
     config: TaskConfig, options: ValidationOptions, console: Console | None = None
 ) -> RunSummary:
-    """Streams the drives of the run. Raises ValueError for what a user can mend."""
-    console = console or Console()
+    """Streams the drives of the run; the summary is that of all processes, on each of them.
+
+    Raises ValueError for what a user can mend.
+    """
     _check(config, options)
     if options.random_weights:
         config = _show_best_guesses(config)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(RANDOM_WEIGHTS_SEED)
-    model = build_model(config)
-    if options.checkpoint:
-        load_checkpoint(options.checkpoint, model)
-    data = options.data or config.data.val
-    logs = open_logs(data, image_size_px=config.camera.image_size_px)
-    weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"
-    summary = RunSummary(config.job_name, data, weights, device, version_of(logs))
-    console.print(f"[bold]{config.job_name}[/] on {data}, weights {weights}, {device}")
-    run = _Run(config, options, StreamSession(model, config, device), summary)
-    run.stream(logs, model, console)
-    with whole_file(options.output / "run.json") as path:
-        path.write_text(json.dumps(asdict(summary), indent=2) + "\n")
-    console.print(stage_table(summary))
-    _print_outcome(summary, options, console)
-    return summary
+    with joined_ranks() as (rank, world):
+        said = console or Console()
+        run = _Run(config, options, Console(quiet=True) if rank else said)
+        drives, summary = run.stream()
+        summary.processes = world
+        parts = gather_to_first((drives, summary.stages))
+        if parts is not None:
+            drives = sorted((d for part, _ in parts for d in part), key=lambda d: d.number)
+            summary.stages = merged_costs(stages for _, stages in parts)
+            summary.count(drives)
+            figures = _write(config, options.output, drives, summary)
+            _tell(summary, figures, options, said)
+        return share_from_first(summary)
 
 
 def _check(config: TaskConfig, options: ValidationOptions) -> None:
@@ -115,11 +94,6 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
     if options.checkpoint is None and not options.random_weights:
         raise ValueError(
             "--ckpt is missing: name a checkpoint, or say --random-weights to run without one"
-        )
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError(
-            f"WORLD_SIZE = {os.environ['WORLD_SIZE']}: validation runs in one process in this "
-            "version; use --nproc_per_node=1"
         )
 
 
@@ -141,42 +115,54 @@ def _show_best_guesses(config: TaskConfig) -> TaskConfig:
 
 
 class _Run:
-    """The loop over drives and frames, and its outputs."""
+    """The loop over the drives of this process, and their frames."""
 
-    def __init__(
-        self,
-        config: TaskConfig,
-        options: ValidationOptions,
-        session: StreamSession,
-        summary: RunSummary,
-    ) -> None:
-        self.config, self.options, self.session, self.summary = config, options, session, summary
+    def __init__(self, config: TaskConfig, options: ValidationOptions, console: Console) -> None:
+        self.config, self.options, self.console = config, options, console
+        self.device = local_device()
         self.meter = StageMeter()
-        self._tracks: set[int] = set()
 
-    def stream(self, logs: Sequence[DrivingLog], model: Perception, console: Console) -> None:
-        """All frames of all drives, with a progress bar."""
-        self.options.output.mkdir(parents=True, exist_ok=True)
-        total = sum(self._length(log) for log in logs)
+    def stream(self) -> tuple[list[DriveOutcome], RunSummary]:
+        """What every drive gave, and the summary, whose counts are still to come."""
+        config, options = self.config, self.options
+        torch.manual_seed(RANDOM_WEIGHTS_SEED)
+        model = build_model(config)
+        if options.checkpoint:
+            load_checkpoint(options.checkpoint, model)
+        data = options.data or config.data.val
+        logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"
+        summary = RunSummary(config.job_name, data, weights, self.device, version_of(logs))
+        self.console.print(
+            f"[bold]{config.job_name}[/] on {data}, weights {weights}, {self.device}"
+        )
+        options.output.mkdir(parents=True, exist_ok=True)
+        drives = list(self._drives(logs, model))
+        summary.stages = dict(self.meter.costs)
+        return drives, summary
+
+    def _drives(self, logs: Sequence[DrivingLog], model: Perception) -> Iterator[DriveOutcome]:
+        """All frames of this process' drives, with a progress bar."""
+        total = sum(self._length(log) for _, log in dealt(logs))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with (
-            Progress(*columns, TimeRemainingColumn(), console=console) as progress,
-            detection_writer(self.options.output / "detections.parquet") as write,
+            Progress(*columns, TimeRemainingColumn(), console=self.console) as progress,
             self.meter.measuring(model),
         ):
             task = progress.add_task("streaming", total=total)
-            for log in logs:
+            for number, log in dealt(logs):
                 progress.update(task, description=log.name)
-                for result in self._drive(log):
-                    write(result.detections)
-                    self._count(result)
+                session = StreamSession(model, self.config, self.device, first_sequence=number)
+                drive = DriveOutcome(number)
+                for result in self._drive(log, session):
+                    drive.add(result)
                     progress.advance(task)
-        self.summary.stages = dict(self.meter.costs)
+                yield drive
 
     def _length(self, log: DrivingLog) -> int:
         return min(len(log), self.options.max_frames or len(log))
 
-    def _drive(self, log: DrivingLog) -> Iterator[StepResult]:
+    def _drive(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
         """The results of one drive; pictures are written on the way."""
         with ExitStack() as stack:
             pictures = None
@@ -186,22 +172,32 @@ class _Run:
                 with self.meter.stage("reading"):
                     frame = log[index]
                 with self.meter.stage("whole step"):
-                    result = self.session.step(frame)
+                    result = session.step(frame)
                 if pictures:
                     with self.meter.stage("picture"):
                         pictures.add(index, frame, result)
                 yield result
 
-    def _count(self, result: StepResult) -> None:
-        summary, name = self.summary, result.frame.sequence
-        summary.frames += 1
-        summary.frames_by_sequence[name] = summary.frames_by_sequence.get(name, 0) + 1
-        summary.detections += len(result.detections)
-        self._tracks.update(int(i) for i in result.detections.track_id if i >= 0)
-        summary.tracks = len(self._tracks)
-        for fault in result.frame.faults:
-            sensor, _, reason = fault.partition(": ")
-            summary.faults.setdefault(sensor, SensorFailures(reason)).frames += 1
+
+def _write(
+    config: TaskConfig, output: Path, drives: Sequence[DriveOutcome], summary: RunSummary
+) -> DetectionFigures | None:
+    """Writes what the run found; returns the figures, or None where no frame has labels."""
+    with detection_writer(output / "detections.parquet") as write:
+        for drive in drives:
+            for said in drive.detections:
+                write(said)
+    with whole_file(output / "run.json") as path:
+        path.write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    metrics = output / "metrics.json"
+    frames = [frame for drive in drives for frame in drive.labelled()]
+    if not frames:
+        metrics.unlink(missing_ok=True)  # of an earlier run: they are not those of this one
+        return None
+    figures = detection_figures(frames, config.bev, config.evaluation)
+    with whole_file(metrics) as path:
+        path.write_text(figures.model_dump_json(indent=2) + "\n")
+    return figures
 
 
 class _Pictures:
@@ -246,27 +242,27 @@ def memory_dots(result: StepResult) -> MemoryDots:
     )
 
 
-def stage_table(summary: RunSummary) -> Table:
-    """Seconds a frame and memory of each stage."""
-    table = Table(title=f"{summary.frames} frames on {summary.device}")
-    table.add_column("stage")
-    for title in ("s / frame", "peak MB", "added MB"):
-        table.add_column(title, justify="right")
-    for name, cost in summary.stages.items():
-        table.add_row(
-            name,
-            f"{cost.seconds / max(summary.frames, 1):.4f}",
-            f"{cost.peak_bytes / 1e6:.0f}",
-            f"{cost.added_bytes / 1e6:.0f}",
-        )
-    return table
+def _tell(
+    summary: RunSummary,
+    figures: DetectionFigures | None,
+    options: ValidationOptions,
+    console: Console,
+) -> None:
+    console.print(stage_table(summary))
+    if figures is None:
+        console.print("No frame has labels, so there are no figures.")
+    else:
+        for table in figures_tables(figures):
+            console.print(table)
+    _print_outcome(summary, options, console)
 
 
 def _print_outcome(summary: RunSummary, options: ValidationOptions, console: Console) -> None:
     console.print(
         f"{summary.detections} detections, {summary.tracks} tracks in {summary.frames} frames"
     )
-    for name in ("detections.parquet", *(f"{drive}.mp4" for drive in summary.frames_by_sequence)):
+    videos = (f"{drive}.mp4" for drive in summary.frames_by_sequence)
+    for name in ("detections.parquet", "metrics.json", *videos):
         if (options.output / name).is_file():
             console.print(f"  -> [bold]{options.output / name}[/]", highlight=False)
     if (options.output / "pictures").is_dir():

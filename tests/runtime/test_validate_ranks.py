@@ -1,0 +1,127 @@
+"""Several processes share the drives of a run and write what one process writes."""
+
+import io
+import json
+import os
+import socket
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from rich.console import Console
+from tests.evaluation.made_up import truth
+from tests.scenes import make_frame, seeded_model, small_config
+from torch import multiprocessing
+
+from leapai.runtime import validate
+from leapai.runtime.figures import evaluate_stream
+from leapai.runtime.ranks import dealt, gather_to_first, joined_ranks, share_from_first
+from leapai.runtime.validate import ValidationOptions, run_validation
+
+WORLD = 2
+
+
+class UnevenLog:
+    """A made-up drive of `length` labelled frames; in one of them the LiDAR fails."""
+
+    def __init__(self, number, length):
+        self.name, self.number, self.length = f"drive{number}", number, length
+
+    @property
+    def timestamps_us(self):
+        return np.array([make_frame(index).timestamp_us for index in range(self.length)])
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        frame = make_frame(index, sequence=self.name, seed=self.number)
+        xy = np.random.default_rng([self.number, index]).uniform(-30, 30, (40, 2))
+        labels = truth(xy, np.arange(40) % 8, occlusion_level=np.arange(40) % 4)
+        faults = (f"lidar: sweeps/{self.name}.bin: is truncated",) if index == 1 else ()
+        return replace(frame, labels=labels, points=None if faults else frame.points, faults=faults)
+
+    def vector_map(self):
+        return None
+
+
+LOGS = [UnevenLog(number, length) for number, length in enumerate((3, 1, 2))]
+
+
+def work(output):
+    """The run of one process; its files, and what it returned."""
+    config = small_config()
+    said = Console(record=True, width=200, file=io.StringIO())
+    options = ValidationOptions(output=output, random_weights=True, data="made up")
+    opened = mock.patch.object(validate, "open_logs", return_value=LOGS)
+    with opened, joined_ranks():
+        summary = run_validation(config, options, said)
+        figures = evaluate_stream(seeded_model(config), config, LOGS)
+    return summary.frames, figures, said.export_text()
+
+
+def join(rank, port, threads, output):
+    """One of `WORLD` processes."""
+    torch.set_num_threads(threads)
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(WORLD),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    frames, figures, said = work(output)
+    told = {"frames": frames, "figures": figures.model_dump_json(), "said": said}
+    (output / f"told{rank}.json").write_text(json.dumps(told))
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    one, several = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("several")
+    _, figures, _ = work(one)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    multiprocessing.spawn(join, (port, torch.get_num_threads(), several), nprocs=WORLD)
+    return one, several, figures
+
+
+def test_the_same_detections_in_the_same_order_with_the_same_ids(outputs):
+    one, several, _ = outputs
+    rows = pq.read_table(one / "detections.parquet").to_pydict()
+    assert rows == pq.read_table(several / "detections.parquet").to_pydict()
+    assert list(dict.fromkeys(rows["sequence"])) == ["drive0", "drive1", "drive2"]
+    assert max(rows["track_id"]) >= 2_000_000  # those of the third drive
+
+
+def test_the_same_figures_and_counts(outputs):
+    one, several, _ = outputs
+    assert (one / "metrics.json").read_text() == (several / "metrics.json").read_text()
+    alone, together = (json.loads((path / "run.json").read_text()) for path in (one, several))
+    assert (alone.pop("processes"), together.pop("processes")) == (1, WORLD)
+    stages = alone.pop("stages"), together.pop("stages")
+    assert alone == together
+    assert alone["faults"]["lidar"] == {"first": "sweeps/drive0.bin: is truncated", "frames": 2}
+    assert {name: cost["calls"] for name, cost in stages[0].items()} == {
+        name: cost["calls"] for name, cost in stages[1].items()
+    }
+
+
+def test_every_process_learns_the_figures_of_the_whole_and_the_first_speaks(outputs):
+    _, several, figures = outputs
+    told = [json.loads((several / f"told{rank}.json").read_text()) for rank in range(WORLD)]
+    assert [each["frames"] for each in told] == [6, 6]
+    assert told[0]["figures"] == told[1]["figures"] == figures.model_dump_json()
+    assert figures.truths == 6 * 40
+    assert "mAP" in told[0]["said"]
+    assert told[1]["said"] == ""
+
+
+def test_one_process_is_the_first_of_one():
+    with joined_ranks() as ranks:
+        assert ranks == (0, 1)
+    assert list(dealt("ab")) == [(0, "a"), (1, "b")]
+    assert gather_to_first(3) == [3]
+    assert share_from_first(3) == 3
