@@ -27,13 +27,13 @@ import torch
 from leapai.config import TaskConfig
 from leapai.data.frame_cache import open_cached_logs
 from leapai.data.logs import DrivingLog, version_of
-from leapai.evaluation.detection import DetectionFigures
+from leapai.evaluation.figures import DetectionFigures
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import config_of, load_checkpoint
+from leapai.runtime.figures import evaluate_stream
 from leapai.runtime.files import whole_file
 from leapai.runtime.shipped import shipped_checkpoint
-from leapai.runtime.validate import evaluate_stream
 from leapai.types import OCCLUSION_NAMES
 
 SWITCHES = ("topk_selection", "query_rearrangement", "velocity_zeroing")
