@@ -192,7 +192,7 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
     def window(self, step: int) -> list[FrameBatch]:
         """The batches of a step. Raises ValueError, with the drive and the frame, for one that
         cannot be read or that does not fit the others."""
-        return [self._batch(visits) for visits in self.visits(step)]
+        return [self.batch_of(visits) for visits in self.visits(step)]
 
     def visits(self, step: int) -> list[list[Visit]]:
         """What the rank's lanes see in a step: [frames of the window][lanes]."""
@@ -204,7 +204,8 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
             for time in range(step * frames, (step + 1) * frames)
         ]
 
-    def _batch(self, visits: Sequence[Visit]) -> FrameBatch:
+    def batch_of(self, visits: Sequence[Visit]) -> FrameBatch:
+        """One frame of each lane."""
         batch = collate([self._frame(v) for v in visits], [v.is_first for v in visits])
         return replace(batch, frames=tuple(without_sensors(frame) for frame in batch.frames))
 

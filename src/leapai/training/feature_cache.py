@@ -1,0 +1,274 @@
+"""What a frozen trunk says of the training data, computed once and kept on disk.
+
+Where all up to the fuser is frozen from step 0, as in Step 2, its output for a frame never changes:
+it is computed in one pass before training, and windows then bring `FrameBatch.fused_bev` instead
+of pixels and points. Features are kept in half precision where they fit: its rounding, 5e-4, is far
+below what training adds as noise, and it halves disk and reading.
+
+Augmentation changes what the trunk sees, so it cannot be drawn anew for each clip. Instead a frame
+may be kept in several *variants*: variant 0 as it is, every other one under an augmentation drawn
+once for the drive (turned, mirrored, recoloured, with lost sensors, ...). A clip draws which
+variant it walks through.
+
+A pass that is stopped goes on where it was; ranks share the work, and the entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch.utils.data import DataLoader, Dataset
+
+from leapai import __version__
+from leapai.config import TaskConfig
+from leapai.config.checks import TRUNK_MODULES
+from leapai.data.array_store import Arrays, ArrayStore
+from leapai.data.augmentation import apply, draw_augmentation
+from leapai.data.frame_cache import arrays_of, frame_of
+from leapai.data.logs import DrivingLog, version_of
+from leapai.data.streaming import StreamingDataset, Visit, read_frame, without_sensors
+from leapai.data.transforms import collate, prepare
+from leapai.models.perception import Perception
+from leapai.training.distributed import Ranks, gathered
+from leapai.types import Frame, FrameBatch
+
+FORMAT = 1
+"""Of an entry; goes up when what is stored of a frame changes."""
+_FEATURES = "fused_bev"
+_VARIANT_OF_CLIP, _VARIANT_OF_DRIVE = 2, 3
+"""What a generator is for: the second number of its seed (`data.streaming` has 0 and 1)."""
+
+Entry = tuple[int, int, int]
+"""Drive, frame, variant."""
+
+
+class CachedFeatures(StreamingDataset):
+    """The windows of `StreamingDataset` with features instead of sensors.
+
+    Same lanes, clips, gaps and resets. `images` are of 0 x 0 pixels and no sensor is valid: nothing
+    reads them where `fused_bev` is there.
+    """
+
+    def __init__(
+        self,
+        logs: Sequence[DrivingLog],
+        config: TaskConfig,
+        store: ArrayStore,
+        variants: int = 1,
+        ranks: Ranks | None = None,
+    ) -> None:
+        ranks = ranks or Ranks()
+        super().__init__(logs, config, rank=ranks.rank, world_size=ranks.count)
+        self.store = store
+        self.variants = variants
+        drawn = {"augmentation": config.augmentation.model_dump(), "seed": config.training.seed}
+        self._drawn_as = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:16]
+
+    def key(self, entry: Entry) -> str:
+        """Of an entry in the store."""
+        drive, frame, variant = entry
+        name = f"{self.logs[drive].name}/{frame}"
+        return f"{name}/{variant}/{self._drawn_as}" if variant else name
+
+    def entries(self) -> list[Entry]:
+        """All that the cache must hold, frame by frame."""
+        return [
+            (drive, frame, variant)
+            for drive, log in enumerate(self.logs)
+            for frame in range(len(log))
+            for variant in range(self.variants)
+        ]
+
+    def frames_of(self, entries: Sequence[Entry]) -> list[Frame]:
+        """The frames as the trunk shall see them; variants that follow each other are read once."""
+        camera, frames = self.config.camera, []
+        for (drive, index), group in groupby(entries, key=lambda entry: entry[:2]):
+            frame = read_frame(self.logs[drive], index)
+            frame = prepare(frame, camera.image_size_px, camera.groups)
+            frames += [self._varied(frame, drive, variant) for _, _, variant in group]
+        return frames
+
+    def _varied(self, frame: Frame, drive: int, variant: int) -> Frame:
+        if variant == 0:
+            return frame
+        seed = [self.config.training.seed, _VARIANT_OF_DRIVE, drive, variant]
+        names = [c.name for c in frame.cameras]
+        rng = np.random.default_rng(seed)
+        return apply(frame, draw_augmentation(self.config.augmentation, rng, names))
+
+    def batch_of(self, visits: Sequence[Visit]) -> FrameBatch:
+        """One frame of each lane. Raises ValueError for one whose features are gone."""
+        arrays = [self._read(visit) for visit in visits]
+        frames = tuple(frame_of(a) for a in arrays)
+        features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
+        batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in visits])
+        return replace(batch, frames=frames, fused_bev=torch.stack(features))
+
+    def _read(self, visit: Visit) -> Arrays:
+        seed = [self.config.training.seed, _VARIANT_OF_CLIP, visit.clip]
+        variant = int(np.random.default_rng(seed).integers(self.variants))
+        arrays = self.store.get(self.key((visit.drive, visit.frame, variant)))
+        if arrays is None:
+            name = self.logs[visit.drive].name
+            raise ValueError(
+                f"{name}, frame {visit.frame}: its features are gone from {self.store.folder}; "
+                "start again with --resume auto, which makes what is missing"
+            )
+        return arrays
+
+
+def cached_features(
+    model: Perception,
+    logs: Sequence[DrivingLog],
+    config: TaskConfig,
+    ranks: Ranks,
+    console: Console,
+    variants: int = 1,
+) -> CachedFeatures:
+    """The training data as features, made here as far as they are missing. All ranks must call.
+
+    Raises ValueError where the trunk is not frozen from step 0, and where there is no room.
+    """
+    check_trunk_is_frozen(config)
+    fingerprint = features_fingerprint(model, config, version_of(logs))
+    folder = Path(config.cache.folder).expanduser() / "features"
+    store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
+    dataset = CachedFeatures(logs, config, store, variants, ranks)
+    fill(dataset, model, ranks, console)
+    gathered(None)  # nobody begins before all is there
+    return dataset
+
+
+def check_trunk_is_frozen(config: TaskConfig) -> None:
+    """Raises ValueError where a module up to the fuser would learn."""
+    for name in _trunk_modules(config):
+        if config.freeze_module_schedules.get(name) != 0:
+            raise ValueError(
+                f"cache.features_gb = {config.cache.features_gb:g} keeps what a frozen trunk "
+                f"computes, but freeze_module_schedules does not freeze {name} at step 0: freeze "
+                "it, or set cache.features_gb = 0"
+            )
+
+
+def features_fingerprint(
+    model: Perception, config: TaskConfig, version: str | None
+) -> dict[str, object]:
+    """What the features depend on: weights, data, and how both are read."""
+    weights = hashlib.sha256()
+    for name in _trunk_modules(config):
+        for key, tensor in sorted(model.get_submodule(name).state_dict().items()):
+            weights.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return {
+        "weights": weights.hexdigest(),
+        "data": config.data.train,
+        "version": version,
+        "bev": config.bev.model_dump(mode="json"),
+        "camera": config.camera.model_dump(mode="json"),
+        "lidar": config.lidar.model_dump(mode="json") if config.enable_lidar else None,
+        "package": __version__,
+        "format": FORMAT,
+    }
+
+
+def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Console) -> None:
+    """Computes this rank's share of what the store does not hold. Raises ValueError where there is
+    no room for all of it."""
+    # Shares are of all entries, not of the missing: ranks do not look at the same moment.
+    share = _chunks(dataset.entries(), dataset.config.batch_sizes.train)[ranks.rank :: ranks.count]
+    looked = ([e for e in c if dataset.key(e) not in dataset.store] for c in share)
+    missing = [chunk for chunk in looked if chunk]
+    if not missing:
+        return
+    loader: DataLoader[FrameBatch] = DataLoader(
+        _Chunks(dataset, missing),
+        batch_size=None,
+        num_workers=dataset.config.training.workers,
+        collate_fn=_as_it_is,
+    )
+    was_training = model.training
+    model.to(ranks.device).eval()
+    try:
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task("features of the frozen trunk", total=len(missing))
+            for chunk, batch in zip(missing, loader, strict=True):
+                with torch.inference_mode():
+                    features = model.trunk(batch.to(ranks.device)).float().cpu().numpy()
+                _keep(dataset, chunk, batch.frames, features)
+                progress.advance(task)
+    finally:
+        model.train(was_training)
+
+
+def _keep(
+    dataset: CachedFeatures,
+    chunk: Sequence[Entry],
+    frames: Sequence[Frame],
+    features: npt.NDArray[np.float32],
+) -> None:
+    for entry, frame, values in zip(chunk, frames, features, strict=True):
+        arrays = {_FEATURES: compact(values), **arrays_of(frame)}
+        if not dataset.store.put(dataset.key(entry), arrays):
+            entries = len(dataset.entries())
+            needed = entries * sum(array.nbytes for array in arrays.values()) / 1e9
+            raise ValueError(
+                f"the features of all {entries} frames need about {needed:.3g} GB in "
+                f"{dataset.store.root}, and there is no room: raise cache.features_gb = "
+                f"{dataset.store.max_bytes / 1e9:g}, delete what other runs left there, or set it "
+                "to 0 to train without"
+            )
+
+
+def compact(features: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    """Float16, or float32 as given where a value is beyond its range."""
+    limit = np.finfo(np.float16).max
+    fits = bool((np.abs(features) <= limit).all())
+    return features.astype(np.float16) if fits else features
+
+
+class _Chunks(Dataset[FrameBatch]):
+    """Frames of one drive at a time, as batches, their `frames` without sensors."""
+
+    def __init__(self, dataset: CachedFeatures, chunks: Sequence[Sequence[Entry]]) -> None:
+        self._dataset = dataset
+        self._chunks = chunks
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __getitem__(self, index: int) -> FrameBatch:
+        frames = self._dataset.frames_of(self._chunks[index])
+        batch = collate(frames, [True] * len(frames))
+        return replace(batch, frames=tuple(without_sensors(frame) for frame in frames))
+
+
+def _as_it_is(batch: FrameBatch) -> FrameBatch:
+    return batch
+
+
+def _chunks(entries: Sequence[Entry], size: int) -> list[list[Entry]]:
+    """At most `size` entries of one drive each: a batch has one rig."""
+    chunks = []
+    for _, group in groupby(entries, key=lambda entry: entry[0]):
+        of_drive = list(group)
+        chunks += [of_drive[i : i + size] for i in range(0, len(of_drive), size)]
+    return chunks
+
+
+def _trunk_modules(config: TaskConfig) -> list[str]:
+    return [name for name in config.active_modules() if name in TRUNK_MODULES]
+
+
+def _without_pixels(frame: Frame) -> Frame:
+    return replace(frame, cameras=tuple(replace(c, size_px=(0, 0)) for c in frame.cameras))
