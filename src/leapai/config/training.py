@@ -107,8 +107,11 @@ class CacheConfig(Section):
     frames_gb: NonNegativeFloat = 0.0
     """For frames as prepared for the network; 0: none are kept."""
     features_gb: NonNegativeFloat = 0.0
-    """For the output of the frozen trunk; 0: it is computed anew. Needs a trunk frozen from step 0;
-    what augmentation does to sensors has no effect on it."""
+    """For the output of the frozen trunk; 0: it is computed anew. Needs a trunk frozen from step
+    0."""
+    feature_variants: PositiveInt = 1
+    """Of each frame: the first as it is, every other one under an augmentation drawn once for the
+    drive. A clip draws which it walks through."""
 
 
 class TrainingConfig(Section):
