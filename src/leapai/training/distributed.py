@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 _T = TypeVar("_T")
+PATIENCE = timedelta(days=1)
+"""Ranks have unequal shares where features are computed and where drives are validated."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,9 @@ def connect(ranks: Ranks) -> bool:
         return False
     if torch.cuda.is_available():
         torch.cuda.set_device(ranks.device)
-        dist.init_process_group("cpu:gloo,cuda:nccl")
+        dist.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
     else:
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", timeout=PATIENCE)
     return True
 
 

@@ -4,7 +4,6 @@ speaks."""
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -22,11 +21,12 @@ LOG_EVERY = 10
 
 
 def forget_lines_after(path: Path, step: int) -> None:
-    """Drops the lines of steps that a run will take again."""
+    """Drops the lines of steps that a run will take again, and one that a kill cut short."""
     if path.is_file():
-        kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step]
         with whole_file(path) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in kept))
+            temporary.write_text("".join(kept))
 
 
 class Reporter(pl.Callback):
@@ -37,7 +37,7 @@ class Reporter(pl.Callback):
     ) -> None:
         self.path, self.events, self.console = path, events, console
         self._losses: dict[str, Tensor] = {}
-        self._seconds: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
         self._steps = self._frames = 0
         self._from_step, self._since = from_step, now()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -88,27 +88,26 @@ class Reporter(pl.Callback):
         took, step = now() - self._since, module.progress.step
         steps = max(step - self._from_step, 1)
         losses = {name: float(value) / max(self._steps, 1) for name, value in self._losses.items()}
-        seconds = module.watch.seconds - self._seconds
-        line = {
-            "step": step,
+        seconds = {s: v - self._seconds.get(s, 0.0) for s, v in module.watch.seconds.items()}
+        seconds_of = {stage: value / steps for stage, value in seconds.items()}
+        run: dict[str, float] = {
             "rate": module.report.rate,
-            "losses": losses,
             "gradient_norm": module.report.gradient_norm,
             "seconds_a_step": took / steps,
-            "seconds_of": {stage: value / steps for stage, value in seconds.items()},
             "frames_per_s": self._frames / took,
             "skipped": module.progress.skipped,
         }
+        line = {"step": step, **run, "losses": losses, "seconds_of": seconds_of}
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         if self.events:
             scalars = {f"loss/{name}": value for name, value in losses.items()}
-            scalars |= {f"seconds/{name}": value for name, value in line["seconds_of"].items()}
-            plain = ("rate", "gradient_norm", "seconds_a_step", "frames_per_s", "skipped")
-            self.events.log_metrics({**scalars, **{f"run/{n}": line[n] for n in plain}}, step)
+            scalars |= {f"seconds/{name}": value for name, value in seconds_of.items()}
+            scalars |= {f"run/{name}": value for name, value in run.items()}
+            self.events.log_metrics(scalars, step)
         self._show(module, losses, steps / took)
         self._losses, self._steps, self._frames = {}, 0, 0
-        self._seconds, self._from_step = Counter(module.watch.seconds), step
+        self._seconds, self._from_step = dict(module.watch.seconds), step
         self._since = now()
 
     def _show(self, module: TrainingModule, losses: dict[str, float], rate: float) -> None:

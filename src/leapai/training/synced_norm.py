@@ -20,14 +20,15 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     """`nn.BatchNorm2d`, or timm's with its activation, whose training statistics are those of all
     ranks; in eval mode as ever. Its names in a checkpoint are those of what it replaces."""
 
-    def __init__(self, norm: nn.BatchNorm2d, group: dist.ProcessGroup | None) -> None:
+    def __init__(self, norm: nn.BatchNorm2d, group: dist.ProcessGroup) -> None:
         assert norm.momentum is not None
         super().__init__(norm.num_features, norm.eps, norm.momentum)
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
-        has_act = isinstance(norm, BatchNormAct2d)
-        self.after = nn.Sequential(norm.drop, norm.act) if has_act else nn.Identity()
+        self.after = nn.Sequential()
+        if isinstance(norm, BatchNormAct2d):
+            self.after.extend(m for m in (norm.drop, norm.act) if isinstance(m, nn.Module))
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,7 +49,8 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         var = _SumOverRanks.apply(centred.square().sum((0, 2, 3)), self.group) / count
         self._track(mean.detach(), var.detach(), count)
         scale = self.weight * (var + self.eps).rsqrt()
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+        y: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        return y.to(x.dtype)
 
     @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor, count: Tensor) -> None:
@@ -68,7 +70,7 @@ class _SumOverRanks(torch.autograd.Function):
     the sum over ranks of the gradients of the sum."""
 
     @staticmethod
-    def forward(ctx: Any, local: Tensor, group: dist.ProcessGroup | None) -> Tensor:
+    def forward(ctx: Any, local: Tensor, group: dist.ProcessGroup) -> Tensor:
         ctx.group = group
         total = local.clone()
         dist.all_reduce(total, group=group)
@@ -88,6 +90,7 @@ def synchronise(model: nn.Module) -> None:
     begin at another moment on each rank.
     """
     group = dist.new_group()
+    assert isinstance(group, dist.ProcessGroup)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d) and not isinstance(child, SyncedBatchNorm2d):

@@ -29,6 +29,7 @@ from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import initialise_from, save_checkpoint
 from leapai.training.distributed import Ranks, connect, ranks_of_launch
+from leapai.training.feature_cache import cached_features
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.module import TrainingModule
 from leapai.training.reporting import Reporter, forget_lines_after
@@ -167,7 +168,7 @@ class _Run:
         freezing.advance(first)
         if ranks.count > 1:
             synchronise(module.model)
-        loader = self._windows(first)
+        loader = self._windows(module.model, first)
         callbacks: list[pl.Callback] = [_Restore(content), freezing, stop, keep]
         if ranks.is_first:
             reporter = Reporter(self.output / "train.jsonl", events, self.console, first)
@@ -202,12 +203,15 @@ class _Run:
         size = self.config.camera.image_size_px
         return open_cached_logs(data, image_size_px=size, cache=self.config.cache)
 
-    def _windows(self, first: int) -> DataLoader[list[FrameBatch]]:
+    def _windows(self, model: Perception, first: int) -> DataLoader[list[FrameBatch]]:
         """The windows from optimiser step `first` on."""
         config, ranks = self.config, self.ranks
-        dataset = StreamingDataset(
-            self._logs(config.data.train), config, rank=ranks.rank, world_size=ranks.count
-        )
+        logs = self._logs(config.data.train)
+        dataset: StreamingDataset
+        if config.cache.features_gb:
+            dataset = cached_features(model, logs, config, ranks, self.console)
+        else:
+            dataset = StreamingDataset(logs, config, rank=ranks.rank, world_size=ranks.count)
         parts = config.accumulate_grad_batches
         steps = range(first * parts, config.max_steps * parts)
         return window_loader(dataset, steps, config.training.workers)
@@ -253,8 +257,10 @@ class _Restore(pl.Callback):
     def __init__(self, content: dict[str, Any] | None) -> None:
         self.content = content
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Just before the first step."""
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Just before the first step; before that, the loader draws from the random state."""
         assert isinstance(pl_module, TrainingModule)
         if self.content is not None:
             restore_training(self.content, pl_module, trainer.optimizers[0])

@@ -15,6 +15,7 @@ from leapai.config import TaskConfig
 from leapai.data.logs import DrivingLog
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
+from leapai.runtime.figures import evaluate_stream
 from leapai.runtime.session import StreamSession
 from leapai.runtime.validate import memory_dots
 from leapai.training.module import TrainingModule
@@ -22,6 +23,8 @@ from leapai.types import ImageArray
 from leapai.visualisation.compose import FramePainter
 from leapai.visualisation.video import write_png
 
+HEADLINE = ("mAP", "NDS", "velocity_error_mps")
+"""Of the figures, what the console shows."""
 PICTURED_FRAME = 5
 """Of the first drive: by then the memory is full."""
 
@@ -64,11 +67,13 @@ class Validator(pl.Callback):
             model = build_model(config)
             model.load_state_dict(module.model.state_dict())
             self.figures = validate_now(model, config, self.logs, device)
-            picture = picture_of(model, config, self.logs, device)
-        if not module.ranks.is_first:
+            first = module.ranks.is_first
+            picture = picture_of(model, config, self.logs, device) if first else None
+        if not first:
             return
-        said = ", ".join(f"{name} {value:.3f}" for name, value in self.figures.items())
-        self.console.print(f"validation at step {step}: {said}", highlight=False)
+        said = [f"{n} {self.figures[n]:.3f}" for n in HEADLINE if n in self.figures]
+        found = ", ".join(said) or "no labels"
+        self.console.print(f"validation at step {step}: {found}", highlight=False)
         if picture is not None:
             folder = self.output / "pictures"
             folder.mkdir(exist_ok=True)
@@ -82,8 +87,19 @@ class Validator(pl.Callback):
 def validate_now(
     model: Perception, config: TaskConfig, logs: Sequence[DrivingLog], device: torch.device
 ) -> dict[str, float]:
-    """Figures of `model` on the first frames of each drive."""
-    return {}
+    """Figures of `model` on the first `training.validation_frames` of each drive; `mAP`, `NDS` and
+    errors where there are objects to find. All ranks must call: they share the drives."""
+    figures = evaluate_stream(model, config, logs, config.training.validation_frames, device)
+    named = {
+        "mAP": figures.mean_ap,
+        "NDS": figures.nds,
+        "velocity_error_mps": figures.errors.velocity_mps,
+        "position_error_m": figures.errors.translation_m,
+        "orientation_error_rad": figures.errors.orientation_rad,
+        **{f"AP_{name}": part.mean_ap for name, part in figures.classes.items()},
+        **{f"recall_{name}": part.recall for name, part in figures.occlusion.items()},
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def picture_of(
