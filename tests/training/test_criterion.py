@@ -271,9 +271,16 @@ def test_ranks_that_share_lanes_average_to_the_joint_gradient(monkeypatch):
 
 
 def test_counts_are_never_zero():
-    count = torch.tensor([0.0, 3.0])
-    assert mean_count(count).tolist() == [1.0, 3.0]
-    assert count.tolist() == [0.0, 3.0]
+    assert mean_count(torch.tensor([0.0, 3.0])).tolist() == [1.0, 3.0]
+
+
+def test_counts_are_averaged_over_ranks_and_the_callers_stay(monkeypatch):
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+    monkeypatch.setattr(dist, "all_reduce", lambda count: count.add_(5.0))
+    count = torch.tensor([1.0, -5.0])
+    assert mean_count(count).tolist() == [1.5, 0.25]  # 6 objects; none, which counts as one
+    assert count.tolist() == [1.0, -5.0]
 
 
 def test_the_head_learns_a_frame_by_heart():

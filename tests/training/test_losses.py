@@ -124,8 +124,8 @@ def test_what_costs_nothing_decodes_to_the_true_yaw():
 
 
 def test_bins_that_share_nothing_leave_no_gap():
-    edge = torch.arange(8) * (math.pi / 4) + math.pi / 8
-    assert losses.angle_bin(torch.zeros(8, 8), edge, 0.0).isfinite().all()
+    edge = torch.tensor([math.pi / 8, -1.9634954929351807])  # float32 puts the last in no bin
+    assert losses.angle_bin(torch.zeros(2, 8), edge, 0.0).isfinite().all()
 
 
 def test_only_symmetric_classes_take_the_nearer_yaw():

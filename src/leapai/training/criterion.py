@@ -70,8 +70,7 @@ class DynamicCriterion:
         if noisy is not None:
             assert predictions.noisy is not None, "denoising queries were given, but not decoded"
             pairs = known(noisy, counts, len(predictions.class_logits))
-            trained = labelled[:, None] & noisy.valid
-            noisy_sums = self._layer_sums(predictions.noisy, predictions, truth, pairs, trained)
+            noisy_sums = self._layer_sums(predictions.noisy, predictions, truth, pairs, noisy.valid)
             count[1] = len(pairs) / len(predictions.class_logits)
         map_sums: Parts = {}
         if predictions.heat_map is not None:
