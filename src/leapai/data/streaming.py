@@ -13,6 +13,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -241,14 +242,15 @@ def window_loader(
         batch_size=None,
         sampler=steps,
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=as_it_is,
         worker_init_fn=_start_worker,
         persistent_workers=False,
     )
 
 
-def _as_it_is(window: list[FrameBatch]) -> list[FrameBatch]:
-    return window
+def as_it_is(item: Any) -> Any:
+    """Instead of a loader's collation, where items are batches already."""
+    return item
 
 
 def _start_worker(_: int) -> None:

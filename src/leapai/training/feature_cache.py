@@ -37,7 +37,13 @@ from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.frame_cache import arrays_of, frame_of
 from leapai.data.logs import DrivingLog, version_of
-from leapai.data.streaming import StreamingDataset, Visit, read_frame, without_sensors
+from leapai.data.streaming import (
+    StreamingDataset,
+    Visit,
+    as_it_is,
+    read_frame,
+    without_sensors,
+)
 from leapai.data.transforms import collate, prepare
 from leapai.models.perception import Perception
 from leapai.training.distributed import Ranks, gathered
@@ -195,7 +201,7 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
         _Chunks(dataset, missing),
         batch_size=None,
         num_workers=dataset.config.training.workers,
-        collate_fn=_as_it_is,
+        collate_fn=as_it_is,
     )
     was_training = model.training
     model.to(ranks.device).eval()
@@ -251,10 +257,6 @@ class _Chunks(Dataset[FrameBatch]):
         frames = self._dataset.frames_of(self._chunks[index])
         batch = collate(frames, [True] * len(frames))
         return replace(batch, frames=tuple(without_sensors(frame) for frame in frames))
-
-
-def _as_it_is(batch: FrameBatch) -> FrameBatch:
-    return batch
 
 
 def _chunks(entries: Sequence[Entry], size: int) -> list[list[Entry]]:
