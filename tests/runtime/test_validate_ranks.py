@@ -63,9 +63,8 @@ def work(output):
     return summary.frames, figures, said.export_text()
 
 
-def join(rank, port, threads, output):
+def join(rank, port, output):
     """One of `WORLD` processes."""
-    torch.set_num_threads(threads)
     os.environ |= {
         "RANK": str(rank),
         "WORLD_SIZE": str(WORLD),
@@ -80,11 +79,15 @@ def join(rank, port, threads, output):
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
     one, several = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("several")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # in the children it must be 1, as they are forked: so sums are equal
     _, figures, _ = work(one)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(join, (port, torch.get_num_threads(), several), nprocs=WORLD)
+    # Forked, as to import everything anew takes longer than the run.
+    multiprocessing.start_processes(join, (port, several), nprocs=WORLD, start_method="fork")
+    torch.set_num_threads(threads)
     return one, several, figures
 
 

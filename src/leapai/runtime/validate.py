@@ -120,6 +120,8 @@ class _Run:
     def __init__(self, config: TaskConfig, options: ValidationOptions, console: Console) -> None:
         self.config, self.options, self.console = config, options, console
         self.device = local_device()
+        if torch.cuda.is_available():
+            torch.cuda.set_device(self.device)
         self.meter = StageMeter()
 
     def stream(self) -> tuple[list[DriveOutcome], RunSummary]:
