@@ -100,3 +100,14 @@ def test_a_perturbed_drive_is_the_drive_with_each_frame_changed():
     np.testing.assert_array_equal(log.timestamps_us, [0, 100_000, 200_000])
     assert all(log[i].points is None for i in range(3))
     assert log[2].timestamp_us == make_frame(2).timestamp_us
+
+
+def test_sensors_and_ego_turn_about_themselves():
+    frame = make_frame(4)
+    told = calibration_off(frame, 1.0, 0.0, np.random.default_rng(0))
+    for true, wrong in zip(frame.cameras, told.cameras, strict=True):
+        np.testing.assert_allclose(wrong.ego_from_camera[:3, 3], true.ego_from_camera[:3, 3])
+        assert not np.allclose(wrong.ego_from_camera, true.ego_from_camera)
+    noisy = pose_noise(frame, 1.0, 0.0, np.random.default_rng(0))
+    np.testing.assert_allclose(noisy.ego2global[:3, 3], frame.ego2global[:3, 3])
+    assert not np.allclose(noisy.ego2global, frame.ego2global)
