@@ -1,11 +1,13 @@
 """`evaluate_stream`: figures of a stream, from a model that goes on training afterwards."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from tests.evaluation.made_up import truth
 from tests.scenes import make_batch, make_frame, seeded_model, small_config
 
 from leapai.runtime.figures import evaluate_stream, figures_tables
@@ -66,8 +68,19 @@ def test_what_the_stream_says_is_judged(logs):
     assert figures.truths > 20
     assert figures.mean_ap == pytest.approx(1, abs=1e-6)
     assert figures.errors.velocity_mps in (None, pytest.approx(0, abs=1e-4))
-    for table in figures_tables(figures):
-        Console(quiet=True).print(table)
+
+
+def test_tables_fit_a_narrow_terminal(logs):
+    console = Console(record=True, width=80, file=io.StringIO())
+    labels = truth([[5.0 + 4 * i, 0] for i in range(8)], class_id=range(8))
+    log = LabelledLog("one", 0)
+    log.labels = [labels] * 4
+    for table in figures_tables(evaluate_stream(MODEL, CONFIG, [log])):
+        console.print(table)
+    said = console.export_text()
+    for words in ("mAP", "riderless_non_motor", "12-24 m", "HeavilyOccluded", "hidden now"):
+        assert words in said
+    assert "…" not in said
 
 
 def test_the_order_of_drives_is_nothing_and_max_frames_counts_in_each(logs):

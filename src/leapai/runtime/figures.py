@@ -91,8 +91,7 @@ def _by_class(figures: DetectionFigures) -> Table:
     confidence, distance = figures.operating_confidence, figures.operating_distance_m
     table = Table(title=f"by class; P, R, F1 at confidence {confidence:g} within {distance:g} m")
     table.add_column("class")
-    titles = ("objects", "AP", "0.5 m", "1 m", "2 m", "4 m", "AVE m/s", "P", "R", "F1")
-    for title in titles:
+    for title in ("objects", "AP", "AVE m/s", "P", "R", "F1"):
         table.add_column(title, justify="right")
     for name, part in figures.classes.items():
         if part.ap is None:
@@ -100,7 +99,6 @@ def _by_class(figures: DetectionFigures) -> Table:
         point = figures.operating[name]
         values = (
             part.mean_ap,
-            *part.ap.values(),
             part.errors.velocity_mps,
             point.precision,
             point.recall,
@@ -113,7 +111,8 @@ def _by_class(figures: DetectionFigures) -> Table:
 def _by_part(figures: DetectionFigures) -> Table:
     table = Table(
         title="by group, distance, occlusion; recall and errors within 2 m at confidence"
-        f" {figures.recall_confidence:g}"
+        f" {figures.recall_confidence:g}",
+        caption="hidden now: no sensor sees it, but one did 2 s ago or later",
     )
     table.add_column("part")
     for title in ("objects", "mAP", "recall", "position m", "velocity m/s"):
@@ -122,7 +121,7 @@ def _by_part(figures: DetectionFigures) -> Table:
         figures.groups,
         figures.distance_bands,
         figures.occlusion,
-        {"hidden now, seen 2 s ago or later": figures.hidden},
+        {"hidden now": figures.hidden},
     )
     for group in parts:
         for name, part in group.items():
