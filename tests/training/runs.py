@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 from collections.abc import Callable
@@ -121,3 +122,15 @@ def as_rank(rank: int, count: int, port: int) -> None:
         }
     )
     torch.set_num_threads(1)
+
+
+def in_processes(target: Callable[..., None], arguments: list[tuple[Any, ...]]) -> list[int]:
+    """Runs `target(*arguments[i])` in fresh processes side by side; their exit statuses."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["leapai.training.train", "tests.training.runs"])
+    processes = [context.Process(target=target, args=given) for given in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [int(process.exitcode or 0) for process in processes]

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
-from tests.training.runs import NO_AUGMENTATION, StubLog, as_rank, free_port, training_config
+from tests.training.runs import (
+    NO_AUGMENTATION,
+    StubLog,
+    as_rank,
+    free_port,
+    in_processes,
+    training_config,
+)
 
 from leapai.training import train
-from leapai.training.distributed import any_rank, gathered, ranks_of_launch
+from leapai.training.distributed import any_rank, connect, gathered, ranks_of_launch
 from leapai.training.module import TrainingModule
 from leapai.training.train import TrainingOptions, run_training
 from leapai.types import Frame
@@ -55,22 +64,18 @@ def record_gradients(output: Path, lanes: int) -> None:
     run_training(config_of(lanes), TrainingOptions(output / "out"))
 
 
-def one_of_two(rank: int, port: int, output: Path) -> None:
-    as_rank(rank, 2, port)
-    record_gradients(output, 1)
+def one_of(count: int, rank: int, port: int, output: Path) -> None:
+    as_rank(rank, count, port)
+    record_gradients(output, 2 // count)
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     joint, split = tmp_path_factory.mktemp("joint"), tmp_path_factory.mktemp("split")
-    mp.spawn(_joint, (joint,), nprocs=1)
-    mp.spawn(one_of_two, (free_port(), split), nprocs=2)
+    port = free_port()
+    runs = [(1, 0, 0, joint), (2, 0, port, split), (2, 1, port, split)]
+    assert in_processes(one_of, runs) == [0, 0, 0]
     return [torch.load(p) for p in (joint / "rank0.pt", split / "rank0.pt", split / "rank1.pt")]
-
-
-def _joint(_: int, output: Path) -> None:
-    torch.set_num_threads(1)
-    record_gradients(output, 2)
 
 
 def test_two_ranks_have_the_gradients_of_one_on_the_joint_batch(recorded):
@@ -93,6 +98,59 @@ def test_two_ranks_have_the_statistics_of_one(recorded):
     for name in joint:
         torch.testing.assert_close(first[name], joint[name], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(second[name], first[name])
+
+
+def spoilt_logs(data: str, **_: object) -> list[StubLog]:
+    """The second drive, which the second rank sees first, has sizes that are NaN in a frame."""
+
+    def spoilt(index: int, frame: Frame) -> Frame:
+        boxes = frame.labels.boxes.copy()
+        boxes[:, :2] = 1.0
+        boxes[:, 3:6] = np.nan if index == 3 else 1.0
+        return replace(frame, labels=replace(frame.labels, boxes=boxes))
+
+    return [StubLog(0), StubLog(1, change=spoilt)]
+
+
+def stop_and_go_on(rank: int, port: int, output: Path) -> None:
+    """Six steps at once, and six steps with a stop after the third."""
+    as_rank(rank, 2, port)
+    train.open_cached_logs = spoilt_logs
+    train.Validator.validate = lambda *_: None
+    config = training_config(
+        batch_sizes={"train": 1, "val": 1}, finetune_steps=6, max_steps=6, topk_query=22
+    )
+    connect(ranks_of_launch())
+    run_training(config, TrainingOptions(output / "straight"))
+    step = TrainingModule.training_step
+
+    def training_step(self: TrainingModule, batch, batch_idx):
+        if self.progress.step == 2 and rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)  # to one of them: both stop after this step
+        return step(self, batch, batch_idx)
+
+    TrainingModule.training_step = training_step
+    try:
+        run_training(config, TrainingOptions(output / "stopped"))
+    except SystemExit as end:
+        assert end.code == 128 + signal.SIGTERM
+    gathered(None)  # the checkpoint is there
+    TrainingModule.training_step = step
+    run_training(config, TrainingOptions(output / "stopped", resume="auto"))
+
+
+def test_two_ranks_skip_together_stop_together_and_go_on_as_if_they_had_not(tmp_path):
+    port = free_port()
+    assert in_processes(stop_and_go_on, [(rank, port, tmp_path) for rank in range(2)]) == [0, 0]
+    straight, stopped = (
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True)
+        for name in ("straight", "stopped")
+    )
+    assert 1 <= straight["training"]["skipped"] < 6
+    assert len(straight["training"]["ranks"]) == 2
+    assert stopped["training"]["skipped"] == straight["training"]["skipped"]
+    for name, value in straight["state_dict"].items():
+        assert torch.equal(value, stopped["state_dict"][name]), name
 
 
 def test_alone_nobody_is_asked(monkeypatch):

@@ -40,8 +40,8 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     def _joint(self, x: Tensor) -> Tensor:
         """Ioffe and Szegedy (ICML 2015), algorithm 1, over the images of all ranks: first the mean,
         then the squares around it, because E[x^2] - E[x]^2 loses digits."""
-        wide = x.float()
-        local = x.new_tensor([x.numel() / x.shape[1]], dtype=torch.float32)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        local = wide.new_tensor([x.numel() / x.shape[1]])
         sums = _SumOverRanks.apply(torch.cat([wide.sum((0, 2, 3)), local]), self.group)
         count = sums[-1].detach().clamp(min=1)
         mean = sums[:-1] / count
@@ -58,10 +58,10 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        momentum = torch.where(count > 1, float(self.momentum or 0.0), 0.0)
+        momentum = (count > 1).to(count.dtype) * float(self.momentum or 0.0)
         unbiased = var * count / (count - 1).clamp(min=1)
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(unbiased, momentum)
+        self.running_mean += momentum * (mean - self.running_mean)
+        self.running_var += momentum * (unbiased - self.running_var)
         self.num_batches_tracked += 1
 
 

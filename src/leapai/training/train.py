@@ -209,7 +209,9 @@ class _Run:
         logs = self._logs(config.data.train)
         dataset: StreamingDataset
         if config.cache.features_gb:
-            dataset = cached_features(model, logs, config, ranks, self.console)
+            dataset = cached_features(
+                model, logs, config, ranks, self.console, config.cache.feature_variants
+            )
         else:
             dataset = StreamingDataset(logs, config, rank=ranks.rank, world_size=ranks.count)
         parts = config.accumulate_grad_batches

@@ -1,0 +1,27 @@
+"""Trainings of these tests read drives without a renderer."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from tests.training.runs import stub_logs
+
+from leapai.training import train
+
+
+@pytest.fixture
+def stubs(monkeypatch):
+    """Stub drives, and no validation."""
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(train, "open_cached_logs", stub_logs)
+    monkeypatch.setattr(train.Validator, "validate", lambda *_: None)
+    return monkeypatch
+
+
+@pytest.fixture
+def console():
+    """What was said is in `console.file.getvalue()`."""
+    return Console(file=io.StringIO(), width=500)

@@ -1,0 +1,53 @@
+"""The rate at each step, and what decays."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.scenes import seeded_model, small_config
+
+from leapai.training.optim import build_optimizer, learning_rate, scale_of, set_rate
+
+
+def test_the_rate_rises_falls_twice_and_knows_the_ranks():
+    config = small_config(
+        train_steps=0,
+        finetune_steps=1000,
+        max_steps=1000,
+        optimizer={"learning_rate": 2e-4, "warmup_steps": 100},
+    )
+    rate = [learning_rate(config, step, ranks=8) for step in range(1000)]
+    assert rate[0] == pytest.approx(2e-6)
+    assert rate[49] == pytest.approx(1e-4)
+    assert rate[99:650] == pytest.approx([2e-4] * 551)
+    assert rate[650:900] == pytest.approx([2e-5] * 250)
+    assert rate[900:] == pytest.approx([2e-6] * 100)
+    assert learning_rate(config, 500, ranks=2) == pytest.approx(1e-4)
+
+
+def test_the_longest_prefix_scales():
+    scales = {"stage1": 0.5, "stage1_backbone": 0.1}
+    assert scale_of("stage1_backbone3.net.stem", scales) == 0.1
+    assert scale_of("stage1_neck0.smooth.bias", scales) == 0.5
+    assert scale_of("fuser.missing", scales) == 1.0
+
+
+def test_norms_and_biases_do_not_decay_and_groups_keep_their_scale():
+    config = small_config(group_lr_scale={"stage1_backbone": 0.1})
+    model = seeded_model(config)
+    model.fuser.requires_grad_(requires_grad=False)
+    optimizer = build_optimizer(model, config)
+    set_rate(optimizer, 1e-3)
+    group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        if name.startswith("fuser"):
+            assert id(parameter) not in group_of
+            continue
+        group = group_of.pop(id(parameter))
+        assert group["lr"] == pytest.approx(1e-4 if name.startswith("stage1_backbone") else 1e-3)
+        is_vector = name.endswith("bias") or "norm" in name
+        assert not (is_vector and group["weight_decay"])
+        if parameter.ndim > 1:
+            assert group["weight_decay"] == config.optimizer.weight_decay
+    assert not group_of
+    assert isinstance(optimizer, torch.optim.AdamW)

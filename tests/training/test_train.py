@@ -1,0 +1,117 @@
+"""A run as a user sees it: its folder, its options, its refusals."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from tests.training.runs import StubLog, stub_logs, training_config, weights
+
+from leapai.models.build import build_model
+from leapai.runtime.checkpoints import load_checkpoint
+from leapai.training import validating
+from leapai.training.train import TrainingOptions, adapted, run_training
+
+
+def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp_path):
+    stubs.undo()
+    stubs.setattr("leapai.training.train.open_cached_logs", stub_logs)
+    config = training_config(training={"workers": 0, "validation_frames": 2})
+    output = tmp_path / "out"
+    run_training(config, TrainingOptions(output, steps=10), console)
+    load_checkpoint(output / "model.ckpt", build_model(config))
+    figures = torch.load(output / "model.ckpt", weights_only=True)["figures"]
+    assert 0 <= figures["mAP"] <= 1
+    assert (output / "pictures" / "step_000010.png").stat().st_size > 10_000
+    assert list((output / "events").glob("events.out.tfevents*"))
+    (line,) = [json.loads(x) for x in (output / "train.jsonl").read_text().splitlines()]
+    assert line["step"] == 10
+    assert line["losses"].keys() >= {"class", "box", "velocity", "noisy_class", "total"}
+    stages = {"data", "forward", "forward without gradient", "backward", "optimiser"}
+    assert line["seconds_of"].keys() >= stages
+    assert sum(line["seconds_of"].values()) == pytest.approx(line["seconds_a_step"], rel=0.2)
+    assert line["frames_per_s"] == pytest.approx(4 / line["seconds_a_step"])
+    said = console.file.getvalue()
+    assert "step 10/10: loss" in said
+    assert "validation at step 10: mAP" in said
+    assert "model.ckpt" in said
+
+
+def test_learning_reduces_the_loss(stubs, console, tmp_path):
+    stubs.setattr("leapai.training.train.open_cached_logs", lambda *_, **__: [StubLog(0, 2)])
+    config = training_config(
+        finetune_steps=30,
+        max_steps=30,
+        optimizer={"learning_rate": 8e-3, "warmup_steps": 5},
+        batch_sizes={"train": 1, "val": 1},
+    )
+    run_training(config, TrainingOptions(tmp_path), console)
+    lines = [json.loads(x) for x in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert lines[-1]["losses"]["total"] < 0.85 * lines[0]["losses"]["total"]
+
+
+def test_step_two_begins_with_the_weights_of_step_one(stubs, console, tmp_path):
+    step_one = training_config(enable_dynamic_temporal=False, finetune_steps=1, max_steps=1)
+    run_training(step_one, TrainingOptions(tmp_path / "one"), console)
+    trunk = {"stage1_backbone*": 0, "fuser": 0}
+    names = [n for n in training_config().active_modules() if not n.startswith("bev_dynamic")]
+    assert len(names) > len(trunk)
+    step_two = training_config(freeze_module_schedules=dict.fromkeys(names, 0))
+    options = TrainingOptions(tmp_path / "two", checkpoint=tmp_path / "one" / "model.ckpt")
+    run_training(step_two, options, console)
+    assert "loaded" in console.file.getvalue()
+    one, two = weights(tmp_path / "one" / "model.ckpt"), weights(tmp_path / "two" / "model.ckpt")
+    for name, value in one.items():
+        assert torch.equal(value, two[name]) == (name.split(".")[0] in names) or value.ndim == 0
+    assert any(not torch.equal(v, two[n]) for n, v in one.items() if "bev_dynamic_head" in n)
+
+
+def test_a_validation_leaves_no_trace_in_the_run(stubs, console, tmp_path):
+    quiet = training_config(finetune_steps=4, max_steps=4)
+    run_training(quiet, TrainingOptions(tmp_path / "quiet"), console)
+    stubs.undo()
+    stubs.setattr("leapai.training.train.open_cached_logs", stub_logs)
+    stubs.setattr(validating, "picture_of", lambda *_: None)
+    often = quiet.model_copy(
+        update={
+            "training": quiet.training.model_copy(
+                update={"validate_every": 1, "validation_frames": 1}
+            )
+        }
+    )
+    run_training(often, TrainingOptions(tmp_path / "often"), console)
+    one, other = (weights(tmp_path / n / "model.ckpt") for n in ("quiet", "often"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_options_take_the_place_of_what_the_configuration_says():
+    config = training_config(
+        train_steps=100,
+        finetune_steps=100,
+        max_steps=200,
+        optimizer={"warmup_steps": 50},
+        freeze_module_schedules={"fuser": 0, "lidar_vfe": 101, "view_transfer": 200},
+    )
+    options = TrainingOptions(None, data="synthetic:seed=3", steps=20, workers=5)
+    short = adapted(config, options)
+    assert (short.max_steps, short.train_steps, short.finetune_steps) == (20, 10, 10)
+    assert short.optimizer.warmup_steps == 5
+    assert short.freeze_module_schedules == {"fuser": 0, "lidar_vfe": 11, "view_transfer": 20}
+    assert short.data.train == "synthetic:seed=3"
+    assert short.data.val == config.data.val
+    assert short.training.workers == 5
+    assert adapted(config, TrainingOptions(None)) == config
+
+
+def test_a_training_is_not_overwritten(stubs, tmp_path):
+    (tmp_path / "last.ckpt").touch()
+    with pytest.raises(ValueError, match="--resume auto to go on with it, or name another folder"):
+        run_training(training_config(), TrainingOptions(tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_built(stubs, tmp_path):
+    (tmp_path / "file").touch()
+    stubs.setattr("leapai.training.train.build_model", None)
+    with pytest.raises(OSError, match="file"):
+        run_training(training_config(), TrainingOptions(tmp_path / "file" / "out"))
