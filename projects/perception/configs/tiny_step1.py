@@ -49,6 +49,7 @@ draw_dynamic_cfg = {
     "label_w": 80,
 }
 
+augmentation = {"lidar_dropout": 0.1, "cameras_dropout": 0.1}
 optimizer = {"learning_rate": 2.4e-3, "warmup_steps": 100}  # 8.5e-4 for one process
 cache = {"frames_gb": 12.0, "features_gb": 12.0}
 training = {"workers": 1, "checkpoint_every": 200, "validate_every": 1_000}

@@ -14,6 +14,7 @@ Hardware: a CPU with two cores. Score: not trained yet.
 
 from lpperception_current_hpa_step2_dynamic import *
 from tiny_step1 import (
+    augmentation,
     batch_sizes,
     bev,
     cache,
@@ -28,7 +29,11 @@ from tiny_step1 import (
 
 job_name = "tiny_step2_dynamic"
 
-finetune_steps = 3_000
-max_steps = 3_000
+finetune_steps = 2_500
+max_steps = 2_500
 
+streaming = {**streaming, "clip_frames": 12, "gap_probability": 0.25, "reset_probability": 0.03}
+loss = {**loss, "denoising_groups": 3}
 optimizer = {"learning_rate": 1.4e-3, "warmup_steps": 100}  # 5e-4 for one process
+# Half of the clips as they are, half of them turned, mirrored, with sensors lost.
+cache = {**cache, "feature_variants": 2}
