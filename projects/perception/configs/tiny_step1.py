@@ -51,7 +51,7 @@ draw_dynamic_cfg = {
 
 augmentation = {"lidar_dropout": 0.1, "cameras_dropout": 0.1}
 optimizer = {"learning_rate": 2.4e-3, "warmup_steps": 100}  # 8.5e-4 for one process
-cache = {"frames_gb": 12.0, "features_gb": 12.0}
+cache = {"frames_gb": 12.0}
 training = {"workers": 1, "checkpoint_every": 200, "validate_every": 1_000}
 data = {
     "train": "synthetic:split=train,drives=120,rate_hz=4",

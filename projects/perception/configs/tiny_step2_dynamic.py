@@ -36,4 +36,4 @@ streaming = {**streaming, "clip_frames": 12, "gap_probability": 0.25, "reset_pro
 loss = {**loss, "denoising_groups": 3}
 optimizer = {"learning_rate": 1.4e-3, "warmup_steps": 100}  # 5e-4 for one process
 # Half of the clips as they are, half of them turned, mirrored, with sensors lost.
-cache = {**cache, "feature_variants": 2}
+cache = {**cache, "features_gb": 12.0, "feature_variants": 2}
