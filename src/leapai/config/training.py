@@ -15,8 +15,9 @@ class DistanceWeights(Section):
     near: float = 4.0
     middle: float = 2.0
     far: float = 1.0
+    static: float = 1.0
     static_falloff_m: float = 30.0
-    """SOD: weight exp(-distance / falloff), so that it falls with distance."""
+    """SOD: weight static x exp(-distance / falloff), so that it falls with distance."""
 
 
 class MatchingCosts(Section):

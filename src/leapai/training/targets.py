@@ -62,12 +62,14 @@ _TENSORS = tuple(f.name for f in fields(Targets) if f.name != "labelled")
 
 def instance_weights(distance_m: Tensor, class_id: Tensor, weights: DistanceWeights) -> Tensor:
     """Weights [T] of objects at distances [T] (design, section 7): VRU and MOD in three steps, SOD
-    exp(-distance / falloff)."""
+    static x exp(-distance / falloff)."""
     steps = torch.full_like(distance_m, weights.far)
     steps[distance_m <= weights.middle_m] = weights.middle
     steps[distance_m <= weights.near_m] = weights.near
     static = torch.isin(class_id, class_id.new_tensor(STATIC_CLASS_IDS))
-    return torch.where(static, torch.exp(-distance_m / weights.static_falloff_m), steps)
+    return torch.where(
+        static, weights.static * torch.exp(-distance_m / weights.static_falloff_m), steps
+    )
 
 
 def is_seen(labels: Labels) -> BoolArray:
