@@ -17,6 +17,7 @@ from tests.scenes import make_frame, small_config
 from leapai.config import TaskConfig
 from leapai.types import Frame, Labels
 
+PATIENCE_S = 120
 NO_AUGMENTATION = {
     "rotation_deg": 0.0,
     "mirror_probability": 0.0,
@@ -113,6 +114,7 @@ def as_rank(rank: int, count: int, port: int) -> None:
     """What torchrun tells a process."""
     os.environ.update(
         {
+            "TORCHELASTIC_RUN_ID": "test",
             "RANK": str(rank),
             "LOCAL_RANK": str(rank),
             "WORLD_SIZE": str(count),
@@ -132,5 +134,7 @@ def in_processes(target: Callable[..., None], arguments: list[tuple[Any, ...]]) 
     for process in processes:
         process.start()
     for process in processes:
+        process.join(PATIENCE_S)
+        process.kill()  # ranks that wait for each other for ever fail the test, not the suite
         process.join()
     return [int(process.exitcode or 0) for process in processes]

@@ -160,7 +160,8 @@ class KeepCheckpoint(pl.Callback):
     def __init__(self, path: Path, stop: StopOnSignal) -> None:
         self.path, self.stop = path, stop
         self.saved_at: int | None = None
-        self.stopped = False
+        self.stopped_by = 0
+        """Signal that came to one rank at least; 0: none."""
 
     def on_train_batch_end(
         self,
@@ -175,10 +176,11 @@ class KeepCheckpoint(pl.Callback):
         config, step = pl_module.config, pl_module.progress.step
         if (batch_idx + 1) % config.accumulate_grad_batches:
             return
-        self.stopped = any_rank(self.stop.received is not None)
+        if any_rank(self.stop.received is not None):
+            self.stopped_by = max(gathered(self.stop.received or 0))
         at_end = step == config.max_steps
-        if self.stopped or at_end or step % config.training.checkpoint_every == 0:
+        if self.stopped_by or at_end or step % config.training.checkpoint_every == 0:
             save_training(self.path, pl_module, trainer.optimizers[0])
             self.saved_at = step
-        if self.stopped:
+        if self.stopped_by:
             trainer.should_stop = True

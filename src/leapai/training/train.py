@@ -174,9 +174,9 @@ class _Run:
             reporter = Reporter(self.output / "train.jsonl", events, self.console, first)
             callbacks.append(reporter)
         self._fit(module, loader, [*callbacks, validator])
-        if keep.stopped:
-            self._say_stopped(first, keep.saved_at)
-            _leave(stop.received)
+        if keep.stopped_by:
+            self._say_stopped(keep.saved_at)
+            _leave(keep.stopped_by)
         final = self.output / FINAL
         if ranks.is_first:
             save_checkpoint(final, module.model, config, figures=validator.figures)
@@ -245,7 +245,7 @@ class _Run:
             )
             trainer.fit(module, loader)
 
-    def _say_stopped(self, first: int, saved_at: int | None) -> None:
+    def _say_stopped(self, saved_at: int | None) -> None:
         self.console.print(
             f"stopped after step {saved_at} of {self.config.max_steps}; go on with --resume auto "
             f"--output {self.output}",
@@ -275,7 +275,7 @@ def _joint() -> DDPStrategy:
     return DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
 
 
-def _leave(received: int | None) -> None:
+def _leave(received: int) -> None:
     """As the signal asked, now that all is saved."""
     if received == signal.SIGTERM:
         raise SystemExit(EXIT_OF_SIGNAL + signal.SIGTERM)
