@@ -55,7 +55,7 @@ def bilinear_taps(
 def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     """Sum of weight [G, T] times rows[index [G, T]] -> [G, C]."""
     if index.shape[0] == 0:
-        return rows.new_zeros(0, rows.shape[1])
+        return rows[:0]  # a part of the graph: gradients of all ranks meet in what comes before
     return F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight)
 
 
@@ -66,6 +66,7 @@ def segment_sum(rows: Tensor, offsets: Tensor, weight: Tensor | None = None) -> 
     `offsets` [G] of the segments' first rows; empty segments give zeros.
     """
     if rows.shape[0] == 0:
-        return rows.new_zeros(offsets.shape[0], rows.shape[1])
+        zeros = rows.new_zeros(offsets.shape[0], rows.shape[1])
+        return zeros.index_add(0, offsets[:0], rows)  # a part of the graph, as above
     index = torch.arange(rows.shape[0], device=rows.device, dtype=offsets.dtype)
     return F.embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=weight)
