@@ -16,6 +16,7 @@ import pytest
 from leapai import cli
 from leapai.config import CONFIG_VARIABLE, explain, load_config
 from leapai.data.synthetic.drive import WORLD_VERSION
+from leapai.runtime.shipped import shipped_checkpoint
 from tests.scenes import small_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -164,10 +165,10 @@ def test_inspect_counts_the_points_of_the_real_keyframe_as_json(tmp_path, capsys
     assert counts == {"boxes": 69, "exact": 61, "within_2": 67}
 
 
-def test_demo_streams_the_shipped_tiny_configuration(tmp_path, capsys):
+def test_demo_streams_the_shipped_checkpoint(tmp_path, capsys):
     options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--output", str(tmp_path)]
     assert cli.main(["demo", *options]) == 0
-    assert "random" in capsys.readouterr().out
+    assert str(shipped_checkpoint()) in "".join(capsys.readouterr().out.split("\n"))
     assert list(tmp_path.rglob("*.png"))
     assert list(tmp_path.rglob("*.mp4"))
 

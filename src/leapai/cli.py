@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from leapai.config import TaskConfig
 
-DEMO_CONFIG = "tiny_step2_dynamic.py"
-DEMO_DATA = "synthetic:split=val,drives=1,frames=40"
+DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
 INSPECTION_IMAGE_SIZE_PX = (256, 480)
 """At which a source that renders does so for `leapai inspect`."""
 STATISTICS_IMAGE_SIZE_PX = (64, 120)
@@ -296,16 +295,17 @@ def _inspect_statistics(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from leapai.config import load_config
+    from leapai.runtime.checkpoints import config_of
+    from leapai.runtime.shipped import shipped_checkpoint
     from leapai.runtime.validate import ValidationOptions, run_validation
 
-    config = load_config(shipped_configs() / DEMO_CONFIG)
+    checkpoint = shipped_checkpoint()
     run_validation(
-        config,
+        config_of(checkpoint),
         ValidationOptions(
             output=options.output,
             data=options.data,
-            random_weights=True,
+            checkpoint=checkpoint,
             max_frames=options.max_frames,
         ),
     )
@@ -325,13 +325,3 @@ def _export(options: argparse.Namespace) -> None:
     drives = open_logs(location, image_size_px=options.image_size)
     keyframes = export_nuscenes(drives, options.output, _say)
     sys.stdout.write(f"{len(drives)} drives, {keyframes} keyframes -> {options.output}\n")
-
-
-def shipped_configs() -> Path:
-    """Folder of the configurations of the project: inside an installed package, else of the
-    checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "configs"
-    if installed.is_dir():
-        return installed
-    return package.parents[1] / "projects" / "perception" / "configs"
