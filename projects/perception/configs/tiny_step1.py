@@ -13,8 +13,8 @@ static_task = False
 task_loss_weights = {"dynamic": 2.5}
 trainable_modules = ("stage1_*", "view_transfer", "lidar_*", "fuser", "bev_dynamic_*")
 
-train_steps = 3_000
-max_steps = 3_000
+train_steps = 2_600
+max_steps = 2_600
 batch_sizes = {"train": 8, "val": 1}
 freeze_module_schedules = dict.fromkeys(freeze_module_schedules, max_steps)
 

@@ -29,11 +29,18 @@ from tiny_step1 import (
 
 job_name = "tiny_step2_dynamic"
 
-finetune_steps = 2_500
-max_steps = 2_500
+finetune_steps = 2_000
+max_steps = 2_000
 
-streaming = {**streaming, "clip_frames": 12, "gap_probability": 0.25, "reset_probability": 0.03}
+# The memory is carried from step to step, so that every frame can have its gradient.
+streaming = {
+    **streaming,
+    "clip_frames": 12,
+    "frames_without_gradient": 0,
+    "gap_probability": 0.25,
+    "reset_probability": 0.03,
+}
 loss = {**loss, "denoising_groups": 3}
 optimizer = {"learning_rate": 1.4e-3, "warmup_steps": 100}  # 5e-4 for one process
-# Half of the clips as they are, half of them turned, mirrored, with sensors lost.
+# Each drive twice: as it is, and turned, mirrored, with sensors lost.
 cache = {**cache, "features_gb": 12.0, "feature_variants": 2}
