@@ -168,7 +168,8 @@ def test_inspect_counts_the_points_of_the_real_keyframe_as_json(tmp_path, capsys
 def test_demo_streams_the_shipped_checkpoint(tmp_path, capsys):
     options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--output", str(tmp_path)]
     assert cli.main(["demo", *options]) == 0
-    assert str(shipped_checkpoint()) in "".join(capsys.readouterr().out.split("\n"))
+    said = capsys.readouterr().out.replace("\n", "")
+    assert shipped_checkpoint().name in said
     assert list(tmp_path.rglob("*.png"))
     assert list(tmp_path.rglob("*.mp4"))
 
