@@ -151,6 +151,7 @@ def truth_as_detections(frame: Frame) -> Detections:
     return Detections(
         sequence=frame.sequence,
         timestamp_us=frame.timestamp_us,
+        ego2global=frame.ego2global,
         boxes=labels.boxes,
         velocity_mps=labels.velocity_mps,
         score=np.ones(count),

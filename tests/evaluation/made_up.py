@@ -44,6 +44,7 @@ def said(xy, class_id=0, score=0.9, yaw=0.0, **fields) -> Detections:
     values = {
         "sequence": "drive",
         "timestamp_us": 1_000_000,
+        "ego2global": np.eye(4),
         "boxes": boxes_at(xy, yaw),
         "velocity_mps": np.zeros((count, 3)),
         "score": np.broadcast_to(np.asarray(score, float), count).copy(),

@@ -59,6 +59,7 @@ def labelled_frame(frame):
     detections = Detections(
         sequence=frame["sequence"],
         timestamp_us=frame["timestamp_us"],
+        ego2global=level,
         boxes=boxes,
         velocity_mps=velocity,
         score=np.array([d["score"] for d in frame["detections"]], float),

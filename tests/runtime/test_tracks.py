@@ -47,6 +47,7 @@ class World:
         return Detections(
             sequence="s",
             timestamp_us=0,
+            ego2global=pose,
             boxes=boxes,
             velocity_mps=velocity,
             score=values[:, 5],

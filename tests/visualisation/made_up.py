@@ -62,6 +62,7 @@ def detections(boxes: Any, **fields: Any) -> Detections:
     plain = Detections(
         sequence="drive",
         timestamp_us=0,
+        ego2global=np.eye(4),
         boxes=boxes,
         velocity_mps=np.zeros((count, 3)),
         score=np.full(count, 0.9),

@@ -13,6 +13,8 @@ class Detections:
 
     sequence: str
     timestamp_us: int
+    ego2global: FloatArray
+    """[4, 4] float64, at `timestamp_us`: what relates one frame's detections to another's."""
     boxes: FloatArray
     """[N, 7] float64: centre x y z, length width height, yaw."""
     velocity_mps: FloatArray
@@ -33,7 +35,7 @@ class Detections:
 
     def select(self, index: IntArray | BoolArray) -> Detections:
         """The detections at `index` (integers [M] or mask [N])."""
-        shared = ("sequence", "timestamp_us")
+        shared = ("sequence", "timestamp_us", "ego2global")
         picked = {
             f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in shared
         }

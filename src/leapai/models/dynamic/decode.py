@@ -45,6 +45,7 @@ def _decode_lane(
     detections = Detections(
         sequence=batch.frames[lane].sequence if batch.frames else "",
         timestamp_us=int(batch.timestamp_us[lane]),
+        ego2global=batch.ego2global[lane].cpu().numpy(),
         boxes=boxes.astype(np.float64),
         velocity_mps=velocity.astype(np.float64),
         score=score.astype(np.float64),
