@@ -88,7 +88,8 @@ def restore_training(
         parameter = names[name]
         optimizer.state[parameter] = {k: v.to(parameter.device) for k, v in state.items()}
     own = training["ranks"][module.ranks.rank]
-    module.memory = _memory_of(own["memory"]) if own["memory"] else None
+    memory = _memory_of(own["memory"]) if own["memory"] else None
+    module.memory = memory and memory.to(module.ranks.device)
     module.targets.restore(own["targets"])
     torch.set_rng_state(own["random"])
     if own["random_gpu"] is not None and torch.cuda.is_available():
