@@ -15,7 +15,7 @@ from leapai.config import TaskConfig
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.decode import decode
 from leapai.models.perception import Perception
-from leapai.runtime.tracks import TrackIds
+from leapai.runtime.tracks import Tracks, no_tracks, recalled_by, track, with_ids
 from leapai.types import Detections, Frame, MemoryReport, TemporalState
 
 
@@ -31,8 +31,16 @@ class StepResult:
     """The memory after this frame."""
 
 
+@dataclass(frozen=True)
+class SessionState:
+    """All that a session carries from frame to frame."""
+
+    memory: TemporalState
+    tracks: Tracks
+
+
 class StreamSession:
-    """Runs one lane. The memory is `session.state`, a value: save it, inspect it, set it back.
+    """Runs one lane. All it knows is `session.state`, a value: save it, inspect it, set it back.
 
     Track ids depend on the number of their sequence: `first_sequence` is that of the first one, so
     that sessions that share the drives of a run give the ids that one session would.
@@ -46,23 +54,21 @@ class StreamSession:
         first_sequence: int = 0,
     ) -> None:
         self.model, self.config, self.device = model.to(device).eval(), config, device
-        self.state = model.initial_state(1, device)
+        self.state = SessionState(model.initial_state(1, device), no_tracks(first_sequence))
         self._grid = config.bev.grid()
-        self._sequence: str | None = None
-        self._next_sequence = first_sequence
-        self._ids = TrackIds(config.tracking, first_sequence)
 
     # Not inference_mode: what the network caches would be barred from training it afterwards.
     @torch.no_grad()
     def step(self, frame: Frame) -> StepResult:
         """One frame; a frame of another sequence starts with empty memory."""
-        is_first = frame.sequence != self._sequence
-        if is_first:
-            self._ids = TrackIds(self.config.tracking, self._next_sequence)
-            self._sequence, self._next_sequence = frame.sequence, self._next_sequence + 1
+        memory, tracks = self.state.memory, self.state.tracks
         prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
+        is_first = frame.sequence != tracks.sequence
         batch = collate([prepared], [is_first]).to(self.device)
-        predictions, state = self.model(batch, self.state)
+        predictions, memory = self.model(batch, memory)
         detections = decode(predictions, batch, self._grid, self.config.evaluation)[0]
-        detections, self.state = self._ids.update(detections, predictions.memory, state, lane=0)
-        return StepResult(prepared, detections, predictions.memory, self.state)
+        recalled = recalled_by(predictions.memory, lane=0)
+        detections, tracks = track(detections, tracks, self.config.tracking, recalled)
+        memory = with_ids(memory, detections, lane=0)
+        self.state = SessionState(memory, tracks)
+        return StepResult(prepared, detections, predictions.memory, memory)
