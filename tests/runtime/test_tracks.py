@@ -26,6 +26,7 @@ from leapai.types import Detections, FrameBatch
 CONFIG, SINGLE_FRAMES = small_config(), small_config(enable_dynamic_temporal=False)
 CAR, PERSON, BARRIER = 0, 3, 6
 STEP_S = 0.1
+TRACKING = TrackingConfig()
 
 
 def bend(t):
@@ -53,8 +54,7 @@ class World:
         pose = self.ego(t)
         said = [self.detections_of(objects, pose, sequence) for objects in lanes]
         batch = self._batch(pose, len(lanes), self.frame == 0 if first is None else first)
-        queries = torch.zeros(len(lanes), self.config.dynamic.queries, self.config.dynamic.embed)
-        report = self.memory.recall(self.state, batch, queries)
+        report = self.recall(batch)
         state = self.memory.push(self.state, report, self._remembered(said), batch)
         ids = []
         for lane, detections in enumerate(said):
@@ -65,6 +65,12 @@ class World:
             ids.append(dict(zip(found.query_index.tolist(), found.track_id.tolist(), strict=True)))
         self.state, self.frame = state, self.frame + 1
         return ids
+
+    def recall(self, batch):
+        """What memory says before it sees the frame."""
+        dynamic = self.config.dynamic
+        queries = torch.zeros(batch.lanes, dynamic.queries, dynamic.embed)
+        return self.memory.recall(self.state, batch, queries)
 
     def wait(self, seconds):
         """Nothing is seen."""
@@ -220,6 +226,12 @@ def test_what_waits_for_an_id_is_forgotten_when_it_is_missed():
         world.see({})
 
 
+def test_a_weak_detection_is_no_evidence():
+    world = World()
+    for score in (0.3, 0.2, 0.3):
+        assert world.see({0: standing(score=score)})[0] == -1
+
+
 def test_a_weak_detection_keeps_a_track_alive():
     world = World()
     born = world.see({0: standing()})[0]
@@ -285,6 +297,13 @@ def test_what_never_moves_stays_though_the_network_sees_it_move(config):
     assert world.see({0: barrier})[0] == before
 
 
+def test_what_never_moves_gets_no_velocity_from_noise():
+    world = World()
+    for x in (10.0, 10.4, 10.8):
+        world.see({0: standing(x=x, class_id=BARRIER)})
+    assert not world.tracks[0].motion[0, 1].any()
+
+
 def test_memory_says_where_a_track_is_expected():
     """Where memory and the tracker's own state differ, memory counts: for association only."""
     world = World()
@@ -294,6 +313,16 @@ def test_memory_says_where_a_track_is_expected():
         said = world.detections_of({0: standing(x=x)}, np.eye(4))
         found, _ = track(said, world.tracks[0], CONFIG.tracking, recalled)
         assert found.track_id.tolist() == [expected]
+
+
+def test_of_the_slots_of_a_track_the_newest_counts():
+    world = World()
+    for x in (10.0, 11.0, 12.0):
+        born = world.see({0: standing(x=x), 1: standing(y=8)})[0]
+    report = world.recall(world._batch(np.eye(4), 1, first=False))
+    recalled = recalled_by(report, lane=0)
+    assert recalled.track_id.tolist() == [born, born + 1]
+    assert recalled.position_m[0, 0] == pytest.approx(12.0)
 
 
 def test_ids_lie_on_the_slots_of_their_queries():
@@ -323,6 +352,16 @@ def test_time_that_runs_backwards_and_a_long_gap_end_every_track(config):
             car = world.see({0: standing()})[0]
         world.frame += jump
         assert world.see({0: standing()})[0] > car
+
+
+def test_time_that_runs_backwards_ends_every_track_also_without_a_network():
+    world = World()
+    world.frame = 5
+    _, tracks = track(world.detections_of({0: standing()}, np.eye(4)), no_tracks(), TRACKING)
+    for frame, expected in ((6, 0), (4, 1)):
+        world.frame = frame
+        found, tracks = track(world.detections_of({0: standing()}, np.eye(4)), tracks, TRACKING)
+        assert found.track_id.tolist() == [expected]
 
 
 @both_memories
@@ -451,7 +490,7 @@ def test_motion_is_that_of_a_kalman_filter():
             track_id=np.array([-1]),
             query_index=np.array([0]),
         )
-        found, tracks = track(said, tracks, TrackingConfig())
+        found, tracks = track(said, tracks, TRACKING)
         assert found.track_id.tolist() == [0], i
         np.testing.assert_allclose(tracks.motion[0].ravel(), state, atol=1e-9)
         np.testing.assert_allclose(tracks.covariance[0], covariance[::3, ::3], atol=1e-9)

@@ -164,7 +164,6 @@ def with_ids(state: TemporalState, detections: Detections, lane: int) -> Tempora
     id_of_query = torch.full((highest + 1,), -1, dtype=torch.int64)
     id_of_query[torch.from_numpy(detections.query_index)] = torch.from_numpy(detections.track_id)
     newest = (state.timestamp_us[lane] == state.last_timestamp_us[lane]) & state.valid[lane]
-    newest &= state.query_index[lane] >= 0
     object_id = state.object_id.clone()
     object_id[lane] = torch.where(newest, id_of_query.to(queries.device)[queries], object_id[lane])
     return replace(state, object_id=object_id)
@@ -181,9 +180,8 @@ def _begun(tracks: Tracks, detections: Detections, reset: bool) -> Tracks:
             next_sequence=tracks.next_sequence + 1,
             next_id=tracks.next_sequence * IDS_PER_SEQUENCE,
         )
-    return (
-        tracks.select(_NONE) if reset or detections.timestamp_us < tracks.timestamp_us else tracks
-    )
+    ends = reset or detections.timestamp_us < tracks.timestamp_us
+    return tracks.select(_NONE) if ends else tracks
 
 
 def _moved(tracks: Tracks, timestamp_us: int, config: TrackingConfig) -> Tracks:
