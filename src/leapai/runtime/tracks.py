@@ -23,6 +23,7 @@ tracks. Ids never come from another lane, since each lane has a value of its own
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,7 @@ class Tracks:
         columns = self._columns().items()
         return replace(self, **{name: np.concatenate([v, more[name]]) for name, v in columns})
 
-    def _columns(self) -> dict[str, np.ndarray]:
+    def _columns(self) -> dict[str, Any]:
         shared = ("sequence", "timestamp_us", "next_sequence", "next_id")
         return {name: values for name, values in vars(self).items() if name not in shared}
 
