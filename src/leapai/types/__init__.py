@@ -14,12 +14,13 @@ ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the
 means `global_from_ego`.
 """
 
-from leapai.types.detections import Detections
+from leapai.types.detections import Detections, MapPolyline
 from leapai.types.frames import (
     CameraFrame,
     Frame,
     Labels,
     MapLine,
+    StaticLabels,
     VectorMap,
 )
 from leapai.types.tensors import (
@@ -34,9 +35,12 @@ from leapai.types.vocabulary import (
     CAMERA_GROUPS,
     CLASS_GROUPS,
     CLASS_NAMES,
+    LANE_MARKINGS,
     OCCLUSION_MIN_VISIBLE,
     OCCLUSION_NAMES,
+    ROAD_ELEMENTS,
     STATIC_CLASS_IDS,
+    STATIC_CLASSES,
     BoolArray,
     FloatArray,
     ImageArray,
@@ -48,8 +52,11 @@ __all__ = [
     "CAMERA_GROUPS",
     "CLASS_GROUPS",
     "CLASS_NAMES",
+    "LANE_MARKINGS",
     "OCCLUSION_MIN_VISIBLE",
     "OCCLUSION_NAMES",
+    "ROAD_ELEMENTS",
+    "STATIC_CLASSES",
     "STATIC_CLASS_IDS",
     "BoolArray",
     "CameraFrame",
@@ -62,9 +69,11 @@ __all__ = [
     "Labels",
     "LayerOutputs",
     "MapLine",
+    "MapPolyline",
     "MemoryReport",
     "NoisyQueries",
     "Predictions",
+    "StaticLabels",
     "TemporalState",
     "VectorMap",
     "occlusion_level_of",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from leapai.types.vocabulary import BoolArray, FloatArray, ImageArray, IntArray
+from leapai.types.vocabulary import (
+    STATIC_CLASSES,
+    BoolArray,
+    FloatArray,
+    ImageArray,
+    IntArray,
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,22 @@ class Labels:
             visible_fraction=np.full(count, np.nan),
             acceleration_mps2=np.full((count, 3), np.nan),
         )
+
+
+@dataclass(frozen=True)
+class StaticLabels:
+    """Truth of what does not move, as rasters over a region about the ego: row along y from its
+    lower end, column along x from its lower end (design, section 11)."""
+
+    lane_markings: BoolArray
+    """[9, rows, columns], a plane for each of `LANE_MARKINGS`. A dashed line has no gaps."""
+    road_elements: BoolArray
+    """[5, rows, columns], a plane for each of `ROAD_ELEMENTS`."""
+    free_space: BoolArray | None = None
+    """[rows, columns] drivable ground that is under no object and no wall; None: the map does not
+    say what is drivable, or nobody asked."""
+    known: BoolArray = field(default_factory=lambda: np.ones(len(STATIC_CLASSES), bool))
+    """[14] the classes that the map tells of; an empty plane of another one says nothing."""
 
 
 @dataclass(frozen=True)
