@@ -98,6 +98,10 @@ class EvaluationConfig(Section):
     """Of two boxes of a class that overlap more than this on the ground, the less confident
     goes."""
     max_detections: PositiveInt = 300
+    map_distance_bands_m: tuple[float, ...] = (0.0, 30.0, 60.0)
+    """Of the map's cells, from the ego's origin, all around."""
+    map_lateral_bands_m: tuple[float, ...] = (0.0, 4.0, 10.0, 22.4)
+    """To the left or right of the ego's axis: its lane, its road, what lies beside."""
 
 
 class TrackingConfig(Section):

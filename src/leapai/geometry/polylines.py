@@ -34,8 +34,8 @@ from leapai.types import (
 )
 
 THRESHOLD = 0.5
-"""Cells of at least this probability are of a line: training balances classes, so that 0.5 is where
-a class becomes likelier than not."""
+"""Cells of at least this probability are of a line; the same at which `evaluation.map_cells` judges
+them."""
 LINE_ELEMENTS = ("Wall", "Curb", "Lane", "SpeedBump")
 """Road elements that have a middle line; `GroundSigns` are areas."""
 MIN_LENGTH_M = 1.0
@@ -106,7 +106,7 @@ def _centroids(weight: FloatArray, path: IntArray) -> FloatArray:
     around = weight[row[:, :, None], column[:, None, :]]
     total = around.sum((1, 2))
     down, right = (around.sum(3 - axis) @ _WINDOW / total for axis in (1, 2))
-    return path + np.stack([down, right], 1)
+    return np.asarray(path + np.stack([down, right], 1))
 
 
 def _smoothed(points: FloatArray, sigma: float, closed: bool) -> FloatArray:

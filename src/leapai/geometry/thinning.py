@@ -26,13 +26,12 @@ def thin(mask: BoolArray) -> BoolArray:
     weights = np.zeros((3, 3))
     for bit, (down, right) in enumerate(_AROUND):
         weights[1 + down, 1 + right] = 1 << bit
-    changed = True
-    while changed:
-        before = np.count_nonzero(image)
+    left, before = int(np.count_nonzero(image)), -1
+    while left != before:
         for turn in (0, 1):
             around = cv2.filter2D(image, cv2.CV_8U, weights, borderType=cv2.BORDER_CONSTANT)
             image &= _kept(turn)[around]
-        changed = np.count_nonzero(image) < before
+        left, before = int(np.count_nonzero(image)), left
     return image.astype(bool)
 
 
@@ -46,7 +45,8 @@ def _kept(turn: Literal[0, 1]) -> ImageArray:
     neighbours = np.minimum(*pairs)
     to_keep = (n[0] | n[1] | ~n[3]) & n[2] if turn else (n[4] | n[5] | ~n[7]) & n[6]
     goes = (groups == 1) & (neighbours >= 2) & (neighbours <= 3) & ~to_keep
-    return (~goes).astype(np.uint8)
+    kept: ImageArray = np.where(goes, 0, 1).astype(np.uint8)
+    return kept
 
 
 def trace(skeleton: BoolArray) -> list[IntArray]:
@@ -65,7 +65,7 @@ def trace(skeleton: BoolArray) -> list[IntArray]:
     degree = (two >= 0).sum(1)
     links: list[tuple[int, int]] = [(int(a), int(b)) for a, b in two]
     left = degree > 0
-    paths = []
+    paths: list[IntArray] = []
     for start in (*np.flatnonzero(degree == 1).tolist(), *np.flatnonzero(degree == 2).tolist()):
         if left[start]:
             path = _walk(links, start)
