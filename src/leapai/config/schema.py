@@ -76,6 +76,17 @@ class DrawDynamicConfig(Section):
         return self
 
 
+class DrawStaticConfig(Section):
+    """What is drawn of the static task (design, section 11)."""
+
+    static_conf: float = Field(0.5, ge=0, le=1)
+    """Cells and lines below this confidence are not drawn."""
+    draw_cells: bool = True
+    """The raster, as a tint of the canvas."""
+    draw_lines: bool = True
+    """The polylines, on the canvas and in the cameras."""
+
+
 class TemporalVisualizationConfig(Section):
     """What is drawn of the memory (design, section 10)."""
 
@@ -250,6 +261,7 @@ class TaskConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
     draw_dynamic_cfg: DrawDynamicConfig = DrawDynamicConfig()
+    draw_static_cfg: DrawStaticConfig = DrawStaticConfig()
     temporal_visualization: TemporalVisualizationConfig = TemporalVisualizationConfig()
     # Network (sections 2 to 6) and data.
     bev: BevConfig = BevConfig()
