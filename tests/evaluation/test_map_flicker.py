@@ -89,6 +89,17 @@ def test_a_line_that_comes_and_goes_flips_wholly():
     assert got.classes["DashedLine"].change == 0.0
 
 
+def test_a_speck_of_a_class_that_is_not_there_hardly_counts_in_the_raster():
+    frames = []
+    for i in range(3):
+        said = street(0.4 * i)
+        said[SOLID + 1, 5, 10 + 20 * i] = 1
+        frames.append(frame(said, said=view(said, i, 0.4 * i)))
+    got = figures(*frames)
+    assert got.classes["DoubleSolidLine"].flip_rate == 1.0
+    assert 0 < got.flip_rate.lane_markings < 0.05
+
+
 @pytest.mark.parametrize(
     "apart",
     [

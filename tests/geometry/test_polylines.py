@@ -209,6 +209,18 @@ def test_noise_costs_centimetres_not_lines():
         )
 
 
+def test_specks_of_noise_give_lines_too_if_any():
+    rng = np.random.default_rng(3)
+    planes = rng.random((len(STATIC_CLASSES), GRID.rows, GRID.columns)).astype(np.float32)
+    specks = np.stack([cv2.GaussianBlur(plane, (0, 0), 2.0) * 2 - 0.55 for plane in planes])
+    lines = polylines(specks, GRID)
+    assert len(lines) > 100
+    for line in lines:
+        assert length_m(line.points_m) >= MIN_LENGTH_M
+        assert np.isfinite(line.points_m).all()
+        assert 0.3 < line.confidence <= 1.0
+
+
 @pytest.mark.parametrize("place", ["street", "crossing", "car_park"])
 def test_lines_of_the_embedded_world_are_found(place):
     log = open_logs(f"synthetic:seed=24,place={place},frames=3,beams=2", image_size_px=(32, 32))[0]

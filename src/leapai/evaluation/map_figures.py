@@ -30,7 +30,7 @@ class MapClassFigures(_Figures):
 
 
 class MapMeans(_Figures):
-    """Means of one figure over the classes of each raster that have it."""
+    """One figure of each raster: the mean over the classes that have it."""
 
     lane_markings: float | None
     road_elements: float | None
@@ -63,6 +63,7 @@ class MapFigures(_Figures):
     """Hidden now and seen before, over all labelled frames."""
     change: MapMeans
     flip_rate: MapMeans
+    """Flips over marks of all classes together."""
     classes: dict[str, MapClassFigures]
     distance_bands: dict[str, MapMeans]
     """IoU by distance from the ego's origin, all around; keys as "0-30 m"."""

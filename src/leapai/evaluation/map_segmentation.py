@@ -107,7 +107,7 @@ class MapTally:
             hidden_iou=_means(_at_threshold(hidden)),
             hidden_cells=self._cells.hidden_cells,
             change=_means(change),
-            flip_rate=_means(flips),
+            flip_rate=_pooled(self._flicker),
             classes={
                 name: MapClassFigures(
                     cells=int(overall[i, 1].sum()),
@@ -146,6 +146,17 @@ def _means(values: FloatArray) -> MapMeans:
     """Of values [14], NaN where there is none."""
     markings, elements = np.split(values, [len(LANE_MARKINGS)])
     return MapMeans(lane_markings=_mean(markings), road_elements=_mean(elements))
+
+
+def _pooled(flicker: FlickerCounts) -> MapMeans:
+    """Flips over marks of all classes of a raster together: of a class that is not there only specks
+    are marked, and all of them flip."""
+    flips, marks = (
+        [part.sum() for part in np.split(counts, [len(LANE_MARKINGS)])]
+        for counts in (flicker.flips, flicker.marks)
+    )
+    markings, elements = (f / m if m else None for f, m in zip(flips, marks, strict=True))
+    return MapMeans(lane_markings=markings, road_elements=elements)
 
 
 def _mean(values: FloatArray) -> float | None:

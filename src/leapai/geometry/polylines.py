@@ -122,12 +122,13 @@ def _smoothed(points: FloatArray, sigma: float, closed: bool) -> FloatArray:
 
 def _runs(along: FloatArray, window: int) -> Iterator[tuple[int, int, int]]:
     """First and last point, and the likeliest kind, of parts of a line, from probabilities [C, K];
-    a part ends where the next begins."""
+    a part ends where the next begins, and has two points at least."""
     kind = uniform_filter1d(along, window, axis=1, mode="nearest").argmax(0)
     starts = np.flatnonzero(np.diff(kind, prepend=-1))
     ends = [*starts[1:], len(kind) - 1]
     for first, last in zip(starts.tolist(), ends, strict=True):
-        yield first, int(last), int(kind[first])
+        if last > first:
+            yield first, int(last), int(kind[first])
 
 
 def joined(paths: Sequence[IntArray], cell_m: float) -> list[IntArray]:
