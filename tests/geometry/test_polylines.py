@@ -128,6 +128,11 @@ def test_small_gaps_are_closed_and_large_ones_are_not():
     assert all(length_m(line.points_m) == pytest.approx(3.0, abs=0.5) for line in apart)
 
 
+def test_lines_that_end_beside_each_other_are_not_joined():
+    lines = found(Curb=[np.array([[0.0, 0.1], [20.0, 0.1]]), np.array([[20.3, 1.1], [40.0, 1.1]])])
+    assert [round(length_m(line.points_m)) for line in lines] == [20, 20]
+
+
 def test_parallel_lines_stay_apart():
     lines = found(Curb=[np.array([[0.0, y], [40.0, y]]) for y in (0.1, 0.9)])
     assert sorted(round(float(line.points_m[:, 1].mean()), 1) for line in lines) == [0.1, 0.9]

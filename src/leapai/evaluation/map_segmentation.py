@@ -149,8 +149,8 @@ def _means(values: FloatArray) -> MapMeans:
 
 
 def _pooled(flicker: FlickerCounts) -> MapMeans:
-    """Flips over marks of all classes of a raster together: of a class that is not there only specks
-    are marked, and all of them flip."""
+    """Flips over marks of all classes of a raster together: of a class that is not there, only
+    specks are marked, and all of them flip."""
     flips, marks = (
         [part.sum() for part in np.split(counts, [len(LANE_MARKINGS)])]
         for counts in (flicker.flips, flicker.marks)
