@@ -85,6 +85,17 @@ def test_a_line_is_traced_from_end_to_end_without_a_jump():
     assert len(np.unique(path, axis=0)) == len(path)
 
 
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_line_with_a_square_corner_is_one_line(turns, mirrored):
+    corner = np.zeros((9, 9), bool)
+    corner[2, 2:7] = corner[2:7, 6] = True
+    skeleton = np.rot90(corner.T if mirrored else corner, turns)
+    (path,) = trace(skeleton)
+    assert len(path) == 9
+    assert np.abs(np.diff(path, axis=0)).sum(1).max() == 1
+
+
 def test_a_ring_ends_where_it_starts():
     mask = drawn(lambda image: cv2.circle(image, (45, 30), 20, 1, 3))
     (path,) = trace(thin(mask))
