@@ -27,6 +27,8 @@ MIN_AGE_S = 0.05
 """A younger slot tells no velocity."""
 FAR_M = 1e4
 """From a query, an invalid slot is this far away: its weight is zero, and its gradient, too."""
+MAX_LOGIT = 30.0
+"""Above it a slot is as good as sure, and exponentials come near the end of float32."""
 FIRST_SLOT_LOGIT = 3.0
 """What a slot at the query's own place begins with, against 0 for no slot."""
 
@@ -112,51 +114,43 @@ class TemporalSelfAttention(nn.Module):
         self, query: Tensor, places: QueryPlaces, history: History
     ) -> tuple[Tensor, Recollection]:
         """[B, Q, C], and what memory says of the queries' motion."""
-        Q, slots = query.shape[1], history.slots
-        keys = torch.cat([query, slots.history_query], 1)  # [B, Q + S, C]
-        keys_place = torch.cat([places.encoding, history.encoding], 1)
-        logits = self._logits(query + places.encoding, keys + keys_place)  # [B, K, Q, Q + S]
-        logits = logits + self._bias(places.position_m, history)
-        weight = logits.softmax(-1)
-        attended = weight @ self._split(self.to_value(keys))
-        # Every query sees the first one, so its weight e^l / Z tells Z.
-        one_over_z = weight[..., :1] * (-logits[..., :1]).exp()
-        recollection = recollect(weight[..., Q:], one_over_z, places.position_m, slots)
+        slots = history.slots
+        q = self._split(self.to_query(query + places.encoding)).float()
+        q = q / math.sqrt(q.shape[-1])
+        to_queries = q @ self._keys(query + places.encoding)  # [B, K, Q, Q]
+        if history.visible is not None:
+            to_queries = to_queries.masked_fill(~history.visible, -torch.inf)
+        to_slots = q @ self._keys(slots.history_query + history.encoding)  # [B, K, Q, S]
+        to_slots = to_slots + self._by_distance(places.position_m, slots)
+        weight = torch.cat([to_queries, to_slots], -1).softmax(-1)
+        values = self.to_value(torch.cat([query, slots.history_query], 1))
+        attended = weight @ self._split(values)
+        recollection = recollect(to_slots, places.position_m, slots)
         out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return out + self.from_pooled(recollection.pooled.flatten(2)), recollection
 
-    def _logits(self, query: Tensor, keys: Tensor) -> Tensor:
-        """By content: [B, K, Q, Q + S] in float32."""
-        q, k = self._split(self.to_query(query)), self._split(self.to_key(keys))
-        return (q / math.sqrt(q.shape[-1])).float() @ k.transpose(2, 3).float()
+    def _keys(self, x: Tensor) -> Tensor:
+        """[B, T, C] -> [B, K, C / K, T] in float32."""
+        return self._split(self.to_key(x)).transpose(2, 3).float()
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, T, C] -> [B, K, T, C / K]."""
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+        return x.unflatten(-1, (self.heads, x.shape[-1] // self.heads)).transpose(1, 2)
 
-    def _bias(self, query_m: Tensor, history: History) -> Tensor:
-        """What place adds to each head's logits, and who may not be looked at: [B, K, Q, Q + S]."""
-        B, Q, _ = query_m.shape
-        slot_m, valid = history.slots.reference_m, history.slots.valid
-        squared = (query_m[:, :, None, :2] - slot_m[:, None, :, :2]).square().sum(-1)
-        squared = torch.where(valid[:, None], squared, FAR_M**2)[:, None]  # [B, 1, Q, S]
+    def _by_distance(self, query_m: Tensor, slots: MemoryReport) -> Tensor:
+        """What place adds to each head's logits: [B, K, Q, S]."""
+        squared = (query_m[:, :, None, :2] - slots.reference_m[:, None, :, :2]).square().sum(-1)
+        squared = torch.where(slots.valid[:, None], squared, FAR_M**2)[:, None]  # [B, 1, Q, S]
         precision = (-2 * self.log_scale).exp()[:, None, None]
-        of_slots = self.slot_logit[:, None, None] - squared * precision / 2
-        of_queries = of_slots.new_zeros(1, 1, 1, 1)
-        if history.visible is not None:
-            of_queries = torch.where(history.visible, 0.0, -FAR_M)
-        return torch.cat([of_queries.expand(B, self.heads, Q, Q), of_slots], -1)
+        return self.slot_logit[:, None, None] - squared * precision / 2
 
 
-def recollect(
-    weight: Tensor, one_over_z: Tensor, query_m: Tensor, slots: MemoryReport
-) -> Recollection:
-    """Geometry pooled over slots, relative to queries at [B, Q, 3].
+def recollect(logits: Tensor, query_m: Tensor, slots: MemoryReport) -> Recollection:
+    """Geometry pooled over slots by logits [B, K, Q, S], relative to queries at [B, Q, 3].
 
-    `weight` [B, K, Q, S] are the slots' part of a softmax, `one_over_z` [B, K, Q, 1] what a logit
-    of 0 would have got in it. Divided by the sum of both they are a softmax over the slots and
-    "none of them": where no slot is near, all is zero. Sums of differences are differences of
-    sums, so nothing of size Q x S x 3 is made.
+    Weights are a softmax over the slots and "none of them", whose logit is 0: where no slot is
+    near, all is zero. Sums of differences are differences of sums, so nothing of size Q x S x 3 is
+    made.
     """
     per_s = 1 / slots.age_s.clamp(min=MIN_AGE_S)[..., None]  # [B, S, 1]
     values = [
@@ -168,8 +162,9 @@ def recollect(
         slots.confidence[..., None],
         slots.age_s[..., None],
     ]
-    sums = weight @ torch.cat(values, -1)[:, None]  # [B, K, Q, 13]
-    sums = (sums / (sums[..., :1] + one_over_z)).transpose(1, 2)  # [B, Q, K, 13]
+    # The first column sums the weights themselves.
+    sums = logits.clamp(max=MAX_LOGIT).exp() @ torch.cat(values, -1)[:, None]  # [B, K, Q, 13]
+    sums = (sums / (1 + sums[..., :1])).transpose(1, 2)  # [B, Q, K, 13]
     present, place, velocity, place_per_s, rate, confidence, age = sums.split(
         [value.shape[-1] for value in values], -1
     )
