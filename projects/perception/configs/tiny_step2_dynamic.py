@@ -24,6 +24,7 @@ from tiny_step1 import (
     draw_dynamic_cfg,
     dynamic,
     lidar,
+    static,
     topk_query,
     training,
 )

@@ -28,11 +28,11 @@ from leapai.models.dynamic.self_attention import (
 )
 from leapai.types import (
     CLASS_NAMES,
+    DynamicPredictions,
     FrameBatch,
     LayerOutputs,
     MemoryReport,
     NoisyQueries,
-    Predictions,
     TemporalState,
 )
 
@@ -131,7 +131,7 @@ class DynamicHead(nn.Module):
 
     def forward(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
-    ) -> tuple[Predictions, TemporalState]:
+    ) -> tuple[DynamicPredictions, TemporalState]:
         """BEV [B, R * W, D] of this frame, its time and pose, the memory -> what is there, the next
         memory."""
         report = self.memory.recall(state, batch, self.query.expand(batch.lanes, -1, -1))
@@ -142,7 +142,7 @@ class DynamicHead(nn.Module):
         )
         outputs, features = self._decode(self._rows(bev), history, report, batch.noisy)
         found, noisy = _split(outputs, len(self.query), batch.noisy)
-        predictions = Predictions(
+        predictions = DynamicPredictions(
             **vars(found),
             occlusion_thresholds=self.thresholds(),
             boxes=decode_boxes(found.regression[-1], found.angle_logits[-1]),
@@ -195,7 +195,7 @@ class DynamicHead(nn.Module):
         encoded = (bev.float() + self.cell_encoding()).unflatten(1, size).permute(0, 3, 1, 2)
         return BevRows(sampling.to_rows(encoded), size)
 
-    def _remember(self, predictions: Predictions) -> Remembered:
+    def _remember(self, predictions: DynamicPredictions) -> Remembered:
         """The selected queries of the last layer."""
         probability, class_id = predictions.class_logits[-1].detach().sigmoid().max(-1)  # [B, Q]
         index = self.memory.select(probability)  # [B, K]
