@@ -78,7 +78,8 @@ class Branches(nn.Module):
     def _remembered(self, features: Tensor, moved_m: Tensor, memory: Recollection) -> Tensor:
         """Velocity [B, Q, 3] by memory's two guesses, for a centre that this layer moved on by
         [B, Q, 3]."""
-        trust = self.trust(features.float()).unflatten(-1, (2, -1, 1))  # [B, Q, 2, K, 1]
+        trust: Tensor = self.trust(features.float())
+        trust = trust.view(*trust.shape[:2], 2, -1, 1)  # [B, Q, 2, K, 1]
         displacement = memory.displacement_mps + moved_m[:, :, None] * memory.per_s
         guesses = torch.stack([memory.velocity_mps, displacement], 2)  # [B, Q, 2, K, 3]
         return (trust * guesses).sum((2, 3))

@@ -104,11 +104,10 @@ class TemporalSelfAttention(nn.Module):
         scales_m = 2.0 ** torch.linspace(0, 3, heads)  # 1 m to 8 m
         self.log_scale = nn.Parameter(scales_m.log())
         self.slot_logit = nn.Parameter(torch.full((heads,), FIRST_SLOT_LOGIT))
-        self.from_pooled = nn.Sequential(
-            nn.Linear(heads * SLOT_VALUES, channels), nn.ReLU(), nn.Linear(channels, channels)
-        )
-        nn.init.zeros_(self.from_pooled[2].weight)
-        nn.init.zeros_(self.from_pooled[2].bias)
+        last = nn.Linear(channels, channels)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.from_pooled = nn.Sequential(nn.Linear(heads * SLOT_VALUES, channels), nn.ReLU(), last)
 
     def forward(
         self, query: Tensor, places: QueryPlaces, history: History
@@ -135,7 +134,7 @@ class TemporalSelfAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, T, C] -> [B, K, T, C / K]."""
-        return x.unflatten(-1, (self.heads, x.shape[-1] // self.heads)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, x.shape[-1] // self.heads).transpose(1, 2)
 
     def _by_distance(self, query_m: Tensor, slots: MemoryReport) -> Tensor:
         """What place adds to each head's logits: [B, K, Q, S]."""
@@ -165,8 +164,8 @@ def recollect(logits: Tensor, query_m: Tensor, slots: MemoryReport) -> Recollect
     # The first column sums the weights themselves.
     sums = logits.clamp(max=MAX_LOGIT).exp() @ torch.cat(values, -1)[:, None]  # [B, K, Q, 13]
     sums = (sums / (1 + sums[..., :1])).transpose(1, 2)  # [B, Q, K, 13]
-    present, place, velocity, place_per_s, rate, confidence, age = sums.split(
-        [value.shape[-1] for value in values], -1
+    present, place, velocity, place_per_s, rate, confidence, age = torch.split(
+        sums, [value.shape[-1] for value in values], -1
     )
     query = query_m[:, :, None]  # [B, Q, 1, 3]
     offset = place - query * present
