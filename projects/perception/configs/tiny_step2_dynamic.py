@@ -31,8 +31,8 @@ from tiny_step1 import (
 
 job_name = "tiny_step2_dynamic"
 
-finetune_steps = 3_000
-max_steps = 3_000
+finetune_steps = 6_000
+max_steps = 6_000
 
 # The memory is carried from step to step, so that every frame can have its gradient.
 streaming = {
