@@ -3,8 +3,8 @@
 AMOTA, AMOTP and what is taken at the best MOTA are those of the nuScenes tracking evaluation
 (Caesar et al., "nuScenes", CVPR 2020, section 3.1; AMOTA after Weng et al., "3D Multi-Object
 Tracking: A Baseline and New Evaluation Metrics", IROS 2020, section III), with its clipping and its
-worst values where nothing is reached. Before that evaluation, nuScenes' loader fills holes of tracks
-with interpolated boxes; that is not done: what is hidden is ignored, and what is not said is missed.
+worst values where nothing is reached. Before it nuScenes' loader fills holes of tracks with
+interpolated boxes; that is not done: what is hidden is ignored, and what is not said is missed.
 """
 
 from __future__ import annotations
