@@ -1,11 +1,11 @@
-"""What flows through the system: five types, from a sensor to a user.
+"""What flows through the system, from a sensor to a user.
 
 | type            | from -> to                       | form                         |
 |-----------------|----------------------------------|------------------------------|
 | `Frame`         | data sets -> transforms, runtime | numpy, one instant, unbatched |
 | `FrameBatch`    | collate -> model                 | tensors, one frame a lane     |
 | `TemporalState` | model -> model                   | tensors, the memory           |
-| `Predictions`   | model -> losses, decoding        | tensors, every decoder layer  |
+| `Predictions`   | model -> losses, decoding        | tensors, a part for each task |
 | `Detections`    | decoding -> everyone else        | numpy, ego frame              |
 
 Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under
@@ -24,11 +24,14 @@ from leapai.types.frames import (
     VectorMap,
 )
 from leapai.types.tensors import (
+    DynamicPredictions,
     FrameBatch,
     LayerOutputs,
     MemoryReport,
     NoisyQueries,
     Predictions,
+    StaticMemory,
+    StaticPredictions,
     TemporalState,
 )
 from leapai.types.vocabulary import (
@@ -61,6 +64,7 @@ __all__ = [
     "BoolArray",
     "CameraFrame",
     "Detections",
+    "DynamicPredictions",
     "FloatArray",
     "Frame",
     "FrameBatch",
@@ -74,6 +78,8 @@ __all__ = [
     "NoisyQueries",
     "Predictions",
     "StaticLabels",
+    "StaticMemory",
+    "StaticPredictions",
     "TemporalState",
     "VectorMap",
     "occlusion_level_of",

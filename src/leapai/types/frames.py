@@ -120,13 +120,18 @@ class Frame:
     labels: Labels | None = None
     faults: tuple[str, ...] = ()
     """What failed, for a user: `CAM_BACK: samples/x.jpg: cannot be decoded`."""
+    static_labels: StaticLabels | None = None
+    """None: there is no map, or nobody asked. Adapters leave it so: `data.static_labels` makes it
+    of the drive's map and `ego2global`, after augmentation."""
 
 
 @dataclass(frozen=True)
 class MapLine:
-    """One polyline of a vector map. `kind` is the publisher's own word: `DASHED_WHITE`."""
+    """One polyline of a vector map."""
 
     kind: str
+    """One of `STATIC_CLASSES` where the publisher's word has a counterpart there, else that word:
+    `DashedLine`, `PEDESTRIAN_CROSSING`."""
     layer: str
     """`lane_boundary`, `crossing`, `drivable_area`, `centreline`, ..."""
     points_m: FloatArray
