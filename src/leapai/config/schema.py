@@ -116,14 +116,18 @@ class EvaluationConfig(Section):
 
 
 class TrackingConfig(Section):
-    """When a detection gets an identity (design, section 9)."""
+    """When a detection gets an identity, and how long it keeps it (design, section 9)."""
 
-    birth_score: float = Field(0.3, ge=0, le=1)
-    """A detection that matches no track starts one from this confidence on."""
+    birth_score: float = Field(0.4, ge=0)
+    """An object gets its id when the confidences of its detections in a row add up to this."""
+    sure_score: float = Field(0.25, ge=0, le=1)
+    """A detection below this confidence starts no track; it only keeps one alive."""
     gate_m: float = Field(2.0, gt=0)
-    """A track takes a detection this near to where it is expected, ..."""
+    """A track takes a detection this near to where it is expected (people: 3/4 of it), ..."""
     gate_s: float = Field(0.3, ge=0)
     """... plus this many seconds of its speed."""
+    max_age_s: float = Field(2.0, ge=0)
+    """A track that has not been seen for longer is dead."""
 
 
 class BevConfig(Section):
