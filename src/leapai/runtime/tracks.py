@@ -23,6 +23,7 @@ tracks. Ids never come from another lane, since each lane has a value of its own
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,10 +87,12 @@ class Tracks:
     def joined(self, other: Tracks) -> Tracks:
         """These tracks, then the other ones."""
         more = other._columns()
-        columns = self._columns().items()
-        return replace(self, **{name: np.concatenate([v, more[name]]) for name, v in columns})
+        columns: dict[str, Any] = {
+            name: np.concatenate([values, more[name]]) for name, values in self._columns().items()
+        }
+        return replace(self, **columns)
 
-    def _columns(self) -> dict[str, np.ndarray]:
+    def _columns(self) -> dict[str, Any]:
         shared = ("sequence", "timestamp_us", "next_sequence", "next_id")
         return {name: values for name, values in vars(self).items() if name not in shared}
 
