@@ -41,6 +41,7 @@ from leapai.types.vocabulary import (
     FloatArray,
     ImageArray,
     IntArray,
+    StringArray,
     occlusion_level_of,
 )
 
@@ -65,6 +66,7 @@ __all__ = [
     "MemoryReport",
     "NoisyQueries",
     "Predictions",
+    "StringArray",
     "TemporalState",
     "VectorMap",
     "occlusion_level_of",
