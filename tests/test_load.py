@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tests.scenes import make_frame, seeded_model, small_config
 
 import leapai
 from leapai.runtime.checkpoints import save_checkpoint
 from leapai.runtime.shipped import shipped_checkpoint
 from leapai.types import Detections
+from tests.scenes import make_frame, seeded_model, small_config
 
 CONFIG = small_config(evaluation={"min_score": 0.0}, tracking={"birth_score": 0.0})
 

@@ -1,9 +1,9 @@
 """nuScenes, read from the publisher's files without its devkit (https://www.nuscenes.org).
 
 `nuscenes:ROOT[,version=v1.0-mini][,sweeps=10][,scenes=FILE]`. ROOT holds `v1.0-*/` (JSON tables),
-`samples/` and `sweeps/`; FILE names the scenes of a split, one a line. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame is nuScenes' own: its
-origin is the centre of the rear axle projected onto the ground (nuscenes-devkit issue 161), as
-ours. Published images are rectified.
+`samples/` and `sweeps/`; FILE names scenes, one a line: a split. A sequence is a scene, a frame is
+a keyframe (2 Hz). The ego frame is nuScenes' own: its origin is the centre of the rear axle
+projected onto the ground (nuscenes-devkit issue 161), as ours. Published images are rectified.
 """
 
 from __future__ import annotations

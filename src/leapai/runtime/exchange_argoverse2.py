@@ -1,8 +1,8 @@
 """What the system says, in the detection format of Argoverse 2: one feather file, a row a box.
 
-Columns are those of `av2.evaluation.detection.eval.evaluate`, and `track_uuid` where a detection has
-an identity, which that evaluator ignores. Boxes are in Argoverse's ego frame, whose origin is the
-centre of the rear axle, at the time of the sweep.
+Columns are those of `av2.evaluation.detection.eval.evaluate`, and `track_uuid` where a detection
+has an identity, which that evaluator ignores. Boxes are in Argoverse's ego frame, whose origin is
+the centre of the rear axle, at the time of the sweep.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CATEGORIES: dict[str, str] = {
     "barrier": "CONSTRUCTION_CONE",
     "pillar": "BOLLARD",
 }
-"""Our eight classes in Argoverse's 26. `CLASS_OF` reads several of them as one of ours, which cannot
+"""Our eight classes in Argoverse's words. `CLASS_OF` reads several words as one class, which cannot
 be told apart again: here stands the most frequent of them in log 7fab2350, else the plainest."""
 SCHEMA = pa.schema(
     [
