@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -187,7 +188,8 @@ def _torch() -> TorchInfo:
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         gpus.append(f"{properties.name}, {properties.total_memory / 1e9:.0f} GB")
-    cudnn = torch.backends.cudnn.version()
+    cudnn_version: Callable[[], int | None] = torch.backends.cudnn.version  # untyped in PyTorch
+    cudnn = cudnn_version()
     return TorchInfo(
         version=torch.__version__,
         threads=torch.get_num_threads(),
