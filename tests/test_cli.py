@@ -83,7 +83,6 @@ def test_only_working_commands_are_listed(capsys):
         (["val", "--task-config", TINY, "--ckpt", "nowhere.ckpt"], "nowhere.ckpt"),
         (["val", "--task-config", TINY, "--max-frames", "0"], "'0' must be a whole number, 1"),
         (["val", "--task-config", TINY, "--chkpt", "x"], "unrecognized arguments: --chkpt x"),
-        (["val", "--task-config", STATIC, "--random-weights"], "the static task is not part"),
         (["inspect", "kitti:/data"], "there is no data set 'kitti'"),
         (["inspect", "nuscenes:/no/such/folder"], "/no/such/folder"),
         (["inspect", "synthetic:wheels=3"], "there is no option 'wheels'"),

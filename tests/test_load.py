@@ -8,7 +8,7 @@ import leapai
 from leapai.runtime.checkpoints import save_checkpoint
 from leapai.runtime.shipped import shipped_checkpoint
 from leapai.types import Detections
-from tests.scenes import make_frame, seeded_model, small_config
+from tests.scenes import make_frame, seeded_model, small_config, static_config
 
 CONFIG = small_config(evaluation={"min_score": 0.0}, tracking={"birth_score": 0.0})
 
@@ -63,17 +63,15 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, name, said):
         leapai.load(tmp_path / name)
 
 
-def test_a_network_that_detects_nothing_is_refused(tmp_path):
-    config = small_config(
-        dynamic_task=False,
-        static_task=True,
-        enable_dynamic_temporal=False,
-        task_loss_weights={"static": 1.0},
-    )
-    path = tmp_path / "static.ckpt"
-    save_checkpoint(path, torch.nn.Linear(1, 1), config)
-    with pytest.raises(ValueError, match=r"static\.ckpt: trained without the dynamic task"):
-        leapai.load(path)
+def test_a_network_of_the_road_alone_detects_nothing_and_tells_the_road(tmp_path):
+    config, path = static_config(), tmp_path / "static.ckpt"
+    save_checkpoint(path, seeded_model(config), config)
+    stream = leapai.load(path, device="cpu")
+    detections = stream.step(make_frame(0))
+    assert len(detections) == 0
+    assert stream.last.static is not None
+    assert (detections.memory, detections.health.memory_age_s) == (None, None)
+    assert detections.plot().ndim == 3
 
 
 def test_a_frame_of_cameras_that_do_not_fit_is_refused(checkpoint):

@@ -60,8 +60,9 @@ class Health:
         return {name: s for name, s in self.sensors.items() if s.status is not SensorStatus.OK}
 
 
-def health_of(frame: Frame, memory: MemoryReport) -> Health:
-    """Health of `frame`, as its source gave it, and of `memory` [one lane] in it.
+def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
+    """Health of `frame`, as its source gave it, and of `memory` [one lane] in it; None: the network
+    has no dynamic task to remember for.
 
     A sensor that gave nothing is MISSING, or CORRUPT where `Frame.faults` names a file that is
     there but cannot be used: `SENSOR: FILE: PROBLEM`, with a problem that does not begin with `no`
@@ -70,6 +71,8 @@ def health_of(frame: Frame, memory: MemoryReport) -> Health:
     faults = _faults_by_sensor(frame)
     sensors = {camera.name: _camera_health(camera, frame, faults) for camera in frame.cameras}
     sensors[LIDAR] = _lidar_health(frame.points, faults.get(LIDAR, ""))
+    if memory is None:
+        return Health(sensors, None, None, memory_reset=False)
     stored_us = memory.timestamp_us[0][memory.valid[0]].cpu().numpy()
     ages_s = (frame.timestamp_us - stored_us) / 1e6
     return Health(

@@ -36,8 +36,8 @@ class StreamedDetections(Detections):
     """
 
     health: Health
-    memory: MemoryDots
-    """What the network remembered in this frame, in its ego frame."""
+    memory: MemoryDots | None
+    """What the network remembered in this frame, in its ego frame; None: it has no dynamic task."""
     config: TaskConfig = field(repr=False)
     """Of the network that said it."""
 
@@ -59,7 +59,7 @@ class StreamedDetections(Detections):
             points=frame.points if frame else None,
             truth=None if labels is None else shown_labels(labels, draw),
             detections=shown_detections(self, draw),
-            memory=shown_memory(self.memory, draw, temporal),
+            memory=None if self.memory is None else shown_memory(self.memory, draw, temporal),
         )
         image = draw_bev(scene, draw, temporal)
         if path is not None:

@@ -23,7 +23,7 @@ class Stream:
     def __init__(self, session: StreamSession) -> None:
         self.session = session
         self.last: StepResult | None = None
-        """All of the last frame: as the model saw it, its memory report, its state."""
+        """All of the last frame: as the model saw it, its memory report, the road, its state."""
 
     @property
     def state(self) -> TemporalState:
@@ -51,16 +51,12 @@ class Stream:
 def load(checkpoint: str | Path | None = None, device: torch.device | str | None = None) -> Stream:
     """The network of `checkpoint` as a stream; without one the network that ships.
 
-    `device` None is the GPU where there is one. Raises ValueError where the checkpoint is missing,
-    is none, holds no configuration, or was trained without the dynamic task.
+    `device` None is the GPU where there is one. A network of the static task alone detects nothing:
+    what it says of the road is in `Stream.last.static`. Raises ValueError where the checkpoint is
+    missing, is none, or holds no configuration.
     """
     path = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
     config = config_of(path)
-    if not config.dynamic_task:
-        raise ValueError(
-            f"checkpoint {path}: trained without the dynamic task ({config.job_name}), so it "
-            "detects nothing; load one with dynamic_task = True"
-        )
     model = build_model(config)
     load_checkpoint(path, model)
     return Stream(StreamSession(model, config, device or local_device()))
