@@ -14,7 +14,7 @@ ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the
 means `global_from_ego`.
 """
 
-from leapai.types.detections import Detections
+from leapai.types.detections import Detections, MapPolyline
 from leapai.types.frames import (
     CameraFrame,
     Frame,
@@ -74,6 +74,7 @@ __all__ = [
     "Labels",
     "LayerOutputs",
     "MapLine",
+    "MapPolyline",
     "MemoryReport",
     "NoisyQueries",
     "Predictions",

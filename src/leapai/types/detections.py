@@ -75,3 +75,15 @@ class Detections:
             f.name: getattr(self, f.name)[index] for f in fields(Detections) if f.name not in shared
         }
         return replace(self, **picked)
+
+
+@dataclass(frozen=True)
+class MapPolyline:
+    """One line of the road in the ego frame."""
+
+    kind: str
+    """One of `LANE_MARKINGS` or `ROAD_ELEMENTS`."""
+    confidence: float
+    """In [0, 1]: the mean probability of `kind` along the line; 1 of a true line."""
+    points_m: FloatArray
+    """[K, 2] float64 x y on the ground, K >= 2; a closed line ends where it starts."""
