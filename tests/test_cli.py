@@ -68,7 +68,7 @@ def test_only_working_commands_are_listed(capsys):
         cli.main(["--help"])
     assert end.value.code == 0
     said = capsys.readouterr().out
-    for command in ("train", "val", "config", "inspect", "demo"):
+    for command in ("train", "val", "config", "inspect", "demo", "info"):
         assert f"\n    {command} " in said
 
 

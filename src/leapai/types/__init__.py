@@ -48,6 +48,7 @@ from leapai.types.vocabulary import (
     FloatArray,
     ImageArray,
     IntArray,
+    StringArray,
     occlusion_level_of,
 )
 
@@ -80,6 +81,7 @@ __all__ = [
     "StaticLabels",
     "StaticMemory",
     "StaticPredictions",
+    "StringArray",
     "TemporalState",
     "VectorMap",
     "occlusion_level_of",
