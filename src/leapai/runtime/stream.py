@@ -11,10 +11,10 @@ from leapai.runtime.checkpoints import config_of, load_checkpoint
 from leapai.runtime.health import health_of
 from leapai.runtime.ranks import local_device
 from leapai.runtime.result import StreamedDetections
-from leapai.runtime.session import StepResult, StreamSession
+from leapai.runtime.session import SessionState, StepResult, StreamSession
 from leapai.runtime.shipped import shipped_checkpoint
 from leapai.runtime.validate import memory_dots
-from leapai.types import Frame, TemporalState
+from leapai.types import Frame
 
 
 class Stream:
@@ -26,12 +26,12 @@ class Stream:
         """All of the last frame: as the model saw it, its memory report, the road, its state."""
 
     @property
-    def state(self) -> TemporalState:
-        """The memory, a value: save it, look at it, set it back."""
+    def state(self) -> SessionState:
+        """Memory and tracks, a value: save it, look at it, set it back."""
         return self.session.state
 
     @state.setter
-    def state(self, state: TemporalState) -> None:
+    def state(self, state: SessionState) -> None:
         self.session.state = state
 
     def step(self, frame: Frame) -> StreamedDetections:
