@@ -71,6 +71,8 @@ def _parser() -> _Parser:
         _command(commands, "demo", _demo, "stream the embedded world through the tiny network")
     )
     _add_world(commands)
+    info = _command(commands, "info", _info, "what a bug report needs")
+    info.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
     return parser
 
 
@@ -123,6 +125,11 @@ def _add_val(parser: _Parser) -> None:
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
     parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
+    parser.add_argument(
+        "--format",
+        choices=("nuscenes", "argoverse2"),
+        help="write a submission to this benchmark, too; the data must be of it",
+    )
 
 
 def _add_inspect(parser: _Parser) -> None:
@@ -229,6 +236,7 @@ def _validate(options: argparse.Namespace) -> None:
             checkpoint=options.ckpt,
             random_weights=options.random_weights,
             max_frames=options.max_frames,
+            submission=options.format,
         ),
     )
 
@@ -309,6 +317,17 @@ def _demo(options: argparse.Namespace) -> None:
             max_frames=options.max_frames,
         ),
     )
+
+
+def _info(options: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from leapai.runtime.info import render_info, system_info
+
+    info = system_info()
+    text = json.dumps(asdict(info), indent=2) if options.json else render_info(info)
+    sys.stdout.write(f"{text}\n")
 
 
 def _say(line: str) -> None:

@@ -76,6 +76,17 @@ class DrawDynamicConfig(Section):
         return self
 
 
+class DrawStaticConfig(Section):
+    """What is drawn of the static task (design, section 11)."""
+
+    static_conf: float = Field(0.5, ge=0, le=1)
+    """Cells and lines below this confidence are not drawn."""
+    draw_cells: bool = True
+    """The raster, as a tint of the canvas."""
+    draw_lines: bool = True
+    """The polylines, on the canvas and in the cameras."""
+
+
 class TemporalVisualizationConfig(Section):
     """What is drawn of the memory (design, section 10)."""
 
@@ -98,6 +109,10 @@ class EvaluationConfig(Section):
     """Of two boxes of a class that overlap more than this on the ground, the less confident
     goes."""
     max_detections: PositiveInt = 300
+    map_distance_bands_m: tuple[float, ...] = (0.0, 30.0, 60.0)
+    """Of the map's cells, from the ego's origin, all around."""
+    map_lateral_bands_m: tuple[float, ...] = (0.0, 4.0, 10.0, 22.4)
+    """To the left or right of the ego's axis: its lane, its road, what lies beside."""
 
 
 class TrackingConfig(Section):
@@ -196,6 +211,37 @@ class DynamicConfig(Section):
         return self
 
 
+class StaticConfig(Section):
+    """Region, neck, head and memory of the static task (design, section 11)."""
+
+    x_range_m: Range = (-20.8, 62.4)
+    y_range_m: Range = (-22.4, 22.4)
+    cell_m: float = Field(0.2, gt=0)
+    """Of labels and logits; features have cells of `bev.cell_m`."""
+    channels: PositiveInt = 128
+    neck_blocks: PositiveInt = 1
+    memory_frames: int = Field(40, ge=2)
+    """Past frames that are kept at most, a lane."""
+    past_s: tuple[float, ...] = Field((0.7, 1.9, 3.3), min_length=1)
+    """Ages of the frames that are fused with this one."""
+    tolerance_s: float = Field(0.1, gt=0)
+    """A frame is of such an age when it is at most this much younger or older."""
+
+    def region(self) -> BevGrid:
+        """Grid of labels and logits."""
+        return BevGrid(self.x_range_m, self.y_range_m, cell_m=self.cell_m)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.region()
+        if min(self.past_s) <= self.tolerance_s:
+            raise ValueError(
+                f"past_s = {self.past_s} must all exceed tolerance_s = {self.tolerance_s}: "
+                "this frame is none of its own past"
+            )
+        return self
+
+
 class DataConfig(Section):
     """Where frames come from; `--data` on the command line overrides."""
 
@@ -250,12 +296,14 @@ class TaskConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
     draw_dynamic_cfg: DrawDynamicConfig = DrawDynamicConfig()
+    draw_static_cfg: DrawStaticConfig = DrawStaticConfig()
     temporal_visualization: TemporalVisualizationConfig = TemporalVisualizationConfig()
-    # Network (sections 2 to 6) and data.
+    # Network (sections 2 to 6 and 11) and data.
     bev: BevConfig = BevConfig()
     camera: CameraConfig = CameraConfig()
     lidar: LidarConfig = LidarConfig()
     dynamic: DynamicConfig = DynamicConfig()
+    static: StaticConfig = StaticConfig()
     data: DataConfig = DataConfig()
 
     @property

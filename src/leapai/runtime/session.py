@@ -13,10 +13,16 @@ import torch
 
 from leapai.config import TaskConfig
 from leapai.data.transforms import collate, prepare
-from leapai.models.dynamic.decode import decode
+from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
-from leapai.runtime.tracks import Tracks, no_tracks, recalled_by, track, with_ids
-from leapai.types import Detections, Frame, MemoryReport, TemporalState
+from leapai.runtime.tracks import NO_MEMORY, Tracks, no_tracks, recalled_by, track, with_ids
+from leapai.types import (
+    Detections,
+    Frame,
+    MemoryReport,
+    StaticPredictions,
+    TemporalState,
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,11 @@ class StepResult:
     frame: Frame
     """As the model saw it: images resized, calibration folded."""
     detections: Detections
-    memory: MemoryReport
+    """None are in it where the dynamic task is off."""
+    memory: MemoryReport | None
+    """None: the dynamic task is off."""
+    static: StaticPredictions | None
+    """Logits, on the device, of one lane; None: the static task is off."""
     state: TemporalState
     """The memory after this frame."""
 
@@ -66,9 +76,12 @@ class StreamSession:
         is_first = frame.sequence != tracks.sequence
         batch = collate([prepared], [is_first]).to(self.device)
         predictions, memory = self.model(batch, memory)
-        detections = decode(predictions, batch, self._grid, self.config.evaluation)[0]
-        recalled = recalled_by(predictions.memory, lane=0)
-        detections, tracks = track(detections, tracks, self.config.tracking, recalled)
+        said = predictions.dynamic
+        evaluation = self.config.evaluation
+        found = decode(said, batch, self._grid, evaluation) if said else nothing_found(batch)
+        recalled = recalled_by(said.memory, lane=0) if said else NO_MEMORY
+        detections, tracks = track(found[0], tracks, self.config.tracking, recalled)
         memory = with_ids(memory, detections, lane=0)
         self.state = SessionState(memory, tracks)
-        return StepResult(prepared, detections, predictions.memory, memory)
+        report = said.memory if said else None
+        return StepResult(prepared, detections, report, predictions.static, memory)

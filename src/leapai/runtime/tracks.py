@@ -87,8 +87,10 @@ class Tracks:
     def joined(self, other: Tracks) -> Tracks:
         """These tracks, then the other ones."""
         more = other._columns()
-        columns = self._columns().items()
-        return replace(self, **{name: np.concatenate([v, more[name]]) for name, v in columns})
+        columns: dict[str, Any] = {
+            name: np.concatenate([values, more[name]]) for name, values in self._columns().items()
+        }
+        return replace(self, **columns)
 
     def _columns(self) -> dict[str, Any]:
         shared = ("sequence", "timestamp_us", "next_sequence", "next_id")

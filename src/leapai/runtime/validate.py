@@ -25,6 +25,7 @@ from leapai.evaluation.figures import DetectionFigures
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
+from leapai.runtime.exchange import SubmissionFormat, check_submission, write_submission
 from leapai.runtime.figures import figures_tables
 from leapai.runtime.files import whole_file
 from leapai.runtime.ranks import (
@@ -59,6 +60,8 @@ class ValidationOptions:
     random_weights: bool = False
     max_frames: int | None = None
     """Of each drive."""
+    submission: SubmissionFormat | None = None
+    """The public benchmark in whose format the run is written, too."""
 
 
 def run_validation(
@@ -83,6 +86,16 @@ def run_validation(
             summary.count(drives)
             figures = _write(config, options.output, drives, summary)
             _tell(summary, figures, options, said)
+            if options.submission:
+                everything = [detections for drive in drives for detections in drive.detections]
+                for path in write_submission(
+                    options.submission,
+                    everything,
+                    run.logs,
+                    options.output,
+                    use_lidar=config.enable_lidar,
+                ):
+                    said.print(f"  -> [bold]{path}[/]", highlight=False)
         return share_from_first(summary)
 
 
@@ -123,6 +136,7 @@ class _Run:
         if torch.cuda.is_available():
             torch.cuda.set_device(self.device)
         self.meter = StageMeter()
+        self.logs: Sequence[DrivingLog] = ()
 
     def stream(self) -> tuple[list[DriveOutcome], RunSummary]:
         """What every drive gave, and the summary, whose counts are still to come."""
@@ -132,7 +146,9 @@ class _Run:
         if options.checkpoint:
             load_checkpoint(options.checkpoint, model)
         data = options.data or config.data.val
-        logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        self.logs = logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        if options.submission:
+            check_submission(options.submission, logs)
         weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"
         summary = RunSummary(config.job_name, data, weights, self.device, version_of(logs))
         self.console.print(
@@ -228,9 +244,11 @@ class _Pictures:
         self.video.__exit__(*error)  # type: ignore[arg-type]
 
 
-def memory_dots(result: StepResult) -> MemoryDots:
-    """The valid history slots of a frame, for the picture."""
+def memory_dots(result: StepResult) -> MemoryDots | None:
+    """The valid history slots of a frame, for the picture; None: there is no dynamic task."""
     memory = result.memory
+    if memory is None:
+        return None
     valid = memory.valid[0].cpu().numpy()
     stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
     # Frames may be unevenly spaced, so age counts distinct times, newest first.

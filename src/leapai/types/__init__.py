@@ -1,11 +1,11 @@
-"""What flows through the system: five types, from a sensor to a user.
+"""What flows through the system, from a sensor to a user.
 
 | type            | from -> to                       | form                         |
 |-----------------|----------------------------------|------------------------------|
 | `Frame`         | data sets -> transforms, runtime | numpy, one instant, unbatched |
 | `FrameBatch`    | collate -> model                 | tensors, one frame a lane     |
 | `TemporalState` | model -> model                   | tensors, the memory           |
-| `Predictions`   | model -> losses, decoding        | tensors, every decoder layer  |
+| `Predictions`   | model -> losses, decoding        | tensors, a part for each task |
 | `Detections`    | decoding -> everyone else        | numpy, ego frame              |
 
 Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under
@@ -14,33 +14,41 @@ ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the
 means `global_from_ego`.
 """
 
-from leapai.types.detections import Detections
+from leapai.types.detections import Detections, MapPolyline
 from leapai.types.frames import (
     CameraFrame,
     Frame,
     Labels,
     MapLine,
+    StaticLabels,
     VectorMap,
 )
 from leapai.types.tensors import (
+    DynamicPredictions,
     FrameBatch,
     LayerOutputs,
     MemoryReport,
     NoisyQueries,
     Predictions,
+    StaticMemory,
+    StaticPredictions,
     TemporalState,
 )
 from leapai.types.vocabulary import (
     CAMERA_GROUPS,
     CLASS_GROUPS,
     CLASS_NAMES,
+    LANE_MARKINGS,
     OCCLUSION_MIN_VISIBLE,
     OCCLUSION_NAMES,
+    ROAD_ELEMENTS,
     STATIC_CLASS_IDS,
+    STATIC_CLASSES,
     BoolArray,
     FloatArray,
     ImageArray,
     IntArray,
+    StringArray,
     occlusion_level_of,
 )
 
@@ -48,12 +56,16 @@ __all__ = [
     "CAMERA_GROUPS",
     "CLASS_GROUPS",
     "CLASS_NAMES",
+    "LANE_MARKINGS",
     "OCCLUSION_MIN_VISIBLE",
     "OCCLUSION_NAMES",
+    "ROAD_ELEMENTS",
+    "STATIC_CLASSES",
     "STATIC_CLASS_IDS",
     "BoolArray",
     "CameraFrame",
     "Detections",
+    "DynamicPredictions",
     "FloatArray",
     "Frame",
     "FrameBatch",
@@ -62,9 +74,14 @@ __all__ = [
     "Labels",
     "LayerOutputs",
     "MapLine",
+    "MapPolyline",
     "MemoryReport",
     "NoisyQueries",
     "Predictions",
+    "StaticLabels",
+    "StaticMemory",
+    "StaticPredictions",
+    "StringArray",
     "TemporalState",
     "VectorMap",
     "occlusion_level_of",

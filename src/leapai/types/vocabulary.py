@@ -11,6 +11,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]
+StringArray = npt.NDArray[np.str_]
 
 CLASS_NAMES = (
     "car", "truck", "bus", "person", "non_motor", "riderless_non_motor", "barrier", "pillar",
@@ -25,6 +26,23 @@ OCCLUSION_MIN_VISIBLE = (0.8, 0.6, 0.4)
 
 CAMERA_GROUPS = ("front_narrow", "front_wide", "back", "side")
 """In the order of their backbones and necks, `stage1_backbone0` .. `stage1_backbone3`."""
+
+LANE_MARKINGS = (
+    "SolidLine",
+    "DoubleSolidLine",
+    "DashedLine",
+    "DoubleDashedLine",
+    "RightSolidLeftDashed",
+    "LeftSolidRightDashed",
+    "WideSolidLine",
+    "WideDashedLine",
+    "ShortDashedLine",
+)
+"""Planes of the static task's first raster (design, section 11)."""
+ROAD_ELEMENTS = ("Wall", "Curb", "Lane", "SpeedBump", "GroundSigns")
+"""Planes of its second raster; `Lane` is the centre line of a lane."""
+STATIC_CLASSES = (*LANE_MARKINGS, *ROAD_ELEMENTS)
+"""All planes in the order of the network's logits."""
 
 
 def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
