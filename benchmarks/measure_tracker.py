@@ -45,6 +45,8 @@ TRACKING = TrackingConfig()
 """Not that of the checkpoint, which is of the day when it was trained."""
 DROPPED, JITTER_M, HIDDEN_S, HIDDEN_EVERY_S, SCORES = 0.1, 0.3, 1.0, 5.0, (0.5, 1.0)
 SEED = 0
+UNUSED_IMAGE_SIZE_PX = (512, 960)
+"""No image is read."""
 HEADER = (
     "",
     "AMOTA",
@@ -275,13 +277,13 @@ def main() -> None:
         "--argoverse2", metavar="ROOT", help="make detections of the truth of this log instead"
     )
     given = options.parse_args()
-    network = load(given.step2 or shipped_checkpoint())
-    shared = options_of(given, network.config)
     if given.argoverse2:
-        shared = replace(shared, data=f"argoverse2:{given.argoverse2}")
-        logs = open_logs(shared.data, image_size_px=network.config.camera.image_size_px)
+        shared = Options(f"argoverse2:{given.argoverse2}", given.output, None, "cpu", 0.0)
+        logs = list(open_logs(shared.data, image_size_px=UNUSED_IMAGE_SIZE_PX))
         rows = rows_of(made_of_truth(logs), None)
     else:
+        network = load(given.step2 or shipped_checkpoint())
+        shared = options_of(given, network.config)
         logs = shared.open(network.config)
         drives = streamed(network, logs, shared)
         rows = rows_of(drives, drives.detections)
