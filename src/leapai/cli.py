@@ -64,6 +64,11 @@ def _parser() -> _Parser:
     _add_task_config(
         _command(commands, "config", _print_config, "check a configuration and print it in full")
     )
+    _add_merge(
+        _command(
+            commands, "merge", _merge, "make one checkpoint of Step 2 Dynamic and Step 2 Static"
+        )
+    )
     _add_inspect(
         _command(commands, "inspect", _inspect, "what a data set holds, and whether it is right")
     )
@@ -130,6 +135,12 @@ def _add_val(parser: _Parser) -> None:
         choices=("nuscenes", "argoverse2"),
         help="write a submission to this benchmark, too; the data must be of it",
     )
+
+
+def _add_merge(parser: _Parser) -> None:
+    parser.add_argument("dynamic", type=Path, metavar="STEP2_DYNAMIC")
+    parser.add_argument("static", type=Path, metavar="STEP2_STATIC")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True)
 
 
 def _add_inspect(parser: _Parser) -> None:
@@ -239,6 +250,13 @@ def _validate(options: argparse.Namespace) -> None:
             submission=options.format,
         ),
     )
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from leapai.runtime.merge import merge_checkpoints
+
+    merge_checkpoints(options.dynamic, options.static, options.output)
+    _say(f"both tasks on one trunk -> {options.output}")
 
 
 def _print_config(options: argparse.Namespace) -> None:
