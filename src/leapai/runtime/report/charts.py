@@ -1,0 +1,183 @@
+"""Small drawings as SVG text: lines over axes, bands, bars. They take the page's type and colours
+from its style sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, log10
+
+import numpy as np
+from markupsafe import Markup
+
+from leapai.types import FloatArray
+
+WIDTH_PX, HEIGHT_PX = 340, 220
+SIDES_PX = (42, 12, 10, 36)
+"""What lies left, right, above and below of the inner part of a chart."""
+_TICKS = 5
+"""About that many an axis."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis shows, from `low` to `high`."""
+
+    name: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """Values over x, both [K]; broken where one is NaN."""
+
+    x: FloatArray
+    y: FloatArray
+    colour: str
+    name: str = ""
+    style: str = ""
+    """Of the style sheet: `dashed`, `faint`."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """What lies between two values over x, [K] each."""
+
+    x: FloatArray
+    low: FloatArray
+    high: FloatArray
+    colour: str
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Heights [K] over intervals [K + 1] of x."""
+
+    edges: FloatArray
+    height: FloatArray
+    colour: str
+
+
+Mark = Line | Band | Bars
+
+
+class Frame:
+    """Maps values to a drawing."""
+
+    def __init__(
+        self,
+        x: Axis,
+        y: Axis,
+        size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
+        sides_px: tuple[int, int, int, int] = SIDES_PX,
+    ) -> None:
+        self.x_axis, self.y_axis = x, y
+        self.left, right, self.top, below = sides_px
+        self.right, self.bottom = size_px[0] - right, size_px[1] - below
+
+    def x(self, value: FloatArray) -> FloatArray:
+        """Pixels from the left."""
+        axis = self.x_axis
+        return self.left + (value - axis.low) / (axis.high - axis.low) * (self.right - self.left)
+
+    def y(self, value: FloatArray) -> FloatArray:
+        """Pixels from the top; what lies beyond the axis is drawn at its end."""
+        axis = self.y_axis
+        inside = np.clip(value, axis.low, axis.high)
+        share = (axis.high - inside) / (axis.high - axis.low)
+        return self.top + share * (self.bottom - self.top)
+
+
+def chart(name: str, x: Axis, y: Axis, marks: Sequence[Mark]) -> Markup:
+    """One chart, named for those who do not see it."""
+    frame = Frame(x, y)
+    drawn = Markup("").join(draw(mark, frame) for mark in marks)
+    return svg(name, (WIDTH_PX, HEIGHT_PX), y_axis(frame) + x_axis(frame) + drawn + _names(frame), "chart")
+
+
+def svg(name: str, size_px: tuple[int, int], content: Markup, kind: str) -> Markup:
+    """A drawing of that size that grows and shrinks with its place."""
+    width, height = size_px
+    return Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        kind, width, height, name, content
+    )
+
+
+def ticks(low: float, high: float, about: int = _TICKS) -> list[float]:
+    """Round values from `low` to `high`: steps of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / about
+    power = 10.0 ** floor(log10(rough))
+    step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * 0.999)
+    first = np.ceil(low / step - 1e-9)
+    return [float(k * step) for k in np.arange(first, floor(high / step + 1e-9) + 1)]
+
+
+def text(x: float, y: float, content: str, kind: str) -> Markup:
+    """Words at a point."""
+    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, kind, content)
+
+
+def y_axis(frame: Frame, about: int = _TICKS) -> Markup:
+    """Lines across at round values, which stand left of them."""
+    parts = []
+    for value in ticks(frame.y_axis.low, frame.y_axis.high, about):
+        at = float(frame.y(np.float64(value)))
+        parts.append(path("grid", f"M{frame.left} {at:.1f}H{frame.right}"))
+        parts.append(text(frame.left - 6, at + 3.5, f"{value:g}", "tick end"))
+    return Markup("").join(parts)
+
+
+def x_axis(frame: Frame) -> Markup:
+    """The foot of a chart, with round values below it."""
+    parts = [path("axis", f"M{frame.left} {frame.bottom}H{frame.right}")]
+    for value in ticks(frame.x_axis.low, frame.x_axis.high):
+        at = float(frame.x(np.float64(value)))
+        parts.append(path("axis", f"M{at:.1f} {frame.bottom}v4"))
+        parts.append(text(at, frame.bottom + 16, f"{value:g}", "tick middle"))
+    return Markup("").join(parts)
+
+
+def _names(frame: Frame) -> Markup:
+    below = text(frame.right, frame.bottom + 32, frame.x_axis.name, "name end")
+    return below + text(frame.left + 4, frame.top + 8, frame.y_axis.name, "name")
+
+
+def draw(mark: Mark, frame: Frame) -> Markup:
+    """One mark."""
+    if isinstance(mark, Line):
+        points = _move_and_line(frame.x(mark.x), frame.y(mark.y))
+        path = path(f"line {mark.style}", points, mark.colour)
+        return Markup("<g>{}<title>{}</title></g>").format(path, mark.name)
+    if isinstance(mark, Band):
+        known = np.isfinite(mark.low) & np.isfinite(mark.high)
+        x = frame.x(mark.x[known])
+        around = np.append(x, x[::-1])
+        sides = np.append(frame.y(mark.low[known]), frame.y(mark.high[known])[::-1])
+        return Markup('<path class="band" fill="{}" d="{}"/>').format(
+            mark.colour, _move_and_line(around, sides)
+        )
+    left, right = frame.x(mark.edges[:-1]), frame.x(mark.edges[1:])
+    top, foot = frame.y(mark.height), float(frame.y(np.float64(frame.y_axis.low)))
+    d = "".join(
+        f"M{a + 0.5:.1f} {foot:.1f}V{t:.1f}H{b - 0.5:.1f}V{foot:.1f}Z"
+        for a, b, t in zip(left, right, top, strict=True)
+        if np.isfinite(t)
+    )
+    return Markup('<path class="bars" fill="{}" d="{}"/>').format(mark.colour, d)
+
+
+def _move_and_line(x: FloatArray, y: FloatArray) -> str:
+    """A path through points [K]; a gap where one is NaN."""
+    known = np.isfinite(x) & np.isfinite(y)
+    starts = known & ~np.append(False, known[:-1])
+    return "".join(
+        f"{'M' if start else 'L'}{a:.1f} {b:.1f}"
+        for a, b, start in zip(x[known], y[known], starts[known], strict=True)
+    )
+
+
+def path(kind: str, d: str, stroke: str = "") -> Markup:
+    """A path of a style of the style sheet."""
+    colour = Markup(' stroke="{}"').format(stroke) if stroke else ""
+    return Markup('<path class="{}"{} d="{}"/>').format(kind, colour, d)
