@@ -92,7 +92,10 @@ def lives_of_tracks(frames: Sequence[Detections]) -> list[Life]:
     rows: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
     for said in ordered:
         for track_id, class_id, level in zip(
-            said.track_id.tolist(), said.class_id.tolist(), said.occlusion_level.tolist(), strict=True
+            said.track_id.tolist(),
+            said.class_id.tolist(),
+            said.occlusion_level.tolist(),
+            strict=True,
         ):
             if track_id >= 0:
                 key = (said.sequence, track_id)

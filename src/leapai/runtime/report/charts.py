@@ -6,14 +6,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
 from leapai.types import FloatArray
 
-WIDTH_PX, HEIGHT_PX = 340, 220
-SIDES_PX = (42, 12, 10, 36)
+SMALL_PX, LARGE_PX = (270, 200), (520, 250)
+"""Width and height of a chart, about as large as the page shows it."""
+SIDES_PX = (34, 8, 22, 34)
 """What lies left, right, above and below of the inner part of a chart."""
 _TICKS = 5
 """About that many an axis."""
@@ -62,6 +64,14 @@ class Bars:
 Mark = Line | Band | Bars
 
 
+class Key(NamedTuple):
+    """One entry of a legend."""
+
+    key: Markup
+    """A drawing of 22 x 12 pixels."""
+    words: str
+
+
 class Frame:
     """Maps values to a drawing."""
 
@@ -69,7 +79,7 @@ class Frame:
         self,
         x: Axis,
         y: Axis,
-        size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
+        size_px: tuple[int, int],
         sides_px: tuple[int, int, int, int] = SIDES_PX,
     ) -> None:
         self.x_axis, self.y_axis = x, y
@@ -89,11 +99,15 @@ class Frame:
         return self.top + share * (self.bottom - self.top)
 
 
-def chart(name: str, x: Axis, y: Axis, marks: Sequence[Mark]) -> Markup:
+def chart(
+    name: str, x: Axis, y: Axis, marks: Sequence[Mark], size_px: tuple[int, int] = SMALL_PX
+) -> Markup:
     """One chart, named for those who do not see it."""
-    frame = Frame(x, y)
+    frame = Frame(x, y, size_px)
     drawn = Markup("").join(draw(mark, frame) for mark in marks)
-    return svg(name, (WIDTH_PX, HEIGHT_PX), y_axis(frame) + x_axis(frame) + drawn + _names(frame), "chart")
+    return svg(
+        name, (WIDTH_PX, HEIGHT_PX), y_axis(frame) + x_axis(frame) + drawn + _names(frame), "chart"
+    )
 
 
 def svg(name: str, size_px: tuple[int, int], content: Markup, kind: str) -> Markup:
@@ -110,7 +124,7 @@ def ticks(low: float, high: float, about: int = _TICKS) -> list[float]:
     power = 10.0 ** floor(log10(rough))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * 0.999)
     first = np.ceil(low / step - 1e-9)
-    return [float(k * step) for k in np.arange(first, floor(high / step + 1e-9) + 1)]
+    return [float(k * step) + 0.0 for k in np.arange(first, floor(high / step + 1e-9) + 1)]
 
 
 def text(x: float, y: float, content: str, kind: str) -> Markup:
@@ -138,17 +152,22 @@ def x_axis(frame: Frame) -> Markup:
     return Markup("").join(parts)
 
 
+def line_key(line: Line) -> Key:
+    """How a legend shows a line."""
+    return Key(path(f"line {line.style}".rstrip(), "M0 6H22", line.colour), line.name)
+
+
 def _names(frame: Frame) -> Markup:
     below = text(frame.right, frame.bottom + 32, frame.x_axis.name, "name end")
-    return below + text(frame.left + 4, frame.top + 8, frame.y_axis.name, "name")
+    return below + text(0, 10, frame.y_axis.name, "name")
 
 
 def draw(mark: Mark, frame: Frame) -> Markup:
     """One mark."""
     if isinstance(mark, Line):
         points = _move_and_line(frame.x(mark.x), frame.y(mark.y))
-        path = path(f"line {mark.style}", points, mark.colour)
-        return Markup("<g>{}<title>{}</title></g>").format(path, mark.name)
+        drawn = path(f"line {mark.style}".rstrip(), points, mark.colour)
+        return Markup("<g>{}<title>{}</title></g>").format(drawn, mark.name) if mark.name else drawn
     if isinstance(mark, Band):
         known = np.isfinite(mark.low) & np.isfinite(mark.high)
         x = frame.x(mark.x[known])

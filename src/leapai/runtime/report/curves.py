@@ -11,13 +11,23 @@ from markupsafe import Markup
 from leapai.evaluation.curves import RECALLS
 from leapai.evaluation.figures import Calibration
 from leapai.evaluation.profiles import Hits, Profiles
-from leapai.runtime.report.charts import Axis, Band, Bars, Line, Mark, chart
+from leapai.runtime.report.charts import (
+    LARGE_PX,
+    Axis,
+    Band,
+    Bars,
+    Key,
+    Line,
+    Mark,
+    chart,
+    line_key,
+)
 from leapai.runtime.report.tables import CLASS_COLOUR
 from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, FloatArray
 
 RUN_COLOURS = ("#0b61c4", "#b4540a")
 """Of the first run and of the second."""
-_STYLES = ("", "dashed")
+RUN_STYLES = ("", "dashed")
 DISTANCE_EDGES_M = np.array([0.0, 3, 6, 9, 12, 16, 20, 24, 30, 36, 42, 50, 60])
 _FEWEST = 5
 """Objects in an interval, fewer give no point."""
@@ -33,6 +43,7 @@ class Chart:
     drawing: Markup
     note: str = ""
     colour: str = ""
+    keys: tuple[Key, ...] = ()
 
 
 def precision_recall(runs: Sequence[Profiles]) -> list[Chart]:
@@ -46,14 +57,14 @@ def _precision(name: str, runs: Sequence[Profiles]) -> Markup:
     if len(runs) == 1:
         lines = [
             Line(RECALLS, _cut(curve), CLASS_COLOUR[name], f"within {distance:g} m", style)
-            for (distance, curve), style in zip(
-                of_runs[0].items(), _SHADES.values(), strict=True
-            )
+            for (distance, curve), style in zip(of_runs[0].items(), _SHADES.values(), strict=True)
         ]
     else:
         lines = [
             Line(RECALLS, _cut(np.mean(list(curves.values()), axis=0)), colour, run, style)
-            for curves, colour, style, run in zip(of_runs, RUN_COLOURS, _STYLES, "AB", strict=True)
+            for curves, colour, style, run in zip(
+                of_runs, RUN_COLOURS, RUN_STYLES, "AB", strict=True
+            )
             if curves
         ]
     return chart(
@@ -70,13 +81,13 @@ def _cut(precision: FloatArray) -> FloatArray:
 
 def against_distance(runs: Sequence[Profiles]) -> list[Chart]:
     """Recall and errors of what was found, over distance."""
-    note = "median; half of the errors lie in the band" if len(runs) == 1 else "median"
+    note = "Median; half of the errors lie in the band." if len(runs) == 1 else "Median."
     errors: list[tuple[str, str, Callable[[Hits], FloatArray]]] = [
         ("Position error", "m", lambda hits: hits.position_m),
         ("Velocity error", "m/s", lambda hits: hits.velocity_mps),
         ("Heading error", "rad", lambda hits: hits.yaw_rad),
     ]
-    recall = Chart("Recall", _recall(runs), "share of objects found within 2 m")
+    recall = Chart("Recall", _recall(runs), "Share of objects found within 2 m.")
     return [
         recall,
         *(Chart(name, _spread(name, unit, read, runs), note) for name, unit, read in errors),
@@ -85,7 +96,7 @@ def against_distance(runs: Sequence[Profiles]) -> list[Chart]:
 
 def _recall(runs: Sequence[Profiles]) -> Markup:
     marks = []
-    for run, colour, style, name in zip(runs, RUN_COLOURS, _STYLES, "AB", strict=False):
+    for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, "AB", strict=False):
         there, found = (
             np.histogram(values, DISTANCE_EDGES_M)[0]
             for values in (run.truth_distance_m, run.hits.distance_m)
@@ -100,7 +111,7 @@ def _spread(
 ) -> Markup:
     marks: list[Mark] = []
     highest = 0.0
-    for run, colour, style, letter in zip(runs, RUN_COLOURS, _STYLES, "AB", strict=False):
+    for run, colour, style, letter in zip(runs, RUN_COLOURS, RUN_STYLES, "AB", strict=False):
         low, middle, high = _quartiles(run.hits.distance_m, read(run.hits))
         if len(runs) == 1:
             marks.append(Band(_centres(), low, high, colour))
@@ -132,21 +143,23 @@ def _metres() -> Axis:
 
 def velocity(runs: Sequence[Profiles]) -> Chart:
     """Share of movers whose velocity error stays below a value; by class, or of two runs."""
-    marks = []
+    lines = []
     if len(runs) == 1:
         hits = runs[0].hits
         for class_id, name in enumerate(CLASS_NAMES):
             if class_id not in STATIC_CLASS_IDS:
                 values = hits.velocity_mps[hits.class_id == class_id]
-                marks.append(_distribution(values, CLASS_COLOUR[name], name, ""))
+                if len(values):
+                    lines.append(_distribution(values, CLASS_COLOUR[name], name, ""))
     else:
-        for run, colour, style, name in zip(runs, RUN_COLOURS, _STYLES, "AB", strict=True):
-            marks.append(_distribution(run.hits.velocity_mps, colour, name, style))
+        for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, "AB", strict=True):
+            lines.append(_distribution(run.hits.velocity_mps, colour, name, style))
     x = Axis("error below, m/s", 0, _VELOCITY_M)
     return Chart(
         "Velocity error, cumulated",
-        chart("cumulated velocity error", x, Axis("share", 0, 1), marks),
-        "of what can move, was found within 2 m, and has a labelled velocity",
+        chart("cumulated velocity error", x, Axis("share", 0, 1), lines, LARGE_PX),
+        "Of what can move, was found within 2 m, and has a labelled velocity.",
+        keys=tuple(line_key(line) for line in lines),
     )
 
 
@@ -167,12 +180,23 @@ def reliability(runs: Sequence[Calibration]) -> Chart:
         counts = np.array([b.detections for b in runs[0].bins], np.float64)
         edges = np.array([runs[0].bins[0].low, *(b.high for b in runs[0].bins)])
         marks.insert(0, Bars(edges, counts / max(counts.max(), 1), "#dfe5ec"))
-    for run, colour, style, name in zip(runs, RUN_COLOURS, _STYLES, "AB", strict=False):
+    for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, "AB", strict=False):
         known = [b for b in run.bins if b.confidence is not None and b.precision is not None]
-        x, y = (np.array([getattr(b, f) for b in known], np.float64) for f in ("confidence", "precision"))
+        x, y = (
+            np.array([getattr(b, f) for b in known], np.float64)
+            for f in ("confidence", "precision")
+        )
         marks.append(Line(x, y, colour, name, style))
     return Chart(
         "Reliability",
-        chart("precision over confidence", Axis("confidence", 0, 1), Axis("right", 0, 1), marks),
-        "grey bars: detections of that confidence, the most common as 1" if len(runs) == 1 else "",
+        chart(
+            "precision over confidence",
+            Axis("confidence", 0, 1),
+            Axis("right", 0, 1),
+            marks,
+            LARGE_PX,
+        ),
+        "Right: it found an object within 2 m."
+        + (" Grey: how common each confidence is." if len(runs) == 1 else ""),
+        keys=tuple(line_key(mark) for mark in marks if isinstance(mark, Line)),
     )

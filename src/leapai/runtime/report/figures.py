@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
+
 
 class Better(Enum):
     """Which way a figure improves."""
@@ -60,7 +62,7 @@ class Figure:
         if self.difference is None:
             return ""
         text = f"{self.difference:+.{self.kind.digits}f}"
-        return "±0" if float(text) == 0 else text.replace("-", "−")
+        return "±0" if float(text) == 0 else text.replace("-", MINUS)
 
     @property
     def verdict(self) -> str:
@@ -71,7 +73,7 @@ class Figure:
         return "good" if sign > 0 else "bad" if sign < 0 else ""
 
     def _text(self, value: float | None) -> str:
-        return "–" if value is None else f"{value:,.{self.kind.digits}f}".replace("-", "−")
+        return NOTHING if value is None else f"{value:,.{self.kind.digits}f}".replace("-", MINUS)
 
 
 @dataclass(frozen=True)

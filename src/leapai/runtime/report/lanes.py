@@ -19,6 +19,7 @@ LANE_PX = 15
 MOST_LANES = 40
 """Of a drive: those with most trouble."""
 _BAR_PX, _STRIP_PX = 8, 3
+BASE = "#e4e9ef"
 OCCLUSION_GREYS = ("", "#c3ccd6", "#8593a3", "#3d4a59")
 """By level; level 0 is not drawn."""
 
@@ -35,7 +36,9 @@ class Lane:
     def trouble(self) -> int:
         """Switches weigh most, then losses, then frames missed."""
         return sum(
-            100 * int(life.switched.sum()) + 20 * life.losses + int((life.judged & ~life.found).sum())
+            100 * int(life.switched.sum())
+            + 20 * life.losses
+            + int((life.judged & ~life.found).sum())
             for life in self.lives
         )
 
@@ -49,9 +52,13 @@ def chosen_lanes(lives: Sequence[Sequence[Life]], sequence: str) -> tuple[list[L
         for life in of_run:
             if life.sequence == sequence:
                 of_object.setdefault((life.class_id, life.own_id), []).append((name, life))
-    lanes = [Lane(tuple(x for _, x in each), tuple(n for n, _ in each)) for each in of_object.values()]
+    lanes = [
+        Lane(tuple(x for _, x in each), tuple(n for n, _ in each)) for each in of_object.values()
+    ]
     worst = sorted(lanes, key=lambda lane: -lane.trouble)[: MOST_LANES // len(lives)]
-    return sorted(worst, key=lambda lane: (lane.lives[0].time_us[0], lane.lives[0].class_id)), len(lanes)
+    return sorted(worst, key=lambda lane: (lane.lives[0].time_us[0], lane.lives[0].class_id)), len(
+        lanes
+    )
 
 
 def draw_lane(lane: Lane, time_us: IntArray, edges_px: FloatArray) -> Markup:
@@ -77,7 +84,7 @@ def _bar(life: Life, frame: IntArray, edges_px: FloatArray) -> Markup:
     for first, last, judged in _runs(frame, life.judged):
         left, right = edges_px[frame[first]], edges_px[frame[last] + 1]
         if judged:
-            parts.append(_box(left, right, 0, _BAR_PX, "#e4e9ef"))
+            parts.append(_box(left, right, 0, _BAR_PX, BASE))
         else:
             parts.append(path("hidden", f"M{left:.1f} {_BAR_PX / 2}H{right:.1f}"))
     # The shade changes with the track, so that a switch shows even where its mark is small.
@@ -104,7 +111,9 @@ def _runs(frame: IntArray, values: np.ndarray) -> Iterator[tuple[int, int, int]]
         yield first, end - 1, int(values[first])
 
 
-def _box(left: float, right: float, top: float, height: float, colour: str, opacity: str = "1") -> Markup:
+def _box(
+    left: float, right: float, top: float, height: float, colour: str, opacity: str = "1"
+) -> Markup:
     return Markup(
         '<rect x="{:.1f}" y="{:g}" width="{:.1f}" height="{:g}" fill="{}" opacity="{}"/>'
     ).format(left, top, right - left, height, colour, opacity)
@@ -131,6 +140,7 @@ def _tooltip(life: Life) -> str:
     )
     return (
         f"{CLASS_NAMES[life.class_id]} {life.own_id}: found in {int(life.found.sum())} of "
-        f"{int(life.judged.sum())} frames, hidden in {hidden}; lost and found again {life.losses} x; "
+        f"{int(life.judged.sum())} frames, hidden in {hidden}, "
+        f"lost and found again {life.losses} x; "
         f"tracks {' > '.join(in_turn) or 'none'}; frames by occlusion: {levels or 'not labelled'}"
     )

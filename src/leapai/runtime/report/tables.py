@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from leapai.evaluation.detection import ROUND_CLASS_IDS
 from leapai.evaluation.figures import ConsistencyFigures, DetectionFigures, SliceFigures
 from leapai.evaluation.tracking_figures import TrackingFigures, TrackingMeasures
 from leapai.runtime.report.figures import Better, Figure, Kind, Table, row
 from leapai.runtime.run_folder import Run
-from leapai.types import CLASS_NAMES, OCCLUSION_NAMES
+from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, STATIC_CLASS_IDS
 from leapai.visualisation.palette import CLASS_COLOURS_ON_WHITE, OCCLUSION_WORDS
 
 HIGHER, LOWER = Better.HIGHER, Better.LOWER
@@ -21,6 +22,7 @@ CLASS_COLOUR = {
     for name, colour in zip(CLASS_NAMES, CLASS_COLOURS_ON_WHITE, strict=True)
 }
 OBJECTS = Kind("objects", digits=0)
+
 
 def _of_detection(read: Callable[[DetectionFigures], Value]) -> Read:
     return lambda run: None if run.figures.detection is None else read(run.figures.detection)
@@ -102,15 +104,16 @@ def classes(runs: Sequence[DetectionFigures]) -> Table:
 
 
 def _class(run: DetectionFigures, name: str) -> list[Value]:
-    figures, point = run.classes[name], run.operating[name]
+    """A heading of what has none, and a velocity of what stands, are left out, as in the means."""
+    figures, point, class_id = run.classes[name], run.operating[name], CLASS_NAMES.index(name)
     errors = figures.errors
     return [
         figures.truths,
         figures.mean_ap,
         errors.translation_m,
         errors.scale,
-        errors.orientation_rad,
-        errors.velocity_mps,
+        None if class_id in ROUND_CLASS_IDS else errors.orientation_rad,
+        None if class_id in STATIC_CLASS_IDS else errors.velocity_mps,
         point.precision,
         point.recall,
         point.f1,
@@ -287,4 +290,3 @@ def _stage(run: Run, name: str) -> list[Value]:
         return [None] * len(_STAGE_KINDS)
     frames = max(run.summary.frames, 1)
     return [cost.seconds / frames, cost.peak_bytes / 1e6, cost.added_bytes / 1e6]
-

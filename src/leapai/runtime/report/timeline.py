@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from leapai.evaluation.figures import FrameConsistency
 from leapai.runtime.outcome import DriveOutcome
 from leapai.runtime.report.charts import (
     Axis,
@@ -28,7 +29,7 @@ from leapai.runtime.report.view import RunView
 from leapai.types import FloatArray, IntArray
 
 WIDTH_PX = 1120
-LEFT_PX, RIGHT_PX = 150, 100
+LEFT_PX, RIGHT_PX = 150, 120
 PANEL_PX = 78
 _GAP_PX, _AXIS_PX, _SECOND_TICKS = 12, 26, 12
 MISSED, FALSE = "#c23b33", "#e0a03a"
@@ -80,14 +81,22 @@ class DriveView:
 
     def consistency(self) -> FloatArray:
         """[F]; NaN where nothing is expected."""
+        value = {frame.timestamp_us: frame.consistency for frame in self._frames()}
+        at_times = (value.get(int(time)) for time in self.time_us)
+        return np.array([np.nan if each is None else each for each in at_times], np.float64)
+
+    @property
+    def mean_consistency(self) -> float | None:
+        """Over all that is expected in the drive."""
+        frames = [frame for frame in self._frames() if frame.consistency is not None]
+        expected = sum(frame.expected for frame in frames)
+        total = sum(frame.expected * (frame.consistency or 0.0) for frame in frames)
+        return total / expected if expected else None
+
+    def _frames(self) -> list[FrameConsistency]:
         figures = self.view.run.figures.consistency
-        of_frame = {} if figures is None else {
-            frame.timestamp_us: frame.consistency
-            for frame in figures.frames
-            if frame.sequence == self.sequence
-        }
-        values = [of_frame.get(int(time)) for time in self.time_us]
-        return np.array([np.nan if each is None else each for each in values], np.float64)
+        every = () if figures is None else figures.frames
+        return [frame for frame in every if frame.sequence == self.sequence]
 
 
 def timeline(drives: Sequence[DriveView]) -> Timeline:

@@ -58,9 +58,7 @@ def worst_frames(view: RunView) -> list[WorstView]:
     return sorted(frames, key=lambda frame: (-frame.weight, frame.sequence, frame.timestamp_us))
 
 
-def _frame(
-    view: RunView, said: Detections, start_us: int, faults: tuple[str, ...]
-) -> WorstView:
+def _frame(view: RunView, said: Detections, start_us: int, faults: tuple[str, ...]) -> WorstView:
     key = (said.sequence, said.timestamp_us)
     failed = view.failures[key]
     nearest = failed.nearest_first()
