@@ -105,9 +105,7 @@ def chart(
     """One chart, named for those who do not see it."""
     frame = Frame(x, y, size_px)
     drawn = Markup("").join(draw(mark, frame) for mark in marks)
-    return svg(
-        name, (WIDTH_PX, HEIGHT_PX), y_axis(frame) + x_axis(frame) + drawn + _names(frame), "chart"
-    )
+    return svg(name, size_px, y_axis(frame) + x_axis(frame) + drawn + _names(frame), "chart")
 
 
 def svg(name: str, size_px: tuple[int, int], content: Markup, kind: str) -> Markup:

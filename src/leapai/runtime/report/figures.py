@@ -50,6 +50,11 @@ class Figure:
         return [self._text(value) for value in self.values]
 
     @property
+    def shown(self) -> list[str]:
+        """The same, but one text where both runs read alike."""
+        return self.texts[:1] if len(set(self.texts)) == 1 else self.texts
+
+    @property
     def difference(self) -> float | None:
         """Of the second run from the first; None where one has no value, or there is one run."""
         if len(self.values) < 2 or self.values[0] is None or self.values[1] is None:
@@ -58,19 +63,24 @@ class Figure:
 
     @property
     def difference_text(self) -> str:
-        """Signed; empty where there is none."""
+        """Signed; empty where there is none, or none that shows."""
         if self.difference is None:
             return ""
         text = f"{self.difference:+.{self.kind.digits}f}"
-        return "±0" if float(text) == 0 else text.replace("-", MINUS)
+        return "" if float(text) == 0 else text.replace("-", MINUS)
 
     @property
     def verdict(self) -> str:
         """`good` or `bad` where the second run differs in what is shown, else empty."""
-        if self.difference is None or self.difference_text == "±0":
+        if self.difference is None or not self.difference_text:
             return ""
         sign = self.difference * self.kind.better.value
         return "good" if sign > 0 else "bad" if sign < 0 else ""
+
+    @property
+    def verdict_word(self) -> str:
+        """For those who do not tell the colours apart."""
+        return {"good": "better", "bad": "worse", "": ""}[self.verdict]
 
     def _text(self, value: float | None) -> str:
         return NOTHING if value is None else f"{value:,.{self.kind.digits}f}".replace("-", MINUS)
