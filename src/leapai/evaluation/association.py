@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from leapai.evaluation.matching import Pairs
+from leapai.evaluation.tracked import Tracked
 from leapai.types import BoolArray, FloatArray, IntArray
 
 
@@ -33,22 +33,18 @@ class Association(NamedTuple):
     """[L, T] whether that is another track than the object's last one."""
 
 
-def associate(
-    pairs: Pairs, step: IntArray, object_id: IntArray, track_id: IntArray, alive: BoolArray
-) -> Association:
-    """Matches objects and detections that `pairs` says may match.
+def associate(tracked: Tracked, alive: BoolArray) -> Association:
+    """Matches judged objects and the detections that each lane has: `alive` [L, N].
 
-    `step` [P] is the number of each pair's frame in its sequence. `object_id` [T] and `track_id`
-    [N] number what a row belongs to, from 0, over all sequences; none has two rows in a frame.
-    `alive` [L, N] are the detections of each lane. Of objects that had the same track last, the
-    one of the first row keeps it.
+    Of objects that had the same track last, the one of the first row keeps it.
     """
+    object_id, track_id = tracked.object_id, tracked.track_id
     lanes = len(alive)
     found = np.full((lanes, len(object_id)), -1, np.int32)
     switched = np.zeros(found.shape, bool)
     busy = np.zeros(alive.shape, bool)
     last_track = np.full((lanes, int(object_id.max(initial=-1)) + 1), -1, np.int32)
-    for now in _steps(pairs, step, _clusters(pairs, alive.shape[1], len(object_id))):
+    for now in _steps(tracked):
         owner, track = object_id[now.truth], track_id[now.detection]
         live, before = alive[:, now.detection], last_track[:, owner]
         kept = _first_of_each(live & (before == track), now.detection_start)
@@ -75,7 +71,9 @@ class _Step(NamedTuple):
     matched by itself."""
 
 
-def _steps(pairs: Pairs, step: IntArray, cluster: IntArray) -> Iterator[_Step]:
+def _steps(tracked: Tracked) -> Iterator[_Step]:
+    pairs, cluster = tracked.pairs, _clusters(tracked)
+    step = tracked.frames.step[tracked.truth.frame[pairs.truth]]
     order = np.lexsort((pairs.truth, pairs.detection, cluster, step))
     pairs, cluster = pairs.select(order), cluster[order]
     bounds = np.searchsorted(step[order], np.arange(step.max(initial=-1) + 2))
@@ -93,12 +91,13 @@ def _steps(pairs: Pairs, step: IntArray, cluster: IntArray) -> Iterator[_Step]:
         )
 
 
-def _clusters(pairs: Pairs, detections: int, truths: int) -> IntArray:
+def _clusters(tracked: Tracked) -> IntArray:
     """[P] number of the connected part of the graph of all pairs."""
-    nodes = detections + truths
-    edges = np.ones(len(pairs.truth)), (pairs.detection, detections + pairs.truth)
+    pairs, truths = tracked.pairs, len(tracked.object_id)
+    nodes = truths + len(tracked.track_id)
+    edges = np.ones(len(pairs.truth)), (pairs.truth, truths + pairs.detection)
     _, part = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
-    return np.asarray(part[pairs.detection], np.int64)
+    return np.asarray(part[pairs.truth], np.int64)
 
 
 def run_starts(values: IntArray) -> BoolArray:

@@ -3,8 +3,8 @@ system says, and which of them may be the same.
 
 An object is judged in the frames in which it counts (see `tables`) and has a track id. In others it
 is ignored: a detection near it that finds nothing else is neither right nor wrong, and the gap
-costs nothing. Holes of a track are not filled by interpolation. A detection without identity, or
-with one that a surer detection of its class and frame has, is a track by itself.
+costs nothing. Holes of a track are not filled. A detection without identity, or with one that a
+surer detection of its class and frame has, is a track by itself.
 """
 
 from __future__ import annotations
@@ -113,7 +113,10 @@ def _tracks(said: DetectionTable, sequence: IntArray) -> tuple[IntArray, FloatAr
     named = (said.track_id >= 0) & _is_first(said.frame, said.class_id, said.track_id)
     name = np.where(named, said.track_id, -1 - rows)
     whole = _number(sequence, name)
-    score = np.bincount(whole, said.score) / np.bincount(whole)
+    in_time = np.lexsort((said.frame, whole))
+    parts = np.split(said.score[in_time], np.flatnonzero(np.diff(whole[in_time])) + 1)
+    # np.mean of each as nuScenes has it: another rounding would part tracks that are equally sure.
+    score = np.array([np.mean(part) for part in parts if len(part)])
     return _number(sequence, said.class_id, name), score[whole]
 
 

@@ -39,8 +39,8 @@ def tracking_figures(frames: Sequence[LabelledFrame], bev: BevConfig) -> Trackin
     """All figures of labelled frames of any number of sequences, in any order."""
     tracked = follow(frames, bev, DISTANCE_M)
     thresholds = _thresholds(tracked)
-    alive = tracked.track_score >= thresholds[:, tracked.said.class_id]
-    who = _associate(tracked, alive)
+    alive = _named(tracked) & (tracked.track_score >= thresholds[:, tracked.said.class_id])
+    who = associate(tracked, alive)
     classes = {
         name: _of_class(tracked, who, alive, thresholds[:, i], i)
         for i, name in enumerate(CLASS_NAMES)
@@ -49,29 +49,28 @@ def tracking_figures(frames: Sequence[LabelledFrame], bev: BevConfig) -> Trackin
         **_over_classes(classes.values()),
         frames=len(frames),
         sequences=len(np.unique(tracked.frames.sequence)),
-        tracks=_tracks(tracked),
+        tracks=_num_tracks(tracked),
         untracked_truths=int((tracked.truth.counted & ~tracked.judged).sum()),
-        unnamed_detections=int((tracked.said.track_id < 0).sum()),
+        unnamed_detections=int((~_named(tracked)).sum()),
         classes=classes,
     )
 
 
-def _tracks(tracked: Tracked) -> int:
-    named = tracked.said.track_id >= 0
+def _named(tracked: Tracked) -> BoolArray:
+    """[N] A detection without identity is part of no track: it is left out."""
+    return tracked.said.track_id >= 0
+
+
+def _num_tracks(tracked: Tracked) -> int:
     sequence = tracked.frames.sequence[tracked.said.frame]
-    return int(np.unique(np.stack([sequence, tracked.said.track_id])[:, named], axis=1).shape[1])
-
-
-def _associate(tracked: Tracked, alive: BoolArray) -> Association:
-    step = tracked.frames.step[tracked.truth.frame[tracked.pairs.truth]]
-    return associate(tracked.pairs, step, tracked.object_id, tracked.track_id, alive)
+    names = np.stack([sequence, tracked.said.track_id])[:, _named(tracked)]
+    return int(np.unique(names, axis=1).shape[1])
 
 
 def _thresholds(tracked: Tracked) -> FloatArray:
     """[40, C] confidence of a track that gives each recall of `RECALLS` of each class, NaN where
     none does. Recall is that of matches which keep an identity, with all detections."""
-    everything = np.ones((1, len(tracked.track_score)), bool)
-    found, switched = (each[0] for each in _associate(tracked, everything))
+    found, switched = (each[0] for each in associate(tracked, _named(tracked)[None]))
     kept = found[(found >= 0) & ~switched]
     thresholds = np.full((len(RECALLS), len(CLASS_NAMES)), np.nan)
     for class_id in range(len(CLASS_NAMES)):
@@ -94,12 +93,16 @@ def _of_class(
     if not truths:
         return ClassTrackingFigures(**_NOTHING)
     if not len(reached):
-        return ClassTrackingFigures(
-            **_NOTHING
-            | _WORST
-            | {"truths": truths, "objects": objects, "fn": truths, "ml": objects}
-        )
+        there = {"truths": truths, "objects": objects, "fn": truths, "ml": objects}
+        return ClassTrackingFigures(**_NOTHING | _WORST | there)
     counts = count(tracked, who, alive, class_id, reached)
+    return _of_counts(counts, thresholds[reached], truths, objects)
+
+
+def _of_counts(
+    counts: Counts, thresholds: FloatArray, truths: int, objects: int
+) -> ClassTrackingFigures:
+    """Of L thresholds, the highest recall first: among equals it is best."""
     mota = np.maximum(0, 1 - (counts.fn + counts.ids + counts.fp) / truths)
     motar = np.maximum(0, 1 - _ratio(counts.fp, counts.tp))
     motp_m = _ratio(counts.distance_m, counts.tp + counts.ids)
@@ -114,7 +117,7 @@ def _of_class(
         motp_m=_known(motp_m[best]),
         motar=_known(motar[best]),
         recall=float(1 - counts.fn[best] / truths),
-        confidence=float(thresholds[reached[best]]),
+        confidence=float(thresholds[best]),
     )
 
 
@@ -135,7 +138,7 @@ def _over_classes(classes: Iterable[ClassTrackingFigures]) -> dict[str, float | 
     there = [each for each in classes if each.truths]
     whole = {name: _sum([getattr(each, name) for each in there]) for name in SUMS}
     mean = {name: _mean([getattr(each, name) for each in there]) for name in MEANS}
-    return whole | mean
+    return _NOTHING | whole | mean if there else _NOTHING
 
 
 def _mean_over_recalls(values: FloatArray, worst: float) -> float:
@@ -163,11 +166,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-_NOTHING: dict[str, float | None] = {
-    **dict.fromkeys((*SUMS, *MEANS, "confidence")),
-    "truths": 0,
-    "objects": 0,
-}
+_NOTHING: dict[str, float | None] = dict.fromkeys((*SUMS, *MEANS)) | {"truths": 0, "objects": 0}
 _WORST: dict[str, float | None] = {
     "amota": WORST_MOTAR,
     "amotp_m": WORST_MOTP_M,

@@ -57,7 +57,7 @@ class TrackingMeasures(BaseModel):
 class ClassTrackingFigures(TrackingMeasures):
     """Of one class."""
 
-    confidence: float | None
+    confidence: float | None = None
     """Mean confidence of a track from which it counts, where MOTA is best."""
 
 
@@ -73,5 +73,20 @@ class TrackingFigures(TrackingMeasures):
     untracked_truths: int
     """Boxes that count, but whose track is not labelled: they are ignored."""
     unnamed_detections: int
-    """Detections without identity: each is a track by itself."""
+    """Detections without identity: they are part of no track and left out."""
     classes: dict[str, ClassTrackingFigures]
+
+
+class HotaFigures(BaseModel):
+    """Means over how similar a match must be, 0.05 to 0.95."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hota: float
+    """Geometric mean of the next two, at each similarity."""
+    deta: float
+    """Detection accuracy."""
+    assa: float
+    """Association accuracy: how alone each object is with its track."""
+    loca: float
+    """Localisation accuracy: similarity of what is matched."""
