@@ -58,9 +58,8 @@ def lives_of_objects(
     ordered = in_order(frames)
     tracked = follow(ordered, bev, DISTANCE_M)
     truth = tracked.truth
-    step = tracked.frames.step[truth.frame[tracked.pairs.truth]]
     alive = (tracked.track_score >= confidence[tracked.said.class_id])[None]
-    who = associate(tracked.pairs, step, tracked.object_id, tracked.track_id, alive)
+    who = associate(tracked, alive)
     found, switched = who.found[0], who.switched[0]
     said_id = np.append(tracked.said.track_id, -1)[found]
     order = np.lexsort((truth.frame, tracked.object_id))

@@ -86,17 +86,25 @@ class Frame:
         self.left, right, self.top, below = sides_px
         self.right, self.bottom = size_px[0] - right, size_px[1] - below
 
-    def x(self, value: FloatArray) -> FloatArray:
-        """Pixels from the left."""
+    def xs(self, values: FloatArray) -> FloatArray:
+        """Pixels [K] from the left."""
         axis = self.x_axis
-        return self.left + (value - axis.low) / (axis.high - axis.low) * (self.right - self.left)
+        share = (np.asarray(values) - axis.low) / (axis.high - axis.low)
+        return np.asarray(self.left + share * (self.right - self.left))
 
-    def y(self, value: FloatArray) -> FloatArray:
-        """Pixels from the top; what lies beyond the axis is drawn at its end."""
+    def ys(self, values: FloatArray) -> FloatArray:
+        """Pixels [K] from the top; what lies beyond the axis is drawn at its end."""
         axis = self.y_axis
-        inside = np.clip(value, axis.low, axis.high)
-        share = (axis.high - inside) / (axis.high - axis.low)
-        return self.top + share * (self.bottom - self.top)
+        share = (axis.high - np.clip(values, axis.low, axis.high)) / (axis.high - axis.low)
+        return np.asarray(self.top + share * (self.bottom - self.top))
+
+    def x(self, value: float) -> float:
+        """Of one value."""
+        return float(self.xs(np.array(value)))
+
+    def y(self, value: float) -> float:
+        """Of one value."""
+        return float(self.ys(np.array(value)))
 
 
 def chart(
@@ -134,7 +142,7 @@ def y_axis(frame: Frame, about: int = _TICKS) -> Markup:
     """Lines across at round values, which stand left of them."""
     parts = []
     for value in ticks(frame.y_axis.low, frame.y_axis.high, about):
-        at = float(frame.y(np.float64(value)))
+        at = frame.y(value)
         parts.append(path("grid", f"M{frame.left} {at:.1f}H{frame.right}"))
         parts.append(text(frame.left - 6, at + 3.5, f"{value:g}", "tick end"))
     return Markup("").join(parts)
@@ -144,7 +152,7 @@ def x_axis(frame: Frame) -> Markup:
     """The foot of a chart, with round values below it."""
     parts = [path("axis", f"M{frame.left} {frame.bottom}H{frame.right}")]
     for value in ticks(frame.x_axis.low, frame.x_axis.high):
-        at = float(frame.x(np.float64(value)))
+        at = frame.x(value)
         parts.append(path("axis", f"M{at:.1f} {frame.bottom}v4"))
         parts.append(text(at, frame.bottom + 16, f"{value:g}", "tick middle"))
     return Markup("").join(parts)
@@ -163,19 +171,19 @@ def _names(frame: Frame) -> Markup:
 def draw(mark: Mark, frame: Frame) -> Markup:
     """One mark."""
     if isinstance(mark, Line):
-        points = _move_and_line(frame.x(mark.x), frame.y(mark.y))
+        points = _move_and_line(frame.xs(mark.x), frame.ys(mark.y))
         drawn = path(f"line {mark.style}".rstrip(), points, mark.colour)
         return Markup("<g>{}<title>{}</title></g>").format(drawn, mark.name) if mark.name else drawn
     if isinstance(mark, Band):
         known = np.isfinite(mark.low) & np.isfinite(mark.high)
-        x = frame.x(mark.x[known])
+        x = frame.xs(mark.x[known])
         around = np.append(x, x[::-1])
-        sides = np.append(frame.y(mark.low[known]), frame.y(mark.high[known])[::-1])
+        sides = np.append(frame.ys(mark.low[known]), frame.ys(mark.high[known])[::-1])
         return Markup('<path class="band" fill="{}" d="{}"/>').format(
             mark.colour, _move_and_line(around, sides)
         )
-    left, right = frame.x(mark.edges[:-1]), frame.x(mark.edges[1:])
-    top, foot = frame.y(mark.height), float(frame.y(np.float64(frame.y_axis.low)))
+    left, right = frame.xs(mark.edges[:-1]), frame.xs(mark.edges[1:])
+    top, foot = frame.ys(mark.height), frame.y(frame.y_axis.low)
     d = "".join(
         f"M{a + 0.5:.1f} {foot:.1f}V{t:.1f}H{b - 0.5:.1f}V{foot:.1f}Z"
         for a, b, t in zip(left, right, top, strict=True)

@@ -134,7 +134,7 @@ def _quartiles(distance_m: FloatArray, error: FloatArray) -> FloatArray:
 
 
 def _centres() -> FloatArray:
-    return (DISTANCE_EDGES_M[1:] + DISTANCE_EDGES_M[:-1]) / 2
+    return np.asarray((DISTANCE_EDGES_M[1:] + DISTANCE_EDGES_M[:-1]) / 2)
 
 
 def _metres() -> Axis:

@@ -33,7 +33,7 @@ def _of_tracking(read: Callable[[TrackingFigures], Value]) -> Read:
 
 
 def _of_consistency(read: Callable[[ConsistencyFigures], Value]) -> Read:
-    return lambda run: None if run.figures.consistency is None else read(run.figures.consistency)
+    return lambda run: read(run.figures.consistency)
 
 
 HEADLINE: tuple[tuple[Kind, Read], ...] = (
@@ -256,14 +256,14 @@ def consistency(runs: Sequence[Run]) -> list[Figure]:
     parts = [
         Figure(
             Kind(name, HIGHER, bar=True, words=words),
-            tuple(None if of_run is None else getattr(of_run.parts, name) for of_run in figures),
+            tuple(getattr(of_run.parts, name) for of_run in figures),
         )
         for name, words in _PARTS
     ]
     counts = [
         Figure(
             Kind(name.replace("_", " "), better, 0, words=words),
-            tuple(None if of_run is None else getattr(of_run, name) for of_run in figures),
+            tuple(getattr(of_run, name) for of_run in figures),
         )
         for name, words, better in _COUNTS
     ]

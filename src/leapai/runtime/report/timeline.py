@@ -94,8 +94,7 @@ class DriveView:
         return total / expected if expected else None
 
     def _frames(self) -> list[FrameConsistency]:
-        figures = self.view.run.figures.consistency
-        every = () if figures is None else figures.frames
+        every = self.view.run.figures.consistency.frames
         return [frame for frame in every if frame.sequence == self.sequence]
 
 
@@ -111,7 +110,7 @@ def timeline(drives: Sequence[DriveView]) -> Timeline:
     frame = _panel(edges_s, Axis("", 0, 1))
     top += _GAP_PX
     for lane in lanes:
-        parts.append(_moved(draw_lane(lane, time_us, frame.x(edges_s)), top))
+        parts.append(_moved(draw_lane(lane, time_us, frame.xs(edges_s)), top))
         top += LANE_PX * len(lane.lives)
     parts.append(_moved(_time_axis(frame), top - PANEL_PX + _GAP_PX))
     parts.insert(0, _grid(frame, top))
@@ -159,7 +158,7 @@ def _memory(drives: Sequence[DriveView], start_us: int, edges_s: FloatArray) -> 
 
 def _events(drive: DriveView, frame: Frame, start_us: int) -> Markup:
     parts = []
-    at_px = frame.x((drive.time_us - start_us) / 1e6)
+    at_px = frame.xs((drive.time_us - start_us) / 1e6)
     for x, memory, faults in zip(at_px, drive.outcome.memory, drive.outcome.faults, strict=True):
         what = [*(["memory dropped"] if memory.reset else []), *faults]
         if what:
@@ -190,19 +189,19 @@ def _edges(time_s: FloatArray) -> FloatArray:
     """[F + 1] around times [F]: half way to the neighbours."""
     step = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1.0
     padded = np.concatenate([[time_s[0] - step], time_s, [time_s[-1] + step]])
-    return (padded[1:] + padded[:-1]) / 2
+    return np.asarray((padded[1:] + padded[:-1]) / 2)
 
 
 def _grid(frame: Frame, height_px: int) -> Markup:
     """Faint lines down at every round second."""
-    at = (float(frame.x(np.float64(value))) for value in ticks(*_span(frame), _SECOND_TICKS))
+    at = (frame.x(value) for value in ticks(*_span(frame), _SECOND_TICKS))
     return Markup("").join(path("grid", f"M{x:.1f} {_GAP_PX}V{height_px}") for x in at)
 
 
 def _time_axis(frame: Frame) -> Markup:
     parts = []
     for value in ticks(*_span(frame), _SECOND_TICKS):
-        at = float(frame.x(np.float64(value)))
+        at = frame.x(value)
         parts.append(text(at, frame.bottom + 6, f"{value:g} s", "tick middle"))
     return Markup("").join(parts)
 
