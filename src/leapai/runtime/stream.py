@@ -13,7 +13,7 @@ from leapai.runtime.ranks import local_device
 from leapai.runtime.result import StreamedDetections
 from leapai.runtime.session import SessionState, StepResult, StreamSession
 from leapai.runtime.shipped import shipped_checkpoint
-from leapai.runtime.validate import memory_dots
+from leapai.runtime.pictures import memory_dots
 from leapai.types import Frame
 
 

@@ -36,6 +36,18 @@ After Okabe and Ito, "Color Universal Design" (2008), for a dark background: hue
 of colour vision makes alike differ in lightness.
 """
 
+CLASS_COLOURS_ON_WHITE: tuple[Colour, ...] = (
+    (17, 110, 200),  # car
+    (184, 78, 8),  # truck
+    (201, 133, 0),  # bus
+    (182, 19, 39),  # person
+    (221, 62, 149),  # non_motor
+    (96, 40, 190),  # riderless_non_motor
+    (0, 81, 69),  # barrier
+    (0, 156, 173),  # pillar
+)
+"""The same hues for a white page: each has a contrast of 3 or more with it (WCAG 2, 1.4.11)."""
+
 MAP_COLOURS: dict[str, Colour] = {
     "lane_boundary": (84, 100, 122),
     "crossing": (64, 116, 122),
