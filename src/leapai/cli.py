@@ -70,6 +70,7 @@ def _parser() -> _Parser:
     _add_demo(
         _command(commands, "demo", _demo, "stream the embedded world through the tiny network")
     )
+    _add_view(_command(commands, "view", _view, "look at a run in rerun's interactive viewer"))
     _add_world(commands)
     return parser
 
@@ -123,6 +124,21 @@ def _add_val(parser: _Parser) -> None:
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
     parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
+    _add_viewer(parser)
+
+
+def _add_viewer(parser: _Parser) -> None:
+    parser.add_argument(
+        "--viewer", action="store_true", help="record each drive while it streams, for leapai view"
+    )
+
+
+def _add_view(parser: _Parser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="a folder that leapai val wrote")
+    parser.add_argument("--drive", metavar="NAME", help="default: the first of the run")
+    parser.add_argument(
+        "--no-open", dest="opens", action="store_false", help="write the recording, show nothing"
+    )
 
 
 def _add_inspect(parser: _Parser) -> None:
@@ -166,6 +182,7 @@ def _add_demo(parser: _Parser) -> None:
     parser.add_argument("--output", type=Path, metavar="FOLDER", default=Path("outputs/demo"))
     parser.add_argument("--data", default=DEMO_DATA, help=f"default: {DEMO_DATA}")
     parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
+    _add_viewer(parser)
 
 
 def _count(text: str) -> int:
@@ -229,6 +246,7 @@ def _validate(options: argparse.Namespace) -> None:
             checkpoint=options.ckpt,
             random_weights=options.random_weights,
             max_frames=options.max_frames,
+            viewer=options.viewer,
         ),
     )
 
@@ -307,8 +325,15 @@ def _demo(options: argparse.Namespace) -> None:
             data=options.data,
             checkpoint=checkpoint,
             max_frames=options.max_frames,
+            viewer=options.viewer,
         ),
     )
+
+
+def _view(options: argparse.Namespace) -> None:
+    from leapai.runtime.view import view_run
+
+    view_run(options.run, options.drive, opens=options.opens)
 
 
 def _say(line: str) -> None:

@@ -37,6 +37,7 @@ from leapai.runtime.run_folder import Run, begin_run, config_json, write_run
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageMeter
 from leapai.runtime.summary import WHOLE_STEP, RunSummary, merged_costs, stage_table
+from leapai.runtime.view import recorder
 from leapai.runtime.worst import WorstFrames, worst_of
 
 SHOWN_OF_RANDOM_WEIGHTS = 20
@@ -55,6 +56,8 @@ class ValidationOptions:
     random_weights: bool = False
     max_frames: int | None = None
     """Of each drive."""
+    viewer: bool = False
+    """Also write a recording of each drive."""
 
 
 def run_validation(
@@ -123,6 +126,7 @@ class _Run:
             torch.cuda.set_device(self.device)
         self.meter = StageMeter()
         self.worst = WorstFrames(config.bev)
+        self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
 
     def stream(self) -> tuple[list[DriveOutcome], RunSummary]:
         """What every drive gave, and the summary, whose counts are still to come."""
@@ -175,8 +179,12 @@ class _Run:
         return min(len(log), self.options.max_frames or len(log))
 
     def _drive(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
-        """The results of one drive; pictures are painted on the way."""
-        with drive_pictures(self.config, self.options.output, log, self.worst) as pictures:
+        """The results of one drive; it is painted and recorded on the way."""
+        output = self.options.output
+        with (
+            drive_pictures(self.config, output, log, self.worst) as pictures,
+            self.recording(output / f"{log.name}.rrd", log) as record,
+        ):
             for index in range(self._length(log)):
                 with self.meter.stage("reading"):
                     frame = log[index]
@@ -184,6 +192,7 @@ class _Run:
                     result = session.step(frame)
                 with self.meter.stage("picture"):
                     pictures.add(index, frame, result)
+                record(frame, result)
                 yield result
 
 
@@ -208,8 +217,8 @@ def _print_outcome(summary: RunSummary, options: ValidationOptions, console: Con
     console.print(
         f"{summary.detections} detections, {summary.tracks} tracks in {summary.frames} frames"
     )
-    videos = (f"{drive}.mp4" for drive in summary.frames_by_sequence)
-    for name in ("detections.parquet", "metrics.json", *videos):
+    drives = [f"{drive}.{kind}" for drive in summary.frames_by_sequence for kind in ("mp4", "rrd")]
+    for name in ("detections.parquet", "metrics.json", *drives):
         if (options.output / name).is_file():
             console.print(f"  -> [bold]{options.output / name}[/]", highlight=False)
     if (options.output / "pictures").is_dir():

@@ -18,7 +18,7 @@ import numpy as np
 import rerun as rr
 
 from leapai.geometry import poses
-from leapai.types import CLASS_GROUPS, Detections, FloatArray, Frame, VectorMap
+from leapai.types import CLASS_GROUPS, Detections, FloatArray, Frame, Labels, VectorMap
 from leapai.visualisation import recording_parts as parts
 from leapai.visualisation.recording_blueprint import Entity, drive_blueprint, plot_styles
 from leapai.visualisation.scene import MemoryDots
@@ -55,7 +55,7 @@ class DriveRecording:
     def add(self, frame: Frame, detections: Detections, memory: MemoryDots | None) -> None:
         """Records a frame; `detections` and `memory` are in its ego frame.
 
-        What a frame does not have is recorded as empty: the viewer shows the last that it was given.
+        What a frame lacks is recorded as empty: the viewer shows the last it was given.
         """
         if self._number == 0:
             self._begin(frame)
@@ -65,12 +65,13 @@ class DriveRecording:
         shown = detections.select(sure)
         log.log(Entity.EGO, parts.pose(self._world_from_ego(frame)))
         log.log(Entity.LIDAR, parts.returns(frame.points))
-        log.log(Entity.TRUTH, parts.truth(frame.labels))
+        truth = frame.labels or parts.no_labels()
+        log.log(Entity.TRUTH, parts.truth(truth))
         self._log_detections(Entity.BOXES, shown)
         self._log_detections(Entity.UNSURE, detections.select(~sure))
-        self._log_memory(memory)
+        self._log_memory(memory or parts.no_memory())
         self._log_tracks(frame, shown)
-        self._log_cameras(frame, shown)
+        self._log_cameras(frame, shown, truth)
         self._log_figures(frame, shown, memory)
         self._number += 1
 
@@ -103,8 +104,7 @@ class DriveRecording:
         arrows = parts.arrows(detections.boxes, detections.velocity_mps, detections.class_id)
         self._log.log(f"{entity}/velocity", arrows)
 
-    def _log_memory(self, memory: MemoryDots | None) -> None:
-        memory = parts.no_memory() if memory is None else memory
+    def _log_memory(self, memory: MemoryDots) -> None:
         self._log.log(Entity.MEMORY, *parts.slots(memory))
         arrows = parts.arrows(memory.position_m, memory.velocity_mps, memory.class_id)
         self._log.log(f"{Entity.MEMORY}/velocity", arrows)
@@ -120,14 +120,14 @@ class DriveRecording:
         self._log.log(Entity.TRACKS, parts.paths(paths, shown.class_id[index]))
         self._trails.add(frame, shown)
 
-    def _log_cameras(self, frame: Frame, shown: Detections) -> None:
+    def _log_cameras(self, frame: Frame, shown: Detections, truth: Labels) -> None:
         for camera in frame.cameras:
             view = parts.camera_view(camera)
             path = Entity.camera(camera.name)
             self._log.log(path, parts.pose(camera.ego_from_camera), parts.pinhole(view))
             self._log.log(f"{path}/image", parts.image(view))
             self._log.log(f"{path}/boxes", parts.projected_boxes(view, shown))
-            self._log.log(f"{path}/truth", parts.projected_truth(view, frame.labels))
+            self._log.log(f"{path}/truth", parts.projected_truth(view, truth))
 
     def _log_figures(self, frame: Frame, shown: Detections, memory: MemoryDots | None) -> None:
         """What is plotted, and what failed."""

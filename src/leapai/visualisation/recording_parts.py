@@ -114,10 +114,13 @@ def arrows(position_m: FloatArray, velocity_mps: FloatArray, class_id: IntArray)
     )
 
 
-def truth(labels: Labels | None) -> rr.Boxes3D:
-    """True boxes in grey, darker where heavily occluded; empty where there are no labels."""
-    if labels is None:
-        return _boxes(np.zeros((0, 7)))
+def no_labels() -> Labels:
+    """No objects."""
+    return Labels.unlabelled(np.zeros((0, 7)), np.zeros(0, np.int64))
+
+
+def truth(labels: Labels) -> rr.Boxes3D:
+    """True boxes in grey, darker where heavily occluded."""
     return _boxes(labels.boxes, colors=_truth_colours(labels), radii=_px(_THIN_PX))
 
 
@@ -186,10 +189,8 @@ def projected_boxes(view: CameraView, detections: Detections) -> rr.LineStrips2D
     )
 
 
-def projected_truth(view: CameraView, labels: Labels | None) -> rr.LineStrips2D:
-    """The visible edges of the true boxes, in grey; empty where there are no labels."""
-    if labels is None:
-        return rr.LineStrips2D([])
+def projected_truth(view: CameraView, labels: Labels) -> rr.LineStrips2D:
+    """The visible edges of the true boxes, in grey."""
     owner, edges = _edges(view, labels.boxes)
     return rr.LineStrips2D(edges, colors=_truth_colours(labels)[owner], radii=_px(_THIN_PX))
 
