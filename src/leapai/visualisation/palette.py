@@ -79,7 +79,8 @@ def height_colours(z_m: FloatArray) -> ImageArray:
     calm enough for boxes to stand out."""
     low, high = _HEIGHT_RANGE_M
     level = np.clip((z_m - low) / (high - low), 0, 1) * 255
-    return _height_table()[level.astype(np.uint8)]
+    colours: ImageArray = _height_table()[level.astype(np.uint8)]
+    return colours
 
 
 @lru_cache(maxsize=1)

@@ -90,8 +90,7 @@ class DriveRecording:
         for layer in sorted({line.layer for line in self._map}):
             of_layer = [line.points_m for line in self._map if line.layer == layer]
             lines = [poses.apply(self._world_from_global, points) for points in of_layer]
-            path = rr.new_entity_path([*Entity.MAP.split("/"), layer])
-            log.log(path, parts.map_lines(layer, lines), static=True)
+            log.log(Entity.MAP.child(layer), parts.map_lines(layer, lines), static=True)
 
     def _world_from_ego(self, frame: Frame) -> FloatArray:
         """[4, 4] float64."""
@@ -123,7 +122,7 @@ class DriveRecording:
     def _log_cameras(self, frame: Frame, shown: Detections, truth: Labels) -> None:
         for camera in frame.cameras:
             view = parts.camera_view(camera)
-            path = Entity.camera(camera.name)
+            path = Entity.CAMERAS.child(camera.name)
             self._log.log(path, parts.pose(camera.ego_from_camera), parts.pinhole(view))
             self._log.log(f"{path}/image", parts.image(view))
             self._log.log(f"{path}/boxes", parts.projected_boxes(view, shown))

@@ -31,10 +31,10 @@ class Entity(StrEnum):
     FIGURES = "figures"
     FAULTS = "faults"
 
-    @staticmethod
-    def camera(name: str) -> str:
-        """Of one camera."""
-        return rr.new_entity_path([*Entity.CAMERAS.split("/"), name])
+    def child(self, name: str) -> str:
+        """The path of something below this, whatever characters its name has."""
+        path: str = rr.new_entity_path([*self.split("/"), name])
+        return path
 
 
 _PLOTS: dict[str, Colour] = {
@@ -127,4 +127,4 @@ def _camera_rows(cameras: Sequence[CameraFrame]) -> rrb.Container:
 
 
 def _camera(name: str) -> rrb.Spatial2DView:
-    return rrb.Spatial2DView(origin=Entity.camera(name), name=name)
+    return rrb.Spatial2DView(origin=Entity.CAMERAS.child(name), name=name)

@@ -210,7 +210,8 @@ def _simplified(edge_px: FloatArray) -> FloatArray:
     After Douglas and Peucker (1973).
     """
     points = edge_px.astype(np.float32)[:, None]
-    return cv2.approxPolyDP(points, _STRAIGHT_PX, closed=False)[:, 0]
+    kept: FloatArray = cv2.approxPolyDP(points, _STRAIGHT_PX, closed=False)[:, 0]
+    return kept
 
 
 def _boxes(boxes_m: FloatArray, **looks: object) -> rr.Boxes3D:
