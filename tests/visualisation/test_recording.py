@@ -293,7 +293,7 @@ def test_memory_slots_fade_with_age(tmp_path):
     assert sum(old) < sum(new)
     assert slots["age_frames"][0] == [1, 3]
     assert len(entities["/world/ego/memory/velocity"]["Arrows3D:vectors"][0]) == 1
-    assert entities["/figures/objects/memory_slots"]["Scalars:scalars"] == [[2.0]]
+    assert entities["/figures/memory/slots"]["Scalars:scalars"] == [[2.0]]
 
 
 def test_counts_and_mean_confidence_are_plotted(tmp_path):
@@ -338,7 +338,9 @@ def test_the_viewer_is_told_to_show_the_scene_every_camera_and_plots(tmp_path):
         for rows in blueprint_of(tmp_path / "a.rrd").values()
         if "ViewBlueprint:display_name" in rows
     }
-    assert {"Scene", "From above", "Objects", "Mean confidence", "Faults", *names} == set(shown)
+    assert {"Scene", "From above", "Objects", "Mean confidence", "Memory", "Faults", *names} == set(
+        shown
+    )
     assert shown["Scene"] == "world/ego"
     paths = recorded(tmp_path / "a.rrd")
     assert all(f"/{shown[name].removeprefix('/')}" in paths for name in names)

@@ -20,6 +20,7 @@ import rerun as rr
 from leapai.geometry import poses
 from leapai.types import CLASS_GROUPS, Detections, FloatArray, Frame, Labels, VectorMap
 from leapai.visualisation import recording_parts as parts
+from leapai.visualisation.cameras import CameraView
 from leapai.visualisation.recording_blueprint import Entity, drive_blueprint, plot_styles
 from leapai.visualisation.scene import MemoryDots
 from leapai.visualisation.trails import Trails
@@ -121,7 +122,7 @@ class DriveRecording:
 
     def _log_cameras(self, frame: Frame, shown: Detections, truth: Labels) -> None:
         for camera in frame.cameras:
-            view = parts.camera_view(camera)
+            view = CameraView(camera, parts.recorded_size_px(camera))
             path = Entity.CAMERAS.child(camera.name)
             self._log.log(path, parts.pose(camera.ego_from_camera), parts.pinhole(view))
             self._log.log(f"{path}/image", parts.image(view))
@@ -132,7 +133,7 @@ class DriveRecording:
         """What is plotted, and what failed."""
         figures: dict[str, float] = {"objects/detections": len(shown)}
         if memory is not None:
-            figures["objects/memory_slots"] = len(memory.age)
+            figures["memory/slots"] = len(memory.age)
         if frame.labels is not None:
             figures["objects/truth"] = len(frame.labels)
         group = np.array(CLASS_GROUPS)[shown.class_id]

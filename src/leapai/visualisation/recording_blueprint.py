@@ -12,6 +12,7 @@ from leapai.types import CameraFrame
 from leapai.visualisation import palette
 from leapai.visualisation.layout import arrange_cameras
 from leapai.visualisation.palette import CLASS_COLOURS, Colour
+from leapai.visualisation.recording_parts import recorded_size_px
 
 
 class Entity(StrEnum):
@@ -39,7 +40,7 @@ class Entity(StrEnum):
 
 _PLOTS: dict[str, Colour] = {
     "objects/detections": CLASS_COLOURS[0],
-    "objects/memory_slots": CLASS_COLOURS[4],
+    "memory/slots": CLASS_COLOURS[4],
     "objects/truth": palette.TRUTH,
     "confidence/MOD": CLASS_COLOURS[0],
     "confidence/VRU": CLASS_COLOURS[3],
@@ -65,6 +66,7 @@ def drive_blueprint(cameras: Sequence[CameraFrame]) -> rrb.Blueprint:
     plots = rrb.Tabs(
         rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/objects", name="Objects"),
         rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/confidence", name="Mean confidence"),
+        rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/memory", name="Memory"),
         rrb.TextLogView(origin=Entity.FAULTS, name="Faults"),
     )
     views = rrb.Vertical(
@@ -117,7 +119,7 @@ def _camera_rows(cameras: Sequence[CameraFrame]) -> rrb.Container:
     return rrb.Vertical(
         *(
             rrb.Horizontal(
-                *(_camera(cameras[i].name) for i in row),
+                *(_camera(cameras[i]) for i in row),
                 column_shares=[places[i].right - places[i].left for i in row],
             )
             for row in rows.values()
@@ -126,5 +128,11 @@ def _camera_rows(cameras: Sequence[CameraFrame]) -> rrb.Container:
     )
 
 
-def _camera(name: str) -> rrb.Spatial2DView:
-    return rrb.Spatial2DView(origin=Entity.CAMERAS.child(name), name=name)
+def _camera(camera: CameraFrame) -> rrb.Spatial2DView:
+    """Filled by the image; what is projected beyond its border is cut."""
+    height, width = recorded_size_px(camera)
+    return rrb.Spatial2DView(
+        origin=Entity.CAMERAS.child(camera.name),
+        name=camera.name,
+        visual_bounds=rrb.VisualBounds2D(x_range=(0, width), y_range=(0, height)),
+    )

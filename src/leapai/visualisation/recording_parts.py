@@ -144,11 +144,11 @@ def slots(memory: MemoryDots) -> tuple[rr.Points3D, rr.AnyValues]:
     return points, rr.AnyValues(age_frames=memory.age, class_id=memory.class_id)
 
 
-def camera_view(camera: CameraFrame) -> CameraView:
-    """The camera as recorded: no wider than `IMAGE_WIDTH_PX`."""
+def recorded_size_px(camera: CameraFrame) -> tuple[int, int]:
+    """(height, width) of its image in the recording."""
     height, width = camera.size_px
     scale = min(1.0, IMAGE_WIDTH_PX / width)
-    return CameraView(camera, (round(height * scale), round(width * scale)))
+    return round(height * scale), round(width * scale)
 
 
 def pinhole(view: CameraView) -> rr.Pinhole:
