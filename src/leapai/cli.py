@@ -22,6 +22,7 @@ INSPECTION_IMAGE_SIZE_PX = (256, 480)
 STATISTICS_IMAGE_SIZE_PX = (64, 120)
 """The same for `--stats`, which looks at no image."""
 USER_ERROR = 2
+RUNS_HELP = "table that `leapai val` keeps beside its run folders; default: outputs/runs.parquet"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,15 +61,21 @@ def _parser() -> _Parser:
     parser = _Parser(prog="leapai", description="Streaming 3D perception with memory.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(_command(commands, "train", _train, "train the network of a configuration"))
-    _add_val(_command(commands, "val", _validate, "stream drives, write detections and pictures"))
+    _add_val(_command(commands, "val", _validate, "stream drives; figures, report, pictures"))
     _add_task_config(
         _command(commands, "config", _print_config, "check a configuration and print it in full")
     )
+    _add_report(
+        _command(commands, "report", _report, "write the report of a run, or of two side by side")
+    )
+    _add_runs(_command(commands, "runs", _runs, "list the runs so far, or compare two of them"))
     _add_inspect(
         _command(commands, "inspect", _inspect, "what a data set holds, and whether it is right")
     )
     _add_demo(
-        _command(commands, "demo", _demo, "stream the embedded world through the tiny network")
+        _command(
+            commands, "demo", _demo, "the embedded world through the tiny network, with its report"
+        )
     )
     _add_view(_command(commands, "view", _view, "look at a run in rerun's interactive viewer"))
     _add_world(commands)
@@ -138,6 +145,28 @@ def _add_view(parser: _Parser) -> None:
     parser.add_argument("--drive", metavar="NAME", help="default: the first of the run")
     parser.add_argument(
         "--no-open", dest="opens", action="store_false", help="write the recording, show nothing"
+    )
+
+
+def _add_report(parser: _Parser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that `leapai val` wrote")
+    parser.add_argument(
+        "other", type=Path, metavar="RUN_B", nargs="?", help="another, to compare it with"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="default: report.html in RUN, or report_against_RUN_B.html",
+    )
+
+
+def _add_runs(parser: _Parser) -> None:
+    parser.add_argument(
+        "numbers", type=_count, metavar="N", nargs="*", help="two runs to compare, by their numbers"
+    )
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", default=Path("outputs/runs.parquet"), help=RUNS_HELP
     )
 
 
@@ -249,6 +278,36 @@ def _validate(options: argparse.Namespace) -> None:
             viewer=options.viewer,
         ),
     )
+
+
+def _report(options: argparse.Namespace) -> None:
+    from leapai.runtime.report.page import write_report
+    from leapai.runtime.run_folder import REPORT
+
+    name, folders = REPORT, [options.run]
+    if options.other:
+        name, folders = (
+            f"report_against_{options.other.resolve().name}.html",
+            [*folders, options.other],
+        )
+    path = options.output or options.run / name
+    write_report(path, folders)
+    sys.stdout.write(f"{path}\n")
+
+
+def _runs(options: argparse.Namespace) -> None:
+    if len(options.numbers) not in (0, 2):
+        raise ValueError("leapai runs takes no number, or the numbers of two runs to compare")
+    from rich.console import Console
+
+    from leapai.runtime.history import read_runs
+    from leapai.runtime.runs import comparison_table, runs_table
+
+    lines = read_runs(options.table)
+    if options.numbers:
+        Console().print(comparison_table(lines, *options.numbers))
+    else:
+        Console().print(runs_table(lines))
 
 
 def _print_config(options: argparse.Namespace) -> None:

@@ -157,7 +157,7 @@ def in_world(entities, path, column, number):
 
 
 @pytest.mark.parametrize("offset_m", [[0.0, 0.0, 0.0], [3.1e6, -5.4e6, 440.0]])
-def test_what_stands_still_stands_still_within_a_millimetre_5000_km_from_the_origin(
+def test_what_stands_still_stands_still_within_a_millimetre_6000_km_from_the_origin(
     tmp_path, offset_m
 ):
     frames, said, vector_map = drive_at(np.array(offset_m))

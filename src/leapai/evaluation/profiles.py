@@ -58,7 +58,7 @@ def profiles(frames: Sequence[LabelledFrame], bev: BevConfig) -> Profiles:
 
 
 def _objects(judge: Judge, class_id: int) -> BoolArray:
-    return judge.truth.counted & (judge.truth.class_id == class_id)
+    return np.asarray(judge.truth.counted & (judge.truth.class_id == class_id))
 
 
 def _precision(judge: Judge, class_id: int, distance_m: float) -> FloatArray:

@@ -4,14 +4,16 @@ frame."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leapai.evaluation.instances import InstanceFigures
 from leapai.runtime.files import whole_file
 from leapai.runtime.outcome import DriveOutcome, MemoryHealth
 from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, Detections, FloatArray, Labels
@@ -28,6 +30,20 @@ _KEY = [("sequence", pa.string()), ("timestamp_us", pa.int64())]
 _FRAME_OF_BOXES = {
     "frame": "ego: x forward, y left, z up; box centres; velocities over ground in ego axes"
 }
+
+_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+
+
+def row_schema(kind: type) -> pa.Schema:
+    """Columns for the fields of a dataclass of words and numbers."""
+    columns = get_type_hints(kind)
+    return pa.schema(
+        [(name, _TYPES[(get_args(hint) or (hint,))[0].__name__]) for name, hint in columns.items()]
+    )
+
+
+INSTANCE_SCHEMA = row_schema(InstanceFigures)
+"""Of labelled objects, each over its whole life."""
 
 SCHEMA = pa.schema(
     [
@@ -137,6 +153,12 @@ def write_table(path: Path, schema: pa.Schema, tables: Sequence[pa.Table]) -> No
     """All rows as one file, which is there whole or not at all."""
     with whole_file(path) as temporary:
         pq.write_table(pa.concat_tables([schema.empty_table(), *tables]), temporary)
+
+
+def write_instances(path: Path, rows: Sequence[InstanceFigures]) -> None:
+    """One row an object."""
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=INSTANCE_SCHEMA)
+    write_table(path, INSTANCE_SCHEMA, [table])
 
 
 def drives_of(frames: pa.Table, detections: pa.Table, truth: pa.Table) -> list[DriveOutcome]:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from leapai.config import TaskConfig
+from leapai.evaluation.instances import instance_rows
 from leapai.runtime import records
 from leapai.runtime.files import whole_file
 from leapai.runtime.judging import RunFigures
@@ -30,6 +31,7 @@ from leapai.runtime.summary import RunSummary
 from leapai.runtime.worst import WorstFrame
 
 _T = TypeVar("_T")
+REPORT = "report.html"
 _AGAIN = "run `leapai val` again"
 
 
@@ -44,9 +46,9 @@ class Run:
 
 
 def begin_run(folder: Path) -> None:
-    """Makes the folder; a run that was finished in it is not any more."""
+    """Makes the folder. A run that was finished in it is not any more."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("run.json", "report.html"):
+    for name in ("run.json", "instances.parquet", REPORT):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -63,6 +65,8 @@ def write_run(folder: Path, run: Run, worst: Sequence[WorstFrame]) -> None:
         records.TRUTH_SCHEMA,
         [records.truth_table(frame.detections, frame.labels) for frame in true],
     )
+    if run.config.eval_instance:
+        records.write_instances(folder / "instances.parquet", instance_rows(true, run.config.bev))
     pictures = _write_pictures(folder, worst)
     frames = records.frame_table(run.drives, pictures)
     records.write_table(folder / "frames.parquet", records.FRAME_SCHEMA, [frames])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from leapai.config import TaskConfig
@@ -22,7 +23,8 @@ from leapai.data.logs import DrivingLog, open_logs, version_of
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
-from leapai.runtime.figures import figures_tables
+from leapai.runtime.figures import run_tables
+from leapai.runtime.history import TABLE, RunLine, append_run
 from leapai.runtime.judging import judge
 from leapai.runtime.outcome import DriveOutcome
 from leapai.runtime.pictures import drive_pictures
@@ -33,7 +35,9 @@ from leapai.runtime.ranks import (
     local_device,
     share_from_first,
 )
-from leapai.runtime.run_folder import Run, begin_run, config_json, write_run
+from leapai.runtime.remarks import remarks
+from leapai.runtime.report.page import write_report
+from leapai.runtime.run_folder import REPORT, Run, begin_run, config_json, write_run
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageMeter
 from leapai.runtime.summary import WHOLE_STEP, RunSummary, merged_costs, stage_table
@@ -84,7 +88,8 @@ def run_validation(
             done = Run(config, summary, drives, judge(drives, config))
             worst = worst_of(frame for _, _, frames in parts for frame in frames)
             write_run(options.output, done, worst)
-            _tell(done, options, said)
+            write_report(options.output / REPORT, [options.output])
+            _tell(done, options.output, said)
         return share_from_first(summary)
 
 
@@ -203,31 +208,28 @@ def _sha256(path: Path | None) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _tell(run: Run, options: ValidationOptions, console: Console) -> None:
-    console.print(stage_table(run.summary))
-    if run.figures.detection is None:
-        console.print("No frame has labels, so there are no figures of detection.")
-    else:
-        for table in figures_tables(run.figures.detection):
-            console.print(table)
-    _print_outcome(run.summary, options, console)
-
-
-def _print_outcome(summary: RunSummary, options: ValidationOptions, console: Console) -> None:
+def _tell(run: Run, output: Path, console: Console) -> None:
+    for table in (stage_table(run.summary), *run_tables(run.figures)):
+        console.print(table)
     console.print(
-        f"{summary.detections} detections, {summary.tracks} tracks in {summary.frames} frames"
+        f"{run.summary.detections} detections, {run.summary.tracks} tracks in "
+        f"{run.summary.frames} frames"
     )
-    drives = [f"{drive}.{kind}" for drive in summary.frames_by_sequence for kind in ("mp4", "rrd")]
-    for name in ("detections.parquet", "metrics.json", *drives):
-        if (options.output / name).is_file():
-            console.print(f"  -> [bold]{options.output / name}[/]", highlight=False)
-    if (options.output / "pictures").is_dir():
-        console.print(f"  -> [bold]{options.output / 'pictures'}[/]", highlight=False)
-    if options.random_weights:
-        console.print("[yellow]The weights are random: the boxes are guesses of no worth.[/]")
-    for sensor, failures in summary.faults.items():
-        console.print(
-            f"[yellow]{sensor} failed in {failures.frames} of {summary.frames} frames,"
-            f" first: {failures.first}[/]",
-            highlight=False,
-        )
+    for remark in remarks(run):
+        console.print(f"[yellow]{escape(remark)}[/]", highlight=False)
+    _remember(run, output, console)
+    names = run.summary.frames_by_sequence
+    drives = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    for name in ("detections.parquet", "instances.parquet", "metrics.json", *drives, "pictures"):
+        if (output / name).exists():
+            console.print(f"  -> [bold]{output / name}[/]", highlight=False)
+    console.print(f"  -> [bold]{output / REPORT}[/]", highlight=False, soft_wrap=True)
+
+
+def _remember(run: Run, output: Path, console: Console) -> None:
+    """Adds the run to the table of runs. A table that is broken is no reason to fail a run."""
+    table = output.absolute().parent / TABLE
+    try:
+        append_run(table, RunLine.of(run, output))
+    except (ValueError, OSError) as error:
+        console.print(f"[yellow]This run is not in the table of runs: {escape(str(error))}[/]")

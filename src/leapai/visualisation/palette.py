@@ -39,6 +39,18 @@ After Okabe and Ito, "Color Universal Design" (2008), for a dark background: hue
 of colour vision makes alike differ in lightness.
 """
 
+CLASS_COLOURS_ON_WHITE: tuple[Colour, ...] = (
+    (16, 104, 191),  # car
+    (196, 92, 0),  # truck
+    (128, 112, 0),  # bus
+    (204, 32, 44),  # person
+    (196, 66, 140),  # non_motor
+    (106, 66, 205),  # riderless_non_motor
+    (0, 112, 78),  # barrier
+    (0, 140, 150),  # pillar
+)
+"""The same hues for a white page: each has a contrast of 3 or more with it (WCAG 2, 1.4.11)."""
+
 MAP_COLOURS: dict[str, Colour] = {
     "lane_boundary": (84, 100, 122),
     "crossing": (64, 116, 122),
