@@ -24,7 +24,7 @@ from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_WORDS
 from leapai.visualisation.scene import EGO_OUTLINE_M, MemoryDots, truth_by_colour
 
 POINT_STEP_M = 1 / 128
-"""LiDAR coordinates are rounded to this: below the sensor's noise, and a third of the file."""
+"""LiDAR coordinates are rounded to this, below the noise of the sensor, for a smaller file."""
 IMAGE_WIDTH_PX = 640
 """Wider images are reduced to this."""
 JPEG_QUALITY = 85
