@@ -23,6 +23,7 @@ from leapai.cli.options import (
     add_task_config,
     add_train,
     add_val,
+    add_view,
 )
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _parser() -> _Parser:
             commands, "demo", _demo, "the embedded world through the tiny network, with its report"
         )
     )
+    add_view(_command(commands, "view", _view, "look at a run in rerun's interactive viewer"))
     _add_world(commands)
     info = _command(commands, "info", _info, "what a bug report needs")
     info.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
@@ -160,6 +162,7 @@ def _validate(options: argparse.Namespace) -> None:
             random_weights=options.random_weights,
             max_frames=options.max_frames,
             submission=options.format,
+            viewer=options.viewer,
         ),
     )
 
@@ -275,6 +278,7 @@ def _demo(options: argparse.Namespace) -> None:
             data=options.data,
             checkpoint=checkpoint,
             max_frames=options.max_frames,
+            viewer=options.viewer,
         ),
     )
 
@@ -288,6 +292,12 @@ def _info(options: argparse.Namespace) -> None:
     info = system_info()
     text = json.dumps(asdict(info), indent=2) if options.json else render_info(info)
     sys.stdout.write(f"{text}\n")
+
+
+def _view(options: argparse.Namespace) -> None:
+    from leapai.runtime.view import view_run
+
+    view_run(options.run, options.drive, opens=options.opens)
 
 
 def _say(line: str) -> None:

@@ -42,6 +42,7 @@ from leapai.runtime.run_folder import REPORT, Run, begin_run, config_json, write
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageMeter
 from leapai.runtime.summary import WHOLE_STEP, RunSummary, merged_costs, stage_table
+from leapai.runtime.view import recorder
 from leapai.runtime.worst import WorstFrames, worst_of
 
 SHOWN_OF_RANDOM_WEIGHTS = 20
@@ -62,6 +63,8 @@ class ValidationOptions:
     """Of each drive."""
     submission: SubmissionFormat | None = None
     """The public benchmark in whose format the run is written, too."""
+    viewer: bool = False
+    """Also write a recording of each drive."""
 
 
 def run_validation(
@@ -133,6 +136,7 @@ class _Run:
         self.meter = StageMeter()
         self.logs: Sequence[DrivingLog] = ()
         self.worst = WorstFrames(config.bev)
+        self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
 
     def stream(self) -> tuple[list[DriveOutcome], RunSummary]:
         """What every drive gave, and the summary, whose counts are still to come."""
@@ -201,8 +205,12 @@ class _Run:
         return min(len(log), self.options.max_frames or len(log))
 
     def _drive(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
-        """The results of one drive; pictures are painted on the way."""
-        with drive_pictures(self.config, self.options.output, log, self.worst) as pictures:
+        """The results of one drive; it is painted and recorded on the way."""
+        output = self.options.output
+        with (
+            drive_pictures(self.config, output, log, self.worst) as pictures,
+            self.recording(output / f"{log.name}.rrd", log) as record,
+        ):
             for index in range(self._length(log)):
                 with self.meter.stage("reading"):
                     frame = log[index]
@@ -210,6 +218,7 @@ class _Run:
                     result = session.step(frame)
                 with self.meter.stage("picture"):
                     pictures.add(index, frame, result)
+                record(frame, result)
                 yield result
 
 
@@ -230,8 +239,9 @@ def _tell(run: Run, output: Path, console: Console) -> None:
     for remark in remarks(run):
         console.print(f"[yellow]{escape(remark)}[/]", highlight=False)
     _remember(run, output, console)
-    videos = (f"{drive}.mp4" for drive in run.summary.frames_by_sequence)
-    for name in ("detections.parquet", "instances.parquet", "metrics.json", *videos, "pictures"):
+    names = run.summary.frames_by_sequence
+    drives = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    for name in ("detections.parquet", "instances.parquet", "metrics.json", *drives, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)
     console.print(f"  -> [bold]{output / REPORT}[/]", highlight=False, soft_wrap=True)
