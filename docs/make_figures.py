@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import matplotlib as mpl
@@ -24,7 +27,10 @@ from leapai.geometry.polylines import polylines
 from leapai.models.dynamic.memory import Memory, Remembered, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
+from leapai.runtime.checkpoints import config_of
 from leapai.runtime.inspect import write_statistics_picture
+from leapai.runtime.shipped import shipped_checkpoint
+from leapai.runtime.validate import ValidationOptions, run_validation
 from leapai.types import Detections, Frame
 from leapai.visualisation.compose import FramePainter
 from leapai.visualisation.video import VideoWriter
@@ -44,6 +50,10 @@ SCENES = (
 """Places and seeds of the contact sheet and the video; the last two are in the dark."""
 DRIVE_DATA = "synthetic:seed=24,place=street,frames=40"
 MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
+RECORDED = ("crossing", 23)
+RECORDED_FRAMES = 24
+MENU_PX = 37
+"""The viewer's menu bar."""
 STEP = 5
 """Frames between those shown, so that motion is seen."""
 
@@ -254,6 +264,32 @@ def map_figure() -> None:
     Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
+def recording_figure() -> None:
+    """What the viewer shows of a recording of the shipped network; needs rerun-sdk and Vulkan,
+    which Mesa has in software, too."""
+    from rerun.experimental import ViewerClient
+
+    data = f"synthetic:seed={RECORDED[1]},place={RECORDED[0]},frames=40,rate_hz=4"
+    program = str(Path(sys.executable).with_name("rerun"))
+    with TemporaryDirectory() as folder:
+        options = ValidationOptions(
+            Path(folder), data, shipped_checkpoint(), max_frames=RECORDED_FRAMES, viewer=True
+        )
+        run_validation(config_of(shipped_checkpoint()), options)
+        path = next(Path(folder).glob("*.rrd"))
+        with ViewerClient.spawn(
+            headless=True, port=9899, hide_welcome_screen=True, executable_path=program
+        ) as viewer:
+            time.sleep(5)
+            viewer.open(str(path))
+            viewer.set_time("time", play_state="following")
+            time.sleep(20)
+            viewer.save_screenshot(f"{folder}/viewer.png")
+        picture = Image.open(f"{folder}/viewer.png").convert("RGB")
+        below_menu = picture.crop((0, MENU_PX, *picture.size))
+        below_menu.save(FOLDER / "viewer.webp", quality=80, method=6)
+
+
 def save(figure: plt.Figure, name: str) -> None:
     """Writes a figure beside the texts."""
     FOLDER.mkdir(exist_ok=True)
@@ -278,6 +314,7 @@ def main() -> None:
     )
     bright = open_logs(DRIVE_DATA, image_size_px=(256, 480))[0]
     view_transfer_figure(replace_bev(big), bright)
+    recording_figure()
 
 
 def replace_bev(config: TaskConfig) -> TaskConfig:

@@ -9,11 +9,11 @@ import torch
 from leapai.models.build import build_model
 from leapai.runtime.checkpoints import config_of, load_checkpoint
 from leapai.runtime.health import health_of
+from leapai.runtime.pictures import memory_dots
 from leapai.runtime.ranks import local_device
 from leapai.runtime.result import StreamedDetections
 from leapai.runtime.session import SessionState, StepResult, StreamSession
 from leapai.runtime.shipped import shipped_checkpoint
-from leapai.runtime.validate import memory_dots
 from leapai.types import Frame
 
 

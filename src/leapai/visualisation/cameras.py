@@ -186,7 +186,7 @@ def draw_camera(
     road.draw_lines(image, [(line.kind, ground_paths(view, line.points_m)) for line in road_lines])
     if truth is not None:
         for colour, index in truth_by_colour(truth, alone=detections is None):
-            paths = _visible_boxes(view, truth.boxes[index])[1]
+            paths = visible_boxes(view, truth.boxes[index])[1]
             strokes.draw_paths(image, [edge for box in paths for edge in box], colour, THIN)
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)
@@ -231,7 +231,7 @@ def _draw_points(image: ImageArray, view: CameraView, points_m: FloatArray) -> N
         image[np.minimum(row + down, height - 1), np.minimum(column + right, width - 1)] = colours
 
 
-def _visible_boxes(view: CameraView, boxes: FloatArray) -> tuple[IntArray, list[list[FloatArray]]]:
+def visible_boxes(view: CameraView, boxes: FloatArray) -> tuple[IntArray, list[list[FloatArray]]]:
     """Indices of the boxes [N, 7] that show, and for each the visible edges as paths [K, 2]."""
     index = _near_view(view, boxes)
     edges = project_edges(view, boxes[index])
@@ -248,7 +248,7 @@ def _draw_detections(
     image: ImageArray, view: CameraView, detections: Detections, draw_occlusion: bool
 ) -> list[Label]:
     """Draws far boxes first; returns the labels of those large enough, nearest first."""
-    index, paths = _visible_boxes(view, detections.boxes)
+    index, paths = visible_boxes(view, detections.boxes)
     seen = detections.select(index)
     depth = poses.apply(view.camera_from_ego, seen.boxes[:, :3])[:, 2]
     colours = [CLASS_COLOURS[c] for c in seen.class_id]

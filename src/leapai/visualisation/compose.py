@@ -94,6 +94,12 @@ class FramePainter:
         draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, with_road=road is not None)
         return picture
 
+    def follow(self, frame: Frame, detections: Detections) -> None:
+        """A frame that is not painted: trails and numbers go on as if it had been."""
+        self._count(frame)
+        self._trails.seen_from(frame)
+        self._trails.add(frame, detections)
+
     def _count(self, frame: Frame) -> None:
         if frame.sequence != self._sequence:
             self._sequence, self._start_us, self._number = frame.sequence, frame.timestamp_us, 0

@@ -21,6 +21,8 @@ from leapai.types import (
 from leapai.visualisation.palette import CLASS_COLOURS, TRUTH, TRUTH_HIDDEN, Colour
 
 HEAVILY_OCCLUDED = len(OCCLUSION_NAMES) - 1
+EGO_OUTLINE_M = np.array([[3.9, 0.0], [3.0, 0.95], [-1.0, 0.95], [-1.0, -0.95], [3.0, -0.95]])
+"""A passenger car around the rear axle, pointed in front."""
 
 
 @dataclass(frozen=True)
