@@ -68,7 +68,7 @@ def test_only_working_commands_are_listed(capsys):
         cli.main(["--help"])
     assert end.value.code == 0
     said = capsys.readouterr().out
-    for command in ("train", "val", "config", "inspect", "demo"):
+    for command in ("train", "val", "config", "merge", "inspect", "demo", "report", "runs", "info"):
         assert f"\n    {command} " in said
 
 
@@ -83,6 +83,11 @@ def test_only_working_commands_are_listed(capsys):
         (["val", "--task-config", TINY, "--ckpt", "nowhere.ckpt"], "nowhere.ckpt"),
         (["val", "--task-config", TINY, "--max-frames", "0"], "'0' must be a whole number, 1"),
         (["val", "--task-config", TINY, "--chkpt", "x"], "unrecognized arguments: --chkpt x"),
+        (["report", "nowhere"], "nowhere: there is no such folder"),
+        (["report", "."], "run.json is missing: the run has not finished"),
+        (["runs"], "outputs/runs.parquet: there is no table of runs"),
+        (["runs", "1"], "takes no number, or the numbers of two runs"),
+        (["runs", "1", "x"], "'x' must be a whole number"),
         (["inspect", "kitti:/data"], "there is no data set 'kitti'"),
         (["inspect", "nuscenes:/no/such/folder"], "/no/such/folder"),
         (["inspect", "synthetic:wheels=3"], "there is no option 'wheels'"),
@@ -134,6 +139,28 @@ def test_val_streams_and_writes_where_it_is_told(small, tmp_path, capsys):
     assert "random" in capsys.readouterr().out
 
 
+def test_reports_and_the_table_of_runs_are_made_from_what_val_wrote(small, tmp_path, capsys, fails):
+    options = ["--random-weights", "--data", SMALL_DRIVE, "--max-frames", "1"]
+    one, other = tmp_path / "one", tmp_path / "other"
+    for output in (one, other):
+        assert cli.main(["val", "--task-config", small, *options, "--output", str(output)]) == 0
+    first = (one / "report.html").read_text()
+    (one / "report.html").unlink()
+    capsys.readouterr()
+    assert cli.main(["report", str(one)]) == 0
+    assert capsys.readouterr().out == f"{one / 'report.html'}\n"
+    assert (one / "report.html").read_text() == first
+    assert cli.main(["report", str(one), str(other)]) == 0
+    assert (one / "report_against_other.html").read_text().count(str(other)) >= 2
+    assert cli.main(["runs", "--table", str(tmp_path / "runs.parquet")]) == 0
+    assert capsys.readouterr().out.count("1+") == 2
+    assert cli.main(["runs", "1", "2", "--table", str(tmp_path / "runs.parquet")]) == 0
+    assert "difference" in capsys.readouterr().out
+    said = (one / "detections.parquet").read_bytes()
+    (one / "detections.parquet").write_bytes(said[: len(said) // 2])
+    assert "detections.parquet: is not a whole Parquet file" in fails("report", str(one))
+
+
 def test_inspect_prints_figures_and_writes_pictures(tmp_path, capsys):
     assert cli.main(["inspect", SMALL_DRIVE, "--output", str(tmp_path), "--pictures", "1"]) == 0
     assert "front_narrow" in capsys.readouterr().out
@@ -167,8 +194,11 @@ def test_inspect_counts_the_points_of_the_real_keyframe_as_json(tmp_path, capsys
 def test_demo_streams_the_shipped_checkpoint(tmp_path, capsys):
     options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--output", str(tmp_path)]
     assert cli.main(["demo", *options]) == 0
-    said = capsys.readouterr().out.replace("\n", "")
-    assert shipped_checkpoint().name in said
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1].endswith(str(tmp_path / "report.html"))
+    said = said.replace("\n", "")
+    for words in (shipped_checkpoint().name, "mAP", "AMOTA", "consistency"):
+        assert words in said
     assert list(tmp_path.rglob("*.png"))
     assert list(tmp_path.rglob("*.mp4"))
 
@@ -188,8 +218,9 @@ def test_the_entry_needs_the_configuration_in_the_environment(fails):
 
 def test_the_entry_runs_what_the_command_runs(fails, monkeypatch):
     monkeypatch.setenv(CONFIG_VARIABLE, STATIC)
-    through_entry = fails("val", "--random-weights", command=entry)
-    assert through_entry == fails("val", "--task-config", STATIC, "--random-weights")
+    through_entry = fails("val", command=entry)
+    assert through_entry == fails("val", "--task-config", STATIC)
+    assert "--ckpt is missing" in through_entry
 
 
 def launch(arguments: list[str], tmp_path: Path, **environment: str) -> subprocess.CompletedProcess:

@@ -198,7 +198,8 @@ def test_lanes_are_independent(model):
         for name in OUTPUTS:
             lane_axis = 0 if name == "boxes" else 1
             picked = getattr(a, name).index_select(lane_axis, torch.tensor(order))
-            torch.testing.assert_close(picked, getattr(b, name), atol=1e-5, rtol=1e-5)
+            # Velocity from places over time sums in another order: 400 m/s x 1e-7.
+            torch.testing.assert_close(picked, getattr(b, name), atol=1e-4, rtol=1e-5)
     picked_state = state.lane(order)
     assert torch.equal(picked_state.valid, permuted_state.valid)
     assert torch.equal(picked_state.query_index, permuted_state.query_index)
@@ -207,7 +208,8 @@ def test_lanes_are_independent(model):
 def test_a_lane_of_a_batch_equals_the_lane_alone(model):
     together, _ = run(model, [make_batch(i, seeds=(0, 1)) for i in range(3)])
     alone, _ = run(model, [make_batch(i, seeds=(1,)) for i in range(3)])
-    torch.testing.assert_close(together[-1].boxes[1], alone[-1].boxes[0], atol=1e-5, rtol=1e-5)
+    # Velocity from places over time sums in another order: 400 m/s x 1e-7.
+    torch.testing.assert_close(together[-1].boxes[1], alone[-1].boxes[0], atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("where", ["query", "reference_m", "velocity_mps", "confidence"])

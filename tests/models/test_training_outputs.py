@@ -40,7 +40,8 @@ def streamed(model, noisy=None):
 def test_denoising_queries_do_not_leak_into_what_is_found(model):
     plain, along = streamed(model), streamed(model, noisy_queries(2, 6))
     torch.testing.assert_close(along.class_logits, plain.class_logits, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(along.boxes, plain.boxes, atol=1e-5, rtol=1e-5)
+    # Velocity from places over time sums in another order: 400 m/s x 1e-7.
+    torch.testing.assert_close(along.boxes, plain.boxes, atol=1e-4, rtol=1e-5)
     assert plain.noisy is None
     assert along.noisy is not None
     assert along.noisy.class_logits.shape == (CONFIG.dynamic.layers, 2, 6, 8)

@@ -13,9 +13,10 @@ from rich.console import Console
 from tests.evaluation.made_up import truth
 from tests.scenes import make_frame, seeded_model, small_config
 
-from leapai.evaluation.figures import DetectionFigures
 from leapai.runtime import validate
 from leapai.runtime.checkpoints import save_checkpoint
+from leapai.runtime.history import read_runs
+from leapai.runtime.judging import RunFigures
 from leapai.runtime.validate import ValidationOptions, run_validation
 from leapai.types import OCCLUSION_NAMES
 
@@ -110,8 +111,11 @@ def test_pictures_and_video_show_the_same(tmp_path, drives):
 
 
 def test_without_pictures_none_are_written(tmp_path, drives):
-    run(tmp_path, pictures=False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["detections.parquet", "run.json"]
+    run(tmp_path / "run", pictures=False)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "config.json", "detections.parquet", "frames.parquet", "metrics.json", "report.html",
+        "run.json", "truth.parquet",
+    ]  # fmt: skip
 
 
 def test_the_run_names_its_weights_stages_and_costs(tmp_path, drives):
@@ -167,19 +171,115 @@ def test_no_checkpoint_and_no_word_of_it_is_refused(tmp_path, drives):
 def test_labelled_frames_are_judged_and_the_figures_said_and_written(tmp_path, drives):
     drives[0].labels = truth([[10.0, 0.0], [20.0, 5.0]], class_id=[0, 3])
     summary, said = run(tmp_path, pictures=False)
-    figures = DetectionFigures.model_validate_json((tmp_path / "metrics.json").read_text())
-    assert summary.labelled_frames == figures.frames == 3
-    assert figures.truths == 6
-    assert figures.detections > 0
-    for words in ("mAP", "person", "HeavilyOccluded", "metrics.json"):
+    figures = RunFigures.model_validate_json((tmp_path / "metrics.json").read_text())
+    assert summary.labelled_frames == figures.detection.frames == figures.tracking.frames == 3
+    assert figures.detection.truths == 6
+    assert figures.detection.detections > 0
+    assert len(figures.consistency.frames) == 6  # it needs no labels
+    for words in ("mAP", "person", "HeavilyOccluded", "AMOTA", "consistency", "metrics.json"):
         assert words in said
+    assert said.rstrip().endswith(str(tmp_path / "report.html"))
 
 
 def test_without_labels_there_are_no_figures_also_not_those_of_an_earlier_run(tmp_path, drives):
-    (tmp_path / "metrics.json").write_text("{}")
+    drives[0].labels = truth([[10.0, 0.0]])
+    run(tmp_path, pictures=False)
+    drives[0].labels = None
     _, said = run(tmp_path, pictures=False)
     assert "No frame has labels" in said
-    assert not (tmp_path / "metrics.json").exists()
+    figures = RunFigures.model_validate_json((tmp_path / "metrics.json").read_text())
+    assert figures.detection is figures.tracking is None
+    assert not list(tmp_path.glob("worst/*"))
+
+
+def test_every_labelled_object_gets_a_row_where_it_is_wanted(tmp_path, drives):
+    drives[0].labels = truth([[10.0, 0.0], [20.0, 5.0]], class_id=[0, 3], track_id=[7, 8])
+    run(tmp_path / "a", pictures=False, changes={"eval_instance": True})
+    rows = pq.read_table(tmp_path / "a/instances.parquet").to_pydict()
+    assert list(zip(rows["class_name"], rows["track_id"], strict=True)) == [
+        ("car", 7),
+        ("person", 8),
+    ]
+    assert rows["frames"] == [3, 3]
+    run(tmp_path / "a", pictures=False)
+    assert not (tmp_path / "a/instances.parquet").exists()  # it would be that of another run
+
+
+def test_the_worst_frames_have_pictures_also_where_no_others_are_wanted(tmp_path, drives):
+    near = truth([[3.0, 0.0]] * 2, class_id=[0, 3])
+    drives[1].labels = near
+    run(tmp_path, pictures=False)
+    frames = pq.read_table(tmp_path / "frames.parquet").to_pylist()
+    painted = [row for row in frames if row["picture"]]
+    assert {row["sequence"] for row in painted} == {"two"}  # one second of the one labelled drive
+    assert len(painted) == 1
+    picture = Image.open(tmp_path / painted[0]["picture"])
+    assert picture.width == 1280
+    assert np.asarray(picture).std() > 20
+
+
+def test_a_run_adds_a_line_to_the_table_beside_its_folder(tmp_path, drives):
+    drives[0].labels = truth([[10.0, 0.0]])
+    run(tmp_path / "a", pictures=False)
+    run(tmp_path / "b", pictures=False, max_frames=2)
+    first, second = read_runs(tmp_path / "runs.parquet")
+    assert (first.output, second.output) == (str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (first.frames, first.max_frames, second.frames, second.max_frames) == (6, None, 4, 2)
+    assert first.config_sha256 == second.config_sha256
+    assert first.checkpoint_sha256 is None
+    assert first.mean_ap is not None
+    assert first.seconds_per_frame > 0
+
+
+def test_a_broken_table_of_runs_is_told_and_kept_and_the_run_succeeds(tmp_path, drives):
+    (tmp_path / "runs.parquet").write_bytes(b"PAR1 and then nothing")
+    summary, said = run(tmp_path / "a", pictures=False)
+    assert summary.frames == 6
+    assert "This run is not in the table of runs" in said
+    assert "is no whole Parquet file" in said
+    assert (tmp_path / "runs.parquet").read_bytes() == b"PAR1 and then nothing"
+
+
+def test_what_is_odd_about_drives_and_labels_is_said(tmp_path, drives):
+    drives[0].labels = replace(
+        truth([[10.0, 0.0], [20.0, 0.0]]),
+        velocity_valid=np.array([True, False]),
+        occlusion_level=np.full(2, -1),
+    )
+    _, said = run(tmp_path, pictures=False, max_frames=1)
+    for sentence in (
+        "Of each drive only the first 1 frames were streamed.",
+        "1 of 2 frames have labels; the others are streamed and not judged.",
+        "1 of 2 objects have no labelled velocity: they are left out of velocity errors.",
+        "No object has a labelled occlusion: they are left out of figures by occlusion.",
+        "No object has a labelled track: they are left out of figures of tracking.",
+        "Drive two has no labels.",
+        "Each of the drives one, two has one frame, in which no track has a past.",
+    ):
+        assert sentence in said
+
+
+def test_drives_without_any_detection_are_judged_and_said(tmp_path, drives):
+    drives[0].labels = truth([[10.0, 0.0]])
+    silent = small_config().evaluation.model_copy(update={"min_score": 1.0})
+    checkpoint = tmp_path / "small.ckpt"
+    save_checkpoint(checkpoint, seeded_model(small_config()), small_config())
+    options = {"checkpoint": checkpoint, "random_weights": False, "pictures": False}
+    summary, said = run(tmp_path / "run", **options, changes={"evaluation": silent})
+    assert summary.detections == 0
+    assert "Each of the drives one, two has no detections." in said
+    figures = RunFigures.model_validate_json((tmp_path / "run/metrics.json").read_text())
+    assert figures.detection.mean_ap == 0
+    assert figures.consistency.consistency is None
+
+
+def test_a_run_that_breaks_is_no_finished_run(tmp_path, drives):
+    run(tmp_path, pictures=False)
+    drives[1].fail_at = 1
+    with pytest.raises(ValueError, match="the disk is gone"):
+        run(tmp_path, pictures=False)
+    assert not (tmp_path / "run.json").exists()
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_run_that_would_write_nothing_is_refused(tmp_path, drives):

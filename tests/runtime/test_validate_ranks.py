@@ -18,7 +18,9 @@ from torch import multiprocessing
 
 from leapai.runtime import validate
 from leapai.runtime.figures import evaluate_stream
+from leapai.runtime.judging import RunFigures, judge
 from leapai.runtime.ranks import dealt, gather_to_first, joined_ranks, share_from_first
+from leapai.runtime.run_folder import read_run
 from leapai.runtime.validate import ValidationOptions, run_validation
 
 WORLD = 2
@@ -40,7 +42,8 @@ class UnevenLog:
     def __getitem__(self, index):
         frame = make_frame(index, sequence=self.name, seed=self.number)
         xy = np.random.default_rng([self.number, index]).uniform(-30, 30, (40, 2))
-        labels = truth(xy, np.arange(40) % 8, occlusion_level=np.arange(40) % 4)
+        ids = np.arange(40)
+        labels = truth(xy, ids % 8, occlusion_level=ids % 4, track_id=ids)
         faults = (f"lidar: sweeps/{self.name}.bin: is truncated",) if index == 1 else ()
         return replace(frame, labels=labels, points=None if faults else frame.points, faults=faults)
 
@@ -53,7 +56,7 @@ LOGS = [UnevenLog(number, length) for number, length in enumerate((3, 1, 2))]
 
 def work(output):
     """The run of one process; its files, and what it returned."""
-    config = small_config()
+    config = small_config(eval_instance=True)
     said = Console(record=True, width=200, file=io.StringIO())
     options = ValidationOptions(output=output, random_weights=True, data="made up")
     opened = mock.patch.object(validate, "open_logs", return_value=LOGS)
@@ -102,14 +105,41 @@ def test_the_same_detections_in_the_same_order_with_the_same_ids(outputs):
 def test_the_same_figures_and_counts(outputs):
     one, several, _ = outputs
     assert (one / "metrics.json").read_text() == (several / "metrics.json").read_text()
+    for name in ("truth.parquet", "frames.parquet", "instances.parquet"):
+        assert (one / name).read_bytes() == (several / name).read_bytes(), name
+    figures = RunFigures.model_validate_json((one / "metrics.json").read_text())
+    assert figures.detection.frames == figures.tracking.frames == 6
+    assert figures.tracking.objects > 0
+    assert figures.consistency.expected > 0
     alone, together = (json.loads((path / "run.json").read_text()) for path in (one, several))
     assert (alone.pop("processes"), together.pop("processes")) == (1, WORLD)
+    del alone["finished_utc"], together["finished_utc"]
     stages = alone.pop("stages"), together.pop("stages")
     assert alone == together
     assert alone["faults"]["lidar"] == {"first": "sweeps/drive0.bin: is truncated", "frames": 2}
     assert {name: cost["calls"] for name, cost in stages[0].items()} == {
         name: cost["calls"] for name, cost in stages[1].items()
     }
+
+
+def test_the_same_pictures_of_the_same_worst_frames(outputs):
+    one, several, _ = outputs
+    pictures = [sorted((path / "worst").iterdir()) for path in (one, several)]
+    assert len(pictures[0]) == 3  # each drive lasts less than a second
+    assert [p.read_bytes() for p in pictures[0]] == [p.read_bytes() for p in pictures[1]]
+
+
+def test_the_order_of_drives_changes_no_figure(outputs):
+    run, _ = read_run(outputs[0])
+    backwards = [
+        replace(
+            drive,
+            detections=drive.detections[::-1],
+            labels=drive.labels[::-1],
+        )
+        for drive in run.drives[::-1]
+    ]
+    assert judge(backwards, run.config) == run.figures
 
 
 def test_every_process_learns_the_figures_of_the_whole_and_the_first_speaks(outputs):

@@ -78,6 +78,11 @@ class Argoverse2Log:
         """[T] int64."""
         return self._frame_ns // 1000
 
+    @property
+    def timestamps_ns(self) -> IntArray:
+        """[T] int64, exact: how Argoverse names its sweeps."""
+        return self._frame_ns
+
     def __len__(self) -> int:
         return len(self._frame_ns)
 

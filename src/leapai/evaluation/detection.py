@@ -51,7 +51,7 @@ def detection_figures(
     frames: Sequence[LabelledFrame], bev: BevConfig, evaluation: EvaluationConfig
 ) -> DetectionFigures:
     """All figures of labelled frames of any number of sequences, in any order."""
-    judge = _Judge(frames, bev)
+    judge = Judge(frames, bev)
     truth = judge.truth
     classes = {name: judge.class_figures(i) for i, name in enumerate(CLASS_NAMES)}
     mean_ap = _mean(c.mean_ap for c in classes.values())
@@ -93,7 +93,7 @@ def detection_figures(
     )
 
 
-class _Judge:
+class Judge:
     """Both tables and who found whom at every matching distance."""
 
     def __init__(self, frames: Sequence[LabelledFrame], bev: BevConfig) -> None:
@@ -137,14 +137,14 @@ class _Judge:
             found = self.found[OPERATING_DISTANCE_M][sure]
             truths = int((self.truth.counted & np.isin(self.truth.class_id, ids)).sum())
             points[name] = _operating_point(
-                int(self._right(found).sum()), int((found < 0).sum()), truths
+                int(self.right(found).sum()), int((found < 0).sum()), truths
             )
         return points
 
     def occlusion_confusion(self) -> tuple[tuple[int, ...], ...]:
         """[4][4] labelled, then detected level."""
         found = self.found[OPERATING_DISTANCE_M]
-        used = self._right(found) & (self.said.score >= OPERATING_CONFIDENCE)
+        used = self.right(found) & (self.said.score >= OPERATING_CONFIDENCE)
         labelled = self.truth.occlusion_level[found[used]]
         levels = len(OCCLUSION_NAMES)
         cell = labelled * levels + self.said.occlusion_level[used]
@@ -154,11 +154,11 @@ class _Judge:
     def calibration(self) -> Calibration:
         """Confidence against how often it is right."""
         found = self.found[ERROR_DISTANCE_M]
-        right = self._right(found)
+        right = self.right(found)
         used = right | (found < 0)
         return _calibration(self.said.score[used], right[used])
 
-    def _right(self, found: IntArray) -> BoolArray:
+    def right(self, found: IntArray) -> BoolArray:
         """Of rows of objects [K] or -1: which are objects that count."""
         return _at(self.truth.counted, found)
 
@@ -182,38 +182,40 @@ class _Judge:
         if not truths.any():
             return _NO_ERRORS
         found = self.found[ERROR_DISTANCE_M]
-        used = (self.said.class_id == class_id) & (self._right(found) | (found < 0))
+        used = (self.said.class_id == class_id) & (self.right(found) | (found < 0))
         hit, score = found[used] >= 0, self.said.score[used]
         confidence = curve(hit, score, int(truths.sum())).confidence
         rows = np.flatnonzero(used)[hit]
         mean = partial(mean_error, score=score[hit], confidence=confidence)
         has_velocity = not np.isnan(self.truth.velocity_mps[truths]).any(1).all()
         return TruePositiveErrors(
-            translation_m=mean(self._position_error(rows, found[rows])),
+            translation_m=mean(self.position_error(rows, found[rows])),
             scale=mean(self._scale_error(rows, found[rows])),
-            orientation_rad=mean(self._yaw_error(rows, found[rows])),
-            velocity_mps=mean(self._velocity_error(rows, found[rows])) if has_velocity else None,
+            orientation_rad=mean(self.yaw_error(rows, found[rows])),
+            velocity_mps=mean(self.velocity_error(rows, found[rows])) if has_velocity else None,
         )
 
     def _recall(self, truths: BoolArray, mean_ap: float | None) -> SliceFigures:
         found = self.found[ERROR_DISTANCE_M]
         rows = np.flatnonzero(_at(truths, found) & (self.said.score >= RECALL_CONFIDENCE))
         moving = rows[~np.isin(self.said.class_id[rows], STATIC_CLASS_IDS)]
-        velocity_error = self._velocity_error(moving, found[moving])
+        velocity_error = self.velocity_error(moving, found[moving])
         count = int(truths.sum())
         return SliceFigures(
             truths=count,
             mean_ap=mean_ap,
             recall=len(rows) / count if count else None,
-            position_error_m=_mean(self._position_error(rows, found[rows])),
+            position_error_m=_mean(self.position_error(rows, found[rows])),
             velocity_error_mps=_mean(velocity_error[~np.isnan(velocity_error)]),
         )
 
-    def _position_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+    def position_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+        """Metres [K] on the ground, between rows of both tables [K]."""
         offset = self.said.boxes[rows, :2] - self.truth.boxes[truths, :2]
         return np.hypot(offset[:, 0], offset[:, 1])
 
-    def _velocity_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+    def velocity_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+        """m/s [K] on the ground; NaN where velocity is not labelled."""
         difference = self.said.velocity_mps[rows] - self.truth.velocity_mps[truths]
         return np.hypot(difference[:, 0], difference[:, 1])
 
@@ -222,7 +224,8 @@ class _Judge:
         shared = np.minimum(said, true).prod(1)
         return np.asarray(1 - shared / (said.prod(1) + true.prod(1) - shared))
 
-    def _yaw_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+    def yaw_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+        """Radians [K]; of barriers modulo pi."""
         error = np.abs(angles.wrap(self.said.boxes[rows, 6] - self.truth.boxes[truths, 6]))
         half_turn = np.isin(self.said.class_id[rows], HALF_TURN_CLASS_IDS)
         return np.where(half_turn, np.minimum(error, np.pi - error), error)

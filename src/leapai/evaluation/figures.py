@@ -112,3 +112,58 @@ class DetectionFigures(_Figures):
     occlusion_confusion: tuple[tuple[int, ...], ...]
     """[4][4] labelled level, then detected level, of what the operating point finds."""
     calibration: Calibration
+
+
+class ConsistencyParts(_Figures):
+    """Means over all steps of tracks, in [0, 1]; `survival` over what is expected."""
+
+    position: float | None
+    heading: float | None
+    size: float | None
+    classes: float | None
+    occlusion: float | None
+    survival: float | None
+    """Share of expected detections that are there under the id that they had."""
+
+
+class FrameConsistency(_Figures):
+    """Of one frame."""
+
+    sequence: str
+    timestamp_us: int
+    expected: int
+    """Detections that the past of tracks makes one expect here."""
+    consistency: float | None
+    """None: nothing is expected, as in the first frame of a sequence."""
+
+
+class TrackConsistency(_Figures):
+    """Of one track."""
+
+    sequence: str
+    track_id: int
+    frames: int
+    """In which it is seen."""
+    missing: int
+    """Frames between those, and between the track that it goes on and its first."""
+    continues: int | None
+    """Id of a track that ended where this one begins: the object changed its id."""
+    consistency: float | None
+    """None: seen once, so nothing can be compared."""
+
+
+class ConsistencyFigures(_Figures):
+    """Whether detections hold together over time (`leapai.evaluation.consistency`)."""
+
+    consistency: float | None
+    """In [0, 1]; None: no track has a past."""
+    parts: ConsistencyParts
+    expected: int
+    missing: int
+    id_changes: int
+    class_flips: int
+    occlusion_flips: int
+    frames: tuple[FrameConsistency, ...]
+    """By sequence and time."""
+    tracks: tuple[TrackConsistency, ...]
+    """By sequence and id."""

@@ -28,9 +28,9 @@ class Pairs(NamedTuple):
     distance_m: FloatArray
     """[P] between the centres, on the ground."""
 
-    def select(self, mask: BoolArray) -> Pairs:
-        """Those where `mask` [P]."""
-        return Pairs(self.detection[mask], self.truth[mask], self.distance_m[mask])
+    def select(self, index: IntArray | BoolArray) -> Pairs:
+        """Those at `index` (integers [M] or mask [P])."""
+        return Pairs(self.detection[index], self.truth[index], self.distance_m[index])
 
 
 def candidate_pairs(truth: TruthTable, detections: DetectionTable, reach_m: float) -> Pairs:

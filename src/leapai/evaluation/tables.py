@@ -52,6 +52,8 @@ class TruthTable(_Columns):
     """[T]; -1: not labelled."""
     distance_m: FloatArray
     """[T] on the ground, from the ego's origin."""
+    track_id: IntArray
+    """[T]; -1: not labelled."""
     counted: BoolArray
     remembered: BoolArray
     """[T] in range and hidden now, but seen at most `REMEMBERED_S` ago."""
@@ -67,13 +69,32 @@ class DetectionTable(_Columns):
     velocity_mps: FloatArray
     occlusion_level: IntArray
     distance_m: FloatArray
+    track_id: IntArray
+    """[N]; -1: no identity."""
     score: FloatArray
+
+
+def in_order(frames: Sequence[LabelledFrame]) -> list[LabelledFrame]:
+    """By sequence and time: the order that `tabulate` numbers them in."""
+    return sorted(frames, key=lambda f: (f.detections.sequence, f.detections.timestamp_us))
 
 
 def tabulate(frames: Sequence[LabelledFrame], bev: BevConfig) -> tuple[TruthTable, DetectionTable]:
     """Both tables. They depend on the frames, not on the order in which these are given."""
-    ordered = sorted(frames, key=lambda f: (f.detections.sequence, f.detections.timestamp_us))
+    ordered = in_order(frames)
     return _truth(ordered, bev), _detections(ordered)
+
+
+def frame_times_us(frames: Sequence[LabelledFrame]) -> IntArray:
+    """[F]"""
+    return np.array([f.detections.timestamp_us for f in frames], np.int64)
+
+
+def sequence_numbers(frames: Sequence[LabelledFrame]) -> IntArray:
+    """[F] number of each frame's sequence, by name."""
+    names = sorted({f.detections.sequence for f in frames})
+    number = {name: i for i, name in enumerate(names)}
+    return np.array([number[f.detections.sequence] for f in frames], np.int64)
 
 
 def seen_now(labels: Labels) -> BoolArray:
@@ -109,13 +130,9 @@ def _truth(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
     velocity = _stack([each.velocity_mps for each in labels], 3)[:, :2].copy()
     velocity[~_concatenate([each.velocity_valid for each in labels], bool)] = np.nan
     seen = _concatenate([seen_now(each) for each in labels], bool)
-    now_us = _frame_times(frames)[frame]
-    seen_us = last_seen_us(
-        _sequence_numbers(frames)[frame],
-        _concatenate([each.track_id for each in labels], np.int64),
-        now_us,
-        seen,
-    )
+    track_id = _concatenate([each.track_id for each in labels], np.int64)
+    now_us = frame_times_us(frames)[frame]
+    seen_us = last_seen_us(sequence_numbers(frames)[frame], track_id, now_us, seen)
     recently = (seen_us >= 0) & (now_us - seen_us <= round(REMEMBERED_S * 1e6))
     inside = _in_range(boxes, bev)
     return TruthTable(
@@ -125,6 +142,7 @@ def _truth(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
         velocity_mps=velocity,
         occlusion_level=_concatenate([each.occlusion_level for each in labels], np.int64),
         distance_m=np.hypot(boxes[:, 0], boxes[:, 1]),
+        track_id=track_id,
         counted=inside & seen,
         remembered=inside & ~seen & recently,
     )
@@ -140,6 +158,7 @@ def _detections(frames: Sequence[LabelledFrame]) -> DetectionTable:
         velocity_mps=_stack([each.velocity_mps for each in said], 3)[:, :2],
         occlusion_level=_concatenate([each.occlusion_level for each in said], np.int64),
         distance_m=np.hypot(boxes[:, 0], boxes[:, 1]),
+        track_id=_concatenate([each.track_id for each in said], np.int64),
         score=_concatenate([each.score for each in said], np.float64),
     )
     # Among equal confidences the last goes first, as in the nuScenes evaluation.
@@ -149,16 +168,6 @@ def _detections(frames: Sequence[LabelledFrame]) -> DetectionTable:
 def _in_range(boxes: FloatArray, bev: BevConfig) -> BoolArray:
     low, high = np.array([bev.x_range_m, bev.y_range_m]).T
     return np.asarray(((boxes[:, :2] >= low) & (boxes[:, :2] <= high)).all(1))
-
-
-def _frame_times(frames: Sequence[LabelledFrame]) -> IntArray:
-    return np.array([f.detections.timestamp_us for f in frames], np.int64)
-
-
-def _sequence_numbers(frames: Sequence[LabelledFrame]) -> IntArray:
-    names = sorted({f.detections.sequence for f in frames})
-    number = {name: i for i, name in enumerate(names)}
-    return np.array([number[f.detections.sequence] for f in frames], np.int64)
 
 
 def _stack(arrays: Sequence[FloatArray], width: int) -> FloatArray:

@@ -11,11 +11,13 @@ from rich.table import Table
 from leapai.config import TaskConfig
 from leapai.data.logs import DrivingLog
 from leapai.evaluation.detection import detection_figures
-from leapai.evaluation.figures import DetectionFigures, SliceFigures
+from leapai.evaluation.figures import ConsistencyFigures, DetectionFigures, SliceFigures
 from leapai.evaluation.tables import LabelledFrame
 from leapai.models.perception import Perception
+from leapai.runtime.judging import RunFigures
 from leapai.runtime.ranks import dealt, gather_to_first, share_from_first
 from leapai.runtime.session import StepResult, StreamSession
+from leapai.runtime.tracking_tables import tracking_tables
 
 
 def evaluate_stream(
@@ -52,6 +54,14 @@ def labelled(result: StepResult) -> list[LabelledFrame]:
     if labels is None or result.memory is None:
         return []
     return [LabelledFrame(result.detections, labels)]
+
+
+def run_tables(figures: RunFigures) -> list[Table]:
+    """All figures of a run, in compact tables for a terminal."""
+    tables = [] if figures.detection is None else figures_tables(figures.detection)
+    if figures.tracking is not None:
+        tables += tracking_tables(figures.tracking)
+    return [*tables, _consistency(figures.consistency)]
 
 
 def figures_tables(figures: DetectionFigures) -> list[Table]:
@@ -131,6 +141,15 @@ def _by_part(figures: DetectionFigures) -> Table:
             values = (part.mean_ap, part.recall, part.position_error_m, part.velocity_error_mps)
             table.add_row(name, str(part.truths), *(_text(value) for value in values))
         table.add_section()
+    return table
+
+
+def _consistency(figures: ConsistencyFigures) -> Table:
+    table = Table(title="consistency of tracks with their own past", caption="at best 1")
+    parts = figures.parts.model_dump()
+    for name in ("all", *parts):
+        table.add_column(name, justify="right")
+    table.add_row(_text(figures.consistency), *(_text(value) for value in parts.values()))
     return table
 
 

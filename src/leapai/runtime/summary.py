@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import torch
 from rich.table import Table
 
 from leapai import __version__
-from leapai.evaluation.tables import LabelledFrame
-from leapai.runtime.session import StepResult
+from leapai.runtime.outcome import DriveOutcome
 from leapai.runtime.stages import StageCost
-from leapai.types import Detections, Labels
+
+WHOLE_STEP = "whole step"
+"""The stage that holds all stages of the network, decoding and tracking."""
+
+
+def installed_versions() -> dict[str, str]:
+    """Of Python, the libraries that compute, and the machine."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
 
 
 @dataclass
@@ -20,28 +34,6 @@ class SensorFailures:
 
     first: str
     frames: int = 0
-
-
-@dataclass
-class DriveOutcome:
-    """What streaming one drive gave, frame by frame."""
-
-    number: int
-    """Of the drive, among those of the run."""
-    detections: list[Detections] = field(default_factory=list)
-    labels: list[Labels | None] = field(default_factory=list)
-    faults: list[tuple[str, ...]] = field(default_factory=list)
-
-    def add(self, result: StepResult) -> None:
-        """Keeps what figures and outputs need of a frame."""
-        self.detections.append(result.detections)
-        self.labels.append(result.frame.labels)
-        self.faults.append(result.frame.faults)
-
-    def labelled(self) -> list[LabelledFrame]:
-        """The frames that can be judged."""
-        pairs = zip(self.detections, self.labels, strict=True)
-        return [LabelledFrame(said, labels) for said, labels in pairs if labels is not None]
 
 
 @dataclass
@@ -54,7 +46,19 @@ class RunSummary:
     device: str
     data_version: str | None
     """As the data names it; None: it names none."""
+    config_sha256: str
+    """Of the configuration in full, as `config.json` holds it."""
+    checkpoint_sha256: str | None
+    """Of the file; None: the weights are random."""
+    seed: int
+    """Of the weights: that of their training, or that they were drawn with."""
+    max_frames: int | None
+    """Of each drive; None: drives are streamed to their end."""
+    finished_utc: str = ""
+    """As 2025-01-31T12:00:00+00:00."""
     version: str = __version__
+    versions: dict[str, str] = field(default_factory=installed_versions)
+    """Of what figures and times depend on."""
     processes: int = 1
     frames: int = 0
     labelled_frames: int = 0
@@ -65,6 +69,12 @@ class RunSummary:
     """By sensor."""
     stages: dict[str, StageCost] = field(default_factory=dict)
     """Over all processes: their times add up, of their memory it is the highest."""
+
+    @property
+    def seconds_per_frame(self) -> float | None:
+        """Of the whole step, on one process, without reading and painting."""
+        step = self.stages.get(WHOLE_STEP)
+        return step.seconds / self.frames if step and self.frames else None
 
     def count(self, drives: Sequence[DriveOutcome]) -> None:
         """Counts what the drives of the run gave, in their order."""

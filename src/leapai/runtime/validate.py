@@ -1,32 +1,34 @@
 """`--state val`: streams every drive in order, writes what the system says, and judges it.
 
-Into the output folder go `detections.parquet`, `run.json`, `metrics.json` where frames have labels,
-and, where pictures are wanted, one PNG a frame and one video a drive. Several processes (torchrun)
-share the drives; what they write is what one process writes.
+`run_folder.py` says what goes into the output folder; where pictures are wanted, one PNG a frame
+and one video a drive come beside it. A line goes into the table of runs beside the folder. Several
+processes (torchrun) share the drives; what they write is what one process writes.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from leapai.config import TaskConfig
 from leapai.data.logs import DrivingLog, open_logs, version_of
-from leapai.evaluation.detection import detection_figures
-from leapai.evaluation.figures import DetectionFigures
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
-from leapai.runtime.figures import figures_tables
-from leapai.runtime.files import whole_file
+from leapai.runtime.exchange import SubmissionFormat, check_submission, write_submission
+from leapai.runtime.figures import run_tables
+from leapai.runtime.history import TABLE, RunLine, append_run
+from leapai.runtime.judging import judge
+from leapai.runtime.outcome import DriveOutcome
+from leapai.runtime.pictures import drive_pictures
 from leapai.runtime.ranks import (
     dealt,
     gather_to_first,
@@ -34,14 +36,14 @@ from leapai.runtime.ranks import (
     local_device,
     share_from_first,
 )
-from leapai.runtime.records import detection_writer
+from leapai.runtime.remarks import remarks
+from leapai.runtime.report.page import write_report
+from leapai.runtime.run_folder import REPORT, Run, begin_run, config_json, write_run
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageMeter
-from leapai.runtime.summary import DriveOutcome, RunSummary, merged_costs, stage_table
-from leapai.types import Frame
-from leapai.visualisation.compose import FramePainter
-from leapai.visualisation.scene import MemoryDots
-from leapai.visualisation.video import VideoWriter, write_png
+from leapai.runtime.summary import WHOLE_STEP, RunSummary, merged_costs, stage_table
+from leapai.runtime.view import recorder
+from leapai.runtime.worst import WorstFrames, worst_of
 
 SHOWN_OF_RANDOM_WEIGHTS = 20
 """Random weights are sure of nothing: the pictures show this many of their best guesses."""
@@ -59,6 +61,10 @@ class ValidationOptions:
     random_weights: bool = False
     max_frames: int | None = None
     """Of each drive."""
+    submission: SubmissionFormat | None = None
+    """The public benchmark in whose format the run is written, too."""
+    viewer: bool = False
+    """Also write a recording of each drive."""
 
 
 def run_validation(
@@ -76,13 +82,18 @@ def run_validation(
         run = _Run(config, options, Console(quiet=True) if rank else said)
         drives, summary = run.stream()
         summary.processes = world
-        parts = gather_to_first((drives, summary.stages))
+        parts = gather_to_first((drives, summary.stages, run.worst.frames))
         if parts is not None:
-            drives = sorted((d for part, _ in parts for d in part), key=lambda d: d.number)
-            summary.stages = merged_costs(stages for _, stages in parts)
+            drives = sorted((d for part, _, _ in parts for d in part), key=lambda d: d.number)
+            summary.stages = merged_costs(stages for _, stages, _ in parts)
             summary.count(drives)
-            figures = _write(config, options.output, drives, summary)
-            _tell(summary, figures, options, said)
+            summary.finished_utc = datetime.now(UTC).isoformat(timespec="seconds")
+            done = Run(config, summary, drives, judge(drives, config))
+            worst = worst_of(frame for _, _, frames in parts for frame in frames)
+            write_run(options.output, done, worst)
+            write_report(options.output / REPORT, [options.output])
+            run.submit(drives)
+            _tell(done, options.output, said)
         return share_from_first(summary)
 
 
@@ -123,6 +134,9 @@ class _Run:
         if torch.cuda.is_available():
             torch.cuda.set_device(self.device)
         self.meter = StageMeter()
+        self.logs: Sequence[DrivingLog] = ()
+        self.worst = WorstFrames(config.bev)
+        self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
 
     def stream(self) -> tuple[list[DriveOutcome], RunSummary]:
         """What every drive gave, and the summary, whose counts are still to come."""
@@ -132,13 +146,25 @@ class _Run:
         if options.checkpoint:
             load_checkpoint(options.checkpoint, model)
         data = options.data or config.data.val
-        logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        self.logs = logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        if options.submission:
+            check_submission(options.submission, logs)
         weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"
-        summary = RunSummary(config.job_name, data, weights, self.device, version_of(logs))
+        summary = RunSummary(
+            job_name=config.job_name,
+            data=data,
+            weights=weights,
+            device=self.device,
+            data_version=version_of(logs),
+            config_sha256=hashlib.sha256(config_json(config).encode()).hexdigest(),
+            checkpoint_sha256=_sha256(options.checkpoint),
+            seed=config.training.seed if options.checkpoint else RANDOM_WEIGHTS_SEED,
+            max_frames=options.max_frames,
+        )
         self.console.print(
             f"[bold]{config.job_name}[/] on {data}, weights {weights}, {self.device}"
         )
-        options.output.mkdir(parents=True, exist_ok=True)
+        begin_run(options.output)
         drives = list(self._drives(logs, model))
         summary.stages = dict(self.meter.costs)
         return drives, summary
@@ -161,121 +187,70 @@ class _Run:
                     progress.advance(task)
                 yield drive
 
+    def submit(self, drives: Sequence[DriveOutcome]) -> None:
+        """Writes the drives in the format of a public benchmark, where one is asked for."""
+        if self.options.submission is None:
+            return
+        detections = [found for drive in drives for found in drive.detections]
+        for path in write_submission(
+            self.options.submission,
+            detections,
+            self.logs,
+            self.options.output,
+            use_lidar=self.config.enable_lidar,
+        ):
+            self.console.print(f"  -> [bold]{path}[/]", highlight=False)
+
     def _length(self, log: DrivingLog) -> int:
         return min(len(log), self.options.max_frames or len(log))
 
     def _drive(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
-        """The results of one drive; pictures are written on the way."""
-        with ExitStack() as stack:
-            pictures = None
-            if self.config.eval_with_visualize:
-                pictures = stack.enter_context(_Pictures(self.config, self.options.output, log))
+        """The results of one drive; it is painted and recorded on the way."""
+        output = self.options.output
+        with (
+            drive_pictures(self.config, output, log, self.worst) as pictures,
+            self.recording(output / f"{log.name}.rrd", log) as record,
+        ):
             for index in range(self._length(log)):
                 with self.meter.stage("reading"):
                     frame = log[index]
-                with self.meter.stage("whole step"):
+                with self.meter.stage(WHOLE_STEP):
                     result = session.step(frame)
-                if pictures:
-                    with self.meter.stage("picture"):
-                        pictures.add(index, frame, result)
+                with self.meter.stage("picture"):
+                    pictures.add(index, frame, result)
+                record(frame, result)
                 yield result
 
 
-def _write(
-    config: TaskConfig, output: Path, drives: Sequence[DriveOutcome], summary: RunSummary
-) -> DetectionFigures | None:
-    """Writes what the run found; returns the figures, or None where no frame has labels."""
-    with detection_writer(output / "detections.parquet") as write:
-        for drive in drives:
-            for said in drive.detections:
-                write(said)
-    with whole_file(output / "run.json") as path:
-        path.write_text(json.dumps(asdict(summary), indent=2) + "\n")
-    metrics = output / "metrics.json"
-    frames = [frame for drive in drives for frame in drive.labelled()]
-    if not frames:
-        metrics.unlink(missing_ok=True)  # of an earlier run: they are not those of this one
+def _sha256(path: Path | None) -> str | None:
+    if path is None:
         return None
-    figures = detection_figures(frames, config.bev, config.evaluation)
-    with whole_file(metrics) as path:
-        path.write_text(figures.model_dump_json(indent=2) + "\n")
-    return figures
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class _Pictures:
-    """The pictures and the video of one drive."""
-
-    def __init__(self, config: TaskConfig, output: Path, log: DrivingLog) -> None:
-        self.folder = output / "pictures" / log.name
-        self.painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
-        self.vector_map = log.vector_map()
-        step_us = np.diff(log.timestamps_us)
-        rate_hz = 1e6 / float(np.median(step_us)) if len(step_us) else 1.0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.video = VideoWriter(output / f"{log.name}.mp4", rate_hz)
-
-    def add(self, index: int, frame: Frame, result: StepResult) -> None:
-        """Paints one frame."""
-        picture = self.painter.paint(frame, result.detections, memory_dots(result), self.vector_map)
-        write_png(self.folder / f"{index:06d}.png", picture)
-        self.video.append(picture)
-
-    def __enter__(self) -> _Pictures:
-        self.video.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.video.__exit__(*error)  # type: ignore[arg-type]
-
-
-def memory_dots(result: StepResult) -> MemoryDots | None:
-    """The valid history slots of a frame, for the picture; None: there is no dynamic task."""
-    memory = result.memory
-    if memory is None:
-        return None
-    valid = memory.valid[0].cpu().numpy()
-    stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
-    # Frames may be unevenly spaced, so age counts distinct times, newest first.
-    distinct = np.unique(stored_us)
-    age = len(distinct) - np.searchsorted(distinct, stored_us)
-    return MemoryDots(
-        position_m=memory.reference_m[0].cpu().numpy()[valid],
-        velocity_mps=memory.velocity_mps[0].cpu().numpy()[valid],
-        class_id=memory.class_id[0].cpu().numpy()[valid],
-        age=age,
-    )
-
-
-def _tell(
-    summary: RunSummary,
-    figures: DetectionFigures | None,
-    options: ValidationOptions,
-    console: Console,
-) -> None:
-    console.print(stage_table(summary))
-    if figures is None:
-        console.print("No frame has labels, so there are no figures.")
-    else:
-        for table in figures_tables(figures):
-            console.print(table)
-    _print_outcome(summary, options, console)
-
-
-def _print_outcome(summary: RunSummary, options: ValidationOptions, console: Console) -> None:
+def _tell(run: Run, output: Path, console: Console) -> None:
+    for table in (stage_table(run.summary), *run_tables(run.figures)):
+        console.print(table)
     console.print(
-        f"{summary.detections} detections, {summary.tracks} tracks in {summary.frames} frames"
+        f"{run.summary.detections} detections, {run.summary.tracks} tracks in "
+        f"{run.summary.frames} frames"
     )
-    videos = (f"{drive}.mp4" for drive in summary.frames_by_sequence)
-    for name in ("detections.parquet", "metrics.json", *videos):
-        if (options.output / name).is_file():
-            console.print(f"  -> [bold]{options.output / name}[/]", highlight=False)
-    if (options.output / "pictures").is_dir():
-        console.print(f"  -> [bold]{options.output / 'pictures'}[/]", highlight=False)
-    if options.random_weights:
-        console.print("[yellow]The weights are random: the boxes are guesses of no worth.[/]")
-    for sensor, failures in summary.faults.items():
-        console.print(
-            f"[yellow]{sensor} failed in {failures.frames} of {summary.frames} frames,"
-            f" first: {failures.first}[/]",
-            highlight=False,
-        )
+    for remark in remarks(run):
+        console.print(f"[yellow]{escape(remark)}[/]", highlight=False)
+    _remember(run, output, console)
+    names = run.summary.frames_by_sequence
+    drives = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    for name in ("detections.parquet", "instances.parquet", "metrics.json", *drives, "pictures"):
+        if (output / name).exists():
+            console.print(f"  -> [bold]{output / name}[/]", highlight=False)
+    console.print(f"  -> [bold]{output / REPORT}[/]", highlight=False, soft_wrap=True)
+
+
+def _remember(run: Run, output: Path, console: Console) -> None:
+    """Adds the run to the table of runs. A table that is broken is no reason to fail a run."""
+    table = output.absolute().parent / TABLE
+    try:
+        append_run(table, RunLine.of(run, output))
+    except (ValueError, OSError) as error:
+        console.print(f"[yellow]This run is not in the table of runs: {escape(str(error))}[/]")

@@ -26,7 +26,15 @@ from leapai.training.module import TrainingModule
 from leapai.types import StaticMemory, TemporalState
 
 LAST = "last.ckpt"
-MAY_DIFFER = ("job_name", "data.val", "cache", "evaluation", "tracking", "draw_dynamic_cfg")
+MAY_DIFFER = (
+    "job_name",
+    "data.val",
+    "cache",
+    "evaluation",
+    "tracking",
+    "draw_dynamic_cfg",
+    "draw_static_cfg",
+)
 MAY_DIFFER_OF_TRAINING = ("workers", "checkpoint_every", "validate_every", "validation_frames")
 """What a run that goes on may have otherwise than before it stopped: nothing of it trains."""
 

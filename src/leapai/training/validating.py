@@ -16,8 +16,8 @@ from leapai.data.logs import DrivingLog
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.figures import evaluate_stream
+from leapai.runtime.pictures import memory_dots
 from leapai.runtime.session import StreamSession
-from leapai.runtime.validate import memory_dots
 from leapai.training.module import TrainingModule
 from leapai.types import ImageArray
 from leapai.visualisation.compose import FramePainter

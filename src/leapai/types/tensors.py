@@ -171,6 +171,8 @@ class MemoryReport(_Tensors):
     """[B, S, 3] rotated into this frame's ego axes; zero for static classes."""
     timestamp_us: Tensor
     """[B, S] int64."""
+    age_s: Tensor
+    """[B, S] float32: time since the slot was stored; 0 where it is not valid."""
     current_from_stored: Tensor
     """[B, S, 4, 4] float32."""
     object_id: Tensor

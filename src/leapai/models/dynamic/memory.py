@@ -117,7 +117,8 @@ class Memory(nn.Module):
         current_from_stored = prev2curr[:, None] @ stored
 
         age_us = torch.where(valid, batch.timestamp_us[:, None] - state.timestamp_us, 0)
-        motion = motion_values(current_from_stored, age_us.float() / US_PER_S, velocity)
+        age_s = age_us.float() / US_PER_S
+        motion = motion_values(current_from_stored, age_s, velocity)
         query = torch.where(valid[..., None], state.query, zero)
         query = torch.where(valid[..., None], self.condition(query, motion), zero)
         return MemoryReport(
@@ -127,6 +128,7 @@ class Memory(nn.Module):
             reference_clipped=self.grid.normalise(reference).clamp(0, 1),
             velocity_mps=velocity,
             timestamp_us=state.timestamp_us,
+            age_s=age_s,
             current_from_stored=current_from_stored,
             object_id=torch.where(valid, state.object_id, -1),
             class_id=state.class_id,

@@ -13,10 +13,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from leapai.cli.options import (
+    add_demo,
+    add_export,
+    add_inspect,
+    add_merge,
+    add_report,
+    add_runs,
+    add_task_config,
+    add_train,
+    add_val,
+    add_view,
+)
+
 if TYPE_CHECKING:
     from leapai.config import TaskConfig
 
-DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
 INSPECTION_IMAGE_SIZE_PX = (256, 480)
 """At which a source that renders does so for `leapai inspect`."""
 STATISTICS_IMAGE_SIZE_PX = (64, 120)
@@ -59,24 +71,40 @@ def fail(message: str) -> int:
 def _parser() -> _Parser:
     parser = _Parser(prog="leapai", description="Streaming 3D perception with memory.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_train(_command(commands, "train", _train, "train the network of a configuration"))
-    _add_val(_command(commands, "val", _validate, "stream drives, write detections and pictures"))
-    _add_task_config(
+    add_train(_command(commands, "train", _train, "train the network of a configuration"))
+    add_val(_command(commands, "val", _validate, "stream drives; figures, report, pictures"))
+    add_task_config(
         _command(commands, "config", _print_config, "check a configuration and print it in full")
     )
-    _add_merge(
+    add_merge(
         _command(
             commands, "merge", _merge, "make one checkpoint of Step 2 Dynamic and Step 2 Static"
         )
     )
-    _add_inspect(
+    add_report(
+        _command(commands, "report", _report, "write the report of a run, or of two side by side")
+    )
+    add_runs(_command(commands, "runs", _runs, "list the runs so far, or compare two of them"))
+    add_inspect(
         _command(commands, "inspect", _inspect, "what a data set holds, and whether it is right")
     )
-    _add_demo(
-        _command(commands, "demo", _demo, "stream the embedded world through the tiny network")
+    add_demo(
+        _command(
+            commands, "demo", _demo, "the embedded world through the tiny network, with its report"
+        )
     )
+    add_view(_command(commands, "view", _view, "look at a run in rerun's interactive viewer"))
     _add_world(commands)
+    info = _command(commands, "info", _info, "what a bug report needs")
+    info.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
     return parser
+
+
+def _add_world(commands: argparse._SubParsersAction[_Parser]) -> None:
+    purpose = "the embedded world for other programs"
+    world = commands.add_parser("world", help=purpose, description=purpose)
+    inner = world.add_subparsers(required=True, metavar="COMMAND")
+    add_export(_command(inner, "export", _export, "write drives as a data set of a known format"))
 
 
 def _command(
@@ -89,113 +117,6 @@ def _command(
     parser.set_defaults(command=run)
     parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
     return parser
-
-
-def _add_task_config(parser: _Parser) -> None:
-    parser.add_argument(
-        "--task-config",
-        metavar="FILE",
-        help="task configuration; without it the one that LEAPAI_TASK_CONFIG names",
-    )
-
-
-def _add_train(parser: _Parser) -> None:
-    _add_task_config(parser)
-    parser.add_argument(
-        "--ckpt", type=Path, metavar="FILE", help="begin from these weights, such as Step 1's"
-    )
-    parser.add_argument(
-        "--resume", metavar="FILE", help="go on with this training; auto: with that of the folder"
-    )
-    parser.add_argument("--data", help="instead of data.train, as for val")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
-    parser.add_argument(
-        "--steps", type=_count, metavar="N", help="a short run; schedules shrink with it"
-    )
-    parser.add_argument(
-        "--workers", type=_whole, metavar="N", help="processes that read frames; 0: this one reads"
-    )
-
-
-def _add_val(parser: _Parser) -> None:
-    _add_task_config(parser)
-    parser.add_argument("--ckpt", type=Path, metavar="FILE", help="checkpoint to load")
-    parser.add_argument(
-        "--random-weights", action="store_true", help="run an untrained network, without --ckpt"
-    )
-    parser.add_argument(
-        "--data", help="instead of data.val: synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT"
-    )
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
-    parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
-
-
-def _add_merge(parser: _Parser) -> None:
-    parser.add_argument("dynamic", type=Path, metavar="STEP2_DYNAMIC")
-    parser.add_argument("static", type=Path, metavar="STEP2_STATIC")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True)
-
-
-def _add_inspect(parser: _Parser) -> None:
-    parser.add_argument("data", help="synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT")
-    parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
-    parser.add_argument(
-        "--stats", action="store_true", help="instead: how objects, sizes and motion are spread"
-    )
-    parser.add_argument("--against", metavar="DATA", help="with --stats: data to compare with")
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", default=Path("outputs/inspect"), help="of pictures"
-    )
-    parser.add_argument(
-        "--max-frames", type=_count, metavar="N", default=40, help="frames whose sensors are read"
-    )
-    parser.add_argument(
-        "--pictures", type=_count, metavar="N", default=2, help="frames to draw; default: 2"
-    )
-
-
-def _add_world(commands: argparse._SubParsersAction[_Parser]) -> None:
-    purpose = "the embedded world for other programs"
-    world = commands.add_parser("world", help=purpose, description=purpose)
-    inner = world.add_subparsers(required=True, metavar="COMMAND")
-    parser = _command(inner, "export", _export, "write drives as a data set of a known format")
-    parser.add_argument("output", type=Path, metavar="OUT", help="a folder that does not exist yet")
-    parser.add_argument("--format", required=True, choices=("nuscenes",))
-    parser.add_argument("--drives", type=_count, metavar="N", default=1)
-    parser.add_argument(
-        "--world",
-        metavar="OPTIONS",
-        default="",
-        help="of the drives: seed=3,frames=40,place=street",
-    )
-    parser.add_argument(
-        "--image-size", type=_size, metavar="HxW", default=(450, 800), help="default: 450x800"
-    )
-
-
-def _add_demo(parser: _Parser) -> None:
-    parser.add_argument("--output", type=Path, metavar="FOLDER", default=Path("outputs/demo"))
-    parser.add_argument("--data", default=DEMO_DATA, help=f"default: {DEMO_DATA}")
-    parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number, 1 or more")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number, 0 or more")
-    return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise argparse.ArgumentTypeError(f"'{text}' must be HEIGHTxWIDTH, for example 450x800")
-    return int(height), int(width)
 
 
 def _load(options: argparse.Namespace) -> TaskConfig:
@@ -240,6 +161,8 @@ def _validate(options: argparse.Namespace) -> None:
             checkpoint=options.ckpt,
             random_weights=options.random_weights,
             max_frames=options.max_frames,
+            submission=options.format,
+            viewer=options.viewer,
         ),
     )
 
@@ -249,6 +172,36 @@ def _merge(options: argparse.Namespace) -> None:
 
     merge_checkpoints(options.dynamic, options.static, options.output)
     _say(f"both tasks on one trunk -> {options.output}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from leapai.runtime.report.page import write_report
+    from leapai.runtime.run_folder import REPORT
+
+    name, folders = REPORT, [options.run]
+    if options.other:
+        name, folders = (
+            f"report_against_{options.other.resolve().name}.html",
+            [*folders, options.other],
+        )
+    path = options.output or options.run / name
+    write_report(path, folders)
+    sys.stdout.write(f"{path}\n")
+
+
+def _runs(options: argparse.Namespace) -> None:
+    if len(options.numbers) not in (0, 2):
+        raise ValueError("leapai runs takes no number, or the numbers of two runs to compare")
+    from rich.console import Console
+
+    from leapai.runtime.history import read_runs
+    from leapai.runtime.runs import comparison_table, runs_table
+
+    lines = read_runs(options.table)
+    if options.numbers:
+        Console().print(comparison_table(lines, *options.numbers))
+    else:
+        Console().print(runs_table(lines))
 
 
 def _print_config(options: argparse.Namespace) -> None:
@@ -325,8 +278,26 @@ def _demo(options: argparse.Namespace) -> None:
             data=options.data,
             checkpoint=checkpoint,
             max_frames=options.max_frames,
+            viewer=options.viewer,
         ),
     )
+
+
+def _info(options: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from leapai.runtime.info import render_info, system_info
+
+    info = system_info()
+    text = json.dumps(asdict(info), indent=2) if options.json else render_info(info)
+    sys.stdout.write(f"{text}\n")
+
+
+def _view(options: argparse.Namespace) -> None:
+    from leapai.runtime.view import view_run
+
+    view_run(options.run, options.drive, opens=options.opens)
 
 
 def _say(line: str) -> None:

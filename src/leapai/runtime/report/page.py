@@ -1,0 +1,229 @@
+"""The page: everything of one run, or of two side by side, as one HTML text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from leapai import __version__
+from leapai.config import explain
+from leapai.runtime.remarks import remarks
+from leapai.runtime.report import curves, tables
+from leapai.runtime.report.drives import drive_table, legend, timelines
+from leapai.runtime.report.view import RunView, view
+from leapai.runtime.report.worst import WorstView, worst_frames
+from leapai.runtime.run_folder import write_text
+from leapai.visualisation.palette import OCCLUSION_WORDS
+
+Pair = tuple[str, str]
+_SECTIONS = {
+    "figures": "Figures",
+    "classes": "Classes",
+    "distance": "Distance",
+    "occlusion": "Occlusion",
+    "velocity": "Velocity",
+    "tracks": "Tracks",
+    "drives": "Drives",
+    "worst": "Worst frames",
+    "run": "Run",
+}
+_OF_DETECTION = {"classes", "distance", "occlusion", "velocity"}
+
+
+@dataclass(frozen=True)
+class RunOnPage:
+    """What the page says of one run alone."""
+
+    number: int
+    folder: str
+    facts: list[Pair]
+    worst: list[WorstView]
+    no_worst: str
+    health: list[Pair]
+    versions: list[Pair]
+    config_sha256: str
+    configuration: str
+
+    @property
+    def letter(self) -> str:
+        """A or B."""
+        return "AB"[self.number - 1]
+
+
+def write_report(path: Path, folders: Sequence[Path]) -> None:
+    """Writes the report of one finished run, or of two side by side.
+
+    Raises ValueError as `read_run` does.
+    """
+    write_text(path, render([view(folder) for folder in folders]))
+
+
+def render(views: Sequence[RunView]) -> str:
+    """The page of one or two runs."""
+    environment = Environment(
+        loader=PackageLoader("leapai.runtime.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(_content(views))
+
+
+def _content(views: Sequence[RunView]) -> dict[str, Any]:
+    runs = [each.run for each in views]
+    compared = len(views) > 1
+    detection = _detection(views)
+    drawn, more = timelines(views)
+    jobs = list(dict.fromkeys(run.summary.job_name for run in runs))
+    return {
+        "title": " against ".join(jobs) if len(jobs) > 1 else jobs[0],
+        "compared": compared,
+        "version": __version__,
+        "runs": [_on_page(number, each) for number, each in enumerate(views, 1)],
+        "notices": list(_notices(views)),
+        "sections": [
+            (id_, name) for id_, name in _SECTIONS.items() if detection or id_ not in _OF_DETECTION
+        ],
+        "headline": tables.headline(runs),
+        "detection": detection,
+        "tracking": tables.tracking(runs),
+        "consistency": tables.consistency(runs),
+        "drives": drive_table(views),
+        "keys": legend(compared),
+        "timelines": drawn,
+        "more_drives": more,
+        "stages": tables.stages(runs),
+        "configuration_differences": _configuration_differences(views) if compared else [],
+    }
+
+
+def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
+    """None where a run has no labels."""
+    figures = [v.run.figures.detection for v in views if v.run.figures.detection is not None]
+    profiles = [v.profiles for v in views if v.profiles is not None]
+    if len(figures) < len(views) or len(profiles) < len(views):
+        return None
+    return {
+        "classes": tables.classes(figures),
+        "distances": tables.distances(figures),
+        "groups": tables.groups(figures),
+        "occlusion": tables.occlusion(figures),
+        "precision": curves.precision_recall(profiles),
+        "against_distance": curves.against_distance(profiles),
+        "velocity": [
+            curves.velocity(profiles),
+            curves.reliability([each.calibration for each in figures]),
+        ],
+        "confusions": [_confusion(each.occlusion_confusion) for each in figures],
+    }
+
+
+def _confusion(counts: tuple[tuple[int, ...], ...]) -> dict[str, Any]:
+    """Counts with their shares of each row."""
+    rows = []
+    for word, row in zip(OCCLUSION_WORDS, counts, strict=True):
+        rows.append((word, [(count, count / max(sum(row), 1)) for count in row]))
+    return {"words": OCCLUSION_WORDS, "rows": rows}
+
+
+def _on_page(number: int, of_run: RunView) -> RunOnPage:
+    run = of_run.run
+    worst = worst_frames(of_run)
+    return RunOnPage(
+        number=number,
+        folder=str(of_run.folder),
+        facts=list(_facts(of_run)),
+        worst=worst,
+        no_worst="" if worst else _why_no_worst(of_run),
+        health=list(_health(of_run)),
+        versions=[("leapai", run.summary.version), *run.summary.versions.items()],
+        config_sha256=run.summary.config_sha256[:12],
+        configuration=explain(run.config),
+    )
+
+
+def _why_no_worst(of_run: RunView) -> str:
+    if not of_run.labelled:
+        return "There are no labels to tell by."
+    return "No object was missed, and no detection is of nothing."
+
+
+def _facts(of_run: RunView) -> Iterator[Pair]:
+    summary = of_run.run.summary
+    version = f", version {summary.data_version}" if summary.data_version else ""
+    yield "data", f"{summary.data}{version}"
+    yield "weights", summary.weights
+    if summary.checkpoint_sha256:
+        yield "checkpoint", f"SHA-256 {summary.checkpoint_sha256[:12]}, seed {summary.seed}"
+    judged = f"{summary.labelled_frames} with labels"
+    drives = len(summary.frames_by_sequence)
+    yield "frames", f"{summary.frames} in {drives} drive{'s' * (drives != 1)}, {judged}"
+    yield "said", f"{summary.detections} detections, {summary.tracks} tracks"
+    processes = f", {summary.processes} processes" if summary.processes > 1 else ""
+    yield "run", f"{summary.finished_utc.replace('T', ' ')} on {summary.device}{processes}"
+
+
+def _health(of_run: RunView) -> Iterator[Pair]:
+    run = of_run.run
+    for sensor, failures in run.summary.faults.items():
+        yield (
+            sensor,
+            f"failed in {failures.frames} of {run.summary.frames} frames: {failures.first}",
+        )
+    if not run.summary.faults:
+        yield "sensors", f"none failed in {run.summary.frames} frames"
+    memory = [each for drive in run.drives for each in drive.memory]
+    ages = [each.age_s for each in memory if each.age_s is not None]
+    if ages:
+        used = np.mean([each.slots for each in memory])
+        yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
+        yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
+    resets = sum(each.reset for each in memory)
+    yield "memory dropped", f"in {resets} frames, {len(run.drives)} of them the first of a drive"
+
+
+def _notices(views: Sequence[RunView]) -> Iterator[str]:
+    compared = len(views) > 1
+    for letter, each in zip("AB", views, strict=False):
+        for remark in remarks(each.run):
+            yield f"{letter}: {remark}" if compared else remark
+    if compared:
+        yield from _incomparable(*views)
+
+
+def _incomparable(first: RunView, second: RunView) -> Iterator[str]:
+    """Why a difference may not be the network's."""
+    one, other = first.run.summary, second.run.summary
+    if (one.data, one.data_version) != (other.data, other.data_version):
+        yield "The runs are of different data: differences are not the network's alone."
+    elif one.frames_by_sequence != other.frames_by_sequence:
+        yield "The runs are of different frames: differences are not the network's alone."
+    judged_by = ("evaluation", "bev")
+    a, b = (each.run.config.model_dump(include=set(judged_by)) for each in (first, second))
+    if a != b:
+        yield "The runs are judged by different settings of evaluation or BEV range."
+    if one.device != other.device:
+        yield f"A ran on {one.device}, B on {other.device}: their times do not compare."
+
+
+def _configuration_differences(views: Sequence[RunView]) -> list[tuple[str, str, str]]:
+    first, second = (dict(_flat(each.run.config.model_dump(), "")) for each in views)
+    names = dict.fromkeys([*first, *second])
+    return [
+        (name, repr(first.get(name)), repr(second.get(name)))
+        for name in names
+        if first.get(name) != second.get(name)
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,107 @@
+"""What a run writes is what is read back; a folder that is no run says what is wrong with it."""
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.evaluation.made_up import said
+from tests.runtime.runs import made_up_drive, made_up_run, write
+
+from leapai.runtime.run_folder import read_run
+from leapai.types import Labels
+
+
+def assert_same(one, other):
+    """Dataclasses of arrays and plain values."""
+    for field in fields(one):
+        left, right = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(left, np.ndarray):
+            np.testing.assert_array_equal(left, right, field.name)
+            assert left.dtype == right.dtype, field.name
+        else:
+            assert left == right, field.name
+
+
+def test_everything_comes_back(tmp_path):
+    unlabelled = Labels.unlabelled(np.ones((2, 7)), np.array([3, 4]))
+    drive = made_up_drive(1)
+    drive.labels[2], drive.labels[4] = unlabelled, None
+    drive.detections[5] = replace(said([]), sequence="drive1", timestamp_us=1_500_000)
+    run = made_up_run([made_up_drive(0), drive])
+    back, pictures = read_run(write(tmp_path / "run", run))
+    assert (back.config, back.summary, back.figures) == (run.config, run.summary, run.figures)
+    assert [drive.number for drive in back.drives] == [0, 1]
+    for one, other in zip(run.drives, back.drives, strict=True):
+        assert (one.faults, one.memory) == (other.faults, other.memory)
+        for left, right in zip(one.detections, other.detections, strict=True):
+            assert_same(left, right)
+        for left, right in zip(one.labels, other.labels, strict=True):
+            assert (left is None) == (right is None)
+            if left is not None:
+                assert_same(left, right)
+    assert sorted(pictures) == [("drive0", 1_000_000), ("drive1", 1_000_000)]
+    assert all(path.is_file() for path in pictures.values())
+
+
+def test_an_earlier_run_in_the_folder_leaves_nothing(tmp_path):
+    write(tmp_path, made_up_run())
+    write(tmp_path, made_up_run([made_up_drive(0, labelled=False)]))
+    back, pictures = read_run(tmp_path)
+    assert back.figures.detection is None
+    assert not pictures
+    assert not list(tmp_path.glob("worst/*"))
+
+
+def test_a_run_of_nothing_comes_back(tmp_path):
+    back, _ = read_run(write(tmp_path, made_up_run([])))
+    assert back.summary.frames == 0
+    assert back.drives == []
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def of_another_program(path):
+    pq.write_table(pa.table({"price": [1.0]}), path)
+
+
+def without_its_last_row(path):
+    table = pq.read_table(path)
+    pq.write_table(table.slice(0, table.num_rows - 1), path)
+
+
+def of_another_version(path):
+    told = json.loads(path.read_text())
+    del told["seed"]
+    path.write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "said_of_it"),
+    [
+        ("run.json", lambda path: path.unlink(), "run.json is missing: the run has not finished"),
+        ("truth.parquet", lambda path: path.unlink(), "truth.parquet is missing"),
+        ("metrics.json", half, "metrics.json: Invalid JSON"),
+        ("run.json", of_another_version, "run.json: seed: Field required"),
+        ("detections.parquet", half, "detections.parquet: is not a whole Parquet file"),
+        ("frames.parquet", half, "frames.parquet: is not a whole Parquet file"),
+        ("truth.parquet", of_another_program, "truth.parquet: has no column"),
+        ("detections.parquet", without_its_last_row, "but run.json speaks of"),
+    ],
+)
+def test_a_harmed_folder_is_named_in_one_line(tmp_path, name, harm, said_of_it):
+    folder = write(tmp_path / "run", made_up_run())
+    harm(folder / name)
+    with pytest.raises(ValueError, match=said_of_it) as error:
+        read_run(folder)
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_no_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match="nowhere: there is no such folder"):
+        read_run(tmp_path / "nowhere")
