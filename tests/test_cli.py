@@ -218,8 +218,9 @@ def test_the_entry_needs_the_configuration_in_the_environment(fails):
 
 def test_the_entry_runs_what_the_command_runs(fails, monkeypatch):
     monkeypatch.setenv(CONFIG_VARIABLE, STATIC)
-    through_entry = fails("val", "--random-weights", command=entry)
-    assert through_entry == fails("val", "--task-config", STATIC, "--random-weights")
+    through_entry = fails("val", command=entry)
+    assert through_entry == fails("val", "--task-config", STATIC)
+    assert "--ckpt is missing" in through_entry
 
 
 def launch(arguments: list[str], tmp_path: Path, **environment: str) -> subprocess.CompletedProcess:
