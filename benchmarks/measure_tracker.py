@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +30,7 @@ from leapai.evaluation.tables import LabelledFrame
 from leapai.evaluation.tracking import tracking_figures
 from leapai.evaluation.tracking_figures import TrackingFigures
 from leapai.geometry import poses
-from leapai.runtime.records import detection_writer
+from leapai.runtime.records import SCHEMA, to_table, write_table
 from leapai.runtime.session import StreamSession
 from leapai.runtime.shipped import shipped_checkpoint
 from leapai.runtime.tracks import no_tracks, track
@@ -91,7 +90,7 @@ class Row:
         return [
             self.name,
             *map(_text, shares),
-            *map(str, counts),
+            *("-" if n is None else str(n) for n in counts),
             _text(together.consistency),
             _text(together.parts.survival),
             str(together.id_changes),
@@ -287,17 +286,11 @@ def main() -> None:
         logs = shared.open(network.config)
         drives = streamed(network, logs, shared)
         rows = rows_of(drives, drives.detections)
-        write_detections(shared.output.with_suffix(".parquet"), drives.detections)
+        shared.output.parent.mkdir(parents=True, exist_ok=True)
+        tables = [to_table(frame) for frame in drives.detections]
+        write_table(shared.output.with_suffix(".parquet"), SCHEMA, tables)
     print_table(HEADER, [row.cells() for row in rows])
     write_json(rows, logs, shared)
-
-
-def write_detections(path: Path, frames: Sequence[Detections]) -> None:
-    """What every tracker was given, with the ids of ours."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with detection_writer(path) as write:
-        for frame in frames:
-            write(frame)
 
 
 if __name__ == "__main__":
