@@ -23,6 +23,7 @@ from leapai.data.logs import DrivingLog, open_logs, version_of
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
+from leapai.runtime.exchange import SubmissionFormat, check_submission, write_submission
 from leapai.runtime.figures import run_tables
 from leapai.runtime.history import TABLE, RunLine, append_run
 from leapai.runtime.judging import judge
@@ -41,6 +42,7 @@ from leapai.runtime.run_folder import REPORT, Run, begin_run, config_json, write
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageMeter
 from leapai.runtime.summary import WHOLE_STEP, RunSummary, merged_costs, stage_table
+from leapai.runtime.view import recorder
 from leapai.runtime.worst import WorstFrames, worst_of
 
 SHOWN_OF_RANDOM_WEIGHTS = 20
@@ -59,6 +61,10 @@ class ValidationOptions:
     random_weights: bool = False
     max_frames: int | None = None
     """Of each drive."""
+    submission: SubmissionFormat | None = None
+    """The public benchmark in whose format the run is written, too."""
+    viewer: bool = False
+    """Also write a recording of each drive."""
 
 
 def run_validation(
@@ -86,6 +92,7 @@ def run_validation(
             worst = worst_of(frame for _, _, frames in parts for frame in frames)
             write_run(options.output, done, worst)
             write_report(options.output / REPORT, [options.output])
+            run.submit(drives)
             _tell(done, options.output, said)
         return share_from_first(summary)
 
@@ -127,7 +134,9 @@ class _Run:
         if torch.cuda.is_available():
             torch.cuda.set_device(self.device)
         self.meter = StageMeter()
+        self.logs: Sequence[DrivingLog] = ()
         self.worst = WorstFrames(config.bev)
+        self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
 
     def stream(self) -> tuple[list[DriveOutcome], RunSummary]:
         """What every drive gave, and the summary, whose counts are still to come."""
@@ -137,7 +146,9 @@ class _Run:
         if options.checkpoint:
             load_checkpoint(options.checkpoint, model)
         data = options.data or config.data.val
-        logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        self.logs = logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        if options.submission:
+            check_submission(options.submission, logs)
         weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"
         summary = RunSummary(
             job_name=config.job_name,
@@ -176,12 +187,30 @@ class _Run:
                     progress.advance(task)
                 yield drive
 
+    def submit(self, drives: Sequence[DriveOutcome]) -> None:
+        """Writes the drives in the format of a public benchmark, where one is asked for."""
+        if self.options.submission is None:
+            return
+        detections = [found for drive in drives for found in drive.detections]
+        for path in write_submission(
+            self.options.submission,
+            detections,
+            self.logs,
+            self.options.output,
+            use_lidar=self.config.enable_lidar,
+        ):
+            self.console.print(f"  -> [bold]{path}[/]", highlight=False)
+
     def _length(self, log: DrivingLog) -> int:
         return min(len(log), self.options.max_frames or len(log))
 
     def _drive(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
-        """The results of one drive; pictures are painted on the way."""
-        with drive_pictures(self.config, self.options.output, log, self.worst) as pictures:
+        """The results of one drive; it is painted and recorded on the way."""
+        output = self.options.output
+        with (
+            drive_pictures(self.config, output, log, self.worst) as pictures,
+            self.recording(output / f"{log.name}.rrd", log) as record,
+        ):
             for index in range(self._length(log)):
                 with self.meter.stage("reading"):
                     frame = log[index]
@@ -189,6 +218,7 @@ class _Run:
                     result = session.step(frame)
                 with self.meter.stage("picture"):
                     pictures.add(index, frame, result)
+                record(frame, result)
                 yield result
 
 
@@ -209,8 +239,9 @@ def _tell(run: Run, output: Path, console: Console) -> None:
     for remark in remarks(run):
         console.print(f"[yellow]{escape(remark)}[/]", highlight=False)
     _remember(run, output, console)
-    videos = (f"{drive}.mp4" for drive in run.summary.frames_by_sequence)
-    for name in ("detections.parquet", "instances.parquet", "metrics.json", *videos, "pictures"):
+    names = run.summary.frames_by_sequence
+    drives = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    for name in ("detections.parquet", "instances.parquet", "metrics.json", *drives, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)
     console.print(f"  -> [bold]{output / REPORT}[/]", highlight=False, soft_wrap=True)

@@ -11,23 +11,27 @@ import numpy as np
 from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.geometry import boxes as box_geometry
 from leapai.types import Detections, FloatArray, ImageArray, Labels
-from leapai.visualisation import palette, strokes
+from leapai.visualisation import palette, road, strokes
 from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
-from leapai.visualisation.scene import BevLine, BevScene, MemoryDots, Trail, truth_by_colour
+from leapai.visualisation.scene import (
+    EGO_OUTLINE_M,
+    BevLine,
+    BevScene,
+    MemoryDots,
+    Trail,
+    truth_by_colour,
+)
 from leapai.visualisation.text import Label, Rectangle, draw_labels, draw_text, text_size
 
 HIDDEN_LEVEL = 2
 """From this occlusion level on a trail's point is hollow."""
 _TARGET_HEIGHT_PX = 900
-_POINT_Z_RANGE_M = (-1.0, 3.0)
 _TICK_CELLS = 10
 _RING_STEPS_M = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _MAX_RINGS = 7
 _RING_LABEL_RAD = -0.62
 """Ring labels stand ahead and to the right: off the lane, where objects are rarer."""
 _LABEL_PX = 13
-_EGO_OUTLINE_M = np.array([[3.9, 0.0], [3.0, 0.95], [-1.0, 0.95], [-1.0, -0.95], [3.0, -0.95]])
-"""A passenger car around the rear axle, pointed in front."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ def draw_bev(
     """The canvas [label_w k, label_h k, 3] of a scene, k pixels a cell.
 
     All that the scene holds is drawn: select first (`leapai.visualisation.scene`). From the
-    bottom: range rings, map, LiDAR coloured by height, truth (thin; see `truth_by_colour`); trails
+    bottom: range rings, cells of the road, the given map, LiDAR coloured by height, lines of the
+    road, truth (thin; see `truth_by_colour`); trails
     (`draw_trajectory`; with `show_occlusion` a point is hollow where the object was partly or
     heavily occluded); memory (`show_history`: a dot a slot, fading over `history_frames`;
     `show_velocity`: its arrow); detections (outline by occlusion with `draw_occlusion`) with
@@ -72,9 +77,14 @@ def draw_bev(
     """
     view = BevView(draw.coords, draw.label_h, draw.label_w)
     image = _background(view).copy()
+    if scene.road is not None and scene.road.probability is not None:
+        road.tint_cells(image, scene.road.probability, scene.road.grid, view.pixels)
     _draw_map(image, view, scene.map_lines)
     if scene.points is not None:
         _draw_points(image, view, scene.points)
+    if scene.road is not None:
+        lines = [(line.kind, [view.pixels(line.points_m)]) for line in scene.road.lines]
+        road.draw_lines(image, lines)
     _draw_ego(image, view)
     if scene.truth is not None:
         _draw_truth(image, view, scene.truth, alone=scene.detections is None)
@@ -145,22 +155,11 @@ def _draw_points(image: ImageArray, view: BevView, points: FloatArray) -> None:
     inside = ((pixels >= 0) & (pixels < (width, height))).all(-1)
     order = np.flatnonzero(inside)
     order = order[np.argsort(points[order, 2], kind="stable")]
-    low, high = _POINT_Z_RANGE_M
-    level = np.clip((points[order, 2] - low) / (high - low), 0, 1) * 255
-    image[pixels[order, 1], pixels[order, 0]] = _height_colours()[level.astype(np.uint8)]
-
-
-@lru_cache(maxsize=1)
-def _height_colours() -> ImageArray:
-    """[256, 3] from dark slate to pale blue: calm enough for boxes to stand out."""
-    stops = np.array([[44, 62, 88], [66, 104, 140], [120, 160, 185], [200, 220, 232]])
-    at = np.linspace(0, len(stops) - 1, 256)
-    channels = [np.interp(at, range(len(stops)), stops[:, c]) for c in range(3)]
-    return np.stack(channels, -1).astype(np.uint8)
+    image[pixels[order, 1], pixels[order, 0]] = palette.height_colours(points[order, 2])
 
 
 def _draw_ego(image: ImageArray, view: BevView) -> None:
-    outline = view.pixels(_EGO_OUTLINE_M)
+    outline = view.pixels(EGO_OUTLINE_M)
     strokes.fill_areas(image, [(outline, palette.EGO)], 0.35)
     strokes.draw_paths(image, strokes.sides(outline), palette.EGO, THIN)
 
@@ -249,7 +248,7 @@ def _draw_labels(image: ImageArray, view: BevView, detections: Detections | None
         for i, track in enumerate(detections.track_id)
         if track >= 0
     ]
-    ego = _around(view.pixels(_EGO_OUTLINE_M))
+    ego = _around(view.pixels(EGO_OUTLINE_M))
     taken = [ego, *around, *(place for _, place in ring_labels)]
     draw_labels(image, labels, taken)
 

@@ -1,0 +1,80 @@
+"""Size of a recording of `leapai val --viewer`, and what recording costs.
+
+    python benchmarks/bench_recording.py [--data synthetic:seed=24,place=street] [--frames 100]
+
+The tiny network streams the data; only recording is timed, in seconds of the processor, so that a
+busy machine says the same as an idle one. Needs `pip install 'leapai[viewer]'`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from rerun.chunk import RrdReader
+
+from leapai.data.logs import open_logs
+from leapai.models.build import build_model
+from leapai.runtime.checkpoints import config_of, load_checkpoint
+from leapai.runtime.session import StreamSession
+from leapai.runtime.shipped import shipped_checkpoint
+from leapai.runtime.view import recorder
+
+SHOWN = 12
+
+
+def record(data: str, frames: int, path: Path) -> tuple[float, int]:
+    """Processor seconds spent on recording, and detections shown."""
+    config = config_of(shipped_checkpoint())
+    model = build_model(config)
+    load_checkpoint(shipped_checkpoint(), model)
+    log = open_logs(data, image_size_px=config.camera.image_size_px)[0]
+    session = StreamSession(model, config)
+    confident = config.draw_dynamic_cfg.dynamic_conf
+    spent_s, shown = 0.0, 0
+    with recorder(True, confident)(path, log) as add:
+        for index in range(frames):
+            frame = log[index]
+            result = session.step(frame)
+            started_s = time.process_time()
+            add(frame, result)
+            spent_s += time.process_time() - started_s
+            shown += int((result.detections.score >= confident).sum())
+    return spent_s, shown
+
+
+def bytes_by_kind(path: Path) -> Counter[str]:
+    """Before compression; cameras are counted together."""
+    kinds: Counter[str] = Counter()
+    for chunk in RrdReader(path).stream():
+        parts = chunk.entity_path.split("/")[1:]
+        kind = f"cameras/*/{parts[4]}" if parts[2:3] == ["cameras"] and parts[4:] else parts[-1]
+        kinds[kind] += chunk.to_record_batch().nbytes
+    return kinds
+
+
+def main() -> None:
+    """Records and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="synthetic:seed=24,place=street")
+    parser.add_argument("--frames", type=int, default=100)
+    options = parser.parse_args()
+    data = f"{options.data},frames={options.frames}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "drive.rrd"
+        spent_s, shown = record(data, options.frames, path)
+        size_mb = path.stat().st_size / 1e6
+        kinds = bytes_by_kind(path)
+    print(f"{data}: {options.frames} frames, {shown / options.frames:.0f} boxes shown in each")
+    print(f"{size_mb:.1f} MB, {size_mb / options.frames:.3f} MB a frame", end="; ")
+    print(f"recording takes {spent_s / options.frames:.3f} s a frame of one processor")
+    print("\n| entity | MB before compression |\n|---|---|")
+    for kind, size in kinds.most_common(SHOWN):
+        print(f"| {kind} | {size / 1e6:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
