@@ -17,6 +17,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
 
+import leapai
 from leapai.config import TaskConfig, load_config
 from leapai.data.logs import DrivingLog, open_logs
 from leapai.data.statistics import collect
@@ -49,6 +50,7 @@ SCENES = (
 )
 """Places and seeds of the contact sheet and the video; the last two are in the dark."""
 DRIVE_DATA = "synthetic:seed=24,place=street,frames=40"
+MOVING_FRAMES = 24
 MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
 RECORDED = ("crossing", 23)
 RECORDED_FRAMES = 24
@@ -177,18 +179,20 @@ def truth_as_detections(frame: Frame) -> Detections:
     )
 
 
-def moving_picture(config: TaskConfig) -> None:
-    """The README's picture: a drive of the embedded world and its truth, drawn by the painter."""
-    log = open_logs(DRIVE_DATA, image_size_px=(256, 480))[0]
+def moving_picture() -> None:
+    """The README's picture: what the shipped network says of a drive that training does not see."""
+    config = config_of(shipped_checkpoint())
+    log = open_logs(f"{DRIVE_DATA},rate_hz=4", image_size_px=(256, 480))[0]
     painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
-    pictures = []
-    for index in range(0, 40, 2):
+    stream, pictures = leapai.load(), []
+    for index in range(MOVING_FRAMES):
         frame = log[index]
-        picture = painter.paint(frame, truth_as_detections(frame), None, log.vector_map())
+        said = stream.step(frame)
+        picture = painter.paint(frame, said, said.memory, log.vector_map())
         small = cv2.resize(picture, (1152, 648), interpolation=cv2.INTER_AREA)
         pictures.append(Image.fromarray(small))
     first, *others = pictures
-    options = {"save_all": True, "append_images": others, "duration": 200, "loop": 0}
+    options = {"save_all": True, "append_images": others, "duration": 250, "loop": 0}
     first.save(FOLDER / "drive.webp", quality=55, method=6, **options)
 
 
@@ -307,7 +311,7 @@ def main() -> None:
     places_figure()
     world_video(config)
     memory_figure(config, log)
-    moving_picture(config)
+    moving_picture()
     map_figure()
     big = config.model_copy(
         update={"camera": config.camera.model_copy(update={"image_size_px": (256, 480)})}
