@@ -32,6 +32,8 @@ LINE = RunLine(
     amota=0.6,
     id_switches=8,
     consistency=0.7,
+    marking_iou=0.3,
+    element_iou=0.2,
     seconds_per_frame=0.1,
 )
 
@@ -109,6 +111,7 @@ def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(widt
         "0.600",
         "8",
         "0.700",
+        "0.300",
         "0.100",
     ]
     assert rows["short"].split()[2] == "5+"

@@ -62,7 +62,7 @@ def work(output):
     opened = mock.patch.object(validate, "open_logs", return_value=LOGS)
     with opened, joined_ranks():
         summary = run_validation(config, options, said)
-        figures = evaluate_stream(seeded_model(config), config, LOGS)
+        figures = evaluate_stream(seeded_model(config), config, LOGS).detection
     return summary.frames, figures, said.export_text()
 
 
