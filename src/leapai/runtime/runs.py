@@ -13,8 +13,8 @@ from leapai.runtime.report.figures import Better, Figure, Kind
 
 HASH_LENGTH = 8
 _FIGURES = {
-    "mean_ap": ("mAP", Kind("mAP", Better.HIGHER)),
-    "nds": ("NDS", Kind("NDS", Better.HIGHER)),
+    "mean_ap": ("mAP\nNDS", Kind("mAP", Better.HIGHER)),
+    "nds": ("mAP\nNDS", Kind("NDS", Better.HIGHER)),
     "velocity_error_mps": ("AVE", Kind("AVE", Better.LOWER, unit="m/s")),
     "amota": ("AMOTA", Kind("AMOTA", Better.HIGHER)),
     "id_switches": ("IDS", Kind("id switches", Better.LOWER, 0)),
