@@ -183,7 +183,7 @@ def measure(
     figures = evaluate_stream(
         network.model, network.config, logs, max_frames=options.max_frames, device=options.device
     )
-    row = Row(name, figures)
+    row = Row(name, figures.detection)
     print(f"{time.perf_counter() - start:6.0f} s  {' | '.join(row.cells())}", file=sys.stderr)
     return row
 

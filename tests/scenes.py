@@ -10,7 +10,7 @@ import torch
 from leapai.config import BevConfig, CameraConfig, DynamicConfig, LidarConfig, TaskConfig
 from leapai.data.transforms import collate
 from leapai.geometry import poses
-from leapai.types import CameraFrame, Frame, FrameBatch
+from leapai.types import CameraFrame, Frame, FrameBatch, MapLine
 
 IMAGE_SIZE_PX = (64, 96)
 RIG = (
@@ -63,6 +63,13 @@ ROAD_ALONE: dict[str, Any] = {
     "enable_dynamic_temporal": False,
     "task_loss_weights": {"static": 1.0},
 }
+
+
+ROAD_MAP = tuple(
+    MapLine(kind, "line", np.array([[-60.0, y, 0], [90.0, y + 3, 0]]))
+    for kind, y in (("SolidLine", 1.0), ("Curb", -6.0))
+)
+"""Two lines along the way of `make_frame`."""
 
 
 def joint_config(**changes: Any) -> TaskConfig:

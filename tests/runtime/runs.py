@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from tests.evaluation.made_up import said, truth
-from tests.scenes import small_config
+from tests.scenes import joint_config, small_config
 
+from leapai.evaluation.map_figures import MapFigures
 from leapai.runtime.judging import judge
 from leapai.runtime.outcome import DriveOutcome, MemoryHealth
 from leapai.runtime.run_folder import Run, begin_run, write_run
@@ -51,9 +52,13 @@ def made_up_drive(number: int, seed: int = 0, labelled: bool = True, frames: int
     return drive
 
 
-def made_up_run(drives: list[DriveOutcome] | None = None, **changes) -> Run:
+def made_up_run(
+    drives: list[DriveOutcome] | None = None,
+    road: MapFigures | None = None,
+    **changes,
+) -> Run:
     """`changes` are those of the summary."""
-    config = small_config()
+    config = small_config() if road is None else joint_config()
     drives = [made_up_drive(0), made_up_drive(1)] if drives is None else drives
     summary = RunSummary(
         job_name="small",
@@ -69,7 +74,7 @@ def made_up_run(drives: list[DriveOutcome] | None = None, **changes) -> Run:
     )
     summary.count(drives)
     summary.stages = {WHOLE_STEP: StageCost(summary.frames, 0.05 * summary.frames, 10**9, 10**8)}
-    return Run(config, replace(summary, **changes), drives, judge(drives, config))
+    return Run(config, replace(summary, **changes), drives, judge(drives, config, road))
 
 
 def write(folder: Path, run: Run) -> Path:

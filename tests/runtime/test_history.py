@@ -32,6 +32,8 @@ LINE = RunLine(
     amota=0.6,
     id_switches=8,
     consistency=0.7,
+    marking_iou=0.3,
+    element_iou=0.2,
     seconds_per_frame=0.1,
 )
 
@@ -104,16 +106,28 @@ def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(widt
     assert rows["tiny"].split()[2:] == [
         "40",
         "0.500",
-        "0.400",
         "1.250",
         "0.600",
         "8",
         "0.700",
+        "0.300",
         "0.100",
     ]
+    assert "0.400" in said
+    assert "0.200" in said
     assert rows["short"].split()[2] == "5+"
     for words in ("abcdef01", "01234567", "2026-01-02 03:04", "[odd]"):
         assert words in said
+
+
+def test_figures_that_no_run_has_are_left_out_of_the_list():
+    objects = replace(LINE, marking_iou=None, element_iou=None)
+    road = replace(LINE, mean_ap=None, nds=None)
+    heads = [shown(runs_table([line])).splitlines()[1] for line in (objects, road)]
+    assert "mAP" in heads[0]
+    assert "IoU" not in heads[0]
+    assert "mAP" not in heads[1]
+    assert "IoU" in heads[1]
 
 
 def test_two_lines_are_compared_with_signs_and_what_differs():

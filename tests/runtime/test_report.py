@@ -9,6 +9,7 @@ from html import unescape
 
 import numpy as np
 import pytest
+from tests.evaluation import roads
 from tests.runtime.runs import made_up_drive, made_up_run, write
 
 from leapai.runtime.report.charts import ticks
@@ -37,6 +38,13 @@ def worse(tmp_path_factory):
     worse = made_up_run(drives)
     config = worse.config.model_copy(update={"max_gap_s": 1.5})
     return write(tmp_path_factory.mktemp("runs") / "two", replace(worse, config=config))
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """The same drives, and what was said of the road in some others."""
+    road = roads.figures(*roads.random_frames(0))
+    return write(tmp_path_factory.mktemp("runs") / "mapped", made_up_run(road=road))
 
 
 def report_of(path, *folders):
@@ -109,6 +117,35 @@ def test_two_runs_stand_side_by_side_with_signed_differences(tmp_path, run, wors
     assert str(run) in words
     assert str(worse) in words
     assert "differences are not the network's alone" not in words
+
+
+def test_the_road_has_a_part_and_figures_at_the_top(tmp_path, mapped):
+    page = report_of(tmp_path, mapped)
+    road, words = view(mapped).run.figures.road, words_of(page)
+    tile = re.search(r"<h2>IoU of markings</h2><p>(.*?)</p>", page).group(1)
+    assert words_of(tile) == f"{road.iou.lane_markings:.3f}"
+    for value in (
+        road.hidden_iou.road_elements,
+        road.distance_bands["5-10 m"].lane_markings,
+        road.lateral_bands["2-8 m"].road_elements,
+        road.classes["Curb"].best_iou,
+        road.flip_rate.road_elements,
+    ):
+        assert f"{value:.3f}" in words
+    assert f"{road.change.lane_markings:.4f}" in words
+    assert "DoubleDashedLine" not in words  # nothing of it is true
+
+
+def test_roads_of_two_runs_stand_side_by_side(tmp_path, run, mapped):
+    truth = np.random.default_rng(0).random(roads.SHAPE) < 0.1
+    other = made_up_run(road=roads.figures(roads.frame(truth, truth)))
+    folders = mapped, write(tmp_path / "other", other)
+    one, two = (view(folder).run.figures.road.iou.lane_markings for folder in folders)
+    tile = r"<h2>IoU of markings</h2><p>(.*?)</p>"
+    said = words_of(re.search(tile, report_of(tmp_path, *folders)).group(1))
+    assert said == f"{one:.3f} {two:.3f} +{two - one:.3f}"
+    alone = words_of(re.search(tile, report_of(tmp_path, run, mapped)).group(1))
+    assert alone == f"{NOTHING} {one:.3f}"  # the other run has no static task
 
 
 def test_runs_that_do_not_compare_are_said(tmp_path, run):
@@ -226,8 +263,8 @@ def browse(page, folder):
 
 @needs_chromium
 @pytest.mark.parametrize("compared", [False, True], ids=["one run", "two runs"])
-def test_a_browser_shows_it_without_errors_or_requests(tmp_path, run, worse, compared):
-    page = report_of(tmp_path, run, worse) if compared else report_of(tmp_path, run)
+def test_a_browser_shows_it_without_errors_or_requests(tmp_path, mapped, worse, compared):
+    page = report_of(tmp_path, mapped, worse) if compared else report_of(tmp_path, mapped)
     console, document = browse(page.replace("</head>", PROBE), tmp_path)
     assert console == []
     probe = json.loads(unescape(re.search(r'data-probe="([^"]*)"', document).group(1)))

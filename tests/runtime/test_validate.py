@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 from tests.evaluation.made_up import truth
-from tests.scenes import make_frame, seeded_model, small_config
+from tests.scenes import JOINT, ROAD_ALONE, ROAD_MAP, make_frame, seeded_model, small_config
 
 from leapai.runtime import validate
 from leapai.runtime.checkpoints import save_checkpoint
@@ -25,7 +25,8 @@ class MadeUpLog:
     """Three frames of `tests.scenes` as a drive."""
 
     def __init__(self, name, fail_at=None, without=()):
-        self.name, self.fail_at, self.without, self.labels = name, fail_at, without, None
+        self.name, self.fail_at, self.without = name, fail_at, without
+        self.labels = self.map = None
         self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
 
     def __len__(self):
@@ -40,7 +41,7 @@ class MadeUpLog:
         return replace(frame, points=None, faults=(f"lidar: sweeps/{index}.bin: is truncated",))
 
     def vector_map(self):
-        return None
+        return self.map
 
 
 @pytest.fixture
@@ -285,3 +286,63 @@ def test_a_run_that_breaks_is_no_finished_run(tmp_path, drives):
 def test_a_run_that_would_write_nothing_is_refused(tmp_path, drives):
     with pytest.raises(ValueError, match="use_dynamic_outputs = False"):
         run(tmp_path, changes={"use_dynamic_outputs": False})
+
+
+def road_of(output):
+    return RunFigures.model_validate_json((output / "metrics.json").read_text()).road
+
+
+def test_the_road_is_judged_said_and_written_beside_the_objects(tmp_path, drives):
+    drives[0].map, drives[0].labels = ROAD_MAP, truth([[10.0, 0.0]])
+    _, said = run(tmp_path / "run", pictures=False, changes=JOINT)
+    road = road_of(tmp_path / "run")
+    assert (road.frames, road.labelled_frames) == (6, 3)
+    assert road.classes["Curb"].cells > 100
+    for words in ("mAP", "the road in 6 frames, 3 with a map", "SolidLine", "judging the road"):
+        assert words in said
+    assert "3 of 6 frames have a map; in the others only the steadiness of the road" in said
+    (line,) = read_runs(tmp_path / "runs.parquet")
+    assert line.marking_iou == road.iou.lane_markings
+    assert line.element_iou == road.iou.road_elements
+    assert "Cells by class" in (tmp_path / "run/report.html").read_text()
+
+
+def test_without_the_static_task_nothing_is_said_of_the_road(tmp_path, drives):
+    drives[0].map = ROAD_MAP
+    _, said = run(tmp_path, pictures=False)
+    assert road_of(tmp_path) is None
+    assert "road" not in said
+    assert "Cells by class" not in (tmp_path / "report.html").read_text()
+
+
+def test_drives_without_a_map_are_said(tmp_path, drives):
+    _, said = run(tmp_path, pictures=False, changes=JOINT)
+    assert "No drive has a map, so of the road only its steadiness is judged." in said
+    assert road_of(tmp_path).labelled_frames == 0
+
+
+def test_the_road_alone_is_judged_and_it_is_said_that_nothing_else_was_looked_for(tmp_path, drives):
+    for drive in drives:
+        drive.map, drive.labels = ROAD_MAP, truth([[10.0, 0.0]])
+    summary, said = run(tmp_path, pictures=False, changes=ROAD_ALONE)
+    assert summary.detections == 0
+    assert road_of(tmp_path).labelled_frames == 6
+    assert "dynamic_task is off: no objects were looked for" in said
+    for words in ("mAP", "AMOTA", "consistency", "0 detections", "have a map"):
+        assert words not in said
+    report = (tmp_path / "report.html").read_text()
+    assert 'id="road"' in report
+    for part in ("classes", "tracks", "drives", "worst"):
+        assert f'id="{part}"' not in report
+
+
+def test_pictures_show_the_road(tmp_path, drives):
+    for name, conf in (("all", 0.0), ("none", 1.0)):
+        shown = {**JOINT, "draw_static_cfg": {"static_conf": conf}}
+        run(tmp_path / name, changes=shown, max_frames=1)
+    pictures = [
+        np.asarray(Image.open(tmp_path / name / "pictures/one/000000.png")).astype(int)
+        for name in ("all", "none")
+    ]
+    changed = (pictures[0] != pictures[1]).any(-1)
+    assert changed.mean() > 0.1

@@ -63,7 +63,7 @@ def logs():
 
 
 def test_what_the_stream_says_is_judged(logs):
-    figures = evaluate_stream(MODEL, CONFIG, logs)
+    figures = evaluate_stream(MODEL, CONFIG, logs).detection
     assert figures.frames == 8
     assert figures.truths > 20
     assert figures.mean_ap == pytest.approx(1, abs=1e-6)
@@ -75,7 +75,7 @@ def test_tables_fit_a_narrow_terminal(logs):
     labels = truth([[5.0 + 4 * i, 0] for i in range(8)], class_id=range(8))
     log = LabelledLog("one", 0)
     log.labels = [labels] * 4
-    for table in figures_tables(evaluate_stream(MODEL, CONFIG, [log])):
+    for table in figures_tables(evaluate_stream(MODEL, CONFIG, [log]).detection):
         console.print(table)
     said = console.export_text()
     for words in ("mAP", "riderless_non_motor", "12-24 m", "HeavilyOccluded", "hidden now"):
@@ -84,17 +84,17 @@ def test_tables_fit_a_narrow_terminal(logs):
 
 
 def test_the_order_of_drives_is_nothing_and_max_frames_counts_in_each(logs):
-    figures = evaluate_stream(MODEL, CONFIG, logs, max_frames=2)
+    figures = evaluate_stream(MODEL, CONFIG, logs, max_frames=2).detection
     assert figures.frames == 4
-    assert evaluate_stream(MODEL, CONFIG, logs[::-1], max_frames=2) == figures
+    assert evaluate_stream(MODEL, CONFIG, logs[::-1], max_frames=2).detection == figures
 
 
 def test_frames_without_labels_are_streamed_and_not_judged(logs):
     half = LabelledLog("one", 0, unlabelled=(0, 2))
-    figures = evaluate_stream(MODEL, CONFIG, [half])
+    figures = evaluate_stream(MODEL, CONFIG, [half]).detection
     assert figures.frames == 2
     assert figures.mean_ap == pytest.approx(1, abs=1e-6)  # memory came through frames 0 and 2
-    none = evaluate_stream(MODEL, CONFIG, [LabelledLog("one", 0, unlabelled=range(4))])
+    none = evaluate_stream(MODEL, CONFIG, [LabelledLog("one", 0, unlabelled=range(4))]).detection
     assert none.frames == 0
     assert none.mean_ap is None
 

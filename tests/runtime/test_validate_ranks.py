@@ -13,7 +13,7 @@ import pytest
 import torch
 from rich.console import Console
 from tests.evaluation.made_up import truth
-from tests.scenes import make_frame, seeded_model, small_config
+from tests.scenes import ROAD_MAP, joint_config, make_frame, seeded_model
 from torch import multiprocessing
 
 from leapai.runtime import validate
@@ -48,7 +48,7 @@ class UnevenLog:
         return replace(frame, labels=labels, points=None if faults else frame.points, faults=faults)
 
     def vector_map(self):
-        return None
+        return None if self.number == 1 else ROAD_MAP
 
 
 LOGS = [UnevenLog(number, length) for number, length in enumerate((3, 1, 2))]
@@ -56,13 +56,13 @@ LOGS = [UnevenLog(number, length) for number, length in enumerate((3, 1, 2))]
 
 def work(output):
     """The run of one process; its files, and what it returned."""
-    config = small_config(eval_instance=True)
+    config = joint_config(eval_instance=True)
     said = Console(record=True, width=200, file=io.StringIO())
     options = ValidationOptions(output=output, random_weights=True, data="made up")
     opened = mock.patch.object(validate, "open_logs", return_value=LOGS)
     with opened, joined_ranks():
         summary = run_validation(config, options, said)
-        figures = evaluate_stream(seeded_model(config), config, LOGS)
+        figures = evaluate_stream(seeded_model(config), config, LOGS).detection
     return summary.frames, figures, said.export_text()
 
 
@@ -111,6 +111,9 @@ def test_the_same_figures_and_counts(outputs):
     assert figures.detection.frames == figures.tracking.frames == 6
     assert figures.tracking.objects > 0
     assert figures.consistency.expected > 0
+    assert (figures.road.frames, figures.road.labelled_frames) == (6, 5)
+    assert figures.road.hidden_cells > 0
+    assert figures.road.lines["0.5 m"]["all"].true_m > 100
     alone, together = (json.loads((path / "run.json").read_text()) for path in (one, several))
     assert (alone.pop("processes"), together.pop("processes")) == (1, WORLD)
     del alone["finished_utc"], together["finished_utc"]
@@ -139,7 +142,7 @@ def test_the_order_of_drives_changes_no_figure(outputs):
         )
         for drive in run.drives[::-1]
     ]
-    assert judge(backwards, run.config) == run.figures
+    assert judge(backwards, run.config, run.figures.road) == run.figures
 
 
 def test_every_process_learns_the_figures_of_the_whole_and_the_first_speaks(outputs):

@@ -12,15 +12,17 @@ from PIL import Image
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
-from leapai.types import MapLine
-from leapai.visualisation.palette import CLASS_COLOURS
-from leapai.visualisation.scene import MemoryDots
+from leapai.geometry.grid import BevGrid
+from leapai.types import MapLine, MapPolyline
+from leapai.visualisation.cameras import CameraView
+from leapai.visualisation.palette import CLASS_COLOURS, ROAD_COLOURS
+from leapai.visualisation.scene import MemoryDots, Road
 from tests.recordings import blueprint_of, needs_rerun, recorded
 from tests.visualisation.made_up import RIG, camera, car, detections, frame, truth
 
 pytest.importorskip("rerun", reason=needs_rerun)
 from leapai.visualisation.recording import DriveRecording
-from leapai.visualisation.recording_parts import IMAGE_WIDTH_PX, POINT_STEP_M
+from leapai.visualisation.recording_parts import IMAGE_WIDTH_PX, POINT_STEP_M, recorded_size_px
 
 pytestmark = pytest.mark.filterwarnings("error")  # rerun only warns of what it cannot record
 
@@ -29,6 +31,7 @@ EVERY_FRAME = (
     "/world/ego",
     "/world/ego/lidar",
     "/world/ego/truth",
+    "/world/ego/road",
     BOXES,
     f"{BOXES}/heading",
     f"{BOXES}/velocity",
@@ -40,6 +43,7 @@ EVERY_FRAME = (
     f"{FRONT}/image",
     f"{FRONT}/boxes",
     f"{FRONT}/truth",
+    f"{FRONT}/road",
 )
 
 
@@ -107,6 +111,27 @@ def test_a_box_is_where_it_is_said_to_be_and_says_what_it_is(tmp_path):
 def test_a_detection_without_id_and_in_full_view_says_only_its_class_and_confidence(tmp_path):
     entities = record_one(tmp_path, detections([car(10, 0)], track_id=[-1]))
     assert entities[BOXES]["Boxes3D:labels"][0] == ["car  0.90"]
+
+
+def test_lines_of_the_road_lie_on_the_ground_and_in_the_cameras(tmp_path):
+    grid = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
+    kerb = MapPolyline("Curb", 0.934, np.array([[4.0, 2.0], [20.0, 2.0], [40.0, 5.0]]))
+    road = Road(np.zeros((14, grid.rows, grid.columns)), grid, (kerb,))
+    one = frame(cameras=(camera(),))
+    with DriveRecording(tmp_path / "a.rrd", None, confident=0.3) as recording:
+        recording.add(one, detections([]), None, road)
+        recording.add(one, detections([]), None)
+    entities = recorded(tmp_path / "a.rrd")
+    lines, projected = entities["/world/ego/road"], entities[f"{FRONT}/road"]
+    expected = [[4, 2, 0], [20, 2, 0], [40, 5, 0]]
+    assert points_of(lines["LineStrips3D:strips"][0][0]) == pytest.approx(np.array(expected))
+    assert lines["LineStrips3D:labels"][0] == ["Curb  0.93"]
+    assert rgb(lines["LineStrips3D:colors"][0]) == [ROAD_COLOURS["Curb"]]
+    view = CameraView(one.cameras[0], recorded_size_px(one.cameras[0]))
+    pixels, _ = view.project(np.array(expected[1:2]))
+    ends = np.concatenate(projected["LineStrips2D:strips"][0])
+    assert np.abs(ends - pixels - 0.5).max(1).min() < 0.01
+    assert lines["LineStrips3D:strips"][1] == projected["LineStrips2D:strips"][1] == []
 
 
 def test_unsure_detections_are_recorded_apart(tmp_path):

@@ -29,6 +29,7 @@ from tests.visualisation.made_up import (
 )
 
 GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
+NO_CELLS = np.zeros((len(STATIC_CLASSES), GRID.rows, GRID.columns), np.float32)
 SIZE_PX = (240, 480)
 BARREL = np.array([-0.25, 0.04, 0.0, 0.0, 0.0])
 
@@ -39,7 +40,7 @@ def line(points, kind: str = "Curb", confidence: float = 0.9) -> MapPolyline:
 
 def cells(kind: str, x: float, y: float, probability: float = 1.0) -> Road:
     """A square of 1 m of one kind about a place."""
-    planes = np.zeros((len(STATIC_CLASSES), GRID.rows, GRID.columns), np.float32)
+    planes = NO_CELLS.copy()
     row, column = int((y + 22.4) / 0.2), int((x + 20.8) / 0.2)
     planes[STATIC_CLASSES.index(kind), row - 2 : row + 3, column - 2 : column + 3] = probability
     return Road(planes, GRID)
@@ -76,13 +77,13 @@ def test_a_likelier_cell_has_a_stronger_tint():
 def test_lines_have_the_colour_of_their_kind():
     pixel = default_view().pixels(np.array([20.0, 12.057]))
     for kind in ("Curb", "Wall", "SolidLine", "SpeedBump"):
-        drawn = canvas(Road(None, GRID, [line([(5.0, 12.057), (40.0, 12.057)], kind)]))
+        drawn = canvas(Road(NO_CELLS, GRID, [line([(5.0, 12.057), (40.0, 12.057)], kind)]))
         assert shows(drawn, pixel, ROAD_COLOURS[kind], 30)
 
 
 def test_dashed_lines_have_gaps_and_double_ones_a_dark_middle():
     def column_of(kind: str) -> np.ndarray:
-        drawn = canvas(Road(None, GRID, [line([(1.0, 7.09), (9.0, 7.09)], kind)]))
+        drawn = canvas(Road(NO_CELLS, GRID, [line([(1.0, 7.09), (9.0, 7.09)], kind)]))
         x, y = np.rint(default_view().pixels(np.array([5.0, 7.09]))).astype(int)
         return drawn[y - 30 : y + 30, x - 3 : x + 4].astype(int).sum(-1)
 
@@ -97,7 +98,7 @@ def test_dashed_lines_have_gaps_and_double_ones_a_dark_middle():
 
 def test_what_is_said_and_the_given_map_can_be_told_apart():
     given = MapLine("SOLID_WHITE", "lane_boundary", np.array([[5, 12.057, 0], [40, 12.057, 0]]))
-    said = Road(None, GRID, [line([(5, 9.086), (40, 9.086)], "SolidLine")])
+    said = Road(NO_CELLS, GRID, [line([(5, 9.086), (40, 9.086)], "SolidLine")])
     one = frame(0)
     painter = FramePainter(DrawDynamicConfig(**QUIET), TemporalVisualizationConfig())
     world = np.pad(given.points_m, ((0, 0), (0, 1)), constant_values=1) @ one.ego2global.T
@@ -126,12 +127,12 @@ def test_each_switch_has_its_effect():
 
 
 def test_what_is_not_sure_is_not_shown():
-    road = Road(None, GRID, [line([(0, 0), (1, 0)], confidence=c) for c in (0.4, 0.6)])
+    road = Road(NO_CELLS, GRID, [line([(0, 0), (1, 0)], confidence=c) for c in (0.4, 0.6)])
     assert [each.confidence for each in shown_road(road, DrawStaticConfig()).lines] == [0.6]
 
 
 def test_boxes_lie_on_top_of_lines():
-    road = Road(None, GRID, [line([(0.0, 4.0), (40.0, 4.0)])])
+    road = Road(NO_CELLS, GRID, [line([(0.0, 4.0), (40.0, 4.0)])])
     drawn = canvas_of(paint(road, said=detections([car(20, 5)], track_id=[-1])))
     assert shows(drawn, default_view().pixels(np.array([20.3, 4.0])), CLASS_COLOURS[0])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from rich.table import Table
@@ -12,12 +13,23 @@ from leapai.config import TaskConfig
 from leapai.data.logs import DrivingLog
 from leapai.evaluation.detection import detection_figures
 from leapai.evaluation.figures import ConsistencyFigures, DetectionFigures, SliceFigures
+from leapai.evaluation.map_figures import MapFigures
 from leapai.evaluation.tables import LabelledFrame
 from leapai.models.perception import Perception
 from leapai.runtime.judging import RunFigures
 from leapai.runtime.ranks import dealt, gather_to_first, share_from_first
+from leapai.runtime.road import RoadJudge, road_figures
+from leapai.runtime.road_tables import road_tables
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.tracking_tables import tracking_tables
+
+
+class StreamFigures(NamedTuple):
+    """How good a network is."""
+
+    detection: DetectionFigures
+    road: MapFigures | None
+    """None: it has no static task."""
 
 
 def evaluate_stream(
@@ -26,24 +38,28 @@ def evaluate_stream(
     logs: Sequence[DrivingLog],
     max_frames: int | None = None,
     device: torch.device | str = "cpu",
-) -> DetectionFigures:
+) -> StreamFigures:
     """Streams every drive in order, at most `max_frames` of each, and judges the frames that have
-    labels. Writes nothing; `model` goes back to the mode, module by module, that it had.
+    labels, or a map. Writes nothing; `model` goes back to the mode, module by module, that it had.
 
     Where processes are joined they share the drives, all must call, and all get the figures of
     the whole.
     """
-    frames = []
+    frames, roads = [], RoadJudge(config)
     with _mode_kept(model):
         for number, log in dealt(logs):
             session = StreamSession(model, config, device, first_sequence=number)
+            judge_road = roads.of_drive(log)
             for index in range(min(len(log), max_frames or len(log))):
-                frames += labelled(session.step(log[index]))
-    parts = gather_to_first(frames)
+                result = session.step(log[index])
+                frames += labelled(result)
+                judge_road(result)
+    parts = gather_to_first((frames, roads.tally))
     figures = None
     if parts is not None:
-        together = [frame for part in parts for frame in part]
-        figures = detection_figures(together, config.bev, config.evaluation)
+        together = [frame for part, _ in parts for frame in part]
+        detection = detection_figures(together, config.bev, config.evaluation)
+        figures = StreamFigures(detection, road_figures(tally for _, tally in parts))
     return share_from_first(figures)
 
 
@@ -61,7 +77,9 @@ def run_tables(figures: RunFigures) -> list[Table]:
     tables = [] if figures.detection is None else figures_tables(figures.detection)
     if figures.tracking is not None:
         tables += tracking_tables(figures.tracking)
-    return [*tables, _consistency(figures.consistency)]
+    if figures.consistency.consistency is not None:
+        tables.append(_consistency(figures.consistency))
+    return tables if figures.road is None else tables + road_tables(figures.road)
 
 
 def figures_tables(figures: DetectionFigures) -> list[Table]:

@@ -49,12 +49,17 @@ class RunLine:
     amota: float | None
     id_switches: int | None
     consistency: float | None
+    marking_iou: float | None
+    """Mean over lane markings."""
+    element_iou: float | None
+    """Mean over road elements."""
     seconds_per_frame: float | None
 
     @staticmethod
     def of(run: Run, output: Path) -> RunLine:
         """The line of a finished run."""
         summary, detection, tracking = run.summary, run.figures.detection, run.figures.tracking
+        road = run.figures.road
         return RunLine(
             output=str(output),
             mean_ap=None if detection is None else detection.mean_ap,
@@ -63,6 +68,8 @@ class RunLine:
             amota=None if tracking is None else tracking.amota,
             id_switches=None if tracking is None else tracking.ids,
             consistency=run.figures.consistency.consistency,
+            marking_iou=None if road is None else road.iou.lane_markings,
+            element_iou=None if road is None else road.iou.road_elements,
             seconds_per_frame=summary.seconds_per_frame,
             **{name: getattr(summary, name) for name in _OF_SUMMARY},
         )

@@ -10,6 +10,7 @@ from leapai.config import TaskConfig
 from leapai.evaluation.consistency import consistency
 from leapai.evaluation.detection import detection_figures
 from leapai.evaluation.figures import ConsistencyFigures, DetectionFigures
+from leapai.evaluation.map_figures import MapFigures
 from leapai.evaluation.tracking import tracking_figures
 from leapai.evaluation.tracking_figures import TrackingFigures
 from leapai.runtime.outcome import DriveOutcome
@@ -26,14 +27,19 @@ class RunFigures(BaseModel):
     """Of the same frames."""
     consistency: ConsistencyFigures
     """Of all frames: it needs no labels."""
+    road: MapFigures | None = None
+    """Against the maps of the drives; of frames without one, steadiness alone."""
 
 
-def judge(drives: Sequence[DriveOutcome], config: TaskConfig) -> RunFigures:
+def judge(
+    drives: Sequence[DriveOutcome], config: TaskConfig, road: MapFigures | None = None
+) -> RunFigures:
     """The same for any order of drives. Where the dynamic task is off nothing was looked for, so
-    that nothing is judged."""
+    that nothing is judged. `road` was counted while the drives streamed."""
     frames = [frame for drive in drives for frame in drive.labelled() if config.dynamic_task]
     return RunFigures(
         detection=detection_figures(frames, config.bev, config.evaluation) if frames else None,
         tracking=tracking_figures(frames, config.bev) if frames else None,
         consistency=consistency([said for drive in drives for said in drive.detections]),
+        road=road,
     )

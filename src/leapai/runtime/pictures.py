@@ -25,7 +25,7 @@ class DrivePictures:
     def __init__(
         self, config: TaskConfig, log: DrivingLog, worst: WorstFrames, every: _EveryFrame | None
     ) -> None:
-        self._painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
+        self._painter = painter_of(config)
         self._vector_map, self._worst, self._every = log.vector_map(), worst, every
 
     def add(self, index: int, frame: Frame, result: StepResult) -> None:
@@ -35,7 +35,8 @@ class DrivePictures:
         if wanted is None and self._every is None:
             self._painter.follow(frame, said)
             return
-        picture = self._painter.paint(frame, said, memory_dots(result), self._vector_map)
+        dots, road = memory_dots(result), result.road
+        picture = self._painter.paint(frame, said, dots, self._vector_map, road)
         if wanted is not None:
             self._worst.keep(wanted, picture)
         if self._every is not None:
@@ -66,6 +67,13 @@ def drive_pictures(
     with VideoWriter(output / f"{log.name}.mp4", rate_hz) as video:
         every = _EveryFrame(output / "pictures" / log.name, video)
         yield DrivePictures(config, log, worst, every)
+
+
+def painter_of(config: TaskConfig) -> FramePainter:
+    """Draws what the configuration wants drawn."""
+    return FramePainter(
+        config.draw_dynamic_cfg, config.temporal_visualization, config.draw_static_cfg
+    )
 
 
 def memory_dots(result: StepResult) -> MemoryDots | None:

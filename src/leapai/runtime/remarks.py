@@ -18,6 +18,7 @@ def remarks(run: Run) -> list[str]:
     return [
         *_about_the_run(run),
         *_about_labels(run),
+        *_about_the_road(run),
         *(_about_drives(run.drives) if run.config.dynamic_task else ()),
         *_about_sensors(run),
     ]
@@ -25,7 +26,7 @@ def remarks(run: Run) -> list[str]:
 
 def _about_the_run(run: Run) -> Iterator[str]:
     if run.summary.checkpoint_sha256 is None:
-        yield "The weights are random: the boxes are guesses of no worth."
+        yield "The weights are random: what they say are guesses of no worth."
     if run.summary.max_frames is not None:
         yield f"Of each drive only the first {run.summary.max_frames} frames were streamed."
     if not run.summary.frames:
@@ -34,7 +35,7 @@ def _about_the_run(run: Run) -> Iterator[str]:
 
 def _about_labels(run: Run) -> Iterator[str]:
     if not run.config.dynamic_task:
-        yield "dynamic_task is off: there are no detections, and no figures of them."
+        yield "dynamic_task is off: no objects were looked for, so there are no figures of them."
         return
     labels = [frame.labels for drive in run.drives for frame in drive.labelled()]
     if not labels:
@@ -57,6 +58,19 @@ def _about_labels(run: Run) -> Iterator[str]:
             share = "no object" if missing == objects else f"{missing} of {objects} objects"
             verb = "has a labelled" if missing == objects else "have no labelled"
             yield f"{share[0].upper()}{share[1:]} {verb} {field}: they are left out of {figures}."
+
+
+def _about_the_road(run: Run) -> Iterator[str]:
+    road = run.figures.road
+    if road is None or road.labelled_frames == road.frames:
+        return
+    if not road.labelled_frames:
+        yield "No drive has a map, so of the road only its steadiness is judged."
+        return
+    yield (
+        f"{road.labelled_frames} of {road.frames} frames have a map; in the others only the "
+        "steadiness of the road is judged."
+    )
 
 
 def _about_drives(drives: Sequence[DriveOutcome]) -> Iterator[str]:

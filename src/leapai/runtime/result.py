@@ -18,9 +18,11 @@ from leapai.visualisation.bev import draw_bev
 from leapai.visualisation.scene import (
     BevScene,
     MemoryDots,
+    Road,
     shown_detections,
     shown_labels,
     shown_memory,
+    shown_road,
 )
 from leapai.visualisation.video import write_png
 
@@ -41,11 +43,17 @@ class StreamedDetections(Detections):
     config: TaskConfig = field(repr=False)
     """Of the network that said it."""
 
-    def plot(self, frame: Frame | None = None, path: str | Path | None = None) -> ImageArray:
+    def plot(
+        self,
+        frame: Frame | None = None,
+        path: str | Path | None = None,
+        road: Road | None = None,
+    ) -> ImageArray:
         """The bird's-eye view [H, W, 3] RGB uint8, also written to `path` (PNG) where one is given.
 
-        With the `frame` that was streamed, its LiDAR points and its truth are drawn, too.
-        `draw_dynamic_cfg` and `temporal_visualization` of `config` say what is shown; trails need
+        With the `frame` that was streamed, its LiDAR points and its truth are drawn, too; with
+        `road`, `Stream.road` of the same frame, cells and lines. `draw_dynamic_cfg`,
+        `draw_static_cfg` and `temporal_visualization` of `config` say what is shown; trails need
         the frames before, so `FramePainter` draws them. Raises ValueError for another frame.
         """
         if frame and (frame.sequence, frame.timestamp_us) != (self.sequence, self.timestamp_us):
@@ -60,6 +68,7 @@ class StreamedDetections(Detections):
             truth=None if labels is None else shown_labels(labels, draw),
             detections=shown_detections(self, draw),
             memory=None if self.memory is None else shown_memory(self.memory, draw, temporal),
+            road=None if road is None else shown_road(road, self.config.draw_static_cfg),
         )
         image = draw_bev(scene, draw, temporal)
         if path is not None:

@@ -13,15 +13,17 @@ from leapai.runtime.report.figures import Better, Figure, Kind
 
 HASH_LENGTH = 8
 _FIGURES = {
-    "mean_ap": ("mAP", Kind("mAP", Better.HIGHER)),
-    "nds": ("NDS", Kind("NDS", Better.HIGHER)),
+    "mean_ap": ("mAP\nNDS", Kind("mAP", Better.HIGHER)),
+    "nds": ("mAP\nNDS", Kind("NDS", Better.HIGHER)),
     "velocity_error_mps": ("AVE", Kind("AVE", Better.LOWER, unit="m/s")),
     "amota": ("AMOTA", Kind("AMOTA", Better.HIGHER)),
     "id_switches": ("IDS", Kind("id switches", Better.LOWER, 0)),
     "consistency": ("cons.", Kind("consistency", Better.HIGHER)),
+    "marking_iou": ("IoU", Kind("IoU of markings", Better.HIGHER)),
+    "element_iou": ("IoU", Kind("IoU of elements", Better.HIGHER)),
     "seconds_per_frame": ("s", Kind("time a frame", Better.LOWER, unit="s")),
 }
-"""Short title, and kind."""
+"""Short title, and kind; what shares a title stands in one column, one below the other."""
 _FACTS = (
     "finished_utc", "job_name", "output", "data", "data_version", "weights", "checkpoint_sha256",
     "config_sha256", "seed", "version", "frames", "labelled_frames", "max_frames",
@@ -30,22 +32,28 @@ _VERDICTS = {"good": "green", "bad": "red", "": "dim"}
 
 
 def runs_table(lines: Sequence[RunLine]) -> Table:
-    """Every run, oldest first, with the number that names it; fits 80 columns."""
+    """Every run, oldest first, with the number that names it; fits 80 columns. Figures that no run
+    has are left out."""
+    columns: dict[str, list[tuple[str, Kind]]] = {}
+    for name, (title, kind) in _FIGURES.items():
+        if any(getattr(line, name) is not None for line in lines):
+            columns.setdefault(title, []).append((name, kind))
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 1, 0),
         caption="+: only the first frames of each drive; s: of the network, a frame; "
-        "two hashes: checkpoint, configuration",
+        "two hashes: checkpoint, configuration; IoU: of lane markings, of road elements",
     )
     table.add_column("")
     table.add_column("run", overflow="fold", min_width=18)
-    for title in ("frames", *(title for title, _ in _FIGURES.values())):
+    for title in ("frames", *columns):
         table.add_column(title, justify="right", no_wrap=True)
     for number, line in enumerate(lines, 1):
-        figures = [
-            Figure(kind, (getattr(line, name),)).texts[0] for name, (_, kind) in _FIGURES.items()
-        ]
-        table.add_row(str(number), _name(line), _frames(line), *figures)
+        cells = (
+            "\n".join(Figure(kind, (getattr(line, name),)).texts[0] for name, kind in column)
+            for column in columns.values()
+        )
+        table.add_row(str(number), _name(line), _frames(line), *cells)
     return table
 
 

@@ -8,11 +8,14 @@ for frame in drive:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from leapai.config import TaskConfig
 from leapai.data.transforms import collate, prepare
+from leapai.geometry.grid import BevGrid
+from leapai.geometry.polylines import polylines
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
 from leapai.runtime.tracks import NO_MEMORY, Tracks, no_tracks, recalled_by, track, with_ids
@@ -23,6 +26,7 @@ from leapai.types import (
     StaticPredictions,
     TemporalState,
 )
+from leapai.visualisation.scene import Road
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,19 @@ class StepResult:
     """None: the dynamic task is off."""
     static: StaticPredictions | None
     """Logits, on the device, of one lane; None: the static task is off."""
+    region: BevGrid
+    """Of the logits."""
     state: TemporalState
     """The memory after this frame."""
+
+    @cached_property
+    def road(self) -> Road | None:
+        """Cells and lines of the road, made of `static` when first asked for; None: the static
+        task is off."""
+        if self.static is None:
+            return None
+        probability = self.static.logits[0].sigmoid().cpu().numpy()
+        return Road(probability, self.region, polylines(probability, self.region))
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class StreamSession:
     ) -> None:
         self.model, self.config, self.device = model.to(device).eval(), config, device
         self.state = SessionState(model.initial_state(1, device), no_tracks(first_sequence))
-        self._grid = config.bev.grid()
+        self._grid, self._region = config.bev.grid(), config.static.region()
 
     # Not inference_mode: what the network caches would be barred from training it afterwards.
     @torch.no_grad()
@@ -84,4 +99,5 @@ class StreamSession:
         memory = with_ids(memory, detections, lane=0)
         self.state = SessionState(memory, tracks)
         report = said.memory if said else None
-        return StepResult(prepared, detections, report, predictions.static, memory)
+        road = predictions.static
+        return StepResult(prepared, detections, report, road, self._region, memory)

@@ -15,6 +15,7 @@ from leapai.runtime.result import StreamedDetections
 from leapai.runtime.session import SessionState, StepResult, StreamSession
 from leapai.runtime.shipped import shipped_checkpoint
 from leapai.types import Frame
+from leapai.visualisation.scene import Road
 
 
 class Stream:
@@ -23,7 +24,7 @@ class Stream:
     def __init__(self, session: StreamSession) -> None:
         self.session = session
         self.last: StepResult | None = None
-        """All of the last frame: as the model saw it, its memory report, the road, its state."""
+        """All of the last frame: as the model saw it, its memory report, its state."""
 
     @property
     def state(self) -> SessionState:
@@ -33,6 +34,12 @@ class Stream:
     @state.setter
     def state(self, state: SessionState) -> None:
         self.session.state = state
+
+    @property
+    def road(self) -> Road | None:
+        """Of the last frame, in its ego frame; it is made when first asked for. None: there is no
+        frame yet, or the network has no static task."""
+        return None if self.last is None else self.last.road
 
     def step(self, frame: Frame) -> StreamedDetections:
         """One frame; a frame of another sequence starts with empty memory.
@@ -52,7 +59,7 @@ def load(checkpoint: str | Path | None = None, device: torch.device | str | None
     """The network of `checkpoint` as a stream; without one the network that ships.
 
     `device` None is the GPU where there is one. A network of the static task alone detects nothing:
-    what it says of the road is in `Stream.last.static`. Raises ValueError where the checkpoint is
+    what it says of the road is in `Stream.road`. Raises ValueError where the checkpoint is
     missing, is none, or holds no configuration.
     """
     path = shipped_checkpoint() if checkpoint is None else Path(checkpoint)

@@ -38,6 +38,7 @@ from leapai.runtime.ranks import (
 )
 from leapai.runtime.remarks import remarks
 from leapai.runtime.report.page import write_report
+from leapai.runtime.road import RoadJudge, road_figures
 from leapai.runtime.run_folder import REPORT, Run, begin_run, config_json, write_run
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageMeter
@@ -82,14 +83,15 @@ def run_validation(
         run = _Run(config, options, Console(quiet=True) if rank else said)
         drives, summary = run.stream()
         summary.processes = world
-        parts = gather_to_first((drives, summary.stages, run.worst.frames))
+        parts = gather_to_first((drives, summary.stages, run.worst.frames, run.road.tally))
         if parts is not None:
-            drives = sorted((d for part, _, _ in parts for d in part), key=lambda d: d.number)
-            summary.stages = merged_costs(stages for _, stages, _ in parts)
+            drives = sorted((d for part, *_ in parts for d in part), key=lambda d: d.number)
+            summary.stages = merged_costs(stages for _, stages, *_ in parts)
             summary.count(drives)
             summary.finished_utc = datetime.now(UTC).isoformat(timespec="seconds")
-            done = Run(config, summary, drives, judge(drives, config))
-            worst = worst_of(frame for _, _, frames in parts for frame in frames)
+            road = road_figures(tally for *_, tally in parts)
+            done = Run(config, summary, drives, judge(drives, config, road))
+            worst = worst_of(frame for _, _, frames, _ in parts for frame in frames)
             write_run(options.output, done, worst)
             write_report(options.output / REPORT, [options.output])
             run.submit(drives)
@@ -135,7 +137,7 @@ class _Run:
             torch.cuda.set_device(self.device)
         self.meter = StageMeter()
         self.logs: Sequence[DrivingLog] = ()
-        self.worst = WorstFrames(config.bev)
+        self.worst, self.road = WorstFrames(config.bev), RoadJudge(config)
         self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
 
     def stream(self) -> tuple[list[DriveOutcome], RunSummary]:
@@ -206,7 +208,7 @@ class _Run:
 
     def _drive(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
         """The results of one drive; it is painted and recorded on the way."""
-        output = self.options.output
+        output, judge_road = self.options.output, self.road.of_drive(log)
         with (
             drive_pictures(self.config, output, log, self.worst) as pictures,
             self.recording(output / f"{log.name}.rrd", log) as record,
@@ -216,6 +218,9 @@ class _Run:
                     frame = log[index]
                 with self.meter.stage(WHOLE_STEP):
                     result = session.step(frame)
+                if self.config.static_task:
+                    with self.meter.stage("judging the road"):
+                        judge_road(result)
                 with self.meter.stage("picture"):
                     pictures.add(index, frame, result)
                 record(frame, result)
@@ -232,10 +237,11 @@ def _sha256(path: Path | None) -> str | None:
 def _tell(run: Run, output: Path, console: Console) -> None:
     for table in (stage_table(run.summary), *run_tables(run.figures)):
         console.print(table)
-    console.print(
-        f"{run.summary.detections} detections, {run.summary.tracks} tracks in "
-        f"{run.summary.frames} frames"
-    )
+    if run.config.dynamic_task:
+        console.print(
+            f"{run.summary.detections} detections, {run.summary.tracks} tracks in "
+            f"{run.summary.frames} frames"
+        )
     for remark in remarks(run):
         console.print(f"[yellow]{escape(remark)}[/]", highlight=False)
     _remember(run, output, console)

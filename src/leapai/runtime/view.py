@@ -53,7 +53,11 @@ def _recording(
         whole_file(path) as temporary,
         module.DriveRecording(temporary, log.vector_map(), confident) as drive,
     ):
-        yield lambda frame, result: drive.add(frame, result.detections, memory_dots(result))
+
+        def record(frame: Frame, result: StepResult) -> None:
+            drive.add(frame, result.detections, memory_dots(result), result.road)
+
+        yield record
 
 
 def _recording_module() -> ModuleType:
@@ -105,7 +109,7 @@ def how_to_open(path: Path) -> str:
 def _record_afterwards(
     module: ModuleType, run: Run, drive: DriveOutcome, path: Path, console: Console
 ) -> None:
-    """From the sensors as the data gives them again; memory slots are not on disk."""
+    """From the sensors as the data gives them again; memory slots and the road are not on disk."""
     log = _log_of(run, drive)
     confident = run.config.draw_dynamic_cfg.dynamic_conf
     with module.DriveRecording(path, log.vector_map(), confident) as recording:

@@ -13,17 +13,17 @@ from rich.console import Console
 
 from leapai.config import TaskConfig
 from leapai.data.logs import DrivingLog
+from leapai.evaluation.map_figures import MapFigures
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.figures import evaluate_stream
-from leapai.runtime.pictures import memory_dots
+from leapai.runtime.pictures import memory_dots, painter_of
 from leapai.runtime.session import StreamSession
 from leapai.training.module import TrainingModule
 from leapai.types import ImageArray
-from leapai.visualisation.compose import FramePainter
 from leapai.visualisation.video import write_png
 
-HEADLINE = ("mAP", "NDS", "velocity_error_mps")
+HEADLINE = ("mAP", "NDS", "velocity_error_mps", "IoU_lane_markings", "IoU_road_elements")
 """Of the figures, what the console shows."""
 PICTURED_FRAME = 5
 """Of the first drive: by then the memory is full."""
@@ -89,7 +89,8 @@ def validate_now(
 ) -> dict[str, float]:
     """Figures of `model` on the first `training.validation_frames` of each drive; `mAP`, `NDS` and
     errors where there are objects to find. All ranks must call: they share the drives."""
-    figures = evaluate_stream(model, config, logs, config.training.validation_frames, device)
+    frames = config.training.validation_frames
+    figures, road = evaluate_stream(model, config, logs, frames, device)
     named = {
         "mAP": figures.mean_ap,
         "NDS": figures.nds,
@@ -98,8 +99,18 @@ def validate_now(
         "orientation_error_rad": figures.errors.orientation_rad,
         **{f"AP_{name}": part.mean_ap for name, part in figures.classes.items()},
         **{f"recall_{name}": part.recall for name, part in figures.occlusion.items()},
+        **({} if road is None else _of_the_road(road)),
     }
     return {name: value for name, value in named.items() if value is not None}
+
+
+def _of_the_road(road: MapFigures) -> dict[str, float | None]:
+    means = {"IoU": road.iou, "hidden_IoU": road.hidden_iou, "flip_rate": road.flip_rate}
+    return {
+        f"{name}_{raster}": value
+        for name, mean in means.items()
+        for raster, value in mean.model_dump().items()
+    }
 
 
 def picture_of(
@@ -112,6 +123,6 @@ def picture_of(
     for index in range(min(PICTURED_FRAME, len(logs[0]))):
         frame = logs[0][index]
         result = session.step(frame)
-    painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
-    picture = painter.paint(frame, result.detections, memory_dots(result), logs[0].vector_map())
+    dots, vector_map = memory_dots(result), logs[0].vector_map()
+    picture = painter_of(config).paint(frame, result.detections, dots, vector_map, result.road)
     return np.ascontiguousarray(picture)

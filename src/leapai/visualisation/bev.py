@@ -77,7 +77,7 @@ def draw_bev(
     """
     view = BevView(draw.coords, draw.label_h, draw.label_w)
     image = _background(view).copy()
-    if scene.road is not None and scene.road.probability is not None:
+    if scene.road is not None:
         road.tint_cells(image, scene.road.probability, scene.road.grid, view.pixels)
     _draw_map(image, view, scene.map_lines)
     if scene.points is not None:

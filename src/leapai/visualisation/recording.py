@@ -1,4 +1,4 @@
-"""A drive as a recording for rerun's viewer: cameras, LiDAR, boxes, tracks, memory and map.
+"""A drive as a recording for rerun's viewer: cameras, LiDAR, boxes, tracks, memory, road and map.
 
 Needs rerun-sdk (`pip install 'leapai[viewer]'`), so whoever records imports this late.
 
@@ -9,6 +9,7 @@ first one in float64, and only then handed over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -18,11 +19,19 @@ import numpy as np
 import rerun as rr
 
 from leapai.geometry import poses
-from leapai.types import CLASS_GROUPS, Detections, FloatArray, Frame, Labels, VectorMap
+from leapai.types import (
+    CLASS_GROUPS,
+    Detections,
+    FloatArray,
+    Frame,
+    Labels,
+    MapPolyline,
+    VectorMap,
+)
 from leapai.visualisation import recording_parts as parts
 from leapai.visualisation.cameras import CameraView
 from leapai.visualisation.recording_blueprint import Entity, drive_blueprint, plot_styles
-from leapai.visualisation.scene import MemoryDots
+from leapai.visualisation.scene import MemoryDots, Road
 from leapai.visualisation.trails import Trails
 
 TRAIL_POINTS = 40
@@ -53,8 +62,15 @@ class DriveRecording:
         self._log.set_log_time_enabled(False)
         self._log.save(path)
 
-    def add(self, frame: Frame, detections: Detections, memory: MemoryDots | None) -> None:
-        """Records a frame; `detections` and `memory` are in its ego frame.
+    def add(
+        self,
+        frame: Frame,
+        detections: Detections,
+        memory: MemoryDots | None,
+        road: Road | None = None,
+    ) -> None:
+        """Records a frame; `detections`, `memory` and `road`, of which the lines, are in its ego
+        frame.
 
         What a frame lacks is recorded as empty: the viewer shows the last it was given.
         """
@@ -68,11 +84,13 @@ class DriveRecording:
         log.log(Entity.LIDAR, parts.returns(frame.points))
         truth = frame.labels or parts.no_labels()
         log.log(Entity.TRUTH, parts.truth(truth))
+        lines = () if road is None else road.lines
+        log.log(Entity.ROAD, parts.road_lines(lines))
         self._log_detections(Entity.BOXES, shown)
         self._log_detections(Entity.UNSURE, detections.select(~sure))
         self._log_memory(memory or parts.no_memory())
         self._log_tracks(frame, shown)
-        self._log_cameras(frame, shown, truth)
+        self._log_cameras(frame, shown, truth, lines)
         self._log_figures(frame, shown, memory)
         self._number += 1
 
@@ -120,7 +138,9 @@ class DriveRecording:
         self._log.log(Entity.TRACKS, parts.paths(paths, shown.class_id[index]))
         self._trails.add(frame, shown)
 
-    def _log_cameras(self, frame: Frame, shown: Detections, truth: Labels) -> None:
+    def _log_cameras(
+        self, frame: Frame, shown: Detections, truth: Labels, lines: Sequence[MapPolyline]
+    ) -> None:
         for camera in frame.cameras:
             view = CameraView(camera, parts.recorded_size_px(camera))
             path = Entity.CAMERAS.child(camera.name)
@@ -128,6 +148,7 @@ class DriveRecording:
             self._log.log(f"{path}/image", parts.image(view))
             self._log.log(f"{path}/boxes", parts.projected_boxes(view, shown))
             self._log.log(f"{path}/truth", parts.projected_truth(view, truth))
+            self._log.log(f"{path}/road", parts.projected_road(view, lines))
 
     def _log_figures(self, frame: Frame, shown: Detections, memory: MemoryDots | None) -> None:
         """What is plotted, and what failed."""

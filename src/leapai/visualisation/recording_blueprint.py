@@ -24,6 +24,7 @@ class Entity(StrEnum):
     EGO = "world/ego"
     VEHICLE = "world/ego/vehicle"
     LIDAR = "world/ego/lidar"
+    ROAD = "world/ego/road"
     BOXES = "world/ego/boxes"
     UNSURE = "world/ego/unsure"
     TRUTH = "world/ego/truth"

@@ -17,9 +17,10 @@ from leapai.types import (
     ImageArray,
     IntArray,
     Labels,
+    MapPolyline,
 )
 from leapai.visualisation import palette
-from leapai.visualisation.cameras import CameraView, draw_camera, visible_boxes
+from leapai.visualisation.cameras import CameraView, draw_camera, ground_paths, visible_boxes
 from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_WORDS
 from leapai.visualisation.scene import EGO_OUTLINE_M, MemoryDots, truth_by_colour
 
@@ -63,6 +64,21 @@ def map_lines(layer: str, lines_m: Sequence[FloatArray]) -> rr.LineStrips3D:
     """Polylines, each [K, 3], of one layer of the map."""
     colour = palette.MAP_COLOURS.get(layer, palette.MAP_DEFAULT)
     return rr.LineStrips3D(lines_m, colors=[colour], radii=_px(_THIN_PX))
+
+
+def road_lines(lines: Sequence[MapPolyline]) -> rr.LineStrips3D:
+    """Lines of the road on the ground in the colours of their kinds, with their words."""
+    return rr.LineStrips3D(
+        [np.pad(line.points_m, ((0, 0), (0, 1))) for line in lines],
+        colors=[palette.ROAD_COLOURS[line.kind] for line in lines],
+        radii=_px(_OUTLINE_PX[0]),
+        labels=[_of_line(line) for line in lines],
+        show_labels=False,
+    )
+
+
+def _of_line(line: MapPolyline) -> str:
+    return f"{line.kind}  {line.confidence:.2f}"
 
 
 def returns(points: FloatArray | None) -> rr.Points3D:
@@ -193,6 +209,20 @@ def projected_truth(view: CameraView, labels: Labels) -> rr.LineStrips2D:
     """The visible edges of the true boxes, in grey."""
     owner, edges = _edges(view, labels.boxes)
     return rr.LineStrips2D(edges, colors=_truth_colours(labels)[owner], radii=_px(_THIN_PX))
+
+
+def projected_road(view: CameraView, lines: Sequence[MapPolyline]) -> rr.LineStrips2D:
+    """The visible parts of lines of the road as the lens shows them."""
+    if view.camera.image is None:
+        lines = ()
+    paths = [(line, path) for line in lines for path in ground_paths(view, line.points_m)]
+    return rr.LineStrips2D(
+        [_simplified(path) + PIXEL_CENTRE for _, path in paths],
+        colors=[palette.ROAD_COLOURS[line.kind] for line, _ in paths],
+        radii=_px(_THIN_PX),
+        labels=[_of_line(line) for line, _ in paths],
+        show_labels=False,
+    )
 
 
 def _edges(view: CameraView, boxes_m: FloatArray) -> tuple[IntArray, list[FloatArray]]:

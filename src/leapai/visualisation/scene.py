@@ -69,11 +69,11 @@ class BevLine:
 class Road:
     """What the system says of the road, in the current ego frame."""
 
-    probability: FloatArray | None
-    """[14, rows, columns] by `STATIC_CLASSES`; None: cells are not drawn."""
+    probability: FloatArray
+    """[14, rows, columns] in [0, 1] by `STATIC_CLASSES`."""
     grid: BevGrid
     """Of the cells."""
-    lines: Sequence[MapPolyline] = ()
+    lines: tuple[MapPolyline, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,9 @@ def shown_labels(labels: Labels, draw: DrawDynamicConfig) -> Labels:
 
 def shown_road(road: Road, static: DrawStaticConfig) -> Road:
     """The cells and lines of at least `static_conf`, as far as they are drawn."""
-    probability = road.probability if static.draw_cells else None
-    if probability is not None:
-        probability = np.where(probability >= static.static_conf, probability, 0)
-    sure = [line for line in road.lines if line.confidence >= static.static_conf]
+    shown = (road.probability >= static.static_conf) & static.draw_cells
+    probability = np.where(shown, road.probability, 0)
+    sure = tuple(line for line in road.lines if line.confidence >= static.static_conf)
     return Road(probability, road.grid, sure if static.draw_lines else ())
 
 

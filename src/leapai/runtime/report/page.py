@@ -15,6 +15,7 @@ from leapai.config import explain
 from leapai.runtime.remarks import remarks
 from leapai.runtime.report import curves, tables
 from leapai.runtime.report.drives import drive_table, legend, timelines
+from leapai.runtime.report.road import road
 from leapai.runtime.report.view import RunView, view
 from leapai.runtime.report.worst import WorstView, worst_frames
 from leapai.runtime.run_folder import write_text
@@ -27,12 +28,14 @@ _SECTIONS = {
     "distance": "Distance",
     "occlusion": "Occlusion",
     "velocity": "Velocity",
+    "road": "Road",
     "tracks": "Tracks",
     "drives": "Drives",
     "worst": "Worst frames",
     "run": "Run",
 }
 _OF_DETECTION = {"classes", "distance", "occlusion", "velocity"}
+_OF_OBJECTS = {"tracks", "drives", "worst"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,13 @@ def render(views: Sequence[RunView]) -> str:
 def _content(views: Sequence[RunView]) -> dict[str, Any]:
     runs = [each.run for each in views]
     compared = len(views) > 1
-    detection = _detection(views)
+    detection, of_road = _detection(views), road(runs)
+    objects = any(run.config.dynamic_task for run in runs)
+    left_out = {
+        *(() if detection else _OF_DETECTION),
+        *(() if objects else _OF_OBJECTS),
+        *(() if of_road else {"road"}),
+    }
     drawn, more = timelines(views)
     jobs = list(dict.fromkeys(run.summary.job_name for run in runs))
     return {
@@ -86,11 +95,11 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
         "version": __version__,
         "runs": [_on_page(number, each) for number, each in enumerate(views, 1)],
         "notices": list(_notices(views)),
-        "sections": [
-            (id_, name) for id_, name in _SECTIONS.items() if detection or id_ not in _OF_DETECTION
-        ],
+        "sections": [(id_, name) for id_, name in _SECTIONS.items() if id_ not in left_out],
         "headline": tables.headline(runs),
         "detection": detection,
+        "road": of_road,
+        "objects": objects,
         "tracking": tables.tracking(runs),
         "consistency": tables.consistency(runs),
         "drives": drive_table(views),
@@ -148,6 +157,8 @@ def _on_page(number: int, of_run: RunView) -> RunOnPage:
 
 
 def _why_no_worst(of_run: RunView) -> str:
+    if not of_run.run.config.dynamic_task:
+        return "No objects were looked for."
     if not of_run.labelled:
         return "There are no labels to tell by."
     return "No object was missed, and no detection is of nothing."
@@ -163,7 +174,8 @@ def _facts(of_run: RunView) -> Iterator[Pair]:
     judged = f"{summary.labelled_frames} with labels"
     drives = len(summary.frames_by_sequence)
     yield "frames", f"{summary.frames} in {drives} drive{'s' * (drives != 1)}, {judged}"
-    yield "said", f"{summary.detections} detections, {summary.tracks} tracks"
+    if of_run.run.config.dynamic_task:
+        yield "said", f"{summary.detections} detections, {summary.tracks} tracks"
     processes = f", {summary.processes} processes" if summary.processes > 1 else ""
     yield "run", f"{summary.finished_utc.replace('T', ' ')} on {summary.device}{processes}"
 
@@ -183,8 +195,9 @@ def _health(of_run: RunView) -> Iterator[Pair]:
         used = np.mean([each.slots for each in memory])
         yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
         yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
-    resets = sum(each.reset for each in memory)
-    yield "memory dropped", f"in {resets} frames, {len(run.drives)} of them the first of a drive"
+    if run.config.dynamic_task:
+        resets, drives = sum(each.reset for each in memory), len(run.drives)
+        yield "memory dropped", f"in {resets} frames, {drives} of them the first of a drive"
 
 
 def _notices(views: Sequence[RunView]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from leapai.evaluation.detection import ROUND_CLASS_IDS
 from leapai.evaluation.figures import ConsistencyFigures, DetectionFigures, SliceFigures
 from leapai.evaluation.tracking_figures import TrackingFigures, TrackingMeasures
+from leapai.runtime.report import road
 from leapai.runtime.report.figures import Better, Figure, Kind, Table, row
 from leapai.runtime.run_folder import Run
 from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, STATIC_CLASS_IDS
@@ -36,7 +37,7 @@ def _of_consistency(read: Callable[[ConsistencyFigures], Value]) -> Read:
     return lambda run: read(run.figures.consistency)
 
 
-HEADLINE: tuple[tuple[Kind, Read], ...] = (
+_OF_OBJECTS: tuple[tuple[Kind, Read], ...] = (
     (
         Kind("mAP", HIGHER, words="mean over classes and over 0.5, 1, 2 and 4 m; at best 1"),
         _of_detection(lambda figures: figures.mean_ap),
@@ -61,17 +62,21 @@ HEADLINE: tuple[tuple[Kind, Read], ...] = (
         Kind("consistency", HIGHER, words="of tracks with their own past; at best 1"),
         _of_consistency(lambda figures: figures.consistency),
     ),
-    (
-        Kind("time a frame", LOWER, unit="s", words="network, decoding and tracking"),
-        lambda run: run.summary.seconds_per_frame,
-    ),
 )
-"""What one looks at first."""
+_TIME: tuple[Kind, Read] = (
+    Kind("time a frame", LOWER, unit="s", words="network, decoding and tracking"),
+    lambda run: run.summary.seconds_per_frame,
+)
 
 
 def headline(runs: Sequence[Run]) -> list[Figure]:
-    """Of each run, what one looks at first."""
-    return [Figure(kind, tuple(read(run) for run in runs)) for kind, read in HEADLINE]
+    """Of each run, what one looks at first, of the tasks that any of them has."""
+    shown = (
+        *(_OF_OBJECTS if any(run.config.dynamic_task for run in runs) else ()),
+        *(road.HEADLINE if any(run.config.static_task for run in runs) else ()),
+        _TIME,
+    )
+    return [Figure(kind, tuple(read(run) for run in runs)) for kind, read in shown]
 
 
 _CLASS_KINDS = (

@@ -1,0 +1,77 @@
+"""How figures of the road are shown in a terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from leapai.evaluation.map_figures import LineFigures, MapFigures, MapMeans
+
+
+def road_tables(figures: MapFigures) -> list[Table]:
+    """Means of both rasters; classes; lines. Without a map the means alone, which tell of
+    steadiness."""
+    if not figures.labelled_frames:
+        return [_means(figures)]
+    return [_means(figures), _classes(figures), _lines(figures)]
+
+
+def _means(figures: MapFigures) -> Table:
+    table = Table(
+        title=f"the road in {figures.frames} frames, {figures.labelled_frames} with a map",
+        caption="hidden now: no sensor sees the ground, but one did in the last 3.4 s",
+    )
+    table.add_column("mean")
+    for title in ("lane markings", "road elements"):
+        table.add_column(title, justify="right")
+    parts: tuple[dict[str, MapMeans], ...] = (
+        {
+            f"IoU at {figures.threshold:g}": figures.iou,
+            "IoU at the best": figures.best_iou,
+            "IoU hidden now": figures.hidden_iou,
+        },
+        {f"IoU {name}": means for name, means in figures.distance_bands.items()},
+        {f"IoU {name} aside": means for name, means in figures.lateral_bands.items()},
+        {"flip rate": figures.flip_rate, "change": figures.change},
+    )
+    for part in parts:
+        for name, means in part.items():
+            table.add_row(name, _text(means.lane_markings), _text(means.road_elements))
+        table.add_section()
+    return table
+
+
+def _classes(figures: MapFigures) -> Table:
+    table = Table(title=f"the road by class; IoU at {figures.threshold:g}")
+    table.add_column("class")
+    for title in ("cells", "IoU", "best", "hidden now", "flip rate"):
+        table.add_column(title, justify="right")
+    for name, part in figures.classes.items():
+        if part.cells:
+            values = (part.iou, part.best_iou, part.hidden_iou, part.flip_rate)
+            table.add_row(name, str(part.cells), *(_text(value) for value in values))
+    return table
+
+
+def _lines(figures: MapFigures) -> Table:
+    table = Table(
+        title="lines of the road: " + ", then ".join(f"within {m}" for m in figures.lines)
+    )
+    table.add_column("class")
+    for _ in figures.lines:
+        for title in ("P", "R", "F1"):
+            table.add_column(title, justify="right")
+    kinds = next(iter(figures.lines.values()))
+    for kind in kinds:
+        of_kind = [_line(by_kind[kind]) for by_kind in figures.lines.values()]
+        if kind == "all":
+            table.add_section()
+        table.add_row(kind, *(text for texts in of_kind for text in texts))
+    return table
+
+
+def _line(figures: LineFigures) -> list[str]:
+    return [_text(value) for value in (figures.precision, figures.recall, figures.f1)]
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,131 @@
+"""The road judged while drives stream: truth from maps, drives without one, order and ranks."""
+
+import io
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from tests.evaluation import roads
+from tests.scenes import ROAD_MAP, joint_config, make_frame, seeded_model, static_config
+
+from leapai.data.static_labels import rasterise
+from leapai.runtime.figures import evaluate_stream
+from leapai.runtime.road import RoadJudge, road_figures
+from leapai.runtime.road_tables import road_tables
+from leapai.runtime.session import StepResult
+from leapai.types import StaticPredictions
+
+CONFIG = joint_config(static={**joint_config().static.model_dump(), "cell_m": 0.2})
+REGION = CONFIG.static.region()
+
+
+class MappedLog:
+    """Three frames of `tests.scenes` as a drive."""
+
+    def __init__(self, name, vector_map=ROAD_MAP, seed=0):
+        self.name, self.seed, self._map = name, seed, vector_map
+        self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return make_frame(index, sequence=self.name, seed=self.seed)
+
+    def vector_map(self):
+        return self._map
+
+
+class PartlyMapped(MappedLog):
+    """Its map tells of no kerbs."""
+
+    static_classes = ("SolidLine",)
+
+
+def step(frame, logits):
+    """As if a network had said this."""
+    static = StaticPredictions(torch.as_tensor(logits, dtype=torch.float32)[None])
+    return StepResult(frame, None, None, static, REGION, None)
+
+
+def truth_itself(frame):
+    """Logits of a network that knows the map."""
+    labels = rasterise(ROAD_MAP, frame.ego2global, REGION)
+    return 40.0 * np.concatenate([labels.lane_markings, labels.road_elements]) - 20.0
+
+
+def noise(frame):
+    """Logits of one that knows nothing."""
+    shape = (14, REGION.rows, REGION.columns)
+    smooth = np.random.default_rng(frame.timestamp_us).normal(size=(*shape[:1], 28, 52))
+    return np.kron(smooth, np.ones((8, 8)))[:, : shape[1], : shape[2]] * 2 - 3
+
+
+def tally(logs, logits=truth_itself):
+    judge = RoadJudge(CONFIG)
+    for log in logs:
+        add = judge.of_drive(log)
+        for index in range(len(log)):
+            frame = log[index]
+            add(step(frame, logits(frame)))
+    return judge.tally
+
+
+def test_a_network_that_says_the_map_itself_is_perfect():
+    figures = road_figures([tally([MappedLog("one")])])
+    assert (figures.frames, figures.labelled_frames) == (3, 3)
+    assert figures.iou.lane_markings == figures.iou.road_elements == 1
+    assert figures.flip_rate.lane_markings == pytest.approx(0, abs=0.01)
+    assert figures.lines["0.25 m"]["all"].f1 > 0.98
+    assert figures.hidden_cells > 0  # the frames' random returns stand in the way
+
+
+def test_a_network_that_says_another_map_is_not():
+    figures = road_figures([tally([MappedLog("one")], noise)])
+    assert figures.iou.lane_markings < 0.3
+    assert figures.lines["0.5 m"]["all"].f1 < 0.5
+
+
+def test_without_a_map_steadiness_alone_is_judged():
+    figures = road_figures([tally([MappedLog("one", None)], noise)])
+    assert (figures.frames, figures.labelled_frames) == (3, 0)
+    assert figures.iou.lane_markings is None
+    assert figures.change.lane_markings > 0
+    assert [table.title for table in road_tables(figures)] == ["the road in 3 frames, 0 with a map"]
+
+
+def test_what_a_map_does_not_tell_is_not_judged():
+    figures = road_figures([tally([PartlyMapped("one")])])
+    assert figures.classes["SolidLine"].iou == 1
+    assert figures.classes["Curb"].iou is None
+    assert figures.classes["Curb"].cells == 0
+
+
+def test_neither_the_order_of_drives_nor_how_they_are_dealt_changes_a_figure():
+    logs = [MappedLog("one"), MappedLog("two", None, 1), PartlyMapped("three", seed=2)]
+    expected = road_figures([tally(logs, noise)])
+    for order in list(permutations(logs))[1:3]:
+        assert road_figures([tally(order, noise)]) == expected
+    assert road_figures([tally(logs[1:], noise), tally(logs[:1], noise)]) == expected
+
+
+def test_a_stream_is_judged_with_its_road_where_it_says_one():
+    config = static_config()
+    figures = evaluate_stream(seeded_model(config), config, [MappedLog("one")], max_frames=2)
+    assert figures.detection.mean_ap is None
+    assert (figures.road.frames, figures.road.labelled_frames) == (2, 2)
+    assert figures.road.iou.lane_markings is not None
+
+
+def test_tables_fit_a_narrow_terminal():
+    console = Console(record=True, width=80, file=io.StringIO())
+    for table in road_tables(road_figures([tally([MappedLog("one")])])):
+        console.print(table)
+    for table in road_tables(roads.figures(*roads.random_frames(0))):
+        console.print(table)
+    said = console.export_text()
+    for words in ("hidden now", "0-30 m", "4-10 m aside", "Curb", "LeftSolidRightDashed", "all"):
+        assert words in said
+    assert "…" not in said
