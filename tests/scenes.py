@@ -50,6 +50,27 @@ def small_config(**changes: Any) -> TaskConfig:
     return TaskConfig(**(values | changes))
 
 
+def joint_config(**changes: Any) -> TaskConfig:
+    """Both tasks with memory: of the road 14 x 26 cells of the BEV, whose logits are of 0.8 m."""
+    values: dict[str, Any] = {
+        "static_task": True,
+        "enable_static_temporal": True,
+        "task_loss_weights": {"dynamic": 2.5, "static": 0.67},
+        "static": {"cell_m": 0.8, "channels": 8, "memory_frames": 6, "past_s": (0.2, 0.4)},
+    }
+    return small_config(**(values | changes))
+
+
+def static_config(**changes: Any) -> TaskConfig:
+    """The road alone, with memory."""
+    alone: dict[str, Any] = {
+        "dynamic_task": False,
+        "enable_dynamic_temporal": False,
+        "task_loss_weights": {"static": 1.0},
+    }
+    return joint_config(**(alone | changes))
+
+
 def camera_pose(yaw_rad: float) -> np.ndarray:
     """`ego_from_camera` of a level camera that looks along `yaw_rad`."""
     c, s = np.cos(yaw_rad), np.sin(yaw_rad)

@@ -83,7 +83,6 @@ def test_only_working_commands_are_listed(capsys):
         (["val", "--task-config", TINY, "--ckpt", "nowhere.ckpt"], "nowhere.ckpt"),
         (["val", "--task-config", TINY, "--max-frames", "0"], "'0' must be a whole number, 1"),
         (["val", "--task-config", TINY, "--chkpt", "x"], "unrecognized arguments: --chkpt x"),
-        (["val", "--task-config", STATIC, "--random-weights"], "the static task is not part"),
         (["report", "nowhere"], "nowhere: there is no such folder"),
         (["report", "."], "run.json is missing: the run has not finished"),
         (["runs"], "outputs/runs.parquet: there is no table of runs"),
@@ -156,7 +155,7 @@ def test_reports_and_the_table_of_runs_are_made_from_what_val_wrote(small, tmp_p
     assert cli.main(["runs", "--table", str(tmp_path / "runs.parquet")]) == 0
     assert capsys.readouterr().out.count("1+") == 2
     assert cli.main(["runs", "1", "2", "--table", str(tmp_path / "runs.parquet")]) == 0
-    assert str(other) in capsys.readouterr().out.replace("\n", "")
+    assert "difference" in capsys.readouterr().out
     said = (one / "detections.parquet").read_bytes()
     (one / "detections.parquet").write_bytes(said[: len(said) // 2])
     assert "detections.parquet: is not a whole Parquet file" in fails("report", str(one))

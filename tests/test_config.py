@@ -9,7 +9,6 @@ import pytest
 from pydantic import BaseModel
 
 from leapai.config import ConfigError, TaskConfig, explain, load_config
-from leapai.config.checks import STATIC_MODULES
 
 CONFIGS = Path(__file__).resolve().parents[1] / "projects" / "perception" / "configs"
 FULL = "lpperception_current_hpa_"
@@ -107,8 +106,7 @@ def test_tiny_configurations_have_the_stages_of_the_full_size(step):
         load_config(CONFIGS / f"tiny_{step}.py"),
         load_config(CONFIGS / f"{FULL}{step}.py"),
     )
-    static = set(STATIC_MODULES)  # joined to the tiny Step 1 once the static task exists
-    assert set(small.active_modules()) - static == set(full.active_modules()) - static
+    assert small.active_modules() == full.active_modules()
     assert small.enable_dynamic_temporal == full.enable_dynamic_temporal
     assert small.dynamic.queries < full.dynamic.queries
 

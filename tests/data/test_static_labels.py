@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from shapely.geometry import LineString, Point, Polygon
 
+from leapai.config import StaticConfig
 from leapai.data import static_labels
 from leapai.data.logs import open_logs
-from leapai.data.static_labels import GRID, LANE_MARKINGS, ROAD_ELEMENTS, rasterise
+from leapai.data.static_labels import rasterise
 from leapai.geometry import poses
-from leapai.types import MapLine
+from leapai.types import LANE_MARKINGS, ROAD_ELEMENTS, MapLine
 
 ARGOVERSE2 = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "argoverse2"
-NOTHING = np.zeros((0, 7))
+GRID = StaticConfig().region()
 
 
 def line(kind: str, points: list[tuple[float, float]], layer: str = "lane_boundary") -> MapLine:
@@ -32,7 +33,7 @@ def test_the_grid_is_the_designs():
 
 
 def test_rows_go_along_y_and_columns_along_x():
-    labels = rasterise((line("SolidLine", [(10.1, -5.1), (10.1, 3.1)]),), np.eye(4), NOTHING)
+    labels = rasterise((line("SolidLine", [(10.1, -5.1), (10.1, 3.1)]),), np.eye(4), GRID)
     rows, columns = np.nonzero(labels.lane_markings[LANE_MARKINGS.index("SolidLine")])
     x, y = centres()
     assert set(x[columns].round(3)) == {10.1}
@@ -47,7 +48,7 @@ def test_lines_agree_with_the_distance_of_every_cell(kind):
     """The slow twin: each cell's own distance to the line, by another library."""
     rng = np.random.default_rng(len(kind))
     points = rng.uniform([30.0, -25.0], [66.0, 25.0], (8, 2))
-    labels = rasterise((line(kind, [tuple(p) for p in points]),), np.eye(4), NOTHING)
+    labels = rasterise((line(kind, [tuple(p) for p in points]),), np.eye(4), GRID)
     got = np.concatenate([labels.lane_markings, labels.road_elements])
     got = got[[*LANE_MARKINGS, *ROAD_ELEMENTS].index(kind)]
     reach, shape = max(static_labels.WIDTH_M[kind] / 2, 0.1), LineString(points)
@@ -66,7 +67,7 @@ def test_areas_agree_with_the_place_of_every_cell():
     outline = np.stack([radius * np.cos(angle) + 58, radius * np.sin(angle) - 16], -1)
     outline[-1] = outline[0]
     area = line("SpeedBump", [tuple(p) for p in outline], "speed_bump")
-    got = rasterise((area,), np.eye(4), NOTHING).road_elements[ROAD_ELEMENTS.index("SpeedBump")]
+    got = rasterise((area,), np.eye(4), GRID).road_elements[ROAD_ELEMENTS.index("SpeedBump")]
     x, y = centres()
     shape = Polygon(outline)
     for row in range(0, GRID.rows, 3):
@@ -81,7 +82,7 @@ def test_free_space_is_drivable_ground_without_objects_and_walls():
     wall = line("Wall", [(20.0, -10.0), (20.0, 10.0)], "structure")
     car = np.array([[5.0, 0.0, 0.8, 4.0, 2.0, 1.6, 0.0]])
     post = np.array([[10.03, 5.03, 0.5, 0.05, 0.05, 1.0, 0.3]])
-    free = rasterise((ground, wall), np.eye(4), np.concatenate([car, post])).free_space
+    free = rasterise((ground, wall), np.eye(4), GRID, np.concatenate([car, post])).free_space
     x, y = (grid.round(3) for grid in centres())
     at = {(a, b): free[j, i] for i, a in enumerate(x) for j, b in enumerate(y)}
     assert at[(12.1, 0.1)]
@@ -97,7 +98,7 @@ def test_the_ego_pose_moves_the_world():
     seen_from = np.array([[3.0, -4.0, 0.0], [40.0, 9.0, 0.0], [50.0, 20.0, 0.0]])
     here = MapLine("DashedLine", "lane_boundary", seen_from)
     there = MapLine("DashedLine", "lane_boundary", poses.apply(pose, seen_from))
-    near, far = (rasterise((of,), at, NOTHING) for of, at in ((here, np.eye(4)), (there, pose)))
+    near, far = (rasterise((of,), at, GRID) for of, at in ((here, np.eye(4)), (there, pose)))
     assert (near.lane_markings != far.lane_markings).mean() < 1e-5
 
 
@@ -136,5 +137,5 @@ def test_a_real_map_gives_free_space():
         pytest.skip(f"no real data: {ARGOVERSE2} is absent")
     log = open_logs(f"argoverse2:{ARGOVERSE2}", image_size_px=(64, 64))[0]
     frame = log[0]
-    labels = rasterise(log.vector_map(), frame.ego2global, frame.labels.boxes)
+    labels = rasterise(log.vector_map(), frame.ego2global, GRID, frame.labels.boxes)
     assert 0.1 < labels.free_space.mean() < 0.9

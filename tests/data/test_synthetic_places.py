@@ -9,7 +9,6 @@ import pytest
 from shapely.geometry import Polygon
 from shapely.strtree import STRtree
 
-from leapai.data.static_labels import LANE_MARKINGS, ROAD_ELEMENTS
 from leapai.data.synthetic import open_logs
 from leapai.data.synthetic.layout import open_place
 from leapai.data.synthetic.places import PLACES, Place
@@ -21,7 +20,7 @@ from leapai.data.synthetic.traffic import (
 )
 from leapai.geometry import angles
 from leapai.geometry import boxes as box_geometry
-from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS
+from leapai.types import CLASS_NAMES, LANE_MARKINGS, ROAD_ELEMENTS, STATIC_CLASS_IDS
 
 DURATION_S = 6.0
 PERSON, NON_MOTOR = CLASS_NAMES.index("person"), CLASS_NAMES.index("non_motor")

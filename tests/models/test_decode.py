@@ -41,7 +41,7 @@ def test_boxes_decode_to_what_was_encoded(yaw):
 def predictions():
     model = seeded_model(small_config())
     with torch.no_grad():
-        return model(make_batch(0, seeds=(0, 1)), model.initial_state(2))[0]
+        return model(make_batch(0, seeds=(0, 1)), model.initial_state(2))[0].dynamic
 
 
 def spoken(predictions, said):

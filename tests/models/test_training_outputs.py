@@ -34,13 +34,14 @@ def streamed(model, noisy=None):
         for index in range(2):
             batch = replace(make_batch(index, seeds=(0, 1)), noisy=noisy)
             predictions, state = model(batch, state)
-    return predictions
+    return predictions.dynamic
 
 
 def test_denoising_queries_do_not_leak_into_what_is_found(model):
     plain, along = streamed(model), streamed(model, noisy_queries(2, 6))
     torch.testing.assert_close(along.class_logits, plain.class_logits, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(along.boxes, plain.boxes, atol=1e-5, rtol=1e-5)
+    # Velocity from places over time sums in another order: 400 m/s x 1e-7.
+    torch.testing.assert_close(along.boxes, plain.boxes, atol=1e-4, rtol=1e-5)
     assert plain.noisy is None
     assert along.noisy is not None
     assert along.noisy.class_logits.shape == (CONFIG.dynamic.layers, 2, 6, 8)
@@ -72,13 +73,13 @@ def test_known_features_stand_for_the_sensors(model):
             point_lane=batch.point_lane[:0],
         )
         again, _ = model(known, model.initial_state(2))
-    assert torch.equal(seen.class_logits, again.class_logits)
-    assert torch.equal(seen.boxes, again.boxes)
+    assert torch.equal(seen.dynamic.class_logits, again.dynamic.class_logits)
+    assert torch.equal(seen.dynamic.boxes, again.dynamic.boxes)
 
 
 def test_the_heat_map_belongs_to_training():
     batch = make_batch(0, seeds=(0, 1))
     model = seeded_model(CONFIG)
-    assert model(batch, model.initial_state(2))[0].heat_map is None
-    heat_map = model.train()(batch, model.initial_state(2))[0].heat_map
+    assert model(batch, model.initial_state(2))[0].dynamic.heat_map is None
+    heat_map = model.train()(batch, model.initial_state(2))[0].dynamic.heat_map
     assert heat_map.shape == (2, 8, 28, 32)

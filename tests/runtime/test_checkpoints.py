@@ -81,7 +81,7 @@ def test_half_is_half_the_size_and_detects_the_same(tmp_path, step1):
         torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-6)
     with torch.no_grad():
         predictions, _ = other(make_batch(0), other.initial_state(1))
-    assert predictions.class_logits.isfinite().all()
+    assert predictions.dynamic.class_logits.isfinite().all()
 
 
 def test_another_size_is_refused_with_the_difference(tmp_path):

@@ -96,14 +96,24 @@ def shown(table, width=160):
     return console.export_text()
 
 
-def test_the_list_says_which_runs_saw_only_first_frames():
-    said = shown(runs_table([LINE, replace(LINE, job_name="short", frames=5, max_frames=5)]))
-    (whole,) = (line for line in said.splitlines() if "tiny" in line)
-    (short,) = (line for line in said.splitlines() if "short" in line)
-    assert " 40 " in whole
-    assert " 5+ " in short
-    for words in ("abcdef01", "01234567", "0.500", "1.250", "2026-01-02 03:04"):
-        assert words in whole
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(width):
+    short = replace(LINE, job_name="short", frames=5, max_frames=5, data="nuscenes:/[odd] place")
+    said = shown(runs_table([LINE, short]), width)
+    rows = {line.split()[1]: line for line in said.splitlines() if line.strip()[:1] in ("1", "2")}
+    assert rows["tiny"].split()[2:] == [
+        "40",
+        "0.500",
+        "0.400",
+        "1.250",
+        "0.600",
+        "8",
+        "0.700",
+        "0.100",
+    ]
+    assert rows["short"].split()[2] == "5+"
+    for words in ("abcdef01", "01234567", "2026-01-02 03:04", "[odd]"):
+        assert words in said
 
 
 def test_two_lines_are_compared_with_signs_and_what_differs():

@@ -112,4 +112,4 @@ def test_training_goes_on_as_if_nothing_had_been(logs):
         assert torch.equal(tensor, before[name]), name
     for _ in range(2):  # nothing that streaming left behind stands in the way of a gradient
         predictions, _ = model(make_batch(0), model.initial_state(1))
-        predictions.boxes.sum().backward()
+        predictions.dynamic.boxes.sum().backward()

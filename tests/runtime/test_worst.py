@@ -17,7 +17,8 @@ def step(second, missed, sequence="drive", tenth=0):
     """A step in which so many cars are missed, 20 m away."""
     labels = truth([[20.0, 3.0 * k] for k in range(missed)])
     detections = said([], timestamp_us=second * 1_000_000 + tenth * 100_000, sequence=sequence)
-    return SimpleNamespace(detections=detections, frame=SimpleNamespace(labels=labels))
+    frame = SimpleNamespace(labels=labels)
+    return SimpleNamespace(detections=detections, frame=frame, memory=())
 
 
 def kept_of(*drives):
@@ -69,6 +70,9 @@ def test_frames_that_are_right_or_unlabelled_are_not_wanted():
     unlabelled = step(1, 3)
     unlabelled.frame.labels = None
     assert worst.wanted(unlabelled) is None
+    without_dynamic_task = step(1, 3)
+    without_dynamic_task.memory = None
+    assert worst.wanted(without_dynamic_task) is None
 
 
 def test_pictures_shrink_to_the_width_of_the_report():

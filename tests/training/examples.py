@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from leapai.training.targets import Targets
-from leapai.types import Labels, LayerOutputs, Predictions
+from leapai.types import DynamicPredictions, Labels, LayerOutputs
 
 LAYERS, QUERIES = 2, 6
 
@@ -59,7 +59,7 @@ def random_outputs(lanes, queries=QUERIES, seed=0):
 
 def predictions_of(outputs, noisy=None, heat_map=None):
     """Predictions of which a criterion reads only outputs."""
-    return Predictions(
+    return DynamicPredictions(
         **vars(outputs),
         occlusion_thresholds=torch.tensor([-1.0, 0.2, 1.1], requires_grad=True),
         boxes=torch.zeros(0),

@@ -116,7 +116,7 @@ def losses_and_gradients(
     state, totals = model.initial_state(2), []
     for batch in (batch for window in windows for batch in window):
         predictions, state = model(batch, state)
-        totals.append(criterion(predictions, targets.make(batch), None)["total"])
+        totals.append(criterion(predictions.dynamic, targets.make(batch), None)["total"])
     model.zero_grad()
     sum(totals).backward()
     gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]

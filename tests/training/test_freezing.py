@@ -53,7 +53,7 @@ def test_a_frozen_trunk_keeps_no_graph_and_gets_no_gradient(config, model):
     FreezeSchedule(model, config).advance(0)
     assert not model.trunk(make_batch(0)).requires_grad
     predictions, _ = model(make_batch(0), model.initial_state(1))
-    predictions.class_logits.sum().backward()
+    predictions.dynamic.class_logits.sum().backward()
     with_gradient = {n.split(".")[0] for n, p in model.named_parameters() if p.grad is not None}
     assert with_gradient == {"bev_dynamic_neck", "bev_dynamic_head"}
 
@@ -63,7 +63,7 @@ def test_what_freezes_later_leaves_the_optimiser_with_its_state(config, model):
     schedule.advance(0)
     optimizer = build_optimizer(model, config)
     predictions, _ = model(make_batch(0), model.initial_state(1))
-    predictions.class_logits.sum().backward()
+    predictions.dynamic.class_logits.sum().backward()
     optimizer.step()
     neck = set(model.bev_dynamic_neck.parameters())
     schedule.advance(2, optimizer)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from leapai.types import CLASS_NAMES
-from leapai.visualisation.palette import CLASS_COLOURS
+from leapai.visualisation.palette import CLASS_COLOURS, CLASS_COLOURS_ON_WHITE
 
 SEEN_AS = {
     "full colour vision": np.eye(3),
@@ -17,12 +17,25 @@ SEEN_AS = {
 Color Vision Deficiency" (2009), severity 1."""
 
 
+@pytest.mark.parametrize("colours", [CLASS_COLOURS, CLASS_COLOURS_ON_WHITE])
 @pytest.mark.parametrize("vision", SEEN_AS)
-def test_classes_differ_for_every_eye(vision: str):
-    encoded = np.array(CLASS_COLOURS) / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.transpose(SEEN_AS[vision]), 0, 1)
+def test_classes_differ_for_every_eye(vision: str, colours):
+    seen = np.clip(linear(colours) @ np.transpose(SEEN_AS[vision]), 0, 1)
     encoded = np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)
     lab = cv2.cvtColor(encoded[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
     for i, j in combinations(range(len(CLASS_NAMES)), 2):
         assert np.linalg.norm(lab[i] - lab[j]) > 15, (CLASS_NAMES[i], CLASS_NAMES[j])
+
+
+def test_classes_stand_out_from_a_white_page():
+    luminance = linear(CLASS_COLOURS_ON_WHITE) @ (
+        0.2126,
+        0.7152,
+        0.0722,
+    )  # WCAG 2, "contrast ratio"
+    assert (1.05 / (luminance + 0.05) >= 3).all()
+
+
+def linear(colours):
+    encoded = np.array(colours) / 255
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

@@ -1,8 +1,10 @@
 """Step 1, full size: everything is trained jointly on single frames.
 
-Run (training arrives with a later version; this one prints and checks it):
+Run:
 
-    leapai config --task-config projects/perception/configs/lpperception_current_hpa_step1.py
+    LEAPAI_TASK_CONFIG=projects/perception/configs/lpperception_current_hpa_step1.py \\
+    torchrun --nproc_per_node=8 --master_port=21212 tools/main.py \\
+        --config projects/perception/entry.py --state train
 
 Hardware: meant for 8 GPUs, 16 frames each. Score: not trained yet.
 """

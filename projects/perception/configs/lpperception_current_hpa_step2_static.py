@@ -1,8 +1,10 @@
 """Step 2 Static, full size: what sees is frozen, the map head learns with memory.
 
-The static task is not part of this version: the configuration loads and prints, running it says so.
+Run:
 
-    leapai config --task-config projects/perception/configs/lpperception_current_hpa_step2_static.py
+    LEAPAI_TASK_CONFIG=projects/perception/configs/lpperception_current_hpa_step2_static.py \\
+    torchrun --nproc_per_node=1 --master_port=21212 tools/main.py \\
+        --config projects/perception/entry.py --state train --ckpt step1.ckpt
 
 Hardware: meant for 8 GPUs, 16 lanes each. Score: not trained yet.
 """
@@ -17,3 +19,6 @@ enable_dynamic_temporal = False
 enable_static_temporal = True
 task_loss_weights = {"static": 1.0}
 trainable_modules = ("bev_static_neck", "bev_static_head", "bev_static_temporal_fusion")
+
+# Memory reaches back 3.4 s: a clip of 10 Hz is longer.
+streaming = {**streaming, "clip_frames": 48, "gap_probability": 0.1, "reset_probability": 0.005}

@@ -10,10 +10,6 @@ from lpperception_current_hpa_step1 import *
 
 job_name = "tiny_step1"
 
-static_task = False
-task_loss_weights = {"dynamic": 2.5}
-trainable_modules = ("stage1_*", "view_transfer", "lidar_*", "fuser", "bev_dynamic_*")
-
 train_steps = 2_600
 max_steps = 2_600
 batch_sizes = {"train": 8, "val": 1}
@@ -43,6 +39,7 @@ dynamic = {
     "points": 8,
     "ffn": 192,
 }
+static = {"x_range_m": (-20.8, 40.0), "channels": 32}
 topk_query = 64
 draw_dynamic_cfg = {
     "coords": (-22.4, 41.6, -22.4, 22.4),

@@ -24,14 +24,15 @@ from tiny_step1 import (
     draw_dynamic_cfg,
     dynamic,
     lidar,
+    static,
     topk_query,
     training,
 )
 
 job_name = "tiny_step2_dynamic"
 
-finetune_steps = 2_000
-max_steps = 2_000
+finetune_steps = 6_000
+max_steps = 6_000
 
 # The memory is carried from step to step, so that every frame can have its gradient.
 streaming = {
@@ -41,7 +42,7 @@ streaming = {
     "gap_probability": 0.25,
     "reset_probability": 0.03,
 }
-loss = {**loss, "denoising_groups": 3}
+loss = {**loss, "denoising_groups": 1}
 optimizer = {"learning_rate": 1.4e-3, "warmup_steps": 100}  # 5e-4 for one process
 # Each drive twice: as it is, and turned, mirrored, with sensors lost.
 cache = {**cache, "features_gb": 12.0, "feature_variants": 2}

@@ -1,14 +1,37 @@
-"""Step 2 Static for a laptop. The static task is not part of this version: it loads and prints.
+"""Step 2 Static for a laptop.
 
-    leapai config --task-config projects/perception/configs/tiny_step2_static.py
+    leapai train --task-config projects/perception/configs/tiny_step2_static.py \\
+        --ckpt outputs/tiny_step1/model.ckpt
 
 Hardware: a CPU with two cores. Score: not trained yet.
 """
 
 from lpperception_current_hpa_step2_static import *
-from tiny_step1 import batch_sizes, bev, camera, data, dynamic, lidar, topk_query
+from tiny_step1 import (
+    augmentation,
+    batch_sizes,
+    bev,
+    camera,
+    data,
+    draw_dynamic_cfg,
+    dynamic,
+    lidar,
+    static,
+    topk_query,
+    training,
+)
+from tiny_step2_dynamic import cache, optimizer
 
 job_name = "tiny_step2_static"
 
 finetune_steps = 2_000
 max_steps = 2_000
+
+# A clip is longer than memory reaches back, so that most frames have all of their past.
+streaming = {
+    **streaming,
+    "clip_frames": 24,
+    "frames_without_gradient": 0,
+    "gap_probability": 0.1,
+    "reset_probability": 0.01,
+}

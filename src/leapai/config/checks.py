@@ -29,6 +29,7 @@ def check(config: TaskConfig) -> None:
     _check_tasks(config)
     _check_steps(config)
     _check_memory(config)
+    _check_static(config)
     _check_freezing(config)
     _check_learning_rates(config)
 
@@ -82,6 +83,23 @@ def _check_memory(config: TaskConfig) -> None:
             f"queue_length = {config.queue_length} keeps no history (the current frame counts), "
             "but enable_dynamic_temporal = True: set queue_length to 2 or more"
         )
+
+
+def _check_static(config: TaskConfig) -> None:
+    """The static task's region is cut from the BEV and refined by halving its cells."""
+    if not config.static_task:
+        return
+    bev, region = config.bev, config.static
+    halvings = math.log2(bev.cell_m / region.cell_m)
+    if halvings < 1 or abs(halvings - round(halvings)) > 1e-6:
+        raise ValueError(
+            f"static.cell_m = {region.cell_m}: bev.cell_m = {bev.cell_m} must be 2, 4, 8, ... "
+            "times it"
+        )
+    try:
+        bev.grid().part(region.region())
+    except ValueError as error:
+        raise ValueError(f"static: {error}") from None
 
 
 def _expand(config: TaskConfig, variable: str) -> set[str]:

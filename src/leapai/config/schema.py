@@ -192,6 +192,37 @@ class DynamicConfig(Section):
         return self
 
 
+class StaticConfig(Section):
+    """Region, neck, head and memory of the static task (design, section 11)."""
+
+    x_range_m: Range = (-20.8, 62.4)
+    y_range_m: Range = (-22.4, 22.4)
+    cell_m: float = Field(0.2, gt=0)
+    """Of labels and logits; features have cells of `bev.cell_m`."""
+    channels: PositiveInt = 128
+    neck_blocks: PositiveInt = 1
+    memory_frames: int = Field(40, ge=2)
+    """Past frames that are kept at most, a lane."""
+    past_s: tuple[float, ...] = Field((0.7, 1.9, 3.3), min_length=1)
+    """Ages of the frames that are fused with this one."""
+    tolerance_s: float = Field(0.1, gt=0)
+    """A frame is of such an age when it is at most this much younger or older."""
+
+    def region(self) -> BevGrid:
+        """Grid of labels and logits."""
+        return BevGrid(self.x_range_m, self.y_range_m, cell_m=self.cell_m)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.region()
+        if min(self.past_s) <= self.tolerance_s:
+            raise ValueError(
+                f"past_s = {self.past_s} must all exceed tolerance_s = {self.tolerance_s}: "
+                "this frame is none of its own past"
+            )
+        return self
+
+
 class DataConfig(Section):
     """Where frames come from; `--data` on the command line overrides."""
 
@@ -247,11 +278,12 @@ class TaskConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     draw_dynamic_cfg: DrawDynamicConfig = DrawDynamicConfig()
     temporal_visualization: TemporalVisualizationConfig = TemporalVisualizationConfig()
-    # Network (sections 2 to 6) and data.
+    # Network (sections 2 to 6 and 11) and data.
     bev: BevConfig = BevConfig()
     camera: CameraConfig = CameraConfig()
     lidar: LidarConfig = LidarConfig()
     dynamic: DynamicConfig = DynamicConfig()
+    static: StaticConfig = StaticConfig()
     data: DataConfig = DataConfig()
 
     @property

@@ -29,8 +29,18 @@ class MatchingCosts(Section):
     """Of the L1 distance of centres (metres) and log sizes."""
 
 
+class StaticLossConfig(Section):
+    """Losses of the static task (design, section 11)."""
+
+    cross_entropy_weight: NonNegativeFloat = 1.0
+    dice_weight: NonNegativeFloat = 1.0
+    min_cells: PositiveInt = 200
+    """The cross-entropy of a class is divided by the number of its cells in a batch, but at least
+    by this."""
+
+
 class LossConfig(Section):
-    """Losses of the dynamic task (design, section 7)."""
+    """Losses (design, section 7)."""
 
     focal_alpha: float = Field(0.25, ge=0, le=1)
     focal_gamma: NonNegativeFloat = 2.0
@@ -49,6 +59,7 @@ class LossConfig(Section):
     """Copies of the truth, each with its own noise, that are decoded along; 0: none."""
     remembered_s: NonNegativeFloat = 0.0
     """An object that no sensor sees now is still a target for this long after it was seen."""
+    static: StaticLossConfig = StaticLossConfig()
 
 
 class OptimizerConfig(Section):

@@ -13,12 +13,20 @@ import numpy as np
 
 from leapai.config import CacheConfig
 from leapai.data.array_store import Arrays, ArrayStore
-from leapai.data.logs import DrivingLog, VersionedLog, open_logs, version_of
+from leapai.data.logs import (
+    DrivingLog,
+    PartlyMappedLog,
+    VersionedLog,
+    open_logs,
+    version_of,
+)
 from leapai.data.transforms import prepare
-from leapai.types import CameraFrame, Frame, IntArray, Labels, VectorMap
+from leapai.types import CameraFrame, Frame, IntArray, Labels, MapLine, VectorMap
 
 FORMAT = 1
 """Of an entry; goes up when what is stored of a frame changes."""
+_MAP_KEY = "map-1"
+"""Of a drive's map; another number when what is stored of it changes."""
 _CALIBRATION = (("intrinsics", (3, 3)), ("distortion", (5,)), ("ego_from_camera", (4, 4)))
 
 
@@ -26,16 +34,20 @@ class CachedLog:
     """A drive that reads its frames from a store, and fills the store from another drive.
 
     A frame comes back equal in every field. Its key is the drive's name and the index; all else
-    that it depends on belongs into the store's fingerprint. `truth` is not offered.
+    that it depends on belongs into the store's fingerprint. Its map is kept, too: an embedded
+    drive makes its world to tell it. `truth` is not offered.
     """
 
     version: str
-    """There only where the other drive has one."""
+    static_classes: tuple[str, ...]
+    """Both are there only where the other drive has them."""
 
     def __init__(self, log: DrivingLog, store: ArrayStore) -> None:
         self.name = log.name
         if isinstance(log, VersionedLog):
             self.version = log.version
+        if isinstance(log, PartlyMappedLog):
+            self.static_classes = log.static_classes
         self._log = log
         self._store = store
 
@@ -60,19 +72,29 @@ class CachedLog:
 
     def vector_map(self) -> VectorMap | None:
         """The other drive's map."""
-        return self._log.vector_map()
+        key = f"{self.name}/{_MAP_KEY}"
+        arrays = self._store.get(key)
+        if arrays is not None:
+            return _map_of(arrays)
+        vector_map = self._log.vector_map()
+        if vector_map is not None:
+            self._store.put(key, _arrays_of_map(vector_map))
+        return vector_map
 
 
 class PreparedLog:
     """A drive whose images are of the size that the network wants, so that no more is kept."""
 
     version: str
-    """There only where the other drive has one."""
+    static_classes: tuple[str, ...]
+    """Both are there only where the other drive has them."""
 
     def __init__(self, log: DrivingLog, image_size_px: tuple[int, int]) -> None:
         self.name = log.name
         if isinstance(log, VersionedLog):
             self.version = log.version
+        if isinstance(log, PartlyMappedLog):
+            self.static_classes = log.static_classes
         self._log = log
         self._image_size_px = image_size_px
 
@@ -117,7 +139,7 @@ def open_cached_logs(
 
 
 def arrays_of(frame: Frame) -> Arrays:
-    """A frame as named arrays; what is no array becomes JSON."""
+    """A frame as a log gives it, as named arrays; what is no array becomes JSON."""
     described = {
         "sequence": frame.sequence,
         "timestamp_us": int(frame.timestamp_us),
@@ -174,4 +196,23 @@ def _camera_of(arrays: Arrays, index: int, values: Sequence[Any]) -> CameraFrame
         distortion=arrays["distortion"][index],
         ego_from_camera=arrays["ego_from_camera"][index],
         timestamp_us=timestamp_us,
+    )
+
+
+def _arrays_of_map(vector_map: VectorMap) -> Arrays:
+    described = [[line.kind, line.layer, len(line.points_m)] for line in vector_map]
+    points = [np.zeros((0, 3)), *(line.points_m for line in vector_map)]
+    return {
+        "described": np.frombuffer(json.dumps(described).encode(), np.uint8),
+        "points_m": np.concatenate(points),
+    }
+
+
+def _map_of(arrays: Arrays) -> VectorMap:
+    described = json.loads(arrays["described"].tobytes())
+    ends = np.cumsum([count for _, _, count in described])
+    points = np.split(arrays["points_m"], ends)
+    return tuple(
+        MapLine(kind, layer, points_m)
+        for (kind, layer, _), points_m in zip(described, points[:-1], strict=True)
     )

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Protocol, cast, runtime_checkable
 
-from leapai.types import Frame, IntArray, VectorMap
+from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
 
 
 class DrivingLog(Protocol):
@@ -46,6 +46,14 @@ class VersionedLog(Protocol):
     version: str
 
 
+@runtime_checkable
+class PartlyMappedLog(Protocol):
+    """What a log may offer beside its frames: the static classes that its map tells of, where these
+    are not all."""
+
+    static_classes: tuple[str, ...]
+
+
 class LogOpener(Protocol):
     """What a data set's file offers: opens `location` and lists its drives.
 
@@ -70,6 +78,11 @@ def version_of(logs: Sequence[DrivingLog]) -> str | None:
     """The version that the drives name, or None."""
     versions = {log.version for log in logs if isinstance(log, VersionedLog)}
     return ", ".join(sorted(versions)) or None
+
+
+def static_classes_of(log: DrivingLog) -> tuple[str, ...]:
+    """The classes of `STATIC_CLASSES` that the map of a drive tells of."""
+    return log.static_classes if isinstance(log, PartlyMappedLog) else STATIC_CLASSES
 
 
 def open_logs(data: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from leapai.data.logs import DrivingLog, VersionedLog
+from leapai.data.logs import DrivingLog, PartlyMappedLog, VersionedLog
 from leapai.types import FloatArray, Frame, IntArray, VectorMap
 
 
@@ -90,12 +90,15 @@ class PerturbedLog:
     """
 
     version: str
-    """There only where the other drive has one."""
+    static_classes: tuple[str, ...]
+    """Both are there only where the other drive has them."""
 
     def __init__(self, log: DrivingLog, function: Callable[[Frame], Frame]) -> None:
         self.name = log.name
         if isinstance(log, VersionedLog):
             self.version = log.version
+        if isinstance(log, PartlyMappedLog):
+            self.static_classes = log.static_classes
         self._log = log
         self._function = function
 

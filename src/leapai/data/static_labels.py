@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
 from leapai.geometry.grid import BevGrid
-from leapai.types import BoolArray, FloatArray, VectorMap
-
-LANE_MARKINGS = (
-    "SolidLine",
-    "DoubleSolidLine",
-    "DashedLine",
-    "DoubleDashedLine",
-    "RightSolidLeftDashed",
-    "LeftSolidRightDashed",
-    "WideSolidLine",
-    "WideDashedLine",
-    "ShortDashedLine",
+from leapai.types import (
+    LANE_MARKINGS,
+    STATIC_CLASSES,
+    BoolArray,
+    FloatArray,
+    Frame,
+    StaticLabels,
+    VectorMap,
 )
-ROAD_ELEMENTS = ("Wall", "Curb", "Lane", "SpeedBump", "GroundSigns")
-GRID = BevGrid(x_range_m=(-20.8, 62.4), y_range_m=(-22.4, 22.4), cell_m=0.2)
-"""224 rows along y, 416 columns along x."""
+
 DRIVABLE_LAYER = "drivable_area"
 _SINGLE_M, _WIDE_M, _DOUBLE_M = 0.14, 0.30, 0.38
 WIDTH_M = {
@@ -39,126 +34,158 @@ WIDTH_M = {
     "GroundSigns": 0.20,
 }
 """Width of an open line by its kind; a double line is two single ones and what lies between."""
+MIRRORED = {
+    "RightSolidLeftDashed": "LeftSolidRightDashed",
+    "LeftSolidRightDashed": "RightSolidLeftDashed",
+}
+"""What a mirror makes of a kind; all others stay what they are."""
 _PIECE_M = 1.0
 
 
-@dataclass(frozen=True)
-class StaticLabels:
-    """Rasters over `GRID`: row along y from its lower end, column along x from its lower end."""
+def with_static_labels(
+    frame: Frame, vector_map: VectorMap | None, region: BevGrid, known: Collection[str]
+) -> Frame:
+    """The frame with the static truth about its ego, which may be turned or mirrored; the frame as
+    it is where there is no map. `known`: the classes that the map tells of."""
+    if vector_map is None:
+        return frame
+    labels = rasterise(vector_map, frame.ego2global, region)
+    told = np.array([name in known for name in STATIC_CLASSES])
+    return replace(frame, static_labels=replace(labels, known=told))
 
-    lane_markings: BoolArray
-    """[9, 224, 416], a plane for each of `LANE_MARKINGS`. A dashed line has no gaps."""
-    road_elements: BoolArray
-    """[5, 224, 416], a plane for each of `ROAD_ELEMENTS`."""
-    free_space: BoolArray | None
-    """[224, 416] drivable ground that is under no object and no wall; None: the map does not say
-    what is drivable."""
 
+def rasterise(
+    vector_map: VectorMap,
+    ego2global: FloatArray,
+    region: BevGrid,
+    boxes: FloatArray | None = None,
+) -> StaticLabels:
+    """Static truth of one frame over `region`.
 
-def rasterise(vector_map: VectorMap, ego2global: FloatArray, boxes: FloatArray) -> StaticLabels:
-    """Static truth of one frame.
-
-    Lines count where their `kind` is one of `LANE_MARKINGS` or `ROAD_ELEMENTS`. An open line covers
-    a cell whose centre is at most half of its `WIDTH_M`, or half a cell, away. A line that ends
-    where it starts is an area and covers the centres inside. `ego2global` is [4, 4] float64;
-    `boxes` [N, 7] are all that stands in the way, in the ego frame.
+    Lines count where their `kind` is one of `STATIC_CLASSES`. An open line covers a cell whose
+    centre is at most half of its `WIDTH_M`, or half a cell, away. A road element's line that ends
+    where it starts is an area and covers the centres inside. `ego2global` is [4, 4] float64, a
+    mirror where its determinant is -1. With `boxes` [N, 7], all that stands in the way in the ego
+    frame, there is free space, too.
     """
-    outlines = _in_ego_frame(vector_map, ego2global)
-    lanes = np.zeros((len(LANE_MARKINGS), GRID.rows, GRID.columns), bool)
-    elements = np.zeros((len(ROAD_ELEMENTS), GRID.rows, GRID.columns), bool)
-    drivable = np.zeros((GRID.rows, GRID.columns), bool)
-    for line, outline in zip(vector_map, outlines, strict=True):
-        if line.layer == DRIVABLE_LAYER:
-            drivable |= inside(outline)
-        elif line.kind in LANE_MARKINGS:
-            lanes[LANE_MARKINGS.index(line.kind)] |= near(outline, WIDTH_M[line.kind] / 2)
-        elif line.kind in ROAD_ELEMENTS:
-            elements[ROAD_ELEMENTS.index(line.kind)] |= _element(line.kind, outline)
-    if not any(line.layer == DRIVABLE_LAYER for line in vector_map):
-        return StaticLabels(lanes, elements, None)
-    taken = elements[ROAD_ELEMENTS.index("Wall")] | _covered(box_geometry.corners_bev(boxes))
-    return StaticLabels(lanes, elements, drivable & ~taken)
+    lines, areas = _sorted_by_class(vector_map, ego2global)
+    planes = np.zeros((len(STATIC_CLASSES), region.rows, region.columns), bool)
+    for kind, outlines in lines.items():
+        planes[STATIC_CLASSES.index(kind)] |= near(outlines, WIDTH_M[kind] / 2, region)
+    for kind, outlines in areas.items():
+        if kind in STATIC_CLASSES:
+            planes[STATIC_CLASSES.index(kind)] |= _inside_any(outlines, region)
+    free_space = None
+    if boxes is not None and DRIVABLE_LAYER in areas:
+        taken = planes[STATIC_CLASSES.index("Wall")]
+        taken = taken | _covered(box_geometry.corners_bev(boxes), region)
+        free_space = _inside_any(areas[DRIVABLE_LAYER], region) & ~taken
+    markings = len(LANE_MARKINGS)
+    return StaticLabels(planes[:markings], planes[markings:], free_space)
 
 
-def _in_ego_frame(vector_map: VectorMap, ego2global: FloatArray) -> Iterable[FloatArray]:
-    """x y [K, 2] of every line."""
+_Outlines = dict[str, list[FloatArray]]
+"""Kind -> x y [K, 2] of each of its lines, ego frame."""
+
+
+def _sorted_by_class(vector_map: VectorMap, ego2global: FloatArray) -> tuple[_Outlines, _Outlines]:
+    """Open lines, and areas, among which drivable ones stand under `DRIVABLE_LAYER`."""
+    lines, areas = defaultdict(list), defaultdict(list)
     ego_from_global = poses.invert(ego2global)
-    return [poses.apply(ego_from_global, line.points_m)[:, :2] for line in vector_map]
+    is_mirror = np.linalg.det(ego2global[:3, :3]) < 0
+    for line in vector_map:
+        outline = poses.apply(ego_from_global, line.points_m)[:, :2]
+        kind = MIRRORED.get(line.kind, line.kind) if is_mirror else line.kind
+        if line.layer == DRIVABLE_LAYER:
+            areas[DRIVABLE_LAYER].append(outline)
+        elif kind in LANE_MARKINGS or (kind in STATIC_CLASSES and not _is_closed(outline)):
+            lines[kind].append(outline)
+        elif kind in STATIC_CLASSES:
+            areas[kind].append(outline)
+    return lines, areas
 
 
-def _element(kind: str, outline_m: FloatArray) -> BoolArray:
-    is_area = len(outline_m) > 3 and np.allclose(outline_m[0], outline_m[-1])
-    return inside(outline_m) if is_area else near(outline_m, WIDTH_M[kind] / 2)
+def _is_closed(outline_m: FloatArray) -> bool:
+    return len(outline_m) > 3 and np.allclose(outline_m[0], outline_m[-1])
 
 
-def _covered(footprints_m: FloatArray) -> BoolArray:
+def _covered(footprints_m: FloatArray, region: BevGrid) -> BoolArray:
     """Cells [rows, columns] whose centre is in a footprint [N, 4, 2] or within half a cell of
     it."""
-    covered = np.zeros((GRID.rows, GRID.columns), bool)
-    low, high = np.array((GRID.x_range_m, GRID.y_range_m)).T
-    in_range = (footprints_m.max(1) > low).all(1) & (footprints_m.min(1) < high).all(1)
-    for corners in footprints_m[in_range]:
-        outline = np.concatenate([corners, corners[:1]])
-        covered |= inside(outline) | near(outline, 0.0)
+    outlines = list(np.concatenate([footprints_m, footprints_m[:, :1]], 1))
+    return _inside_any(outlines, region) | near(outlines, 0.0, region)
+
+
+def _inside_any(outlines_m: Sequence[FloatArray], region: BevGrid) -> BoolArray:
+    covered = np.zeros((region.rows, region.columns), bool)
+    low, high = np.array((region.x_range_m, region.y_range_m)).T
+    for outline in outlines_m:
+        if (outline.max(0) > low).all() and (outline.min(0) < high).all():
+            covered |= inside(outline, region)
     return covered
 
 
-def near(line_m: FloatArray, half_width_m: float) -> BoolArray:
-    """Cells [rows, columns] whose centre is within `half_width_m`, at least half a cell, of a line
-    [K, 2].
+def near(lines_m: Sequence[FloatArray], half_width_m: float, region: BevGrid) -> BoolArray:
+    """Cells [rows, columns] whose centre is within `half_width_m`, at least half a cell, of one of
+    the lines [K, 2].
 
-    The line is cut into pieces of a metre or less; each piece asks the cells of a small square
-    about it.
+    Lines are cut into pieces of a metre or less; each piece asks the cells of a small square about
+    it.
     """
-    reach = max(half_width_m, GRID.cell_m / 2)
-    start, along = _pieces(line_m, reach)
-    side = np.arange(2 * int(np.ceil((_PIECE_M / 2 + reach) / GRID.cell_m)) + 1)
-    low = np.array([GRID.x_range_m[0], GRID.y_range_m[0]])
-    middle = np.floor((start + along / 2 - low) / GRID.cell_m).astype(np.int64)
+    reach = max(half_width_m, region.cell_m / 2)
+    start, along = _pieces(lines_m, reach, region)
+    side = np.arange(2 * int(np.ceil((_PIECE_M / 2 + reach) / region.cell_m)) + 1)
+    low = np.array([region.x_range_m[0], region.y_range_m[0]])
+    middle = np.floor((start + along / 2 - low) / region.cell_m).astype(np.int64)
     column, row = (middle[:, i, None] + side - len(side) // 2 for i in range(2))
-    x = (low[0] + (column + 0.5) * GRID.cell_m - start[:, :1])[:, None, :]
-    y = (low[1] + (row + 0.5) * GRID.cell_m - start[:, 1:])[:, :, None]
+    x = (low[0] + (column + 0.5) * region.cell_m - start[:, :1])[:, None, :]
+    y = (low[1] + (row + 0.5) * region.cell_m - start[:, 1:])[:, :, None]
     dx, dy = along[:, 0, None, None], along[:, 1, None, None]
     share = np.clip((x * dx + y * dy) / np.maximum(dx**2 + dy**2, 1e-12), 0, 1)
     close = (x - share * dx) ** 2 + (y - share * dy) ** 2 <= reach**2
-    mask = np.zeros((GRID.rows, GRID.columns), bool)
-    known = ((row >= 0) & (row < GRID.rows))[:, :, None] & (
-        (column >= 0) & (column < GRID.columns)
+    mask = np.zeros((region.rows, region.columns), bool)
+    known = ((row >= 0) & (row < region.rows))[:, :, None] & (
+        (column >= 0) & (column < region.columns)
     )[:, None, :]
     piece, i, j = np.nonzero(close & known)
     mask[row[piece, i], column[piece, j]] = True
     return mask
 
 
-def _pieces(line_m: FloatArray, reach_m: float) -> tuple[FloatArray, FloatArray]:
+def _pieces(
+    lines_m: Sequence[FloatArray], reach_m: float, region: BevGrid
+) -> tuple[FloatArray, FloatArray]:
     """Starts and vectors [P, 2] of pieces of at most `_PIECE_M`, those in range only."""
-    length = np.linalg.norm(np.diff(line_m, axis=0), axis=1)
-    count = np.maximum(np.ceil(length / _PIECE_M), 1).astype(np.int64)
+    nothing = [np.zeros((0, 2))]
+    begin = np.concatenate([*(line[:-1] for line in lines_m), *nothing])
+    vector = np.concatenate([*(np.diff(line, axis=0) for line in lines_m), *nothing])
+    count = np.maximum(np.ceil(np.linalg.norm(vector, axis=1) / _PIECE_M), 1).astype(np.int64)
     segment = np.repeat(np.arange(len(count)), count)
     number = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)
-    along = np.diff(line_m, axis=0)[segment] / count[segment, None]
-    start = line_m[segment] + along * number[:, None]
-    low, high = np.array((GRID.x_range_m, GRID.y_range_m)).T
+    along = vector[segment] / count[segment, None]
+    start = begin[segment] + along * number[:, None]
+    low, high = np.array((region.x_range_m, region.y_range_m)).T
     margin = _PIECE_M + reach_m
     kept = ((start > low - margin) & (start < high + margin)).all(1)
     return start[kept], along[kept]
 
 
-def inside(outline_m: FloatArray) -> BoolArray:
+def inside(outline_m: FloatArray, region: BevGrid) -> BoolArray:
     """Cells [rows, columns] whose centre lies inside a closed outline [K, 2], by the even-odd rule.
 
     Every edge crosses the centre lines of some rows; what lies right of an odd number of crossings
     is inside.
     """
-    column, row = ((outline_m - [GRID.x_range_m[0], GRID.y_range_m[0]]) / GRID.cell_m - 0.5).T
+    low = [region.x_range_m[0], region.y_range_m[0]]
+    column, row = ((outline_m - low) / region.cell_m - 0.5).T
     first, last = np.sort(np.stack([row[:-1], row[1:]]), axis=0)
-    first = np.clip(np.ceil(first), 0, GRID.rows).astype(np.int64)
-    last = np.clip(np.ceil(last), 0, GRID.rows).astype(np.int64)  # A row on the end is the next's.
+    first = np.clip(np.ceil(first), 0, region.rows).astype(np.int64)
+    last = np.clip(np.ceil(last), 0, region.rows).astype(np.int64)  # A row on the end: the next's.
     edge = np.repeat(np.arange(len(first)), last - first)
     crossed = np.arange(len(edge)) - np.repeat(np.cumsum(last - first) - last, last - first)
     share = (crossed - row[edge]) / (row[edge + 1] - row[edge])
     at = column[edge] + share * (column[edge + 1] - column[edge])
-    crossings = np.zeros((GRID.rows, GRID.columns + 1), np.int64)
-    np.add.at(crossings, (crossed, np.clip(np.ceil(at), 0, GRID.columns).astype(np.int64)), 1)
+    crossings = np.zeros((region.rows, region.columns + 1), np.int64)
+    np.add.at(crossings, (crossed, np.clip(np.ceil(at), 0, region.columns).astype(np.int64)), 1)
     odd: BoolArray = np.cumsum(crossings[:, :-1], axis=1) % 2 == 1
     return odd

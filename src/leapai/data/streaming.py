@@ -21,7 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from leapai.config import StreamingConfig, TaskConfig
 from leapai.data.augmentation import apply, draw_augmentation
-from leapai.data.logs import DrivingLog
+from leapai.data.logs import DrivingLog, static_classes_of
+from leapai.data.static_labels import with_static_labels
 from leapai.data.transforms import collate, prepare
 from leapai.types import BoolArray, Frame, FrameBatch, IntArray
 
@@ -174,6 +175,8 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
     time. The `frames` of a batch hold labels, names, poses and faults but neither images nor
     points: those are in the tensors, and processes need not send them twice. (A camera without
     image in them thus does not mean that it failed; `camera_valid` does.)
+
+    For the static task they hold rasters of the drive's map as well, made of the augmented pose.
     """
 
     def __init__(
@@ -186,6 +189,7 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         lanes = config.batch_sizes.train * world_size
         lengths = [len(log) for log in self.logs]
         self._walks = LaneWalks(lengths, config.streaming, lanes, config.training.seed)
+        self._region = config.static.region()
 
     def __getitem__(self, step: int) -> list[FrameBatch]:
         return self.window(step)
@@ -216,7 +220,15 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         frame = prepare(frame, camera.image_size_px, camera.groups)
         rng = np.random.default_rng([self.config.training.seed, _AUGMENTATION, visit.clip])
         names = [c.name for c in frame.cameras]
-        return apply(frame, draw_augmentation(self.config.augmentation, rng, names))
+        frame = apply(frame, draw_augmentation(self.config.augmentation, rng, names))
+        return self.with_map(frame, visit.drive)
+
+    def with_map(self, frame: Frame, drive: int) -> Frame:
+        """The frame of a drive with its static labels, where that task is on and there is a map."""
+        if not self.config.static_task:
+            return frame
+        log = self.logs[drive]
+        return with_static_labels(frame, log.vector_map(), self._region, static_classes_of(log))
 
 
 def read_frame(log: DrivingLog, index: int) -> Frame:

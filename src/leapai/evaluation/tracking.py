@@ -3,7 +3,8 @@
 AMOTA, AMOTP and what is taken at the best MOTA are those of the nuScenes tracking evaluation
 (Caesar et al., "nuScenes", CVPR 2020, section 3.1; AMOTA after Weng et al., "3D Multi-Object
 Tracking: A Baseline and New Evaluation Metrics", IROS 2020, section III), with its clipping and its
-worst values where nothing is reached.
+worst values where nothing is reached. Before it nuScenes' loader fills holes of tracks with
+interpolated boxes; that is not done: what is hidden is ignored, and what is not said is missed.
 """
 
 from __future__ import annotations
@@ -17,10 +18,7 @@ from leapai.evaluation.association import Association, associate
 from leapai.evaluation.tables import LabelledFrame
 from leapai.evaluation.tracked import Tracked, follow
 from leapai.evaluation.tracking_counts import Counts, count
-from leapai.evaluation.tracking_figures import (
-    ClassTrackingFigures,
-    TrackingFigures,
-)
+from leapai.evaluation.tracking_figures import ClassTrackingFigures, TrackingFigures
 from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
 
 DISTANCE_M = 2.0

@@ -51,6 +51,14 @@ class BevGrid:
         x, y, z = (high - low for low, high in ranges)
         return (x, y, z)
 
+    def part(self, region: BevGrid) -> tuple[slice, slice]:
+        """The rows and columns of this grid that `region` is made of, whatever its own cells.
+
+        Raises ValueError where it is not made of whole cells of this grid.
+        """
+        rows = _cells("y_range_m", region.y_range_m, self.y_range_m, self.cell_m)
+        return rows, _cells("x_range_m", region.x_range_m, self.x_range_m, self.cell_m)
+
     def row_centres_m(self) -> Tensor:
         """y of each row [rows]."""
         return self.y_range_m[0] + (torch.arange(self.rows) + 0.5) * self.cell_m
@@ -71,3 +79,19 @@ class BevGrid:
     def denormalise(self, points: Tensor) -> Tensor:
         """Inverse of `normalise`."""
         return points * points.new_tensor(self.extent_m) + points.new_tensor(self.low_m)
+
+
+def _cells(
+    name: str, inner: tuple[float, float], outer: tuple[float, float], cell_m: float
+) -> slice:
+    """The cells of the range `outer` between the ends of `inner`."""
+    ends = [(end - outer[0]) / cell_m for end in inner]
+    last = round((outer[1] - outer[0]) / cell_m)
+    first, stop = (min(max(round(end), 0), last) for end in ends)
+    if abs(ends[0] - first) > 1e-6 or abs(ends[1] - stop) > 1e-6:
+        nearest = tuple(round(outer[0] + cell * cell_m, 6) for cell in (first, stop))
+        raise ValueError(
+            f"{name} = {inner} is not made of whole {cell_m} m cells of the BEV range {outer}; "
+            f"the nearest that is: {nearest}"
+        )
+    return slice(first, stop)

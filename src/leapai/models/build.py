@@ -8,37 +8,44 @@ from leapai.models.camera import Backbone, FpnNeck, indices_of_strides
 from leapai.models.dynamic.head import DynamicHead
 from leapai.models.fuser import Fuser
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
-from leapai.models.perception import CameraBranch, DynamicBranch, LidarBranch, Perception
+from leapai.models.perception import (
+    CameraBranch,
+    DynamicBranch,
+    LidarBranch,
+    Perception,
+    StaticBranch,
+)
+from leapai.models.static.head import StaticHead, StaticNeck
+from leapai.models.static.memory import StaticTemporalFusion
 from leapai.models.view_transfer import ViewTransfer
 from leapai.types import CAMERA_GROUPS
-
-STATIC_TASK_LATER = (
-    "static_task = True: the static task is not part of this version yet; "
-    "use a configuration with dynamic_task = True and static_task = False"
-)
 
 
 def build_model(config: TaskConfig) -> Perception:
     """The network of `config`, with fresh weights from torch's global random state.
 
-    Raises ValueError for what this version cannot build (the static task) and for parts that do not
-    fit.
+    Raises ValueError for parts that do not fit.
     """
-    if config.static_task:
-        raise ValueError(STATIC_TASK_LATER)
     lidar = _lidar(config) if config.enable_lidar else None
     return Perception(
         config,
         camera=_camera(config),
         lidar=lidar,
         fuser=Fuser(config.bev.channels, modalities=2 if lidar else 1),
-        dynamic=DynamicBranch(
-            ConvResBlockNeck(
-                config.bev.channels, config.dynamic.neck_channels, config.dynamic.neck_blocks
-            ),
-            DynamicHead(config),
-        ),
+        dynamic=_dynamic(config) if config.dynamic_task else None,
+        static=_static(config) if config.static_task else None,
     )
+
+
+def _dynamic(config: TaskConfig) -> DynamicBranch:
+    sizes = config.dynamic
+    neck = ConvResBlockNeck(config.bev.channels, sizes.neck_channels, sizes.neck_blocks)
+    return DynamicBranch(neck, DynamicHead(config))
+
+
+def _static(config: TaskConfig) -> StaticBranch:
+    fusion = StaticTemporalFusion(config) if config.enable_static_temporal else None
+    return StaticBranch(StaticNeck(config), StaticHead(config), fusion)
 
 
 def _camera(config: TaskConfig) -> CameraBranch:

@@ -6,7 +6,7 @@ system.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed as dist
@@ -19,8 +19,19 @@ from leapai.models.dynamic.head import DynamicHead
 from leapai.models.dynamic.memory import empty_state
 from leapai.models.fuser import Fuser
 from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe, group_pillars
+from leapai.models.reset import with_pose
+from leapai.models.static.head import StaticHead, StaticNeck
+from leapai.models.static.memory import StaticTemporalFusion, empty_memory
 from leapai.models.view_transfer import Calibration, ViewTransfer
-from leapai.types import CAMERA_GROUPS, FrameBatch, Predictions, TemporalState
+from leapai.types import (
+    CAMERA_GROUPS,
+    DynamicPredictions,
+    FrameBatch,
+    Predictions,
+    StaticMemory,
+    StaticPredictions,
+    TemporalState,
+)
 
 
 @dataclass(frozen=True)
@@ -49,11 +60,23 @@ class DynamicBranch:
     head: DynamicHead
 
 
+@dataclass(frozen=True)
+class StaticBranch:
+    """Built modules of the static task; `fusion` where it has a memory."""
+
+    neck: StaticNeck
+    head: StaticHead
+    fusion: StaticTemporalFusion | None
+
+
 class Perception(nn.Module):
-    """Seven cameras and a LiDAR in; objects and the next memory out. `build.build_model` assembles
-    it."""
+    """Seven cameras and a LiDAR in; objects, the road, and the next memory out.
+    `build.build_model` assembles it."""
 
     lidar_vfe: PillarVfe | None
+    bev_dynamic_head: DynamicHead | None
+    bev_static_head: StaticHead | None
+    bev_static_temporal_fusion: StaticTemporalFusion | None
 
     def __init__(
         self,
@@ -61,7 +84,8 @@ class Perception(nn.Module):
         camera: CameraBranch,
         lidar: LidarBranch | None,
         fuser: Fuser,
-        dynamic: DynamicBranch,
+        dynamic: DynamicBranch | None,
+        static: StaticBranch | None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -74,16 +98,41 @@ class Perception(nn.Module):
             self.lidar_middle_encoder = lidar.middle_encoder
             self.lidar_bev_backbone = lidar.bev_backbone
         self.fuser = fuser
-        self.bev_dynamic_neck = dynamic.neck
-        self.bev_dynamic_head = dynamic.head
+        if dynamic:
+            self.bev_dynamic_neck = dynamic.neck
+        self.bev_dynamic_head = dynamic.head if dynamic else None
+        if static:
+            self.bev_static_neck = static.neck
+        self.bev_static_temporal_fusion = static.fusion if static else None
+        self.bev_static_head = static.head if static else None
 
     def forward(self, batch: FrameBatch, state: TemporalState) -> tuple[Predictions, TemporalState]:
         """One frame of every lane."""
         bev = self.trunk(batch) if batch.fused_bev is None else batch.fused_bev
-        dynamic = self.bev_dynamic_neck(bev).flatten(2).transpose(1, 2)  # [B, 14336, 512]
-        predictions: Predictions
-        predictions, state = self.bev_dynamic_head(dynamic, batch, state)
-        return predictions, state
+        static, static_memory = self.static_task(bev, batch, state)
+        dynamic, state = self.dynamic_task(bev, batch, state)
+        return Predictions(dynamic, static), replace(state, static=static_memory)
+
+    def dynamic_task(
+        self, bev: Tensor, batch: FrameBatch, state: TemporalState
+    ) -> tuple[DynamicPredictions | None, TemporalState]:
+        """What is there, and the next memory; None where the task is off."""
+        if self.bev_dynamic_head is None:
+            return None, with_pose(state, batch)
+        rows = self.bev_dynamic_neck(bev).flatten(2).transpose(1, 2)  # [B, 14336, 512]
+        said: tuple[DynamicPredictions, TemporalState] = self.bev_dynamic_head(rows, batch, state)
+        return said
+
+    def static_task(
+        self, bev: Tensor, batch: FrameBatch, state: TemporalState
+    ) -> tuple[StaticPredictions | None, StaticMemory | None]:
+        """The road, and the next memory of it; None where the task, or its memory, is off."""
+        if self.bev_static_head is None:
+            return None, None
+        features, memory = self.bev_static_neck(bev), None  # [B, 128, 56, 104]
+        if self.bev_static_temporal_fusion is not None:
+            features, memory = self.bev_static_temporal_fusion(features, batch, state)
+        return self.bev_static_head(features), memory
 
     def trunk(self, batch: FrameBatch) -> Tensor:
         """All that sees: sensors to one BEV [B, 256, 112, 128]. It knows nothing of other
@@ -145,7 +194,10 @@ class Perception(nn.Module):
     def initial_state(self, lanes: int, device: torch.device | str = "cpu") -> TemporalState:
         """A memory that remembers nothing."""
         config = self.config
-        return empty_state(lanes, config.history_slots, config.dynamic.embed, device)
+        state = empty_state(lanes, config.history_slots, config.dynamic.embed, device)
+        if not config.enable_static_temporal:
+            return state
+        return replace(state, static=empty_memory(lanes, config, device))
 
 
 def calibration_of(batch: FrameBatch) -> Calibration:

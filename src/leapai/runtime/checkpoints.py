@@ -30,7 +30,7 @@ from leapai.types import CLASS_NAMES
 
 SHOWN_DIFFERENCES = 4
 """A refusal lists this many and counts the rest."""
-SHAPING_SECTIONS = ("bev", "camera", "lidar", "dynamic")
+SHAPING_SECTIONS = ("bev", "camera", "lidar", "dynamic", "static")
 """Sections of the configuration that say what a weight means."""
 
 _UNREADABLE = (

@@ -13,11 +13,11 @@ from leapai.data.logs import DrivingLog
 from leapai.evaluation.detection import detection_figures
 from leapai.evaluation.figures import ConsistencyFigures, DetectionFigures, SliceFigures
 from leapai.evaluation.tables import LabelledFrame
-from leapai.evaluation.tracking_figures import TrackingFigures
 from leapai.models.perception import Perception
 from leapai.runtime.judging import RunFigures
 from leapai.runtime.ranks import dealt, gather_to_first, share_from_first
 from leapai.runtime.session import StepResult, StreamSession
+from leapai.runtime.tracking_tables import tracking_tables
 
 
 def evaluate_stream(
@@ -57,7 +57,7 @@ def run_tables(figures: RunFigures) -> list[Table]:
     """All figures of a run, in compact tables for a terminal."""
     tables = [] if figures.detection is None else figures_tables(figures.detection)
     if figures.tracking is not None:
-        tables.append(_tracking(figures.tracking))
+        tables += tracking_tables(figures.tracking)
     return [*tables, _consistency(figures.consistency)]
 
 
@@ -141,24 +141,6 @@ def _by_part(figures: DetectionFigures) -> Table:
     return table
 
 
-def _tracking(figures: TrackingFigures) -> Table:
-    table = Table(
-        title=f"{figures.objects} objects followed over time",
-        caption="as the nuScenes tracking evaluation, within 2 m",
-    )
-    table.add_column("class")
-    for title in ("AMOTA", "AMOTP m", "MOTA", "IDS", "FRAG", "MT", "ML"):
-        table.add_column(title, justify="right")
-    parts = {name: part for name, part in figures.classes.items() if part.objects}
-    for name, part in {**parts, "all": figures}.items():
-        if name == "all":
-            table.add_section()
-        rates = (_text(value) for value in (part.amota, part.amotp_m, part.mota))
-        counts = (_count(value) for value in (part.ids, part.frag, part.mt, part.ml))
-        table.add_row(name, *rates, *counts)
-    return table
-
-
 def _consistency(figures: ConsistencyFigures) -> Table:
     table = Table(title="consistency of tracks with their own past", caption="at best 1")
     parts = figures.parts.model_dump()
@@ -166,10 +148,6 @@ def _consistency(figures: ConsistencyFigures) -> Table:
         table.add_column(name, justify="right")
     table.add_row(_text(figures.consistency), *(_text(value) for value in parts.values()))
     return table
-
-
-def _count(value: int | None) -> str:
-    return "-" if value is None else str(value)
 
 
 def _text(value: float | None) -> str:

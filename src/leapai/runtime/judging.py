@@ -33,8 +33,9 @@ class RunFigures(BaseModel):
 
 
 def judge(drives: Sequence[DriveOutcome], config: TaskConfig) -> RunFigures:
-    """The same for any order of drives."""
-    frames = [frame for drive in drives for frame in drive.labelled()]
+    """The same for any order of drives. Where the dynamic task is off nothing was looked for, so
+    that nothing is judged."""
+    frames = [frame for drive in drives for frame in drive.labelled() if config.dynamic_task]
     tracking = tracking_figures(frames, config.bev) if frames else None
     return RunFigures(
         detection=detection_figures(frames, config.bev, config.evaluation) if frames else None,

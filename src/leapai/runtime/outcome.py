@@ -22,8 +22,10 @@ class MemoryHealth:
 
     @staticmethod
     def of(result: StepResult) -> MemoryHealth:
-        """After one step of the first lane."""
+        """After one step of the first lane; without the dynamic task there is no memory."""
         memory = result.memory
+        if memory is None:
+            return MemoryHealth(slots=0, age_s=None, reset=False)
         stored_us = memory.timestamp_us[0][memory.valid[0]]
         age_us = result.frame.timestamp_us - int(stored_us.min()) if len(stored_us) else None
         return MemoryHealth(

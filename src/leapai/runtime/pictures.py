@@ -68,9 +68,11 @@ def drive_pictures(
         yield DrivePictures(config, log, worst, every)
 
 
-def memory_dots(result: StepResult) -> MemoryDots:
-    """The valid history slots of a frame, for the picture."""
+def memory_dots(result: StepResult) -> MemoryDots | None:
+    """The valid history slots of a frame, for the picture; None: there is no dynamic task."""
     memory = result.memory
+    if memory is None:
+        return None
     valid = memory.valid[0].cpu().numpy()
     stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
     # Frames may be unevenly spaced, so age counts distinct times, newest first.

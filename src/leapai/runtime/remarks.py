@@ -18,7 +18,7 @@ def remarks(run: Run) -> list[str]:
     return [
         *_about_the_run(run),
         *_about_labels(run),
-        *_about_drives(run.drives),
+        *(_about_drives(run.drives) if run.config.dynamic_task else ()),
         *_about_sensors(run),
     ]
 
@@ -33,6 +33,9 @@ def _about_the_run(run: Run) -> Iterator[str]:
 
 
 def _about_labels(run: Run) -> Iterator[str]:
+    if not run.config.dynamic_task:
+        yield "dynamic_task is off: there are no detections, and no figures of them."
+        return
     labels = [frame.labels for drive in run.drives for frame in drive.labelled()]
     if not labels:
         yield "No frame has labels, so there are no figures of detection and tracking."

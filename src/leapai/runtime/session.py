@@ -13,10 +13,18 @@ import torch
 
 from leapai.config import TaskConfig
 from leapai.data.transforms import collate, prepare
-from leapai.models.dynamic.decode import decode
+from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
 from leapai.runtime.tracks import TrackIds
-from leapai.types import Detections, Frame, MemoryReport, TemporalState
+from leapai.types import (
+    Detections,
+    Frame,
+    FrameBatch,
+    MemoryReport,
+    Predictions,
+    StaticPredictions,
+    TemporalState,
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,11 @@ class StepResult:
     frame: Frame
     """As the model saw it: images resized, calibration folded."""
     detections: Detections
-    memory: MemoryReport
+    """None are in it where the dynamic task is off."""
+    memory: MemoryReport | None
+    """None: the dynamic task is off."""
+    static: StaticPredictions | None
+    """Logits, on the device, of one lane; None: the static task is off."""
     state: TemporalState
     """The memory after this frame."""
 
@@ -62,7 +74,16 @@ class StreamSession:
             self._sequence, self._next_sequence = frame.sequence, self._next_sequence + 1
         prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
         batch = collate([prepared], [is_first]).to(self.device)
-        predictions, state = self.model(batch, self.state)
-        detections = decode(predictions, batch, self._grid, self.config.evaluation)[0]
-        detections, self.state = self._ids.update(detections, predictions.memory, state, lane=0)
-        return StepResult(prepared, detections, predictions.memory, self.state)
+        predictions, self.state = self.model(batch, self.state)
+        detections = self._detections(predictions, batch)
+        memory = predictions.dynamic.memory if predictions.dynamic else None
+        return StepResult(prepared, detections, memory, predictions.static, self.state)
+
+    def _detections(self, predictions: Predictions, batch: FrameBatch) -> Detections:
+        """What was found, with ids, which the state's newest slots then carry."""
+        said = predictions.dynamic
+        if said is None:
+            return nothing_found(batch)[0]
+        found = decode(said, batch, self._grid, self.config.evaluation)[0]
+        found, self.state = self._ids.update(found, said.memory, self.state, lane=0)
+        return found

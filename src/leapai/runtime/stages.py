@@ -24,6 +24,9 @@ STAGES = {
     "fuser": "fuser",
     "bev_dynamic_neck": "dynamic neck",
     "bev_dynamic_head": "dynamic head",
+    "bev_static_neck": "static neck",
+    "bev_static_temporal_fusion": "static memory",
+    "bev_static_head": "static head",
 }
 """Prefix of a module's name -> the stage it counts for."""
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")

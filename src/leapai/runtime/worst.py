@@ -67,7 +67,9 @@ class WorstFrames:
     def wanted(self, result: StepResult) -> WorstFrame | None:
         """The frame, still without its picture, if it is among the worst so far."""
         said, labels = result.detections, result.frame.labels
-        if labels is None:
+        if (
+            labels is None or result.memory is None
+        ):  # without the dynamic task nothing was looked for
             return None
         found = failures(LabelledFrame(said, labels), self._bev)
         frame = WorstFrame(float(found.weight.sum()), said.sequence, said.timestamp_us)

@@ -1,4 +1,5 @@
-"""The loss of a frame (design, section 7): pairs predictions with truth, weights, sums, averages.
+"""The loss of the dynamic task for a frame (design, section 7): pairs predictions with truth,
+weights, sums, averages.
 
 Letters: L layers, B lanes, Q queries, M pairs of all layers and lanes together.
 """
@@ -16,9 +17,18 @@ from leapai.geometry import angles
 from leapai.training import losses
 from leapai.training.matching import Assignment, known, match
 from leapai.training.targets import Targets
-from leapai.types import LayerOutputs, NoisyQueries, Predictions
+from leapai.types import DynamicPredictions, LayerOutputs, NoisyQueries
 
 Parts = dict[str, Tensor]
+
+
+def summed(count: Tensor) -> tuple[Tensor, int]:
+    """Counts [...] summed over ranks, and the number of ranks. All ranks must call."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return count, 1
+    count = count.clone()
+    dist.all_reduce(count)
+    return count, dist.get_world_size()
 
 
 def mean_count(count: Tensor) -> Tensor:
@@ -27,12 +37,8 @@ def mean_count(count: Tensor) -> Tensor:
     Sums of a rank divided by it make gradients whose mean over ranks (what DDP forms) is that of
     the joint batch.
     """
-    ranks = 1
-    if dist.is_available() and dist.is_initialized():
-        ranks = dist.get_world_size()
-        count = count.clone()
-        dist.all_reduce(count)
-    return count.clamp(min=1) / ranks
+    total, ranks = summed(count)
+    return total.clamp(min=1) / ranks
 
 
 class DynamicCriterion:
@@ -46,7 +52,7 @@ class DynamicCriterion:
 
     def __call__(
         self,
-        predictions: Predictions,
+        predictions: DynamicPredictions,
         targets: Sequence[Targets],
         noisy: NoisyQueries | None = None,
     ) -> Parts:
@@ -90,7 +96,7 @@ class DynamicCriterion:
     def _layer_sums(
         self,
         outputs: LayerOutputs,
-        predictions: Predictions,
+        predictions: DynamicPredictions,
         truth: Targets,
         pairs: Assignment,
         trained: Tensor,
@@ -139,7 +145,11 @@ class DynamicCriterion:
         }
 
     def _occlusion_sum(
-        self, outputs: LayerOutputs, predictions: Predictions, truth: Targets, pairs: Assignment
+        self,
+        outputs: LayerOutputs,
+        predictions: DynamicPredictions,
+        truth: Targets,
+        pairs: Assignment,
     ) -> Tensor:
         level = truth.occlusion_level[pairs.target]
         known_level = level >= 0

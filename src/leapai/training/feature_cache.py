@@ -116,7 +116,9 @@ class CachedFeatures(StreamingDataset):
     def batch_of(self, visits: Sequence[Visit]) -> FrameBatch:
         """One frame of each lane. Raises ValueError for one whose features are gone."""
         arrays = [self._read(visit) for visit in visits]
-        frames = tuple(frame_of(a) for a in arrays)
+        frames = tuple(
+            self.with_map(frame_of(a), v.drive) for a, v in zip(arrays, visits, strict=True)
+        )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
         batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in visits])
         return replace(batch, frames=frames, fused_bev=torch.stack(features))

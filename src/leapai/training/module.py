@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from leapai.config import TaskConfig
 from leapai.models.perception import Perception
-from leapai.training.criterion import DynamicCriterion
+from leapai.training.criterion import DynamicCriterion, Parts
 from leapai.training.denoising import make_noisy_queries, noise_seed
 from leapai.training.distributed import Ranks, any_rank, gathered
 from leapai.training.optim import build_optimizer, learning_rate, set_rate
+from leapai.training.static_criterion import StaticCriterion, static_targets
 from leapai.training.steps import Progress, StepReport, Stopwatch, now
-from leapai.training.targets import TargetMaker
-from leapai.types import FrameBatch, TemporalState
+from leapai.training.targets import TargetMaker, Targets
+from leapai.types import FrameBatch, NoisyQueries, Predictions, TemporalState
 
 Window = Sequence[FrameBatch]
 """The frames of one step, in order."""
@@ -36,7 +37,8 @@ class TrainingModule(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.config, self.model, self.ranks = config, model, ranks
-        self.criterion = DynamicCriterion(config)
+        self.dynamic = DynamicCriterion(config) if config.dynamic_task else None
+        self.static = StaticCriterion(config) if config.static_task else None
         self.targets = TargetMaker(config)
         self.memory: TemporalState | None = None
         self.progress, self.report, self.watch = Progress(), StepReport(), Stopwatch()
@@ -110,17 +112,41 @@ class TrainingModule(pl.LightningModule):
     def _frame(self, batch: FrameBatch, index: int) -> dict[str, Tensor]:
         with self.watch("targets and losses"):
             targets = self.targets.make(batch)
-            first, seed = self.ranks.rank * batch.lanes, self.config.training.seed
-            seeds = [
-                noise_seed(seed, first + lane, self.progress.step, index)
-                for lane in range(batch.lanes)
-            ]
-            noisy = make_noisy_queries(targets, self.criterion.grid, self.config.loss, seeds)
+            noisy = self._noisy(targets, batch, index)
         assert self.memory is not None
         with self.watch("forward"):
             predictions, self.memory = self.model(replace(batch, noisy=noisy), self.memory)
         with self.watch("targets and losses"):
-            return self.criterion(predictions, targets, noisy)
+            return joined(self._parts(predictions, batch, targets, noisy))
+
+    def _noisy(
+        self, targets: Sequence[Targets], batch: FrameBatch, index: int
+    ) -> NoisyQueries | None:
+        if self.dynamic is None:
+            return None
+        first, seed = self.ranks.rank * batch.lanes, self.config.training.seed
+        seeds = [
+            noise_seed(seed, first + lane, self.progress.step, index) for lane in range(batch.lanes)
+        ]
+        return make_noisy_queries(targets, self.dynamic.grid, self.config.loss, seeds)
+
+    def _parts(
+        self,
+        predictions: Predictions,
+        batch: FrameBatch,
+        targets: Sequence[Targets],
+        noisy: NoisyQueries | None,
+    ) -> list[Parts]:
+        """Losses of each task that is on; a lane without labels of one trains the other."""
+        parts = []
+        if self.dynamic is not None:
+            assert predictions.dynamic is not None
+            parts.append(self.dynamic(predictions.dynamic, targets, noisy))
+        if self.static is not None:
+            assert predictions.static is not None
+            truth = static_targets(batch, self.config)
+            parts.append(self.static(predictions.static, truth))
+        return parts
 
     def _step(self) -> None:
         """Clips and steps, or skips."""
@@ -156,6 +182,13 @@ class TrainingModule(pl.LightningModule):
                 f"step {self.progress.step} with frames {', '.join(self.report.skipped)}: look at "
                 "these with `leapai inspect`, or lower optimizer.learning_rate"
             )
+
+
+def joined(parts: Sequence[Parts]) -> Parts:
+    """The parts of all tasks, and the sum of their totals."""
+    total = torch.stack([of_task["total"] for of_task in parts]).sum()
+    named = {name: value for of_task in parts for name, value in of_task.items()}
+    return named | {"total": total}
 
 
 def names_of(window: Window) -> list[str]:

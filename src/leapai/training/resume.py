@@ -23,7 +23,7 @@ from leapai.config import TaskConfig
 from leapai.runtime.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.training.distributed import Ranks, any_rank, gathered
 from leapai.training.module import TrainingModule
-from leapai.types import TemporalState
+from leapai.types import StaticMemory, TemporalState
 
 LAST = "last.ckpt"
 MAY_DIFFER = ("job_name", "data.val", "cache", "evaluation", "tracking", "draw_dynamic_cfg")
@@ -88,7 +88,7 @@ def restore_training(
         parameter = names[name]
         optimizer.state[parameter] = {k: v.to(parameter.device) for k, v in state.items()}
     own = training["ranks"][module.ranks.rank]
-    module.memory = TemporalState(**own["memory"]) if own["memory"] else None
+    module.memory = _memory_of(own["memory"]) if own["memory"] else None
     module.targets.restore(own["targets"])
     torch.set_rng_state(own["random"])
     if own["random_gpu"] is not None and torch.cuda.is_available():
@@ -96,13 +96,27 @@ def restore_training(
 
 
 def _rank_state(module: TrainingModule) -> dict[str, Any]:
-    memory = module.memory.to("cpu") if module.memory else None
     return {
-        "memory": {f.name: getattr(memory, f.name) for f in fields(memory)} if memory else {},
+        "memory": _plain(module.memory.to("cpu")) if module.memory else {},
         "targets": module.targets.state(),
         "random": torch.get_rng_state(),
         "random_gpu": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
+
+
+def _plain(memory: TemporalState | StaticMemory) -> dict[str, Any]:
+    """Tensors by name; those of the static task's memory in a dictionary of their own."""
+    values = {f.name: getattr(memory, f.name) for f in fields(memory)}
+    return {
+        name: _plain(value) if isinstance(value, StaticMemory) else value
+        for name, value in values.items()
+    }
+
+
+def _memory_of(values: dict[str, Any]) -> TemporalState:
+    """The inverse of `_plain`."""
+    static = values.get("static")
+    return TemporalState(**{**values, "static": StaticMemory(**static) if static else None})
 
 
 def _optimizer_state(

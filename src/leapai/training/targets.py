@@ -139,7 +139,7 @@ class TargetMaker:
         self._lanes = [_LaneMemory(s["timestamp_us"], dict(s["seen_us"])) for s in state]
 
     def _is_broken(self, lane: int, frame: Frame) -> bool:
-        """Whether the network drops its memory here, too (models/dynamic/memory.is_reset)."""
+        """Whether the network drops its memory here, too (models/reset.is_reset)."""
         last_us = self._lanes[lane].timestamp_us
         return last_us is not None and not 0 <= frame.timestamp_us - last_us <= self.max_gap_us
 

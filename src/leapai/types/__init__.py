@@ -1,11 +1,11 @@
-"""What flows through the system: five types, from a sensor to a user.
+"""What flows through the system, from a sensor to a user.
 
 | type            | from -> to                       | form                         |
 |-----------------|----------------------------------|------------------------------|
 | `Frame`         | data sets -> transforms, runtime | numpy, one instant, unbatched |
 | `FrameBatch`    | collate -> model                 | tensors, one frame a lane     |
 | `TemporalState` | model -> model                   | tensors, the memory           |
-| `Predictions`   | model -> losses, decoding        | tensors, every decoder layer  |
+| `Predictions`   | model -> losses, decoding        | tensors, a part for each task |
 | `Detections`    | decoding -> everyone else        | numpy, ego frame              |
 
 Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under
@@ -20,23 +20,30 @@ from leapai.types.frames import (
     Frame,
     Labels,
     MapLine,
+    StaticLabels,
     VectorMap,
 )
 from leapai.types.tensors import (
+    DynamicPredictions,
     FrameBatch,
     LayerOutputs,
     MemoryReport,
     NoisyQueries,
     Predictions,
+    StaticMemory,
+    StaticPredictions,
     TemporalState,
 )
 from leapai.types.vocabulary import (
     CAMERA_GROUPS,
     CLASS_GROUPS,
     CLASS_NAMES,
+    LANE_MARKINGS,
     OCCLUSION_MIN_VISIBLE,
     OCCLUSION_NAMES,
+    ROAD_ELEMENTS,
     STATIC_CLASS_IDS,
+    STATIC_CLASSES,
     BoolArray,
     FloatArray,
     ImageArray,
@@ -48,12 +55,16 @@ __all__ = [
     "CAMERA_GROUPS",
     "CLASS_GROUPS",
     "CLASS_NAMES",
+    "LANE_MARKINGS",
     "OCCLUSION_MIN_VISIBLE",
     "OCCLUSION_NAMES",
+    "ROAD_ELEMENTS",
+    "STATIC_CLASSES",
     "STATIC_CLASS_IDS",
     "BoolArray",
     "CameraFrame",
     "Detections",
+    "DynamicPredictions",
     "FloatArray",
     "Frame",
     "FrameBatch",
@@ -65,6 +76,9 @@ __all__ = [
     "MemoryReport",
     "NoisyQueries",
     "Predictions",
+    "StaticLabels",
+    "StaticMemory",
+    "StaticPredictions",
     "TemporalState",
     "VectorMap",
     "occlusion_level_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from leapai.types.frames import Frame
+from leapai.types.vocabulary import LANE_MARKINGS
 
 _T = TypeVar("_T", bound="_Tensors")
 
@@ -19,14 +20,18 @@ class _Tensors:
 
     def to(self: _T, device: torch.device | str) -> _T:
         """A copy on `device`."""
+        return self.mapped(lambda tensor: tensor.to(device))
+
+    def mapped(self: _T, function: Callable[[Tensor], Tensor]) -> _T:
+        """A copy whose tensors, nested ones too, went through `function`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **{k: _moved(v, device) for k, v in values.items()})  # type: ignore[type-var]
+        return replace(self, **{k: _mapped(v, function) for k, v in values.items()})  # type: ignore[type-var]
 
 
-def _moved(value: object, device: torch.device | str) -> object:
-    if isinstance(value, Tensor | _Tensors):
-        return value.to(device)
-    return value
+def _mapped(value: object, function: Callable[[Tensor], Tensor]) -> object:
+    if isinstance(value, _Tensors):
+        return value.mapped(function)
+    return function(value) if isinstance(value, Tensor) else value
 
 
 @dataclass(frozen=True)
@@ -91,9 +96,24 @@ class FrameBatch(_Tensors):
 
 
 @dataclass(frozen=True)
+class StaticMemory(_Tensors):
+    """What the static task remembers: features of K past frames a lane, in no order, each where and
+    when it was seen. A slot that is not `valid` holds nothing."""
+
+    bev: Tensor
+    """[B, K, C, rows, columns] float16, in the ego frame of its own time."""
+    ego2global: Tensor
+    """[B, K, 4, 4] float64."""
+    timestamp_us: Tensor
+    """[B, K] int64."""
+    valid: Tensor
+    """[B, K] bool."""
+
+
+@dataclass(frozen=True)
 class TemporalState(_Tensors):
     """The memory: S = (queue_length - 1) x topk slots a lane, oldest frame first, in the ego frame
-    of the last frame.
+    of the last frame; and that of the static task.
 
     A slot that is not `valid` holds nothing: it is masked wherever it could be read. Poses of the
     world are kept once a lane in float64; a slot's own pose is relative, so float32 is exact
@@ -126,11 +146,13 @@ class TemporalState(_Tensors):
     """[B] int64."""
     has_last: Tensor
     """[B] bool: False before the lane's first frame."""
+    static: StaticMemory | None = None
+    """None: the static task has no memory."""
 
     def lane(self, index: int | Sequence[int]) -> TemporalState:
         """The state of one lane, or of several in the given order."""
         picked = [index] if isinstance(index, int) else list(index)
-        return TemporalState(**{f.name: getattr(self, f.name)[picked] for f in fields(self)})
+        return self.mapped(lambda tensor: tensor[picked])
 
 
 @dataclass(frozen=True)
@@ -149,6 +171,8 @@ class MemoryReport(_Tensors):
     """[B, S, 3] rotated into this frame's ego axes; zero for static classes."""
     timestamp_us: Tensor
     """[B, S] int64."""
+    age_s: Tensor
+    """[B, S] float32: time since the slot was stored; 0 where it is not valid."""
     current_from_stored: Tensor
     """[B, S, 4, 4] float32."""
     object_id: Tensor
@@ -186,8 +210,8 @@ class LayerOutputs(_Tensors):
 
 
 @dataclass(frozen=True)
-class Predictions(LayerOutputs):
-    """Raw outputs of a frame."""
+class DynamicPredictions(LayerOutputs):
+    """Raw outputs of the dynamic task for a frame."""
 
     occlusion_thresholds: Tensor
     """[3] increasing."""
@@ -200,3 +224,29 @@ class Predictions(LayerOutputs):
     """Training only: what became of the denoising queries, [L, B, D, ...]."""
     heat_map: Tensor | None = None
     """Training only: [B, 8, rows, columns] logits of the auxiliary map of object centres."""
+
+
+@dataclass(frozen=True)
+class StaticPredictions(_Tensors):
+    """Raw outputs of the static task for a frame."""
+
+    logits: Tensor
+    """[B, 14, rows, columns] of `STATIC_CLASSES`, over `StaticConfig.region()`."""
+
+    @property
+    def lane_markings(self) -> Tensor:
+        """[B, 9, rows, columns]."""
+        return self.logits[:, : len(LANE_MARKINGS)]
+
+    @property
+    def road_elements(self) -> Tensor:
+        """[B, 5, rows, columns]."""
+        return self.logits[:, len(LANE_MARKINGS) :]
+
+
+@dataclass(frozen=True)
+class Predictions(_Tensors):
+    """Raw outputs of a frame, of each task that is on."""
+
+    dynamic: DynamicPredictions | None = None
+    static: StaticPredictions | None = None

@@ -26,6 +26,23 @@ OCCLUSION_MIN_VISIBLE = (0.8, 0.6, 0.4)
 CAMERA_GROUPS = ("front_narrow", "front_wide", "back", "side")
 """In the order of their backbones and necks, `stage1_backbone0` .. `stage1_backbone3`."""
 
+LANE_MARKINGS = (
+    "SolidLine",
+    "DoubleSolidLine",
+    "DashedLine",
+    "DoubleDashedLine",
+    "RightSolidLeftDashed",
+    "LeftSolidRightDashed",
+    "WideSolidLine",
+    "WideDashedLine",
+    "ShortDashedLine",
+)
+"""Planes of the static task's first raster (design, section 11)."""
+ROAD_ELEMENTS = ("Wall", "Curb", "Lane", "SpeedBump", "GroundSigns")
+"""Planes of its second raster; `Lane` is the centre line of a lane."""
+STATIC_CLASSES = (*LANE_MARKINGS, *ROAD_ELEMENTS)
+"""All planes in the order of the network's logits."""
+
 
 def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
     """Occlusion level [N] (0..3) of visible fractions [N] in [0, 1] (design, section 2)."""

@@ -40,14 +40,14 @@ of colour vision makes alike differ in lightness.
 """
 
 CLASS_COLOURS_ON_WHITE: tuple[Colour, ...] = (
-    (16, 104, 191),  # car
-    (196, 92, 0),  # truck
-    (128, 112, 0),  # bus
-    (204, 32, 44),  # person
-    (196, 66, 140),  # non_motor
-    (106, 66, 205),  # riderless_non_motor
-    (0, 112, 78),  # barrier
-    (0, 140, 150),  # pillar
+    (17, 110, 200),  # car
+    (184, 78, 8),  # truck
+    (201, 133, 0),  # bus
+    (182, 19, 39),  # person
+    (221, 62, 149),  # non_motor
+    (96, 40, 190),  # riderless_non_motor
+    (0, 81, 69),  # barrier
+    (0, 156, 173),  # pillar
 )
 """The same hues for a white page: each has a contrast of 3 or more with it (WCAG 2, 1.4.11)."""
 

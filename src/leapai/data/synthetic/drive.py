@@ -8,7 +8,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from leapai.data.static_labels import StaticLabels, rasterise
+from leapai.config import StaticConfig
+from leapai.data.static_labels import rasterise
 from leapai.data.synthetic import shapes
 from leapai.data.synthetic.casting import Blockers, Gallery, Solids, Stage
 from leapai.data.synthetic.instants import SAMPLES_S, SWEEP_S, Course
@@ -27,6 +28,7 @@ from leapai.types import (
     IntArray,
     Labels,
     MapLine,
+    StaticLabels,
     VectorMap,
     occlusion_level_of,
 )
@@ -165,10 +167,12 @@ class SyntheticDrive:
         return ego2global
 
     def static_labels(self, index: int) -> StaticLabels:
-        """What does not move and where one can drive, about the ego at frame `index`."""
+        """What does not move and where one can drive, about the ego at frame `index`, over the
+        region of the full size."""
         local_from_ego, boxes = self._poses(self._time_s(range(len(self))[index]))
         in_ego = box_geometry.transform(boxes, poses.invert(local_from_ego))
-        return rasterise(self._place.map_lines, local_from_ego, in_ego)
+        region = StaticConfig().region()
+        return rasterise(self._place.map_lines, local_from_ego, region, in_ego)
 
     def _poses(self, time_s: float) -> tuple[FloatArray, FloatArray]:
         """`local_from_ego` [4, 4] and the boxes [N, 7] of all actors in the local frame."""

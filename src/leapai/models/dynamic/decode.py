@@ -9,7 +9,7 @@ from torch import Tensor
 from leapai.config import EvaluationConfig
 from leapai.geometry.grid import BevGrid
 from leapai.geometry.overlap import nms_bev
-from leapai.types import Detections, FrameBatch, Predictions
+from leapai.types import Detections, DynamicPredictions, FrameBatch
 
 
 def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
 
 @torch.no_grad()
 def decode(
-    predictions: Predictions, batch: FrameBatch, grid: BevGrid, config: EvaluationConfig
+    predictions: DynamicPredictions, batch: FrameBatch, grid: BevGrid, config: EvaluationConfig
 ) -> list[Detections]:
     """One `Detections` a lane, by falling confidence, overlaps removed. Ids are given later: -1."""
     probability, class_id = predictions.class_logits[-1].float().sigmoid().max(-1)
@@ -38,11 +38,30 @@ def decode(
     ]
 
 
+def nothing_found(batch: FrameBatch) -> list[Detections]:
+    """One `Detections` a lane without any: what a network without the dynamic task says."""
+    none = [np.zeros((batch.lanes, 0, width)) for width in (7, 3)]
+    scores = [np.zeros((batch.lanes, 0))] * 3
+    return [
+        _detections([array[lane] for array in (*none, *scores)], batch, lane)
+        for lane in range(batch.lanes)
+    ]
+
+
 def _decode_lane(
     arrays: list[np.ndarray], batch: FrameBatch, lane: int, config: EvaluationConfig
 ) -> Detections:
+    detections = _detections(arrays, batch, lane)
+    boxes, velocity, score = detections.boxes, detections.velocity_mps, detections.score
+    finite = np.isfinite(boxes).all(1) & np.isfinite(velocity).all(1) & np.isfinite(score)
+    detections = detections.select(finite & (score >= config.min_score))
+    kept = nms_bev(detections.boxes, detections.score, detections.class_id, config.nms_iou)
+    return detections.select(kept[: config.max_detections])
+
+
+def _detections(arrays: list[np.ndarray], batch: FrameBatch, lane: int) -> Detections:
     boxes, velocity, score, class_id, level = arrays
-    detections = Detections(
+    return Detections(
         sequence=batch.frames[lane].sequence if batch.frames else "",
         timestamp_us=int(batch.timestamp_us[lane]),
         ego2global=batch.ego2global[lane].cpu().numpy(),
@@ -54,7 +73,3 @@ def _decode_lane(
         track_id=np.full(len(boxes), -1, np.int64),
         query_index=np.arange(len(boxes)),
     )
-    finite = np.isfinite(boxes).all(1) & np.isfinite(velocity).all(1) & np.isfinite(score)
-    detections = detections.select(finite & (score >= config.min_score))
-    kept = nms_bev(detections.boxes, detections.score, detections.class_id, config.nms_iou)
-    return detections.select(kept[: config.max_detections])

@@ -1,7 +1,7 @@
 """The decoder: queries look at each other, at memory and at BEV.
 
-Letters: B lanes, Q queries, S history slots, C channels, D BEV channels, K heads, P points a head,
-R x W the BEV grid's rows x columns.
+Letters: B lanes, Q queries, C channels, D BEV channels, K heads, R x W the BEV grid's rows x
+columns.
 """
 
 from __future__ import annotations
@@ -9,24 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leapai.config import DynamicConfig
 from leapai.models import sampling
-from leapai.types import NoisyQueries
-
-
-@dataclass(frozen=True)
-class History:
-    """What queries may attend to beside each other."""
-
-    query: Tensor
-    """[B, S, C]"""
-    position: Tensor
-    """[B, S, C] encoding of the slots' aligned reference points."""
-    visible: Tensor | None
-    """[B, 1, Q, Q + S] bool, True where a query may look (`visible_keys`); None: everywhere."""
+from leapai.models.dynamic.self_attention import (
+    History,
+    QueryPlaces,
+    Recollection,
+    TemporalSelfAttention,
+)
 
 
 @dataclass(frozen=True)
@@ -37,57 +29,6 @@ class BevRows:
     """[B * (R+3) * (W+3), D]"""
     size: tuple[int, int]
     """R, W"""
-
-
-def visible_keys(valid: Tensor, queries: int, noisy: NoisyQueries | None) -> Tensor | None:
-    """[B, 1, Q + D, Q + D + S]: which keys each query may look at; None: all of them.
-
-    Invalid slots [B, S] are hidden from all. Of D denoising queries each sees its own group, the Q
-    queries and memory; the Q queries do not see them, or the truth would leak (DN-DETR, section
-    3.4).
-    """
-    B, S = valid.shape
-    if noisy is None:
-        if S == 0:
-            return None
-        own = valid.new_ones(B, queries)
-        return torch.cat([own, valid], 1)[:, None, None].expand(-1, -1, queries, -1)
-    D = len(noisy.group)
-    same_group = (noisy.group[:, None] == noisy.group) & noisy.valid[:, None]  # [B, D, D]
-    own = valid.new_zeros(B, queries + D, queries + D)
-    own[:, :, :queries] = True
-    own[:, queries:, queries:] = same_group
-    return torch.cat([own, valid[:, None].expand(-1, queries + D, -1)], 2)[:, None]
-
-
-class TemporalSelfAttention(nn.Module):
-    """Attention of queries [B, Q, C] to queries and history: keys [B, Q + S, C], invalid slots
-    masked out."""
-
-    def __init__(self, channels: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.to_query = nn.Linear(channels, channels)
-        self.to_key = nn.Linear(channels, channels)
-        self.to_value = nn.Linear(channels, channels)
-        self.out = nn.Linear(channels, channels)
-
-    def forward(self, query: Tensor, position: Tensor, history: History) -> Tensor:
-        """[B, Q, C]."""
-        memory = torch.cat([query, history.query], 1)  # [B, Q + S, C]
-        memory_position = torch.cat([position, history.position], 1)
-        attended = F.scaled_dot_product_attention(
-            self._split(self.to_query(query + position)),
-            self._split(self.to_key(memory + memory_position)),
-            self._split(self.to_value(memory)),
-            attn_mask=history.visible,
-        )
-        merged: Tensor = self.out(attended.transpose(1, 2).flatten(2))
-        return merged
-
-    def _split(self, x: Tensor) -> Tensor:
-        """[B, T, C] -> [B, K, T, C / K]."""
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class BevCrossAttention(nn.Module):
@@ -154,10 +95,12 @@ class StreamTransformerLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(3))
 
     def forward(
-        self, query: Tensor, position: Tensor, reference: Tensor, history: History, bev: BevRows
-    ) -> Tensor:
-        """Queries [B, Q, C] with encodings of their reference points [B, Q, 3] -> [B, Q, C]."""
-        query = self.norms[0](query + self.self_attention(query, position, history))
-        query = self.norms[1](query + self.cross_attention(query + position, reference, bev))
-        out: Tensor = self.norms[2](query + self.ffn(query))
-        return out
+        self, query: Tensor, places: QueryPlaces, history: History, bev: BevRows
+    ) -> tuple[Tensor, Recollection]:
+        """Queries [B, Q, C] and where they are -> [B, Q, C], and what memory says of their
+        motion."""
+        attended, recollection = self.self_attention(query, places, history)
+        query = self.norms[0](query + attended)
+        seen = self.cross_attention(query + places.encoding, places.reference, bev)
+        query = self.norms[1](query + seen)
+        return self.norms[2](query + self.ffn(query)), recollection

@@ -13,19 +13,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leapai.config import TaskConfig
+from leapai.config import DynamicConfig, TaskConfig
 from leapai.geometry import angles
+from leapai.geometry.grid import BevGrid
 from leapai.models import sampling
-from leapai.models.dynamic.decoder import BevRows, History, StreamTransformerLayer, visible_keys
+from leapai.models.dynamic.decoder import BevRows, StreamTransformerLayer
 from leapai.models.dynamic.encoding import CellEncoding, PointEncoding
 from leapai.models.dynamic.memory import Memory, Remembered
+from leapai.models.dynamic.self_attention import (
+    History,
+    QueryPlaces,
+    Recollection,
+    visible_queries,
+)
 from leapai.types import (
     CLASS_NAMES,
+    DynamicPredictions,
     FrameBatch,
     LayerOutputs,
     MemoryReport,
     NoisyQueries,
-    Predictions,
     TemporalState,
 )
 
@@ -39,25 +46,43 @@ MAX_LOG_SIZE = math.log(40.0)
 class Branches(nn.Module):
     """What one decoder layer says of each query."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, config: DynamicConfig, grid: BevGrid) -> None:
         super().__init__()
+        channels, self.grid = config.embed, grid
         self.classes = _branch(
             channels, len(CLASS_NAMES), math.log(CLASS_PRIOR / (1 - CLASS_PRIOR))
         )
         self.regression = _branch(channels, NUM_REGRESSION)
         self.angle = _branch(channels, angles.NUM_BINS)
         self.occlusion = _branch(channels, 1)
+        self.trust = nn.Linear(channels, 2 * config.heads)
+        nn.init.zeros_(self.trust.weight)
+        nn.init.zeros_(self.trust.bias)
 
-    def forward(self, features: Tensor, reference: Tensor) -> tuple[Tensor, ...]:
-        """Features [B, Q, C], reference [B, Q, 3] -> logits 8, regression 17, angles 8, occlusion
-        1.
+    def forward(
+        self, features: Tensor, places: QueryPlaces, memory: Recollection
+    ) -> tuple[Tensor, ...]:
+        """Features [B, Q, C], where the queries were, what memory says -> logits 8, regression 17,
+        angles 8, occlusion 1.
 
         The regression's centre becomes absolute: logit of the reference plus what the branch adds.
+        So does its velocity: what memory says, as far as it is trusted, plus what the branch adds.
         """
         regression = self.regression(features.float())
-        centre = regression[..., :3] + torch.logit(reference, eps=1e-5)
-        regression = torch.cat([centre, regression[..., 3:]], -1)
+        centre = regression[..., :3] + torch.logit(places.reference, eps=1e-5)
+        moved_m = self.grid.denormalise(centre.detach().sigmoid()) - places.position_m
+        velocity = regression[..., 6:9] + self._remembered(features, moved_m, memory)
+        regression = torch.cat([centre, regression[..., 3:6], velocity, regression[..., 9:]], -1)
         return self.classes(features), regression, self.angle(features), self.occlusion(features)
+
+    def _remembered(self, features: Tensor, moved_m: Tensor, memory: Recollection) -> Tensor:
+        """Velocity [B, Q, 3] by memory's two guesses, for a centre that this layer moved on by
+        [B, Q, 3]."""
+        trust: Tensor = self.trust(features.float())
+        trust = trust.view(*trust.shape[:2], 2, -1, 1)  # [B, Q, 2, K, 1]
+        displacement = memory.displacement_mps + moved_m[:, :, None] * memory.per_s
+        guesses = torch.stack([memory.velocity_mps, displacement], 2)  # [B, Q, 2, K, 3]
+        return (trust * guesses).sum((2, 3))
 
 
 def _branch(channels: int, outputs: int, start: float = 0.0) -> nn.Sequential:
@@ -97,7 +122,7 @@ class DynamicHead(nn.Module):
         self.cell_encoding = CellEncoding(self.grid.rows, self.grid.columns, dynamic.neck_channels)
         self.memory = Memory(config, self.grid)
         self.layers = nn.ModuleList(StreamTransformerLayer(dynamic) for _ in range(dynamic.layers))
-        self.branches = nn.ModuleList(Branches(dynamic.embed) for _ in range(dynamic.layers))
+        self.branches = nn.ModuleList(Branches(dynamic, self.grid) for _ in range(dynamic.layers))
         self.thresholds = OrderedThresholds()
         # What only training uses: queries made from noisy truth, and the map of object centres.
         self.noisy_query = nn.Embedding(len(CLASS_NAMES) + 1, dynamic.embed)
@@ -107,18 +132,18 @@ class DynamicHead(nn.Module):
 
     def forward(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
-    ) -> tuple[Predictions, TemporalState]:
+    ) -> tuple[DynamicPredictions, TemporalState]:
         """BEV [B, R * W, D] of this frame, its time and pose, the memory -> what is there, the next
         memory."""
         report = self.memory.recall(state, batch, self.query.expand(batch.lanes, -1, -1))
         history = History(
-            query=report.history_query,
-            position=self.point_encoding(report.reference_clipped),
-            visible=visible_keys(report.valid, len(self.query), batch.noisy),
+            slots=report,
+            encoding=self.point_encoding(report.reference_clipped),
+            visible=visible_queries(len(self.query), batch.noisy),
         )
         outputs, features = self._decode(self._rows(bev), history, report, batch.noisy)
         found, noisy = _split(outputs, len(self.query), batch.noisy)
-        predictions = Predictions(
+        predictions = DynamicPredictions(
             **vars(found),
             occlusion_thresholds=self.thresholds(),
             boxes=decode_boxes(found.regression[-1], found.angle_logits[-1]),
@@ -141,8 +166,9 @@ class DynamicHead(nn.Module):
             reference = torch.cat([reference, noisy.reference], 1)
         outputs, features, references = [], [], []
         for layer, branches in zip(self.layers, self.branches, strict=True):
-            query = layer(query, self.point_encoding(reference), reference, history, rows)
-            outputs.append(branches(query, reference))
+            places = self._places(reference)
+            query, recollection = layer(query, places, history, rows)
+            outputs.append(branches(query, places, recollection))
             features.append(query)
             references.append(outputs[-1][1][..., :3].sigmoid())
             # Each layer refines what the one before it found, without a gradient through it
@@ -151,6 +177,12 @@ class DynamicHead(nn.Module):
         logits, regression, angle, occlusion = (torch.stack(o) for o in zip(*outputs, strict=True))
         layers = LayerOutputs(logits, regression, angle, occlusion, torch.stack(references))
         return layers, torch.stack(features)
+
+    def _places(self, reference: Tensor) -> QueryPlaces:
+        """Reference points [B, Q, 3] in all forms."""
+        return QueryPlaces(
+            reference, self.grid.denormalise(reference), self.point_encoding(reference)
+        )
 
     def _heat_map(self, bev: Tensor) -> Tensor:
         """BEV features [B, R * W, D] -> logits [B, 8, R, W]."""
@@ -164,7 +196,7 @@ class DynamicHead(nn.Module):
         encoded = (bev.float() + self.cell_encoding()).unflatten(1, size).permute(0, 3, 1, 2)
         return BevRows(sampling.to_rows(encoded), size)
 
-    def _remember(self, predictions: Predictions) -> Remembered:
+    def _remember(self, predictions: DynamicPredictions) -> Remembered:
         """The selected queries of the last layer."""
         probability, class_id = predictions.class_logits[-1].detach().sigmoid().max(-1)  # [B, Q]
         index = self.memory.select(probability)  # [B, K]

@@ -8,7 +8,7 @@ Letters: B lanes, S history slots, K remembered queries, Q queries, C channels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,12 @@ from leapai.config import TaskConfig
 from leapai.geometry import poses
 from leapai.geometry.grid import BevGrid
 from leapai.models.dynamic.encoding import MotionAwareLayerNorm, motion_values
+from leapai.models.reset import US_PER_S, has_pose, is_reset, with_pose
 from leapai.types import STATIC_CLASS_IDS, FrameBatch, MemoryReport, TemporalState
 
 SURE_PICKS = 20
 """In training, the best 20 are always remembered; the rest is drawn (design, section 12)."""
 RANDOM_SAMPLING_PROBABILITY = 0.5
-US_PER_S = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,6 @@ def empty_state(
         last_timestamp_us=filled(0, dtype=torch.int64),
         has_last=filled(0, dtype=torch.bool),
     )
-
-
-def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tensor:
-    """Lanes [B] whose memory is dropped: a sequence starts, time runs back, the gap or a pose is
-    bad."""
-    interval_us = batch.timestamp_us - state.last_timestamp_us
-    bad_time = (interval_us < 0) | (interval_us > round(max_gap_s * US_PER_S))
-    return batch.is_first | ~state.has_last | bad_time | ~_has_pose(batch)
 
 
 def prev2curr_of(state: TemporalState, batch: FrameBatch, reset: Tensor) -> Tensor:
@@ -125,7 +117,8 @@ class Memory(nn.Module):
         current_from_stored = prev2curr[:, None] @ stored
 
         age_us = torch.where(valid, batch.timestamp_us[:, None] - state.timestamp_us, 0)
-        motion = motion_values(current_from_stored, age_us.float() / US_PER_S, velocity)
+        age_s = age_us.float() / US_PER_S
+        motion = motion_values(current_from_stored, age_s, velocity)
         query = torch.where(valid[..., None], state.query, zero)
         query = torch.where(valid[..., None], self.condition(query, motion), zero)
         return MemoryReport(
@@ -135,6 +128,7 @@ class Memory(nn.Module):
             reference_clipped=self.grid.normalise(reference).clamp(0, 1),
             velocity_mps=velocity,
             timestamp_us=state.timestamp_us,
+            age_s=age_s,
             current_from_stored=current_from_stored,
             object_id=torch.where(valid, state.object_id, -1),
             class_id=state.class_id,
@@ -171,9 +165,9 @@ class Memory(nn.Module):
         """Step 5: the oldest frame leaves, the new one enters, detached. Slots that are not finite
         stay empty."""
         if self.slots == 0:
-            return _with_pose(state, batch)
+            return with_pose(state, batch)
         B, K = new.confidence.shape
-        finite = _is_finite(new) & _has_pose(batch)[:, None]
+        finite = _is_finite(new) & has_pose(batch)[:, None]
         eye = torch.eye(4, device=finite.device).expand(B, K, 4, 4)
 
         def queue(history: Tensor, fresh: Tensor, fill: float = 0.0) -> Tensor:
@@ -196,8 +190,9 @@ class Memory(nn.Module):
             last_ego2global=state.last_ego2global,
             last_timestamp_us=state.last_timestamp_us,
             has_last=state.has_last,
+            static=state.static,
         )
-        return _with_pose(moved, batch)
+        return with_pose(moved, batch)
 
 
 def _is_finite(slots: TemporalState | Remembered) -> Tensor:
@@ -207,20 +202,4 @@ def _is_finite(slots: TemporalState | Remembered) -> Tensor:
         & slots.reference_m.isfinite().all(-1)
         & slots.velocity_mps.isfinite().all(-1)
         & slots.confidence.isfinite()
-    )
-
-
-def _has_pose(batch: FrameBatch) -> Tensor:
-    """Lanes [B] whose ego pose is known."""
-    return batch.ego2global.isfinite().flatten(1).all(1)
-
-
-def _with_pose(state: TemporalState, batch: FrameBatch) -> TemporalState:
-    finite = _has_pose(batch)
-    eye = torch.eye(4, dtype=torch.float64, device=finite.device)
-    return replace(
-        state,
-        last_ego2global=torch.where(finite[:, None, None], batch.ego2global, eye),
-        last_timestamp_us=batch.timestamp_us,
-        has_last=finite,
     )

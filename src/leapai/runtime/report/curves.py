@@ -180,7 +180,8 @@ def reliability(runs: Sequence[Calibration]) -> Chart:
         counts = np.array([b.detections for b in runs[0].bins], np.float64)
         edges = np.array([runs[0].bins[0].low, *(b.high for b in runs[0].bins)])
         marks.insert(0, Bars(edges, counts / max(counts.max(), 1), "#dfe5ec"))
-    for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, "AB", strict=False):
+    names = "AB" if len(runs) > 1 else ["detections"]
+    for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, names, strict=False):
         known = [b for b in run.bins if b.confidence is not None and b.precision is not None]
         x, y = (
             np.array([getattr(b, f) for b in known], np.float64)

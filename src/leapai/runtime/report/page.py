@@ -184,7 +184,7 @@ def _health(of_run: RunView) -> Iterator[Pair]:
         yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
         yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
     resets = sum(each.reset for each in memory)
-    yield "memory dropped", f"{resets} times, {len(run.drives)} of them where a drive begins"
+    yield "memory dropped", f"in {resets} frames, {len(run.drives)} of them the first of a drive"
 
 
 def _notices(views: Sequence[RunView]) -> Iterator[str]:

@@ -203,27 +203,36 @@ _TRACKING: tuple[tuple[Kind, str], ...] = (
 )
 
 
+_HOTA = Kind("HOTA", HIGHER, words="geometric mean of detection and association accuracy")
+
+
 def tracking(runs: Sequence[Run]) -> Table | None:
-    """Tracking by class and over all; None where a run has no labels."""
+    """Tracking by class and over all, with HOTA where every run has it; None where a run has no
+    labels."""
     figures = [run.figures.tracking for run in runs if run.figures.tracking is not None]
+    hota = [run.figures.hota for run in runs if run.figures.hota is not None]
     if len(figures) < len(runs):
         return None
     kinds = [kind for kind, _ in _TRACKING]
+    if len(hota) == len(runs):
+        kinds.append(_HOTA)
+
+    def line(name: str) -> list[list[Value]]:
+        """[run][kind]"""
+        values = [_tracking(run if name == "all" else run.classes[name]) for run in figures]
+        for of_run, hotas in zip(values, hota if _HOTA in kinds else [], strict=False):
+            of_run.append(hotas[name].hota if name in hotas else None)
+        return values
+
     rows = [
-        row(
-            name,
-            kinds,
-            [_tracking(of_run.classes[name]) for of_run in figures],
-            CLASS_COLOUR[name],
-        )
+        row(name, kinds, line(name), CLASS_COLOUR[name])
         for name in CLASS_NAMES
-        if any(of_run.classes[name].objects for of_run in figures)
+        if any(run.classes[name].objects for run in figures)
     ]
-    together = row("all", kinds, [_tracking(of_run) for of_run in figures], starts_part=True)
     return Table(
         "class",
         tuple(kinds),
-        (*rows, together),
+        (*rows, row("all", kinds, line("all"), starts_part=True)),
         "As the nuScenes tracking evaluation, within 2 m; all but AMOTA and AMOTP at the "
         "confidence of the best MOTA. Counts of all classes add up, all else is their mean.",
     )

@@ -29,6 +29,8 @@ class RunView:
     @cached_property
     def labelled(self) -> list[LabelledFrame]:
         """The frames that were judged."""
+        if not self.run.config.dynamic_task:
+            return []
         return [frame for drive in self.run.drives for frame in drive.labelled()]
 
     @cached_property

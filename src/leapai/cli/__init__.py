@@ -13,16 +13,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from leapai.cli.options import (
+    add_demo,
+    add_export,
+    add_inspect,
+    add_report,
+    add_runs,
+    add_task_config,
+    add_train,
+    add_val,
+    add_view,
+)
+
 if TYPE_CHECKING:
     from leapai.config import TaskConfig
 
-DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
 INSPECTION_IMAGE_SIZE_PX = (256, 480)
 """At which a source that renders does so for `leapai inspect`."""
 STATISTICS_IMAGE_SIZE_PX = (64, 120)
 """The same for `--stats`, which looks at no image."""
 USER_ERROR = 2
-RUNS_HELP = "table that `leapai val` keeps beside its run folders; default: outputs/runs.parquet"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,26 +70,33 @@ def fail(message: str) -> int:
 def _parser() -> _Parser:
     parser = _Parser(prog="leapai", description="Streaming 3D perception with memory.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_train(_command(commands, "train", _train, "train the network of a configuration"))
-    _add_val(_command(commands, "val", _validate, "stream drives; figures, report, pictures"))
-    _add_task_config(
+    add_train(_command(commands, "train", _train, "train the network of a configuration"))
+    add_val(_command(commands, "val", _validate, "stream drives; figures, report, pictures"))
+    add_task_config(
         _command(commands, "config", _print_config, "check a configuration and print it in full")
     )
-    _add_report(
+    add_report(
         _command(commands, "report", _report, "write the report of a run, or of two side by side")
     )
-    _add_runs(_command(commands, "runs", _runs, "list the runs so far, or compare two of them"))
-    _add_inspect(
+    add_runs(_command(commands, "runs", _runs, "list the runs so far, or compare two of them"))
+    add_inspect(
         _command(commands, "inspect", _inspect, "what a data set holds, and whether it is right")
     )
-    _add_demo(
+    add_demo(
         _command(
             commands, "demo", _demo, "the embedded world through the tiny network, with its report"
         )
     )
-    _add_view(_command(commands, "view", _view, "look at a run in rerun's interactive viewer"))
+    add_view(_command(commands, "view", _view, "look at a run in rerun's interactive viewer"))
     _add_world(commands)
     return parser
+
+
+def _add_world(commands: argparse._SubParsersAction[_Parser]) -> None:
+    purpose = "the embedded world for other programs"
+    world = commands.add_parser("world", help=purpose, description=purpose)
+    inner = world.add_subparsers(required=True, metavar="COMMAND")
+    add_export(_command(inner, "export", _export, "write drives as a data set of a known format"))
 
 
 def _command(
@@ -92,145 +109,6 @@ def _command(
     parser.set_defaults(command=run)
     parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
     return parser
-
-
-def _add_task_config(parser: _Parser) -> None:
-    parser.add_argument(
-        "--task-config",
-        metavar="FILE",
-        help="task configuration; without it the one that LEAPAI_TASK_CONFIG names",
-    )
-
-
-def _add_train(parser: _Parser) -> None:
-    _add_task_config(parser)
-    parser.add_argument(
-        "--ckpt", type=Path, metavar="FILE", help="begin from these weights, such as Step 1's"
-    )
-    parser.add_argument(
-        "--resume", metavar="FILE", help="go on with this training; auto: with that of the folder"
-    )
-    parser.add_argument("--data", help="instead of data.train, as for val")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
-    parser.add_argument(
-        "--steps", type=_count, metavar="N", help="a short run; schedules shrink with it"
-    )
-    parser.add_argument(
-        "--workers", type=_whole, metavar="N", help="processes that read frames; 0: this one reads"
-    )
-
-
-def _add_val(parser: _Parser) -> None:
-    _add_task_config(parser)
-    parser.add_argument("--ckpt", type=Path, metavar="FILE", help="checkpoint to load")
-    parser.add_argument(
-        "--random-weights", action="store_true", help="run an untrained network, without --ckpt"
-    )
-    parser.add_argument(
-        "--data", help="instead of data.val: synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT"
-    )
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
-    parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
-    _add_viewer(parser)
-
-
-def _add_viewer(parser: _Parser) -> None:
-    parser.add_argument(
-        "--viewer", action="store_true", help="record each drive while it streams, for leapai view"
-    )
-
-
-def _add_view(parser: _Parser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="a folder that leapai val wrote")
-    parser.add_argument("--drive", metavar="NAME", help="default: the first of the run")
-    parser.add_argument(
-        "--no-open", dest="opens", action="store_false", help="write the recording, show nothing"
-    )
-
-
-def _add_report(parser: _Parser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that `leapai val` wrote")
-    parser.add_argument(
-        "other", type=Path, metavar="RUN_B", nargs="?", help="another, to compare it with"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="default: report.html in RUN, or report_against_RUN_B.html",
-    )
-
-
-def _add_runs(parser: _Parser) -> None:
-    parser.add_argument(
-        "numbers", type=_count, metavar="N", nargs="*", help="two runs to compare, by their numbers"
-    )
-    parser.add_argument(
-        "--table", type=Path, metavar="FILE", default=Path("outputs/runs.parquet"), help=RUNS_HELP
-    )
-
-
-def _add_inspect(parser: _Parser) -> None:
-    parser.add_argument("data", help="synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT")
-    parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
-    parser.add_argument(
-        "--stats", action="store_true", help="instead: how objects, sizes and motion are spread"
-    )
-    parser.add_argument("--against", metavar="DATA", help="with --stats: data to compare with")
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", default=Path("outputs/inspect"), help="of pictures"
-    )
-    parser.add_argument(
-        "--max-frames", type=_count, metavar="N", default=40, help="frames whose sensors are read"
-    )
-    parser.add_argument(
-        "--pictures", type=_count, metavar="N", default=2, help="frames to draw; default: 2"
-    )
-
-
-def _add_world(commands: argparse._SubParsersAction[_Parser]) -> None:
-    purpose = "the embedded world for other programs"
-    world = commands.add_parser("world", help=purpose, description=purpose)
-    inner = world.add_subparsers(required=True, metavar="COMMAND")
-    parser = _command(inner, "export", _export, "write drives as a data set of a known format")
-    parser.add_argument("output", type=Path, metavar="OUT", help="a folder that does not exist yet")
-    parser.add_argument("--format", required=True, choices=("nuscenes",))
-    parser.add_argument("--drives", type=_count, metavar="N", default=1)
-    parser.add_argument(
-        "--world",
-        metavar="OPTIONS",
-        default="",
-        help="of the drives: seed=3,frames=40,place=street",
-    )
-    parser.add_argument(
-        "--image-size", type=_size, metavar="HxW", default=(450, 800), help="default: 450x800"
-    )
-
-
-def _add_demo(parser: _Parser) -> None:
-    parser.add_argument("--output", type=Path, metavar="FOLDER", default=Path("outputs/demo"))
-    parser.add_argument("--data", default=DEMO_DATA, help=f"default: {DEMO_DATA}")
-    parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
-    _add_viewer(parser)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number, 1 or more")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' must be a whole number, 0 or more")
-    return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise argparse.ArgumentTypeError(f"'{text}' must be HEIGHTxWIDTH, for example 450x800")
-    return int(height), int(width)
 
 
 def _load(options: argparse.Namespace) -> TaskConfig:

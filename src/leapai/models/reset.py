@@ -1,0 +1,37 @@
+"""When memory is dropped, and from which frame the next one counts: the same for every task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from leapai.types import FrameBatch, TemporalState
+
+US_PER_S = 1_000_000
+
+
+def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tensor:
+    """Lanes [B] whose memory is dropped: a sequence starts, time runs back, the gap or a pose is
+    bad."""
+    interval_us = batch.timestamp_us - state.last_timestamp_us
+    bad_time = (interval_us < 0) | (interval_us > round(max_gap_s * US_PER_S))
+    return batch.is_first | ~state.has_last | bad_time | ~has_pose(batch)
+
+
+def has_pose(batch: FrameBatch) -> Tensor:
+    """Lanes [B] whose ego pose is known."""
+    return batch.ego2global.isfinite().flatten(1).all(1)
+
+
+def with_pose(state: TemporalState, batch: FrameBatch) -> TemporalState:
+    """The state whose last frame is this one."""
+    finite = has_pose(batch)
+    eye = torch.eye(4, dtype=torch.float64, device=finite.device)
+    return replace(
+        state,
+        last_ego2global=torch.where(finite[:, None, None], batch.ego2global, eye),
+        last_timestamp_us=batch.timestamp_us,
+        has_last=finite,
+    )

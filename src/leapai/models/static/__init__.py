@@ -1,0 +1,1 @@
+"""The static task: neck, head, memory of features."""
