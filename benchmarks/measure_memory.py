@@ -1,12 +1,12 @@
 """What memory is worth: detection figures with it, without it, and with each of its parts off.
 
-    python benchmarks/measure_memory.py --step1 outputs/tiny_step1/model.ckpt \
+    python benchmarks/measure_memory.py [--step1 outputs/tiny_step1/model.ckpt] \
         [--step2 outputs/tiny_step2_dynamic/model.ckpt] [--also "2 frames=FILE"]
 
-Streams the same validation drives through Step 1, through Step 2, and through Step 2 with something
-taken away *at inference*: history of fewer frames, the motion-aware layer norm (its scale and shift
-at zero, a plain layer norm), and the switches of `temporal_optimization`, of which
-`random_sampling` only acts in training: what was trained otherwise comes by `--also`. Without
+Streams the same validation drives through Step 1, if it is given, through Step 2, and through Step
+2 with something taken away *at inference*: history of fewer frames, the motion-aware layer norm
+(its scale and shift at zero, a plain layer norm), and the switches of `temporal_optimization`, of
+which `random_sampling` only acts in training: what was trained otherwise comes by `--also`. Without
 `--step2` it measures the checkpoint that ships. Frames are rendered once and kept on disk. Prints
 a Markdown table and writes the figures as JSON.
 """
@@ -248,25 +248,25 @@ def options_of(given: argparse.Namespace, config: TaskConfig) -> Options:
 def main() -> None:
     """Measures and prints."""
     options = parser(__doc__, "measure_memory.json")
-    options.add_argument("--step1", type=Path, metavar="FILE", required=True)
+    options.add_argument("--step1", type=Path, metavar="FILE")
     options.add_argument(
         "--also", action="append", default=[], metavar="NAME=FILE", help="another checkpoint"
     )
     given = options.parse_args()
-    step1, step2 = load(given.step1), load(given.step2 or shipped_checkpoint())
+    step2 = load(given.step2 or shipped_checkpoint())
     shared = options_of(given, step2.config)
     logs = shared.open(step2.config)
     history = step2.config.queue_length - 1
     memory = TrunkMemory()
-    rows = [
-        measure("Step 1", step1, logs, shared, memory),
-        measure(f"Step 2 ({history} frames of history)", step2, logs, shared, memory),
-    ]
+    before = measure("Step 1", load(given.step1), logs, shared, memory) if given.step1 else None
+    after = measure(f"Step 2 ({history} frames of history)", step2, logs, shared, memory)
+    rows = [after] if before is None else [before, after]
     rows += [measure(name, make(), logs, shared, memory) for name, make in variants(step2)]
     for name, _, file in (text.partition("=") for text in given.also):
         rows.append(measure(name, load(Path(file)), logs, shared, memory))
     print_table(HEADER, [row.cells() for row in rows])
-    print_gain(rows[0].figures, rows[1].figures)
+    if before is not None:
+        print_gain(before.figures, after.figures)
     write_json(rows, logs, shared)
 
 

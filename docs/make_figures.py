@@ -15,11 +15,16 @@ from PIL import Image
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.colors import ListedColormap
 
+import leapai
 from leapai.config import TaskConfig, load_config
 from leapai.data.logs import DrivingLog, open_logs
 from leapai.data.statistics import collect
 from leapai.data.transforms import collate, prepare
+from leapai.evaluation.visibility import SightMemory
+from leapai.geometry.grid import BevGrid
+from leapai.geometry.polylines import polylines
 from leapai.models.dynamic.memory import Memory, Remembered, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
@@ -45,6 +50,8 @@ SCENES = (
 )
 """Places and seeds of the contact sheet and the video; the last two are in the dark."""
 DRIVE_DATA = "synthetic:seed=24,place=street,frames=40"
+MOVING_FRAMES = 24
+MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
 RECORDED = ("crossing", 23)
 RECORDED_FRAMES = 24
 MENU_PX = 37
@@ -172,18 +179,20 @@ def truth_as_detections(frame: Frame) -> Detections:
     )
 
 
-def moving_picture(config: TaskConfig) -> None:
-    """The README's picture: a drive of the embedded world and its truth, drawn by the painter."""
-    log = open_logs(DRIVE_DATA, image_size_px=(256, 480))[0]
+def moving_picture() -> None:
+    """The README's picture: what the shipped network says of a drive that training does not see."""
+    config = config_of(shipped_checkpoint())
+    log = open_logs(f"{DRIVE_DATA},rate_hz=4", image_size_px=(256, 480))[0]
     painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
-    pictures = []
-    for index in range(0, 40, 2):
+    stream, pictures = leapai.load(), []
+    for index in range(MOVING_FRAMES):
         frame = log[index]
-        picture = painter.paint(frame, truth_as_detections(frame), None, log.vector_map())
+        said = stream.step(frame)
+        picture = painter.paint(frame, said, said.memory, log.vector_map())
         small = cv2.resize(picture, (1152, 648), interpolation=cv2.INTER_AREA)
         pictures.append(Image.fromarray(small))
     first, *others = pictures
-    options = {"save_all": True, "append_images": others, "duration": 200, "loop": 0}
+    options = {"save_all": True, "append_images": others, "duration": 250, "loop": 0}
     first.save(FOLDER / "drive.webp", quality=55, method=6, **options)
 
 
@@ -220,6 +229,43 @@ def world_video(config: TaskConfig) -> None:
                 frame = log[index]
                 page = painter.paint(frame, truth_as_detections(frame), None, log.vector_map())
                 video.append(cv2.resize(page, (960, 540), interpolation=cv2.INTER_AREA))
+
+
+def map_figure() -> None:
+    """Cells as of an unsure network, the polylines made of them, and the ground in sight."""
+    log = open_logs("synthetic:seed=24,place=crossing,frames=40", image_size_px=(64, 120))[0]
+    memory = SightMemory(MAP_GRID)
+    for index in range(0, 31, 3):
+        frame = log[index]
+        sight = memory.sight(frame)
+    assert sight is not None
+    drawn = log.static_labels(index)
+    truth = np.concatenate([drawn.lane_markings, drawn.road_elements]).astype(np.float32)
+    rng = np.random.default_rng(0)
+    soft = np.stack([cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in truth])
+    said = np.clip(soft + rng.normal(0, 0.12, truth.shape), 0, 1)
+    figure, axes = plt.subplots(1, 3, figsize=(11, 7.2), sharey=True)
+    extent = (*MAP_GRID.y_range_m, *MAP_GRID.x_range_m)
+    ground = np.where(sight.seen_now, 0.5, np.where(sight.hidden(), 1.0, 0.0))
+    cells = {"interpolation": "nearest", "origin": "lower", "extent": extent}
+    axes[0].imshow(said.max(0).T, cmap="magma", **cells)
+    axes[2].imshow(ground.T, cmap=ListedColormap(["#e8e8e8", "#8fbf8f", "#d62728"]), **cells)
+    for line in polylines(said, MAP_GRID):
+        dashed = {"linestyle": "--" if "Dashed" in line.kind else "-"}
+        colour = {"Curb": "#b05a1e", "Lane": "#2f8f7f"}.get(line.kind, "#1f3f8f")
+        axes[1].plot(line.points_m[:, 1], line.points_m[:, 0], color=colour, lw=1.2, **dashed)
+        axes[1].plot(line.points_m[:, 1], line.points_m[:, 0], ".", color=colour, ms=4)
+    titles = ("probability, all classes", "polylines", "in sight now; hidden, but seen before")
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("y, left (m)")
+        axis.set_xlim(22.4, -22.4)
+        axis.set_ylim(-20.8, 62.4)
+        axis.set_aspect("equal")
+    axes[0].set_ylabel("x, forward (m)")
+    save(figure, "map.png")
+    path = FOLDER / "map.png"
+    Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def recording_figure() -> None:
@@ -265,7 +311,8 @@ def main() -> None:
     places_figure()
     world_video(config)
     memory_figure(config, log)
-    moving_picture(config)
+    moving_picture()
+    map_figure()
     big = config.model_copy(
         update={"camera": config.camera.model_copy(update={"image_size_px": (256, 480)})}
     )

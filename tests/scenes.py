@@ -50,25 +50,29 @@ def small_config(**changes: Any) -> TaskConfig:
     return TaskConfig(**(values | changes))
 
 
+JOINT: dict[str, Any] = {
+    "static_task": True,
+    "enable_static_temporal": True,
+    "task_loss_weights": {"dynamic": 2.5, "static": 0.67},
+    "static": {"cell_m": 0.8, "channels": 8, "memory_frames": 6, "past_s": (0.2, 0.4)},
+}
+"""Beside the objects the road, with memory: 14 x 26 cells of the BEV, logits of 0.8 m."""
+ROAD_ALONE: dict[str, Any] = {
+    **JOINT,
+    "dynamic_task": False,
+    "enable_dynamic_temporal": False,
+    "task_loss_weights": {"static": 1.0},
+}
+
+
 def joint_config(**changes: Any) -> TaskConfig:
-    """Both tasks with memory: of the road 14 x 26 cells of the BEV, whose logits are of 0.8 m."""
-    values: dict[str, Any] = {
-        "static_task": True,
-        "enable_static_temporal": True,
-        "task_loss_weights": {"dynamic": 2.5, "static": 0.67},
-        "static": {"cell_m": 0.8, "channels": 8, "memory_frames": 6, "past_s": (0.2, 0.4)},
-    }
-    return small_config(**(values | changes))
+    """Both tasks with memory."""
+    return small_config(**(JOINT | changes))
 
 
 def static_config(**changes: Any) -> TaskConfig:
     """The road alone, with memory."""
-    alone: dict[str, Any] = {
-        "dynamic_task": False,
-        "enable_dynamic_temporal": False,
-        "task_loss_weights": {"static": 1.0},
-    }
-    return joint_config(**(alone | changes))
+    return small_config(**(ROAD_ALONE | changes))
 
 
 def camera_pose(yaw_rad: float) -> np.ndarray:

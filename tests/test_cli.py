@@ -68,7 +68,7 @@ def test_only_working_commands_are_listed(capsys):
         cli.main(["--help"])
     assert end.value.code == 0
     said = capsys.readouterr().out
-    for command in ("train", "val", "config", "inspect", "demo", "report", "runs"):
+    for command in ("train", "val", "config", "merge", "inspect", "demo", "report", "runs", "info"):
         assert f"\n    {command} " in said
 
 
@@ -218,8 +218,9 @@ def test_the_entry_needs_the_configuration_in_the_environment(fails):
 
 def test_the_entry_runs_what_the_command_runs(fails, monkeypatch):
     monkeypatch.setenv(CONFIG_VARIABLE, STATIC)
-    through_entry = fails("val", "--random-weights", command=entry)
-    assert through_entry == fails("val", "--task-config", STATIC, "--random-weights")
+    through_entry = fails("val", command=entry)
+    assert through_entry == fails("val", "--task-config", STATIC)
+    assert "--ckpt is missing" in through_entry
 
 
 def launch(arguments: list[str], tmp_path: Path, **environment: str) -> subprocess.CompletedProcess:

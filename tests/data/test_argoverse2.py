@@ -370,10 +370,13 @@ def test_the_map_tells_marks_crossings_and_drivable_areas(drive):
         return [{"x": x, "y": y, "z": 0.0} for x, y in points]
 
     shared = line((0, 0), (10, 0))
+    inner = {"is_intersection": True}
     segments = {
-        "1": {"left_lane_boundary": shared, "left_lane_mark_type": "DASHED_WHITE"}
+        "1": inner
+        | {"left_lane_boundary": shared, "left_lane_mark_type": "DASHED_WHITE"}
         | {"right_lane_boundary": line((0, -3), (10, -3)), "right_lane_mark_type": "NONE"},
-        "2": {"left_lane_boundary": line((0, 3), (9, 3)), "left_lane_mark_type": "SOLID_WHITE"}
+        "2": inner
+        | {"left_lane_boundary": line((0, 3), (9, 3)), "left_lane_mark_type": "SOLID_WHITE"}
         | {"right_lane_boundary": shared, "right_lane_mark_type": "DASHED_WHITE"},
     }
     crossing = {"edge1": line((0, 0), (0, 5)), "edge2": line((2, 0), (2, 5))}
@@ -387,7 +390,7 @@ def test_the_map_tells_marks_crossings_and_drivable_areas(drive):
     path.write_text(json.dumps(content))
     lines = log.vector_map()
     boundaries = [line.kind for line in lines if line.layer == "lane_boundary"]
-    assert sorted(boundaries) == ["DASHED_WHITE", "NONE", "SOLID_WHITE"]  # the shared one once
+    assert sorted(boundaries) == ["DashedLine", "NONE", "SolidLine"]  # the shared one once
     polygon = next(line for line in lines if line.layer == "crossing").points_m
     assert polygon[:, :2].tolist() == [[0, 0], [0, 5], [2, 5], [2, 0], [0, 0]]
     assert [line.layer for line in lines].count("drivable_area") == 1
@@ -431,7 +434,9 @@ def test_the_real_ground_is_at_zero_under_the_car(real):
 
 def test_the_real_map_lies_around_the_drive(real):
     lines = real.vector_map()
-    assert {line.layer for line in lines} == {"lane_boundary", "crossing", "drivable_area"}
+    assert {line.layer for line in lines} == {
+        "lane_boundary", "centreline", "crossing", "drivable_area", "road_edge",
+    }  # fmt: skip
     ego_m = real[140].ego2global[:3, 3]
     points_m = np.concatenate([line.points_m for line in lines])
     nearest = points_m[np.linalg.norm(points_m[:, :2] - ego_m[:2], axis=1).argmin()]

@@ -13,8 +13,8 @@ from tests.scenes import make_frame
 from leapai.config import CacheConfig
 from leapai.data.array_store import ArrayStore
 from leapai.data.frame_cache import CachedLog, PreparedLog, open_cached_logs
-from leapai.data.logs import open_logs, version_of
-from leapai.types import Frame, Labels, MapLine
+from leapai.data.logs import open_logs, static_classes_of, version_of
+from leapai.types import STATIC_CLASSES, Frame, Labels, MapLine
 
 
 class StubLog:
@@ -94,9 +94,36 @@ def test_name_times_map_and_version_are_the_inner_drives(tmp_path):
     assert len(log) == 4
     np.testing.assert_array_equal(log.timestamps_us, inner.timestamps_us)
     assert log.vector_map()[0].kind == "solid"
+    assert static_classes_of(log) == STATIC_CLASSES
+    inner.static_classes = ("Curb",)
+    partly = CachedLog(PreparedLog(inner, (64, 96)), ArrayStore(tmp_path, {}, 10**9))
+    assert static_classes_of(partly) == ("Curb",)
     assert version_of([log]) == "stub-1"
     with pytest.raises(IndexError):
         log[4]
+
+
+@pytest.mark.parametrize("lines", [0, 1, 3])
+def test_the_map_is_kept_and_the_drive_is_asked_once(tmp_path, lines):
+    rng = np.random.default_rng(lines)
+    vector_map = tuple(
+        MapLine(f"kind {i}", "layer", rng.normal(4e6, 1, (i + 2, 3))) for i in range(lines)
+    )
+    inner, asked = StubLog(some_frames()), []
+    inner.vector_map = lambda: asked.append(1) or vector_map
+    store = ArrayStore(tmp_path, {}, 10**9)
+    for _ in range(3):
+        found = CachedLog(inner, store).vector_map()
+        assert_equal(found, vector_map, "map")
+    assert len(asked) == 1
+
+
+def test_no_map_stays_no_map(tmp_path):
+    inner = StubLog(some_frames())
+    inner.vector_map = lambda: None
+    log = CachedLog(inner, ArrayStore(tmp_path, {}, 10**9))
+    assert log.vector_map() is None
+    assert log.vector_map() is None
 
 
 def test_drives_of_two_names_do_not_mix(tmp_path):

@@ -396,7 +396,7 @@ def test_the_version_is_found_or_asked_for(drive):
     ("location", "message"),
     [
         ("/nowhere", "no folder v1"),
-        ("/nowhere,sweep=2", "unknown option 'sweep'; use version or sweeps"),
+        ("/nowhere,sweep=2", "unknown option 'sweep'; use one of: version, sweeps, scenes"),
         ("/nowhere,sweeps=none", "sweeps must be a whole number"),
         ("/nowhere,version=v1.0-mini", r"sample\.json is missing"),
     ],
@@ -404,6 +404,30 @@ def test_the_version_is_found_or_asked_for(drive):
 def test_a_wrong_location_says_what_to_do(location, message):
     with pytest.raises(ValueError, match=message):
         open_logs(location, image_size_px=SIZE_PX)
+
+
+def test_a_split_is_a_file_of_scenes(drive, tmp_path):
+    drive.tables["scene"].append({"token": "empty", "name": "scene-0002"})
+    root, split = drive.write().root, tmp_path / "split.txt"
+    split.write_text("scene-0002\nscene-0001\n")
+    logs = open_logs(f"{root},scenes={split}", image_size_px=SIZE_PX)
+    assert [log.name for log in logs] == ["scene-0002", "scene-0001"]
+    split.write_text("scene-0001\n")
+    (log,) = open_logs(f"{root},scenes={split}", image_size_px=SIZE_PX)
+    assert log.sample_tokens == ["s0", "s1", "s2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("scene-0001 scene-0404", "names scene-0404, which is not"), ("", "names no scene")],
+)
+def test_a_split_that_does_not_fit_is_refused(drive, tmp_path, content, message):
+    root, split = drive.write().root, tmp_path / "split.txt"
+    split.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        open_logs(f"{root},scenes={split}", image_size_px=SIZE_PX)
+    with pytest.raises(ValueError, match=r"nowhere\.txt cannot be read"):
+        open_logs(f"{root},scenes={tmp_path / 'nowhere.txt'}", image_size_px=SIZE_PX)
 
 
 @pytest.fixture(scope="module")

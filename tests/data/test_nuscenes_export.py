@@ -1,5 +1,7 @@
 """The embedded world as a nuScenes data set, read back through our own adapter."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,12 @@ def test_drives_keep_apart_and_tokens_are_unique(tmp_path):
     logs = open_logs(f"nuscenes:{root}", image_size_px=SIZE_PX)
     assert [log.name for log in logs] == ["synthetic-0003", "synthetic-0004"]
     assert [len(log) for log in logs] == [2, 2]
+
+
+def test_the_official_evaluators_find_a_split_of_all_scenes(exported):
+    _, read, root = exported
+    splits = json.loads((root / "v1.0-mini" / "splits.json").read_text())
+    assert splits == {"world": [read.name]}
 
 
 def test_what_exists_is_never_overwritten(tmp_path):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from shapely.geometry import LineString, Point, Polygon
+from tests.scenes import make_frame
 
 from leapai.config import StaticConfig
 from leapai.data import static_labels
+from leapai.data.augmentation import change_ego
 from leapai.data.logs import open_logs
-from leapai.data.static_labels import rasterise
+from leapai.data.static_labels import MIRRORED, rasterise, with_static_labels
 from leapai.geometry import poses
-from leapai.types import LANE_MARKINGS, ROAD_ELEMENTS, MapLine
+from leapai.types import LANE_MARKINGS, ROAD_ELEMENTS, STATIC_CLASSES, MapLine, StaticLabels
 
 ARGOVERSE2 = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "argoverse2"
 GRID = StaticConfig().region()
@@ -100,6 +103,48 @@ def test_the_ego_pose_moves_the_world():
     there = MapLine("DashedLine", "lane_boundary", poses.apply(pose, seen_from))
     near, far = (rasterise((of,), at, GRID) for of, at in ((here, np.eye(4)), (there, pose)))
     assert (near.lane_markings != far.lane_markings).mean() < 1e-5
+
+
+def random_map() -> tuple[MapLine, ...]:
+    """A line of each kind, and an area, through the region."""
+    rng = np.random.default_rng(3)
+    lines = [line(k, [tuple(p) for p in rng.uniform(-60, 60, (5, 2))]) for k in STATIC_CLASSES]
+    return (*lines, line("SpeedBump", [(5, -9), (9, -9), (9, 4), (5, 4), (5, -9)], "road_element"))
+
+
+def planes_of(labels: StaticLabels) -> np.ndarray:
+    return np.concatenate([labels.lane_markings, labels.road_elements])
+
+
+def test_a_mirrored_ego_sees_the_mirrored_road_and_sides_change_names():
+    pose = poses.from_xyz_yaw(np.array([4.0, -2.0, 0.0]), 0.4)
+    mirror = np.diag([1.0, -1.0, 1.0, 1.0])
+    plain = planes_of(rasterise(random_map(), pose, GRID))
+    mirrored = planes_of(rasterise(random_map(), pose @ mirror, GRID))
+    names = [MIRRORED.get(name, name) for name in STATIC_CLASSES]
+    assert names != list(STATIC_CLASSES)
+    expected = plain[[STATIC_CLASSES.index(name) for name in names], ::-1]
+    assert (mirrored != expected).mean() < 1e-5
+    assert plain.any((1, 2)).all()
+
+
+def test_labels_follow_what_augmentation_does_to_the_ego():
+    frame = replace(make_frame(4), ego2global=poses.from_xyz_yaw(np.array([9.0, 3.0, 0.0]), 0.2))
+    turn = poses.from_xyz_yaw(np.zeros(3), 0.5)
+    known = ("SolidLine", "Curb")
+    turned = with_static_labels(change_ego(frame, turn), random_map(), GRID, known)
+    there = rasterise(random_map(), frame.ego2global @ np.linalg.inv(turn), GRID)
+    assert turned.static_labels is not None
+    assert (planes_of(turned.static_labels) == planes_of(there)).all()
+    told = [
+        n for n, is_told in zip(STATIC_CLASSES, turned.static_labels.known, strict=True) if is_told
+    ]
+    assert told == list(known)
+
+
+def test_without_a_map_there_are_no_static_labels():
+    frame = make_frame(0)
+    assert with_static_labels(frame, None, GRID, STATIC_CLASSES) is frame
 
 
 def test_a_made_street_has_free_space_between_its_kerbs():

@@ -14,8 +14,9 @@ from tests.scenes import IMAGE_SIZE_PX, make_frame, small_config
 
 from leapai.config import AugmentationConfig, BatchSizes, StreamingConfig, TaskConfig
 from leapai.config.training import TrainingConfig
+from leapai.data.static_labels import rasterise
 from leapai.data.streaming import LaneWalks, StreamingDataset, Visit, window_loader
-from leapai.types import Frame, FrameBatch, Labels
+from leapai.types import Frame, FrameBatch, Labels, MapLine
 
 LENGTHS = (7, 1, 23, 40, 3)
 SEQUENCES = StreamingConfig(clip_frames=8, frames_without_gradient=2, frames_with_gradient=1)
@@ -260,3 +261,35 @@ def test_images_get_the_size_and_cameras_the_groups_of_the_configuration():
     batch = dataset.window(0)[0]
     assert batch.images.shape[-2:] == (32, 48) != IMAGE_SIZE_PX
     assert batch.camera_groups == (0, 1, 3, 3, 3, 3, 3)
+
+
+class MappedLog(StubLog):
+    """A drive with a kerb along its way."""
+
+    static_classes = ("Curb", "Wall")
+
+    def vector_map(self) -> tuple[MapLine, ...]:
+        return (MapLine("Curb", "road_edge", np.array([[-50.0, 5, 0], [90, 5, 0]])),)
+
+
+def test_the_static_task_gets_rasters_of_the_augmented_ego_where_there_is_a_map():
+    static = {"cell_m": 0.8}
+    config = make_config(
+        static_task=True, task_loss_weights={"dynamic": 1.0, "static": 1.0}, static=static
+    )
+    dataset = StreamingDataset([MappedLog(6, "mapped"), StubLog(6, "bare")], config)
+    seen = {"mapped": 0, "bare": 0}
+    for batch in (b for step in range(4) for b in dataset.window(step)):
+        for frame, pose in zip(batch.frames, batch.ego2global.numpy(), strict=True):
+            seen[frame.sequence] += 1
+            labels = frame.static_labels
+            assert (labels is None) == (frame.sequence == "bare")
+            if labels is not None:
+                kerb = MappedLog(6, "").vector_map()
+                expected = rasterise(kerb, pose, config.static.region())
+                np.testing.assert_array_equal(labels.road_elements, expected.road_elements)
+                assert labels.road_elements[1].any()
+                assert labels.known.sum() == 2
+    assert min(seen.values()) > 0
+    plain = StreamingDataset([MappedLog(6, "mapped")], make_config())
+    assert all(f.static_labels is None for b in plain.window(0) for f in b.frames)

@@ -259,7 +259,7 @@ def test_an_object_that_goes_on_under_another_id_costs_and_the_new_track_says_wh
     ]
 
 
-@pytest.mark.parametrize("other", ["far", "late", "person", "overlapping", "other sequence"])
+@pytest.mark.parametrize("other", ["far", "late", "person", "overlapping"])
 def test_another_object_is_no_other_id(other):
     frames = standing(CAR, [0.0] * 40)
     before, after = frames[:4], [renamed(f, 6) for f in frames[4:]]
@@ -273,9 +273,21 @@ def test_another_object_is_no_other_id(other):
     elif other == "overlapping":
         both = [[10, 0], [10, 1]]
         before[3] = said(both, CAR, timestamp_us=300_000, track_id=np.array([5, 6]))
-    else:
-        after = [replace(f, sequence="other") for f in after]
     assert consistency(before + after).id_changes == 0
+
+
+def test_an_object_of_another_sequence_is_no_other_id():
+    """It begins half a second after the other one has ended, by the clock of either sequence."""
+    ends = standing(CAR, [0.0] * 4)
+    begins = [renamed(f, 9) for f in standing(PERSON, [0.0] * 9, "other")]
+    begins[8] = said(
+        [[10, 0], [10, 0]],
+        np.array([PERSON, CAR]),
+        sequence="other",
+        timestamp_us=800_000,
+        track_id=np.array([9, 6]),
+    )
+    assert consistency(ends + begins).id_changes == 0
 
 
 def test_swapped_ids_cost_by_the_distance_between_the_two():
@@ -298,6 +310,19 @@ def test_occlusion_may_rise_and_fall_but_not_flicker(levels, flips):
     result = consistency(frames)
     assert result.occlusion_flips == flips
     assert (result.consistency < 1) is (flips > 0)
+
+
+def test_levels_of_one_track_are_no_flips_of_the_next():
+    frames = [
+        said(
+            [[10, 0], [10, 9]],
+            timestamp_us=100_000 * i,
+            track_id=np.array([0, 1]),
+            occlusion_level=np.array([2, level]),
+        )
+        for i, level in enumerate([0, 2, 2])
+    ]
+    assert consistency(frames).occlusion_flips == 0
 
 
 def test_nothing_to_measure_is_none():

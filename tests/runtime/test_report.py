@@ -212,7 +212,7 @@ def browse(page, folder):
     flags = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
         "--disable-background-networking --disable-component-update --enable-logging=stderr --v=0 "
-        f"--user-data-dir={folder / 'profile'} --window-size=1400,1000 --dump-dom"
+        f"--user-data-dir={folder / 'profile'} --window-size=800,1000 --dump-dom"
     )
     ended = subprocess.run(
         [CHROMIUM, *flags.split(), path.as_uri()],

@@ -46,6 +46,14 @@ def test_everything_comes_back(tmp_path):
     assert all(path.is_file() for path in pictures.values())
 
 
+def test_drives_of_one_frame_at_the_same_time_stay_apart(tmp_path):
+    run = made_up_run([made_up_drive(number, frames=1) for number in range(3)])
+    back, _ = read_run(write(tmp_path, run))
+    for one, other in zip(run.drives, back.drives, strict=True):
+        assert_same(one.detections[0], other.detections[0])
+        assert_same(one.labels[0], other.labels[0])
+
+
 def test_an_earlier_run_in_the_folder_leaves_nothing(tmp_path):
     write(tmp_path, made_up_run())
     write(tmp_path, made_up_run([made_up_drive(0, labelled=False)]))
@@ -63,6 +71,12 @@ def test_a_run_of_nothing_comes_back(tmp_path):
 
 def half(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def with_noise_in_it(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : -8] = bytes(len(content) - len(content) // 2 - 8)
+    path.write_bytes(content)
 
 
 def of_another_program(path):
@@ -88,6 +102,7 @@ def of_another_version(path):
         ("metrics.json", half, "metrics.json: Invalid JSON"),
         ("run.json", of_another_version, "run.json: seed: Field required"),
         ("detections.parquet", half, "detections.parquet: is not a whole Parquet file"),
+        ("truth.parquet", with_noise_in_it, "truth.parquet: is not a whole Parquet file"),
         ("frames.parquet", half, "frames.parquet: is not a whole Parquet file"),
         ("truth.parquet", of_another_program, "truth.parquet: has no column"),
         ("detections.parquet", without_its_last_row, "but run.json speaks of"),

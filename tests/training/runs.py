@@ -15,7 +15,7 @@ import torch
 from tests.scenes import make_frame, small_config
 
 from leapai.config import TaskConfig
-from leapai.types import Frame, Labels
+from leapai.types import Frame, Labels, MapLine, VectorMap
 
 PATIENCE_S = 120
 NO_AUGMENTATION = {
@@ -87,8 +87,14 @@ class StubLog:
         frame = make_frame(index, sequence=self.name, seed=self.seed)
         return self.change(index, replace(frame, labels=labels_of(self.seed, index)))
 
-    def vector_map(self) -> None:
-        return None
+    def vector_map(self) -> VectorMap | None:
+        """Two lines and an area; every other drive has no map."""
+        if self.seed % 2:
+            return None
+        kerb, lane = ([[-60.0, y, 0], [90.0, y + 3, 0]] for y in (-6.0, 1.0))
+        bump = [[8.0, -4, 0], [16, -4, 0], [16, 4, 0], [8, 4, 0], [8, -4, 0]]
+        kinds = {"Curb": kerb, "DashedLine": lane, "SpeedBump": bump}
+        return tuple(MapLine(kind, "line", np.array(at)) for kind, at in kinds.items())
 
 
 def stub_logs(data: str, **_: Any) -> list[StubLog]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.scenes import JOINT
 from tests.training.runs import in_processes, stub_logs, training_config, weights
 
 from leapai.training import resume, train
@@ -20,6 +21,7 @@ STOP_IN_STEP = 5
 
 def config_of():
     return training_config(
+        **JOINT,
         freeze_module_schedules={"fuser": 0, "stage1_backbone0": 3, "stage1_neck0": 7},
         loss={"remembered_s": 1.0, "denoising_groups": 2},
     )

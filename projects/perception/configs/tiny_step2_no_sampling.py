@@ -1,7 +1,7 @@
 """Ablation of tiny Step 2: training remembers the most confident queries only, as inference does.
 
     leapai train --task-config projects/perception/configs/tiny_step2_no_sampling.py \\
-        --ckpt outputs/tiny_step1/model.ckpt --steps 600
+        --ckpt outputs/tiny_step1/model.ckpt --steps 1000
 
 Beside `tiny_step2_dynamic.py` with the same `--steps`. Hardware: a CPU with two cores. Score:
 `docs/results.md`.

@@ -1,7 +1,7 @@
 """Ablation of tiny Step 2: trained on clips of two frames, so that memory is never full.
 
     leapai train --task-config projects/perception/configs/tiny_step2_two_frames.py \\
-        --ckpt outputs/tiny_step1/model.ckpt --steps 600
+        --ckpt outputs/tiny_step1/model.ckpt --steps 1000
 
 Beside `tiny_step2_dynamic.py` with the same `--steps`. Hardware: a CPU with two cores. Score:
 `docs/results.md`.

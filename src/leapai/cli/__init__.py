@@ -17,6 +17,7 @@ from leapai.cli.options import (
     add_demo,
     add_export,
     add_inspect,
+    add_merge,
     add_report,
     add_runs,
     add_task_config,
@@ -75,6 +76,11 @@ def _parser() -> _Parser:
     add_task_config(
         _command(commands, "config", _print_config, "check a configuration and print it in full")
     )
+    add_merge(
+        _command(
+            commands, "merge", _merge, "make one checkpoint of Step 2 Dynamic and Step 2 Static"
+        )
+    )
     add_report(
         _command(commands, "report", _report, "write the report of a run, or of two side by side")
     )
@@ -89,6 +95,8 @@ def _parser() -> _Parser:
     )
     add_view(_command(commands, "view", _view, "look at a run in rerun's interactive viewer"))
     _add_world(commands)
+    info = _command(commands, "info", _info, "what a bug report needs")
+    info.add_argument("--json", action="store_true", help="all of it as JSON on stdout")
     return parser
 
 
@@ -153,9 +161,17 @@ def _validate(options: argparse.Namespace) -> None:
             checkpoint=options.ckpt,
             random_weights=options.random_weights,
             max_frames=options.max_frames,
+            submission=options.format,
             viewer=options.viewer,
         ),
     )
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from leapai.runtime.merge import merge_checkpoints
+
+    merge_checkpoints(options.dynamic, options.static, options.output)
+    _say(f"both tasks on one trunk -> {options.output}")
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -265,6 +281,17 @@ def _demo(options: argparse.Namespace) -> None:
             viewer=options.viewer,
         ),
     )
+
+
+def _info(options: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from leapai.runtime.info import render_info, system_info
+
+    info = system_info()
+    text = json.dumps(asdict(info), indent=2) if options.json else render_info(info)
+    sys.stdout.write(f"{text}\n")
 
 
 def _view(options: argparse.Namespace) -> None:

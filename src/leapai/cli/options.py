@@ -49,16 +49,19 @@ def add_val(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: outputs/JOB_NAME")
     parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
+    parser.add_argument(
+        "--format",
+        choices=("nuscenes", "argoverse2"),
+        help="write a submission to this benchmark, too; the data must be of it",
+    )
     _add_viewer(parser)
 
 
-def add_view(parser: ArgumentParser) -> None:
-    """Of `leapai view`."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that `leapai val` wrote")
-    parser.add_argument("--drive", metavar="NAME", help="default: the first of the run")
-    parser.add_argument(
-        "--no-open", dest="opens", action="store_false", help="write the recording, show nothing"
-    )
+def add_merge(parser: ArgumentParser) -> None:
+    """Of `leapai merge`."""
+    parser.add_argument("dynamic", type=Path, metavar="STEP2_DYNAMIC")
+    parser.add_argument("static", type=Path, metavar="STEP2_STATIC")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True)
 
 
 def add_report(parser: ArgumentParser) -> None:
@@ -126,6 +129,15 @@ def add_demo(parser: ArgumentParser) -> None:
     parser.add_argument("--data", default=DEMO_DATA, help=f"default: {DEMO_DATA}")
     parser.add_argument("--max-frames", type=_count, metavar="N", help="of each drive")
     _add_viewer(parser)
+
+
+def add_view(parser: ArgumentParser) -> None:
+    """Of `leapai view`."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that `leapai val` wrote")
+    parser.add_argument("--drive", metavar="NAME", help="default: the first of the run")
+    parser.add_argument(
+        "--no-open", dest="opens", action="store_false", help="write the recording, show nothing"
+    )
 
 
 def _add_viewer(parser: ArgumentParser) -> None:

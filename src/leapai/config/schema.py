@@ -76,6 +76,17 @@ class DrawDynamicConfig(Section):
         return self
 
 
+class DrawStaticConfig(Section):
+    """What is drawn of the static task (design, section 11)."""
+
+    static_conf: float = Field(0.5, ge=0, le=1)
+    """Cells and lines below this confidence are not drawn."""
+    draw_cells: bool = True
+    """The raster, as a tint of the canvas."""
+    draw_lines: bool = True
+    """The polylines, on the canvas and in the cameras."""
+
+
 class TemporalVisualizationConfig(Section):
     """What is drawn of the memory (design, section 10)."""
 
@@ -98,17 +109,25 @@ class EvaluationConfig(Section):
     """Of two boxes of a class that overlap more than this on the ground, the less confident
     goes."""
     max_detections: PositiveInt = 300
+    map_distance_bands_m: tuple[float, ...] = (0.0, 30.0, 60.0)
+    """Of the map's cells, from the ego's origin, all around."""
+    map_lateral_bands_m: tuple[float, ...] = (0.0, 4.0, 10.0, 22.4)
+    """To the left or right of the ego's axis: its lane, its road, what lies beside."""
 
 
 class TrackingConfig(Section):
-    """When a detection gets an identity (design, section 9)."""
+    """When a detection gets an identity, and how long it keeps it (design, section 9)."""
 
-    birth_score: float = Field(0.3, ge=0, le=1)
-    """A detection that matches no track starts one from this confidence on."""
+    birth_score: float = Field(0.4, ge=0)
+    """An object gets its id when the confidences of its detections in a row add up to this."""
+    sure_score: float = Field(0.25, ge=0, le=1)
+    """A detection below this confidence starts no track; it only keeps one alive."""
     gate_m: float = Field(2.0, gt=0)
-    """A track takes a detection this near to where it is expected, ..."""
+    """A track takes a detection this near to where it is expected (people: 3/4 of it), ..."""
     gate_s: float = Field(0.3, ge=0)
     """... plus this many seconds of its speed."""
+    max_age_s: float = Field(2.0, ge=0)
+    """A track that has not been seen for longer is dead."""
 
 
 class BevConfig(Section):
@@ -277,6 +296,7 @@ class TaskConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     tracking: TrackingConfig = TrackingConfig()
     draw_dynamic_cfg: DrawDynamicConfig = DrawDynamicConfig()
+    draw_static_cfg: DrawStaticConfig = DrawStaticConfig()
     temporal_visualization: TemporalVisualizationConfig = TemporalVisualizationConfig()
     # Network (sections 2 to 6 and 11) and data.
     bev: BevConfig = BevConfig()

@@ -32,8 +32,8 @@ class MatchingCosts(Section):
 class StaticLossConfig(Section):
     """Losses of the static task (design, section 11)."""
 
-    cross_entropy_weight: NonNegativeFloat = 1.0
-    dice_weight: NonNegativeFloat = 1.0
+    cross_entropy_weight: NonNegativeFloat = 3.0
+    dice_weight: NonNegativeFloat = 3.0
     min_cells: PositiveInt = 200
     """The cross-entropy of a class is divided by the number of its cells in a batch, but at least
     by this."""

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.feather
 
 from leapai.data import reading
+from leapai.data.argoverse2_map import MAPPED_CLASSES, read_map
 from leapai.data.argoverse2_tables import (
     AV2_FROM_EGO,
     CAMERA_GROUPS_OF,
     EGO_HEIGHT_M,
     LogTables,
     nearest_index,
-    read_map,
     read_tables,
 )
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
@@ -65,6 +65,8 @@ def _logs_in(folder: Path) -> list[Path]:
 class Argoverse2Log:
     """One log. Sensors are read when a frame is asked for."""
 
+    static_classes = MAPPED_CLASSES
+
     def __init__(self, folder: Path) -> None:
         self.name = folder.name
         self._folder = folder
@@ -75,6 +77,11 @@ class Argoverse2Log:
     def timestamps_us(self) -> IntArray:
         """[T] int64."""
         return self._frame_ns // 1000
+
+    @property
+    def timestamps_ns(self) -> IntArray:
+        """[T] int64, exact: how Argoverse names its sweeps."""
+        return self._frame_ns
 
     def __len__(self) -> int:
         return len(self._frame_ns)
@@ -109,7 +116,8 @@ class Argoverse2Log:
         )
 
     def vector_map(self) -> VectorMap | None:
-        """Lane boundaries with mark type, crossings, drivable areas; None: the log has no map."""
+        """Lane boundaries, lanes, crossings, drivable areas and their edges; None: the log has no
+        map."""
         return read_map(self._folder)
 
     def has_sweep(self, index: int) -> bool:

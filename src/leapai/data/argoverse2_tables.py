@@ -1,4 +1,4 @@
-"""Argoverse 2's tables (feather) and map (JSON) of one log; no sensor file is read here."""
+"""Argoverse 2's tables (feather) of one log; no sensor file is read here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.feather
 
 from leapai.data import reading
 from leapai.geometry import poses
-from leapai.types import CLASS_NAMES, FloatArray, IntArray, MapLine, VectorMap
+from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
 CAMERA_GROUPS_OF = {
     "ring_front_center": "front_narrow",
@@ -167,41 +167,6 @@ def read_tables(folder: Path) -> LogTables:
     if not sweeps:
         raise ValueError(f"{annotation_path} is missing, and there is no LiDAR sweep; {_REMEDY}")
     return LogTables(np.array(sweeps, np.int64), pose_table, cameras, None)
-
-
-def read_map(folder: Path) -> VectorMap | None:
-    """The vector map in the log `folder`, in the city frame; None where there is none.
-
-    `kind` is the mark type of a lane boundary, painted or `NONE`. Crossings and drivable areas are
-    closed lines. Raises ValueError where the file cannot be read.
-    """
-    path = next(iter(sorted(folder.glob("map/log_map_archive_*.json"))), None)
-    if path is None:
-        return None
-    content = reading.read_json(path, _REMEDY)
-    lines = _lane_boundaries(content["lane_segments"].values())
-    for crossing in content["pedestrian_crossings"].values():
-        edges = crossing["edge1"] + crossing["edge2"][::-1]
-        lines.append(_line("PEDESTRIAN_CROSSING", "crossing", edges + edges[:1]))
-    for area in content["drivable_areas"].values():
-        boundary = area["area_boundary"]
-        lines.append(_line("DRIVABLE_AREA", "drivable_area", boundary + boundary[:1]))
-    return tuple(lines)
-
-
-def _lane_boundaries(segments: Sequence[dict[str, Any]]) -> list[MapLine]:
-    """Both boundaries of every lane; one that neighbours share is given once."""
-    lines: dict[tuple[str, bytes], MapLine] = {}
-    for segment in segments:
-        for side in ("left", "right"):
-            kind = segment[f"{side}_lane_mark_type"]
-            line = _line(kind, "lane_boundary", segment[f"{side}_lane_boundary"])
-            lines.setdefault((kind, line.points_m.tobytes()), line)
-    return list(lines.values())
-
-
-def _line(kind: str, layer: str, points: list[dict[str, float]]) -> MapLine:
-    return MapLine(kind, layer, np.array([[p["x"], p["y"], p["z"]] for p in points], np.float64))
 
 
 def _feather(path: Path, columns: Sequence[str]) -> pa.Table:

@@ -1,9 +1,9 @@
 """nuScenes, read from the publisher's files without its devkit (https://www.nuscenes.org).
 
-`nuscenes:ROOT[,version=v1.0-mini][,sweeps=10]`. ROOT holds `v1.0-*/` (JSON tables), `samples/` and
-`sweeps/`. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame is nuScenes' own: its
-origin is the centre of the rear axle projected onto the ground (nuscenes-devkit issue 161), as
-ours. Published images are rectified.
+`nuscenes:ROOT[,version=v1.0-mini][,sweeps=10][,scenes=FILE]`. ROOT holds `v1.0-*/` (JSON tables),
+`samples/` and `sweeps/`; FILE names scenes, one a line: a split. A sequence is a scene, a frame is
+a keyframe (2 Hz). The ego frame is nuScenes' own: its origin is the centre of the rear axle
+projected onto the ground (nuscenes-devkit issue 161), as ours. Published images are rectified.
 """
 
 from __future__ import annotations
@@ -30,30 +30,48 @@ _POINT_BYTES = 20
 
 
 def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[NuScenesLog]:
-    """The scenes of `ROOT[,version=...][,sweeps=N]`. `image_size_px` has no effect.
+    """The scenes of `ROOT[,version=...][,sweeps=N][,scenes=FILE]`. `image_size_px` has no effect.
 
     With `sweeps=N` the points of the N - 1 sweeps before the keyframe are added, motion compensated
-    by the ego poses. Raises ValueError where a table is missing, incomplete, or not finite.
+    by the ego poses. With `scenes=FILE` only those named in it are opened, a split for example.
+    Raises ValueError where a table is missing, incomplete, or not finite, or a scene is not there.
     """
-    root, version, sweeps = _parse(location)
+    root, version, sweeps, scenes = _parse(location)
     tables = read_tables(root, version, with_sweeps=sweeps > 1)
     faults = FaultLog(root)
-    return [NuScenesLog(name, tables, sweeps, faults) for name in tables.scenes]
+    names = _listed_scenes(scenes, tables) if scenes else tables.scenes
+    return [NuScenesLog(name, tables, sweeps, faults) for name in names]
 
 
-def _parse(location: str) -> tuple[Path, str, int]:
-    """Root folder, version folder in it, and number of sweeps."""
+def _parse(location: str) -> tuple[Path, str, int, str]:
+    """Root folder, version folder in it, number of sweeps, and file of scenes ("": all)."""
     root, *pairs = location.split(",")
-    options = {"version": "", "sweeps": "1"}
+    options = {"version": "", "sweeps": "1", "scenes": ""}
     for pair in pairs:
         name, _, value = pair.partition("=")
         if name not in options:
-            raise ValueError(f"nuscenes:{location}: unknown option '{name}'; use version or sweeps")
+            known = ", ".join(options)
+            raise ValueError(f"nuscenes:{location}: unknown option '{name}'; use one of: {known}")
         options[name] = value
     if not options["sweeps"].isdigit() or options["sweeps"] == "0":
         raise ValueError(f"nuscenes:{location}: sweeps must be a whole number of at least 1")
     version = options["version"] or _only_version(Path(root))
-    return Path(root), version, int(options["sweeps"])
+    return Path(root), version, int(options["sweeps"]), options["scenes"]
+
+
+def _listed_scenes(path: str, tables: Tables) -> list[str]:
+    """The scenes that the file `path` names, in its order."""
+    try:
+        names = Path(path).read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"nuscenes: scenes={path} cannot be read: {error}") from error
+    unknown = sorted(set(names) - set(tables.scenes))
+    if unknown or not names:
+        raise ValueError(
+            f"nuscenes: scenes={path} names {unknown[0] if unknown else 'no scene'}, which is not "
+            f"in this version; name some of its {len(tables.scenes)} scenes, one a line"
+        )
+    return list(dict.fromkeys(names))
 
 
 def _only_version(root: Path) -> str:
@@ -88,6 +106,11 @@ class NuScenesLog:
     def timestamps_us(self) -> IntArray:
         """[T] int64, of the LiDAR keyframes."""
         return np.array([files[LIDAR].timestamp_us for files in self._files], np.int64)
+
+    @property
+    def sample_tokens(self) -> list[str]:
+        """[T] how nuScenes names the frames."""
+        return self._samples
 
     def __len__(self) -> int:
         return len(self._samples)

@@ -27,6 +27,8 @@ from leapai.geometry import poses
 from leapai.types import CLASS_NAMES, CameraFrame, FloatArray, Frame, ImageArray, Labels
 
 VERSION = "v1.0-mini"
+SPLIT = "world"
+"""All scenes: `--eval_set world` of the devkit's evaluators (1.2 and later)."""
 KEYFRAME_HZ = 2.0
 CATEGORY_OF = {
     "car": "vehicle.car",
@@ -142,9 +144,11 @@ class _Writer:
         self._link_annotations(self.tables["sample_annotation"][annotations:])
 
     def write_tables(self) -> None:
-        """The JSON files, all thirteen."""
-        for table, rows in self.tables.items():
-            (self.root / VERSION / f"{table}.json").write_text(json.dumps(rows, indent=0))
+        """The JSON files, all thirteen, and `splits.json`, which the official evaluators ask for
+        the scenes of a split of one's own."""
+        split = {SPLIT: [scene["name"] for scene in self.tables["scene"]]}
+        for table, content in {**self.tables, "splits": split}.items():
+            (self.root / VERSION / f"{table}.json").write_text(json.dumps(content, indent=0))
 
     def _add_scene(self, name: str, scene: str, samples: list[str]) -> None:
         log = _token(name, "log")

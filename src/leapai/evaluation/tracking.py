@@ -5,6 +5,9 @@ AMOTA, AMOTP and what is taken at the best MOTA are those of the nuScenes tracki
 Tracking: A Baseline and New Evaluation Metrics", IROS 2020, section III), with its clipping and its
 worst values where nothing is reached. Before it nuScenes' loader fills holes of tracks with
 interpolated boxes; that is not done: what is hidden is ignored, and what is not said is missed.
+
+HOTA is not here: TrackEval, its authors' library, brings `opencv-python`, which overwrites the
+headless build that this package needs.
 """
 
 from __future__ import annotations

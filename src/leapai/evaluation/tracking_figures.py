@@ -75,18 +75,3 @@ class TrackingFigures(TrackingMeasures):
     unnamed_detections: int
     """Detections without identity: they are part of no track and left out."""
     classes: dict[str, ClassTrackingFigures]
-
-
-class HotaFigures(BaseModel):
-    """Means over how similar a match must be, 0.05 to 0.95."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hota: float
-    """Geometric mean of the next two, at each similarity."""
-    deta: float
-    """Detection accuracy."""
-    assa: float
-    """Association accuracy: how alone each object is with its track."""
-    loca: float
-    """Localisation accuracy: similarity of what is matched."""

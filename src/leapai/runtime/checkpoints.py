@@ -167,10 +167,12 @@ def config_of(path: Path) -> TaskConfig:
     Raises ValueError as `read_checkpoint` does, and where the configuration is missing or of
     another version of the schema.
     """
-    return _config_in(read_checkpoint(path), path)
+    return config_in(read_checkpoint(path), path)
 
 
-def _config_in(content: Mapping[str, Any], path: Path) -> TaskConfig:
+def config_in(content: Mapping[str, Any], path: Path) -> TaskConfig:
+    """The configuration in the content of the checkpoint `path`. Raises ValueError as
+    `config_of`."""
     if "config" not in content:
         raise ValueError(f"checkpoint {path}: holds no configuration; name one by --task-config")
     try:

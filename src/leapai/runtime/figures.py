@@ -48,9 +48,12 @@ def evaluate_stream(
 
 
 def labelled(result: StepResult) -> list[LabelledFrame]:
-    """What can be judged of a step: one frame, or none where it has no labels."""
+    """What can be judged of a step: one frame, or none where it has no labels, or where the dynamic
+    task is off."""
     labels = result.frame.labels
-    return [] if labels is None else [LabelledFrame(result.detections, labels)]
+    if labels is None or result.memory is None:
+        return []
+    return [LabelledFrame(result.detections, labels)]
 
 
 def run_tables(figures: RunFigures) -> list[Table]:

@@ -102,7 +102,7 @@ def read_runs(table: Path) -> list[RunLine]:
 def _read(table: Path) -> pa.Table:
     try:
         content = pq.read_table(table)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"{table}: is no whole Parquet file ({reason}); move it away, a new one will be begun"

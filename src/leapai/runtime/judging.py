@@ -10,10 +10,8 @@ from leapai.config import TaskConfig
 from leapai.evaluation.consistency import consistency
 from leapai.evaluation.detection import detection_figures
 from leapai.evaluation.figures import ConsistencyFigures, DetectionFigures
-from leapai.evaluation.hota import hota_figures
-from leapai.evaluation.tables import LabelledFrame
 from leapai.evaluation.tracking import tracking_figures
-from leapai.evaluation.tracking_figures import HotaFigures, TrackingFigures
+from leapai.evaluation.tracking_figures import TrackingFigures
 from leapai.runtime.outcome import DriveOutcome
 
 
@@ -26,8 +24,6 @@ class RunFigures(BaseModel):
     """Of the frames that have labels."""
     tracking: TrackingFigures | None
     """Of the same frames."""
-    hota: dict[str, HotaFigures] | None
-    """Of the same frames, by class and "all"; None also where the extra `hota` is missing."""
     consistency: ConsistencyFigures
     """Of all frames: it needs no labels."""
 
@@ -36,21 +32,8 @@ def judge(drives: Sequence[DriveOutcome], config: TaskConfig) -> RunFigures:
     """The same for any order of drives. Where the dynamic task is off nothing was looked for, so
     that nothing is judged."""
     frames = [frame for drive in drives for frame in drive.labelled() if config.dynamic_task]
-    tracking = tracking_figures(frames, config.bev) if frames else None
     return RunFigures(
         detection=detection_figures(frames, config.bev, config.evaluation) if frames else None,
-        tracking=tracking,
-        hota=_hota(frames, config, tracking),
+        tracking=tracking_figures(frames, config.bev) if frames else None,
         consistency=consistency([said for drive in drives for said in drive.detections]),
     )
-
-
-def _hota(
-    frames: Sequence[LabelledFrame], config: TaskConfig, tracking: TrackingFigures | None
-) -> dict[str, HotaFigures] | None:
-    if tracking is None:
-        return None
-    try:
-        return hota_figures(frames, config.bev, tracking)
-    except ImportError:
-        return None

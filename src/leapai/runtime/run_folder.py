@@ -157,7 +157,7 @@ def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
 def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(_existing(path))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: is not a whole Parquet file ({reason}); {_AGAIN}") from None
     missing = set(schema.names) - set(table.column_names)

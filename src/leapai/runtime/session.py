@@ -15,13 +15,11 @@ from leapai.config import TaskConfig
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
-from leapai.runtime.tracks import TrackIds
+from leapai.runtime.tracks import NO_MEMORY, Tracks, no_tracks, recalled_by, track, with_ids
 from leapai.types import (
     Detections,
     Frame,
-    FrameBatch,
     MemoryReport,
-    Predictions,
     StaticPredictions,
     TemporalState,
 )
@@ -43,8 +41,16 @@ class StepResult:
     """The memory after this frame."""
 
 
+@dataclass(frozen=True)
+class SessionState:
+    """All that a session carries from frame to frame."""
+
+    memory: TemporalState
+    tracks: Tracks
+
+
 class StreamSession:
-    """Runs one lane. The memory is `session.state`, a value: save it, inspect it, set it back.
+    """Runs one lane. All it knows is `session.state`, a value: save it, inspect it, set it back.
 
     Track ids depend on the number of their sequence: `first_sequence` is that of the first one, so
     that sessions that share the drives of a run give the ids that one session would.
@@ -58,32 +64,24 @@ class StreamSession:
         first_sequence: int = 0,
     ) -> None:
         self.model, self.config, self.device = model.to(device).eval(), config, device
-        self.state = model.initial_state(1, device)
+        self.state = SessionState(model.initial_state(1, device), no_tracks(first_sequence))
         self._grid = config.bev.grid()
-        self._sequence: str | None = None
-        self._next_sequence = first_sequence
-        self._ids = TrackIds(config.tracking, first_sequence)
 
     # Not inference_mode: what the network caches would be barred from training it afterwards.
     @torch.no_grad()
     def step(self, frame: Frame) -> StepResult:
         """One frame; a frame of another sequence starts with empty memory."""
-        is_first = frame.sequence != self._sequence
-        if is_first:
-            self._ids = TrackIds(self.config.tracking, self._next_sequence)
-            self._sequence, self._next_sequence = frame.sequence, self._next_sequence + 1
+        memory, tracks = self.state.memory, self.state.tracks
         prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
+        is_first = frame.sequence != tracks.sequence
         batch = collate([prepared], [is_first]).to(self.device)
-        predictions, self.state = self.model(batch, self.state)
-        detections = self._detections(predictions, batch)
-        memory = predictions.dynamic.memory if predictions.dynamic else None
-        return StepResult(prepared, detections, memory, predictions.static, self.state)
-
-    def _detections(self, predictions: Predictions, batch: FrameBatch) -> Detections:
-        """What was found, with ids, which the state's newest slots then carry."""
+        predictions, memory = self.model(batch, memory)
         said = predictions.dynamic
-        if said is None:
-            return nothing_found(batch)[0]
-        found = decode(said, batch, self._grid, self.config.evaluation)[0]
-        found, self.state = self._ids.update(found, said.memory, self.state, lane=0)
-        return found
+        evaluation = self.config.evaluation
+        found = decode(said, batch, self._grid, evaluation) if said else nothing_found(batch)
+        recalled = recalled_by(said.memory, lane=0) if said else NO_MEMORY
+        detections, tracks = track(found[0], tracks, self.config.tracking, recalled)
+        memory = with_ids(memory, detections, lane=0)
+        self.state = SessionState(memory, tracks)
+        report = said.memory if said else None
+        return StepResult(prepared, detections, report, predictions.static, memory)

@@ -23,6 +23,7 @@ from leapai.data.logs import DrivingLog, open_logs, version_of
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
+from leapai.runtime.exchange import SubmissionFormat, check_submission, write_submission
 from leapai.runtime.figures import run_tables
 from leapai.runtime.history import TABLE, RunLine, append_run
 from leapai.runtime.judging import judge
@@ -60,6 +61,8 @@ class ValidationOptions:
     random_weights: bool = False
     max_frames: int | None = None
     """Of each drive."""
+    submission: SubmissionFormat | None = None
+    """The public benchmark in whose format the run is written, too."""
     viewer: bool = False
     """Also write a recording of each drive."""
 
@@ -89,6 +92,7 @@ def run_validation(
             worst = worst_of(frame for _, _, frames in parts for frame in frames)
             write_run(options.output, done, worst)
             write_report(options.output / REPORT, [options.output])
+            run.submit(drives)
             _tell(done, options.output, said)
         return share_from_first(summary)
 
@@ -130,6 +134,7 @@ class _Run:
         if torch.cuda.is_available():
             torch.cuda.set_device(self.device)
         self.meter = StageMeter()
+        self.logs: Sequence[DrivingLog] = ()
         self.worst = WorstFrames(config.bev)
         self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
 
@@ -141,7 +146,9 @@ class _Run:
         if options.checkpoint:
             load_checkpoint(options.checkpoint, model)
         data = options.data or config.data.val
-        logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        self.logs = logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        if options.submission:
+            check_submission(options.submission, logs)
         weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"
         summary = RunSummary(
             job_name=config.job_name,
@@ -179,6 +186,20 @@ class _Run:
                     drive.add(result)
                     progress.advance(task)
                 yield drive
+
+    def submit(self, drives: Sequence[DriveOutcome]) -> None:
+        """Writes the drives in the format of a public benchmark, where one is asked for."""
+        if self.options.submission is None:
+            return
+        detections = [found for drive in drives for found in drive.detections]
+        for path in write_submission(
+            self.options.submission,
+            detections,
+            self.logs,
+            self.options.output,
+            use_lidar=self.config.enable_lidar,
+        ):
+            self.console.print(f"  -> [bold]{path}[/]", highlight=False)
 
     def _length(self, log: DrivingLog) -> int:
         return min(len(log), self.options.max_frames or len(log))

@@ -26,7 +26,15 @@ from leapai.training.module import TrainingModule
 from leapai.types import StaticMemory, TemporalState
 
 LAST = "last.ckpt"
-MAY_DIFFER = ("job_name", "data.val", "cache", "evaluation", "tracking", "draw_dynamic_cfg")
+MAY_DIFFER = (
+    "job_name",
+    "data.val",
+    "cache",
+    "evaluation",
+    "tracking",
+    "draw_dynamic_cfg",
+    "draw_static_cfg",
+)
 MAY_DIFFER_OF_TRAINING = ("workers", "checkpoint_every", "validate_every", "validation_frames")
 """What a run that goes on may have otherwise than before it stopped: nothing of it trains."""
 
@@ -88,7 +96,8 @@ def restore_training(
         parameter = names[name]
         optimizer.state[parameter] = {k: v.to(parameter.device) for k, v in state.items()}
     own = training["ranks"][module.ranks.rank]
-    module.memory = _memory_of(own["memory"]) if own["memory"] else None
+    memory = _memory_of(own["memory"]) if own["memory"] else None
+    module.memory = memory and memory.to(module.ranks.device)
     module.targets.restore(own["targets"])
     torch.set_rng_state(own["random"])
     if own["random_gpu"] is not None and torch.cuda.is_available():

@@ -14,7 +14,7 @@ ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the
 means `global_from_ego`.
 """
 
-from leapai.types.detections import Detections
+from leapai.types.detections import Detections, MapPolyline
 from leapai.types.frames import (
     CameraFrame,
     Frame,
@@ -48,6 +48,7 @@ from leapai.types.vocabulary import (
     FloatArray,
     ImageArray,
     IntArray,
+    StringArray,
     occlusion_level_of,
 )
 
@@ -73,12 +74,14 @@ __all__ = [
     "Labels",
     "LayerOutputs",
     "MapLine",
+    "MapPolyline",
     "MemoryReport",
     "NoisyQueries",
     "Predictions",
     "StaticLabels",
     "StaticMemory",
     "StaticPredictions",
+    "StringArray",
     "TemporalState",
     "VectorMap",
     "occlusion_level_of",

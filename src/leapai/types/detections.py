@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
-from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
+import numpy as np
+
+from leapai.types.vocabulary import (
+    CLASS_NAMES,
+    OCCLUSION_NAMES,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    StringArray,
+)
 
 
 @dataclass(frozen=True)
@@ -33,10 +43,47 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def select(self, index: IntArray | BoolArray) -> Detections:
-        """The detections at `index` (integers [M] or mask [N])."""
+    @property
+    def position_m(self) -> FloatArray:
+        """[N, 3] centres x y z."""
+        return self.boxes[:, :3]
+
+    @property
+    def size_m(self) -> FloatArray:
+        """[N, 3] length width height."""
+        return self.boxes[:, 3:6]
+
+    @property
+    def yaw_rad(self) -> FloatArray:
+        """[N] counter-clockwise from +x."""
+        return self.boxes[:, 6]
+
+    @property
+    def class_name(self) -> StringArray:
+        """[N] words of `CLASS_NAMES`."""
+        return np.array(CLASS_NAMES)[self.class_id]
+
+    @property
+    def occlusion_name(self) -> StringArray:
+        """[N] words of `OCCLUSION_NAMES`."""
+        return np.array(OCCLUSION_NAMES)[self.occlusion_level]
+
+    def select(self, index: IntArray | BoolArray) -> Self:
+        """The detections at `index` (integers [M] or mask [N]); what belongs to the frame stays."""
         shared = ("sequence", "timestamp_us", "ego2global")
         picked = {
-            f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in shared
+            f.name: getattr(self, f.name)[index] for f in fields(Detections) if f.name not in shared
         }
         return replace(self, **picked)
+
+
+@dataclass(frozen=True)
+class MapPolyline:
+    """One line of the road in the ego frame."""
+
+    kind: str
+    """One of `LANE_MARKINGS` or `ROAD_ELEMENTS`."""
+    confidence: float
+    """In [0, 1]: the mean probability of `kind` along the line; 1 of a true line."""
+    points_m: FloatArray
+    """[K, 2] float64 x y on the ground, K >= 2; a closed line ends where it starts."""

@@ -11,6 +11,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
 ImageArray = npt.NDArray[np.uint8]
+StringArray = npt.NDArray[np.str_]
 
 CLASS_NAMES = (
     "car", "truck", "bus", "person", "non_motor", "riderless_non_motor", "barrier", "pillar",

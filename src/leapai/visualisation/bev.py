@@ -11,7 +11,7 @@ import numpy as np
 from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.geometry import boxes as box_geometry
 from leapai.types import Detections, FloatArray, ImageArray, Labels
-from leapai.visualisation import palette, strokes
+from leapai.visualisation import palette, road, strokes
 from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
 from leapai.visualisation.scene import (
     EGO_OUTLINE_M,
@@ -68,7 +68,8 @@ def draw_bev(
     """The canvas [label_w k, label_h k, 3] of a scene, k pixels a cell.
 
     All that the scene holds is drawn: select first (`leapai.visualisation.scene`). From the
-    bottom: range rings, map, LiDAR coloured by height, truth (thin; see `truth_by_colour`); trails
+    bottom: range rings, cells of the road, the given map, LiDAR coloured by height, lines of the
+    road, truth (thin; see `truth_by_colour`); trails
     (`draw_trajectory`; with `show_occlusion` a point is hollow where the object was partly or
     heavily occluded); memory (`show_history`: a dot a slot, fading over `history_frames`;
     `show_velocity`: its arrow); detections (outline by occlusion with `draw_occlusion`) with
@@ -76,9 +77,14 @@ def draw_bev(
     """
     view = BevView(draw.coords, draw.label_h, draw.label_w)
     image = _background(view).copy()
+    if scene.road is not None and scene.road.probability is not None:
+        road.tint_cells(image, scene.road.probability, scene.road.grid, view.pixels)
     _draw_map(image, view, scene.map_lines)
     if scene.points is not None:
         _draw_points(image, view, scene.points)
+    if scene.road is not None:
+        lines = [(line.kind, [view.pixels(line.points_m)]) for line in scene.road.lines]
+        road.draw_lines(image, lines)
     _draw_ego(image, view)
     if scene.truth is not None:
         _draw_truth(image, view, scene.truth, alone=scene.detections is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +20,9 @@ from leapai.types import (
     ImageArray,
     IntArray,
     Labels,
+    MapPolyline,
 )
-from leapai.visualisation import palette, strokes
+from leapai.visualisation import palette, road, strokes
 from leapai.visualisation.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
 from leapai.visualisation.scene import truth_by_colour
 from leapai.visualisation.text import Label, Rectangle, chip_at, draw_chip, draw_labels
@@ -105,6 +107,19 @@ def _samples(start_m: FloatArray, end_m: FloatArray) -> FloatArray:
     return start_m[..., None, :] * (1 - along) + end_m[..., None, :] * along
 
 
+def ground_paths(view: CameraView, line_m: FloatArray) -> list[FloatArray]:
+    """The visible parts [K, 2] of a line [N, 2] on the ground, a path for each of its segments."""
+    on_ground = np.pad(np.asarray(line_m, np.float64), ((0, 0), (0, 1)))
+    in_camera = poses.apply(view.camera_from_ego, on_ground)
+    start, end = clip_to_view(in_camera[:-1], in_camera[1:], view.reach)
+    samples = _samples(start, end)
+    pixels, _ = camera_geometry.project(
+        samples.reshape(-1, 3), view.intrinsics, view.camera.distortion
+    )
+    paths = pixels.reshape(*samples.shape[:-1], 2)
+    return list(paths[np.isfinite(paths).all((1, 2))])
+
+
 def clip_to_view(
     start_m: FloatArray, end_m: FloatArray, reach: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -150,12 +165,14 @@ def draw_camera(
     truth: Labels | None = None,
     *,
     points: FloatArray | None = None,
+    road_lines: Sequence[MapPolyline] = (),
     draw_occlusion: bool = True,
 ) -> ImageArray:
     """One camera's picture [height, width, 3] with its name; `size_px` is (height, width).
 
     All that is given and visible is drawn: select first. From the bottom: image; `points`
-    [P, 3 or more] (ego frame) coloured by depth; truth (thin; see `truth_by_colour`);
+    [P, 3 or more] (ego frame) coloured by depth; lines of the road, laid on the plane z = 0; truth
+    (thin; see `truth_by_colour`);
     detections in the colour of their class with the front face shaded, outlined by occlusion level
     with `draw_occlusion`; track ids and confidences. A camera without image says so, and nothing
     is projected into it.
@@ -166,6 +183,7 @@ def draw_camera(
     view = CameraView(camera, size_px)
     if points is not None:
         _draw_points(image, view, points[:, :3])
+    road.draw_lines(image, [(line.kind, ground_paths(view, line.points_m)) for line in road_lines])
     if truth is not None:
         for colour, index in truth_by_colour(truth, alone=detections is None):
             paths = visible_boxes(view, truth.boxes[index])[1]

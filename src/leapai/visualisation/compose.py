@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
+from leapai.config import DrawDynamicConfig, DrawStaticConfig, TemporalVisualizationConfig
 from leapai.geometry import poses
-from leapai.types import Detections, FloatArray, Frame, ImageArray, Labels, VectorMap
+from leapai.types import Detections, FloatArray, Frame, ImageArray, VectorMap
 from leapai.visualisation import palette
 from leapai.visualisation.bev import draw_bev
 from leapai.visualisation.cameras import draw_camera
@@ -23,9 +23,11 @@ from leapai.visualisation.scene import (
     BevLine,
     BevScene,
     MemoryDots,
+    Road,
     shown_detections,
     shown_labels,
     shown_memory,
+    shown_road,
 )
 from leapai.visualisation.trails import Trails
 
@@ -40,9 +42,16 @@ class FramePainter:
     Trails, the frame number and the clock in the header start anew when `frame.sequence` changes.
     """
 
-    def __init__(self, draw: DrawDynamicConfig, temporal: TemporalVisualizationConfig) -> None:
+    def __init__(
+        self,
+        draw: DrawDynamicConfig,
+        temporal: TemporalVisualizationConfig,
+        static: DrawStaticConfig | None = None,
+    ) -> None:
+        """`static`: how roads are drawn; None: by default."""
         self._draw = draw
         self._temporal = temporal
+        self._static = static or DrawStaticConfig()
         self._trails = Trails(temporal.trajectory_length)
         self._sequence: str | None = None
         self._start_us = 0
@@ -54,14 +63,17 @@ class FramePainter:
         detections: Detections | None,
         memory: MemoryDots | None = None,
         vector_map: VectorMap | None = None,
+        road: Road | None = None,
     ) -> ImageArray:
         """The composed picture [H, W, 3] RGB uint8, 1080 x 1920 with the default canvas.
 
-        `detections` and `memory` are in the ego frame of `frame`, `vector_map` in the global frame.
-        The configuration says what is shown of them; `draw_bev` and `draw_camera` say how.
+        `detections`, `memory` and `road` are in the ego frame of `frame`, `vector_map` in the
+        global frame. The configuration says what is shown of them; `draw_bev` and `draw_camera`
+        say how.
         """
         self._count(frame)
         shown = None if detections is None else shown_detections(detections, self._draw)
+        road = None if road is None else shown_road(road, self._static)
         truth = None if frame.labels is None else shown_labels(frame.labels, self._draw)
         scene = BevScene(
             points=frame.points,
@@ -70,15 +82,16 @@ class FramePainter:
             trails=self._trails.seen_from(frame),
             memory=None if memory is None else shown_memory(memory, self._draw, self._temporal),
             map_lines=map_in_ego(vector_map or (), frame.ego2global),
+            road=road,
         )
         if detections is not None:
             self._trails.add(frame, detections)
         canvas = draw_bev(scene, self._draw, self._temporal)
         picture, cameras = _page(canvas)
-        _draw_cameras(cameras, frame, shown, truth, self._draw.draw_occlusion)
+        _draw_cameras(cameras, frame, scene, self._draw.draw_occlusion)
         seconds = (frame.timestamp_us - self._start_us) / 1e6
         draw_header(picture[:HEADER_PX], header_parts(frame, self._number, seconds, shown))
-        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal)
+        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, with_road=road is not None)
         return picture
 
     def follow(self, frame: Frame, detections: Detections) -> None:
@@ -114,16 +127,16 @@ def _page(canvas: ImageArray) -> tuple[ImageArray, ImageArray]:
     return picture, body[:, -MARGIN_PX - _CAMERAS_WIDTH_PX : -MARGIN_PX]
 
 
-def _draw_cameras(
-    area: ImageArray,
-    frame: Frame,
-    shown: Detections | None,
-    truth: Labels | None,
-    draw_occlusion: bool,
-) -> None:
+def _draw_cameras(area: ImageArray, frame: Frame, scene: BevScene, draw_occlusion: bool) -> None:
     places = arrange_cameras(frame.cameras, area.shape[:2], _TILE_GAP_PX)
+    lines = () if scene.road is None else scene.road.lines
     for camera, place in zip(frame.cameras, places, strict=True):
         size_px = (place.bottom - place.top, place.right - place.left)
         area[place.top : place.bottom, place.left : place.right] = draw_camera(
-            camera, size_px, shown, truth, draw_occlusion=draw_occlusion
+            camera,
+            size_px,
+            scene.detections,
+            scene.truth,
+            road_lines=lines,
+            draw_occlusion=draw_occlusion,
         )

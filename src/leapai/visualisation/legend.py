@@ -6,7 +6,7 @@ import numpy as np
 
 from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.types import CLASS_NAMES, Detections, FloatArray, Frame, ImageArray
-from leapai.visualisation import palette, strokes
+from leapai.visualisation import palette, road, strokes
 from leapai.visualisation.palette import SOLID, THIN, Colour, LineStyle
 from leapai.visualisation.text import draw_text, elide, text_size
 
@@ -17,6 +17,18 @@ _HEADER_TEXT_PX = 20
 _TEXT_PX = 17
 _SAMPLE_PX = 38
 """Width of a line that the legend explains."""
+_ROAD_ENTRIES = (
+    ("solid", "SolidLine"),
+    ("dashed", "DashedLine"),
+    ("short dashes", "ShortDashedLine"),
+    ("wide", "WideSolidLine"),
+    ("double", "DoubleSolidLine"),
+    ("solid + dashed", "RightSolidLeftDashed"),
+    ("kerb", "Curb"),
+    ("wall", "Wall"),
+    ("lane", "Lane"),
+    ("speed bump", "SpeedBump"),
+)
 _MAX_ARROW_PX = 60
 _SAMPLE_SPEEDS_MPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
@@ -53,10 +65,17 @@ def draw_header(area: ImageArray, parts: list[tuple[str, Colour]]) -> None:
 
 
 def draw_legend(
-    area: ImageArray, draw: DrawDynamicConfig, temporal: TemporalVisualizationConfig
+    area: ImageArray,
+    draw: DrawDynamicConfig,
+    temporal: TemporalVisualizationConfig,
+    with_road: bool = False,
 ) -> None:
-    """Classes in the first row of `area` [LEGEND_PX, W, 3], what is drawn of them in the second."""
-    classes, styles = _Row(area, 22), _Row(area, 66)
+    """Classes in the first row of `area` [LEGEND_PX, W, 3], what is drawn of them in the second,
+    and `with_road` kinds of the road in the third."""
+    middles_px = (18, 53, 88) if with_road else (22, 66)
+    classes, styles, *more = (_Row(area, middle_px) for middle_px in middles_px)
+    for row in more:
+        _road_row(row)
     for name, colour in zip(CLASS_NAMES, palette.CLASS_COLOURS, strict=True):
         classes.swatch(name, colour)
     if draw.draw_occlusion:
@@ -75,6 +94,13 @@ def draw_legend(
             styles.dots("trail, occluded", hollow=True)
     if temporal.show_history:
         styles.dot("memory")
+
+
+def _road_row(row: _Row) -> None:
+    for text, kind in _ROAD_ENTRIES:
+        row.road(text, kind)
+    row.swatch("sign", palette.ROAD_COLOURS["GroundSigns"])
+    row.line("given map", palette.MAP_COLOURS["lane_boundary"], THIN)
 
 
 def _sample_speed_mps(px_per_mps: float) -> float:
@@ -96,6 +122,10 @@ class _Row:
 
     def line(self, text: str, colour: Colour, style: LineStyle) -> None:
         strokes.draw_paths(self._area, [self._sample()], colour, style)
+        self._finish(text, _SAMPLE_PX)
+
+    def road(self, text: str, kind: str) -> None:
+        road.draw_lines(self._area, [(kind, [self._sample()])])
         self._finish(text, _SAMPLE_PX)
 
     def arrow(self, text: str, length_px: float) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from leapai.types import OCCLUSION_NAMES, FloatArray, ImageArray
+from leapai.types import LANE_MARKINGS, OCCLUSION_NAMES, STATIC_CLASSES, FloatArray, ImageArray
 
 Colour = tuple[int, int, int]
 """Red, green, blue in 0..255."""
@@ -72,6 +72,31 @@ class LineStyle:
 
 SOLID = LineStyle()
 THIN = LineStyle(thickness_px=1)
+DOUBLE_LINES = tuple(kind for kind in LANE_MARKINGS if "Double" in kind or "Left" in kind)
+ROAD_COLOURS: dict[str, Colour] = {
+    **dict.fromkeys(LANE_MARKINGS, (226, 222, 190)),  # cream
+    **dict.fromkeys(DOUBLE_LINES, (214, 190, 84)),  # mustard
+    "Wall": (176, 122, 196),  # mauve
+    "Curb": (196, 138, 96),  # clay
+    "Lane": (84, 132, 122),  # dim sea green
+    "SpeedBump": (214, 104, 124),  # rose
+    "GroundSigns": (110, 168, 196),  # dusty blue
+}
+"""What the system says of the road, by kind: paler than boxes, warmer than the given map."""
+ROAD_STYLES: dict[str, LineStyle] = {
+    **dict.fromkeys(STATIC_CLASSES, THIN),
+    "DashedLine": LineStyle(1, (9.0, 6.0)),
+    "ShortDashedLine": LineStyle(1, (4.0, 4.0)),
+    "WideSolidLine": LineStyle(2),
+    "WideDashedLine": LineStyle(2, (9.0, 6.0)),
+    "DoubleSolidLine": LineStyle(3),
+    "DoubleDashedLine": LineStyle(3, (9.0, 6.0)),
+    "RightSolidLeftDashed": LineStyle(3, (18.0, 4.0)),
+    "LeftSolidRightDashed": LineStyle(3, (18.0, 4.0)),
+    "Wall": LineStyle(2),
+    "Lane": LineStyle(1, (2.0, 4.0)),
+}
+"""How lines of a kind are drawn: dashed where they are, wide where they are."""
 OCCLUSION_STYLES = (SOLID, LineStyle(2, (8.0, 5.0)), LineStyle(2, (1.5, 5.0)), THIN)
 """By occlusion level: solid, dashed, dotted, thin."""
 OCCLUSION_WORDS = tuple(name.removesuffix("Occluded").lower() for name in OCCLUSION_NAMES)

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
-from leapai.types import OCCLUSION_NAMES, BoolArray, Detections, FloatArray, IntArray, Labels
+from leapai.config import DrawDynamicConfig, DrawStaticConfig, TemporalVisualizationConfig
+from leapai.geometry.grid import BevGrid
+from leapai.types import (
+    OCCLUSION_NAMES,
+    BoolArray,
+    Detections,
+    FloatArray,
+    IntArray,
+    Labels,
+    MapPolyline,
+)
 from leapai.visualisation.palette import CLASS_COLOURS, TRUTH, TRUTH_HIDDEN, Colour
 
 HEAVILY_OCCLUDED = len(OCCLUSION_NAMES) - 1
@@ -57,6 +66,17 @@ class BevLine:
 
 
 @dataclass(frozen=True)
+class Road:
+    """What the system says of the road, in the current ego frame."""
+
+    probability: FloatArray | None
+    """[14, rows, columns] by `STATIC_CLASSES`; None: cells are not drawn."""
+    grid: BevGrid
+    """Of the cells."""
+    lines: Sequence[MapPolyline] = ()
+
+
+@dataclass(frozen=True)
 class BevScene:
     """Everything of one frame that the canvas shows."""
 
@@ -67,6 +87,7 @@ class BevScene:
     trails: Sequence[Trail] = ()
     memory: MemoryDots | None = None
     map_lines: Sequence[BevLine] = ()
+    road: Road | None = None
 
 
 def in_valid_range(
@@ -96,6 +117,15 @@ def shown_detections(detections: Detections, draw: DrawDynamicConfig) -> Detecti
 def shown_labels(labels: Labels, draw: DrawDynamicConfig) -> Labels:
     """The true objects inside `valid_range`."""
     return labels.select(in_valid_range(labels.boxes, draw.valid_range))
+
+
+def shown_road(road: Road, static: DrawStaticConfig) -> Road:
+    """The cells and lines of at least `static_conf`, as far as they are drawn."""
+    probability = road.probability if static.draw_cells else None
+    if probability is not None:
+        probability = np.where(probability >= static.static_conf, probability, 0)
+    sure = [line for line in road.lines if line.confidence >= static.static_conf]
+    return Road(probability, road.grid, sure if static.draw_lines else ())
 
 
 def truth_by_colour(truth: Labels, alone: bool) -> list[tuple[Colour, IntArray]]:

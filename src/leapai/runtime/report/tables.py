@@ -203,26 +203,16 @@ _TRACKING: tuple[tuple[Kind, str], ...] = (
 )
 
 
-_HOTA = Kind("HOTA", HIGHER, words="geometric mean of detection and association accuracy")
-
-
 def tracking(runs: Sequence[Run]) -> Table | None:
-    """Tracking by class and over all, with HOTA where every run has it; None where a run has no
-    labels."""
+    """Tracking by class and over all; None where a run has no labels."""
     figures = [run.figures.tracking for run in runs if run.figures.tracking is not None]
-    hota = [run.figures.hota for run in runs if run.figures.hota is not None]
     if len(figures) < len(runs):
         return None
     kinds = [kind for kind, _ in _TRACKING]
-    if len(hota) == len(runs):
-        kinds.append(_HOTA)
 
     def line(name: str) -> list[list[Value]]:
         """[run][kind]"""
-        values = [_tracking(run if name == "all" else run.classes[name]) for run in figures]
-        for of_run, hotas in zip(values, hota if _HOTA in kinds else [], strict=False):
-            of_run.append(hotas[name].hota if name in hotas else None)
-        return values
+        return [_tracking(run if name == "all" else run.classes[name]) for run in figures]
 
     rows = [
         row(name, kinds, line(name), CLASS_COLOUR[name])

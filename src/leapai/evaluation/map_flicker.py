@@ -1,0 +1,114 @@
+"""How steady the map is: what becomes of the same places of the world from frame to frame.
+
+Each cell of a frame is looked up in the frame before it, at its centre, by the relative pose formed
+in float64, in the nearest cell. Cells that the frame before did not cover are left out.
+
+* Change: the mean of |p now - p before|. A line that is drawn anew on a moved grid falls on other
+  cells, so a perfect map changes, too, by what resampling costs.
+* Flips: a cell is marked from the threshold on. A mark of one frame flips where the other frame has
+  none in the 3 x 3 cells about it; the rate is flips over marks, of both frames. The cell of
+  tolerance forgives resampling: a perfect map has a rate near 0. (It also forgives marks that are
+  so many that one is always near: then only the change tells.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from leapai.evaluation.map_cells import STEPS, THRESHOLD_STEP
+from leapai.geometry import poses
+from leapai.geometry.grid import BevGrid
+from leapai.types import STATIC_CLASSES, BoolArray, FloatArray, IntArray
+
+MAX_GAP_S = 1.0
+"""Frames further apart do not follow each other."""
+_UNIT = 1 << 16
+"""Changes are summed as whole numbers of 1/65536, so that sums do not depend on their order."""
+
+
+class MapView(NamedTuple):
+    """What was said of the road at one instant."""
+
+    sequence: str
+    timestamp_us: int
+    ego2global: FloatArray
+    """[4, 4] float64."""
+    probability: FloatArray
+    """[14, rows, columns] in [0, 1], by `STATIC_CLASSES`."""
+
+
+def _zeros() -> IntArray:
+    return np.zeros(len(STATIC_CLASSES), np.int64)
+
+
+@dataclass
+class FlickerCounts:
+    """Sums over pairs of successive frames, by class [14] int64."""
+
+    change: IntArray = field(default_factory=_zeros)
+    """In `_UNIT`s."""
+    flips: IntArray = field(default_factory=_zeros)
+    marks: IntArray = field(default_factory=_zeros)
+    cells: int = 0
+
+    def add(self, before: MapView, now: MapView, grid: BevGrid) -> None:
+        """One frame and the one before it; others than successive ones of a drive are left out."""
+        gap_us = now.timestamp_us - before.timestamp_us
+        if before.sequence != now.sequence or not 0 < gap_us <= MAX_GAP_S * 1e6:
+            return
+        before_from_now = poses.invert(np.asarray(before.ego2global, np.float64)) @ now.ego2global
+        row, column, covered = nearest_cells(before_from_now, grid)
+        p_now, p_before = now.probability, before.probability[:, row, column]
+        change = np.abs(p_now - p_before)[:, covered]
+        self.change += np.rint(change * _UNIT).astype(np.int64).sum(1)
+        self.cells += int(covered.sum())
+        threshold = THRESHOLD_STEP / STEPS
+        marked, marked_before = (p_now >= threshold) & covered, (p_before >= threshold) & covered
+        close = dilated(now.probability >= threshold)
+        close_before = dilated(before.probability >= threshold)[:, row, column]
+        flips = (marked & ~close_before) | (marked_before & ~close)
+        self.flips += flips.sum((1, 2))
+        self.marks += marked.sum((1, 2)) + marked_before.sum((1, 2))
+
+    def merge(self, other: FlickerCounts) -> None:
+        """Adds what another rank counted."""
+        self.change += other.change
+        self.flips += other.flips
+        self.marks += other.marks
+        self.cells += other.cells
+
+    def mean_change(self) -> FloatArray:
+        """[14]; NaN where no frame followed another."""
+        mean: FloatArray = self.change / _UNIT / (self.cells or np.nan)
+        return mean
+
+    def flip_rate(self) -> FloatArray:
+        """[14]; NaN where nothing is marked."""
+        rate: FloatArray = self.flips / np.where(self.marks > 0, self.marks, np.nan)
+        return rate
+
+
+def nearest_cells(
+    other_from_this: FloatArray, grid: BevGrid
+) -> tuple[IntArray, IntArray, BoolArray]:
+    """Row and column [rows, columns] in another frame's grid of each cell of this one, and whether
+    that grid covers it (0, 0 where not)."""
+    centres = np.zeros((grid.rows * grid.columns, 3))
+    centres[:, :2] = grid.cell_centres_m().numpy()
+    there = poses.apply(other_from_this, centres)[:, :2]
+    cells = np.floor((there - grid.low_m[:2]) / grid.cell_m).astype(np.int64)
+    covered = ((cells >= 0) & (cells < (grid.columns, grid.rows))).all(1)
+    column, row = (np.where(covered, cells[:, i], 0) for i in (0, 1))
+    shape = (grid.rows, grid.columns)
+    return row.reshape(shape), column.reshape(shape), covered.reshape(shape)
+
+
+def dilated(masks: BoolArray) -> BoolArray:
+    """Masks [N, rows, columns], each grown by one cell to all sides."""
+    square = np.ones((3, 3), np.uint8)
+    grown = [cv2.dilate(mask.astype(np.uint8), square) for mask in masks]
+    return np.stack(grown).astype(bool)
