@@ -171,7 +171,9 @@ def _facts(of_run: RunView) -> Iterator[Pair]:
     yield "weights", summary.weights
     if summary.checkpoint_sha256:
         yield "checkpoint", f"SHA-256 {summary.checkpoint_sha256[:12]}, seed {summary.seed}"
-    judged = f"{summary.labelled_frames} with labels"
+    judged, of_road = f"{summary.labelled_frames} with labels", of_run.run.figures.road
+    if of_road is not None:
+        judged += f", {of_road.labelled_frames} with a map"
     drives = len(summary.frames_by_sequence)
     yield "frames", f"{summary.frames} in {drives} drive{'s' * (drives != 1)}, {judged}"
     if of_run.run.config.dynamic_task:
@@ -216,10 +218,9 @@ def _incomparable(first: RunView, second: RunView) -> Iterator[str]:
         yield "The runs are of different data: differences are not the network's alone."
     elif one.frames_by_sequence != other.frames_by_sequence:
         yield "The runs are of different frames: differences are not the network's alone."
-    judged_by = ("evaluation", "bev")
-    a, b = (each.run.config.model_dump(include=set(judged_by)) for each in (first, second))
-    if a != b:
-        yield "The runs are judged by different settings of evaluation or BEV range."
+    a, b = (each.run.config for each in (first, second))
+    if (a.evaluation, a.bev, a.static.region()) != (b.evaluation, b.bev, b.static.region()):
+        yield "The runs are judged by different settings of evaluation, BEV range or static region."
     if one.device != other.device:
         yield f"A ran on {one.device}, B on {other.device}: their times do not compare."
 

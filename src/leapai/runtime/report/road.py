@@ -151,7 +151,7 @@ def _lines(figures: _Runs) -> Table:
     names = [n for n in (*LINE_KINDS, "all") if any(n in of_run for of_run in of_runs)]
     nothing: list[Value] = [None] * len(_LINE_KINDS)
     return Table(
-        "lines",
+        "kind",
         _LINE_KINDS,
         tuple(
             row(

@@ -255,19 +255,19 @@ _COUNTS = (
 
 
 def consistency(runs: Sequence[Run]) -> list[Figure]:
-    """The parts of consistency, and what was counted."""
-    figures = [run.figures.consistency for run in runs]
+    """The parts of consistency, and what was counted; nothing of a run that looked for none."""
+    figures = [run.figures.consistency if run.config.dynamic_task else None for run in runs]
     parts = [
         Figure(
             Kind(name, HIGHER, bar=True, words=words),
-            tuple(getattr(of_run.parts, name) for of_run in figures),
+            tuple(None if each is None else getattr(each.parts, name) for each in figures),
         )
         for name, words in _PARTS
     ]
     counts = [
         Figure(
             Kind(name.replace("_", " "), better, 0, words=words),
-            tuple(getattr(of_run, name) for of_run in figures),
+            tuple(None if each is None else getattr(each, name) for each in figures),
         )
         for name, words, better in _COUNTS
     ]
