@@ -30,6 +30,7 @@ from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
 from leapai.runtime.checkpoints import config_of
 from leapai.runtime.inspect import write_statistics_picture
+from leapai.runtime.pictures import painter_of
 from leapai.runtime.shipped import shipped_checkpoint
 from leapai.runtime.validate import ValidationOptions, run_validation
 from leapai.types import Detections, Frame
@@ -183,12 +184,11 @@ def moving_picture() -> None:
     """The README's picture: what the shipped network says of a drive that training does not see."""
     config = config_of(shipped_checkpoint())
     log = open_logs(f"{DRIVE_DATA},rate_hz=4", image_size_px=(256, 480))[0]
-    painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
-    stream, pictures = leapai.load(), []
+    painter, stream, pictures = painter_of(config), leapai.load(), []
     for index in range(MOVING_FRAMES):
         frame = log[index]
         said = stream.step(frame)
-        picture = painter.paint(frame, said, said.memory, log.vector_map())
+        picture = painter.paint(frame, said, said.memory, road=stream.road)
         small = cv2.resize(picture, (1152, 648), interpolation=cv2.INTER_AREA)
         pictures.append(Image.fromarray(small))
     first, *others = pictures

@@ -32,7 +32,7 @@ def test_a_checkpoint_becomes_a_stream_of_detections(checkpoint):
 
 def test_without_a_checkpoint_it_is_the_one_that_ships():
     stream = leapai.load()
-    assert stream.session.config.job_name == "tiny_step2_dynamic"
+    assert stream.session.config.job_name == "tiny_step2_dynamic_and_tiny_step2_static"
     theirs = torch.load(shipped_checkpoint(), weights_only=True)["state_dict"]["fuser.missing"]
     weights = dict(stream.session.model.named_parameters())["fuser.missing"]
     torch.testing.assert_close(weights.detach().cpu(), theirs.float())

@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-NAME = "tiny_step2_dynamic.ckpt"
+NAME = "tiny.ckpt"
 
 
 def shipped_checkpoint() -> Path:
-    """Where the shipped checkpoint lies: `projects/perception/configs/tiny_step2_dynamic.py`,
-    trained.
+    """Where the shipped checkpoint lies: `tiny_step2_dynamic.py` and `tiny_step2_static.py` of
+    `projects/perception/configs`, trained and merged.
 
     Raises ValueError where the package was built without it.
     """
