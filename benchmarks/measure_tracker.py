@@ -203,7 +203,7 @@ def rows_of(drives: Drives, by_session: Sequence[Detections] | None) -> list[Row
     ]
     if by_session is not None:
         rows.append(drives.judge("tracker, on memory's slots", by_session))
-    return [*rows, drives.judge("truth", [as_detections(frame) for frame in drives.truth])]
+    return [*rows, drives.judge("truth", [Detections.of_truth(frame) for frame in drives.truth])]
 
 
 def streamed(network: Network, logs: Sequence[DrivingLog], options: Options) -> Drives:
@@ -227,26 +227,8 @@ def made_of_truth(logs: Sequence[DrivingLog]) -> Drives:
         assert isinstance(log, TruthLog)
         truth = [log.truth(i) for i in range(len(log))]
         drives.truth.extend(truth)
-        drives.detections.extend(spoilt([as_detections(frame) for frame in truth], rng))
+        drives.detections.extend(spoilt([Detections.of_truth(frame) for frame in truth], rng))
     return drives
-
-
-def as_detections(frame: Frame) -> Detections:
-    """Truth as if it had been detected."""
-    labels = frame.labels
-    assert labels is not None
-    return Detections(
-        sequence=frame.sequence,
-        timestamp_us=frame.timestamp_us,
-        ego2global=frame.ego2global,
-        boxes=labels.boxes,
-        velocity_mps=labels.velocity_mps,
-        score=np.ones(len(labels)),
-        class_id=labels.class_id,
-        occlusion_level=np.maximum(labels.occlusion_level, 0),
-        track_id=labels.track_id,
-        query_index=np.arange(len(labels)),
-    )
 
 
 def spoilt(frames: Sequence[Detections], rng: np.random.Generator) -> Iterator[Detections]:

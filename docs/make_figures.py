@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -165,19 +166,7 @@ def truth_as_detections(frame: Frame) -> Detections:
     """The labels of a frame in the form the painter draws, seen ones only, sure of everything."""
     assert frame.labels is not None
     labels = frame.labels.select(frame.labels.visible_fraction > 0.05)
-    count = len(labels)
-    return Detections(
-        sequence=frame.sequence,
-        timestamp_us=frame.timestamp_us,
-        ego2global=frame.ego2global,
-        boxes=labels.boxes,
-        velocity_mps=labels.velocity_mps,
-        score=np.ones(count),
-        class_id=labels.class_id,
-        occlusion_level=labels.occlusion_level,
-        track_id=labels.track_id,
-        query_index=np.arange(count),
-    )
+    return Detections.of_truth(replace(frame, labels=labels))
 
 
 def moving_picture() -> None:

@@ -131,29 +131,12 @@ def test_constant_velocity_is_perfect_also_far_from_the_origin():
 def test_truth_of_the_embedded_world_brakes_and_turns_and_is_almost_perfect(data):
     frames = []
     for log in open_logs(f"synthetic:seed=7,drives=3,frames=24,{data}", image_size_px=(64, 96)):
-        frames += [detections_of(log.truth(i)) for i in range(len(log))]
+        frames += [Detections.of_truth(log.truth(i)) for i in range(len(log))]
     result = consistency(frames)
     assert result.expected > 1000
     assert result.parts.position > 0.999
     assert result.parts.heading > 0.999
     assert result.consistency > 0.98  # objects leave the range of labels and come back
-
-
-def detections_of(frame):
-    """Truth as if it had been detected."""
-    labels = frame.labels
-    return Detections(
-        sequence=frame.sequence,
-        timestamp_us=frame.timestamp_us,
-        ego2global=frame.ego2global,
-        boxes=labels.boxes,
-        velocity_mps=labels.velocity_mps,
-        score=np.ones(len(labels)),
-        class_id=labels.class_id,
-        occlusion_level=np.maximum(labels.occlusion_level, 0),
-        track_id=labels.track_id,
-        query_index=np.arange(len(labels)),
-    )
 
 
 @pytest.mark.parametrize("name", SPOILT)

@@ -50,18 +50,11 @@ def world(root):
 
 def said_of(frame):
     """The truth of a frame as detections."""
-    labels, count = frame.labels, len(frame.labels)
-    return Detections(
-        sequence=frame.sequence,
-        timestamp_us=frame.timestamp_us,
-        ego2global=frame.ego2global,
-        boxes=labels.boxes,
-        velocity_mps=labels.velocity_mps,
+    count = len(frame.labels)
+    return replace(
+        Detections.of_truth(frame),
         score=np.linspace(0.2, 0.9, count),
-        class_id=labels.class_id,
         occlusion_level=np.zeros(count, np.int64),
-        track_id=labels.track_id,
-        query_index=np.arange(count),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from leapai.types.frames import Frame
 from leapai.types.vocabulary import (
     CLASS_NAMES,
     OCCLUSION_NAMES,
@@ -42,6 +43,25 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    @staticmethod
+    def of_truth(frame: Frame) -> Detections:
+        """The labels of a frame as if they had been detected, sure of everything: what the best
+        network could say. An occlusion that is not labelled is none."""
+        labels = frame.labels
+        assert labels is not None, "a frame without labels has no truth"
+        return Detections(
+            sequence=frame.sequence,
+            timestamp_us=frame.timestamp_us,
+            ego2global=frame.ego2global,
+            boxes=labels.boxes,
+            velocity_mps=labels.velocity_mps,
+            score=np.ones(len(labels)),
+            class_id=labels.class_id,
+            occlusion_level=np.maximum(labels.occlusion_level, 0),
+            track_id=labels.track_id,
+            query_index=np.arange(len(labels)),
+        )
 
     @property
     def position_m(self) -> FloatArray:
