@@ -162,6 +162,10 @@ class Judge:
         """Of rows of objects [K] or -1: which are objects that count."""
         return _at(self.truth.counted, found)
 
+    def judged(self, class_id: int, found: IntArray) -> BoolArray:
+        """[N] detections of a class that are right or wrong: not those of an ignored object."""
+        return np.asarray((self.said.class_id == class_id) & (self.right(found) | (found < 0)))
+
     def _ap(self, class_id: int, truths: BoolArray, detections: BoolArray) -> dict[float, float]:
         """AP by matching distance of a class in a slice; empty where it has no object there."""
         truths = truths & self.truth.counted & (self.truth.class_id == class_id)
@@ -182,7 +186,7 @@ class Judge:
         if not truths.any():
             return _NO_ERRORS
         found = self.found[ERROR_DISTANCE_M]
-        used = (self.said.class_id == class_id) & (self.right(found) | (found < 0))
+        used = self.judged(class_id, found)
         hit, score = found[used] >= 0, self.said.score[used]
         confidence = curve(hit, score, int(truths.sum())).confidence
         rows = np.flatnonzero(used)[hit]

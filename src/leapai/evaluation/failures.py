@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from leapai.config import BevConfig
+from leapai.config.training import DistanceWeights
 from leapai.evaluation.detection import OPERATING_CONFIDENCE, OPERATING_DISTANCE_M, Judge
 from leapai.evaluation.tables import LabelledFrame
 from leapai.types import BoolArray, FloatArray, IntArray
 
-NEAR_M, MIDDLE_M = 6.0, 12.0
+WEIGHTS = DistanceWeights()
 
 
 @dataclass(frozen=True)
@@ -54,5 +55,9 @@ def failures(frame: LabelledFrame, bev: BevConfig) -> Failures:
         boxes=np.concatenate([missed.boxes, false.boxes]),
         occlusion_level=np.concatenate([missed.occlusion_level, false.occlusion_level]),
         distance_m=distance_m,
-        weight=np.select([distance_m < NEAR_M, distance_m < MIDDLE_M], [4.0, 2.0], 1.0),
+        weight=np.select(
+            [distance_m < WEIGHTS.near_m, distance_m < WEIGHTS.middle_m],
+            [WEIGHTS.near, WEIGHTS.middle],
+            WEIGHTS.far,
+        ),
     )

@@ -10,12 +10,11 @@ import numpy as np
 
 from leapai.config import BevConfig
 from leapai.evaluation.association import associate, run_starts
+from leapai.evaluation.detection import OPERATING_CONFIDENCE
 from leapai.evaluation.tables import LabelledFrame
 from leapai.evaluation.tracked import Tracked, follow
+from leapai.evaluation.tracking import DISTANCE_M
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
-
-DISTANCE_M = 2.0
-CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class _Lives(NamedTuple):
 
 
 def _lives(tracked: Tracked) -> _Lives:
-    sure = tracked.said.score[None] >= CONFIDENCE
+    sure = tracked.said.score[None] >= OPERATING_CONFIDENCE
     found = associate(tracked, sure).found[0]
     rows = np.flatnonzero(tracked.judged)
     rows = rows[np.lexsort((tracked.truth.frame[rows], tracked.object_id[rows]))]

@@ -63,10 +63,9 @@ def _objects(judge: Judge, class_id: int) -> BoolArray:
 
 def _precision(judge: Judge, class_id: int, distance_m: float) -> FloatArray:
     found = judge.found[distance_m]
-    right = judge.right(found)
-    used = (judge.said.class_id == class_id) & (right | (found < 0))
+    used = judge.judged(class_id, found)
     positives = int(_objects(judge, class_id).sum())
-    return curve(right[used], judge.said.score[used], positives).precision
+    return curve(judge.right(found)[used], judge.said.score[used], positives).precision
 
 
 def _hits(judge: Judge) -> Hits:

@@ -19,18 +19,19 @@ class RoadJudge:
     """Counts what a network says of the road in the drives of one process."""
 
     def __init__(self, config: TaskConfig) -> None:
-        self._region = config.static.region()
+        self._region, self._wanted = config.static.region(), config.static_task
         self.tally = MapTally(self._region, config.evaluation)
 
     def of_drive(self, log: DrivingLog) -> Callable[[StepResult], None]:
         """What counts the frames of a drive, one after another. Where the static task is off it
-        counts nothing."""
+        counts nothing, and the drive's map is not read."""
+        if not self._wanted:
+            return lambda result: None
         vector_map, known = log.vector_map(), static_classes_of(log)
         memory = SightMemory(self._region)
 
         def add(result: StepResult) -> None:
-            if result.road is None:
-                return
+            assert result.road is not None
             frame = with_static_labels(result.frame, vector_map, self._region, known)
             pose, road = frame.ego2global, result.road
             self.tally.add(
