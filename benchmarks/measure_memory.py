@@ -19,7 +19,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,13 +194,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print(f"| {' | '.join(line)} |")
 
 
-def write_json(rows: Sequence[Row], logs: Sequence[DrivingLog], options: Options) -> None:
-    """All figures of all rows, with the command that made them."""
+def figures_of(rows: Sequence[Row]) -> dict[str, object]:
+    """By the name of the row."""
+    return {row.name: row.figures.model_dump(mode="json") for row in rows}
+
+
+def write_json(rows: Mapping[str, object], logs: Sequence[DrivingLog], options: Options) -> None:
+    """The figures of all rows, with the command that made them."""
     content = {
         "command": shlex.join(["python", *sys.argv]),
         "data": options.data,
         "data_version": version_of(logs),
-        "rows": {row.name: row.figures.model_dump(mode="json") for row in rows},
+        "rows": rows,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(options.output) as path:
@@ -267,7 +272,7 @@ def main() -> None:
     print_table(HEADER, [row.cells() for row in rows])
     if before is not None:
         print_gain(before.figures, after.figures)
-    write_json(rows, logs, shared)
+    write_json(figures_of(rows), logs, shared)
 
 
 def print_gain(step1: DetectionFigures, step2: DetectionFigures) -> None:

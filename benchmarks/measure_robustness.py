@@ -32,6 +32,7 @@ from leapai.runtime.shipped import shipped_checkpoint
 from leapai.types import Frame, IntArray, VectorMap
 from measure_memory import (
     Row,
+    figures_of,
     load,
     measure,
     metres,
@@ -166,7 +167,7 @@ def main() -> None:
         thinned = with_gaps(fast, step, options.max_frames)
         gaps.append(measure(f"{gap_s:g} s between frames", network, thinned, options))
     show("Frame gaps", gaps)
-    write_json(rows + gaps, logs, options)
+    write_json(figures_of(rows + gaps), logs, options)
 
 
 def show(title: str, rows: Sequence[Row]) -> None:

@@ -272,7 +272,8 @@ def main() -> None:
         tables = [to_table(frame) for frame in drives.detections]
         write_table(shared.output.with_suffix(".parquet"), SCHEMA, tables)
     print_table(HEADER, [row.cells() for row in rows])
-    write_json(rows, logs, shared)
+    content = {row.name: row.figures.model_dump(mode="json") for row in rows}
+    write_json(content, logs, shared)
 
 
 if __name__ == "__main__":

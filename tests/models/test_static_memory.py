@@ -104,7 +104,8 @@ def random_pose(rng, mirror=False):
 
 def slow_warp(bev, past_from_now):
     """A cell after another, in float64."""
-    warped, inside = np.zeros(bev.shape), np.zeros(bev.shape[1:], bool)
+    warped, geometry = np.zeros(bev.shape), np.zeros((5, *bev.shape[1:]))
+    turn = past_from_now[:2, 0]
     x, y = (c.double().numpy() for c in (GRID.column_centres_m(), GRID.row_centres_m()))
     for i in range(GRID.rows):
         for j in range(GRID.columns):
@@ -112,8 +113,10 @@ def slow_warp(bev, past_from_now):
             column = math.floor((there[0] - GRID.x_range_m[0]) / GRID.cell_m)
             row = math.floor((there[1] - GRID.y_range_m[0]) / GRID.cell_m)
             if 0 <= row < GRID.rows and 0 <= column < GRID.columns:
-                warped[:, i, j], inside[i, j] = bev[:, row, column], True
-    return warped, inside
+                warped[:, i, j] = bev[:, row, column]
+                off_m = there[0] - x[column], there[1] - y[row]
+                geometry[:, i, j] = 1, *(off / GRID.cell_m for off in off_m), *turn
+    return warped, geometry
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -121,12 +124,12 @@ def test_warping_agrees_with_its_slow_twin(seed):
     rng = np.random.default_rng(seed)
     past_from_now = np.stack([random_pose(rng, mirror=m) for m in (False, True)])
     bev = rng.normal(size=(2, *SIZE)).astype(np.float32)
-    got, known = warp(torch.from_numpy(bev)[None], torch.from_numpy(past_from_now)[None], GRID)
+    got = warp(torch.from_numpy(bev)[None], torch.from_numpy(past_from_now)[None], GRID)
     for age in range(2):
-        expected, inside = slow_warp(bev[age], past_from_now[age])
-        np.testing.assert_array_equal(known[0, age].numpy(), inside)
-        np.testing.assert_array_equal(got[0, age].numpy(), expected.astype(np.float32))
-        assert inside.sum() > 10
+        expected, geometry = slow_warp(bev[age], past_from_now[age])
+        np.testing.assert_array_equal(got.bev[0, age].numpy(), expected.astype(np.float32))
+        np.testing.assert_allclose(got.geometry[0, age].numpy(), geometry, atol=1e-5)
+        assert geometry[0].sum() > 10
 
 
 def test_a_place_in_the_world_stays_where_it_is_while_the_ego_moves():
@@ -142,14 +145,14 @@ def test_a_place_in_the_world_stays_where_it_is_while_the_ego_moves():
         bev, row, column = torch.zeros(1, *SIZE), *cell_of(then, place)
         bev[:, :, row, column] = rng.uniform(1, 2)
         memory = push(empty_memory(1, CONFIG), bev, batch_at(0, then), MIN_GAP_US)
-        past, known = StaticTemporalFusion(CONFIG).recall(memory, batch_at(700_000, now))
+        past, geometry = StaticTemporalFusion(CONFIG).recall(memory, batch_at(700_000, now))
         rows, columns = past[0, 0, 0].nonzero().unbind(1)
         at = cell_of(now, place)
         assert len(rows) >= 1
         assert (rows - at[0]).abs().max() <= 1
         assert (columns - at[1]).abs().max() <= 1
-        assert known[0, 0].float().mean() > 0.7
-        assert not known[0, 1:].any()
+        assert geometry[0, 0, 0].mean() > 0.7
+        assert not geometry[0, 1:].any()
         assert not past[0, 1:].any()
 
 

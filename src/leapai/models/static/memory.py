@@ -7,6 +7,8 @@ Letters: B lanes, K kept frames, P wanted ages, C channels, R x W the region's B
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,19 @@ from leapai.types import FrameBatch, StaticMemory, TemporalState
 START = 0.1
 """Of the last norm's scale: fusion begins as a small change to what Step 1's head knows."""
 _FAR = 1 << 62
+GEOMETRY = 5
+"""Channels that tell how a past frame was warped."""
+
+
+class Warped(NamedTuple):
+    """Past frames as seen from now."""
+
+    bev: Tensor
+    """Features [B, P, C, R, W]."""
+    geometry: Tensor
+    """[B, P, 5, R, W]: 1 where the past frame covers the cell; how far the cell's centre, as it was
+    then, lies off that of the nearest cell, in cells along x and y; cosine and sine of the turn
+    from the axes of now to those of then. Zero where it does not cover the cell."""
 
 
 def empty_memory(
@@ -48,8 +63,9 @@ class StaticTemporalFusion(nn.Module):
     """This frame's features and those of the past -> features that know both, and the next memory.
 
     A VGG block: two 3x3 convolutions with norm and ReLU (Simonyan & Zisserman, ICLR 2015), over
-    this frame's features, the warped ones, and for each of these a channel that says where it is
-    known. Its output is added to this frame's features.
+    this frame's features, the warped ones, and what the warp of each was (`Warped.geometry`): the
+    nearest cell is up to half a cell off, more than a line is wide, and its features describe their
+    surroundings along the axes of then. Its output is added to this frame's features.
     """
 
     points: Tensor
@@ -59,7 +75,7 @@ class StaticTemporalFusion(nn.Module):
         static, self.grid = config.static, region_grid(config)
         channels, ages = static.channels, len(static.past_s)
         self.block = nn.Sequential(
-            conv_norm_relu(channels * (1 + ages) + ages, channels),
+            conv_norm_relu(channels * (1 + ages) + GEOMETRY * ages, channels),
             conv_norm_relu(channels, channels),
         )
         for norm in [m for m in self.block.modules() if isinstance(m, nn.BatchNorm2d)][-1:]:
@@ -79,22 +95,23 @@ class StaticTemporalFusion(nn.Module):
         """Features [B, C, R, W] of the neck -> fused features [B, C, R, W]."""
         assert state.static is not None, "the state was made without a memory of the static task"
         memory = forget(state.static, is_reset(state, batch, self.max_gap_s))
-        past, known = self.recall(memory, batch)
-        seen = torch.cat([bev, past.flatten(1, 2), known.to(bev.dtype)], 1)
+        past = self.recall(memory, batch)
+        geometry = past.geometry.flatten(1, 2).to(bev.dtype)
+        seen = torch.cat([bev, past.bev.flatten(1, 2), geometry], 1)
         fused = bev + self.block(seen.contiguous(memory_format=torch.channels_last))
         return fused, push(memory, bev, batch, self.min_gap_us)
 
-    def recall(self, memory: StaticMemory, batch: FrameBatch) -> tuple[Tensor, Tensor]:
-        """Features [B, P, C, R, W] of the wanted ages as seen from now, zero where nothing is
-        known, and where something is [B, P, R, W]."""
+    def recall(self, memory: StaticMemory, batch: FrameBatch) -> Warped:
+        """What was at the wanted ages, as seen from now; zero where nothing is known."""
         slot, found = pick(memory, batch.timestamp_us, self.ages_us, self.tolerance_us)
         lane = torch.arange(batch.lanes, device=slot.device)[:, None]
         past_from_now = poses.invert(memory.ego2global[lane, slot]) @ batch.ego2global[:, None]
         eye = torch.eye(4, dtype=torch.float64, device=slot.device)
         past_from_now = torch.where(found[:, :, None, None], past_from_now, eye)
-        past, inside = warp(memory.bev[lane, slot], past_from_now.float(), self.grid)
-        known = inside & found[:, :, None, None]
-        return torch.where(known[:, :, None], past, 0.0).float(), known
+        past = warp(memory.bev[lane, slot], past_from_now.float(), self.grid)
+        found = found[:, :, None, None, None]
+        bev = torch.where(found, past.bev, 0.0).float()
+        return Warped(bev, torch.where(found, past.geometry, 0.0))
 
 
 def forget(memory: StaticMemory, reset: Tensor) -> StaticMemory:
@@ -115,9 +132,8 @@ def pick(
     return slot, nearest <= 2 * tolerance_us + 1
 
 
-def warp(bev: Tensor, past_from_now: Tensor, grid: BevGrid) -> tuple[Tensor, Tensor]:
-    """Features [B, P, C, R, W] of past ego frames at the cells of now, by the nearest cell, and
-    where [B, P, R, W] these lie in the past region.
+def warp(bev: Tensor, past_from_now: Tensor, grid: BevGrid) -> Warped:
+    """Features [B, P, C, R, W] of past ego frames at the cells of now, by the nearest cell.
 
     `past_from_now` [B, P, 4, 4] moves the cells' centres on the ground; beyond the region: zero.
     """
@@ -126,11 +142,16 @@ def warp(bev: Tensor, past_from_now: Tensor, grid: BevGrid) -> tuple[Tensor, Ten
     xy = poses.apply(past_from_now, points)[..., :2]
     cell = (xy - xy.new_tensor([grid.x_range_m[0], grid.y_range_m[0]])) / grid.cell_m
     size = cell.new_tensor([grid.columns, grid.rows])
-    inside = ((cell >= 0) & (cell < size)).all(-1)
-    column, row = torch.where(inside[..., None], cell, 0.0).long().unbind(-1)
+    inside = ((cell >= 0) & (cell < size)).all(-1)  # [B, P, R W]
+    nearest = torch.where(inside[..., None], cell, 0.0).floor()
+    column, row = nearest.long().unbind(-1)
     index = (row * grid.columns + column)[:, :, None].expand(-1, -1, bev.shape[2], -1)
     there = torch.where(inside[:, :, None], bev.flatten(3).gather(3, index), 0.0)
-    return there.view_as(bev), inside.view(*inside.shape[:2], grid.rows, grid.columns)
+    axis = past_from_now[:, :, None, :2, 0].expand_as(cell)  # now's x axis in the past frame
+    off = cell - nearest - 0.5
+    geometry = torch.cat([torch.ones_like(off[..., :1]), off, axis], -1)  # [B, P, R W, GEOMETRY]
+    geometry = torch.where(inside[..., None], geometry, 0.0).transpose(2, 3)
+    return Warped(there.view_as(bev), geometry.reshape(*bev.shape[:2], GEOMETRY, *bev.shape[3:]))
 
 
 def push(memory: StaticMemory, bev: Tensor, batch: FrameBatch, min_gap_us: int) -> StaticMemory:

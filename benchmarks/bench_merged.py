@@ -1,0 +1,179 @@
+"""One pass of a merged network against two passes, one for each task: time and memory.
+
+    python benchmarks/bench_merged.py [CHECKPOINT] [--frames 20]
+
+Takes the merged checkpoint (the one that ships, if none is named) apart into what each task has of
+it, and streams the same frames through all three, frame by frame in turn, in one thread. Weights
+and streaming state are counted by their bytes; the resident set at its peak is that of a process
+which runs one pass, or both. Answers that differ by a bit end the benchmark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench_network import made_up_frame
+from leapai.config import TaskConfig
+from leapai.data.transforms import collate, prepare
+from leapai.models.build import build_model
+from leapai.models.perception import Perception
+from leapai.runtime.checkpoints import config_in, config_of, read_checkpoint
+from leapai.runtime.shipped import shipped_checkpoint
+from leapai.types import FrameBatch, Predictions, TemporalState
+
+TASKS = ("dynamic", "static")
+MERGED = "merged"
+NAMES = (MERGED, *TASKS)
+UNCOUNTED = 3
+MB = 1e6
+
+
+@dataclass
+class Stream:
+    """A network and its memory."""
+
+    model: Perception
+    state: TemporalState
+
+    def step(self, batch: FrameBatch) -> Predictions:
+        """The next frame."""
+        predictions, self.state = self.model(batch, self.state)
+        return predictions
+
+
+def alone(config: TaskConfig, task: str) -> TaskConfig:
+    """The configuration without the other task."""
+    values = config.model_dump()
+    for other in set(TASKS) - {task}:
+        values |= {f"{other}_task": False, f"enable_{other}_temporal": False}
+    values["task_loss_weights"] = {task: config.task_loss_weights[task]}
+    modules = config.trainable_modules
+    values["trainable_modules"] = tuple(name for name in modules if task in name)
+    return TaskConfig.model_validate(values)
+
+
+def streams_of(checkpoint: Path, names: Iterable[str]) -> dict[str, Stream]:
+    """The merged network, or what a task has of it."""
+    content = read_checkpoint(checkpoint)
+    config, weights = config_in(content, checkpoint), content["state_dict"]
+    made = {}
+    for name in names:
+        model = build_model(config if name == MERGED else alone(config, name)).eval()
+        model.load_state_dict({name: weights[name] for name in model.state_dict()})
+        made[name] = Stream(model, model.initial_state(1))
+    return made
+
+
+def batches_of(config: TaskConfig, frames: int) -> Iterator[FrameBatch]:
+    """Successive frames, made up as those of `bench_network`: seven images, 100 000 points."""
+    size = config.camera.image_size_px
+    for index in range(frames):
+        prepared = prepare(made_up_frame(index, size), size, config.camera.groups)
+        yield collate([prepared], [index == 0])
+
+
+def byte_count(value: object) -> int:
+    """Of all tensors in a state."""
+    if isinstance(value, Tensor):
+        return value.nbytes
+    parts = [getattr(value, f.name) for f in fields(value)] if is_dataclass(value) else []
+    return sum(map(byte_count, parts))
+
+
+def weight_bytes(model: Perception) -> int:
+    """Of parameters and buffers."""
+    return sum(tensor.nbytes for tensor in model.state_dict().values())
+
+
+def timed(stream: Stream, batch: FrameBatch) -> tuple[float, Predictions]:
+    """CPU milliseconds, of one thread."""
+    start = time.process_time()
+    said = stream.step(batch)
+    return 1e3 * (time.process_time() - start), said
+
+
+def refuse_difference(merged: Predictions, dynamic: Predictions, static: Predictions) -> None:
+    """Raises RuntimeError where the merged network says anything else."""
+    outputs = [
+        [said.dynamic.boxes, said.dynamic.class_logits, said.static.logits]
+        for said in (merged, Predictions(dynamic.dynamic, static.static))
+        if said.dynamic is not None and said.static is not None
+    ]
+    if not all(map(torch.equal, *outputs)):
+        raise RuntimeError("the merged network says something else than each task alone")
+
+
+def peak_mb(names: list[str], options: argparse.Namespace) -> float:
+    """Resident set at its peak of a process that runs these streams on a few frames."""
+    command = [sys.executable, __file__, str(options.checkpoint), "--peak-of", *names]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout)
+
+
+def print_peak(options: argparse.Namespace) -> None:
+    """What this process held at most, in MB, when it ran the streams that are named."""
+    streams = streams_of(options.checkpoint, options.peak_of)
+    for batch in batches_of(config_of(options.checkpoint), UNCOUNTED):
+        for stream in streams.values():
+            stream.step(batch)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB)
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path, nargs="?", default=shipped_checkpoint())
+    parser.add_argument("--frames", type=int, default=20, help="counted ones")
+    parser.add_argument("--peak-of", nargs="+", default=[], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        if options.peak_of:
+            print_peak(options)
+            return
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measures and prints."""
+    streams = streams_of(options.checkpoint, NAMES)
+    config = streams[MERGED].model.config
+    times: dict[str, list[float]] = {name: [] for name in streams}
+    for index, batch in enumerate(batches_of(config, options.frames + UNCOUNTED)):
+        found = {name: timed(stream, batch) for name, stream in streams.items()}
+        refuse_difference(*(said for _, said in found.values()))
+        if index >= UNCOUNTED:
+            for name, (time_ms, _) in found.items():
+                times[name].append(time_ms)
+    ms = {name: statistics.median(values) for name, values in times.items()}
+    weights = {name: weight_bytes(stream.model) / MB for name, stream in streams.items()}
+    states = {name: byte_count(stream.state) / MB for name, stream in streams.items()}
+    peaks = [peak_mb(names, options) for names in ([MERGED], list(TASKS))]
+    print(f"torch {torch.__version__}, one thread, load {os.getloadavg()[0]:.1f}\n")
+    print("| | ms a frame | weights, MB | state, MB | peak, MB |")
+    print("|---|--:|--:|--:|--:|")
+    for name in streams:
+        print(f"| {name} | {ms[name]:.1f} | {weights[name]:.1f} | {states[name]:.1f} | |")
+    two = [sum(values[task] for task in TASKS) for values in (ms, weights, states)]
+    print(f"| two passes | {two[0]:.1f} | {two[1]:.1f} | {two[2]:.1f} | {peaks[1]:.0f} |")
+    print(f"| one merged pass | {ms[MERGED]:.1f} | {weights[MERGED]:.1f} | ", end="")
+    print(f"{states[MERGED]:.1f} | {peaks[0]:.0f} |")
+    print(f"\nOne pass takes {100 * ms[MERGED] / two[0]:.0f} % of the time of two.")
+
+
+if __name__ == "__main__":
+    main()

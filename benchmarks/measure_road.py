@@ -1,0 +1,131 @@
+"""What memory is worth to the road, and what objects and road cost each other in Step 1.
+
+    python benchmarks/measure_road.py [--step1 outputs/tiny_step1/model.ckpt] \
+        [--step2 outputs/tiny_step2_static/model.ckpt] [--also "objects alone=FILE"]
+
+Streams the same validation drives through Step 1, if it is given, through Step 2 Static, through
+Step 2 without its past (every frame counts as the first of a drive), and through whatever comes by
+`--also`. Without `--step2` it measures the checkpoint that ships. Frames are rendered once and kept
+on disk. Prints a Markdown table and writes the figures as JSON.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from leapai.data.logs import DrivingLog
+from leapai.evaluation.map_figures import MapFigures, MapMeans
+from leapai.runtime.figures import StreamFigures, evaluate_stream
+from leapai.runtime.shipped import shipped_checkpoint
+from measure_memory import (
+    Network,
+    Options,
+    TrunkMemory,
+    changed,
+    load,
+    options_of,
+    parser,
+    percent,
+    print_table,
+    write_json,
+)
+
+HEADER = (
+    "lane markings / road elements, %",
+    "mAP of objects",
+    "IoU",
+    "IoU, hidden now but seen before",
+    "flip rate",
+    "F1 of lines, 0.25 m / 0.5 m",
+)
+NO_TIME_S = 1e-6
+"""As the longest gap that memory bridges: it bridges none."""
+
+
+def cells(name: str, figures: StreamFigures) -> list[str]:
+    """The columns of `HEADER`."""
+    mean_ap = percent(figures.detection.mean_ap)
+    if figures.road is None:
+        return [name, mean_ap, *["-"] * (len(HEADER) - 2)]
+    road = figures.road
+    f1 = " / ".join(percent(lines["all"].f1) for lines in road.lines.values())
+    return [name, mean_ap, *map(both, (road.iou, road.hidden_iou, road.flip_rate)), f1]
+
+
+def both(means: MapMeans) -> str:
+    """Of both rasters."""
+    return f"{percent(means.lane_markings)} / {percent(means.road_elements)}"
+
+
+def measure(
+    network: Network, logs: Sequence[DrivingLog], options: Options, memory: TrunkMemory
+) -> StreamFigures:
+    """Streams the drives."""
+    memory.attach(network.model)
+    return evaluate_stream(
+        network.model, network.config, logs, max_frames=options.max_frames, device=options.device
+    )
+
+
+def print_gain(step1: MapFigures, step2: MapFigures) -> None:
+    """Step 2 over Step 1, beside the goals of the design."""
+    hidden = gain(step1.hidden_iou, step2.hidden_iou, lambda a, b: 100 * (b - a))
+    flicker = gain(step1.flip_rate, step2.flip_rate, lambda a, b: 100 * (b / a - 1))
+    print(
+        "\nStep 2 over Step 1, lane markings / road elements: IoU where hidden now but seen before "
+        f"{hidden} points (goal +10), flip rate {flicker} % (goal -50)"
+    )
+
+
+def gain(before: MapMeans, after: MapMeans, of: Callable[[float, float], float]) -> str:
+    """Of both rasters."""
+    pairs = (
+        (before.lane_markings, after.lane_markings),
+        (before.road_elements, after.road_elements),
+    )
+    return " / ".join("-" if a is None or b is None else f"{of(a, b):+.1f}" for a, b in pairs)
+
+
+def main() -> None:
+    """Measures and prints."""
+    options = parser(__doc__, "measure_road.json")
+    options.add_argument("--step1", type=Path, metavar="FILE")
+    options.add_argument(
+        "--also", action="append", default=[], metavar="NAME=FILE", help="another checkpoint"
+    )
+    given = options.parse_args()
+    step2 = load(given.step2 or shipped_checkpoint())
+    shared = options_of(given, step2.config)
+    logs, memory = shared.open(step2.config), TrunkMemory()
+    networks: dict[str, Callable[[], Network]] = {}
+    if given.step1:
+        networks["Step 1"] = lambda: load(given.step1)
+    networks["Step 2"] = lambda: step2
+    networks["Step 2, without its past"] = lambda: changed(step2, max_gap_s=NO_TIME_S)
+    for name, _, file in (text.partition("=") for text in given.also):
+        networks[name] = lambda file=file: load(Path(file))
+    figures: dict[str, StreamFigures] = {}
+    for name, made in networks.items():
+        start = time.perf_counter()
+        figures[name] = measure(made(), logs, shared, memory)
+        seconds = time.perf_counter() - start
+        print(f"{seconds:6.0f} s  {' | '.join(cells(name, figures[name]))}", file=sys.stderr)
+    print_table(HEADER, [cells(name, measured) for name, measured in figures.items()])
+    before = figures["Step 1"].road if given.step1 else None
+    after = figures["Step 2"].road
+    if before is not None and after is not None:
+        print_gain(before, after)
+    write_json({name: of_network(measured) for name, measured in figures.items()}, logs, shared)
+
+
+def of_network(figures: StreamFigures) -> dict[str, object]:
+    """All figures as JSON has them."""
+    road = None if figures.road is None else figures.road.model_dump(mode="json")
+    return {"detection": figures.detection.model_dump(mode="json"), "road": road}
+
+
+if __name__ == "__main__":
+    main()
