@@ -1,5 +1,5 @@
-"""The pictures of `leapai inspect`: LiDAR and recorded boxes in every camera and from above; with
-`--stats`, how what happens in the data is spread."""
+"""The pictures of `leapai inspect`: LiDAR, recorded boxes and the map's road in every camera and
+from above; with `--stats`, how what happens in the data is spread."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from pathlib import Path
 
 import numpy as np
 
-from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
+from leapai.config import DrawDynamicConfig, StaticConfig, TemporalVisualizationConfig
 from leapai.data.inspection import frames_to_read
 from leapai.data.logs import DrivingLog
+from leapai.data.static_labels import rasterise
 from leapai.data.statistics import Samples
-from leapai.types import CameraFrame, Frame, ImageArray
+from leapai.geometry import poses
+from leapai.types import (
+    STATIC_CLASSES,
+    CameraFrame,
+    Frame,
+    ImageArray,
+    MapPolyline,
+    VectorMap,
+)
 from leapai.visualisation.cameras import draw_camera
 from leapai.visualisation.charts import Bars, Histogram, Panel, draw_charts
 from leapai.visualisation.compose import FramePainter
+from leapai.visualisation.scene import Road
 from leapai.visualisation.video import write_png
 
 NO_IMAGE_GREY = 24
@@ -40,20 +50,42 @@ def write_pictures(logs: Sequence[DrivingLog], output: Path, max_frames: int) ->
         frame = log[index]
         folder = output / log.name / str(frame.timestamp_us)
         painter = FramePainter(TRUTH_ONLY, TemporalVisualizationConfig(show_history=False))
-        write_png(folder / "overview.png", painter.paint(frame, None, None, log.vector_map()))
+        road = _true_road(frame, log.vector_map())
+        overview = painter.paint(frame, None, None, log.vector_map(), road)
+        write_png(folder / "overview.png", overview)
+        lines = () if road is None else road.lines
         for camera in frame.cameras:
-            write_png(folder / f"{camera.name}.png", _camera_picture(camera, frame))
+            write_png(folder / f"{camera.name}.png", _camera_picture(camera, frame, lines))
         written += 1 + len(frame.cameras)
     return written
 
 
-def _camera_picture(camera: CameraFrame, frame: Frame) -> ImageArray:
-    """The camera's image with points and boxes; on plain grey where the image is missing, because
-    the calibration can be checked all the same."""
+def _true_road(frame: Frame, vector_map: VectorMap | None) -> Road | None:
+    """Truth of the static task: its cells, and the lines that they are made of, at their heights in
+    the map; None without a map."""
+    if vector_map is None:
+        return None
+    region = StaticConfig().region()
+    labels = rasterise(vector_map, frame.ego2global, region)
+    cells = np.concatenate([labels.lane_markings, labels.road_elements]).astype(np.float32)
+    ego_from_global = poses.invert(frame.ego2global)
+    lines = tuple(
+        MapPolyline(line.kind, 1.0, poses.apply(ego_from_global, line.points_m))
+        for line in vector_map
+        if line.kind in STATIC_CLASSES
+    )
+    return Road(cells, region, lines)
+
+
+def _camera_picture(camera: CameraFrame, frame: Frame, lines: Sequence[MapPolyline]) -> ImageArray:
+    """The camera's image with points, boxes and lines of the map; on plain grey where the image is
+    missing, because the calibration can be checked all the same."""
     if camera.image is None:
         grey = np.full((*camera.size_px, 3), NO_IMAGE_GREY, np.uint8)
         camera = replace(camera, name=f"{camera.name}: no image", image=grey)
-    return draw_camera(camera, camera.size_px, None, frame.labels, points=frame.points)
+    return draw_camera(
+        camera, camera.size_px, None, frame.labels, points=frame.points, road_lines=lines
+    )
 
 
 def write_statistics_picture(path: Path, names: Sequence[str], samples: Sequence[Samples]) -> None:

@@ -106,4 +106,5 @@ class MapPolyline:
     confidence: float
     """In [0, 1]: the mean probability of `kind` along the line; 1 of a true line."""
     points_m: FloatArray
-    """[K, 2] float64 x y on the ground, K >= 2; a closed line ends where it starts."""
+    """[K, 2] float64 x y on the ground, K >= 2, or [K, 3] of a map that knows heights; a closed
+    line ends where it starts."""

@@ -83,7 +83,7 @@ def draw_bev(
     if scene.points is not None:
         _draw_points(image, view, scene.points)
     if scene.road is not None:
-        lines = [(line.kind, [view.pixels(line.points_m)]) for line in scene.road.lines]
+        lines = [(line.kind, [view.pixels(line.points_m[:, :2])]) for line in scene.road.lines]
         road.draw_lines(image, lines)
     _draw_ego(image, view)
     if scene.truth is not None:

@@ -108,9 +108,10 @@ def _samples(start_m: FloatArray, end_m: FloatArray) -> FloatArray:
 
 
 def ground_paths(view: CameraView, line_m: FloatArray) -> list[FloatArray]:
-    """The visible parts [K, 2] of a line [N, 2] on the ground, a path for each of its segments."""
-    on_ground = np.pad(np.asarray(line_m, np.float64), ((0, 0), (0, 1)))
-    in_camera = poses.apply(view.camera_from_ego, on_ground)
+    """The visible parts [K, 2] of a line [N, 2] on the ground, or [N, 3], a path for each of its
+    segments."""
+    points = np.pad(np.asarray(line_m, np.float64), ((0, 0), (0, 3 - line_m.shape[1])))
+    in_camera = poses.apply(view.camera_from_ego, points)
     start, end = clip_to_view(in_camera[:-1], in_camera[1:], view.reach)
     samples = _samples(start, end)
     pixels, _ = camera_geometry.project(
@@ -171,9 +172,8 @@ def draw_camera(
     """One camera's picture [height, width, 3] with its name; `size_px` is (height, width).
 
     All that is given and visible is drawn: select first. From the bottom: image; `points`
-    [P, 3 or more] (ego frame) coloured by depth; lines of the road, laid on the plane z = 0; truth
-    (thin; see `truth_by_colour`);
-    detections in the colour of their class with the front face shaded, outlined by occlusion level
+    [P, 3 or more] (ego frame) coloured by depth; lines of the road, on the plane z = 0 where they
+    have no heights; truth (thin; see `truth_by_colour`); detections in the colour of their class with the front face shaded, outlined by occlusion level
     with `draw_occlusion`; track ids and confidences. A camera without image says so, and nothing
     is projected into it.
     """
