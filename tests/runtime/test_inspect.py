@@ -5,13 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from tests.visualisation.made_up import FAR_AWAY, camera, frame, shows
 
 from leapai.geometry import poses
 from leapai.runtime.inspect import write_pictures
 from leapai.types import MapLine
 from leapai.visualisation.cameras import CameraView
 from leapai.visualisation.palette import ROAD_COLOURS
-from tests.visualisation.made_up import FAR_AWAY, camera, frame, shows
 
 SLOPE = 0.05
 ALONG_M = np.arange(4.0, 41.0, 2.0)

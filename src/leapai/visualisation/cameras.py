@@ -173,9 +173,9 @@ def draw_camera(
 
     All that is given and visible is drawn: select first. From the bottom: image; `points`
     [P, 3 or more] (ego frame) coloured by depth; lines of the road, on the plane z = 0 where they
-    have no heights; truth (thin; see `truth_by_colour`); detections in the colour of their class with the front face shaded, outlined by occlusion level
-    with `draw_occlusion`; track ids and confidences. A camera without image says so, and nothing
-    is projected into it.
+    have no heights; truth (thin; see `truth_by_colour`); detections in the colour of their class
+    with the front face shaded, outlined by occlusion level with `draw_occlusion`; track ids and
+    confidences. A camera without image says so, and nothing is projected into it.
     """
     if camera.image is None:
         return _no_image(camera.name, size_px)
