@@ -97,13 +97,6 @@ def sequence_numbers(frames: Sequence[LabelledFrame]) -> IntArray:
     return np.array([number[f.detections.sequence] for f in frames], np.int64)
 
 
-def seen_now(labels: Labels) -> BoolArray:
-    """[N] whether a sensor sees the object; where the labels do not tell, it is seen."""
-    points, visible = labels.num_lidar_points, labels.visible_fraction
-    unknown = (points < 0) & np.isnan(visible)
-    return np.asarray((points > 0) | (np.nan_to_num(visible) > 0) | unknown)
-
-
 def last_seen_us(
     sequence: IntArray, track_id: IntArray, timestamp_us: IntArray, seen: BoolArray
 ) -> IntArray:
@@ -129,7 +122,7 @@ def _truth(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
     boxes = _stack([each.boxes for each in labels], 7)
     velocity = _stack([each.velocity_mps for each in labels], 3)[:, :2].copy()
     velocity[~_concatenate([each.velocity_valid for each in labels], bool)] = np.nan
-    seen = _concatenate([seen_now(each) for each in labels], bool)
+    seen = _concatenate([each.seen for each in labels], bool)
     track_id = _concatenate([each.track_id for each in labels], np.int64)
     now_us = frame_times_us(frames)[frame]
     seen_us = last_seen_us(sequence_numbers(frames)[frame], track_id, now_us, seen)

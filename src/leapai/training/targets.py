@@ -72,14 +72,6 @@ def instance_weights(distance_m: Tensor, class_id: Tensor, weights: DistanceWeig
     )
 
 
-def is_seen(labels: Labels) -> BoolArray:
-    """Objects [N] that some sensor sees now: a LiDAR point or a visible part. An object of which
-    neither is known counts as seen."""
-    points, visible = labels.num_lidar_points, labels.visible_fraction
-    unknown = (points < 0) & np.isnan(visible)
-    return np.asarray((points > 0) | (np.nan_to_num(visible) > 0) | unknown)
-
-
 def is_inside(labels: Labels, grid: BevGrid) -> BoolArray:
     """Objects [N] whose centre lies in the BEV range."""
     (x_low, x_high), (y_low, y_high) = grid.x_range_m, grid.y_range_m
@@ -148,7 +140,7 @@ class TargetMaker:
             nothing = Labels.unlabelled(np.zeros((0, 7)), np.zeros(0, np.int64))
             return replace(self._tensors(nothing, np.zeros(0, bool)), labelled=False)
         labels = frame.labels.select(is_inside(frame.labels, self.grid))
-        seen = is_seen(labels)
+        seen = labels.seen
         wanted = seen | self._remember(lane, labels, seen, frame.timestamp_us)
         return self._tensors(labels.select(wanted), seen[wanted])
 

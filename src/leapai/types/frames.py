@@ -67,6 +67,14 @@ class Labels:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    @property
+    def seen(self) -> BoolArray:
+        """[N] whether some sensor sees the object now: a LiDAR point on it, or a visible part. One
+        of which neither is known counts as seen."""
+        points, visible = self.num_lidar_points, self.visible_fraction
+        unknown = (points < 0) & np.isnan(visible)
+        return np.asarray((points > 0) | (np.nan_to_num(visible) > 0) | unknown)
+
     def select(self, index: IntArray | BoolArray) -> Labels:
         """The labels at `index` (integers [M] or mask [N])."""
         return Labels(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
