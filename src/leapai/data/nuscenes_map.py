@@ -19,7 +19,7 @@ from scipy.spatial import KDTree
 
 from leapai.data.map_edges import Area, clipped, road_edges, runs
 from leapai.data.nuscenes_map_tables import REMEDY, MapTables, moves
-from leapai.types import STATIC_CLASSES, FloatArray, MapLine, VectorMap
+from leapai.types import STATIC_CLASSES, BoolArray, FloatArray, MapLine, VectorMap
 
 LANE_MARK_OF = {
     "SINGLE_SOLID_WHITE": "SolidLine",
@@ -72,7 +72,7 @@ def _near(path: Path, low_m: tuple[float, ...], high_m: tuple[float, ...]) -> Ve
     lines += [MapLine("DRIVABLE_AREA", "drivable_area", _as_one_line(area)) for area in areas]
     for edge in road_edges(areas):
         middle = (edge[1:, :2] + edge[:-1, :2]) / 2
-        on_border = ((middle <= low) | (middle >= high)).any(1)
+        on_border: BoolArray = ((middle <= low) | (middle >= high)).any(1)
         lines += [MapLine("Curb", "road_edge", part) for part in runs(edge, ~on_border)]
     return tuple(lines)
 
@@ -91,7 +91,7 @@ def _as_one_line(area: Area) -> FloatArray:
         distance, nearest = KDTree(whole).query(hole)
         at = int(np.argmin(distance))
         loop = np.roll(hole[:-1], -at, axis=0)
-        cut = int(nearest[at])
+        cut = int(np.asarray(nearest)[at])
         whole = np.concatenate([whole[: cut + 1], loop, loop[:1], whole[cut:]])
     return whole
 
