@@ -28,10 +28,8 @@ def road_edges(areas: Sequence[Area]) -> list[FloatArray]:
     Areas of the map meet: a piece of an outline that has drivable ground on both of its sides lies
     in the middle of the road.
     """
-    outlines = [_with_points_between(outline) for area in areas for outline in area]
-    lines = [
-        half for line in outlines for half in (line[: len(line) // 2 + 1], line[len(line) // 2 :])
-    ]
+    outlines = [outline for area in areas for outline in area]
+    lines = [half for outline in outlines for half in _halves(_with_points_between(outline))]
     start = np.concatenate([np.zeros((0, 2)), *(line[:-1, :2] for line in lines)])
     vector = np.concatenate([np.zeros((0, 2)), *(np.diff(line[:, :2], axis=0) for line in lines)])
     length = np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-9)

@@ -72,8 +72,8 @@ def _near(path: Path, low_m: tuple[float, ...], high_m: tuple[float, ...]) -> Ve
     lines += [MapLine("DRIVABLE_AREA", "drivable_area", _as_one_line(area)) for area in areas]
     for edge in road_edges(areas):
         middle = (edge[1:, :2] + edge[:-1, :2]) / 2
-        on_border: BoolArray = ((middle <= low) | (middle >= high)).any(1)
-        lines += [MapLine("Curb", "road_edge", part) for part in runs(edge, ~on_border)]
+        within: BoolArray = np.all((middle > low) & (middle < high), axis=1)
+        lines += [MapLine("Curb", "road_edge", part) for part in runs(edge, within)]
     return tuple(lines)
 
 
