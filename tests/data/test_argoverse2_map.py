@@ -10,7 +10,8 @@ import pytest
 from shapely.geometry import LineString, Polygon
 from shapely.ops import unary_union
 
-from leapai.data.argoverse2_map import MAPPED_CLASSES, read_map, road_edges
+from leapai.data.argoverse2_map import MAPPED_CLASSES, read_map
+from leapai.data.map_edges import road_edges
 from leapai.types import STATIC_CLASSES
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "argoverse2" / "val"
@@ -93,7 +94,7 @@ def test_the_real_kerbs_are_the_edge_of_all_drivable_ground():
         pytest.skip(f"no real data: {REAL} is absent")
     lines = read_map(next(REAL.iterdir()))
     areas = [m.points_m for m in lines if m.layer == "drivable_area"]
-    edges = road_edges(areas)
+    edges = road_edges([[area] for area in areas])
     whole = unary_union([Polygon(area[:, :2]).buffer(0.05) for area in areas])
     outer = [whole.exterior, *whole.interiors]
     rim = unary_union([LineString(ring).buffer(0.3) for ring in outer])

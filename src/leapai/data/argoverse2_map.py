@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from leapai.data import reading
-from leapai.types import STATIC_CLASSES, BoolArray, FloatArray, MapLine, VectorMap
+from leapai.data.map_edges import PIECE_M, along, road_edges
+from leapai.types import STATIC_CLASSES, FloatArray, MapLine, VectorMap
 
 LANE_MARK_OF = {
     "SOLID": ("SolidLine", "SolidLine"),
@@ -31,8 +32,6 @@ MAPPED_CLASSES = tuple(
 )
 """What the map tells of. It knows neither walls nor speed bumps, nor how wide a line or how short a
 dash is; of what is painted on the ground it has crossings."""
-_PIECE_M = 2.0
-_BESIDE_M = 0.3
 MAPS_IN_MEMORY = 32
 """Of about 0.1 MB each."""
 _REMEDY = "get this log again, or leave it out"
@@ -60,7 +59,7 @@ def _read(path: Path) -> VectorMap:
     boundaries = [area["area_boundary"] for area in content["drivable_areas"].values()]
     areas = [_points(boundary + boundary[:1]) for boundary in boundaries]
     lines += [MapLine("DRIVABLE_AREA", "drivable_area", area) for area in areas]
-    lines += [MapLine("Curb", "road_edge", edge) for edge in road_edges(areas)]
+    lines += [MapLine("Curb", "road_edge", edge) for edge in road_edges([[area] for area in areas])]
     return tuple(lines)
 
 
@@ -87,70 +86,14 @@ def _lanes(segments: Sequence[dict[str, Any]]) -> list[MapLine]:
     for segment in segments:
         if not segment["is_intersection"]:
             sides = [_points(segment[f"{side}_lane_boundary"]) for side in ("left", "right")]
-            count = 1 + max(int(np.ceil(_along(side)[-1] / _PIECE_M)) for side in sides)
+            count = 1 + max(int(np.ceil(along(side)[-1] / PIECE_M)) for side in sides)
             middle = np.mean([_resampled(side, count) for side in sides], axis=0)
             lines.append(MapLine("Lane", "centreline", middle))
     return lines
 
 
-def _along(line_m: FloatArray) -> FloatArray:
-    """Length [K] up to each point of a line [K, 3]."""
-    steps = np.linalg.norm(np.diff(line_m, axis=0), axis=1)
-    return np.concatenate([[0.0], np.cumsum(steps)])
-
-
 def _resampled(line_m: FloatArray, count: int) -> FloatArray:
     """`count` points, 2 or more, at equal distances along a line [K, 3]."""
-    along = _along(line_m)
-    at = np.linspace(0.0, along[-1], max(count, 2))
-    return np.stack([np.interp(at, along, line_m[:, i]) for i in range(3)], -1)
-
-
-def road_edges(areas_m: Sequence[FloatArray]) -> list[FloatArray]:
-    """Lines [K, 3] where the ground of all areas (closed lines [K, 3]) ends.
-
-    Areas of the map meet: a piece of an outline that has drivable ground on both of its sides lies
-    in the middle of the road.
-    """
-    edges = []
-    for area in areas_m:
-        line = _with_points_between(area)
-        middle, vector = (line[1:, :2] + line[:-1, :2]) / 2, np.diff(line[:, :2], axis=0)
-        length = np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-9)
-        beside = _BESIDE_M * np.stack([-vector[:, 1], vector[:, 0]], -1) / length
-        between = _drivable(middle + beside, areas_m) & _drivable(middle - beside, areas_m)
-        edges += _runs(line, ~between)
-    return edges
-
-
-def _with_points_between(line_m: FloatArray) -> FloatArray:
-    """The line [K, 3] with points added, so that none is farther than 2 m from the next."""
-    along = _along(line_m)
-    count = np.maximum(np.ceil(np.diff(along) / _PIECE_M), 1).astype(np.int64)
-    ends = zip(along[:-1], along[1:], count, strict=True)
-    at = np.concatenate([*(np.linspace(a, b, n, endpoint=False) for a, b, n in ends), along[-1:]])
-    return np.stack([np.interp(at, along, line_m[:, i]) for i in range(3)], -1)
-
-
-def _drivable(points_m: FloatArray, areas_m: Sequence[FloatArray]) -> BoolArray:
-    """Which points [P, 2] lie in one of the areas."""
-    inside = np.zeros(len(points_m), bool)
-    for area in areas_m:
-        inside |= _inside(points_m, area[:, :2])
-    return inside
-
-
-def _inside(points_m: FloatArray, outline_m: FloatArray) -> BoolArray:
-    """Points [P, 2] in a closed outline [K, 2], by the even-odd rule."""
-    x, y = points_m[:, :1], points_m[:, 1:]
-    (x0, y0), (x1, y1) = outline_m[:-1].T, outline_m[1:].T
-    crosses = (y0 > y) != (y1 > y)
-    rise = np.where(y1 == y0, 1.0, y1 - y0)
-    odd: BoolArray = (crosses & (x < x0 + (y - y0) / rise * (x1 - x0))).sum(1) % 2 == 1
-    return odd
-
-
-def _runs(line_m: FloatArray, kept: BoolArray) -> list[FloatArray]:
-    """The parts of a line [K, 3] whose pieces [K - 1] are kept."""
-    changes = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]]).astype(np.int8)))
-    return [line_m[a : b + 1] for a, b in changes.reshape(-1, 2)]
+    at_points = along(line_m)
+    at = np.linspace(0.0, at_points[-1], max(count, 2))
+    return np.stack([np.interp(at, at_points, line_m[:, i]) for i in range(3)], -1)

@@ -1,9 +1,10 @@
 """nuScenes, read from the publisher's files without its devkit (https://www.nuscenes.org).
 
 `nuscenes:ROOT[,version=v1.0-mini][,sweeps=10][,scenes=FILE]`. ROOT holds `v1.0-*/` (JSON tables),
-`samples/` and `sweeps/`; FILE names scenes, one a line: a split. A sequence is a scene, a frame is
-a keyframe (2 Hz). The ego frame is nuScenes' own: its origin is the centre of the rear axle
-projected onto the ground (nuscenes-devkit issue 161), as ours. Published images are rectified.
+`samples/` and `sweeps/`, and `maps/expansion/*.json` where the map expansion is there; FILE names
+scenes, one a line: a split. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame is
+nuScenes' own: its origin is the centre of the rear axle projected onto the ground (nuscenes-devkit
+issue 161), as ours. Published images are rectified.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from leapai.data import reading
+from leapai.data.nuscenes_map import MAPPED_CLASSES, read_map
 from leapai.data.nuscenes_tables import (
     CAMERA_GROUPS_OF,
     LIDAR,
@@ -91,6 +93,8 @@ def _only_version(root: Path) -> str:
 class NuScenesLog:
     """One scene. Sensors are read when a frame is asked for."""
 
+    static_classes = MAPPED_CLASSES
+
     def __init__(self, name: str, tables: Tables, sweeps: int, faults: FaultLog) -> None:
         self.name = name
         self._sweeps = sweeps
@@ -99,6 +103,7 @@ class NuScenesLog:
         self._files = [tables.keyframes[sample] for sample in self._samples]
         self._earlier = tables.sweeps
         self._annotations = tables.annotations
+        self._map = tables.maps.get(name)
         self._rig = {channel: file for files in self._files for channel, file in files.items()}
         self._track_ids = self._number_tracks()
 
@@ -143,8 +148,12 @@ class NuScenesLog:
         )
 
     def vector_map(self) -> VectorMap | None:
-        """None: nuScenes' vector map is a separate download that this adapter does not read."""
-        return None
+        """Lane dividers, lanes, crossings, drivable areas and their edges about the scene; None:
+        the map expansion, a separate download, is not there."""
+        if self._map is None:
+            return None
+        path_m = np.array([files[LIDAR].global_from_ego[:2, 3] for files in self._files])
+        return read_map(self._map, path_m)
 
     def has_sweep(self, index: int) -> bool:
         """Whether the frame's LiDAR file is there (it may still turn out broken)."""

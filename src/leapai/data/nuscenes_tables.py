@@ -69,6 +69,7 @@ _FIELDS = {
     "category": ("token", "name"),
     "ego_pose": ("token", "translation", "rotation"),
     "instance": ("token", "category_token"),
+    "log": ("token", "location"),
     "sample": ("token", "timestamp", "scene_token"),
     "sample_annotation": (
         *("token", "sample_token", "instance_token", "visibility_token", "attribute_tokens"),
@@ -144,6 +145,9 @@ class Tables:
     """Token -> LiDAR file, keyframes and those between; empty unless asked for."""
     annotations: Annotations | None
     """None: this version has no annotations, as the test set."""
+    maps: Mapping[str, Path]
+    """Scene name -> file of its place's map, which may be missing; empty without `maps/expansion`
+    or `log.json`."""
 
 
 def read_tables(root: Path, version: str, *, with_sweeps: bool) -> Tables:
@@ -163,7 +167,14 @@ def read_tables(root: Path, version: str, *, with_sweeps: bool) -> Tables:
                 f"{folder / 'sample_data.json'}: sample {sample['token']} has no {LIDAR} keyframe; "
                 f"{_REMEDY}"
             )
-    return Tables(_scenes(folder, samples), keyframes, sweeps, _annotations(folder, samples))
+    scenes = _rows(folder, "scene")
+    return Tables(
+        _samples_of(scenes, samples),
+        keyframes,
+        sweeps,
+        _annotations(folder, samples),
+        _maps(root, folder, scenes),
+    )
 
 
 def _rows(folder: Path, table: str) -> list[_Row]:
@@ -185,12 +196,23 @@ def _find(table: Mapping[str, _T], token: str, path: Path) -> _T:
     return table[token]
 
 
-def _scenes(folder: Path, samples: list[_Row]) -> dict[str, list[str]]:
+def _samples_of(scenes: list[_Row], samples: list[_Row]) -> dict[str, list[str]]:
     in_time = sorted(samples, key=lambda sample: sample["timestamp"])
     samples_of: dict[str, list[str]] = defaultdict(list)
     for sample in in_time:
         samples_of[sample["scene_token"]].append(sample["token"])
-    return {scene["name"]: samples_of[scene["token"]] for scene in _rows(folder, "scene")}
+    return {scene["name"]: samples_of[scene["token"]] for scene in scenes}
+
+
+def _maps(root: Path, folder: Path, scenes: list[_Row]) -> dict[str, Path]:
+    path, maps = folder / "log.json", root / "maps" / "expansion"
+    if not (path.is_file() and maps.is_dir()):
+        return {}
+    places = {row["token"]: row["location"] for row in _rows(folder, "log")}
+    return {
+        scene["name"]: maps / f"{_find(places, scene.get('log_token', ''), path)}.json"
+        for scene in scenes
+    }
 
 
 def _calibrations(folder: Path) -> dict[str, Calibration]:
