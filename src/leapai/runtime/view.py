@@ -103,7 +103,10 @@ def view_run(
 
 def how_to_open(path: Path) -> str:
     """For a machine with a screen, and for one without."""
-    return f"open it with `rerun {path}`, or serve it to a browser with `rerun --serve-web {path}`"
+    return (
+        f"open it with `rerun {path}`, or serve it to a browser of this machine with `rerun "
+        f"--serve-web --bind 127.0.0.1 {path}`"
+    )
 
 
 def _record_afterwards(
