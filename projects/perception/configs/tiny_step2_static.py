@@ -26,8 +26,8 @@ from tiny_step2_dynamic import cache, optimizer
 
 job_name = "tiny_step2_static"
 
-finetune_steps = 2_000
-max_steps = 2_000
+finetune_steps = 3_000
+max_steps = 3_000
 
 # A clip is longer than memory reaches back, so that most frames have all of their past.
 streaming = {
