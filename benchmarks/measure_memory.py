@@ -250,25 +250,35 @@ def options_of(given: argparse.Namespace, config: TaskConfig) -> Options:
     return Options(data, given.output, given.max_frames, given.device, given.cache_gb)
 
 
-def main() -> None:
-    """Measures and prints."""
-    options = parser(__doc__, "measure_memory.json")
+def comparison(description: str, output: str) -> tuple[argparse.Namespace, Network, Options]:
+    """What was asked for, Step 2, and the options, of a measurement of networks side by side."""
+    options = parser(description, output)
     options.add_argument("--step1", type=Path, metavar="FILE")
     options.add_argument(
         "--also", action="append", default=[], metavar="NAME=FILE", help="another checkpoint"
     )
     given = options.parse_args()
     step2 = load(given.step2 or shipped_checkpoint())
-    shared = options_of(given, step2.config)
+    return given, step2, options_of(given, step2.config)
+
+
+def also(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Network]]]:
+    """The other checkpoints, by name."""
+    for name, _, file in (text.partition("=") for text in given.also):
+        yield name, lambda file=file: load(Path(file))
+
+
+def main() -> None:
+    """Measures and prints."""
+    given, step2, shared = comparison(__doc__, "measure_memory.json")
     logs = shared.open(step2.config)
     history = step2.config.queue_length - 1
     memory = TrunkMemory()
     before = measure("Step 1", load(given.step1), logs, shared, memory) if given.step1 else None
     after = measure(f"Step 2 ({history} frames of history)", step2, logs, shared, memory)
     rows = [after] if before is None else [before, after]
-    rows += [measure(name, make(), logs, shared, memory) for name, make in variants(step2)]
-    for name, _, file in (text.partition("=") for text in given.also):
-        rows.append(measure(name, load(Path(file)), logs, shared, memory))
+    for name, make in (*variants(step2), *also(given)):
+        rows.append(measure(name, make(), logs, shared, memory))
     print_table(HEADER, [row.cells() for row in rows])
     if before is not None:
         print_gain(before.figures, after.figures)

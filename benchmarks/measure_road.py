@@ -14,20 +14,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from leapai.data.logs import DrivingLog
 from leapai.evaluation.map_figures import MapFigures, MapMeans
 from leapai.runtime.figures import StreamFigures, evaluate_stream
-from leapai.runtime.shipped import shipped_checkpoint
 from measure_memory import (
     Network,
     Options,
     TrunkMemory,
+    also,
     changed,
+    comparison,
     load,
-    options_of,
-    parser,
     percent,
     print_table,
     write_json,
@@ -91,22 +89,14 @@ def gain(before: MapMeans, after: MapMeans, of: Callable[[float, float], float])
 
 def main() -> None:
     """Measures and prints."""
-    options = parser(__doc__, "measure_road.json")
-    options.add_argument("--step1", type=Path, metavar="FILE")
-    options.add_argument(
-        "--also", action="append", default=[], metavar="NAME=FILE", help="another checkpoint"
-    )
-    given = options.parse_args()
-    step2 = load(given.step2 or shipped_checkpoint())
-    shared = options_of(given, step2.config)
+    given, step2, shared = comparison(__doc__, "measure_road.json")
     logs, memory = shared.open(step2.config), TrunkMemory()
     networks: dict[str, Callable[[], Network]] = {}
     if given.step1:
         networks["Step 1"] = lambda: load(given.step1)
     networks["Step 2"] = lambda: step2
     networks["Step 2, without its past"] = lambda: changed(step2, max_gap_s=NO_TIME_S)
-    for name, _, file in (text.partition("=") for text in given.also):
-        networks[name] = lambda file=file: load(Path(file))
+    networks |= also(given)
     figures: dict[str, StreamFigures] = {}
     for name, made in networks.items():
         start = time.perf_counter()
