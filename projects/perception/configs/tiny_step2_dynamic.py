@@ -9,8 +9,8 @@ or, as a launch of several processes,
     torchrun --nproc_per_node=1 --master_port=21212 tools/main.py \\
         --config projects/perception/entry.py --state train --ckpt outputs/tiny_step1/model.ckpt
 
-Hardware: a CPU with two cores; 12 minutes for frames and features, 47 for the steps on one of them.
-Score: mAP 0.730, velocity error 0.43 m/s on the validation seeds (`docs/results.md`).
+Hardware: a CPU with two cores; 4 minutes for features of rendered frames, 54 for the steps on one
+of them. Score: mAP 0.726, velocity error 0.39 m/s on the validation seeds (`docs/results.md`).
 """
 
 from lpperception_current_hpa_step2_dynamic import *
