@@ -161,6 +161,17 @@ def test_reports_and_the_table_of_runs_are_made_from_what_val_wrote(small, tmp_p
     assert "detections.parquet: is not a whole Parquet file" in fails("report", str(one))
 
 
+def test_a_checkpoint_without_a_configuration_beside_it_runs_as_it_says_itself(
+    tmp_path, monkeypatch
+):
+    """The merged one runs both tasks, which no configuration file does."""
+    monkeypatch.delenv("LEAPAI_TASK_CONFIG", raising=False)
+    options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--output", str(tmp_path / "run")]
+    assert cli.main(["val", "--ckpt", str(shipped_checkpoint()), *options]) == 0
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert figures["detection"]["frames"] == figures["road"]["frames"] == 1
+
+
 def test_inspect_prints_figures_and_writes_pictures(tmp_path, capsys):
     assert cli.main(["inspect", SMALL_DRIVE, "--output", str(tmp_path), "--pictures", "1"]) == 0
     assert "front_narrow" in capsys.readouterr().out

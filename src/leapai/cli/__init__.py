@@ -119,11 +119,16 @@ def _command(
     return parser
 
 
-def _load(options: argparse.Namespace) -> TaskConfig:
-    """The configuration of `--task-config`, or else of the environment."""
+def _load(options: argparse.Namespace, checkpoint: Path | None = None) -> TaskConfig:
+    """The configuration of `--task-config`, or else of the environment, or else of the
+    checkpoint."""
     from leapai.config import CONFIG_VARIABLE, ConfigError, load_config
 
     path = options.task_config or os.environ.get(CONFIG_VARIABLE)
+    if not path and checkpoint:
+        from leapai.runtime.checkpoints import config_of
+
+        return config_of(checkpoint)
     if not path:
         raise ConfigError(
             f"{CONFIG_VARIABLE} is not set and there is no --task-config: name a task "
@@ -150,7 +155,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _validate(options: argparse.Namespace) -> None:
-    config = _load(options)
+    config = _load(options, options.ckpt)
     from leapai.runtime.validate import ValidationOptions, run_validation
 
     run_validation(

@@ -9,13 +9,10 @@ DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
 RUNS_HELP = "table that `leapai val` keeps beside its run folders; default: outputs/runs.parquet"
 
 
-def add_task_config(parser: ArgumentParser) -> None:
+def add_task_config(parser: ArgumentParser, otherwise: str = "") -> None:
     """Of every command that needs a task configuration."""
-    parser.add_argument(
-        "--task-config",
-        metavar="FILE",
-        help="task configuration; without it the one that LEAPAI_TASK_CONFIG names",
-    )
+    said = f"task configuration; without it the one that LEAPAI_TASK_CONFIG names{otherwise}"
+    parser.add_argument("--task-config", metavar="FILE", help=said)
 
 
 def add_train(parser: ArgumentParser) -> None:
@@ -39,7 +36,7 @@ def add_train(parser: ArgumentParser) -> None:
 
 def add_val(parser: ArgumentParser) -> None:
     """Of `leapai val`."""
-    add_task_config(parser)
+    add_task_config(parser, ", and without either that of the checkpoint")
     parser.add_argument("--ckpt", type=Path, metavar="FILE", help="checkpoint to load")
     parser.add_argument(
         "--random-weights", action="store_true", help="run an untrained network, without --ckpt"
