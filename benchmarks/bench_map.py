@@ -76,7 +76,7 @@ def main() -> None:
             frame, drawn = log[index], log.static_labels(index)
             labels = StaticLabels(drawn.lane_markings, drawn.road_elements)
             sight = memory.sight(frame)
-            truth = np.concatenate([drawn.lane_markings, drawn.road_elements]).astype(np.float32)
+            truth = drawn.planes.astype(np.float32)
             for name, of in kinds.items():
                 said = of(truth, rng)
                 time_ms = cpu_ms(lambda said=said: polylines(said, GRID))

@@ -55,12 +55,11 @@ class Stream:
 
 def alone(config: TaskConfig, task: str) -> TaskConfig:
     """The configuration without the other task."""
-    values = config.model_dump()
-    for other in set(TASKS) - {task}:
-        values |= {f"{other}_task": False, f"enable_{other}_temporal": False}
+    (other,) = set(TASKS) - {task}
+    values = config.model_dump() | {f"{other}_task": False, f"enable_{other}_temporal": False}
     values["task_loss_weights"] = {task: config.task_loss_weights[task]}
     modules = config.trainable_modules
-    values["trainable_modules"] = tuple(name for name in modules if task in name)
+    values["trainable_modules"] = tuple(name for name in modules if other not in name)
     return TaskConfig.model_validate(values)
 
 
@@ -71,7 +70,7 @@ def streams_of(checkpoint: Path, names: Iterable[str]) -> dict[str, Stream]:
     made = {}
     for name in names:
         model = build_model(config if name == MERGED else alone(config, name)).eval()
-        model.load_state_dict({name: weights[name] for name in model.state_dict()})
+        model.load_state_dict({key: weights[key] for key in model.state_dict()})
         made[name] = Stream(model, model.initial_state(1))
     return made
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from bench_merged import alone
 from leapai.config import TaskConfig, load_config
 from leapai.data.frame_cache import open_cached_logs
 from leapai.training.train import TrainingOptions, run_training
@@ -55,13 +56,8 @@ class Trial:
 
 def short_config(trial: Trial, folder: Path, batch: int | None) -> TaskConfig:
     """The trial's configuration, with nothing in it that is not training."""
-    values = load_config(CONFIGS / trial.config).model_dump()
-    if values["static_task"] and not trial.road:
-        values["static_task"] = False
-        values["task_loss_weights"].pop("static")
-        values["trainable_modules"] = tuple(
-            name for name in values["trainable_modules"] if "static" not in name
-        )
+    config = load_config(CONFIGS / trial.config)
+    values = (config if trial.road else alone(config, "dynamic")).model_dump()
     values["cache"] = {
         "folder": str(folder / "cache"),
         "frames_gb": CACHE_GB,

@@ -33,7 +33,7 @@ from leapai.evaluation.figures import DetectionFigures
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import config_of, load_checkpoint
-from leapai.runtime.figures import evaluate_stream
+from leapai.runtime.figures import StreamFigures, evaluate_stream
 from leapai.runtime.files import whole_file
 from leapai.runtime.shipped import shipped_checkpoint
 from leapai.types import OCCLUSION_NAMES, FrameBatch
@@ -169,6 +169,20 @@ def variants(step2: Network) -> Iterator[tuple[str, Callable[[], Network]]]:
         yield f"Step 2, {name} off", lambda off=off: changed(step2, temporal_optimization=off)
 
 
+def streamed(
+    network: Network,
+    logs: Sequence[DrivingLog],
+    options: Options,
+    memory: TrunkMemory | None = None,
+) -> StreamFigures:
+    """All figures of the drives."""
+    if memory:
+        memory.attach(network.model)
+    return evaluate_stream(
+        network.model, network.config, logs, max_frames=options.max_frames, device=options.device
+    )
+
+
 def measure(
     name: str,
     network: Network,
@@ -177,13 +191,8 @@ def measure(
     memory: TrunkMemory | None = None,
 ) -> Row:
     """Streams the drives; says on stderr that it has."""
-    if memory:
-        memory.attach(network.model)
     start = time.perf_counter()
-    figures = evaluate_stream(
-        network.model, network.config, logs, max_frames=options.max_frames, device=options.device
-    )
-    row = Row(name, figures.detection)
+    row = Row(name, streamed(network, logs, options, memory).detection)
     print(f"{time.perf_counter() - start:6.0f} s  {' | '.join(row.cells())}", file=sys.stderr)
     return row
 

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from leapai.data.logs import DrivingLog
 from leapai.evaluation.map_figures import MapFigures, MapMeans
-from leapai.runtime.figures import StreamFigures, evaluate_stream
+from leapai.runtime.figures import StreamFigures
 from measure_memory import (
     Network,
-    Options,
     TrunkMemory,
     also,
     changed,
@@ -28,6 +26,7 @@ from measure_memory import (
     load,
     percent,
     print_table,
+    streamed,
     write_json,
 )
 
@@ -56,16 +55,6 @@ def cells(name: str, figures: StreamFigures) -> list[str]:
 def both(means: MapMeans) -> str:
     """Of both rasters."""
     return f"{percent(means.lane_markings)} / {percent(means.road_elements)}"
-
-
-def measure(
-    network: Network, logs: Sequence[DrivingLog], options: Options, memory: TrunkMemory
-) -> StreamFigures:
-    """Streams the drives."""
-    memory.attach(network.model)
-    return evaluate_stream(
-        network.model, network.config, logs, max_frames=options.max_frames, device=options.device
-    )
 
 
 def print_gain(step1: MapFigures, step2: MapFigures) -> None:
@@ -100,7 +89,7 @@ def main() -> None:
     figures: dict[str, StreamFigures] = {}
     for name, made in networks.items():
         start = time.perf_counter()
-        figures[name] = measure(made(), logs, shared, memory)
+        figures[name] = streamed(made(), logs, shared, memory)
         seconds = time.perf_counter() - start
         print(f"{seconds:6.0f} s  {' | '.join(cells(name, figures[name]))}", file=sys.stderr)
     print_table(HEADER, [cells(name, measured) for name, measured in figures.items()])

@@ -229,7 +229,7 @@ def map_figure() -> None:
         sight = memory.sight(frame)
     assert sight is not None
     drawn = log.static_labels(index)
-    truth = np.concatenate([drawn.lane_markings, drawn.road_elements]).astype(np.float32)
+    truth = drawn.planes.astype(np.float32)
     rng = np.random.default_rng(0)
     soft = np.stack([cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in truth])
     said = np.clip(soft + rng.normal(0, 0.12, truth.shape), 0, 1)

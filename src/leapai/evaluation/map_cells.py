@@ -75,7 +75,7 @@ class CellCounts:
     ) -> None:
         """One frame: probabilities [C, rows, columns]."""
         step = np.floor(np.asarray(probability, np.float32) * STEPS).astype(np.int64)
-        truth = np.concatenate([labels.lane_markings, labels.road_elements])
+        truth = labels.planes
         counted = ((step > 0) | truth) & labels.known[:, None, None]
         kind, row, column = np.nonzero(counted)
         zone = zones.of_cell[row * step.shape[2] + column]

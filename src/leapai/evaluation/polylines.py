@@ -10,8 +10,8 @@ too. Pieces are counted, so sums do not depend on the order of frames.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -36,12 +36,21 @@ PIECE_M = 0.1
 
 
 def true_lines(vector_map: VectorMap, ego2global: FloatArray) -> tuple[MapPolyline, ...]:
-    """The lines of a map (global frame) of `LINE_KINDS` in the ego frame; formed in float64."""
+    """The lines of a map (global frame) of `LINE_KINDS` on the ground of the ego frame."""
+    lines = lines_in_ego(vector_map, ego2global, LINE_KINDS)
+    return tuple(replace(line, points_m=line.points_m[:, :2]) for line in lines)
+
+
+def lines_in_ego(
+    vector_map: VectorMap, ego2global: FloatArray, kinds: Collection[str]
+) -> tuple[MapPolyline, ...]:
+    """The lines of a map (global frame) that are of `kinds`, with their heights, in the ego frame;
+    formed in float64."""
     ego_from_global = poses.invert(np.asarray(ego2global, np.float64))
     return tuple(
-        MapPolyline(line.kind, 1.0, poses.apply(ego_from_global, line.points_m)[:, :2])
+        MapPolyline(line.kind, 1.0, poses.apply(ego_from_global, line.points_m))
         for line in vector_map
-        if line.kind in LINE_KINDS
+        if line.kind in kinds
     )
 
 

@@ -91,6 +91,11 @@ def length_m(line_m: FloatArray) -> float:
     return float(np.hypot(*np.diff(line_m, axis=0).T).sum())
 
 
+def in_space(line_m: FloatArray) -> FloatArray:
+    """The line [K, 2] on the plane z = 0, or as it is [K, 3], float64 [K, 3]."""
+    return np.pad(np.asarray(line_m, np.float64), ((0, 0), (0, 3 - line_m.shape[1])))
+
+
 def simplified(line_m: FloatArray) -> FloatArray:
     """A line [K, 2] with as few of its points as keep `_DETAIL_M`; a closed one stays closed."""
     closed = bool((line_m[0] == line_m[-1]).all())

@@ -14,7 +14,7 @@ from leapai.data.inspection import frames_to_read
 from leapai.data.logs import DrivingLog
 from leapai.data.static_labels import rasterise
 from leapai.data.statistics import Samples
-from leapai.geometry import poses
+from leapai.evaluation.polylines import lines_in_ego
 from leapai.types import (
     STATIC_CLASSES,
     CameraFrame,
@@ -50,9 +50,9 @@ def write_pictures(logs: Sequence[DrivingLog], output: Path, max_frames: int) ->
         frame = log[index]
         folder = output / log.name / str(frame.timestamp_us)
         painter = FramePainter(TRUTH_ONLY, TemporalVisualizationConfig(show_history=False))
-        road = _true_road(frame, log.vector_map())
-        overview = painter.paint(frame, None, None, log.vector_map(), road)
-        write_png(folder / "overview.png", overview)
+        vector_map = log.vector_map()
+        road = _true_road(frame, vector_map)
+        write_png(folder / "overview.png", painter.paint(frame, None, None, vector_map, road))
         lines = () if road is None else road.lines
         for camera in frame.cameras:
             write_png(folder / f"{camera.name}.png", _camera_picture(camera, frame, lines))
@@ -66,14 +66,8 @@ def _true_road(frame: Frame, vector_map: VectorMap | None) -> Road | None:
     if vector_map is None:
         return None
     region = StaticConfig().region()
-    labels = rasterise(vector_map, frame.ego2global, region)
-    cells = np.concatenate([labels.lane_markings, labels.road_elements]).astype(np.float32)
-    ego_from_global = poses.invert(frame.ego2global)
-    lines = tuple(
-        MapPolyline(line.kind, 1.0, poses.apply(ego_from_global, line.points_m))
-        for line in vector_map
-        if line.kind in STATIC_CLASSES
-    )
+    cells = rasterise(vector_map, frame.ego2global, region).planes.astype(np.float32)
+    lines = lines_in_ego(vector_map, frame.ego2global, STATIC_CLASSES)
     return Road(cells, region, lines)
 
 

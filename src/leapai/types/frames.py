@@ -111,6 +111,11 @@ class StaticLabels:
     known: BoolArray = field(default_factory=lambda: np.ones(len(STATIC_CLASSES), bool))
     """[14] the classes that the map tells of; an empty plane of another one says nothing."""
 
+    @property
+    def planes(self) -> BoolArray:
+        """[14, rows, columns] of both rasters, by `STATIC_CLASSES`."""
+        return np.concatenate([self.lane_markings, self.road_elements])
+
 
 @dataclass(frozen=True)
 class Frame:

@@ -12,6 +12,7 @@ import numpy as np
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
+from leapai.geometry.polylines import in_space
 from leapai.types import (
     BoolArray,
     CameraFrame,
@@ -110,8 +111,7 @@ def _samples(start_m: FloatArray, end_m: FloatArray) -> FloatArray:
 def ground_paths(view: CameraView, line_m: FloatArray) -> list[FloatArray]:
     """The visible parts [K, 2] of a line [N, 2] on the ground, or [N, 3], a path for each of its
     segments."""
-    points = np.pad(np.asarray(line_m, np.float64), ((0, 0), (0, 3 - line_m.shape[1])))
-    in_camera = poses.apply(view.camera_from_ego, points)
+    in_camera = poses.apply(view.camera_from_ego, in_space(line_m))
     start, end = clip_to_view(in_camera[:-1], in_camera[1:], view.reach)
     samples = _samples(start, end)
     pixels, _ = camera_geometry.project(

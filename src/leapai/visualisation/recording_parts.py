@@ -9,6 +9,7 @@ import numpy as np
 import rerun as rr
 
 from leapai.geometry import boxes as box_geometry
+from leapai.geometry.polylines import in_space
 from leapai.types import (
     CLASS_NAMES,
     CameraFrame,
@@ -69,7 +70,7 @@ def map_lines(layer: str, lines_m: Sequence[FloatArray]) -> rr.LineStrips3D:
 def road_lines(lines: Sequence[MapPolyline]) -> rr.LineStrips3D:
     """Lines of the road on the ground in the colours of their kinds, with their words."""
     return rr.LineStrips3D(
-        [np.pad(line.points_m, ((0, 0), (0, 1))) for line in lines],
+        [in_space(line.points_m) for line in lines],
         colors=[palette.ROAD_COLOURS[line.kind] for line in lines],
         radii=_px(_OUTLINE_PX[0]),
         labels=[_of_line(line) for line in lines],

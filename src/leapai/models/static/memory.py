@@ -68,8 +68,6 @@ class StaticTemporalFusion(nn.Module):
     surroundings along the axes of then. Its output is added to this frame's features.
     """
 
-    points: Tensor
-
     def __init__(self, config: TaskConfig) -> None:
         super().__init__()
         static, self.grid = config.static, region_grid(config)
