@@ -41,7 +41,8 @@ class StageCost:
     peak_bytes: int = 0
     """Highest memory of the process (CPU) or of the device (GPU) while the stage ran."""
     added_bytes: int = 0
-    """Highest amount by which that peak exceeded what was in use when the stage began."""
+    """Highest amount by which that peak exceeded what was in use when the stage began. On a CPU,
+    what the allocator had kept of memory freed before is in use, so reusing it adds nothing."""
 
 
 class StageMeter:
