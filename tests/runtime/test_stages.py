@@ -3,7 +3,6 @@
 import mmap
 import time
 
-import torch
 from torch import nn
 
 from leapai.runtime.stages import StageMeter
