@@ -89,6 +89,20 @@ def test_a_line_that_comes_and_goes_flips_wholly():
     assert got.classes["DashedLine"].change == 0.0
 
 
+def test_flips_count_where_they_lie_as_the_ego_sees_them_now():
+    frames = []
+    for step in range(4):
+        said = street(0.4 * step)
+        said[:, :, 65:] *= step % 2  # beyond 5 m ahead, lines come and go
+        frames.append(frame(said, said=view(said, step, 0.4 * step)))
+    got = figures(*frames)
+    near, far = (got.flip_rate_bands[name].lane_markings for name in ("0-5 m", "5-10 m"))
+    assert near < 0.1
+    assert far > 0.3
+    assert near < got.flip_rate.lane_markings < far
+    assert figures(frames[0]).flip_rate_bands["0-5 m"].lane_markings is None
+
+
 def test_a_speck_of_a_class_that_is_not_there_hardly_counts_in_the_raster():
     frames = []
     for i in range(3):

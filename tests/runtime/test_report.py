@@ -130,6 +130,7 @@ def test_the_road_has_a_part_and_figures_at_the_top(tmp_path, mapped):
         road.lateral_bands["2-8 m"].road_elements,
         road.classes["Curb"].best_iou,
         road.flip_rate.road_elements,
+        road.flip_rate_bands["0-5 m"].road_elements,
     ):
         assert f"{value:.3f}" in words
     assert f"{road.change.lane_markings:.4f}" in words

@@ -49,6 +49,13 @@ class Zones:
         self.of_cell = distance * self.shape[1] + lateral
         """[rows * columns]"""
 
+    def by_distance(self, masks: BoolArray) -> IntArray:
+        """How many cells of masks [C, rows, columns] lie in each zone by distance [C, D + 1]."""
+        kind, row, column = np.nonzero(masks)
+        distance = self.of_cell[row * masks.shape[2] + column] // self.shape[1]
+        counts = np.bincount(kind * self.shape[0] + distance, minlength=len(masks) * self.shape[0])
+        return counts.reshape(len(masks), self.shape[0])
+
 
 @dataclass
 class CellCounts:

@@ -64,6 +64,8 @@ class MapFigures(_Figures):
     change: MapMeans
     flip_rate: MapMeans
     """Flips over marks of all classes together."""
+    flip_rate_bands: dict[str, MapMeans]
+    """The same by distance from the ego's origin, all around; keys as "0-30 m"."""
     classes: dict[str, MapClassFigures]
     distance_bands: dict[str, MapMeans]
     """IoU by distance from the ego's origin, all around; keys as "0-30 m"."""

@@ -13,13 +13,13 @@ in float64, in the nearest cell. Cells that the frame before did not cover are l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from leapai.evaluation.map_cells import STEPS, THRESHOLD_STEP
+from leapai.evaluation.map_cells import STEPS, THRESHOLD_STEP, Zones
 from leapai.geometry import poses
 from leapai.geometry.grid import BevGrid
 from leapai.types import STATIC_CLASSES, BoolArray, FloatArray, IntArray
@@ -41,21 +41,28 @@ class MapView(NamedTuple):
     """[14, rows, columns] in [0, 1], by `STATIC_CLASSES`."""
 
 
-def _zeros() -> IntArray:
-    return np.zeros(len(STATIC_CLASSES), np.int64)
-
-
 @dataclass
 class FlickerCounts:
-    """Sums over pairs of successive frames, by class [14] int64."""
+    """Sums over pairs of successive frames, int64. Letters: C classes, D + 1 zones by distance from
+    the ego of now (the first and the last lie outside of all bands)."""
 
-    change: IntArray = field(default_factory=_zeros)
-    """In `_UNIT`s."""
-    flips: IntArray = field(default_factory=_zeros)
-    marks: IntArray = field(default_factory=_zeros)
+    change: IntArray
+    """[C] in `_UNIT`s."""
+    flips: IntArray
+    """[C, D + 1]"""
+    marks: IntArray
+    """[C, D + 1]"""
     cells: int = 0
 
-    def add(self, before: MapView, now: MapView, grid: BevGrid) -> None:
+    @staticmethod
+    def of(zones: Zones) -> FlickerCounts:
+        """Of no frame."""
+        shape = (len(STATIC_CLASSES), zones.shape[0])
+        return FlickerCounts(
+            np.zeros(shape[0], np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        )
+
+    def add(self, before: MapView, now: MapView, grid: BevGrid, zones: Zones) -> None:
         """One frame and the one before it; others than successive ones of a drive are left out."""
         gap_us = now.timestamp_us - before.timestamp_us
         if before.sequence != now.sequence or not 0 < gap_us <= MAX_GAP_S * 1e6:
@@ -71,8 +78,8 @@ class FlickerCounts:
         close = dilated(now.probability >= threshold)
         close_before = dilated(before.probability >= threshold)[:, row, column]
         flips = (marked & ~close_before) | (marked_before & ~close)
-        self.flips += flips.sum((1, 2))
-        self.marks += marked.sum((1, 2)) + marked_before.sum((1, 2))
+        self.flips += zones.by_distance(flips)
+        self.marks += zones.by_distance(marked) + zones.by_distance(marked_before)
 
     def merge(self, other: FlickerCounts) -> None:
         """Adds what another rank counted."""
@@ -82,13 +89,14 @@ class FlickerCounts:
         self.cells += other.cells
 
     def mean_change(self) -> FloatArray:
-        """[14]; NaN where no frame followed another."""
+        """[C]; NaN where no frame followed another."""
         mean: FloatArray = self.change / _UNIT / (self.cells or np.nan)
         return mean
 
     def flip_rate(self) -> FloatArray:
-        """[14]; NaN where nothing is marked."""
-        rate: FloatArray = self.flips / np.where(self.marks > 0, self.marks, np.nan)
+        """[C]; NaN where nothing is marked."""
+        flips, marks = self.flips.sum(1), self.marks.sum(1)
+        rate: FloatArray = flips / np.where(marks > 0, marks, np.nan)
         return rate
 
 

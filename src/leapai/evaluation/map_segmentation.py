@@ -69,7 +69,7 @@ class MapTally:
         self._zones = Zones(grid, evaluation)
         self._frames = 0
         self._cells = CellCounts.of(self._zones)
-        self._flicker = FlickerCounts()
+        self._flicker = FlickerCounts.of(self._zones)
         self._lines = LineCounts()
         self._last: MapView | None = None
 
@@ -77,7 +77,7 @@ class MapTally:
         """Counts one frame."""
         self._frames += 1
         if self._last is not None:
-            self._flicker.add(self._last, frame.said, self._grid)
+            self._flicker.add(self._last, frame.said, self._grid, self._zones)
         self._last = frame.said
         if frame.labels is None:
             return
@@ -107,7 +107,11 @@ class MapTally:
             hidden_iou=_means(_at_threshold(hidden)),
             hidden_cells=self._cells.hidden_cells,
             change=_means(change),
-            flip_rate=_pooled(self._flicker),
+            flip_rate=_pooled(self._flicker, slice(None)),
+            flip_rate_bands={
+                name: _pooled(self._flicker, slice(1 + i, 2 + i))
+                for i, name in enumerate(band_names(self._zones.distance_m))
+            },
             classes={
                 name: MapClassFigures(
                     cells=int(overall[i, 1].sum()),
@@ -148,11 +152,11 @@ def _means(values: FloatArray) -> MapMeans:
     return MapMeans(lane_markings=_mean(markings), road_elements=_mean(elements))
 
 
-def _pooled(flicker: FlickerCounts) -> MapMeans:
-    """Flips over marks of all classes of a raster together: of a class that is not there, only
-    specks are marked, and all of them flip."""
+def _pooled(flicker: FlickerCounts, zones: slice) -> MapMeans:
+    """Flips over marks of all classes of a raster together, in zones by distance: of a class that
+    is not there, only specks are marked, and all of them flip."""
     flips, marks = (
-        [part.sum() for part in np.split(counts, [len(LANE_MARKINGS)])]
+        [part.sum() for part in np.split(counts[:, zones], [len(LANE_MARKINGS)])]
         for counts in (flicker.flips, flicker.marks)
     )
     markings, elements = (f / m if m else None for f, m in zip(flips, marks, strict=True))

@@ -31,7 +31,11 @@ def _means(figures: MapFigures) -> Table:
         },
         {f"IoU {name}": means for name, means in figures.distance_bands.items()},
         {f"IoU {name} aside": means for name, means in figures.lateral_bands.items()},
-        {"flip rate": figures.flip_rate, "change": figures.change},
+        {
+            "flip rate": figures.flip_rate,
+            **{f"flip rate {name}": means for name, means in figures.flip_rate_bands.items()},
+            "change": figures.change,
+        },
     )
     for part in parts:
         for name, means in part.items():

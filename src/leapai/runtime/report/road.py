@@ -21,6 +21,7 @@ class RoadSection:
     """What it shows. Tables of what only a map tells are None where no run has one."""
 
     steadiness: list[Figure]
+    flips: Table
     places: Table | None
     classes: Table | None
     lines: Table | None
@@ -59,10 +60,25 @@ def road(runs: Sequence[Run]) -> RoadSection | None:
             Figure(kind, tuple(None if each is None else read(each) for each in figures))
             for kind, read in _STEADINESS
         ],
+        flips=_flips(figures),
         places=_places(figures) if mapped else None,
         classes=_classes(figures) if mapped else None,
         lines=_lines(figures) if mapped else None,
     )
+
+
+_FLIP_KINDS = (
+    Kind("lane markings", LOWER, bar=True, words=_FLIPS),
+    Kind("road elements", LOWER, bar=True, words=_FLIPS),
+)
+
+
+def _flips(figures: _Runs) -> Table:
+    """Flip rate by distance from the ego."""
+    of_runs = [{} if each is None else each.flip_rate_bands for each in figures]
+    names = dict.fromkeys(name for of_run in of_runs for name in of_run)
+    rows = (row(name, _FLIP_KINDS, [_pair(each.get(name)) for each in of_runs]) for name in names)
+    return Table("flips", _FLIP_KINDS, tuple(rows), "What is far is seen by few pixels.")
 
 
 _MEAN_KINDS = (
