@@ -224,6 +224,17 @@ def test_the_past_changes_what_is_said(fusion):
     assert (remembered - alone).abs().max() > 1e-2
 
 
+def test_a_place_is_remembered_longer_than_the_oldest_age(fusion):
+    """Through the frames in between: none of those that are kept and found is the first."""
+    batches, features = frames(50, lanes=1)
+    other = [features[0] + 1.0, *features[1:]]
+    with torch.no_grad():
+        (one, state), (two, _) = (run(fusion, states(1), batches, f) for f in (features, other))
+    assert int(batches[-1].timestamp_us - state.static.timestamp_us.min()) < 4e6
+    assert int(batches[-1].timestamp_us - batches[0].timestamp_us) > 4e6
+    assert (one - two).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("why", ["a sequence starts", "time runs back", "a long gap", "no pose"])
 def test_a_reset_lane_forgets_and_the_other_does_not(fusion, why):
     batches, features = frames(5)
@@ -260,12 +271,12 @@ def test_a_nan_does_not_outlive_its_frame(fusion):
 
 
 def test_lanes_do_not_see_each_other(fusion):
-    batches, features = frames(5)
+    batches, features = frames(10)
+    changed = [torch.stack([1 - f[0], f[1]]) for f in features]
     with torch.no_grad():
-        together, _ = run(fusion, states(), batches, features)
-        single = [make_batch(i, seeds=(1,)) for i in range(5)]
-        alone, _ = run(fusion, states(1), single, [f[1:] for f in features])
-    torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=1e-5)
+        (one, _), (two, _) = (run(fusion, states(), batches, f) for f in (features, changed))
+    assert torch.equal(one[1], two[1])
+    assert not torch.allclose(one[0], two[0])
 
 
 def test_the_memory_carries_no_gradient_and_values_beyond_half_precision_stay_finite(fusion):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -117,3 +118,38 @@ def test_the_road_is_learnt_in_a_few_steps(stubs, console, tmp_path):
     run_training(config, TrainingOptions(tmp_path), console)
     lines = [json.loads(x) for x in (tmp_path / "train.jsonl").read_text().splitlines()]
     assert lines[-1]["losses"]["total"] < 0.8 * lines[0]["losses"]["total"]
+
+
+def test_what_was_said_a_frame_ago_counts_and_is_forgotten_with_a_skipped_step(
+    stubs, console, tmp_path
+):
+    """Also where the frame before had no gradient."""
+    seen, criterion, begin = [], module.SteadinessCriterion, module.TrainingModule._begin
+
+    class Watched(criterion):
+        def __call__(self, predictions, batch):
+            before = None if self.last is None else int(self.last.timestamp_us[0])
+            seen.append((before, int(batch.timestamp_us[0]), bool(batch.is_first[0])))
+            parts = super().__call__(predictions, batch)
+            return parts | {"total": parts["total"] * (math.nan if len(seen) == 2 else 1)}
+
+    stubs.setattr(module, "SteadinessCriterion", Watched)
+    stubs.setattr(
+        module.TrainingModule,
+        "_begin",
+        lambda self: (begin(self), seen.append(self.steadiness.last is None)),
+    )
+    config = training_config(
+        **(ROAD_ALONE | SINGLE),
+        finetune_steps=3,
+        max_steps=3,
+        streaming={"clip_frames": 20, "frames_without_gradient": 1, "frames_with_gradient": 1},
+        loss={"static": {"steadiness_weight": 3.0}},
+    )
+    run_training(config, TrainingOptions(tmp_path), console)
+    calls = [call for call in seen if not isinstance(call, bool)]
+    assert len(calls) == 3
+    for before, now, _ in calls:
+        assert before == now - 100_000
+    assert [call for call in seen if isinstance(call, bool)] == [True, True, False]
+    assert last_losses(tmp_path)["static_steadiness"] > 0

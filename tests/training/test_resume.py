@@ -23,7 +23,11 @@ def config_of():
     return training_config(
         **JOINT,
         freeze_module_schedules={"fuser": 0, "stage1_backbone0": 3, "stage1_neck0": 7},
-        loss={"remembered_s": 1.0, "denoising_groups": 2},
+        loss={
+            "remembered_s": 1.0,
+            "denoising_groups": 2,
+            "static": {"steadiness_weight": 1.0},
+        },
     )
 
 

@@ -34,9 +34,11 @@ class StaticLossConfig(Section):
 
     cross_entropy_weight: NonNegativeFloat = 3.0
     dice_weight: NonNegativeFloat = 3.0
+    steadiness_weight: NonNegativeFloat = 0.0
+    """Of what comes and goes from frame to frame; 0: it is not computed."""
     min_cells: PositiveInt = 200
-    """The cross-entropy of a class is divided by the number of its cells in a batch, but at least
-    by this."""
+    """The cross-entropy of a class is divided by the number of its cells in a batch, and what
+    comes and goes by what is said of it, but at least by this."""
 
 
 class LossConfig(Section):

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
 from leapai.evaluation.map_cells import STEPS, THRESHOLD_STEP, Zones
 from leapai.geometry import poses
@@ -105,14 +106,10 @@ def nearest_cells(
 ) -> tuple[IntArray, IntArray, BoolArray]:
     """Row and column [rows, columns] in another frame's grid of each cell of this one, and whether
     that grid covers it (0, 0 where not)."""
-    centres = np.zeros((grid.rows * grid.columns, 3))
-    centres[:, :2] = grid.cell_centres_m().numpy()
-    there = poses.apply(other_from_this, centres)[:, :2]
-    cells = np.floor((there - grid.low_m[:2]) / grid.cell_m).astype(np.int64)
-    covered = ((cells >= 0) & (cells < (grid.columns, grid.rows))).all(1)
-    column, row = (np.where(covered, cells[:, i], 0) for i in (0, 1))
+    cell, covered = grid.cells_in(torch.from_numpy(np.asarray(other_from_this, np.float64)))
+    column, row = torch.where(covered[:, None], cell, 0.0).floor().long().unbind(1)
     shape = (grid.rows, grid.columns)
-    return row.reshape(shape), column.reshape(shape), covered.reshape(shape)
+    return row.view(shape).numpy(), column.view(shape).numpy(), covered.view(shape).numpy()
 
 
 def dilated(masks: BoolArray) -> BoolArray:

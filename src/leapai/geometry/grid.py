@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from leapai.geometry import poses
+
 
 @dataclass(frozen=True)
 class BevGrid:
@@ -71,6 +73,21 @@ class BevGrid:
         """x, y of every cell [rows * columns, 2], row by row."""
         y, x = torch.meshgrid(self.row_centres_m(), self.column_centres_m(), indexing="ij")
         return torch.stack([x, y], -1).reshape(-1, 2)
+
+    def cells_in(self, other_from_this: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the cells lie in the same grid about another ego: column and row [..., rows *
+        columns, 2], whose floor is the cell there, and whether that grid covers it [..., rows *
+        columns].
+
+        `other_from_this` [..., 4, 4] moves the cells' centres on the ground; its precision is that
+        of the result.
+        """
+        centres = self.cell_centres_m().to(other_from_this)
+        points = torch.cat([centres, torch.zeros_like(centres[:, :1])], 1)
+        xy = poses.apply(other_from_this, points)[..., :2]
+        cell = (xy - xy.new_tensor(self.low_m[:2])) / self.cell_m
+        inside = ((cell >= 0) & (cell < cell.new_tensor([self.columns, self.rows]))).all(-1)
+        return cell, inside
 
     def normalise(self, points_m: Tensor) -> Tensor:
         """Points [..., 3] in metres -> [0, 1] inside the range (beyond it outside)."""

@@ -20,9 +20,16 @@ from leapai.training.denoising import make_noisy_queries, noise_seed
 from leapai.training.distributed import Ranks, any_rank, gathered
 from leapai.training.optim import build_optimizer, learning_rate, set_rate
 from leapai.training.static_criterion import StaticCriterion, static_targets
+from leapai.training.steadiness import SteadinessCriterion
 from leapai.training.steps import Progress, StepReport, Stopwatch, now
 from leapai.training.targets import TargetMaker, Targets
-from leapai.types import FrameBatch, NoisyQueries, Predictions, TemporalState
+from leapai.types import (
+    FrameBatch,
+    NoisyQueries,
+    Predictions,
+    StaticPredictions,
+    TemporalState,
+)
 
 Window = Sequence[FrameBatch]
 """The frames of one step, in order."""
@@ -39,6 +46,8 @@ class TrainingModule(pl.LightningModule):
         self.config, self.model, self.ranks = config, model, ranks
         self.dynamic = DynamicCriterion(config) if config.dynamic_task else None
         self.static = StaticCriterion(config) if config.static_task else None
+        steady = config.static_task and config.loss.static.steadiness_weight > 0
+        self.steadiness = SteadinessCriterion(config) if steady else None
         self.targets = TargetMaker(config)
         self.memory: TemporalState | None = None
         self.progress, self.report, self.watch = Progress(), StepReport(), Stopwatch()
@@ -101,7 +110,9 @@ class TrainingModule(pl.LightningModule):
         for batch in window[:warm_up]:
             self.targets.make(batch)  # so that it knows what was seen
             with self.watch("forward without gradient"), torch.no_grad():
-                _, self.memory = self.model(batch, self.memory)
+                predictions, self.memory = self.model(batch, self.memory)
+            if self.steadiness is not None:
+                self.steadiness.remember(static_of(predictions), batch)
         frames = [
             self._frame(batch, part * len(window) + warm_up + i)
             for i, batch in enumerate(window[warm_up:])
@@ -143,9 +154,10 @@ class TrainingModule(pl.LightningModule):
             assert predictions.dynamic is not None
             parts.append(self.dynamic(predictions.dynamic, targets, noisy))
         if self.static is not None:
-            assert predictions.static is not None
             truth = static_targets(batch, self.config)
-            parts.append(self.static(predictions.static, truth))
+            parts.append(self.static(static_of(predictions), truth))
+        if self.steadiness is not None:
+            parts.append(self.steadiness(static_of(predictions), batch))
         return parts
 
     def _step(self) -> None:
@@ -173,6 +185,8 @@ class TrainingModule(pl.LightningModule):
         for buffer, kept in self._kept_statistics:
             buffer.copy_(kept)
         self.memory, self.targets = None, TargetMaker(self.config)
+        if self.steadiness is not None:
+            self.steadiness.last = None
         self.progress.skipped += 1
         self.progress.skipped_in_row += 1
         self.report.skipped = tuple(n for names in gathered(self._frame_names) for n in names)
@@ -182,6 +196,12 @@ class TrainingModule(pl.LightningModule):
                 f"step {self.progress.step} with frames {', '.join(self.report.skipped)}: look at "
                 "these with `leapai inspect`, or lower optimizer.learning_rate"
             )
+
+
+def static_of(predictions: Predictions) -> StaticPredictions:
+    """What was said of the road, where the task is on."""
+    assert predictions.static is not None
+    return predictions.static
 
 
 def joined(parts: Sequence[Parts]) -> Parts:

@@ -1,9 +1,9 @@
 """Stopping and going on: the checkpoint of a running training (design, section 8).
 
 `last.ckpt` is a checkpoint like any other, with one more section, `training`: the optimiser by
-name of parameter, the step, and for each rank its lanes' memory, when tracks were last seen, and
-its random states. The data's position is the step, because a window is a function of it. A run that
-goes on from there is, bit for bit on a CPU, one that never stopped.
+name of parameter, the step, and for each rank its lanes' memory, when tracks were last seen, what
+was last said of the road, and its random states. The data's position is the step, because a window
+is a function of it. A run that goes on from there is, bit for bit on a CPU, one that never stopped.
 """
 
 from __future__ import annotations
@@ -99,6 +99,8 @@ def restore_training(
     memory = _memory_of(own["memory"]) if own["memory"] else None
     module.memory = memory and memory.to(module.ranks.device)
     module.targets.restore(own["targets"])
+    if module.steadiness is not None:
+        module.steadiness.restore(own["steadiness"], module.ranks.device)
     torch.set_rng_state(own["random"])
     if own["random_gpu"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(own["random_gpu"])
@@ -108,6 +110,7 @@ def _rank_state(module: TrainingModule) -> dict[str, Any]:
     return {
         "memory": _plain(module.memory.to("cpu")) if module.memory else {},
         "targets": module.targets.state(),
+        "steadiness": {} if module.steadiness is None else module.steadiness.state(),
         "random": torch.get_rng_state(),
         "random_gpu": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }

@@ -5,8 +5,12 @@ Letters: B lanes, K = 14 classes, R x W the cells of the region.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+SAID = 0.1
+"""From this probability on, a cell counts as said to be of a class."""
 
 
 def positive_weight(positive: Tensor, negative: Tensor) -> Tensor:
@@ -40,3 +44,39 @@ def dice(logits: Tensor, truth: Tensor) -> Tensor:
     right = (said * truth).sum((2, 3))
     total = said.square().sum((2, 3)) + truth.sum((2, 3))
     return 1 - (2 * right + 1) / (total + 1)
+
+
+def flips(now: Tensor, before: Tensor, cell: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
+    """What comes and goes, as the judge counts it (`evaluation.map_flicker`), with probabilities
+    for marks: by class, sums [K] of max(0, p now - highest p before of the 3 x 3 cells there) and
+    of max(0, p before - highest p now of the 3 x 3 cells here), over cells that are said; and sums
+    [K] of what is said in both.
+
+    Probabilities `now` and `before` [B, K, R, W]; row and column [B, R, W, 2] int64 of each cell of
+    now in the grid of before, and whether that covers it [B, R, W]. Gradients reach `now` only.
+    """
+    before, covered = before.detach(), covered[:, None]
+    row, column = cell.unbind(-1)
+    index = (row * now.shape[3] + column).flatten(1)[:, None].expand(-1, now.shape[1], -1)
+    there = before.flatten(2).gather(2, index).view_as(now)
+    flipped, said = now.new_zeros(2, now.shape[1])
+    for ours, others, around in ((now, before, cell), (there, now, None)):
+        lane, kind, i, j = ((ours >= SAID) & covered).nonzero().unbind(1)
+        at = (i, j) if around is None else around[lane, i, j].unbind(-1)
+        value = ours[lane, kind, i, j]
+        flip = (value - _highest_around(others, lane, kind, *at)).clamp(min=0)
+        flipped = flipped.index_add(0, kind, flip)
+        said = said.index_add(0, kind, value.detach())
+    return flipped, said
+
+
+def _highest_around(values: Tensor, lane: Tensor, kind: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """The highest of the 3 x 3 cells about cells [M] of values [B, K, R, W]; zero beyond them."""
+    padded = F.pad(values, (1, 1, 1, 1))
+    _, kinds, rows, columns = padded.shape
+    first = ((lane * kinds + kind) * rows + i) * columns + j
+    step = torch.arange(3, device=values.device)
+    index = first[:, None] + (step[:, None] * columns + step).flatten()
+    flat = padded.flatten()
+    best = flat.detach()[index].argmax(1, keepdim=True)
+    return flat[index.gather(1, best)[:, 0]]

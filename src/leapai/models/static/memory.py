@@ -1,6 +1,9 @@
 """Memory of the static task as a value (design, section 11): features of past frames, each where
 and when it was seen; the few of the wanted ages are warped to now and fused with this frame's.
 
+What is kept of a frame are its fused features. So a place is remembered longer than the oldest age:
+what a frame knew of it from its own past comes along.
+
 What is invalid is selected away with `torch.where`, never multiplied, so a NaN cannot live on.
 Letters: B lanes, K kept frames, P wanted ages, C channels, R x W the region's BEV cells.
 """
@@ -97,7 +100,7 @@ class StaticTemporalFusion(nn.Module):
         geometry = past.geometry.flatten(1, 2).to(bev.dtype)
         seen = torch.cat([bev, past.bev.flatten(1, 2), geometry], 1)
         fused = bev + self.block(seen.contiguous(memory_format=torch.channels_last))
-        return fused, push(memory, bev, batch, self.min_gap_us)
+        return fused, push(memory, fused, batch, self.min_gap_us)
 
     def recall(self, memory: StaticMemory, batch: FrameBatch) -> Warped:
         """What was at the wanted ages, as seen from now; zero where nothing is known."""
@@ -135,12 +138,7 @@ def warp(bev: Tensor, past_from_now: Tensor, grid: BevGrid) -> Warped:
 
     `past_from_now` [B, P, 4, 4] moves the cells' centres on the ground; beyond the region: zero.
     """
-    centres = grid.cell_centres_m().to(past_from_now)
-    points = torch.cat([centres, torch.zeros_like(centres[:, :1])], 1)
-    xy = poses.apply(past_from_now, points)[..., :2]
-    cell = (xy - xy.new_tensor([grid.x_range_m[0], grid.y_range_m[0]])) / grid.cell_m
-    size = cell.new_tensor([grid.columns, grid.rows])
-    inside = ((cell >= 0) & (cell < size)).all(-1)  # [B, P, R W]
+    cell, inside = grid.cells_in(past_from_now)  # [B, P, R W]
     nearest = torch.where(inside[..., None], cell, 0.0).floor()
     column, row = nearest.long().unbind(-1)
     index = (row * grid.columns + column)[:, :, None].expand(-1, -1, bev.shape[2], -1)
