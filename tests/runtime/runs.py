@@ -49,6 +49,7 @@ def made_up_drive(number: int, seed: int = 0, labelled: bool = True, frames: int
         drive.labels.append(labels if labelled else None)
         drive.faults.append(("lidar: sweep.bin: is truncated",) if step == 3 else ())
         drive.memory.append(MemoryHealth(8 * min(step, 3), 0.1 * min(step, 3) or None, step == 0))
+        drive.lines.append(())
     return drive
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.evaluation import roads
 from tests.evaluation.made_up import said
 from tests.runtime.runs import made_up_drive, made_up_run, write
 
 from leapai.runtime.run_folder import read_run
-from leapai.types import Labels
+from leapai.types import Labels, MapPolyline
 
 
 def assert_same(one, other):
@@ -52,6 +53,29 @@ def test_drives_of_one_frame_at_the_same_time_stay_apart(tmp_path):
     for one, other in zip(run.drives, back.drives, strict=True):
         assert_same(one.detections[0], other.detections[0])
         assert_same(one.labels[0], other.labels[0])
+
+
+def test_lines_of_the_road_come_back_where_the_task_is_on(tmp_path):
+    truth = np.random.default_rng(0).random(roads.SHAPE) < 0.1
+    drives = [made_up_drive(0), made_up_drive(1)]
+    curved = np.array([[-3.25, 7.0], [0.1 + 0.2, 7.5], [4.0, 9.0]])
+    kerb = MapPolyline("Curb", 0.9, curved)
+    drives[1].lines[4] = (kerb, MapPolyline("SolidLine", 0.6, curved[:2]))
+    drives[1].lines[6] = (kerb,)
+    run = made_up_run(drives, road=roads.figures(roads.frame(truth, truth)))
+    back, _ = read_run(write(tmp_path, run))
+    for one, other in zip(run.drives, back.drives, strict=True):
+        assert [len(lines) for lines in one.lines] == [len(lines) for lines in other.lines]
+        for lines in zip(one.lines, other.lines, strict=True):
+            for left, right in zip(*lines, strict=True):
+                assert_same(left, right)
+    (tmp_path / "lines.parquet").unlink()
+    with pytest.raises(ValueError, match=r"lines\.parquet is missing"):
+        read_run(tmp_path)
+    write(tmp_path, run)
+    write(tmp_path, made_up_run(drives))
+    assert not (tmp_path / "lines.parquet").exists()
+    assert not any(read_run(tmp_path)[0].drives[1].lines)
 
 
 def test_an_earlier_run_in_the_folder_leaves_nothing(tmp_path):

@@ -10,10 +10,12 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from tests.recordings import needs_rerun, recorded
-from tests.scenes import make_frame, small_config
+from tests.scenes import joint_config, make_frame, small_config
 
 from leapai import cli
 from leapai.runtime import validate, view
@@ -78,9 +80,9 @@ def without_rerun(monkeypatch):
     monkeypatch.delattr("leapai.visualisation.recording", raising=False)
 
 
-def run(output, **options):
+def run(output, config=None, **options):
     given = ValidationOptions(output=output, data="made up", random_weights=True, **options)
-    run_validation(small_config(), given, Console(file=io.StringIO()))
+    run_validation(config or small_config(), given, Console(file=io.StringIO()))
 
 
 def viewed(folder, *arguments, **options):
@@ -147,6 +149,24 @@ def test_a_recording_afterwards_is_that_of_the_stream_but_for_memory(streamed, f
             for column in set(now[entity]) - {"rerun.controls.RowId"}:
                 assert now[entity][column] == then[entity][column], (entity, column)
     assert not any(now["/world/ego/memory"]["Points3D:positions"])
+
+
+def test_a_recording_afterwards_has_the_lines_of_the_road(tmp_path, drives):
+    pytest.importorskip("rerun", reason=needs_rerun)
+    run(tmp_path, config=joint_config())
+    table = pq.read_table(tmp_path / "lines.parquet")
+    kerb = {
+        "sequence": "one",
+        "timestamp_us": int(drives[0].timestamps_us[1]),
+        "kind": "Curb",
+        "confidence": 0.9,
+        "x_m": [4.0, 20.0],
+        "y_m": [2.0, 2.5],
+    }
+    pq.write_table(pa.Table.from_pylist([kerb], schema=table.schema), tmp_path / "lines.parquet")
+    path, _ = viewed(tmp_path, "one")
+    labels = recorded(path)["/world/ego/road"]["LineStrips3D:labels"]
+    assert [list(row or []) for row in labels] == [[], ["Curb  0.90"], []]
 
 
 def test_a_recording_that_is_there_is_opened_as_it_is(folder):

@@ -12,11 +12,10 @@ from PIL import Image
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
-from leapai.geometry.grid import BevGrid
 from leapai.types import MapLine, MapPolyline
 from leapai.visualisation.cameras import CameraView
 from leapai.visualisation.palette import CLASS_COLOURS, ROAD_COLOURS
-from leapai.visualisation.scene import MemoryDots, Road
+from leapai.visualisation.scene import MemoryDots
 from tests.recordings import blueprint_of, needs_rerun, recorded
 from tests.visualisation.made_up import RIG, camera, car, detections, frame, truth
 
@@ -114,12 +113,10 @@ def test_a_detection_without_id_and_in_full_view_says_only_its_class_and_confide
 
 
 def test_lines_of_the_road_lie_on_the_ground_and_in_the_cameras(tmp_path):
-    grid = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
     kerb = MapPolyline("Curb", 0.934, np.array([[4.0, 2.0], [20.0, 2.0], [40.0, 5.0]]))
-    road = Road(np.zeros((14, grid.rows, grid.columns)), grid, (kerb,))
     one = frame(cameras=(camera(),))
     with DriveRecording(tmp_path / "a.rrd", None, confident=0.3) as recording:
-        recording.add(one, detections([]), None, road)
+        recording.add(one, detections([]), None, (kerb,))
         recording.add(one, detections([]), None)
     entities = recorded(tmp_path / "a.rrd")
     lines, projected = entities["/world/ego/road"], entities[f"{FRONT}/road"]

@@ -21,7 +21,7 @@ task_loss_weights = {"static": 1.0}
 trainable_modules = ("bev_static_neck", "bev_static_head", "bev_static_temporal_fusion")
 
 # What is said of a place should be said again a frame later.
-loss = {**loss, "static": {"steadiness_weight": 5.0}}
+loss = {**loss, "static": {"steadiness_weight": 8.0}}
 
 # Memory reaches back 3.4 s: a clip of 10 Hz is longer.
 streaming = {**streaming, "clip_frames": 48, "gap_probability": 0.1, "reset_probability": 0.005}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from leapai.evaluation.tables import LabelledFrame
 from leapai.runtime.session import StepResult
-from leapai.types import Detections, Labels
+from leapai.types import Detections, Labels, MapPolyline
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class DriveOutcome:
     labels: list[Labels | None] = field(default_factory=list)
     faults: list[tuple[str, ...]] = field(default_factory=list)
     memory: list[MemoryHealth] = field(default_factory=list)
+    lines: list[tuple[MapPolyline, ...]] = field(default_factory=list)
+    """Of the road, in the ego frame; none where the static task is off."""
 
     def add(self, result: StepResult) -> None:
         """Keeps what is needed of a frame."""
@@ -52,6 +54,7 @@ class DriveOutcome:
         self.labels.append(result.frame.labels)
         self.faults.append(result.frame.faults)
         self.memory.append(MemoryHealth.of(result))
+        self.lines.append(() if result.road is None else result.road.lines)
 
     def labelled(self) -> list[LabelledFrame]:
         """The frames that can be judged."""

@@ -1,8 +1,9 @@
-"""What a run said and what is true, on disk as Parquet: one row a detection, a labelled object, a
-frame."""
+"""What a run said and what is true, on disk as Parquet: one row a detection, a line of the road, a
+labelled object, a frame."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
@@ -16,7 +17,14 @@ import pyarrow.parquet as pq
 from leapai.evaluation.instances import InstanceFigures
 from leapai.runtime.files import whole_file
 from leapai.runtime.outcome import DriveOutcome, MemoryHealth
-from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, Detections, FloatArray, Labels
+from leapai.types import (
+    CLASS_NAMES,
+    OCCLUSION_NAMES,
+    Detections,
+    FloatArray,
+    Labels,
+    MapPolyline,
+)
 
 _BOX = ("x_m", "y_m", "z_m", "length_m", "width_m", "height_m", "yaw_rad")
 _VELOCITY = ("vx_mps", "vy_mps", "vz_mps")
@@ -77,6 +85,18 @@ TRUTH_SCHEMA = pa.schema(
 )
 """Of labelled objects; what is not labelled stands as in `Labels`."""
 
+LINE_SCHEMA = pa.schema(
+    [
+        *_KEY,
+        ("kind", pa.string()),
+        ("confidence", pa.float64()),
+        ("x_m", pa.list_(pa.float64())),
+        ("y_m", pa.list_(pa.float64())),
+    ],
+    metadata={"frame": "ego: x forward, y left; points on the ground, one after another"},
+)
+"""Of lines of the road that were said."""
+
 FRAME_SCHEMA = pa.schema(
     [
         *_KEY,
@@ -126,6 +146,18 @@ def truth_table(frame: Detections, labels: Labels) -> pa.Table:
     return pa.table(columns, schema=TRUTH_SCHEMA)
 
 
+def line_table(frame: Detections, lines: Sequence[MapPolyline]) -> pa.Table:
+    """The lines of the frame that `frame` speaks of, as rows of `LINE_SCHEMA`."""
+    columns: dict[str, Any] = {
+        **_key_columns(frame, len(lines)),
+        "kind": [line.kind for line in lines],
+        "confidence": [line.confidence for line in lines],
+        "x_m": [line.points_m[:, 0] for line in lines],
+        "y_m": [line.points_m[:, 1] for line in lines],
+    }
+    return pa.table(columns, schema=LINE_SCHEMA)
+
+
 def frame_table(drives: Sequence[DriveOutcome], pictures: dict[FrameKey, str]) -> pa.Table:
     """Every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files."""
     rows = [
@@ -161,10 +193,12 @@ def write_instances(path: Path, rows: Sequence[InstanceFigures]) -> None:
     write_table(path, INSTANCE_SCHEMA, [table])
 
 
-def drives_of(frames: pa.Table, detections: pa.Table, truth: pa.Table) -> list[DriveOutcome]:
+def drives_of(
+    frames: pa.Table, detections: pa.Table, truth: pa.Table, lines: pa.Table
+) -> list[DriveOutcome]:
     """The drives that these tables were written of, by number; queries of detections are not on
     disk (-1)."""
-    said, true = _Rows(detections), _Rows(truth)
+    said, true, road = _Rows(detections), _Rows(truth), _lines(lines)
     drives: dict[int, DriveOutcome] = {}
     for row in frames.to_pylist():
         key = (row["sequence"], row["timestamp_us"])
@@ -176,6 +210,7 @@ def drives_of(frames: pa.Table, detections: pa.Table, truth: pa.Table) -> list[D
         drive.memory.append(
             MemoryHealth(row["memory_slots"], row["memory_age_s"], row["memory_reset"])
         )
+        drive.lines.append(tuple(road[key]))
     return [drives[number] for number in sorted(drives)]
 
 
@@ -229,6 +264,16 @@ def _labels(rows: dict[str, Any]) -> Labels:
         acceleration_mps2=_stacked(rows, _ACCELERATION),
         **{name: rows[name] for name in _SAME},
     )
+
+
+def _lines(table: pa.Table) -> dict[FrameKey, list[MapPolyline]]:
+    """By frame; empty where it has no row."""
+    lines: dict[FrameKey, list[MapPolyline]] = defaultdict(list)
+    for row in table.to_pylist():
+        points = np.column_stack([row["x_m"], row["y_m"]])
+        line = MapPolyline(row["kind"], row["confidence"], points)
+        lines[row["sequence"], row["timestamp_us"]].append(line)
+    return lines
 
 
 def _stacked(rows: dict[str, Any], names: Sequence[str]) -> FloatArray:

@@ -1,7 +1,8 @@
 """The folder of a finished run: what is in it, and reading it back.
 
 config.json         the configuration in full
-detections.parquet  what the system said
+detections.parquet  what the system said of objects
+lines.parquet       and of the road, where the static task is on
 truth.parquet       the labelled objects
 frames.parquet      every frame: pose, sensor faults, memory
 metrics.json        all figures
@@ -31,6 +32,7 @@ from leapai.runtime.summary import RunSummary
 from leapai.runtime.worst import WorstFrame
 
 _T = TypeVar("_T")
+LINES = "lines.parquet"
 REPORT = "report.html"
 _AGAIN = "run `leapai val` again"
 
@@ -48,7 +50,7 @@ class Run:
 def begin_run(folder: Path) -> None:
     """Makes the folder. A run that was finished in it is not any more."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("run.json", "instances.parquet", REPORT):
+    for name in ("run.json", "instances.parquet", LINES, REPORT):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -59,6 +61,13 @@ def write_run(folder: Path, run: Run, worst: Sequence[WorstFrame]) -> None:
     records.write_table(
         folder / "detections.parquet", records.SCHEMA, [records.to_table(each) for each in said]
     )
+    if run.config.static_task:
+        lines = (line for drive in run.drives for line in drive.lines)
+        records.write_table(
+            folder / LINES,
+            records.LINE_SCHEMA,
+            [records.line_table(*of_frame) for of_frame in zip(said, lines, strict=True)],
+        )
     true = [frame for drive in run.drives for frame in drive.labelled()]
     records.write_table(
         folder / "truth.parquet",
@@ -99,10 +108,14 @@ def read_run(folder: Path) -> tuple[Run, dict[records.FrameKey, Path]]:
                 f"{folder / name}: has {table.num_rows} rows, but run.json speaks of {count}: the "
                 f"files are not of one run; {_AGAIN}"
             )
+    config = _read_json(folder / "config.json", TypeAdapter(TaskConfig))
+    lines = records.LINE_SCHEMA.empty_table()
+    if config.static_task:
+        lines = _read_parquet(folder / LINES, records.LINE_SCHEMA)
     run = Run(
-        config=_read_json(folder / "config.json", TypeAdapter(TaskConfig)),
+        config=config,
         summary=summary,
-        drives=records.drives_of(frames, said, true),
+        drives=records.drives_of(frames, said, true, lines),
         figures=_read_json(folder / "metrics.json", TypeAdapter(RunFigures)),
     )
     return run, _pictures(folder, frames)

@@ -39,7 +39,7 @@ from leapai.runtime.ranks import (
 from leapai.runtime.remarks import remarks
 from leapai.runtime.report.page import write_report
 from leapai.runtime.road import RoadJudge, road_figures
-from leapai.runtime.run_folder import REPORT, Run, begin_run, config_json, write_run
+from leapai.runtime.run_folder import LINES, REPORT, Run, begin_run, config_json, write_run
 from leapai.runtime.session import StepResult, StreamSession
 from leapai.runtime.stages import StageMeter
 from leapai.runtime.summary import WHOLE_STEP, RunSummary, merged_costs, stage_table
@@ -247,7 +247,8 @@ def _tell(run: Run, output: Path, console: Console) -> None:
     _remember(run, output, console)
     names = run.summary.frames_by_sequence
     drives = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
-    for name in ("detections.parquet", "instances.parquet", "metrics.json", *drives, "pictures"):
+    tables = ("detections.parquet", LINES, "instances.parquet")
+    for name in (*tables, "metrics.json", *drives, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)
     console.print(f"  -> [bold]{output / REPORT}[/]", highlight=False, soft_wrap=True)

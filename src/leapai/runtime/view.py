@@ -55,7 +55,8 @@ def _recording(
     ):
 
         def record(frame: Frame, result: StepResult) -> None:
-            drive.add(frame, result.detections, memory_dots(result), result.road)
+            lines = () if result.road is None else result.road.lines
+            drive.add(frame, result.detections, memory_dots(result), lines)
 
         yield record
 
@@ -112,12 +113,12 @@ def how_to_open(path: Path) -> str:
 def _record_afterwards(
     module: ModuleType, run: Run, drive: DriveOutcome, path: Path, console: Console
 ) -> None:
-    """From the sensors as the data gives them again; memory slots and the road are not on disk."""
+    """From the sensors as the data gives them again; memory slots are not on disk."""
     log = _log_of(run, drive)
     confident = run.config.draw_dynamic_cfg.dynamic_conf
     with module.DriveRecording(path, log.vector_map(), confident) as recording:
         for i, said in enumerate(track(drive.detections, log.name, console=console)):
-            recording.add(log[i], said, None)
+            recording.add(log[i], said, None, drive.lines[i])
 
 
 def _log_of(run: Run, drive: DriveOutcome) -> DrivingLog:

@@ -31,7 +31,7 @@ from leapai.types import (
 from leapai.visualisation import recording_parts as parts
 from leapai.visualisation.cameras import CameraView
 from leapai.visualisation.recording_blueprint import Entity, drive_blueprint, plot_styles
-from leapai.visualisation.scene import MemoryDots, Road
+from leapai.visualisation.scene import MemoryDots
 from leapai.visualisation.trails import Trails
 
 TRAIL_POINTS = 40
@@ -67,10 +67,9 @@ class DriveRecording:
         frame: Frame,
         detections: Detections,
         memory: MemoryDots | None,
-        road: Road | None = None,
+        road: Sequence[MapPolyline] = (),
     ) -> None:
-        """Records a frame; `detections`, `memory` and `road`, of which the lines, are in its ego
-        frame.
+        """Records a frame; `detections`, `memory` and the lines of the `road` are in its ego frame.
 
         What a frame lacks is recorded as empty: the viewer shows the last it was given.
         """
@@ -84,13 +83,12 @@ class DriveRecording:
         log.log(Entity.LIDAR, parts.returns(frame.points))
         truth = frame.labels or parts.no_labels()
         log.log(Entity.TRUTH, parts.truth(truth))
-        lines = () if road is None else road.lines
-        log.log(Entity.ROAD, parts.road_lines(lines))
+        log.log(Entity.ROAD, parts.road_lines(road))
         self._log_detections(Entity.BOXES, shown)
         self._log_detections(Entity.UNSURE, detections.select(~sure))
         self._log_memory(memory or parts.no_memory())
         self._log_tracks(frame, shown)
-        self._log_cameras(frame, shown, truth, lines)
+        self._log_cameras(frame, shown, truth, road)
         self._log_figures(frame, shown, memory)
         self._number += 1
 
