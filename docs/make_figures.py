@@ -12,20 +12,18 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import torch
+from figure_files import FOLDER, save
 from PIL import Image
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
-from matplotlib.colors import ListedColormap
+from road_figures import map_figure, road_memory_figure
 
 import leapai
 from leapai.config import TaskConfig, load_config
 from leapai.data.logs import DrivingLog, open_logs
 from leapai.data.statistics import collect
 from leapai.data.transforms import collate, prepare
-from leapai.evaluation.visibility import SightMemory
-from leapai.geometry.grid import BevGrid
-from leapai.geometry.polylines import polylines
 from leapai.models.dynamic.memory import Memory, Remembered, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
@@ -38,7 +36,6 @@ from leapai.types import Detections, Frame
 from leapai.visualisation.compose import FramePainter
 from leapai.visualisation.video import VideoWriter
 
-FOLDER = Path(__file__).parent / "figures"
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
 STATISTICS_DATA = "synthetic:split=val,drives=20,frames=156,beams=64"
 SCENES = (
@@ -53,7 +50,6 @@ SCENES = (
 """Places and seeds of the contact sheet and the video; the last two are in the dark."""
 DRIVE_DATA = "synthetic:seed=24,place=street,frames=40"
 MOVING_FRAMES = 24
-MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
 RECORDED = ("crossing", 23)
 RECORDED_FRAMES = 24
 MENU_PX = 37
@@ -220,43 +216,6 @@ def world_video(config: TaskConfig) -> None:
                 video.append(cv2.resize(page, (960, 540), interpolation=cv2.INTER_AREA))
 
 
-def map_figure() -> None:
-    """Cells as of an unsure network, the polylines made of them, and the ground in sight."""
-    log = open_logs("synthetic:seed=24,place=crossing,frames=40", image_size_px=(64, 120))[0]
-    memory = SightMemory(MAP_GRID)
-    for index in range(0, 31, 3):
-        frame = log[index]
-        sight = memory.sight(frame)
-    assert sight is not None
-    drawn = log.static_labels(index)
-    truth = drawn.planes.astype(np.float32)
-    rng = np.random.default_rng(0)
-    soft = np.stack([cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in truth])
-    said = np.clip(soft + rng.normal(0, 0.12, truth.shape), 0, 1)
-    figure, axes = plt.subplots(1, 3, figsize=(11, 7.2), sharey=True)
-    extent = (*MAP_GRID.y_range_m, *MAP_GRID.x_range_m)
-    ground = np.where(sight.seen_now, 0.5, np.where(sight.hidden(), 1.0, 0.0))
-    cells = {"interpolation": "nearest", "origin": "lower", "extent": extent}
-    axes[0].imshow(said.max(0).T, cmap="magma", **cells)
-    axes[2].imshow(ground.T, cmap=ListedColormap(["#e8e8e8", "#8fbf8f", "#d62728"]), **cells)
-    for line in polylines(said, MAP_GRID):
-        dashed = {"linestyle": "--" if "Dashed" in line.kind else "-"}
-        colour = {"Curb": "#b05a1e", "Lane": "#2f8f7f"}.get(line.kind, "#1f3f8f")
-        axes[1].plot(line.points_m[:, 1], line.points_m[:, 0], color=colour, lw=1.2, **dashed)
-        axes[1].plot(line.points_m[:, 1], line.points_m[:, 0], ".", color=colour, ms=4)
-    titles = ("probability, all classes", "polylines", "in sight now; hidden, but seen before")
-    for axis, title in zip(axes, titles, strict=True):
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel("y, left (m)")
-        axis.set_xlim(22.4, -22.4)
-        axis.set_ylim(-20.8, 62.4)
-        axis.set_aspect("equal")
-    axes[0].set_ylabel("x, forward (m)")
-    save(figure, "map.png")
-    path = FOLDER / "map.png"
-    Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
 def recording_figure() -> None:
     """What the viewer shows of a recording of the shipped network; needs rerun-sdk and Vulkan,
     which Mesa has in software, too."""
@@ -283,14 +242,6 @@ def recording_figure() -> None:
         below_menu.save(FOLDER / "viewer.webp", quality=80, method=6)
 
 
-def save(figure: plt.Figure, name: str) -> None:
-    """Writes a figure beside the texts."""
-    FOLDER.mkdir(exist_ok=True)
-    figure.tight_layout()
-    figure.savefig(FOLDER / name, dpi=90)
-    plt.close(figure)
-
-
 def main() -> None:
     """Makes all figures."""
     config = load_config(CONFIG)
@@ -302,6 +253,7 @@ def main() -> None:
     memory_figure(config, log)
     moving_picture()
     map_figure()
+    road_memory_figure()
     big = config.model_copy(
         update={"camera": config.camera.model_copy(update={"image_size_px": (256, 480)})}
     )

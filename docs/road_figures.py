@@ -1,0 +1,129 @@
+"""Figures of the road: what lines are made of, and what its memory is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from figure_files import FOLDER, save
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from PIL import Image
+
+from leapai.config import TaskConfig
+from leapai.data.logs import DrivingLog, open_logs
+from leapai.data.static_labels import with_static_labels
+from leapai.evaluation.visibility import SightMemory
+from leapai.geometry.grid import BevGrid
+from leapai.geometry.polylines import polylines
+from leapai.models.build import build_model
+from leapai.runtime.checkpoints import config_of, load_checkpoint
+from leapai.runtime.session import StreamSession
+from leapai.runtime.shipped import shipped_checkpoint
+from leapai.types import STATIC_CLASSES, BoolArray, FloatArray
+from leapai.visualisation.palette import ROAD_COLOURS
+
+MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
+REMEMBERED = ("synthetic:split=val,drives=8,rate_hz=4", 1, 19)
+"""Data, drive and frame of the figure of the memory."""
+
+
+def map_figure() -> None:
+    """Cells as of an unsure network, the polylines made of them, and the ground in sight."""
+    log = open_logs("synthetic:seed=24,place=crossing,frames=40", image_size_px=(64, 120))[0]
+    memory = SightMemory(MAP_GRID)
+    for index in range(0, 31, 3):
+        frame = log[index]
+        sight = memory.sight(frame)
+    assert sight is not None
+    drawn = log.static_labels(index)
+    truth = drawn.planes.astype(np.float32)
+    rng = np.random.default_rng(0)
+    soft = np.stack([cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in truth])
+    said = np.clip(soft + rng.normal(0, 0.12, truth.shape), 0, 1)
+    figure, axes = plt.subplots(1, 3, figsize=(11, 7.2), sharey=True)
+    cells = _placed(MAP_GRID)
+    ground = np.where(sight.seen_now, 0.5, np.where(sight.hidden(), 1.0, 0.0))
+    axes[0].imshow(said.max(0).T, cmap="magma", **cells)
+    axes[2].imshow(ground.T, cmap=ListedColormap(["#e8e8e8", "#8fbf8f", "#d62728"]), **cells)
+    for line in polylines(said, MAP_GRID):
+        dashed = {"linestyle": "--" if "Dashed" in line.kind else "-"}
+        colour = {"Curb": "#b05a1e", "Lane": "#2f8f7f"}.get(line.kind, "#1f3f8f")
+        axes[1].plot(line.points_m[:, 1], line.points_m[:, 0], color=colour, lw=1.2, **dashed)
+        axes[1].plot(line.points_m[:, 1], line.points_m[:, 0], ".", color=colour, ms=4)
+    titles = ("probability, all classes", "polylines", "in sight now; hidden, but seen before")
+    for axis, title in zip(axes, titles, strict=True):
+        _framed(axis, title, MAP_GRID)
+    axes[0].set_ylabel("x, forward (m)")
+    save(figure, "map.png")
+    _shrink("map.png")
+
+
+def road_memory_figure() -> None:
+    """What the shipped network says of the road without its past and with it, beside the truth."""
+    config = config_of(shipped_checkpoint())
+    size = config.camera.image_size_px
+    data, drive, index = REMEMBERED
+    log = open_logs(data, image_size_px=size)[drive]
+    forgets = config.model_copy(update={"max_gap_s": 1e-6})
+    said = [_said(each, log, index) for each in (forgets, config)]
+    region = config.static.region()
+    sights = SightMemory(region)
+    for number in range(index + 1):
+        sight = sights.sight(log[number])
+    assert sight is not None
+    labels = with_static_labels(log[index], log.vector_map(), region, STATIC_CLASSES).static_labels
+    assert labels is not None
+    truth = labels.planes.astype(np.float64)
+    titles = ("said, without its past", "said, with memory", "truth")
+    figure, axes = plt.subplots(1, 3, figsize=(11, 5.3), sharey=True)
+    for axis, probability, title in zip(axes, (*said, truth), titles, strict=True):
+        painted = _painted(probability, sight.hidden())
+        axis.imshow(painted.transpose(1, 0, 2), **_placed(region))
+        _framed(axis, title, region)
+    axes[0].set_ylabel("x, forward (m)")
+    save(figure, "road_memory.png")
+    _shrink("road_memory.png")
+
+
+def _said(config: TaskConfig, log: DrivingLog, index: int) -> FloatArray:
+    """Probabilities of the frame `index`, streamed from the first one on."""
+    model = build_model(config)
+    load_checkpoint(shipped_checkpoint(), model)
+    session = StreamSession(model, config)
+    for number in range(index + 1):
+        result = session.step(log[number])
+    assert result.road is not None
+    return result.road.probability
+
+
+def _painted(probability: FloatArray, hidden: BoolArray) -> FloatArray:
+    """[rows, columns, 3]: the likeliest class of each cell that is marked, in its colour; ground
+    that is hidden now, but was seen before, in red."""
+    image = np.where(hidden[..., None], (1.0, 0.88, 0.86), (1.0, 1.0, 1.0))
+    colours = np.array([ROAD_COLOURS[name] for name in STATIC_CLASSES]) / 255.0 * 0.8
+    marked = probability.max(0) >= 0.5
+    image[marked] = colours[probability.argmax(0)[marked]]
+    return image
+
+
+def _placed(grid: BevGrid) -> dict[str, Any]:
+    """Options by which matplotlib shows cells where they are, x upwards."""
+    extent = (*grid.y_range_m, *grid.x_range_m)
+    return {"interpolation": "nearest", "origin": "lower", "extent": extent}
+
+
+def _framed(axis: Axes, title: str, grid: BevGrid) -> None:
+    axis.set_title(title, fontsize=10)
+    axis.set_xlabel("y, left (m)")
+    axis.set_xlim(*reversed(grid.y_range_m))
+    axis.set_ylim(*grid.x_range_m)
+    axis.set_aspect("equal")
+
+
+def _shrink(name: str) -> None:
+    """To a few colours."""
+    path = FOLDER / name
+    Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
