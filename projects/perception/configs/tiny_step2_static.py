@@ -3,9 +3,9 @@
     leapai train --task-config projects/perception/configs/tiny_step2_static.py \\
         --ckpt outputs/tiny_step1/model.ckpt
 
-Hardware: a CPU with two cores; features shared with `tiny_step2_dynamic.py`, 38 minutes on one of
-them. Score on the validation seeds: mean IoU 0.251 of lane markings and 0.331 of road elements;
-kerbs as lines within 0.5 m: F1 0.933 (`docs/results.md`).
+Hardware: a CPU with two cores; features shared with `tiny_step2_dynamic.py`, 36 minutes on one of
+them. Score on the validation seeds: mean IoU 0.262 of lane markings and 0.330 of road elements;
+kerbs as lines within 0.5 m: F1 0.931 (`docs/results.md`).
 """
 
 from lpperception_current_hpa_step2_static import *
