@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -13,7 +14,7 @@ from matplotlib.colors import ListedColormap
 from PIL import Image
 
 from leapai.config import TaskConfig
-from leapai.data.logs import DrivingLog, open_logs
+from leapai.data.logs import open_logs
 from leapai.data.static_labels import with_static_labels
 from leapai.evaluation.visibility import SightMemory
 from leapai.geometry.grid import BevGrid
@@ -22,7 +23,7 @@ from leapai.models.build import build_model
 from leapai.runtime.checkpoints import config_of, load_checkpoint
 from leapai.runtime.session import StreamSession
 from leapai.runtime.shipped import shipped_checkpoint
-from leapai.types import STATIC_CLASSES, BoolArray, FloatArray
+from leapai.types import STATIC_CLASSES, BoolArray, FloatArray, Frame
 from leapai.visualisation.palette import ROAD_COLOURS
 
 MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
@@ -67,14 +68,14 @@ def road_memory_figure() -> None:
     size = config.camera.image_size_px
     data, drive, index = REMEMBERED
     log = open_logs(data, image_size_px=size)[drive]
-    forgets = config.model_copy(update={"max_gap_s": 1e-6})
-    said = [_said(each, log, index) for each in (forgets, config)]
+    frames = [log[number] for number in range(index + 1)]
+    said = [_said(config, seen) for seen in (frames[-1:], frames)]
     region = config.static.region()
     sights = SightMemory(region)
-    for number in range(index + 1):
-        sight = sights.sight(log[number])
+    for frame in frames:
+        sight = sights.sight(frame)
     assert sight is not None
-    labels = with_static_labels(log[index], log.vector_map(), region, STATIC_CLASSES).static_labels
+    labels = with_static_labels(frame, log.vector_map(), region, STATIC_CLASSES).static_labels
     assert labels is not None
     truth = labels.planes.astype(np.float64)
     titles = ("said, without its past", "said, with memory", "truth")
@@ -88,13 +89,13 @@ def road_memory_figure() -> None:
     _shrink("road_memory.png")
 
 
-def _said(config: TaskConfig, log: DrivingLog, index: int) -> FloatArray:
-    """Probabilities of the frame `index`, streamed from the first one on."""
+def _said(config: TaskConfig, frames: Sequence[Frame]) -> FloatArray:
+    """Probabilities of the last of the frames, streamed from the first one on."""
     model = build_model(config)
     load_checkpoint(shipped_checkpoint(), model)
     session = StreamSession(model, config)
-    for number in range(index + 1):
-        result = session.step(log[number])
+    for frame in frames:
+        result = session.step(frame)
     assert result.road is not None
     return result.road.probability
 

@@ -1,9 +1,10 @@
-"""Random truth and outputs that tests of the losses share."""
+"""Random truth and outputs, and ranks without processes, that tests of the losses share."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.distributed as dist
 
 from leapai.training.targets import Targets
 from leapai.types import DynamicPredictions, Labels, LayerOutputs
@@ -68,3 +69,18 @@ def predictions_of(outputs, noisy=None, heat_map=None):
         noisy=noisy,
         heat_map=heat_map,
     )
+
+
+def mean_over_ranks(gradient, shares, monkeypatch):
+    """What two ranks average to that compute `gradient(share)` of a share of the lanes each: what
+    one tells the others is added up, and they all hear the sum."""
+    given = []
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(dist, "all_reduce", lambda count: given.append(count.clone()))
+    for share in shares:
+        gradient(share)
+    told = sum(given)
+    monkeypatch.setattr(dist, "all_reduce", lambda count: count.copy_(told))
+    one, other = (gradient(share) for share in shares)
+    return (one + other) / 2

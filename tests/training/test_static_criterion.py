@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from tests.scenes import make_batch, static_config
+from tests.training.examples import mean_over_ranks
 
 from leapai.config import StaticLossConfig
 from leapai.training import static_losses
@@ -131,23 +131,15 @@ def test_a_missed_line_costs_more_than_a_missed_cell_of_an_area():
 
 def test_ranks_that_share_lanes_average_to_the_joint_gradient(monkeypatch):
     logits, targets = random_logits(4), random_targets(4)
-    (joint,) = torch.autograd.grad(CRITERION(StaticPredictions(logits), targets)["total"], logits)
-    shares = [slice(0, 1), slice(1, 4)]
-    given = []
-    monkeypatch.setattr(dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
-    monkeypatch.setattr(dist, "all_reduce", given.append)
-    for mine in shares:  # what each tells the others
-        share = StaticTargets(targets.planes[mine], targets.known[mine])
-        CRITERION(StaticPredictions(logits[mine]), share)
-    told = sum(count.clone() for count in given)
-    monkeypatch.setattr(dist, "all_reduce", lambda count: count.copy_(told))
-    of_rank = []
-    for mine in shares:
-        share = StaticTargets(targets.planes[mine], targets.known[mine])
-        total = CRITERION(StaticPredictions(logits[mine]), share)["total"]
-        of_rank.append(torch.autograd.grad(total, logits)[0])
-    torch.testing.assert_close((of_rank[0] + of_rank[1]) / 2, joint)
+
+    def gradient(lanes):
+        share = StaticTargets(targets.planes[lanes], targets.known[lanes])
+        total = CRITERION(StaticPredictions(logits[lanes]), share)["total"]
+        return torch.autograd.grad(total, logits)[0]
+
+    joint = gradient(slice(0, 4))
+    mean = mean_over_ranks(gradient, (slice(0, 1), slice(1, 4)), monkeypatch)
+    torch.testing.assert_close(mean, joint)
 
 
 def test_targets_are_the_rasters_of_the_frames():

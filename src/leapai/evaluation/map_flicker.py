@@ -107,7 +107,7 @@ def nearest_cells(
     """Row and column [rows, columns] in another frame's grid of each cell of this one, and whether
     that grid covers it (0, 0 where not)."""
     cell, covered = grid.cells_in(torch.from_numpy(np.asarray(other_from_this, np.float64)))
-    column, row = torch.where(covered[:, None], cell, 0.0).floor().long().unbind(1)
+    column, row = cell.floor().long().unbind(1)
     shape = (grid.rows, grid.columns)
     return row.view(shape).numpy(), column.view(shape).numpy(), covered.view(shape).numpy()
 

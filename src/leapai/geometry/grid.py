@@ -77,7 +77,7 @@ class BevGrid:
     def cells_in(self, other_from_this: Tensor) -> tuple[Tensor, Tensor]:
         """Where the cells lie in the same grid about another ego: column and row [..., rows *
         columns, 2], whose floor is the cell there, and whether that grid covers it [..., rows *
-        columns].
+        columns] (0, 0 where not).
 
         `other_from_this` [..., 4, 4] moves the cells' centres on the ground; its precision is that
         of the result.
@@ -87,7 +87,7 @@ class BevGrid:
         xy = poses.apply(other_from_this, points)[..., :2]
         cell = (xy - xy.new_tensor(self.low_m[:2])) / self.cell_m
         inside = ((cell >= 0) & (cell < cell.new_tensor([self.columns, self.rows]))).all(-1)
-        return cell, inside
+        return torch.where(inside[..., None], cell, 0.0), inside
 
     def normalise(self, points_m: Tensor) -> Tensor:
         """Points [..., 3] in metres -> [0, 1] inside the range (beyond it outside)."""

@@ -54,7 +54,7 @@ class DriveOutcome:
         self.labels.append(result.frame.labels)
         self.faults.append(result.frame.faults)
         self.memory.append(MemoryHealth.of(result))
-        self.lines.append(() if result.road is None else result.road.lines)
+        self.lines.append(result.lines)
 
     def labelled(self) -> list[LabelledFrame]:
         """The frames that can be judged."""

@@ -22,6 +22,7 @@ from leapai.runtime.tracks import NO_MEMORY, Tracks, no_tracks, recalled_by, tra
 from leapai.types import (
     Detections,
     Frame,
+    MapPolyline,
     MemoryReport,
     StaticPredictions,
     TemporalState,
@@ -54,6 +55,11 @@ class StepResult:
             return None
         probability = self.static.logits[0].sigmoid().cpu().numpy()
         return Road(probability, self.region, polylines(probability, self.region))
+
+    @property
+    def lines(self) -> tuple[MapPolyline, ...]:
+        """Of the road; none where the static task is off."""
+        return () if self.road is None else self.road.lines
 
 
 @dataclass(frozen=True)

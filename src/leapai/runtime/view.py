@@ -55,8 +55,7 @@ def _recording(
     ):
 
         def record(frame: Frame, result: StepResult) -> None:
-            lines = () if result.road is None else result.road.lines
-            drive.add(frame, result.detections, memory_dots(result), lines)
+            drive.add(frame, result.detections, memory_dots(result), result.lines)
 
         yield record
 

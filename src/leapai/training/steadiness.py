@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from leapai.config import TaskConfig
+from leapai.evaluation.map_flicker import MAX_GAP_S
 from leapai.geometry import poses
 from leapai.training.criterion import Parts, summed
 from leapai.training.static_losses import flips
+from leapai.training.targets import US_PER_S
 from leapai.types import FrameBatch, StaticPredictions
 
-MAX_GAP_US = 1_000_000
-"""Frames further apart do not follow each other."""
+MAX_GAP_US = round(MAX_GAP_S * US_PER_S)
+"""As the judge has it."""
 
 
 class Said(NamedTuple):
@@ -61,12 +63,10 @@ class SteadinessCriterion:
         then_from_now = poses.invert(last.ego2global) @ batch.ego2global
         then_from_now = torch.where(follows[:, None, None], then_from_now, eye).float()
         cell, inside = self.grid.cells_in(then_from_now)
-        covered = inside & follows[:, None]
-        cell = torch.where(covered[..., None], cell, 0.0).floor().long().flip(-1)
         shape = (len(said), self.grid.rows, self.grid.columns)
-        flipped, of = flips(
-            said, last.probability.float(), cell.view(*shape, 2), covered.view(shape)
-        )
+        cell = cell.floor().long().flip(-1).view(*shape, 2)
+        covered = (inside & follows[:, None]).view(shape)
+        flipped, of = flips(said, last.probability.float(), cell, covered)
         of, ranks = summed(of)
         part = self.weight * (flipped / of.clamp(min=self.min_cells)).mean() * ranks
         return {"static_steadiness": part.detach(), "total": self.task_weight * part}

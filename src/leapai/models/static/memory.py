@@ -139,7 +139,7 @@ def warp(bev: Tensor, past_from_now: Tensor, grid: BevGrid) -> Warped:
     `past_from_now` [B, P, 4, 4] moves the cells' centres on the ground; beyond the region: zero.
     """
     cell, inside = grid.cells_in(past_from_now)  # [B, P, R W]
-    nearest = torch.where(inside[..., None], cell, 0.0).floor()
+    nearest = cell.floor()
     column, row = nearest.long().unbind(-1)
     index = (row * grid.columns + column)[:, :, None].expand(-1, -1, bev.shape[2], -1)
     there = torch.where(inside[:, :, None], bev.flatten(3).gather(3, index), 0.0)

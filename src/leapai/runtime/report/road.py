@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leapai.evaluation.map_figures import MapFigures, MapMeans
@@ -67,39 +67,38 @@ def road(runs: Sequence[Run]) -> RoadSection | None:
     )
 
 
-_FLIP_KINDS = (
-    Kind("lane markings", LOWER, bar=True, words=_FLIPS),
-    Kind("road elements", LOWER, bar=True, words=_FLIPS),
-)
-
-
 def _flips(figures: _Runs) -> Table:
     """Flip rate by distance from the ego."""
     of_runs = [{} if each is None else each.flip_rate_bands for each in figures]
-    names = dict.fromkeys(name for of_run in of_runs for name in of_run)
-    rows = (row(name, _FLIP_KINDS, [_pair(each.get(name)) for each in of_runs]) for name in names)
-    return Table("flips", _FLIP_KINDS, tuple(rows), "What is far is seen by few pixels.")
-
-
-_MEAN_KINDS = (
-    Kind("lane markings", HIGHER, bar=True, words="mean IoU over their classes"),
-    Kind("road elements", HIGHER, bar=True, words="mean IoU over their classes"),
-)
+    kinds = _of_both(LOWER, _FLIPS)
+    return _table("flips", kinds, of_runs, "What is far is seen by few pixels.")
 
 
 def _places(figures: _Runs) -> Table:
     """Mean IoU over all, by band, and of what is hidden."""
     of_runs = [{} if each is None else _means(each) for each in figures]
-    names = dict.fromkeys(name for of_run in of_runs for name in of_run)
-    return Table(
+    return _table(
         "IoU",
-        _MEAN_KINDS,
-        tuple(
-            row(name, _MEAN_KINDS, [_pair(each.get(name)) for each in of_runs]) for name in names
-        ),
+        _of_both(HIGHER, "mean IoU over their classes"),
+        of_runs,
         "Over cells of probability 0.5 or more. Hidden now: no sensor sees the ground, but one "
         "did in the last 3.4 s; memory must know it.",
     )
+
+
+def _of_both(better: Better, words: str) -> tuple[Kind, ...]:
+    """A column for each raster."""
+    names = ("lane markings", "road elements")
+    return tuple(Kind(name, better, bar=True, words=words) for name in names)
+
+
+def _table(
+    title: str, kinds: tuple[Kind, ...], of_runs: Sequence[Mapping[str, MapMeans]], note: str
+) -> Table:
+    """A row for each name that a run has."""
+    names = dict.fromkeys(name for of_run in of_runs for name in of_run)
+    rows = (row(name, kinds, [_pair(each.get(name)) for each in of_runs]) for name in names)
+    return Table(title, kinds, tuple(rows), note)
 
 
 def _means(figures: MapFigures) -> dict[str, MapMeans]:
