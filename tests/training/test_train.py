@@ -9,14 +9,37 @@ import torch
 from tests.training.runs import StubLog, stub_logs, training_config, weights
 
 from leapai.models.build import build_model
+from leapai.models.perception import Perception
 from leapai.runtime.checkpoints import load_checkpoint
 from leapai.training import validating
+from leapai.training.module import TrainingModule
 from leapai.training.train import TrainingOptions, adapted, run_training
+
+WORK_S = ((StubLog, "__getitem__"), (Perception, "forward"), (TrainingModule, "manual_backward"))
+
+
+def count_the_time(stubs):
+    """A clock that only work moves, a second each: what the machine does beside it, it cannot
+    see."""
+    done = []
+
+    def slow(work):
+        def counted(*arguments, **options):
+            done.append(work)
+            return work(*arguments, **options)
+
+        return counted
+
+    for owner, name in WORK_S:
+        stubs.setattr(owner, name, slow(getattr(owner, name)))
+    for name in ("steps", "module", "reporting"):
+        stubs.setattr(f"leapai.training.{name}.now", lambda: float(len(done)))
 
 
 def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp_path):
     stubs.undo()
     stubs.setattr("leapai.training.train.open_cached_logs", stub_logs)
+    count_the_time(stubs)
     config = training_config(training={"workers": 0, "validation_frames": 2})
     output = tmp_path / "out"
     run_training(config, TrainingOptions(output, steps=10), console)
@@ -32,6 +55,7 @@ def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp
     assert line["seconds_of"].keys() >= stages
     assert sum(line["seconds_of"].values()) == pytest.approx(line["seconds_a_step"], rel=0.2)
     assert line["frames_per_s"] == pytest.approx(4 / line["seconds_a_step"])
+    assert line["seconds_of"]["backward"] == 1.0
     said = console.file.getvalue()
     assert "step 10/10: loss" in said
     assert "validation at step 10: mAP" in said
