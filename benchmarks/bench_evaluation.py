@@ -22,11 +22,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tests.evaluation.oracles import DETECTION, TRACKING, WIDE, labelled_frames
+from tests.evaluation.oracles import (
+    DETECTION,
+    TRACKING,
+    WIDE,
+    labelled_frames,
+)
 
 from leapai.config import EvaluationConfig
-from leapai.evaluation.detection import detection_figures
-from leapai.evaluation.tracking import tracking_figures
+from leapai.evaluation.detection.detection_metrics import detection_metrics
+from leapai.evaluation.tracking.tracking_metrics import tracking_metrics
 
 OFFICIAL = Path(__file__).with_name("official_evaluation.py")
 
@@ -47,18 +52,18 @@ def official_seconds(python: str, task: str, oracle: Path) -> float:
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     answer = json.loads(said.splitlines()[-1])
     expected = flat(json.loads(oracle.read_text())["expected"])
-    figures = flat(answer["figures"])
-    known = [name for name in expected if not np.isnan(figures[name])]
+    metrics = flat(answer["figures"])
+    known = [name for name in expected if not np.isnan(metrics[name])]
     np.testing.assert_allclose(
-        [figures[name] for name in known], [expected[name] for name in known], atol=1e-6
+        [metrics[name] for name in known], [expected[name] for name in known], atol=1e-6
     )
     return answer["seconds"]
 
 
-def flat(figures: dict, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], float]:
+def flat(metrics: dict, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], float]:
     """{path of names: value} of what is known."""
     result = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         if isinstance(value, dict):
             result |= flat(value, (*path, name))
         elif value is not None:
@@ -72,8 +77,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     arguments = parser.parse_args()
     tasks: dict[str, tuple[Path, Callable[[list], object]]] = {
-        "detection": (DETECTION, lambda f: detection_figures(f, WIDE, EvaluationConfig())),
-        "tracking": (TRACKING, lambda f: tracking_figures(f, WIDE)),
+        "detection": (DETECTION, lambda f: detection_metrics(f, WIDE, EvaluationConfig())),
+        "tracking": (TRACKING, lambda f: tracking_metrics(f, WIDE)),
     }
     print(f"{'figures':<12}{'frames':>8}{'boxes':>8}{'ours s':>9}{'official s':>12}{'ratio':>8}")
     for task, (oracle, run) in tasks.items():

@@ -17,31 +17,30 @@ import cv2
 import numpy as np
 
 from leapai.config import EvaluationConfig
-from leapai.data.logs import DrivingLog, open_logs
-from leapai.evaluation.map_cells import Sight
-from leapai.evaluation.map_flicker import MapView
-from leapai.evaluation.map_segmentation import MapFrame, MapTally
-from leapai.evaluation.polylines import true_lines
-from leapai.evaluation.visibility import SightMemory, seen_now
-from leapai.geometry.grid import BevGrid
-from leapai.geometry.polylines import polylines
-from leapai.types import FloatArray, Frame, StaticLabels
+from leapai.data.log import DrivingLog, open_logs
+from leapai.evaluation.map.line_metrics import true_lines
+from leapai.evaluation.map.map_cells import Sight
+from leapai.evaluation.map.map_flicker import MapView
+from leapai.evaluation.map.map_metrics import MapFrame, MapTally
+from leapai.evaluation.map.visibility import SightMemory, seen_now
+from leapai.streaming.map_lines import polylines
+from leapai.types import BevGrid, FloatArray, Frame, StaticLabels
 
 GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
 PLACES = ("street", "crossing", "residential", "car_park")
 FRAMES = 10
 
 
-def blurred(truth: FloatArray, rng: np.random.Generator) -> FloatArray:
+def blurred(gt: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Probabilities as of a network that is right but unsure."""
-    soft = [cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in truth]
-    noise = rng.normal(0, 0.12, truth.shape)
+    soft = [cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in gt]
+    noise = rng.normal(0, 0.12, gt.shape)
     return np.clip(np.stack(soft) + noise, 0, 1).astype(np.float32)
 
 
-def noise(truth: FloatArray, rng: np.random.Generator) -> FloatArray:
+def noise(gt: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Blobs about as wide as lines, over all of the grid."""
-    planes = rng.random(truth.shape).astype(np.float32)
+    planes = rng.random(gt.shape).astype(np.float32)
     return np.stack([cv2.GaussianBlur(plane, (0, 0), 2.0) * 2 - 0.55 for plane in planes])
 
 
@@ -76,25 +75,25 @@ def main() -> None:
             frame, drawn = log[index], log.static_labels(index)
             labels = StaticLabels(drawn.lane_markings, drawn.road_elements)
             sight = memory.sight(frame)
-            truth = drawn.planes.astype(np.float32)
+            gt = drawn.planes.astype(np.float32)
             for name, of in kinds.items():
-                said = of(truth, rng)
+                said = of(gt, rng)
                 time_ms = cpu_ms(lambda said=said: polylines(said, GRID))
                 times.setdefault(f"polylines of {name}", []).append(time_ms)
                 if name in tallies:
-                    judged = map_frame(frame, log, labels, said, sight)
-                    time_ms = cpu_ms(lambda n=name, j=judged: tallies[n].add(j))
+                    evaluated = map_frame(frame, log, labels, said, sight)
+                    time_ms = cpu_ms(lambda n=name, j=evaluated: tallies[n].add(j))
                     times.setdefault("judging", []).append(time_ms)
             times.setdefault("sight", []).append(cpu_ms(lambda f=frame: seen_now(f, GRID)))
     for name, values in times.items():
         print(f"{name:<24}{statistics.median(values):8.1f} ms{max(values):8.1f} ms at most")
     for name, tally in tallies.items():
-        figures = tally.figures()
-        print(f"\n{name} as said, {figures.frames} frames")
+        metrics = tally.metrics()
+        print(f"\n{name} as said, {metrics.frames} frames")
         for part in ("iou", "best_iou", "hidden_iou", "change", "flip_rate"):
-            means = getattr(figures, part)
+            means = getattr(metrics, part)
             print(f"  {part:<12}{means.lane_markings:8.4f}{means.road_elements:8.4f}")
-        for distance, lines in figures.lines.items():
+        for distance, lines in metrics.lines.items():
             shares = (lines["all"].precision, lines["all"].recall, lines["all"].f1)
             print(f"  lines within {distance}: P, R, F1", *(f"{share:.3f}" for share in shares))
 

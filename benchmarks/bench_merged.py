@@ -25,13 +25,13 @@ import torch
 from torch import Tensor
 
 from bench_network import made_up_frame
+from leapai.checkpoints import config_in, config_of, read_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.transforms import collate, prepare
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
-from leapai.runtime.checkpoints import config_in, config_of, read_checkpoint
-from leapai.runtime.shipped import shipped_checkpoint
-from leapai.types import FrameBatch, Predictions, TemporalState
+from leapai.models.tensors import FrameBatch, Predictions, TemporalState
+from leapai.weights import shipped_checkpoint
 
 TASKS = ("dynamic", "static")
 MERGED = "merged"

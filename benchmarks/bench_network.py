@@ -26,9 +26,10 @@ from leapai.config import TaskConfig, load_config
 from leapai.data.transforms import collate
 from leapai.models.build import build_model
 from leapai.models.perception import Perception, calibration_of
+from leapai.models.tensors import FrameBatch, TemporalState
 from leapai.models.view_transfer import project_cells
-from leapai.runtime.stages import StageMeter
-from leapai.types import CameraFrame, Frame, FrameBatch, TemporalState
+from leapai.runs.profiler import StageMeter
+from leapai.types import CameraFrame, Frame
 
 CONFIGS = Path(__file__).parents[1] / "projects/perception/configs"
 POINTS = 100_000

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from rerun.chunk import RrdReader
 
-from leapai.data.logs import open_logs
+from leapai.checkpoints import config_of, load_checkpoint
+from leapai.data.log import open_logs
 from leapai.models.build import build_model
-from leapai.runtime.checkpoints import config_of, load_checkpoint
-from leapai.runtime.session import StreamSession
-from leapai.runtime.shipped import shipped_checkpoint
-from leapai.runtime.view import recorder
+from leapai.runs.recordings import recorder
+from leapai.streaming.session import StreamSession
+from leapai.weights import shipped_checkpoint
 
 SHOWN = 12
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from leapai.runtime.judging import judge
-from leapai.runtime.report.page import write_report
-from leapai.runtime.run_folder import read_run
+from leapai.evaluation.evaluate import evaluate
+from leapai.report.page import write_report
+from leapai.runs.run_folder import read_run
 
 RUNS = 3
 
@@ -36,7 +36,7 @@ def main() -> None:
     with TemporaryDirectory() as place:
         path = Path(place) / "report.html"
         print(f"reading the folder  {seconds(lambda: read_run(folder)):.2f} s")
-        print(f"all figures         {seconds(lambda: judge(run.drives, run.config)):.2f} s")
+        print(f"all figures         {seconds(lambda: evaluate(run.drives, run.config)):.2f} s")
         print(f"report, with reading {seconds(lambda: write_report(path, [folder])):.2f} s")
         print(f"one run             {path.stat().st_size / 1e6:.2f} MB")
         write_report(path, [folder, folder])

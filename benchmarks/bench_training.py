@@ -92,10 +92,10 @@ def train(trial: Trial, options: argparse.Namespace) -> None:
     ]
     allocated = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
     result = {"resident": resident[0], "worker": resident[1], "allocated": allocated}
-    print(json.dumps(result | figures_of(output / "train.jsonl")))
+    print(json.dumps(result | metrics_of(output / "train.jsonl")))
 
 
-def figures_of(path: Path) -> dict[str, Any]:
+def metrics_of(path: Path) -> dict[str, Any]:
     """Means over the counted lines of a training's log, which has one every ten steps."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     counted = [line for line in lines if line["step"] > UNCOUNTED_STEPS]

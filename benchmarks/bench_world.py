@@ -27,8 +27,8 @@ from types import FrameType
 import cv2
 import numpy as np
 
-from leapai.data.logs import open_logs
-from leapai.data.synthetic.drive import SyntheticDrive
+from leapai.data.log import open_logs
+from leapai_world.drive import SyntheticDrive
 
 SIZES = {
     "tiny: 7 x 128 x 240, 32 beams": ((128, 240), 32),
@@ -95,11 +95,11 @@ def bench(name: str, data: str, frames: int) -> None:
     imported_mb = resident_mb("VmRSS")
     logs: list[SyntheticDrive] = []
     rig = seconds(lambda: logs.extend(open_logs(f"{data},beams={beams}", image_size_px=size_px)))
-    opening = [seconds(lambda log=log: log.truth(0))[0] for log in logs]
+    opening = [seconds(lambda log=log: log.ground_truth(0))[0] for log in logs]
     first = [seconds(lambda log=log: log[0])[0] for log in logs]
     chosen = [(log, 1 + i // len(logs)) for i, log in zip(range(frames), cycle(logs), strict=False)]
     each = np.array([seconds(lambda log=log, i=i: log[i]) for log, i in chosen])
-    truth = seconds(lambda: [log.truth(i) for log, i in chosen])
+    gt = seconds(lambda: [log.ground_truth(i) for log, i in chosen])
     added_mb = resident_mb("VmHWM") - imported_mb
     with Sampler() as sampler:
         for log, i in chosen:
@@ -110,7 +110,7 @@ def bench(name: str, data: str, frames: int) -> None:
         "its first frame, slowest": max(first),
         "a frame, mean": each[:, 0].mean(),
         "a frame, slowest": each[:, 0].max(),
-        "a frame's truth alone": truth[0] / frames,
+        "a frame's truth alone": gt[0] / frames,
     }
     print(f"\n## {name}\n\n| | s | x matrix product |\n|---|---|---|")
     for row, value in rows.items():

@@ -25,18 +25,19 @@ from pathlib import Path
 
 import torch
 
+from leapai.checkpoints import config_of, load_checkpoint
 from leapai.config import TaskConfig
 from leapai.config.checks import TRUNK_MODULES
 from leapai.data.frame_cache import open_cached_logs
-from leapai.data.logs import DrivingLog, version_of
-from leapai.evaluation.figures import DetectionFigures
+from leapai.data.log import DrivingLog, version_of
+from leapai.evaluation.detection.detection_results import DetectionMetrics
+from leapai.evaluation.evaluate_stream import StreamMetrics, evaluate_stream
+from leapai.io import whole_file
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
-from leapai.runtime.checkpoints import config_of, load_checkpoint
-from leapai.runtime.figures import StreamFigures, evaluate_stream
-from leapai.runtime.files import whole_file
-from leapai.runtime.shipped import shipped_checkpoint
-from leapai.types import OCCLUSION_NAMES, FrameBatch
+from leapai.models.tensors import FrameBatch
+from leapai.types import OCCLUSION_NAMES
+from leapai.weights import shipped_checkpoint
 
 SWITCHES = ("topk_selection", "query_rearrangement", "velocity_zeroing")
 """Of `temporal_optimization`, those that act at inference."""
@@ -57,12 +58,12 @@ class Row:
     """One line of the table."""
 
     name: str
-    figures: DetectionFigures
+    metrics: DetectionMetrics
 
     def cells(self) -> list[str]:
         """The columns of `HEADER`."""
-        found = (heavily_occluded_recall(self.figures), self.figures.hidden.recall)
-        mean_ap, velocity = self.figures.mean_ap, self.figures.errors.velocity_mps
+        found = (heavily_occluded_recall(self.metrics), self.metrics.hidden.recall)
+        mean_ap, velocity = self.metrics.mean_ap, self.metrics.errors.velocity_mps
         return [self.name, percent(mean_ap), metres(velocity), *map(percent, found)]
 
 
@@ -75,9 +76,9 @@ HEADER = (
 )
 
 
-def heavily_occluded_recall(figures: DetectionFigures) -> float | None:
+def heavily_occluded_recall(metrics: DetectionMetrics) -> float | None:
     """Within 2 m; None where no such object is labelled."""
-    return figures.occlusion[OCCLUSION_NAMES[-1]].recall
+    return metrics.occlusion[OCCLUSION_NAMES[-1]].recall
 
 
 def percent(share: float | None) -> str:
@@ -174,7 +175,7 @@ def streamed(
     logs: Sequence[DrivingLog],
     options: Options,
     memory: TrunkMemory | None = None,
-) -> StreamFigures:
+) -> StreamMetrics:
     """All figures of the drives."""
     if memory:
         memory.attach(network.model)
@@ -203,9 +204,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print(f"| {' | '.join(line)} |")
 
 
-def figures_of(rows: Sequence[Row]) -> dict[str, object]:
+def metrics_of(rows: Sequence[Row]) -> dict[str, object]:
     """By the name of the row."""
-    return {row.name: row.figures.model_dump(mode="json") for row in rows}
+    return {row.name: row.metrics.model_dump(mode="json") for row in rows}
 
 
 def write_json(rows: Mapping[str, object], logs: Sequence[DrivingLog], options: Options) -> None:
@@ -290,11 +291,11 @@ def main() -> None:
         rows.append(measure(name, make(), logs, shared, memory))
     print_table(HEADER, [row.cells() for row in rows])
     if before is not None:
-        print_gain(before.figures, after.figures)
-    write_json(figures_of(rows), logs, shared)
+        print_gain(before.metrics, after.metrics)
+    write_json(metrics_of(rows), logs, shared)
 
 
-def print_gain(step1: DetectionFigures, step2: DetectionFigures) -> None:
+def print_gain(step1: DetectionMetrics, step2: DetectionMetrics) -> None:
     """Step 2 over Step 1, beside the goals of the design."""
     pairs = (
         (step1.mean_ap, step2.mean_ap),

@@ -15,8 +15,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from leapai.evaluation.map_figures import MapFigures, MapMeans
-from leapai.runtime.figures import StreamFigures
+from leapai.evaluation.evaluate_stream import StreamMetrics
+from leapai.evaluation.map.map_results import MapMeans, MapMetrics
 from measure_memory import (
     Network,
     TrunkMemory,
@@ -42,12 +42,12 @@ NO_TIME_S = 1e-6
 """As the longest gap that memory bridges: it bridges none."""
 
 
-def cells(name: str, figures: StreamFigures) -> list[str]:
+def cells(name: str, metrics: StreamMetrics) -> list[str]:
     """The columns of `HEADER`."""
-    mean_ap = percent(figures.detection.mean_ap)
-    if figures.road is None:
+    mean_ap = percent(metrics.detection.mean_ap)
+    if metrics.road is None:
         return [name, mean_ap, *["-"] * (len(HEADER) - 2)]
-    road = figures.road
+    road = metrics.road
     f1 = " / ".join(percent(lines["all"].f1) for lines in road.lines.values())
     return [name, mean_ap, *map(both, (road.iou, road.hidden_iou, road.flip_rate)), f1]
 
@@ -57,7 +57,7 @@ def both(means: MapMeans) -> str:
     return f"{percent(means.lane_markings)} / {percent(means.road_elements)}"
 
 
-def print_gain(step1: MapFigures, step2: MapFigures) -> None:
+def print_gain(step1: MapMetrics, step2: MapMetrics) -> None:
     """Step 2 over Step 1, beside the goals of the design."""
     hidden = gain(step1.hidden_iou, step2.hidden_iou, lambda a, b: 100 * (b - a))
     flicker = gain(step1.flip_rate, step2.flip_rate, lambda a, b: 100 * (b / a - 1))
@@ -86,24 +86,24 @@ def main() -> None:
     networks["Step 2"] = lambda: step2
     networks["Step 2, without its past"] = lambda: changed(step2, max_gap_s=NO_TIME_S)
     networks |= also(given)
-    figures: dict[str, StreamFigures] = {}
+    metrics: dict[str, StreamMetrics] = {}
     for name, made in networks.items():
         start = time.perf_counter()
-        figures[name] = streamed(made(), logs, shared, memory)
+        metrics[name] = streamed(made(), logs, shared, memory)
         seconds = time.perf_counter() - start
-        print(f"{seconds:6.0f} s  {' | '.join(cells(name, figures[name]))}", file=sys.stderr)
-    print_table(HEADER, [cells(name, measured) for name, measured in figures.items()])
-    before = figures["Step 1"].road if given.step1 else None
-    after = figures["Step 2"].road
+        print(f"{seconds:6.0f} s  {' | '.join(cells(name, metrics[name]))}", file=sys.stderr)
+    print_table(HEADER, [cells(name, measured) for name, measured in metrics.items()])
+    before = metrics["Step 1"].road if given.step1 else None
+    after = metrics["Step 2"].road
     if before is not None and after is not None:
         print_gain(before, after)
-    write_json({name: of_network(measured) for name, measured in figures.items()}, logs, shared)
+    write_json({name: of_network(measured) for name, measured in metrics.items()}, logs, shared)
 
 
-def of_network(figures: StreamFigures) -> dict[str, object]:
+def of_network(metrics: StreamMetrics) -> dict[str, object]:
     """All figures as JSON has them."""
-    road = None if figures.road is None else figures.road.model_dump(mode="json")
-    return {"detection": figures.detection.model_dump(mode="json"), "road": road}
+    road = None if metrics.road is None else metrics.road.model_dump(mode="json")
+    return {"detection": metrics.detection.model_dump(mode="json"), "road": road}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from leapai.data.logs import DrivingLog
+from leapai.data.log import DrivingLog
 from leapai.data.perturbation import (
     PerturbedLog,
     pose_noise,
@@ -28,14 +28,14 @@ from leapai.data.perturbation import (
     without_cameras,
     without_lidar,
 )
-from leapai.runtime.shipped import shipped_checkpoint
 from leapai.types import Frame, IntArray, VectorMap
+from leapai.weights import shipped_checkpoint
 from measure_memory import (
     Row,
-    figures_of,
     load,
     measure,
     metres,
+    metrics_of,
     options_of,
     parser,
     percent,
@@ -145,7 +145,7 @@ def with_pose_noise(frame: Frame, noise_m: float, noise_deg: float) -> Frame:
 
 def cells(row: Row, clean: float | None) -> list[str]:
     """The columns of `HEADER`."""
-    mean_ap, velocity = row.figures.mean_ap, row.figures.errors.velocity_mps
+    mean_ap, velocity = row.metrics.mean_ap, row.metrics.errors.velocity_mps
     relative = mean_ap / clean if mean_ap is not None and clean else None
     return [row.name, percent(mean_ap), percent(relative), metres(velocity)]
 
@@ -167,13 +167,13 @@ def main() -> None:
         thinned = with_gaps(fast, step, options.max_frames)
         gaps.append(measure(f"{gap_s:g} s between frames", network, thinned, options))
     show("Frame gaps", gaps)
-    write_json(figures_of(rows + gaps), logs, options)
+    write_json(metrics_of(rows + gaps), logs, options)
 
 
 def show(title: str, rows: Sequence[Row]) -> None:
     """A table, relative to its first row."""
     print(f"\n### {title}\n")
-    print_table(HEADER, [cells(row, rows[0].figures.mean_ap) for row in rows])
+    print_table(HEADER, [cells(row, rows[0].metrics.mean_ap) for row in rows])
 
 
 if __name__ == "__main__":

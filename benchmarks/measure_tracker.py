@@ -23,18 +23,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from leapai.config import BevConfig, TrackingConfig
-from leapai.data.logs import DrivingLog, TruthLog, open_logs
+from leapai.data.log import DrivingLog, GroundTruthLog, open_logs
 from leapai.evaluation.consistency import consistency
-from leapai.evaluation.figures import ConsistencyFigures
-from leapai.evaluation.tables import LabelledFrame
-from leapai.evaluation.tracking import tracking_figures
-from leapai.evaluation.tracking_figures import TrackingFigures
+from leapai.evaluation.detection.detection_results import ConsistencyMetrics
+from leapai.evaluation.detection.labelled_frames import LabelledFrame
+from leapai.evaluation.tracking.tracking_metrics import tracking_metrics
+from leapai.evaluation.tracking.tracking_results import TrackingMetrics
 from leapai.geometry import poses
-from leapai.runtime.records import SCHEMA, to_table, write_table
-from leapai.runtime.session import StreamSession
-from leapai.runtime.shipped import shipped_checkpoint
-from leapai.runtime.tracks import no_tracks, track
+from leapai.runs.parquet_tables import SCHEMA, write_table
+from leapai.streaming.detection_table import to_table
+from leapai.streaming.session import StreamSession
+from leapai.streaming.tracker import no_tracks, track
 from leapai.types import Detections, FloatArray, Frame
+from leapai.weights import shipped_checkpoint
 from measure_memory import Network, Options, load, options_of, parser, print_table, write_json
 
 CENTERPOINT_GATES_M = (4.0, 4.0, 5.5, 1.0, 3.0, 3.0, 1.0, 1.0)
@@ -61,11 +62,11 @@ HEADER = (
 
 
 @dataclass(frozen=True)
-class Figures:
+class Metrics:
     """Of one tracker."""
 
-    tracking: TrackingFigures
-    consistency: ConsistencyFigures
+    tracking: TrackingMetrics
+    consistency: ConsistencyMetrics
 
     def model_dump(self, mode: str) -> dict[str, object]:
         """Plain data, without the long lists."""
@@ -80,11 +81,11 @@ class Row:
     """One line of the table."""
 
     name: str
-    figures: Figures
+    metrics: Metrics
 
     def cells(self) -> list[str]:
         """The columns of `HEADER`."""
-        tracking, together = self.figures.tracking, self.figures.consistency
+        tracking, together = self.metrics.tracking, self.metrics.consistency
         shares = (tracking.amota, tracking.amotp_m, tracking.mota)
         counts = (tracking.ids, tracking.frag, tracking.tracks)
         return [
@@ -106,19 +107,19 @@ class Drives:
     """What a tracker is given, and what it is judged by."""
 
     detections: list[Detections]
-    truth: list[Frame]
+    gt: list[Frame]
     """Without sensors."""
     bev: BevConfig
 
-    def judge(self, name: str, tracked: Sequence[Detections]) -> Row:
+    def evaluate(self, name: str, tracked: Sequence[Detections]) -> Row:
         """The figures of what a tracker said."""
         named = [frame.select(frame.track_id >= 0) for frame in tracked]
         pairs = [
             LabelledFrame(said, frame.labels)
-            for said, frame in zip(named, self.truth, strict=True)
+            for said, frame in zip(named, self.gt, strict=True)
             if frame.labels is not None
         ]
-        return Row(name, Figures(tracking_figures(pairs, self.bev), consistency(named)))
+        return Row(name, Metrics(tracking_metrics(pairs, self.bev), consistency(named)))
 
 
 @dataclass
@@ -197,13 +198,13 @@ def rows_of(drives: Drives, by_session: Sequence[Detections] | None) -> list[Row
     given = drives.detections
     sure = TRACKING.sure_score
     rows = [
-        drives.judge("plain tracker", plain(given, 0.0)),
-        drives.judge(f"plain tracker, from confidence {sure:g} on", plain(given, sure)),
-        drives.judge("tracker, its own state only", list(without_memory(given))),
+        drives.evaluate("plain tracker", plain(given, 0.0)),
+        drives.evaluate(f"plain tracker, from confidence {sure:g} on", plain(given, sure)),
+        drives.evaluate("tracker, its own state only", list(without_memory(given))),
     ]
     if by_session is not None:
-        rows.append(drives.judge("tracker, on memory's slots", by_session))
-    return [*rows, drives.judge("truth", [Detections.of_truth(frame) for frame in drives.truth])]
+        rows.append(drives.evaluate("tracker, on memory's slots", by_session))
+    return [*rows, drives.evaluate("truth", [Detections.from_labels(frame) for frame in drives.gt])]
 
 
 def streamed(network: Network, logs: Sequence[DrivingLog], options: Options) -> Drives:
@@ -215,19 +216,19 @@ def streamed(network: Network, logs: Sequence[DrivingLog], options: Options) -> 
         for i in range(min(len(log), options.max_frames or len(log))):
             result = session.step(log[i])
             drives.detections.append(result.detections)
-            drives.truth.append(replace(result.frame, cameras=(), points=None))
+            drives.gt.append(replace(result.frame, cameras=(), points=None))
     return drives
 
 
-def made_of_truth(logs: Sequence[DrivingLog]) -> Drives:
+def made_of_gt(logs: Sequence[DrivingLog]) -> Drives:
     """Detections as a network might make them that sees each object, but not always, nor well."""
     rng = np.random.default_rng(SEED)
     drives = Drives([], [], BevConfig())
     for log in logs:
-        assert isinstance(log, TruthLog)
-        truth = [log.truth(i) for i in range(len(log))]
-        drives.truth.extend(truth)
-        drives.detections.extend(spoilt([Detections.of_truth(frame) for frame in truth], rng))
+        assert isinstance(log, GroundTruthLog)
+        gt = [log.ground_truth(i) for i in range(len(log))]
+        drives.gt.extend(gt)
+        drives.detections.extend(spoilt([Detections.from_labels(frame) for frame in gt], rng))
     return drives
 
 
@@ -261,7 +262,7 @@ def main() -> None:
     if given.argoverse2:
         shared = Options(f"argoverse2:{given.argoverse2}", given.output, None, "cpu", 0.0)
         logs = list(open_logs(shared.data, image_size_px=UNUSED_IMAGE_SIZE_PX))
-        rows = rows_of(made_of_truth(logs), None)
+        rows = rows_of(made_of_gt(logs), None)
     else:
         network = load(given.step2 or shipped_checkpoint())
         shared = options_of(given, network.config)
@@ -272,7 +273,7 @@ def main() -> None:
         tables = [to_table(frame) for frame in drives.detections]
         write_table(shared.output.with_suffix(".parquet"), SCHEMA, tables)
     print_table(HEADER, [row.cells() for row in rows])
-    content = {row.name: row.figures.model_dump(mode="json") for row in rows}
+    content = {row.name: row.metrics.model_dump(mode="json") for row in rows}
     write_json(content, logs, shared)
 
 

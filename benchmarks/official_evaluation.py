@@ -40,10 +40,10 @@ def detection(frames: list[dict[str, Any]]) -> tuple[float, dict[str, Any]]:
     from nuscenes.eval.detection.data_classes import DetectionBox
     from nuscenes.eval.detection.evaluate import DetectionEval
 
-    truth, said = EvalBoxes(), EvalBoxes()
+    gt, said = EvalBoxes(), EvalBoxes()
     for number, frame in enumerate(frames):
         token = str(number)
-        truth.add_boxes(token, [
+        gt.add_boxes(token, [
             DetectionBox(
                 **common(box, token), detection_name=box["label"], num_pts=box["num_points"]
             )
@@ -55,11 +55,11 @@ def detection(frames: list[dict[str, Any]]) -> tuple[float, dict[str, Any]]:
             )
             for box in frame["detections"]
         ])  # fmt: skip
-    judge = DetectionEval.__new__(DetectionEval)
-    judge.cfg, judge.verbose = config_factory("detection_cvpr_2019"), False
-    judge.gt_boxes, judge.pred_boxes = truth, said
+    evaluate = DetectionEval.__new__(DetectionEval)
+    evaluate.cfg, evaluate.verbose = config_factory("detection_cvpr_2019"), False
+    evaluate.gt_boxes, evaluate.pred_boxes = gt, said
     start = time.process_time()
-    metrics, _ = judge.evaluate()
+    metrics, _ = evaluate.evaluate()
     spent = time.process_time() - start
     labels = {box["label"] for frame in frames for box in frame["objects"]}
     return spent, {
@@ -96,15 +96,20 @@ def tracking(frames: list[dict[str, Any]]) -> tuple[float, dict[str, Any]]:
             for box in frame[kind]
         ]
 
-    judge = TrackingEval.__new__(TrackingEval)
-    judge.cfg, judge.verbose, judge.output_dir, judge.render_classes = settings, False, "", None
-    judge.tracks_gt, judge.tracks_pred = defaultdict(dict), defaultdict(dict)
+    evaluate = TrackingEval.__new__(TrackingEval)
+    evaluate.cfg, evaluate.verbose, evaluate.output_dir, evaluate.render_classes = (
+        settings,
+        False,
+        "",
+        None,
+    )
+    evaluate.tracks_gt, evaluate.tracks_pred = defaultdict(dict), defaultdict(dict)
     for frame in frames:
         when = frame["timestamp_us"]
-        judge.tracks_gt[frame["sequence"]][when] = boxes(frame, "objects")
-        judge.tracks_pred[frame["sequence"]][when] = boxes(frame, "detections")
+        evaluate.tracks_gt[frame["sequence"]][when] = boxes(frame, "objects")
+        evaluate.tracks_pred[frame["sequence"]][when] = boxes(frame, "detections")
     start = time.process_time()
-    metrics, _ = judge.evaluate()
+    metrics, _ = evaluate.evaluate()
     spent = time.process_time() - start
     labels = {box["label"] for frame in frames for box in frame["objects"]}
     return spent, {
@@ -117,8 +122,8 @@ def main() -> None:
     task, oracle = sys.argv[1:]
     with open(oracle, encoding="utf-8") as file:
         frames = json.load(file)["frames"]
-    spent, figures = {"detection": detection, "tracking": tracking}[task](frames)
-    print(json.dumps({"seconds": spent, "figures": figures}))
+    spent, metrics = {"detection": detection, "tracking": tracking}[task](frames)
+    print(json.dumps({"seconds": spent, "figures": metrics}))
 
 
 if __name__ == "__main__":

@@ -20,21 +20,20 @@ from matplotlib import pyplot as plt
 from road_figures import map_figure, road_memory_figure
 
 import leapai
+from leapai.checkpoints import config_of
 from leapai.config import TaskConfig, load_config
-from leapai.data.logs import DrivingLog, open_logs
-from leapai.data.statistics import collect
+from leapai.data.log import DrivingLog, open_logs
 from leapai.data.transforms import collate, prepare
-from leapai.models.dynamic.memory import Memory, Remembered, empty_state
+from leapai.inspection.inspection_pictures import write_statistics_picture
+from leapai.inspection.statistics import collect
+from leapai.models.dynamic.query_memory import Memory, Remembered, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
-from leapai.runtime.checkpoints import config_of
-from leapai.runtime.inspect import write_statistics_picture
-from leapai.runtime.pictures import painter_of
-from leapai.runtime.shipped import shipped_checkpoint
-from leapai.runtime.validate import ValidationOptions, run_validation
+from leapai.pictures.frame_painter import FramePainter, painter_of
+from leapai.pictures.video import VideoWriter
 from leapai.types import Detections, Frame
-from leapai.visualisation.compose import FramePainter
-from leapai.visualisation.video import VideoWriter
+from leapai.validation import ValidationOptions, run_validation
+from leapai.weights import shipped_checkpoint
 
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
 STATISTICS_DATA = "synthetic:split=val,drives=20,frames=156,beams=64"

@@ -13,18 +13,23 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from PIL import Image
 
+from leapai.checkpoints import config_of, load_checkpoint
 from leapai.config import TaskConfig
-from leapai.data.logs import open_logs
+from leapai.data.log import open_logs
 from leapai.data.static_labels import with_static_labels
-from leapai.evaluation.visibility import SightMemory
-from leapai.geometry.grid import BevGrid
-from leapai.geometry.polylines import polylines
+from leapai.evaluation.map.visibility import SightMemory
 from leapai.models.build import build_model
-from leapai.runtime.checkpoints import config_of, load_checkpoint
-from leapai.runtime.session import StreamSession
-from leapai.runtime.shipped import shipped_checkpoint
-from leapai.types import STATIC_CLASSES, BoolArray, FloatArray, Frame
-from leapai.visualisation.palette import ROAD_COLOURS
+from leapai.pictures.palette import ROAD_COLOURS
+from leapai.streaming.map_lines import polylines
+from leapai.streaming.session import StreamSession
+from leapai.types import (
+    STATIC_CLASSES,
+    BevGrid,
+    BoolArray,
+    FloatArray,
+    Frame,
+)
+from leapai.weights import shipped_checkpoint
 
 MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
 REMEMBERED = ("synthetic:split=val,drives=8,rate_hz=4", 1, 19)
@@ -40,10 +45,10 @@ def map_figure() -> None:
         sight = memory.sight(frame)
     assert sight is not None
     drawn = log.static_labels(index)
-    truth = drawn.planes.astype(np.float32)
+    gt = drawn.planes.astype(np.float32)
     rng = np.random.default_rng(0)
-    soft = np.stack([cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in truth])
-    said = np.clip(soft + rng.normal(0, 0.12, truth.shape), 0, 1)
+    soft = np.stack([cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in gt])
+    said = np.clip(soft + rng.normal(0, 0.12, gt.shape), 0, 1)
     figure, axes = plt.subplots(1, 3, figsize=(11, 7.2), sharey=True)
     cells = _placed(MAP_GRID)
     ground = np.where(sight.seen_now, 0.5, np.where(sight.hidden(), 1.0, 0.0))
@@ -77,10 +82,10 @@ def road_memory_figure() -> None:
     assert sight is not None
     labels = with_static_labels(frame, log.vector_map(), region, STATIC_CLASSES).static_labels
     assert labels is not None
-    truth = labels.planes.astype(np.float64)
+    gt = labels.planes.astype(np.float64)
     titles = ("said, without its past", "said, with memory", "truth")
     figure, axes = plt.subplots(1, 3, figsize=(11, 5.3), sharey=True)
-    for axis, probability, title in zip(axes, (*said, truth), titles, strict=True):
+    for axis, probability, title in zip(axes, (*said, gt), titles, strict=True):
         painted = _painted(probability, sight.hidden())
         axis.imshow(painted.transpose(1, 0, 2), **_placed(region))
         _framed(axis, title, region)

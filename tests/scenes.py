@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from leapai.config import BevConfig, CameraConfig, DynamicConfig, LidarConfig, TaskConfig
+from leapai.config import (
+    BevConfig,
+    CameraConfig,
+    DynamicConfig,
+    LidarConfig,
+    TaskConfig,
+)
 from leapai.data.transforms import collate
 from leapai.geometry import poses
-from leapai.types import CameraFrame, Frame, FrameBatch, MapLine
+from leapai.models.tensors import FrameBatch
+from leapai.types import CameraFrame, Frame, MapLine
 
 IMAGE_SIZE_PX = (64, 96)
 RIG = (

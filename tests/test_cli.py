@@ -15,8 +15,8 @@ import pytest
 
 from leapai import cli
 from leapai.config import CONFIG_VARIABLE, explain, load_config
-from leapai.data.synthetic.drive import WORLD_VERSION
-from leapai.runtime.shipped import shipped_checkpoint
+from leapai.weights import shipped_checkpoint
+from leapai_world.drive import WORLD_VERSION
 from tests.scenes import small_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -168,11 +168,11 @@ def test_a_checkpoint_without_a_configuration_beside_it_runs_as_it_says_itself(
     monkeypatch.delenv("LEAPAI_TASK_CONFIG", raising=False)
     options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--output", str(tmp_path / "run")]
     assert cli.main(["val", "--ckpt", str(shipped_checkpoint()), *options]) == 0
-    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert figures["detection"]["frames"] == figures["road"]["frames"] == 1
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["detection"]["frames"] == metrics["road"]["frames"] == 1
 
 
-def test_inspect_prints_figures_and_writes_pictures(tmp_path, capsys):
+def test_inspect_prints_metrics_and_writes_pictures(tmp_path, capsys):
     assert cli.main(["inspect", SMALL_DRIVE, "--output", str(tmp_path), "--pictures", "1"]) == 0
     assert "front_narrow" in capsys.readouterr().out
     names = {path.stem for path in tmp_path.rglob("*.png")}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leapai.data.logs import open_logs
+from leapai.data.log import open_logs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from leapai.data.logs import open_logs
-from leapai.runtime.exchange_argoverse2 import CATEGORIES
-from leapai.runtime.exchange_nuscenes import COUNTERPARTS
-from leapai.runtime.health import STALE_AFTER_S, SensorStatus
+from leapai.data.argoverse2.argoverse2_submission import CATEGORIES
+from leapai.data.log import open_logs
+from leapai.data.nuscenes.nuscenes_submission import COUNTERPARTS
+from leapai.streaming.sensor_health import STALE_AFTER_S, SensorStatus
 
 TEXT = (Path(__file__).parents[1] / "docs" / "using.md").read_text()
 

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     import torch
 
-    from leapai.runtime.stream import Stream
+    from leapai.streaming.stream import Stream
 
 __version__ = "0.1.0"
 
 
 def load(checkpoint: str | Path | None = None, device: torch.device | str | None = None) -> Stream:
-    """A trained network as a stream, `stream.step(frame)`; see `leapai.runtime.stream.load`.
+    """A trained network as a stream, `stream.step(frame)`; see `leapai.streaming.stream.load`.
 
     Without a `checkpoint` it is the one that ships; `device` None is the GPU where there is one.
     """
-    from leapai.runtime import stream  # PyTorch takes seconds: only who loads a network pays
+    from leapai.streaming import stream  # PyTorch takes seconds: only who loads a network pays
 
     return stream.load(checkpoint, device)

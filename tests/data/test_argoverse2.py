@@ -8,8 +8,13 @@ import pyarrow.feather
 import pytest
 from PIL import Image
 
-from leapai.data.argoverse2 import open_logs
-from leapai.data.argoverse2_tables import CAMERA_GROUPS_OF, CLASS_OF, EGO_HEIGHT_M, NO_COUNTERPART
+from leapai.data.argoverse2.argoverse2_reader import open_logs
+from leapai.data.argoverse2.argoverse2_tables import (
+    CAMERA_GROUPS_OF,
+    CLASS_OF,
+    EGO_HEIGHT_M,
+    NO_COUNTERPART,
+)
 from leapai.geometry import cameras, poses
 from leapai.types import CAMERA_GROUPS, CLASS_NAMES
 
@@ -149,14 +154,14 @@ def test_frames_are_the_sweeps_where_nothing_is_annotated(drive):
     assert log.annotated_boxes(0) is None
 
 
-def test_truth_is_the_frame_without_its_sensors(drive):
+def test_gt_is_the_frame_without_its_sensors(drive):
     log = drive.write().log()
-    frame, truth = log[1], log.truth(1)
-    assert truth.timestamp_us == frame.timestamp_us
-    assert np.array_equal(truth.ego2global, frame.ego2global)
-    assert np.array_equal(truth.labels.boxes, frame.labels.boxes)
-    assert np.array_equal(truth.labels.track_id, frame.labels.track_id)
-    assert (truth.cameras, truth.points) == ((), None)
+    frame, gt = log[1], log.ground_truth(1)
+    assert gt.timestamp_us == frame.timestamp_us
+    assert np.array_equal(gt.ego2global, frame.ego2global)
+    assert np.array_equal(gt.labels.boxes, frame.labels.boxes)
+    assert np.array_equal(gt.labels.track_id, frame.labels.track_id)
+    assert (gt.cameras, gt.points) == ((), None)
 
 
 def test_the_ego_frame_is_moved_to_the_ground_for_everything(drive):

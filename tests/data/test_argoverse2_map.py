@@ -10,7 +10,7 @@ import pytest
 from shapely.geometry import LineString, Polygon
 from shapely.ops import unary_union
 
-from leapai.data.argoverse2_map import MAPPED_CLASSES, read_map
+from leapai.data.argoverse2.argoverse2_map import MAPPED_CLASSES, read_map
 from leapai.data.map_edges import road_edges
 from leapai.types import STATIC_CLASSES
 

@@ -6,13 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.scenes import RIG, make_frame
 
 from leapai.config import AugmentationConfig
-from leapai.data.augmentation import Augmentation, apply, change_ego, draw_augmentation
-from leapai.data.logs import open_logs
-from leapai.geometry import angles, boxes, cameras, poses
+from leapai.data.augmentation import (
+    Augmentation,
+    apply,
+    change_ego,
+    draw_augmentation,
+)
+from leapai.data.log import open_logs
+from leapai.geometry import (
+    angles,
+    boxes,
+    cameras,
+    poses,
+)
 from leapai.types import Frame, Labels
+from tests.scenes import RIG, make_frame
 
 NAMES = tuple(name for name, *_ in RIG)
 NOTHING = AugmentationConfig(
@@ -101,7 +111,7 @@ def test_points_stay_in_their_boxes_and_in_the_images(change, synthetic_frame):
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_velocity_leads_to_the_next_frames_truth(change):
+def test_velocity_leads_to_the_next_frames_gt(change):
     now, then = (change_ego(labelled_frame(i), change) for i in (2, 7))
     moved = now.labels.boxes.copy()
     moved[:, :3] += now.labels.velocity_mps * 0.5
@@ -151,7 +161,7 @@ def test_turns_cover_the_range_and_mirrors_come_as_often_as_asked():
     assert 20 < turns.max() <= 22.5
 
 
-def test_calibration_is_told_wrong_by_as_much_as_asked_while_truth_stays():
+def test_calibration_is_told_wrong_by_as_much_as_asked_while_gt_stays():
     frame = labelled_frame()
     turns, shifts = [], []
     for seed in range(60):
@@ -219,7 +229,7 @@ def test_the_last_working_sensor_is_never_taken():
 def test_the_same_generator_draws_the_same():
     options = {"rotation_deg": 9, "photometric": 0.2, "calibration_m": 0.1, "camera_dropout": 0.5}
     one, same, other = (draw(seed, **options) for seed in (4, 4, 5))
-    for name in ("new_from_ego", "told_from_true", "colour"):
+    for name in ("new_from_ego", "calibration_error", "colour"):
         np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
         assert (getattr(one, name) != getattr(other, name)).any()
     assert one.lost_cameras == same.lost_cameras

@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.scenes import make_frame
 
 from leapai.config import CacheConfig
 from leapai.data.array_store import ArrayStore
 from leapai.data.frame_cache import CachedLog, PreparedLog, open_cached_logs
-from leapai.data.logs import open_logs, static_classes_of, version_of
-from leapai.types import STATIC_CLASSES, Frame, Labels, MapLine
+from leapai.data.log import open_logs, static_classes_of, version_of
+from leapai.types import (
+    STATIC_CLASSES,
+    Frame,
+    Labels,
+    MapLine,
+)
+from tests.scenes import make_frame
 
 
 class StubLog:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leapai.data.nuscenes import open_logs
+from leapai.data.nuscenes.nuscenes_reader import open_logs
 from leapai.geometry import cameras, poses
 from leapai.types import CLASS_NAMES
 
@@ -165,16 +165,16 @@ def test_a_log_lists_keyframes_in_order_of_time(drive):
     assert log.vector_map() is None
 
 
-def test_truth_is_the_frame_without_its_sensors(drive):
+def test_gt_is_the_frame_without_its_sensors(drive):
     drive.annotate("a", "vehicle.car", [0, 1, 2], lambda t: LANDMARK_M)
     log = drive.write().log()
-    frame, truth = log[1], log.truth(1)
-    assert truth.timestamp_us == frame.timestamp_us
-    assert np.array_equal(truth.ego2global, frame.ego2global)
-    assert len(truth.labels) == 1
-    assert np.array_equal(truth.labels.boxes, frame.labels.boxes)
-    assert np.array_equal(truth.labels.track_id, frame.labels.track_id)
-    assert (truth.cameras, truth.points) == ((), None)
+    frame, gt = log[1], log.ground_truth(1)
+    assert gt.timestamp_us == frame.timestamp_us
+    assert np.array_equal(gt.ego2global, frame.ego2global)
+    assert len(gt.labels) == 1
+    assert np.array_equal(gt.labels.boxes, frame.labels.boxes)
+    assert np.array_equal(gt.labels.track_id, frame.labels.track_id)
+    assert (gt.cameras, gt.points) == ((), None)
 
 
 def test_points_are_in_the_ego_frame_with_intensity_up_to_one(drive):

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from shapely.geometry import LineString, Point, Polygon, box
 from shapely.ops import unary_union
-from tests.data.test_nuscenes import ORIGIN_M, Drive
 
 from leapai.config import StaticConfig
-from leapai.data.logs import open_logs, static_classes_of
-from leapai.data.nuscenes_map import MAPPED_CLASSES, NEAR_M, read_map
-from leapai.data.nuscenes_map_tables import arclines
+from leapai.data.log import open_logs, static_classes_of
+from leapai.data.nuscenes.nuscenes_map import MAPPED_CLASSES, NEAR_M, read_map
+from leapai.data.nuscenes.nuscenes_map_tables import arclines
 from leapai.data.static_labels import rasterise, with_static_labels
 from leapai.types import LANE_MARKINGS, ROAD_ELEMENTS, STATIC_CLASSES
+from tests.data.test_nuscenes import ORIGIN_M, Drive
 
 GRID = StaticConfig().region()
 PLACE = "singapore-onenorth"
@@ -284,11 +284,11 @@ def test_a_frame_sees_the_road_of_its_place(place, tmp_path):
     place.drivable([(-6, -60), (6, -60), (6, 100), (-6, 100)])
     of_drive(tmp_path, place)
     log = open_drive(tmp_path)
-    frame = log.truth(2)  # 10 m on
+    frame = log.ground_truth(2)  # 10 m on
     labels = with_static_labels(frame, log.vector_map(), GRID, static_classes_of(log)).static_labels
-    told = {name for name, known in zip(STATIC_CLASSES, labels.known, strict=True) if known}
-    assert told == set(MAPPED_CLASSES)
-    assert told == {"SolidLine", "DoubleSolidLine", "DashedLine", "Curb", "Lane", "GroundSigns"}
+    reported = {name for name, known in zip(STATIC_CLASSES, labels.known, strict=True) if known}
+    assert reported == set(MAPPED_CLASSES)
+    assert reported == {"SolidLine", "DoubleSolidLine", "DashedLine", "Curb", "Lane", "GroundSigns"}
     x, y = (g.numpy() for g in (GRID.column_centres_m(), GRID.row_centres_m()))
 
     def extent(plane):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leapai.data import logs
-from leapai.data.inspection import inspect_logs
+from leapai.data import log
+from leapai.inspection.log_inspection import inspect_logs
 from leapai.types import Frame
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "own_data.md"
@@ -29,7 +29,7 @@ def location(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path / "code")
     (name, target), *_ = re.findall(r'"(.*?)": "(.*?)"', line)
     # Outside the package here, as a test must not write into it.
-    monkeypatch.setitem(logs.SOURCES, name, target.removeprefix("leapai.data."))
+    monkeypatch.setitem(log.SOURCES, name, target.removeprefix("leapai.data."))
     folder = tmp_path / "drives" / "monday"
     for part in ("front", "lidar"):
         (folder / part).mkdir(parents=True)
@@ -42,20 +42,20 @@ def location(tmp_path, monkeypatch):
 
 
 def test_the_documented_adapter_reads_and_passes_inspection(location):
-    opened = logs.open_logs(f"ourcar:{location}", image_size_px=(512, 960))
-    figures = inspect_logs(opened)
-    assert (figures.sequences, figures.frames, figures.frames_with_points) == (1, 1, 1)
-    assert figures.cameras[0].frames_with_image == 1
-    assert figures.boxes_by_class["car"] == 1
-    assert (figures.point_counts.boxes, figures.point_counts.exact) == (1, 1)
-    assert not figures.faults
+    opened = log.open_logs(f"ourcar:{location}", image_size_px=(512, 960))
+    metrics = inspect_logs(opened)
+    assert (metrics.sequences, metrics.frames, metrics.frames_with_points) == (1, 1, 1)
+    assert metrics.cameras[0].frames_with_image == 1
+    assert metrics.boxes_by_class["car"] == 1
+    assert (metrics.point_counts.boxes, metrics.point_counts.exact) == (1, 1)
+    assert not metrics.faults
 
 
 def test_the_documented_adapter_goes_on_without_sensors(location):
     (location / "monday" / "front" / "000000.jpg").write_bytes(b"")
     (location / "monday" / "lidar" / "000000.npy").unlink()
-    (log,) = logs.open_logs(f"ourcar:{location}", image_size_px=(512, 960))
-    frame = log[0]
+    (drive,) = log.open_logs(f"ourcar:{location}", image_size_px=(512, 960))
+    frame = drive[0]
     assert frame.cameras[0].image is None
     assert frame.points is None
     assert frame.faults == (
@@ -70,13 +70,13 @@ def test_the_documented_adapter_names_what_is_wrong(location):
     drive["frames"][0]["position_m"][2] = float("inf")
     path.write_text(json.dumps(drive))
     with pytest.raises(ValueError, match=r"drive\.json: row 0: the pose is not finite"):
-        logs.open_logs(f"ourcar:{location}", image_size_px=(512, 960))
+        log.open_logs(f"ourcar:{location}", image_size_px=(512, 960))
     drive["frames"][0]["objects"][0]["class"] = "Ufo"
     path.write_text(json.dumps(drive))
     with pytest.raises(ValueError, match=r"drive\.json: unknown classes \['Ufo'\]"):
-        logs.open_logs(f"ourcar:{location}", image_size_px=(512, 960))
+        log.open_logs(f"ourcar:{location}", image_size_px=(512, 960))
     with pytest.raises(ValueError, match="give the folder of the drives"):
-        logs.open_logs(f"ourcar:{location / 'monday'}", image_size_px=(512, 960))
+        log.open_logs(f"ourcar:{location / 'monday'}", image_size_px=(512, 960))
 
 
 def test_the_document_names_every_field_of_a_frame():

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.scenes import make_frame
 
-from leapai.data.logs import version_of
+from leapai.data.log import version_of
 from leapai.data.perturbation import (
     PerturbedLog,
     calibration_off,
@@ -17,6 +16,7 @@ from leapai.data.perturbation import (
 from leapai.data.transforms import collate
 from leapai.geometry import poses
 from leapai.types import Frame
+from tests.scenes import make_frame
 
 
 class StubLog:
@@ -63,26 +63,26 @@ def test_calibration_is_off_by_rigid_motions_of_the_size_asked():
     frame = make_frame(0)
     shifts = []
     for seed in range(100):
-        told = calibration_off(frame, 1.0, 0.1, np.random.default_rng(seed))
-        for true, wrong in zip(frame.cameras, told.cameras, strict=True):
+        reported = calibration_off(frame, 1.0, 0.1, np.random.default_rng(seed))
+        for true, wrong in zip(frame.cameras, reported.cameras, strict=True):
             rotation = wrong.ego_from_camera[:3, :3]
             np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
             error = poses.invert(true.ego_from_camera) @ wrong.ego_from_camera
             axis = [error[2, 1] - error[1, 2], error[0, 2] - error[2, 0], error[1, 0] - error[0, 1]]
             shifts.append([*error[:3, 3], *np.rad2deg(np.array(axis) / 2)])
     np.testing.assert_allclose(np.std(shifts, axis=0), [0.1] * 3 + [1.0] * 3, rtol=0.12)
-    np.testing.assert_array_equal(told.points, frame.points)
-    np.testing.assert_array_equal(told.ego2global, frame.ego2global)
+    np.testing.assert_array_equal(reported.points, frame.points)
+    np.testing.assert_array_equal(reported.ego2global, frame.ego2global)
 
 
 def test_pose_noise_moves_the_ego_in_the_world_and_nothing_else():
     frame = make_frame(4)
-    noisy = pose_noise(frame, 0.5, 0.2, np.random.default_rng(0))
-    error = poses.invert(frame.ego2global) @ noisy.ego2global
+    denoising = pose_noise(frame, 0.5, 0.2, np.random.default_rng(0))
+    error = poses.invert(frame.ego2global) @ denoising.ego2global
     assert 0.02 < np.linalg.norm(error[:3, 3]) < 1
     assert 0.05 < np.rad2deg(np.arccos((np.trace(error[:3, :3]) - 1) / 2)) < 3
-    assert noisy.cameras is frame.cameras
-    assert noisy.points is frame.points
+    assert denoising.cameras is frame.cameras
+    assert denoising.points is frame.points
 
 
 def test_no_error_changes_nothing():
@@ -104,10 +104,10 @@ def test_a_perturbed_drive_is_the_drive_with_each_frame_changed():
 
 def test_sensors_and_ego_turn_about_themselves():
     frame = make_frame(4)
-    told = calibration_off(frame, 1.0, 0.0, np.random.default_rng(0))
-    for true, wrong in zip(frame.cameras, told.cameras, strict=True):
+    reported = calibration_off(frame, 1.0, 0.0, np.random.default_rng(0))
+    for true, wrong in zip(frame.cameras, reported.cameras, strict=True):
         np.testing.assert_allclose(wrong.ego_from_camera[:3, 3], true.ego_from_camera[:3, 3])
         assert not np.allclose(wrong.ego_from_camera, true.ego_from_camera)
-    noisy = pose_noise(frame, 1.0, 0.0, np.random.default_rng(0))
-    np.testing.assert_allclose(noisy.ego2global[:3, 3], frame.ego2global[:3, 3])
-    assert not np.allclose(noisy.ego2global, frame.ego2global)
+    denoising = pose_noise(frame, 1.0, 0.0, np.random.default_rng(0))
+    np.testing.assert_allclose(denoising.ego2global[:3, 3], frame.ego2global[:3, 3])
+    assert not np.allclose(denoising.ego2global, frame.ego2global)

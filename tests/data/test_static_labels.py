@@ -8,15 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shapely.geometry import LineString, Point, Polygon
-from tests.scenes import make_frame
 
 from leapai.config import StaticConfig
 from leapai.data import static_labels
 from leapai.data.augmentation import change_ego
-from leapai.data.logs import open_logs
+from leapai.data.log import open_logs
 from leapai.data.static_labels import MIRRORED, rasterise, with_static_labels
 from leapai.geometry import poses
-from leapai.types import LANE_MARKINGS, ROAD_ELEMENTS, STATIC_CLASSES, MapLine, StaticLabels
+from leapai.types import (
+    LANE_MARKINGS,
+    ROAD_ELEMENTS,
+    STATIC_CLASSES,
+    MapLine,
+    StaticLabels,
+)
+from tests.scenes import make_frame
 
 ARGOVERSE2 = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "argoverse2"
 GRID = StaticConfig().region()
@@ -136,10 +142,10 @@ def test_labels_follow_what_augmentation_does_to_the_ego():
     there = rasterise(random_map(), frame.ego2global @ np.linalg.inv(turn), GRID)
     assert turned.static_labels is not None
     assert (planes_of(turned.static_labels) == planes_of(there)).all()
-    told = [
+    reported = [
         n for n, is_told in zip(STATIC_CLASSES, turned.static_labels.known, strict=True) if is_told
     ]
-    assert told == list(known)
+    assert reported == list(known)
 
 
 def test_without_a_map_there_are_no_static_labels():
@@ -163,7 +169,7 @@ def test_a_made_street_has_free_space_between_its_kerbs():
     assert not labels.free_space[row[here], column[here]].any()
 
 
-def test_bright_returns_of_the_lidar_lie_on_the_lines_of_the_truth():
+def test_bright_returns_of_the_lidar_lie_on_the_lines_of_the_gt():
     log = open_logs("synthetic:seed=0,place=street,frames=2", image_size_px=(32, 32))[0]
     points, labels = log[1].points, log.static_labels(1)
     column, row = np.floor((points[:, :2] - [-20.8, -22.4]) / 0.2).astype(int).T

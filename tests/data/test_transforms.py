@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.scenes import IMAGE_SIZE_PX, make_frame
 
 from leapai.data.transforms import collate, prepare, prepare_camera
 from leapai.geometry import cameras, poses
+from tests.scenes import IMAGE_SIZE_PX, make_frame
 
 
 def camera_of(size_px, spot_m=None):
@@ -66,7 +66,7 @@ def test_a_failed_camera_stays_failed_with_its_calibration():
     np.testing.assert_allclose(prepared.intrinsics, whole.intrinsics)
 
 
-def test_collate_marks_what_failed_and_keeps_lanes_apart():
+def test_collate_marks_what_failed_and_keeps_streams_apart():
     one, other = make_frame(0), make_frame(1, seed=3)
     broken = tuple(replace(c, image=None) if c.name == "back" else c for c in one.cameras)
     batch = collate([replace(one, cameras=broken, points=None), other], [True, False])
@@ -77,7 +77,7 @@ def test_collate_marks_what_failed_and_keeps_lanes_apart():
     assert (batch.images[0, 2] == 0).all()
     picture = other.cameras[5].image.transpose(2, 0, 1)
     assert torch.equal(batch.images[1, 5], torch.from_numpy(picture.copy()))
-    assert (batch.point_lane == 1).all()
+    assert (batch.point_stream == 1).all()
     assert len(batch.points) == len(other.points)
     assert batch.camera_groups == (0, 1, 2, 3, 3, 3, 3)
     assert batch.is_first.tolist() == [True, False]

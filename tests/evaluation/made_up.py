@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from leapai.config import BevConfig, EvaluationConfig
-from leapai.evaluation.detection import detection_figures
-from leapai.evaluation.figures import DetectionFigures
-from leapai.evaluation.tables import LabelledFrame
+from leapai.evaluation.detection.detection_metrics import detection_metrics
+from leapai.evaluation.detection.detection_results import DetectionMetrics
+from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.types import Detections, Labels
 
 BEV, EVALUATION = BevConfig(), EvaluationConfig()
@@ -25,7 +25,7 @@ def boxes_at(xy: Sequence[Sequence[float]], yaw: Sequence[float] | float = 0.0) 
     return boxes
 
 
-def truth(xy, class_id=0, yaw=0.0, **fields) -> Labels:
+def gt(xy, class_id=0, yaw=0.0, **fields) -> Labels:
     """Objects that stand still and are seen in full, unless `fields` say otherwise."""
     count = len(xy)
     labels = Labels.unlabelled(boxes_at(xy, yaw), np.broadcast_to(class_id, count))
@@ -56,9 +56,9 @@ def said(xy, class_id=0, score=0.9, yaw=0.0, **fields) -> Detections:
     return Detections(**(values | fields))
 
 
-def figures(*frames: tuple[Detections, Labels]) -> DetectionFigures:
+def metrics(*frames: tuple[Detections, Labels]) -> DetectionMetrics:
     """Of frames in the full-size range."""
-    return detection_figures([LabelledFrame(*frame) for frame in frames], BEV, EVALUATION)
+    return detection_metrics([LabelledFrame(*frame) for frame in frames], BEV, EVALUATION)
 
 
 def crowd(seed: int, frames: int = 6, objects: int = 30, detections: int = 40):
@@ -67,7 +67,7 @@ def crowd(seed: int, frames: int = 6, objects: int = 30, detections: int = 40):
     rng = np.random.default_rng(seed)
     result = []
     for i in range(frames):
-        labels = truth(
+        labels = gt(
             rng.uniform(-8, 8, (objects, 2)),
             rng.integers(0, 3, objects),
             rng.uniform(-3, 3, objects),

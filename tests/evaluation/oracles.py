@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from leapai.config import BevConfig
-from leapai.evaluation.tables import LabelledFrame
+from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
 from leapai.types import CLASS_NAMES, Detections, Labels

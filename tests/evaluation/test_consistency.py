@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from leapai.data.logs import open_logs
+from leapai.data.log import open_logs
 from leapai.evaluation.consistency import consistency
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
@@ -128,10 +128,10 @@ def test_constant_velocity_is_perfect_also_far_from_the_origin():
 
 
 @pytest.mark.parametrize("data", ["rate_hz=4", "rate_hz=10"])
-def test_truth_of_the_embedded_world_brakes_and_turns_and_is_almost_perfect(data):
+def test_gt_of_the_embedded_world_brakes_and_turns_and_is_almost_perfect(data):
     frames = []
     for log in open_logs(f"synthetic:seed=7,drives=3,frames=24,{data}", image_size_px=(64, 96)):
-        frames += [Detections.of_truth(log.truth(i)) for i in range(len(log))]
+        frames += [Detections.from_labels(log.ground_truth(i)) for i in range(len(log))]
     result = consistency(frames)
     assert result.expected > 1000
     assert result.parts.position > 0.999

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from leapai.geometry.grid import BevGrid
+from leapai.types import BevGrid
 
 
 def test_full_size_grid_has_112_rows_and_128_columns():

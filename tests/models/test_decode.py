@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.scenes import make_batch, seeded_model, small_config
 
 from leapai.config import EvaluationConfig
 from leapai.geometry import angles
 from leapai.models.dynamic.decode import decode, occlusion_levels
-from leapai.models.dynamic.head import OrderedThresholds, decode_boxes
+from leapai.models.dynamic.dynamic_head import OrderedThresholds, decode_boxes
+from tests.scenes import make_batch, seeded_model, small_config
 
 GRID = small_config().bev.grid()
 
@@ -45,7 +45,8 @@ def predictions():
 
 
 def spoken(predictions, said):
-    """Predictions in which lane 1 says {query: (class, probability, regression, angle logits)}."""
+    """Predictions in which stream 1 says {query: (class, probability, regression, angle
+    logits)}."""
     logits = torch.full_like(predictions.class_logits, -12.0)
     boxes = predictions.boxes.clone()
     for query, (class_id, probability, regression, bins) in said.items():

@@ -3,7 +3,13 @@
 import torch
 
 from leapai.config import BevConfig, LidarConfig
-from leapai.models.lidar import MAX_LOGIT, LidarMiddleEncoder, PillarVfe, group_pillars, pillar_grid
+from leapai.models.lidar import (
+    MAX_LOGIT,
+    LidarMiddleEncoder,
+    PillarVfe,
+    group_pillars,
+    pillar_grid,
+)
 
 BEV = BevConfig(cell_m=3.2, channels=16).grid()
 CONFIG = LidarConfig(pillar_m=0.8, pillar_channels=8, middle_channels=8)
@@ -16,25 +22,25 @@ def cloud(count=400, seed=0, spread=4.0):
     return points, torch.randint(0, 2, (count,), generator=generator)
 
 
-def slow_groups(points, lane, max_points):
-    """{(lane, row, column): [point indices]} in the order of the sweep."""
+def slow_groups(points, stream, max_points):
+    """{(stream, row, column): [point indices]} in the order of the sweep."""
     groups = {}
     for i, (x, y, z) in enumerate(points[:, :3].tolist()):
         inside = -40 <= x < 62.4 and -44.8 <= y < 44.8 and -3 <= z < 5
         if inside and points[i].isfinite().all():
-            key = (int(lane[i]), int((y + 44.8) // 0.8), int((x + 40) // 0.8))
+            key = (int(stream[i]), int((y + 44.8) // 0.8), int((x + 40) // 0.8))
             groups.setdefault(key, []).append(i)
     return {key: indices[:max_points] for key, indices in groups.items()}
 
 
 def test_grouping_equals_a_loop():
-    points, lane = cloud()
+    points, stream = cloud()
     points[3, 0] = float("nan")
     points[4, 2] = float("inf")
     points[5, 3] = float("nan")
     points[6, 4] = float("-inf")
-    pillars = group_pillars(points, lane, GRID, max_pillars=10_000, max_points=3)
-    expected = slow_groups(points, lane, 3)
+    pillars = group_pillars(points, stream, GRID, max_pillars=10_000, max_points=3)
+    expected = slow_groups(points, stream, 3)
     assert len(pillars.cell) == len(expected)
     bounds = [*pillars.offsets.tolist(), len(pillars.points)]
     for v, cell in enumerate(pillars.cell.tolist()):
@@ -44,22 +50,22 @@ def test_grouping_equals_a_loop():
         assert (pillars.pillar[bounds[v] : bounds[v + 1]] == v).all()
 
 
-def test_the_nearest_pillars_stay_in_every_lane():
-    points, lane = cloud(2000, spread=15.0)
-    everything = group_pillars(points, lane, GRID, 10_000, 48)
-    limited = group_pillars(points, lane, GRID, 50, 48)
+def test_the_nearest_pillars_stay_in_every_stream():
+    points, stream = cloud(2000, spread=15.0)
+    everything = group_pillars(points, stream, GRID, 10_000, 48)
+    limited = group_pillars(points, stream, GRID, 50, 48)
 
     def distances(pillars):
-        per_lane = GRID.rows * GRID.columns
+        per_stream = GRID.rows * GRID.columns
         x = (pillars.cell % GRID.columns + 0.5) * 0.8 - 40
-        y = (pillars.cell % per_lane // GRID.columns + 0.5) * 0.8 - 44.8
-        return (x**2 + y**2).sqrt(), pillars.cell // per_lane
+        y = (pillars.cell % per_stream // GRID.columns + 0.5) * 0.8 - 44.8
+        return (x**2 + y**2).sqrt(), pillars.cell // per_stream
 
-    all_distance, all_lane = distances(everything)
-    distance, kept_lane = distances(limited)
+    all_distance, all_stream = distances(everything)
+    distance, kept_stream = distances(limited)
     for b in (0, 1):
-        nearest = all_distance[all_lane == b].sort().values[:50]
-        torch.testing.assert_close(distance[kept_lane == b].sort().values, nearest)
+        nearest = all_distance[all_stream == b].sort().values[:50]
+        torch.testing.assert_close(distance[kept_stream == b].sort().values, nearest)
 
 
 def slow_features(vfe, points, cell):
@@ -101,16 +107,16 @@ def test_canvas_holds_each_pillar_where_it_stands():
     encoder = LidarMiddleEncoder(CONFIG, BEV)
     point = torch.tensor([[10.1, -20.3, 0.5, 0.2, 0.0]])
     pillars = group_pillars(point, torch.tensor([1]), GRID, 100, 48)
-    canvas = encoder.canvas(torch.ones(1, 8), pillars.cell, lanes=2)
-    lane, _, row, column = canvas.nonzero()[0].tolist()
+    canvas = encoder.canvas(torch.ones(1, 8), pillars.cell, streams=2)
+    stream, _, row, column = canvas.nonzero()[0].tolist()
     assert canvas.shape == (2, 8, 112, 128)
-    assert (lane, row, column) == (1, int((-20.3 + 44.8) / 0.8), int((10.1 + 40) / 0.8))
+    assert (stream, row, column) == (1, int((-20.3 + 44.8) / 0.8), int((10.1 + 40) / 0.8))
     assert canvas.sum() == 8
 
 
 def test_an_empty_cloud_is_valid():
     vfe, encoder = PillarVfe(CONFIG, GRID), LidarMiddleEncoder(CONFIG, BEV).eval()
     pillars = group_pillars(torch.zeros(0, 5), torch.zeros(0, dtype=torch.int64), GRID, 10, 4)
-    bev = encoder(vfe(pillars), pillars.cell, lanes=2)
+    bev = encoder(vfe(pillars), pillars.cell, streams=2)
     assert bev.shape == (2, 8, 28, 32)
     assert bev.isfinite().all()

@@ -5,6 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
+from leapai.config import (
+    BevConfig,
+    CameraConfig,
+    LidarConfig,
+    TaskConfig,
+)
+from leapai.data.transforms import collate
+from leapai.geometry import poses
+from leapai.models.build import build_model
+from leapai.models.dynamic.query_memory import empty_state
+from leapai.models.tensors import DynamicPredictions, FrameBatch, TemporalState
 from tests.scenes import (
     IMAGE_SIZE_PX,
     joint_config,
@@ -13,13 +25,6 @@ from tests.scenes import (
     seeded_model,
     small_config,
 )
-
-from leapai.config import BevConfig, CameraConfig, LidarConfig, TaskConfig
-from leapai.data.transforms import collate
-from leapai.geometry import poses
-from leapai.models.build import build_model
-from leapai.models.dynamic.memory import empty_state
-from leapai.types import DynamicPredictions, FrameBatch, TemporalState
 
 OUTPUTS = ("class_logits", "regression", "angle_logits", "occlusion_score", "boxes", "reference")
 
@@ -48,7 +53,7 @@ def tensors_of(state: TemporalState) -> list[torch.Tensor]:
 @torch.no_grad()
 def run(model, batches, state=None):
     """Predictions of each batch and the last state."""
-    state = model.initial_state(batches[0].lanes) if state is None else state
+    state = model.initial_state(batches[0].streams) if state is None else state
     results = []
     for batch in batches:
         predictions, state = model(batch, state)
@@ -120,8 +125,8 @@ def check_memory_shapes(predictions, queries, slots, channels):
     assert memory.history_query.shape == (1, slots, channels)
     assert memory.reference_m.shape == memory.velocity_mps.shape == (1, slots, 3)
     assert memory.reference_clipped.shape == memory.displacement_m.shape == (1, slots, 3)
-    assert memory.timestamp_us.shape == memory.object_id.shape == (1, slots)
-    assert memory.timestamp_us.dtype == memory.object_id.dtype == torch.int64
+    assert memory.timestamp_us.shape == memory.track_id.shape == (1, slots)
+    assert memory.timestamp_us.dtype == memory.track_id.dtype == torch.int64
     assert memory.current_from_stored.shape == (1, slots, 4, 4)
     assert memory.prev2curr.shape == (1, 4, 4)
     assert memory.interval_s.shape == (1,)
@@ -180,8 +185,9 @@ def test_memory_matters(model):
     assert (results[1].class_logits - alone[0].class_logits).abs().max() > 1e-3
 
 
-def test_lanes_are_independent(model):
-    """Permuting lanes permutes results, though lanes start, fail and reset at different times."""
+def test_streams_are_independent(model):
+    """Permuting streams permutes results, though streams start, fail and reset at different
+    times."""
 
     def step(index, order):
         frames = [make_frame(index, seed=s, sequence=f"drive{s}") for s in order]
@@ -196,16 +202,16 @@ def test_lanes_are_independent(model):
     permuted, permuted_state = run(model, [step(i, order) for i in range(5)])
     for a, b in zip(straight, permuted, strict=True):
         for name in OUTPUTS:
-            lane_axis = 0 if name == "boxes" else 1
-            picked = getattr(a, name).index_select(lane_axis, torch.tensor(order))
+            stream_axis = 0 if name == "boxes" else 1
+            picked = getattr(a, name).index_select(stream_axis, torch.tensor(order))
             # Velocity from places over time sums in another order: 400 m/s x 1e-7.
             torch.testing.assert_close(picked, getattr(b, name), atol=1e-4, rtol=1e-5)
-    picked_state = state.lane(order)
+    picked_state = state.stream(order)
     assert torch.equal(picked_state.valid, permuted_state.valid)
     assert torch.equal(picked_state.query_index, permuted_state.query_index)
 
 
-def test_a_lane_of_a_batch_equals_the_lane_alone(model):
+def test_a_stream_of_a_batch_equals_the_stream_alone(model):
     together, _ = run(model, [make_batch(i, seeds=(0, 1)) for i in range(3)])
     alone, _ = run(model, [make_batch(i, seeds=(1,)) for i in range(3)])
     # Velocity from places over time sums in another order: 400 m/s x 1e-7.
@@ -214,7 +220,7 @@ def test_a_lane_of_a_batch_equals_the_lane_alone(model):
 
 @pytest.mark.parametrize("where", ["query", "reference_m", "velocity_mps", "confidence"])
 def test_a_nan_does_not_outlive_its_frame(model, where):
-    """A memory slot that is NaN counts as empty: no frame and no other lane is spoilt by it."""
+    """A memory slot that is NaN counts as empty: no frame and no other stream is spoilt by it."""
     _, state = run(model, [make_batch(i, seeds=(0, 1)) for i in range(2)])
     broken = getattr(state, where).clone()
     broken[0] = float("nan")

@@ -14,7 +14,7 @@ from leapai.models.dynamic.self_attention import (
     TemporalSelfAttention,
     visible_queries,
 )
-from leapai.types import MemoryReport, NoisyQueries
+from leapai.models.tensors import DenoisingQueries, MemoryReport
 
 LANES, QUERIES, SLOTS, CHANNELS, HEADS = 2, 6, 4, 8, 2
 
@@ -27,22 +27,22 @@ def _seed():
 def slots(valid, count=SLOTS, **fields):
     """Memory's report, as far as attention reads it; what is not valid is far from zero, to be
     noticed."""
-    lanes = len(valid)
+    streams = len(valid)
     fields = {
-        "history_query": torch.randn(lanes, count, CHANNELS),
-        "reference_m": torch.randn(lanes, count, 3) * 3,
-        "velocity_mps": torch.randn(lanes, count, 3) * 5,
-        "age_s": torch.rand(lanes, count) + 0.1,
-        "confidence": torch.rand(lanes, count),
+        "history_query": torch.randn(streams, count, CHANNELS),
+        "reference_m": torch.randn(streams, count, 3) * 3,
+        "velocity_mps": torch.randn(streams, count, 3) * 5,
+        "age_s": torch.rand(streams, count) + 0.1,
+        "confidence": torch.rand(streams, count),
         "valid": torch.as_tensor(valid),
     } | fields
     names = MemoryReport.__dataclass_fields__
     return MemoryReport(**{name: fields.get(name, torch.zeros(0)) for name in names})
 
 
-def places(position_m=None, lanes=LANES, queries=QUERIES):
+def places(position_m=None, streams=LANES, queries=QUERIES):
     if position_m is None:
-        position_m = torch.randn(lanes, queries, 3) * 3
+        position_m = torch.randn(streams, queries, 3) * 3
     return QueryPlaces(
         position_m, position_m, torch.randn(len(position_m), position_m.shape[1], CHANNELS)
     )
@@ -62,7 +62,7 @@ def module_with_all_parts():
 
 
 def slow_attention(module, query, where, history):
-    """Lane by lane, head by head and query by query, over queries and valid slots only."""
+    """Lane by stream, head by head and query by query, over queries and valid slots only."""
     report, out = history.slots, []
     for b in range(len(query)):
         ok = report.valid[b]
@@ -149,14 +149,14 @@ def test_a_slot_nearby_tells_both_velocities_and_one_far_away_nothing():
 
 def test_who_may_look_at_whom_with_denoising_queries():
     """Two queries, two groups of denoising queries; one place of the second is padding."""
-    noisy = NoisyQueries(
+    denoising = DenoisingQueries(
         reference=torch.rand(1, 3, 3),
         class_id=torch.zeros(1, 3, dtype=torch.int64),
         group=torch.tensor([0, 0, 1]),
         target=torch.zeros(1, 3, dtype=torch.int64),
         valid=torch.tensor([[True, True, False]]),
     )
-    visible = visible_queries(2, noisy)
+    visible = visible_queries(2, denoising)
     assert visible is not None
     assert visible[0, 0].int().tolist() == [
         [1, 1, 0, 0, 0],  # queries see queries

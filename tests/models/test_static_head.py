@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.scenes import joint_config, make_batch, seeded_model, static_config
 
 from leapai.config import load_config
 from leapai.models.build import build_model
-from leapai.models.static.head import StaticHead, StaticNeck
+from leapai.models.static.static_head import StaticHead, StaticNeck
+from tests.scenes import (
+    joint_config,
+    make_batch,
+    seeded_model,
+    static_config,
+)
 
 CONFIGS = Path(__file__).resolve().parents[2] / "projects" / "perception" / "configs"
 FULL = CONFIGS / "lpperception_current_hpa_step2_static.py"
@@ -67,17 +72,17 @@ def test_lines_of_one_cell_are_told_apart_from_their_neighbours():
     torch.manual_seed(0)
     neck, head = StaticNeck(config).train(), StaticHead(config).train()
     bev = torch.rand(1, config.bev.channels, 28, 32)
-    truth = torch.zeros(1, 14, 56, 104)
-    truth[0, 0, 10], truth[0, 1, :, 33], truth[0, 10, 30::2, 60] = 1, 1, 1
+    gt = torch.zeros(1, 14, 56, 104)
+    gt[0, 0, 10], gt[0, 1, :, 33], gt[0, 10, 30::2, 60] = 1, 1, 1
     weights = [*neck.parameters(), *head.parameters()]
     optimizer = torch.optim.Adam(weights, 1e-2)
     for _ in range(150):
-        cost = torch.nn.functional.binary_cross_entropy_with_logits(head(neck(bev)).logits, truth)
+        cost = torch.nn.functional.binary_cross_entropy_with_logits(head(neck(bev)).logits, gt)
         optimizer.zero_grad()
         cost.backward()
         optimizer.step()
     said = head(neck(bev)).logits > 0
-    assert (said & (truth > 0)).sum() / (said | (truth > 0)).sum() > 0.9
+    assert (said & (gt > 0)).sum() / (said | (gt > 0)).sum() > 0.9
 
 
 def test_either_task_alone_is_what_it_is_beside_the_other():

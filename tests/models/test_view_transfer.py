@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.scenes import make_batch
 
 from leapai.config import BevConfig, CameraConfig
 from leapai.geometry import cameras, poses
 from leapai.models import view_transfer
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import ViewTransfer
+from tests.scenes import make_batch
 
 BEV = BevConfig(cell_m=12.8, channels=8)  # 7 x 8 cells
 CAMERA = CameraConfig(image_size_px=(64, 96), heads=2, points=8)
@@ -54,8 +54,8 @@ def seen_anchors(frame, xy, camera_index):
     ]
 
 
-def slow_lane(module, features, frame, valid):
-    """[Q, C] of one lane: the definition, written as loops."""
+def slow_stream(module, features, frame, valid):
+    """[Q, C] of one stream: the definition, written as loops."""
     out = []
     for cell, xy in enumerate(module.grid.cell_centres_m().tolist()):
         anchors = {n: seen_anchors(frame, xy, n) for n in range(7) if valid[n]}
@@ -101,7 +101,7 @@ def test_equals_the_loop_forward_and_backward(module, features):
     fast = module(features, calibration_of(batch)).flatten(2).transpose(1, 2)
     slow = torch.stack(
         [
-            slow_lane(module, features[b], batch.frames[b], batch.camera_valid[b].tolist())
+            slow_stream(module, features[b], batch.frames[b], batch.camera_valid[b].tolist())
             for b in range(2)
         ]
     )
@@ -130,7 +130,7 @@ def test_projections_are_kept_until_the_calibration_changes(module, features, mo
     moved = module(features, calibration)
     assert len(calls) == 2
     assert not torch.allclose(first[0], moved[0])
-    assert torch.allclose(first[1], moved[1], atol=1e-6)  # the other lane kept its calibration
+    assert torch.allclose(first[1], moved[1], atol=1e-6)  # the other stream kept its calibration
 
 
 def test_a_failed_camera_is_as_if_it_were_not_there(module, features):

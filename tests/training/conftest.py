@@ -6,9 +6,9 @@ import io
 
 import pytest
 from rich.console import Console
-from tests.training.runs import stub_logs
 
 from leapai.training import train
+from tests.training.runs import stub_logs
 
 
 @pytest.fixture

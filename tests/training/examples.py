@@ -6,8 +6,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from leapai.models.tensors import DynamicPredictions, LayerOutputs
 from leapai.training.targets import Targets
-from leapai.types import DynamicPredictions, Labels, LayerOutputs
+from leapai.types import Labels
 
 LAYERS, QUERIES = 2, 6
 
@@ -32,7 +33,7 @@ def random_labels(count, seed=0, **changes):
 
 
 def random_targets(count, seed=0, **changes):
-    """Targets of one lane, with weights that are all different."""
+    """Targets of one stream, with weights that are all different."""
     labels = random_labels(count, seed)
     values = {
         "boxes": torch.tensor(labels.boxes, dtype=torch.float32),
@@ -47,18 +48,18 @@ def random_targets(count, seed=0, **changes):
     return Targets(**(values | changes))
 
 
-def random_outputs(lanes, queries=QUERIES, seed=0):
+def random_outputs(streams, queries=QUERIES, seed=0):
     """What the branches might say; every tensor is a leaf that collects gradients."""
     generator = torch.Generator().manual_seed(seed)
 
     def leaf(width):
-        shape = (LAYERS, lanes, queries, width)
+        shape = (LAYERS, streams, queries, width)
         return torch.randn(shape, generator=generator).requires_grad_()
 
     return LayerOutputs(leaf(8), leaf(17), leaf(8), leaf(1), leaf(3))
 
 
-def predictions_of(outputs, noisy=None, heat_map=None):
+def predictions_of(outputs, denoising=None, heat_map=None):
     """Predictions of which a criterion reads only outputs."""
     return DynamicPredictions(
         **vars(outputs),
@@ -66,13 +67,13 @@ def predictions_of(outputs, noisy=None, heat_map=None):
         boxes=torch.zeros(0),
         decoder_features=torch.zeros(0),
         memory=None,
-        noisy=noisy,
+        denoising=denoising,
         heat_map=heat_map,
     )
 
 
 def mean_over_ranks(gradient, shares, monkeypatch):
-    """What two ranks average to that compute `gradient(share)` of a share of the lanes each: what
+    """What two ranks average to that compute `gradient(share)` of a share of the streams each: what
     one tells the others is added up, and they all hear the sum."""
     given = []
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
@@ -80,7 +81,7 @@ def mean_over_ranks(gradient, shares, monkeypatch):
     monkeypatch.setattr(dist, "all_reduce", lambda count: given.append(count.clone()))
     for share in shares:
         gradient(share)
-    told = sum(given)
-    monkeypatch.setattr(dist, "all_reduce", lambda count: count.copy_(told))
+    reported = sum(given)
+    monkeypatch.setattr(dist, "all_reduce", lambda count: count.copy_(reported))
     one, other = (gradient(share) for share in shares)
     return (one + other) / 2

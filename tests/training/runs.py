@@ -12,10 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from tests.scenes import make_frame, small_config
 
 from leapai.config import TaskConfig
-from leapai.types import Frame, Labels, MapLine, VectorMap
+from leapai.types import (
+    Frame,
+    Labels,
+    MapLine,
+    VectorMap,
+)
+from tests.scenes import make_frame, small_config
 
 PATIENCE_S = 120
 NO_AUGMENTATION = {
@@ -31,7 +36,7 @@ NO_AUGMENTATION = {
 
 
 def training_config(**changes: Any) -> TaskConfig:
-    """Ten steps of two lanes with memory; one frame without and one with gradient a step."""
+    """Ten steps of two streams with memory; one frame without and one with gradient a step."""
     values: dict[str, Any] = {
         # More are remembered than are always picked, so that chance has a part.
         "topk_query": 22,
@@ -91,9 +96,9 @@ class StubLog:
         """Two lines and an area; every other drive has no map."""
         if self.seed % 2:
             return None
-        kerb, lane = ([[-60.0, y, 0], [90.0, y + 3, 0]] for y in (-6.0, 1.0))
+        kerb, stream = ([[-60.0, y, 0], [90.0, y + 3, 0]] for y in (-6.0, 1.0))
         bump = [[8.0, -4, 0], [16, -4, 0], [16, 4, 0], [8, 4, 0], [8, -4, 0]]
-        kinds = {"Curb": kerb, "DashedLine": lane, "SpeedBump": bump}
+        kinds = {"Curb": kerb, "DashedLine": stream, "SpeedBump": bump}
         return tuple(MapLine(kind, "line", np.array(at)) for kind, at in kinds.items())
 
 

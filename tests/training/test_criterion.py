@@ -7,6 +7,15 @@ import pytest
 import torch
 import torch.distributed as dist
 from scipy.optimize import linear_sum_assignment
+
+from leapai.config.training import LossConfig
+from leapai.geometry import angles
+from leapai.models.tensors import DenoisingQueries, LayerOutputs
+from leapai.training import losses
+from leapai.training.criterion import DynamicCriterion, mean_count
+from leapai.training.denoising import make_denoising_queries, noise_seed
+from leapai.training.query_matching import pairing_costs
+from leapai.training.targets import TargetMaker, Targets
 from tests.scenes import make_batch, seeded_model, small_config
 from tests.training.examples import (
     LAYERS,
@@ -16,15 +25,6 @@ from tests.training.examples import (
     random_outputs,
     random_targets,
 )
-
-from leapai.config.training import LossConfig
-from leapai.geometry import angles
-from leapai.training import losses
-from leapai.training.criterion import DynamicCriterion, mean_count
-from leapai.training.denoising import make_noisy_queries, noise_seed
-from leapai.training.matching import pairing_costs
-from leapai.training.targets import TargetMaker, Targets
-from leapai.types import LayerOutputs, NoisyQueries
 
 CONFIG = small_config()
 CRITERION = DynamicCriterion(CONFIG)
@@ -76,15 +76,16 @@ def class_cost(logits, class_id, weight):
     return LOSS.class_weight * weight * sum(terms)
 
 
-def sums_twin(outputs, thresholds, lanes, pairing, judged):
-    """Sums of the parts. `pairing(layer, lane)` -> {query: target}; `judged(lane, query)`."""
+def sums_twin(outputs, thresholds, streams, pairing, evaluated):
+    """Sums of the parts. `pairing(layer, stream)` -> {query: target}; `evaluated(stream,
+    query)`."""
     sums = dict.fromkeys(PARTS, torch.zeros(()))
     for layer in range(LAYERS):
-        for lane, targets in enumerate(lanes):
-            pairs = pairing(layer, lane)
+        for stream, targets in enumerate(streams):
+            pairs = pairing(layer, stream)
             for query in range(outputs.class_logits.shape[2]):
-                where, t = (layer, lane, query), pairs.get(query)
-                if judged(lane, query):
+                where, t = (layer, stream, query), pairs.get(query)
+                if evaluated(stream, query):
                     class_id = None if t is None else int(targets.class_id[t])
                     weight = 1.0 if t is None else float(targets.weight[t])
                     cost = class_cost(outputs.class_logits[where], class_id, weight)
@@ -95,22 +96,24 @@ def sums_twin(outputs, thresholds, lanes, pairing, judged):
     return sums
 
 
-def searched(outputs, lanes):
-    """Pairs of each layer and lane, from the costs of one lane at a time."""
+def searched(outputs, streams):
+    """Pairs of each layer and stream, from the costs of one stream at a time."""
     centre = GRID.denormalise(outputs.regression[..., :3].sigmoid())
     found = {}
-    for lane, targets in enumerate(lanes):
-        part = LayerOutputs(**{k: v[:, lane : lane + 1] for k, v in vars(outputs).items()})
+    for stream, targets in enumerate(streams):
+        part = LayerOutputs(**{k: v[:, stream : stream + 1] for k, v in vars(outputs).items()})
         if len(targets):
-            costs = pairing_costs(part, centre[:, lane : lane + 1], targets, [len(targets)], LOSS)
+            costs = pairing_costs(
+                part, centre[:, stream : stream + 1], targets, [len(targets)], LOSS
+            )
         for layer in range(LAYERS):
             pairs = linear_sum_assignment(costs[layer, 0]) if len(targets) else ([], [])
-            found[layer, lane] = {int(q): int(t) for q, t in zip(*pairs, strict=True)}
+            found[layer, stream] = {int(q): int(t) for q, t in zip(*pairs, strict=True)}
     return found
 
 
-def three_lanes():
-    """A lane with all labels, one with gaps in them, one that nobody labelled."""
+def three_streams():
+    """A stream with all labels, one with gaps in them, one that nobody labelled."""
     gaps = random_targets(
         4,
         seed=5,
@@ -126,9 +129,9 @@ def gradients(total, *outputs):
 
 
 def test_the_sum_is_that_of_the_slow_twin_forward_and_backward():
-    lanes = three_lanes()
+    streams = three_streams()
     outputs, denoised = random_outputs(3), random_outputs(3, 4, seed=9)
-    noisy = NoisyQueries(
+    denoising = DenoisingQueries(
         reference=torch.zeros(3, 4, 3),
         class_id=torch.zeros(3, 4, dtype=torch.long),
         group=torch.tensor([0, 0, 1, 1]),
@@ -136,22 +139,22 @@ def test_the_sum_is_that_of_the_slow_twin_forward_and_backward():
         valid=torch.tensor([[True] * 4, [True, True, False, False], [False] * 4]),
     )
     predictions = predictions_of(outputs, denoised)
-    parts = CRITERION(predictions, lanes, noisy)
+    parts = CRITERION(predictions, streams, denoising)
 
-    thresholds, found = predictions.occlusion_thresholds, searched(outputs, lanes)
+    thresholds, found = predictions.occlusion_thresholds, searched(outputs, streams)
     twin = sums_twin(
-        outputs, thresholds, lanes, lambda *where: found[where], lambda lane, _: lane < 2
+        outputs, thresholds, streams, lambda *where: found[where], lambda stream, _: stream < 2
     )
     given = [{0: 1, 2: 0}, {0: 3}, {}]
-    noisy_twin = sums_twin(
+    denoising_twin = sums_twin(
         denoised,
         thresholds,
-        lanes,
-        lambda _, lane: given[lane],
-        lambda lane, query: bool(noisy.valid[lane, query]),
+        streams,
+        lambda _, stream: given[stream],
+        lambda stream, query: bool(denoising.valid[stream, query]),
     )
     expected = {name: value / 7 for name, value in twin.items()}
-    expected |= {f"noisy_{name}": value / 3 for name, value in noisy_twin.items()}
+    expected |= {f"noisy_{name}": value / 3 for name, value in denoising_twin.items()}
     for name, value in expected.items():
         torch.testing.assert_close(parts[name], value.detach(), rtol=1e-4, atol=1e-5, msg=name)
     total = 1.25 * sum(expected.values())
@@ -166,17 +169,17 @@ def test_the_sum_is_that_of_the_slow_twin_forward_and_backward():
 
 
 def test_the_heat_map_is_judged_by_what_is_seen_now():
-    lanes = [random_targets(3, seen=torch.tensor([True, False, True])), *three_lanes()[2:]]
+    streams = [random_targets(3, seen=torch.tensor([True, False, True])), *three_streams()[2:]]
     heat_map = torch.randn(2, 8, GRID.rows, GRID.columns, requires_grad=True)
-    parts = CRITERION(predictions_of(random_outputs(2), heat_map=heat_map), lanes)
+    parts = CRITERION(predictions_of(random_outputs(2), heat_map=heat_map), streams)
     seen = torch.tensor([0, 2])
-    boxes, class_id = lanes[0].boxes[seen], lanes[0].class_id[seen]
+    boxes, class_id = streams[0].boxes[seen], streams[0].class_id[seen]
     wanted = losses.centre_map(boxes, class_id, torch.zeros(2, dtype=torch.long), 1, GRID)
     expected = losses.centre_focal(heat_map[:1], wanted).sum() / 2
     torch.testing.assert_close(parts["heat_map"], expected.detach())
     (gradient,) = torch.autograd.grad(parts["total"], heat_map)
     assert gradient[0].any()
-    assert not gradient[1].any()  # nobody labelled that lane
+    assert not gradient[1].any()  # nobody labelled that stream
 
 
 def test_fields_without_labels_cost_nothing():
@@ -198,10 +201,10 @@ def test_fields_without_labels_cost_nothing():
 
 
 def test_a_batch_that_nobody_labelled_costs_nothing():
-    lanes = [replace(random_targets(0), labelled=False)] * 2
-    noisy = make_noisy_queries(lanes, GRID, LOSS, [0, 1])
-    outputs, denoised = random_outputs(2), random_outputs(2, noisy.valid.shape[1])
-    parts = CRITERION(predictions_of(outputs, denoised), lanes, noisy)
+    streams = [replace(random_targets(0), labelled=False)] * 2
+    denoising = make_denoising_queries(streams, GRID, LOSS, [0, 1])
+    outputs, denoised = random_outputs(2), random_outputs(2, denoising.valid.shape[1])
+    parts = CRITERION(predictions_of(outputs, denoised), streams, denoising)
     assert parts["total"] == 0
     for gradient in gradients(parts["total"], outputs, denoised):
         assert not gradient.any()
@@ -225,7 +228,7 @@ def test_one_output_that_is_no_number_shows_in_the_total(field, query):
     assert not total.isfinite()
 
 
-def test_truth_told_back_costs_almost_nothing():
+def test_gt_told_back_costs_almost_nothing():
     """Boxes said as they are: a mistake in units or order of fields would show here."""
     targets = random_targets(3)
     outputs = random_outputs(1)
@@ -246,16 +249,16 @@ def test_truth_told_back_costs_almost_nothing():
 
 
 def test_the_tasks_weight_scales_the_total():
-    outputs, lanes = random_outputs(1), [random_targets(2)]
+    outputs, streams = random_outputs(1), [random_targets(2)]
     doubled = DynamicCriterion(small_config(task_loss_weights={"dynamic": 2.5}))
-    one, two = (c(predictions_of(outputs), lanes)["total"] for c in (CRITERION, doubled))
+    one, two = (c(predictions_of(outputs), streams)["total"] for c in (CRITERION, doubled))
     torch.testing.assert_close(2 * one, two)
 
 
-def test_ranks_that_share_lanes_average_to_the_joint_gradient(monkeypatch):
-    lanes = [random_targets(n, n) for n in (1, 5, 0, 2)]
+def test_ranks_that_share_streams_average_to_the_joint_gradient(monkeypatch):
+    streams = [random_targets(n, n) for n in (1, 5, 0, 2)]
     outputs = random_outputs(4)
-    joint = gradients(CRITERION(predictions_of(outputs), lanes)["total"], outputs)
+    joint = gradients(CRITERION(predictions_of(outputs), streams)["total"], outputs)
     total_count = torch.tensor([8.0, 0, 0])
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
     monkeypatch.setattr(dist, "get_world_size", lambda: 2)
@@ -264,7 +267,7 @@ def test_ranks_that_share_lanes_average_to_the_joint_gradient(monkeypatch):
     for rank in range(2):
         mine = slice(2 * rank, 2 * rank + 2)
         share = LayerOutputs(**{k: v[:, mine] for k, v in vars(outputs).items()})
-        total = CRITERION(predictions_of(share), lanes[mine])["total"]
+        total = CRITERION(predictions_of(share), streams[mine])["total"]
         of_rank.append(gradients(total, outputs))
     mean = tuple((one + other) / 2 for one, other in zip(*of_rank, strict=True))
     torch.testing.assert_close(mean, joint)
@@ -296,10 +299,10 @@ def test_the_head_learns_a_frame_by_heart():
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
     totals = []
     for step in range(20):
-        seeds = [noise_seed(0, lane, step) for lane in range(2)]
-        noisy = make_noisy_queries(targets, GRID, config.loss, seeds)
-        predictions, _ = model(replace(batch, noisy=noisy), model.initial_state(2))
-        parts = criterion(predictions.dynamic, targets, noisy)
+        seeds = [noise_seed(0, stream, step) for stream in range(2)]
+        denoising = make_denoising_queries(targets, GRID, config.loss, seeds)
+        predictions, _ = model(replace(batch, denoising=denoising), model.initial_state(2))
+        parts = criterion(predictions.dynamic, targets, denoising)
         optimizer.zero_grad()
         parts["total"].backward()
         optimizer.step()
@@ -309,11 +312,11 @@ def test_the_head_learns_a_frame_by_heart():
     assert totals[-1] < 0.6 * totals[0]
 
 
-def test_joined_lanes_are_told_apart():
-    """Objects of one lane are never paired with queries of another."""
-    lanes = [random_targets(0), random_targets(2)]
+def test_joined_streams_are_told_apart():
+    """Objects of one stream are never paired with queries of another."""
+    streams = [random_targets(0), random_targets(2)]
     outputs = random_outputs(2)
-    CRITERION(predictions_of(outputs), lanes)["total"].backward()
+    CRITERION(predictions_of(outputs), streams)["total"].backward()
     assert not outputs.regression.grad[:, 0].any()
     assert outputs.regression.grad[:, 1].any()
-    assert len(Targets.joined(lanes)) == 2
+    assert len(Targets.joined(streams)) == 2

@@ -1,31 +1,36 @@
-"""Denoising queries: near enough, far enough, bounded, and the same however ranks share lanes."""
+"""Denoising queries: near enough, far enough, bounded, and the same however ranks share streams."""
 
 import numpy as np
 import pytest
 import torch
-from tests.training.examples import random_targets
 
 from leapai.config.training import LossConfig
 from leapai.geometry import poses
-from leapai.geometry.grid import BevGrid
-from leapai.training.denoising import MAX_QUERIES, NO_CLASS, make_noisy_queries, noise_seed
+from leapai.training.denoising import (
+    MAX_QUERIES,
+    NO_CLASS,
+    make_denoising_queries,
+    noise_seed,
+)
+from leapai.types import BevGrid
+from tests.training.examples import random_targets
 
 GRID = BevGrid()
 
 
-def make(lanes, groups=5, seeds=None):
-    seeds = seeds or [noise_seed(0, lane, 0) for lane in range(len(lanes))]
-    return make_noisy_queries(lanes, GRID, LossConfig(denoising_groups=groups), seeds)
+def make(streams, groups=5, seeds=None):
+    seeds = seeds or [noise_seed(0, stream, 0) for stream in range(len(streams))]
+    return make_denoising_queries(streams, GRID, LossConfig(denoising_groups=groups), seeds)
 
 
-def offsets_in_box(noisy, targets, negative):
-    """Offsets [M, 3] of the positives or negatives of lane 0 along the axes of their box, and the
+def offsets_in_box(denoising, targets, negative):
+    """Offsets [M, 3] of the positives or negatives of stream 0 along the axes of their box, and the
     scales [M, 3] of the noise. Of a negative, the object is that of the positive of its place."""
-    width = int((noisy.group == 0).sum())
-    count = int(noisy.valid[0, :width].sum()) // 2
-    target = noisy.target[0].view(-1, width)[:, :count].reshape(-1)
+    width = int((denoising.group == 0).sum())
+    count = int(denoising.valid[0, :width].sum()) // 2
+    target = denoising.target[0].view(-1, width)[:, :count].reshape(-1)
     first = count if negative else 0
-    reference = noisy.reference[0].view(-1, width, 3)[:, first : first + count].reshape(-1, 3)
+    reference = denoising.reference[0].view(-1, width, 3)[:, first : first + count].reshape(-1, 3)
     boxes = targets.boxes[target]
     offset = (GRID.denormalise(reference) - boxes[:, :3]).double().numpy()
     local = []
@@ -65,39 +70,39 @@ def test_a_negative_lies_one_to_two_of_these_away():
 
 
 def test_each_group_holds_every_object_once_and_as_many_negatives():
-    noisy = make([random_targets(7)], groups=4)
-    assert noisy.reference.shape == (1, 4 * 14, 3)
+    denoising = make([random_targets(7)], groups=4)
+    assert denoising.reference.shape == (1, 4 * 14, 3)
     for group in range(4):
-        target = noisy.target[0, noisy.group == group]
+        target = denoising.target[0, denoising.group == group]
         assert sorted(target.tolist()) == [-1] * 7 + list(range(7))
-    assert not torch.equal(noisy.reference[0, :14], noisy.reference[0, 14:28])
+    assert not torch.equal(denoising.reference[0, :14], denoising.reference[0, 14:28])
 
 
 def test_a_fifth_of_the_classes_is_wrong():
     targets = random_targets(20)
     wrong = total = 0
     for seed in range(20):
-        noisy = make([targets], seeds=[seed])
-        positive = noisy.target[0] >= 0
-        true = targets.class_id[noisy.target[0, positive]]
-        wrong += int((noisy.class_id[0, positive] != true).sum())
+        denoising = make([targets], seeds=[seed])
+        positive = denoising.target[0] >= 0
+        true = targets.class_id[denoising.target[0, positive]]
+        wrong += int((denoising.class_id[0, positive] != true).sum())
         total += len(true)
     assert 0.17 < wrong / total < 0.23
-    assert int(noisy.class_id.max()) < NO_CLASS
+    assert int(denoising.class_id.max()) < NO_CLASS
 
 
-def test_lanes_with_fewer_objects_are_padded():
-    noisy = make([random_targets(4), random_targets(1), random_targets(0)], groups=3)
-    assert noisy.valid.sum(1).tolist() == [24, 6, 0]
-    assert (noisy.class_id[~noisy.valid] == NO_CLASS).all()
-    assert (noisy.target[~noisy.valid] == -1).all()
-    assert noisy.reference.isfinite().all()
+def test_streams_with_fewer_objects_are_padded():
+    denoising = make([random_targets(4), random_targets(1), random_targets(0)], groups=3)
+    assert denoising.valid.sum(1).tolist() == [24, 6, 0]
+    assert (denoising.class_id[~denoising.valid] == NO_CLASS).all()
+    assert (denoising.target[~denoising.valid] == -1).all()
+    assert denoising.reference.isfinite().all()
 
 
 def test_a_frame_without_objects_has_a_query_of_padding():
-    noisy = make([random_targets(0), random_targets(0)])
-    assert noisy.reference.shape[:2] == (2, 5)
-    assert not noisy.valid.any()
+    denoising = make([random_targets(0), random_targets(0)])
+    assert denoising.reference.shape[:2] == (2, 5)
+    assert not denoising.valid.any()
 
 
 def test_no_groups_no_queries():
@@ -106,9 +111,9 @@ def test_no_groups_no_queries():
 
 @pytest.mark.parametrize("groups", [1, 5, 150])
 def test_a_crowd_is_drawn_from_and_not_all_taken(groups):
-    noisy = make([random_targets(120), random_targets(1)], groups=groups)
-    assert noisy.valid.shape[1] <= max(MAX_QUERIES, 2 * groups)
-    taken = {t for t in noisy.target[0].tolist() if t >= 0}
+    denoising = make([random_targets(120), random_targets(1)], groups=groups)
+    assert denoising.valid.shape[1] <= max(MAX_QUERIES, 2 * groups)
+    taken = {t for t in denoising.target[0].tolist() if t >= 0}
     if groups == 5:  # each group draws anew
         assert len(taken) > MAX_QUERIES // (2 * groups)
 
@@ -126,18 +131,18 @@ def test_references_stay_in_range():
     assert reference.max() <= 1
 
 
-def test_a_lane_draws_the_same_whatever_lanes_are_beside_it():
-    lanes, seeds = [random_targets(n, n) for n in (9, 2, 5)], [3, 4, 5]
-    joint = make(lanes, seeds=seeds)
+def test_a_stream_draws_the_same_whatever_streams_are_beside_it():
+    streams, seeds = [random_targets(n, n) for n in (9, 2, 5)], [3, 4, 5]
+    joint = make(streams, seeds=seeds)
     for i in range(3):
-        alone = make(lanes[i : i + 1], seeds=seeds[i : i + 1])
+        alone = make(streams[i : i + 1], seeds=seeds[i : i + 1])
         for name in ("reference", "class_id", "target"):
             ours = getattr(joint, name)[i, joint.valid[i]]
             assert torch.equal(ours, getattr(alone, name)[0, alone.valid[0]]), name
         assert torch.equal(joint.group[joint.valid[i]], alone.group[alone.valid[0]])
 
 
-def test_seeds_differ_by_run_lane_step_and_frame():
+def test_seeds_differ_by_run_stream_step_and_frame():
     seeds = {
         noise_seed(a, b, c, d) for a in range(3) for b in range(3) for c in (0, 7) for d in (0, 1)
     }

@@ -10,16 +10,21 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from tests.scenes import make_frame, seeded_model, small_config
 
-from leapai.config import AugmentationConfig, BatchSizes, StreamingConfig, TaskConfig
+from leapai.config import (
+    AugmentationConfig,
+    BatchSizes,
+    StreamingConfig,
+    TaskConfig,
+)
 from leapai.config.checks import TRUNK_MODULES
 from leapai.config.training import CacheConfig
 from leapai.data.array_store import ArrayStore
-from leapai.data.streaming import StreamingDataset, window_loader
+from leapai.data.samplers import StreamingDataset, window_loader
 from leapai.data.transforms import collate
+from leapai.distributed import Ranks
+from leapai.models.tensors import FrameBatch
 from leapai.training.criterion import DynamicCriterion
-from leapai.training.distributed import Ranks
 from leapai.training.feature_cache import (
     CachedFeatures,
     cached_features,
@@ -29,7 +34,8 @@ from leapai.training.feature_cache import (
 )
 from leapai.training.freezing import freeze
 from leapai.training.targets import TargetMaker
-from leapai.types import Frame, FrameBatch, Labels
+from leapai.types import Frame, Labels
+from tests.scenes import make_frame, seeded_model, small_config
 
 QUIET = Console(quiet=True)
 STILL = AugmentationConfig(
@@ -103,7 +109,7 @@ class CountingTrunk:
     def __call__(self, batch: FrameBatch) -> torch.Tensor:
         if self.frames >= self.dies_after:
             raise KeyboardInterrupt
-        self.frames += batch.lanes
+        self.frames += batch.streams
         return self.inner(batch)
 
 
@@ -244,13 +250,13 @@ def test_variants_are_augmented_and_last_through_a_clip(tmp_path):
     assert len(cached.entries()) == 24
     turned, poses_of_clip = 0, {}
     for step in range(20):
-        for visits, batch in zip(cached.visits(step), cached.window(step), strict=True):
-            for visit, pose in zip(visits, batch.ego2global, strict=True):
-                plain = cached.logs[visit.drive][visit.frame].ego2global
+        for samples, batch in zip(cached.samples(step), cached.window(step), strict=True):
+            for sample, pose in zip(samples, batch.ego2global, strict=True):
+                plain = cached.logs[sample.drive][sample.frame].ego2global
                 turn = np.linalg.inv(plain) @ pose.numpy()
                 turned += not np.allclose(turn, np.eye(4))
                 np.testing.assert_allclose(
-                    turn, poses_of_clip.setdefault(visit.clip, turn), atol=1e-9
+                    turn, poses_of_clip.setdefault(sample.clip, turn), atol=1e-9
                 )
     assert 40 < turned < 110, "two variants of three are turned"
     for variant in (0, 1, 2):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.scenes import make_batch, small_config
 
 from leapai.config.checks import TRUNK_MODULES
 from leapai.models.build import build_model
-from leapai.training.freezing import FreezeSchedule, check_frozen, freeze, frozen_modules
+from leapai.training.freezing import (
+    FreezeSchedule,
+    check_frozen,
+    freeze,
+    frozen_modules,
+)
 from leapai.training.optim import build_optimizer
+from tests.scenes import make_batch, small_config
 
 SCHEDULE = {**dict.fromkeys(TRUNK_MODULES, 0), "bev_dynamic_neck": 3}
 

@@ -8,14 +8,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.scenes import JOINT, ROAD_ALONE
-from tests.training.runs import StubLog, stub_logs, training_config, weights
 
+from leapai.checkpoints import load_checkpoint
 from leapai.config.checks import TRUNK_MODULES
 from leapai.models.build import build_model
-from leapai.runtime.checkpoints import load_checkpoint
 from leapai.training import module, train
 from leapai.training.train import TrainingOptions, run_training
+from tests.scenes import JOINT, ROAD_ALONE
+from tests.training.runs import (
+    StubLog,
+    stub_logs,
+    training_config,
+    weights,
+)
 
 SINGLE = {"enable_dynamic_temporal": False, "enable_static_temporal": False}
 
@@ -125,7 +130,7 @@ def test_what_was_said_a_frame_ago_counts_and_is_forgotten_with_a_skipped_step(
 ):
     """Also where the frame before had no gradient."""
     calls, forgot = [], []
-    criterion, begin = module.SteadinessCriterion, module.TrainingModule._begin
+    criterion, begin = module.TemporalConsistencyLoss, module.TrainingModule._begin
 
     class Watched(criterion):
         def __call__(self, predictions, batch):
@@ -133,11 +138,11 @@ def test_what_was_said_a_frame_ago_counts_and_is_forgotten_with_a_skipped_step(
             parts = super().__call__(predictions, batch)
             return parts | {"total": parts["total"] * (math.nan if len(calls) == 1 else 1)}
 
-    stubs.setattr(module, "SteadinessCriterion", Watched)
+    stubs.setattr(module, "TemporalConsistencyLoss", Watched)
     stubs.setattr(
         module.TrainingModule,
         "_begin",
-        lambda self: (begin(self), forgot.append(self.steadiness.last is None)),
+        lambda self: (begin(self), forgot.append(self.consistency_loss.last is None)),
     )
     config = training_config(
         **(ROAD_ALONE | SINGLE),

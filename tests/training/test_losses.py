@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from leapai.geometry import angles
-from leapai.geometry.grid import BevGrid
 from leapai.training import losses
+from leapai.types import BevGrid
 
 GRID = BevGrid((-8.0, 16.0), (-8.0, 8.0), (-3.0, 5.0), 0.8)
 OVERLAP = 1 / 36
@@ -27,18 +27,18 @@ def assert_agree(value, twin, *inputs, tolerance=1e-9):
     torch.testing.assert_close(got, torch.autograd.grad(twin.sum(), inputs), rtol=1e-7, atol=1e-9)
 
 
-def focal_twin(logit, truth, alpha, gamma):
+def focal_twin(logit, gt, alpha, gamma):
     p = 1 / (1 + torch.exp(-logit))
-    if truth:
+    if gt:
         return -alpha * (1 - p) ** gamma * torch.log(p)
     return -(1 - alpha) * p**gamma * torch.log(1 - p)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 2.0])
 def test_focal_is_equation_5(gamma):
-    logits, truth = randn(20), (torch.arange(20) % 3 == 0).double()
-    twin = torch.stack([focal_twin(z, t, 0.25, gamma) for z, t in zip(logits, truth, strict=True)])
-    assert_agree(losses.focal(logits, truth, 0.25, gamma), twin, logits)
+    logits, gt = randn(20), (torch.arange(20) % 3 == 0).double()
+    twin = torch.stack([focal_twin(z, t, 0.25, gamma) for z, t in zip(logits, gt, strict=True)])
+    assert_agree(losses.focal(logits, gt, 0.25, gamma), twin, logits)
 
 
 def test_focal_of_a_coin_is_known():
@@ -136,12 +136,12 @@ def test_only_symmetric_classes_take_the_nearer_yaw():
 
 
 def test_velocity_counts_less_the_more_is_hidden():
-    said, truth = randn(5, 3), randn(5, 3, seed=1).detach()
+    said, gt = randn(5, 3), randn(5, 3, seed=1).detach()
     weights = torch.tensor([1.0, 0.8, 0.6, 0.3], dtype=torch.float64)
     level = torch.tensor([0, 1, 2, 3, -1])
     factors = [1.0, 0.8, 0.6, 0.3, 1.0]  # what is not labelled counts as visible
-    twin = torch.stack([f * (said[i] - truth[i]).abs().sum() for i, f in enumerate(factors)])
-    assert_agree(losses.velocity(said, truth, level, weights), twin, said)
+    twin = torch.stack([f * (said[i] - gt[i]).abs().sum() for i, f in enumerate(factors)])
+    assert_agree(losses.velocity(said, gt, level, weights), twin, said)
 
 
 def test_occlusion_asks_three_questions():
@@ -174,9 +174,9 @@ def centre_boxes():
 
 
 def test_the_map_of_centres_is_the_highest_gaussian_of_each_cell():
-    boxes, class_id, lane = centre_boxes()
+    boxes, class_id, stream = centre_boxes()
     expected = np.zeros((2, 8, GRID.rows, GRID.columns))
-    for box, k, b in zip(boxes.double(), class_id.tolist(), lane.tolist(), strict=True):
+    for box, k, b in zip(boxes.double(), class_id.tolist(), stream.tolist(), strict=True):
         column, row = math.floor((box[0] + 8) / 0.8), math.floor((box[1] + 8) / 0.8)
         total, area = float(box[3] + box[4]), float(box[3] * box[4])
         radius = (total - math.sqrt(total**2 - 4 * area * 0.9 / 1.1)) / 2 / 0.8
@@ -185,7 +185,7 @@ def test_the_map_of_centres_is_the_highest_gaussian_of_each_cell():
             for c in range(GRID.columns):
                 value = math.exp(-((r - row) ** 2 + (c - column) ** 2) / (2 * sigma**2))
                 expected[b, k, r, c] = max(expected[b, k, r, c], value)
-    made = losses.centre_map(boxes, class_id, lane, 2, GRID)
+    made = losses.centre_map(boxes, class_id, stream, 2, GRID)
     np.testing.assert_allclose(made, expected, atol=1e-6)
     assert int((made == 1).sum()) == len(boxes)
 
@@ -203,13 +203,13 @@ def test_a_box_shifted_by_its_radius_overlaps_a_tenth():
 
 
 def test_centre_focal_is_equation_1():
-    logits, truth = randn(12), torch.rand(12, dtype=torch.float64)
-    truth[::4] = 1.0
+    logits, gt = randn(12), torch.rand(12, dtype=torch.float64)
+    gt[::4] = 1.0
     p = 1 / (1 + torch.exp(-logits))
     rows = [
         -((1 - p[i]) ** 2) * torch.log(p[i])
-        if truth[i] == 1
-        else -((1 - truth[i]) ** 4) * p[i] ** 2 * torch.log(1 - p[i])
+        if gt[i] == 1
+        else -((1 - gt[i]) ** 4) * p[i] ** 2 * torch.log(1 - p[i])
         for i in range(12)
     ]
-    assert_agree(losses.centre_focal(logits, truth), torch.stack(rows), logits)
+    assert_agree(losses.centre_focal(logits, gt), torch.stack(rows), logits)

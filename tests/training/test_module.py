@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.training.runs import StubLog, training_config, weights
 
 from leapai.training import train
 from leapai.training.module import SKIPS_IN_A_ROW, TrainingModule
 from leapai.training.train import TrainingOptions, run_training
 from leapai.types import Frame
+from tests.training.runs import StubLog, training_config, weights
 
 
 def spoilt(*indices: int):

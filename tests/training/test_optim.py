@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.scenes import seeded_model, small_config
 
-from leapai.training.optim import build_optimizer, learning_rate, scale_of, set_rate
+from leapai.training.optim import (
+    build_optimizer,
+    learning_rate,
+    scale_of,
+    set_rate,
+)
+from tests.scenes import seeded_model, small_config
 
 
 def test_the_rate_rises_falls_twice_and_knows_the_ranks():

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.scenes import JOINT
-from tests.training.runs import in_processes, stub_logs, training_config, weights
 
 from leapai.training import resume, train
 from leapai.training.module import TrainingModule
 from leapai.training.train import TrainingOptions, run_training
+from tests.scenes import JOINT
+from tests.training.runs import (
+    in_processes,
+    stub_logs,
+    training_config,
+    weights,
+)
 
 STOP_IN_STEP = 5
 """Between the checkpoints after steps 4 and 8."""
@@ -153,7 +158,7 @@ def test_a_full_disk_is_named_and_the_last_good_checkpoint_survives(
                 raise OSError(28, "No space left on device")
             self.save(content, file)
 
-    monkeypatch.setattr("leapai.runtime.checkpoints.torch.save", FullDisk())
+    monkeypatch.setattr("leapai.checkpoints.torch.save", FullDisk())
     with pytest.raises(OSError, match=r"last.ckpt cannot be written: No space left on device"):
         run_training(config_of(), TrainingOptions(tmp_path), console)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 4

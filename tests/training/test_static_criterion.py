@@ -8,30 +8,32 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.scenes import make_batch, static_config
-from tests.training.examples import mean_over_ranks
 
 from leapai.config import StaticLossConfig
+from leapai.models.tensors import StaticPredictions
 from leapai.training import static_losses
 from leapai.training.static_criterion import StaticCriterion, StaticTargets, static_targets
-from leapai.types import StaticLabels, StaticPredictions
+from leapai.types import StaticLabels
+from tests.scenes import make_batch, static_config
+from tests.training.examples import mean_over_ranks
 
 LANES, CLASSES, ROWS, COLUMNS = 3, 14, 6, 5
 LOSS = StaticLossConfig(cross_entropy_weight=2.0, dice_weight=0.5, min_cells=4)
 CRITERION = StaticCriterion(static_config(loss={"static": LOSS.model_dump()}))
 
 
-def random_logits(lanes=LANES):
+def random_logits(streams=LANES):
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(lanes, CLASSES, ROWS, COLUMNS, generator=generator).requires_grad_()
+    return torch.randn(streams, CLASSES, ROWS, COLUMNS, generator=generator).requires_grad_()
 
 
-def random_targets(lanes=LANES):
-    """Rare classes, frequent ones, one that is nowhere; some that a lane's map does not tell of."""
+def random_targets(streams=LANES):
+    """Rare classes, frequent ones, one that is nowhere; some that a stream's map does not tell
+    of."""
     generator = torch.Generator().manual_seed(1)
     share = torch.linspace(0, 0.4, CLASSES)[:, None, None]
-    planes = torch.rand(lanes, CLASSES, ROWS, COLUMNS, generator=generator) < share
-    known = torch.rand(lanes, CLASSES, generator=generator) < 0.8
+    planes = torch.rand(streams, CLASSES, ROWS, COLUMNS, generator=generator) < share
+    known = torch.rand(streams, CLASSES, generator=generator) < 0.8
     return StaticTargets(planes & known[:, :, None, None], known)
 
 
@@ -39,12 +41,12 @@ def slow_parts(logits, targets):
     """The formulas, one cell after another."""
     logits, entropy, overlaps = logits.detach(), [], []
     for k in range(CLASSES):
-        lanes = [b for b in range(len(logits)) if targets.known[b, k]]
-        truths = [bool(t) for b in lanes for t in targets.planes[b, k].flatten()]
+        streams = [b for b in range(len(logits)) if targets.known[b, k]]
+        truths = [bool(t) for b in streams for t in targets.planes[b, k].flatten()]
         positive, negative = sum(truths), len(truths) - sum(truths)
         weight = max(1.0, math.sqrt(max(negative, 1) / max(positive, 1)))
         cost = 0.0
-        for b in lanes:
+        for b in streams:
             right = said = true = 0.0
             for x, t in zip(logits[b, k].flatten(), targets.planes[b, k].flatten(), strict=True):
                 p = 1 / (1 + math.exp(-float(x)))
@@ -87,9 +89,9 @@ def test_the_gradient_is_that_of_the_slow_twin():
 def test_what_a_map_does_not_tell_of_costs_nothing():
     logits, targets = random_logits(), random_targets()
     CRITERION(StaticPredictions(logits), targets)["total"].backward()
-    for lane in range(LANES):
+    for stream in range(LANES):
         for k in range(CLASSES):
-            assert logits.grad[lane, k].any() == targets.known[lane, k]
+            assert logits.grad[stream, k].any() == targets.known[stream, k]
 
 
 def test_a_batch_without_maps_costs_nothing_but_is_joined_to_the_graph():
@@ -107,13 +109,13 @@ def test_a_batch_without_maps_costs_nothing_but_is_joined_to_the_graph():
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_one_logit_that_is_no_number_shows_in_the_total(value):
     logits, targets = random_logits(), random_targets()
-    lane, k = (~targets.known).nonzero()[0].tolist()
+    stream, k = (~targets.known).nonzero()[0].tolist()
     with torch.no_grad():
-        logits[lane, k, 0, 0] = value
+        logits[stream, k, 0, 0] = value
     assert not CRITERION(StaticPredictions(logits), targets)["total"].isfinite()
 
 
-def test_truth_told_back_costs_almost_nothing():
+def test_gt_told_back_costs_almost_nothing():
     targets = random_targets()
     logits = torch.where(targets.planes, 20.0, -20.0)
     assert CRITERION(StaticPredictions(logits), targets)["total"] < 1e-4
@@ -129,12 +131,12 @@ def test_a_missed_line_costs_more_than_a_missed_cell_of_an_area():
     assert logits.grad[0, 0, 0, 0] < 2 * logits.grad[0, 1, 0, 0] < 0
 
 
-def test_ranks_that_share_lanes_average_to_the_joint_gradient(monkeypatch):
+def test_ranks_that_share_streams_average_to_the_joint_gradient(monkeypatch):
     logits, targets = random_logits(4), random_targets(4)
 
-    def gradient(lanes):
-        share = StaticTargets(targets.planes[lanes], targets.known[lanes])
-        total = CRITERION(StaticPredictions(logits[lanes]), share)["total"]
+    def gradient(streams):
+        share = StaticTargets(targets.planes[streams], targets.known[streams])
+        total = CRITERION(StaticPredictions(logits[streams]), share)["total"]
         return torch.autograd.grad(total, logits)[0]
 
     joint = gradient(slice(0, 4))

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from tests.training.runs import as_rank, free_port, in_processes
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from leapai.training.distributed import connect, ranks_of_launch
+from leapai.distributed import connect, ranks_of_launch
 from leapai.training.synced_norm import SyncedBatchNorm2d, synchronise
+from tests.training.runs import as_rank, free_port, in_processes
 
 SHARES = (slice(0, 3), slice(3, 3), slice(3, 5))
 """Images of each of three ranks; the second has none."""
@@ -34,7 +34,7 @@ def images() -> torch.Tensor:
     return torch.randn(5, 3, 6, 7, generator=generator, dtype=torch.float64) * 3 + 40
 
 
-def outcome(layers: nn.Sequential, share: slice) -> dict[str, torch.Tensor]:
+def sequence_result(layers: nn.Sequential, share: slice) -> dict[str, torch.Tensor]:
     """Two steps forward, one backward; the loss weighs every output differently."""
     weight = torch.linspace(-1, 1, 5 * 4 * 4 * 5, dtype=torch.float64).view(5, 4, 4, 5)
     layers(images()[share] - 1)
@@ -51,7 +51,7 @@ def one_rank(rank: int, port: int, output: Path) -> None:
     connect(ranks_of_launch())
     layers = network()
     synchronise(layers)
-    torch.save(outcome(layers, SHARES[rank]), output / f"{rank}.pt")
+    torch.save(sequence_result(layers, SHARES[rank]), output / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -59,7 +59,9 @@ def one_rank(rank: int, port: int, output: Path) -> None:
 def outcomes(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("norm"), free_port()
     assert in_processes(one_rank, [(rank, port, folder) for rank in range(3)]) == [0, 0, 0]
-    return outcome(network(), slice(None)), [torch.load(folder / f"{r}.pt") for r in range(3)]
+    return sequence_result(network(), slice(None)), [
+        torch.load(folder / f"{r}.pt") for r in range(3)
+    ]
 
 
 def test_outputs_and_gradients_are_those_of_the_joint_batch(outcomes):

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.scenes import make_batch, make_frame, small_config
-from tests.training.examples import random_labels
 
 from leapai.config.training import DistanceWeights, LossConfig
 from leapai.training.targets import TargetMaker, Targets, instance_weights
 from leapai.types import CLASS_NAMES
+from tests.scenes import make_batch, make_frame, small_config
+from tests.training.examples import random_labels
 
 
 def batch_of(*labels, index=0, first=True, time_us=None):
-    """One frame a lane with these labels (None: unlabelled)."""
+    """One frame a stream with these labels (None: unlabelled)."""
     batch = make_batch(index, tuple(range(len(labels))), first=first)
     frames = tuple(replace(f, labels=x) for f, x in zip(batch.frames, labels, strict=True))
     if time_us is not None:
@@ -92,7 +92,7 @@ def test_without_remembering_only_what_is_seen_now_counts():
     assert tracks(targets) == []
 
 
-def test_lanes_remember_apart_and_a_new_drive_forgets():
+def test_streams_remember_apart_and_a_new_drive_forgets():
     making, labels = maker(remembered_s=1), random_labels(2)
     making.make(batch_of(labels, hidden(labels)))
     kept = making.make(batch_of(hidden(labels), hidden(labels), index=1, first=False))
@@ -147,9 +147,9 @@ def test_state_is_a_copy():
 
 
 def test_a_frame_that_nobody_labelled():
-    lanes = maker().make(batch_of(None, random_labels(2)))
-    assert [lane.labelled for lane in lanes] == [False, True]
-    assert len(lanes[0]) == 0
+    streams = maker().make(batch_of(None, random_labels(2)))
+    assert [stream.labelled for stream in streams] == [False, True]
+    assert len(streams[0]) == 0
 
 
 def test_an_object_that_is_not_a_number_is_no_target():
@@ -179,8 +179,8 @@ def test_distance_is_measured_on_the_ground():
     assert targets.weight.tolist() == [4.0]
 
 
-def test_joined_keeps_lanes_in_order():
-    lanes = maker().make(batch_of(random_labels(2, 1), random_labels(3, 2)))
-    joined = Targets.joined(lanes)
+def test_joined_keeps_streams_in_order():
+    streams = maker().make(batch_of(random_labels(2, 1), random_labels(3, 2)))
+    joined = Targets.joined(streams)
     assert tracks(joined) == [0, 1, 0, 1, 2]
-    assert torch.equal(joined.boxes[2:], lanes[1].boxes)
+    assert torch.equal(joined.boxes[2:], streams[1].boxes)

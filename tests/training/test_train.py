@@ -6,14 +6,19 @@ import json
 
 import pytest
 import torch
-from tests.training.runs import StubLog, stub_logs, training_config, weights
 
+from leapai.checkpoints import load_checkpoint
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
-from leapai.runtime.checkpoints import load_checkpoint
 from leapai.training import validating
 from leapai.training.module import TrainingModule
 from leapai.training.train import TrainingOptions, adapted, run_training
+from tests.training.runs import (
+    StubLog,
+    stub_logs,
+    training_config,
+    weights,
+)
 
 WORK_S = ((StubLog, "__getitem__"), (Perception, "forward"), (TrainingModule, "manual_backward"))
 
@@ -44,8 +49,8 @@ def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp
     output = tmp_path / "out"
     run_training(config, TrainingOptions(output, steps=10), console)
     load_checkpoint(output / "model.ckpt", build_model(config))
-    figures = torch.load(output / "model.ckpt", weights_only=True)["figures"]
-    assert 0 <= figures["mAP"] <= 1
+    metrics = torch.load(output / "model.ckpt", weights_only=True)["figures"]
+    assert 0 <= metrics["mAP"] <= 1
     assert (output / "pictures" / "step_000010.png").stat().st_size > 10_000
     assert list((output / "events").glob("events.out.tfevents*"))
     (line,) = [json.loads(x) for x in (output / "train.jsonl").read_text().splitlines()]

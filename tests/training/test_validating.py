@@ -2,20 +2,20 @@
 
 import numpy as np
 import torch
-from tests.scenes import JOINT, seeded_model
-from tests.training.runs import StubLog, training_config
 
 from leapai.training.validating import HEADLINE, picture_of, validate_now
+from tests.scenes import JOINT, seeded_model
+from tests.training.runs import StubLog, training_config
 
 CPU = torch.device("cpu")
 
 
-def test_both_tasks_have_figures_and_the_road_is_on_the_picture():
+def test_both_tasks_have_metrics_and_the_road_is_on_the_picture():
     config = training_config(**JOINT, draw_static_cfg={"static_conf": 0.0})
     model, logs = seeded_model(config).eval(), [StubLog(0, 2)]
-    figures = validate_now(model, config, logs, CPU)
-    assert set(HEADLINE) - {"velocity_error_mps"} <= figures.keys()
-    assert 0 <= figures["IoU_lane_markings"] <= 1
+    metrics = validate_now(model, config, logs, CPU)
+    assert set(HEADLINE) - {"velocity_error_mps"} <= metrics.keys()
+    assert 0 <= metrics["IoU_lane_markings"] <= 1
     picture = picture_of(model, config, logs, CPU)
     hidden = config.model_copy(
         update={"draw_static_cfg": config.draw_static_cfg.model_copy(update={"static_conf": 1.0})}

@@ -126,7 +126,7 @@ def _load(options: argparse.Namespace, checkpoint: Path | None = None) -> TaskCo
 
     path = options.task_config or os.environ.get(CONFIG_VARIABLE)
     if not path and checkpoint:
-        from leapai.runtime.checkpoints import config_of
+        from leapai.checkpoints import config_of
 
         return config_of(checkpoint)
     if not path:
@@ -156,7 +156,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _validate(options: argparse.Namespace) -> None:
     config = _load(options, options.ckpt)
-    from leapai.runtime.validate import ValidationOptions, run_validation
+    from leapai.validation import ValidationOptions, run_validation
 
     run_validation(
         config,
@@ -173,15 +173,15 @@ def _validate(options: argparse.Namespace) -> None:
 
 
 def _merge(options: argparse.Namespace) -> None:
-    from leapai.runtime.merge import merge_checkpoints
+    from leapai.training.merge import merge_checkpoints
 
     merge_checkpoints(options.dynamic, options.static, options.output)
     _say(f"both tasks on one trunk -> {options.output}")
 
 
 def _report(options: argparse.Namespace) -> None:
-    from leapai.runtime.report.page import write_report
-    from leapai.runtime.run_folder import REPORT
+    from leapai.report.page import write_report
+    from leapai.runs.run_folder import REPORT
 
     name, folders = REPORT, [options.run]
     if options.other:
@@ -199,8 +199,8 @@ def _runs(options: argparse.Namespace) -> None:
         raise ValueError("leapai runs takes no number, or the numbers of two runs to compare")
     from rich.console import Console
 
-    from leapai.runtime.history import read_runs
-    from leapai.runtime.runs import comparison_table, runs_table
+    from leapai.report.terminal_runs import comparison_table, runs_table
+    from leapai.runs.history import read_runs
 
     lines = read_runs(options.table)
     if options.numbers:
@@ -231,9 +231,9 @@ def _inspect(options: argparse.Namespace) -> None:
         raise ValueError("--against compares statistics; say --stats, too")
     from rich.console import Console
 
-    from leapai.data.inspection import inspect_logs, render_inspection
-    from leapai.data.logs import open_logs
-    from leapai.runtime.inspect import write_pictures
+    from leapai.data.log import open_logs
+    from leapai.inspection.inspection_pictures import write_pictures
+    from leapai.inspection.log_inspection import inspect_logs, render_inspection
 
     logs = open_logs(options.data, image_size_px=INSPECTION_IMAGE_SIZE_PX)
     inspection = inspect_logs(logs, options.max_frames)
@@ -249,10 +249,10 @@ def _inspect(options: argparse.Namespace) -> None:
 def _inspect_statistics(options: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from leapai.data.comparison import compare, render_statistics
-    from leapai.data.logs import open_logs
-    from leapai.data.statistics import collect
-    from leapai.runtime.inspect import write_statistics_picture
+    from leapai.data.log import open_logs
+    from leapai.inspection.comparison import compare, render_statistics
+    from leapai.inspection.inspection_pictures import write_statistics_picture
+    from leapai.inspection.statistics import collect
 
     names = [options.data, options.against] if options.against else [options.data]
     samples = [
@@ -271,9 +271,9 @@ def _inspect_statistics(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from leapai.runtime.checkpoints import config_of
-    from leapai.runtime.shipped import shipped_checkpoint
-    from leapai.runtime.validate import ValidationOptions, run_validation
+    from leapai.checkpoints import config_of
+    from leapai.validation import ValidationOptions, run_validation
+    from leapai.weights import shipped_checkpoint
 
     checkpoint = shipped_checkpoint()
     run_validation(
@@ -292,7 +292,7 @@ def _info(options: argparse.Namespace) -> None:
     import json
     from dataclasses import asdict
 
-    from leapai.runtime.info import render_info, system_info
+    from leapai.runs.system_info import render_info, system_info
 
     info = system_info()
     text = json.dumps(asdict(info), indent=2) if options.json else render_info(info)
@@ -300,7 +300,7 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _view(options: argparse.Namespace) -> None:
-    from leapai.runtime.view import view_run
+    from leapai.runs.recordings import view_run
 
     view_run(options.run, options.drive, opens=options.opens)
 
@@ -311,8 +311,8 @@ def _say(line: str) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from leapai.data.nuscenes_export import export_nuscenes
-    from leapai.data.synthetic import open_logs
+    from leapai_world import open_logs
+    from leapai_world.export_nuscenes import export_nuscenes
 
     given = f"{options.world}," if options.world else ""
     location = f"{given}rig=six,drives={options.drives}"

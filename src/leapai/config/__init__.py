@@ -1,6 +1,11 @@
 """Task configurations: typed, checked at once, explained."""
 
-from leapai.config.load import CONFIG_VARIABLE, ConfigError, explain, load_config
+from leapai.config.load import (
+    CONFIG_VARIABLE,
+    ConfigError,
+    explain,
+    load_config,
+)
 from leapai.config.schema import (
     BatchSizes,
     BevConfig,

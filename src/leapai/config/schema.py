@@ -21,7 +21,7 @@ from leapai.config.training import (
     StreamingConfig,
     TrainingConfig,
 )
-from leapai.geometry.grid import BevGrid
+from leapai.types import BevGrid
 
 Range = tuple[float, float]
 

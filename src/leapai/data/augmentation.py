@@ -23,7 +23,12 @@ from leapai.data.perturbation import (
     without_lidar,
 )
 from leapai.geometry import boxes, poses
-from leapai.types import CameraFrame, FloatArray, Frame, Labels
+from leapai.types import (
+    CameraFrame,
+    FloatArray,
+    Frame,
+    Labels,
+)
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green, blue in brightness (ITU-R BT.601)."""
@@ -36,7 +41,7 @@ class Augmentation:
 
     new_from_ego: FloatArray
     """[4, 4] the turned, perhaps mirrored, ego frame."""
-    told_from_true: FloatArray
+    calibration_error: FloatArray
     """[N, 4, 4] wrong calibration (`perturbation.with_camera_errors`)."""
     colour: FloatArray
     """[N, 3, 4] affine map of RGB."""
@@ -57,7 +62,7 @@ def draw_augmentation(
     lost = (rng.random(count) < config.camera_dropout) | all_lost
     return Augmentation(
         new_from_ego=poses.from_xyz_yaw(np.zeros(3), turn) @ mirror,
-        told_from_true=small_motion(config.calibration_deg, config.calibration_m, rng, count),
+        calibration_error=small_motion(config.calibration_deg, config.calibration_m, rng, count),
         colour=_draw_colour(config.photometric, rng, count),
         lost_cameras=tuple(n for n, is_lost in zip(camera_names, lost, strict=True) if is_lost),
         lidar_lost=lidar_lost,
@@ -69,7 +74,7 @@ def apply(frame: Frame, augmentation: Augmentation) -> Frame:
     frame = _with_losses(frame, augmentation)
     cameras = zip(frame.cameras, augmentation.colour, strict=True)
     frame = replace(frame, cameras=tuple(_coloured(camera, colour) for camera, colour in cameras))
-    frame = with_camera_errors(frame, augmentation.told_from_true)
+    frame = with_camera_errors(frame, augmentation.calibration_error)
     return change_ego(frame, augmentation.new_from_ego)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from leapai.config import CacheConfig
 from leapai.data.array_store import Arrays, ArrayStore
-from leapai.data.logs import (
+from leapai.data.log import (
     DrivingLog,
     PartlyMappedLog,
     VersionedLog,
@@ -21,7 +21,14 @@ from leapai.data.logs import (
     version_of,
 )
 from leapai.data.transforms import prepare
-from leapai.types import CameraFrame, Frame, IntArray, Labels, MapLine, VectorMap
+from leapai.types import (
+    CameraFrame,
+    Frame,
+    IntArray,
+    Labels,
+    MapLine,
+    VectorMap,
+)
 
 FORMAT = 1
 """Of an entry; goes up when what is stored of a frame changes."""
@@ -35,7 +42,7 @@ class CachedLog:
 
     A frame comes back equal in every field. Its key is the drive's name and the index; all else
     that it depends on belongs into the store's fingerprint. Its map is kept, too: an embedded
-    drive makes its world to tell it. `truth` is not offered.
+    drive makes its world to tell it. `gt` is not offered.
     """
 
     version: str

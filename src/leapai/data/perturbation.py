@@ -11,8 +11,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from leapai.data.logs import DrivingLog, PartlyMappedLog, VersionedLog
-from leapai.types import FloatArray, Frame, IntArray, VectorMap
+from leapai.data.log import DrivingLog, PartlyMappedLog, VersionedLog
+from leapai.types import (
+    FloatArray,
+    Frame,
+    IntArray,
+    VectorMap,
+)
 
 
 def without_lidar(frame: Frame) -> Frame:
@@ -50,15 +55,15 @@ def small_motion(
     return motions
 
 
-def with_camera_errors(frame: Frame, told_from_true: FloatArray) -> Frame:
+def with_camera_errors(frame: Frame, calibration_error: FloatArray) -> Frame:
     """The frame with a wrong `ego_from_camera` for each of its N cameras.
 
-    `told_from_true` [N, 4, 4] takes a point from where a camera sees it to where we are told it
+    `calibration_error` [N, 4, 4] takes a point from where a camera sees it to where we are told it
     does, both in that camera's axes. What the camera sees does not change.
     """
     cameras = (
         replace(camera, ego_from_camera=camera.ego_from_camera @ error)
-        for camera, error in zip(frame.cameras, told_from_true, strict=True)
+        for camera, error in zip(frame.cameras, calibration_error, strict=True)
     )
     return replace(frame, cameras=tuple(cameras))
 

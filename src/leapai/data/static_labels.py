@@ -10,10 +10,10 @@ import numpy as np
 
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
-from leapai.geometry.grid import BevGrid
 from leapai.types import (
     LANE_MARKINGS,
     STATIC_CLASSES,
+    BevGrid,
     BoolArray,
     FloatArray,
     Frame,
@@ -50,8 +50,8 @@ def with_static_labels(
     if vector_map is None:
         return frame
     labels = rasterise(vector_map, frame.ego2global, region)
-    told = np.array([name in known for name in STATIC_CLASSES])
-    return replace(frame, static_labels=replace(labels, known=told))
+    reported = np.array([name in known for name in STATIC_CLASSES])
+    return replace(frame, static_labels=replace(labels, known=reported))
 
 
 def rasterise(

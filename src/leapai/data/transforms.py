@@ -10,7 +10,13 @@ import numpy as np
 import torch
 
 from leapai.geometry import cameras
-from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, FrameBatch, ImageArray
+from leapai.models.tensors import FrameBatch
+from leapai.types import (
+    CAMERA_GROUPS,
+    CameraFrame,
+    Frame,
+    ImageArray,
+)
 
 HORIZON_ROW = 0.45
 """Where the principal point comes to lie, as a fraction of the height, when an image is too
@@ -65,10 +71,10 @@ def prepare(
 
 
 def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
-    """Prepared frames, one a lane, to a batch. All lanes must have the same cameras in the same
+    """Prepared frames, one a stream, to a batch. All streams must have the same cameras in the same
     order.
 
-    `is_first` says which lanes start a sequence. Raises ValueError where the cameras differ.
+    `is_first` says which streams start a sequence. Raises ValueError where the cameras differ.
     """
     rig = [(c.name, c.group, c.size_px) for c in frames[0].cameras]
     for frame in frames[1:]:
@@ -78,7 +84,7 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
                 "put drives of one rig into a batch"
             )
     points = [np.zeros((0, 5), np.float32) if f.points is None else f.points for f in frames]
-    lane = np.repeat(np.arange(len(frames)), [len(p) for p in points])
+    stream = np.repeat(np.arange(len(frames)), [len(p) for p in points])
     return FrameBatch(
         images=torch.from_numpy(np.stack([_images(f) for f in frames])),
         camera_valid=torch.tensor([[c.image is not None for c in f.cameras] for f in frames]),
@@ -86,7 +92,7 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
         distortion=_stacked(frames, "distortion"),
         ego_from_camera=_stacked(frames, "ego_from_camera"),
         points=torch.from_numpy(np.concatenate(points).astype(np.float32)),
-        point_lane=torch.from_numpy(lane),
+        point_stream=torch.from_numpy(stream),
         lidar_valid=torch.tensor([f.points is not None for f in frames]),
         timestamp_us=torch.tensor([f.timestamp_us for f in frames], dtype=torch.int64),
         ego2global=torch.from_numpy(

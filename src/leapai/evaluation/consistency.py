@@ -37,8 +37,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from leapai.evaluation.figures import (
-    ConsistencyFigures,
+from leapai.evaluation.detection.detection_results import (
+    ConsistencyMetrics,
     ConsistencyParts,
     FrameConsistency,
     TrackConsistency,
@@ -66,7 +66,7 @@ PERSON, BARRIER, PILLAR = (CLASS_NAMES.index(name) for name in ("person", "barri
 _GROUP_OF = np.unique(CLASS_GROUPS, return_inverse=True)[1]
 
 
-def consistency(frames: Sequence[Detections]) -> ConsistencyFigures:
+def consistency(frames: Sequence[Detections]) -> ConsistencyMetrics:
     """Of frames of any number of sequences, in any order.
 
     Raises ValueError where a frame is given twice, or two detections of a frame share an id.
@@ -76,7 +76,7 @@ def consistency(frames: Sequence[Detections]) -> ConsistencyFigures:
     own, succession = _own_steps(rows), _successions(rows)
     parts = _agreement(rows, own)
     expected = _expected(rows, own, succession, np.prod(list(parts.values()), axis=0))
-    return ConsistencyFigures(
+    return ConsistencyMetrics(
         consistency=_mean(expected.value),
         parts=ConsistencyParts(
             **{name: _mean(values) for name, values in parts.items()},

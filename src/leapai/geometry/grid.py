@@ -1,114 +1,25 @@
-"""The BEV grid: rows run along y, columns along x (design, section 2)."""
+"""Cells of a BEV grid seen from another ego pose."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from leapai.geometry import poses
+from leapai.types import BevGrid
 
 
-@dataclass(frozen=True)
-class BevGrid:
-    """A grid of `rows` x `columns` cells over `x_range_m` x `y_range_m`, and the height range of
-    points."""
+def cells_in(grid: BevGrid, other_from_this: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the cells lie in the same grid about another ego: column and row [..., rows *
+    columns, 2], whose floor is the cell there, and whether that grid covers it [..., rows *
+    columns] (0, 0 where not).
 
-    x_range_m: tuple[float, float] = (-40.0, 62.4)
-    y_range_m: tuple[float, float] = (-44.8, 44.8)
-    z_range_m: tuple[float, float] = (-3.0, 5.0)
-    cell_m: float = 0.8
-
-    def __post_init__(self) -> None:
-        for name, (low, high) in (("x", self.x_range_m), ("y", self.y_range_m)):
-            cells = (high - low) / self.cell_m
-            if cells < 1 or abs(cells - round(cells)) > 1e-6:
-                raise ValueError(
-                    f"BEV range {name} = ({low}, {high}) m is not a whole number of "
-                    f"{self.cell_m} m cells"
-                )
-        if self.z_range_m[0] >= self.z_range_m[1]:
-            raise ValueError(f"BEV range z = {self.z_range_m} m must go from low to high")
-
-    @property
-    def rows(self) -> int:
-        """Cells along y: 112 at full size."""
-        return round((self.y_range_m[1] - self.y_range_m[0]) / self.cell_m)
-
-    @property
-    def columns(self) -> int:
-        """Cells along x: 128 at full size."""
-        return round((self.x_range_m[1] - self.x_range_m[0]) / self.cell_m)
-
-    @property
-    def low_m(self) -> tuple[float, float, float]:
-        """Lower corner of the range."""
-        return (self.x_range_m[0], self.y_range_m[0], self.z_range_m[0])
-
-    @property
-    def extent_m(self) -> tuple[float, float, float]:
-        """Size of the range."""
-        ranges = (self.x_range_m, self.y_range_m, self.z_range_m)
-        x, y, z = (high - low for low, high in ranges)
-        return (x, y, z)
-
-    def part(self, region: BevGrid) -> tuple[slice, slice]:
-        """The rows and columns of this grid that `region` is made of, whatever its own cells.
-
-        Raises ValueError where it is not made of whole cells of this grid.
-        """
-        rows = _cells("y_range_m", region.y_range_m, self.y_range_m, self.cell_m)
-        return rows, _cells("x_range_m", region.x_range_m, self.x_range_m, self.cell_m)
-
-    def row_centres_m(self) -> Tensor:
-        """y of each row [rows]."""
-        return self.y_range_m[0] + (torch.arange(self.rows) + 0.5) * self.cell_m
-
-    def column_centres_m(self) -> Tensor:
-        """x of each column [columns]."""
-        return self.x_range_m[0] + (torch.arange(self.columns) + 0.5) * self.cell_m
-
-    def cell_centres_m(self) -> Tensor:
-        """x, y of every cell [rows * columns, 2], row by row."""
-        y, x = torch.meshgrid(self.row_centres_m(), self.column_centres_m(), indexing="ij")
-        return torch.stack([x, y], -1).reshape(-1, 2)
-
-    def cells_in(self, other_from_this: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the cells lie in the same grid about another ego: column and row [..., rows *
-        columns, 2], whose floor is the cell there, and whether that grid covers it [..., rows *
-        columns] (0, 0 where not).
-
-        `other_from_this` [..., 4, 4] moves the cells' centres on the ground; its precision is that
-        of the result.
-        """
-        centres = self.cell_centres_m().to(other_from_this)
-        points = torch.cat([centres, torch.zeros_like(centres[:, :1])], 1)
-        xy = poses.apply(other_from_this, points)[..., :2]
-        cell = (xy - xy.new_tensor(self.low_m[:2])) / self.cell_m
-        inside = ((cell >= 0) & (cell < cell.new_tensor([self.columns, self.rows]))).all(-1)
-        return torch.where(inside[..., None], cell, 0.0), inside
-
-    def normalise(self, points_m: Tensor) -> Tensor:
-        """Points [..., 3] in metres -> [0, 1] inside the range (beyond it outside)."""
-        return (points_m - points_m.new_tensor(self.low_m)) / points_m.new_tensor(self.extent_m)
-
-    def denormalise(self, points: Tensor) -> Tensor:
-        """Inverse of `normalise`."""
-        return points * points.new_tensor(self.extent_m) + points.new_tensor(self.low_m)
-
-
-def _cells(
-    name: str, inner: tuple[float, float], outer: tuple[float, float], cell_m: float
-) -> slice:
-    """The cells of the range `outer` between the ends of `inner`."""
-    ends = [(end - outer[0]) / cell_m for end in inner]
-    last = round((outer[1] - outer[0]) / cell_m)
-    first, stop = (min(max(round(end), 0), last) for end in ends)
-    if abs(ends[0] - first) > 1e-6 or abs(ends[1] - stop) > 1e-6:
-        nearest = tuple(round(outer[0] + cell * cell_m, 6) for cell in (first, stop))
-        raise ValueError(
-            f"{name} = {inner} is not made of whole {cell_m} m cells of the BEV range {outer}; "
-            f"the nearest that is: {nearest}"
-        )
-    return slice(first, stop)
+    `other_from_this` [..., 4, 4] moves the cells' centres on the ground; its precision is that
+    of the result.
+    """
+    centres = grid.cell_centres_m().to(other_from_this)
+    points = torch.cat([centres, torch.zeros_like(centres[:, :1])], 1)
+    xy = poses.apply(other_from_this, points)[..., :2]
+    cell = (xy - xy.new_tensor(grid.low_m[:2])) / grid.cell_m
+    inside = ((cell >= 0) & (cell < cell.new_tensor([grid.columns, grid.rows]))).all(-1)
+    return torch.where(inside[..., None], cell, 0.0), inside

@@ -5,7 +5,7 @@ from __future__ import annotations
 from leapai.config import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import Backbone, FpnNeck, indices_of_strides
-from leapai.models.dynamic.head import DynamicHead
+from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.fuser import Fuser
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
 from leapai.models.perception import (
@@ -15,8 +15,8 @@ from leapai.models.perception import (
     Perception,
     StaticBranch,
 )
-from leapai.models.static.head import StaticHead, StaticNeck
-from leapai.models.static.memory import StaticTemporalFusion
+from leapai.models.static.bev_memory import StaticTemporalFusion
+from leapai.models.static.static_head import StaticHead, StaticNeck
 from leapai.models.view_transfer import ViewTransfer
 from leapai.types import CAMERA_GROUPS
 

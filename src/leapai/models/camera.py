@@ -1,6 +1,6 @@
 """Images to feature maps: one backbone and one neck for each group of cameras.
 
-Letters: B lanes, N cameras, C channels, H W image size.
+Letters: B streams, N cameras, C channels, H W image size.
 """
 
 from __future__ import annotations

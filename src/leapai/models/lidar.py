@@ -3,7 +3,7 @@
 Pillars follow PointPillars (Lang et al., CVPR 2019, section 2.1). Points stay a flat list sorted by
 pillar: no [pillars, 48, channels] tensor with mostly empty places is formed, and no compiled
 operator is needed.
-Letters: B lanes, P points of all lanes, V pillars of all lanes, C channels.
+Letters: B streams, P points of all streams, V pillars of all streams, C channels.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from leapai.config import LidarConfig
-from leapai.geometry.grid import BevGrid
 from leapai.models.blocks import conv_norm_relu
 from leapai.models.sampling import segment_sum
+from leapai.types import BevGrid
 
 POINT_FEATURES = 10
 """x y z intensity dt, offset to the pillar's mean (3), offset to the pillar's centre (2)."""
@@ -36,25 +36,25 @@ class Pillars:
     offsets: Tensor
     """[V] int64 first point of each pillar."""
     cell: Tensor
-    """[V] int64 lane * rows * columns + row * columns + column of the pillar grid."""
+    """[V] int64 stream * rows * columns + row * columns + column of the pillar grid."""
 
 
 def group_pillars(
-    points: Tensor, lane: Tensor, grid: BevGrid, max_pillars: int, max_points: int
+    points: Tensor, stream: Tensor, grid: BevGrid, max_pillars: int, max_points: int
 ) -> Pillars:
-    """Groups points [P, 5] of lanes [P] into pillars of `grid`.
+    """Groups points [P, 5] of streams [P] into pillars of `grid`.
 
     Points outside the range or not finite are dropped. Of more than `max_points` in a pillar the
-    first in the order of the sweep stay; of more than `max_pillars` in a lane the nearest to the
+    first in the order of the sweep stay; of more than `max_pillars` in a stream the nearest to the
     ego stay.
     """
     low, extent = points.new_tensor(grid.low_m), points.new_tensor(grid.extent_m)
     local = points[:, :3] - low
     inside = ((local >= 0) & (local < extent)).all(-1) & points.isfinite().all(-1)
-    points, lane, local = points[inside], lane[inside], local[inside]
+    points, stream, local = points[inside], stream[inside], local[inside]
     column = (local[:, 0] / grid.cell_m).long().clamp(max=grid.columns - 1)
     row = (local[:, 1] / grid.cell_m).long().clamp(max=grid.rows - 1)
-    cell, order = torch.sort((lane * grid.rows + row) * grid.columns + column, stable=True)
+    cell, order = torch.sort((stream * grid.rows + row) * grid.columns + column, stable=True)
     cells, pillar, counts = torch.unique_consecutive(cell, return_inverse=True, return_counts=True)
     first = counts.cumsum(0) - counts
     rank = torch.arange(len(pillar), device=points.device) - first[pillar]
@@ -71,17 +71,21 @@ def group_pillars(
 
 
 def _nearest(cells: Tensor, grid: BevGrid, limit: int) -> Tensor:
-    """Mask [V] of the at most `limit` pillars a lane that are nearest to the ego."""
-    per_lane = grid.rows * grid.columns
-    lane = cells // per_lane
-    if len(cells) <= limit or int(lane.bincount().max()) <= limit:
+    """Mask [V] of the at most `limit` pillars a stream that are nearest to the ego."""
+    per_stream = grid.rows * grid.columns
+    stream = cells // per_stream
+    if len(cells) <= limit or int(stream.bincount().max()) <= limit:
         return torch.ones_like(cells, dtype=torch.bool)
     x = (cells % grid.columns + 0.5) * grid.cell_m + grid.x_range_m[0]
-    y = (cells % per_lane // grid.columns + 0.5) * grid.cell_m + grid.y_range_m[0]
+    y = (cells % per_stream // grid.columns + 0.5) * grid.cell_m + grid.y_range_m[0]
     by_distance = torch.argsort(x.square() + y.square(), stable=True)
-    order = by_distance[torch.argsort(lane[by_distance], stable=True)]  # lane by lane, near to far
-    counts = lane.bincount()
-    rank = torch.arange(len(cells), device=cells.device) - (counts.cumsum(0) - counts)[lane[order]]
+    order = by_distance[
+        torch.argsort(stream[by_distance], stable=True)
+    ]  # stream by stream, near to far
+    counts = stream.bincount()
+    rank = (
+        torch.arange(len(cells), device=cells.device) - (counts.cumsum(0) - counts)[stream[order]]
+    )
     mask = torch.zeros_like(cells, dtype=torch.bool)
     mask[order[rank < limit]] = True
     return mask
@@ -138,16 +142,16 @@ class LidarMiddleEncoder(nn.Module):
         self.down = nn.Sequential(*(conv_norm_relu(a, b, stride=2) for a, b in pairwise(widths)))
         self.to(memory_format=torch.channels_last)
 
-    def canvas(self, features: Tensor, cell: Tensor, lanes: int) -> Tensor:
+    def canvas(self, features: Tensor, cell: Tensor, streams: int) -> Tensor:
         """Scatters pillars [V, C] at cells [V] onto zeros: [B, C, pillar rows, pillar columns]."""
         rows, columns = self.grid.rows, self.grid.columns
-        flat = features.new_zeros(lanes * rows * columns, self.channels)
+        flat = features.new_zeros(streams * rows * columns, self.channels)
         flat = flat.index_copy_(0, cell, features)
-        return flat.view(lanes, rows, columns, self.channels).permute(0, 3, 1, 2)
+        return flat.view(streams, rows, columns, self.channels).permute(0, 3, 1, 2)
 
-    def forward(self, features: Tensor, cell: Tensor, lanes: int) -> Tensor:
+    def forward(self, features: Tensor, cell: Tensor, streams: int) -> Tensor:
         """[B, C', rows, columns]."""
-        bev: Tensor = self.down(self.canvas(features, cell, lanes))
+        bev: Tensor = self.down(self.canvas(features, cell, streams))
         return bev
 
 

@@ -15,16 +15,19 @@ from torch import Tensor, nn
 from leapai.config import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import Backbone, FpnNeck
-from leapai.models.dynamic.head import DynamicHead
-from leapai.models.dynamic.memory import empty_state
+from leapai.models.dynamic.dynamic_head import DynamicHead
+from leapai.models.dynamic.query_memory import empty_state
 from leapai.models.fuser import Fuser
-from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe, group_pillars
+from leapai.models.lidar import (
+    LidarMiddleEncoder,
+    Pillars,
+    PillarVfe,
+    group_pillars,
+)
 from leapai.models.reset import with_pose
-from leapai.models.static.head import StaticHead, StaticNeck
-from leapai.models.static.memory import StaticTemporalFusion, empty_memory
-from leapai.models.view_transfer import Calibration, ViewTransfer
-from leapai.types import (
-    CAMERA_GROUPS,
+from leapai.models.static.bev_memory import StaticTemporalFusion, empty_memory
+from leapai.models.static.static_head import StaticHead, StaticNeck
+from leapai.models.tensors import (
     DynamicPredictions,
     FrameBatch,
     Predictions,
@@ -32,6 +35,8 @@ from leapai.types import (
     StaticPredictions,
     TemporalState,
 )
+from leapai.models.view_transfer import Calibration, ViewTransfer
+from leapai.types import CAMERA_GROUPS
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Perception(nn.Module):
         self.bev_static_head = static.head if static else None
 
     def forward(self, batch: FrameBatch, state: TemporalState) -> tuple[Predictions, TemporalState]:
-        """One frame of every lane."""
+        """One frame of every stream."""
         bev = self.trunk(batch) if batch.fused_bev is None else batch.fused_bev
         static, static_memory = self.static_task(bev, batch, state)
         dynamic, state = self.dynamic_task(bev, batch, state)
@@ -177,27 +182,27 @@ class Perception(nn.Module):
         return features.float()
 
     def pillars(self, batch: FrameBatch) -> Pillars:
-        """The points of all lanes grouped into pillars."""
+        """The points of all streams grouped into pillars."""
         assert self.lidar_vfe is not None
         lidar = self.config.lidar
         limits = (lidar.max_pillars, lidar.max_points_per_pillar)
-        return group_pillars(batch.points, batch.point_lane, self.lidar_vfe.grid, *limits)
+        return group_pillars(batch.points, batch.point_stream, self.lidar_vfe.grid, *limits)
 
     def lidar_bev(self, batch: FrameBatch) -> Tensor:
         """BEV [B, C, rows, columns] of the points."""
         assert self.lidar_vfe is not None
         pillars = self.pillars(batch)
-        dense = self.lidar_middle_encoder(self.lidar_vfe(pillars), pillars.cell, batch.lanes)
+        dense = self.lidar_middle_encoder(self.lidar_vfe(pillars), pillars.cell, batch.streams)
         bev: Tensor = self.lidar_bev_backbone(dense)
         return bev
 
-    def initial_state(self, lanes: int, device: torch.device | str = "cpu") -> TemporalState:
+    def initial_state(self, streams: int, device: torch.device | str = "cpu") -> TemporalState:
         """A memory that remembers nothing."""
         config = self.config
-        state = empty_state(lanes, config.history_slots, config.dynamic.embed, device)
+        state = empty_state(streams, config.history_slots, config.dynamic.embed, device)
         if not config.enable_static_temporal:
             return state
-        return replace(state, static=empty_memory(lanes, config, device))
+        return replace(state, static=empty_memory(streams, config, device))
 
 
 def calibration_of(batch: FrameBatch) -> Calibration:

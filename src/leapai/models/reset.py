@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from leapai.types import FrameBatch, TemporalState
+from leapai.models.tensors import FrameBatch, TemporalState
 
 US_PER_S = 1_000_000
 

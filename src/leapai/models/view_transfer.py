@@ -1,8 +1,8 @@
 """Image features to BEV: inverse perspective mapping, then deformable attention around the
 projections.
 
-Letters: B lanes, N cameras, Q BEV cells, Z heights, C channels, K heads, P points a head,
-M pairs (lane, cell, camera) in which the camera sees at least one height of the cell.
+Letters: B streams, N cameras, Q BEV cells, Z heights, C channels, K heads, P points a head,
+M pairs (stream, cell, camera) in which the camera sees at least one height of the cell.
 
 Sources: IPM as averaging of bilinear samples at projected points; attention as BEVFormer's spatial
 cross-attention (Li et al., ECCV 2022, section 3.3): softmax over the points in each camera that
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from leapai.config import BevConfig, CameraConfig
 from leapai.geometry import cameras, poses
-from leapai.geometry.grid import BevGrid
 from leapai.models import sampling
 from leapai.models.camera import STRIDES
+from leapai.types import BevGrid
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Projection:
-    """Where the cells of all lanes fall in the feature maps. Pairs are sorted by lane, cell,
+    """Where the cells of all streams fall in the feature maps. Pairs are sorted by stream, cell,
     camera."""
 
     pair_map: Tensor
-    """[M] int32: lane * N + camera."""
+    """[M] int32: stream * N + camera."""
     pair_cell: Tensor
-    """[M] int64: lane * Q + cell."""
+    """[M] int64: stream * Q + cell."""
     cell_offsets: Tensor
     """[B * Q] int64: first pair of each cell."""
     cameras_of_cell: Tensor
@@ -139,8 +139,8 @@ class ViewTransfer(nn.Module):
     ) -> Tensor:
         """Deformable attention of cells [B * Q, C] to the maps around their projections [B * Q,
         C]."""
-        lanes = ipm.shape[0] // self.cell_embedding.shape[0]
-        query = self.query_norm(ipm) + self.cell_embedding.repeat(lanes, 1)
+        streams = ipm.shape[0] // self.cell_embedding.shape[0]
+        query = self.query_norm(ipm) + self.cell_embedding.repeat(streams, 1)
         location, attention = self._locations(query, projection)  # [M, K, P, 2], [M, K, P]
         head = torch.arange(self.heads, device=rows.device, dtype=torch.int32).view(1, -1, 1, 1)
         index, weight = sampling.bilinear_taps(location, projection.pair_map[:, None, None], size)
@@ -173,21 +173,21 @@ def project_cells(
     size: tuple[int, int],
     stride: int,
 ) -> Projection:
-    """Projects every cell centre at every height into every camera of every lane.
+    """Projects every cell centre at every height into every camera of every stream.
 
     `size` (H, W) of the feature map, `stride` image pixels a feature cell.
     """
     device = calibration.intrinsics.device
     anchor, seen = _anchors(grid, heights_m, calibration, size, stride)  # [B, N, Q, Z, 2], [..., Z]
     _, N, Q, Z = seen.shape
-    pair = seen.any(-1).transpose(1, 2)  # [B, Q, N]: sorted by lane, cell, camera when listed
-    lane, cell, camera = pair.nonzero(as_tuple=True)
+    pair = seen.any(-1).transpose(1, 2)  # [B, Q, N]: sorted by stream, cell, camera when listed
+    stream, cell, camera = pair.nonzero(as_tuple=True)
     cameras_of_cell = pair.sum(-1).flatten()
-    anchor, seen_pair = anchor[lane, camera, cell], seen[lane, camera, cell]
-    pair_map = (lane * N + camera).int()
+    anchor, seen_pair = anchor[stream, camera, cell], seen[stream, camera, cell]
+    pair_map = (stream * N + camera).int()
     index, weight = sampling.bilinear_taps(anchor, pair_map[:, None], size)
     samples = seen.sum((1, 3)).flatten().clamp(min=1)  # [B * Q]
-    pair_cell = lane * Q + cell
+    pair_cell = stream * Q + cell
     weight = weight * (seen_pair / samples[pair_cell][:, None])[..., None]
     return Projection(
         pair_map=pair_map,

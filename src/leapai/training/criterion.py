@@ -1,7 +1,7 @@
 """The loss of the dynamic task for a frame (design, section 7): pairs predictions with truth,
 weights, sums, averages.
 
-Letters: L layers, B lanes, Q queries, M pairs of all layers and lanes together.
+Letters: L layers, B streams, Q queries, M pairs of all layers and streams together.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from leapai.config import TaskConfig
 from leapai.geometry import angles
+from leapai.models.tensors import DenoisingQueries, DynamicPredictions, LayerOutputs
 from leapai.training import losses
-from leapai.training.matching import Assignment, known, match
+from leapai.training.query_matching import Assignment, known, match
 from leapai.training.targets import Targets
-from leapai.types import DynamicPredictions, LayerOutputs, NoisyQueries
 
 Parts = dict[str, Tensor]
 
@@ -54,37 +54,43 @@ class DynamicCriterion:
         self,
         predictions: DynamicPredictions,
         targets: Sequence[Targets],
-        noisy: NoisyQueries | None = None,
+        denoising: DenoisingQueries | None = None,
     ) -> Parts:
         """Weighted parts (detached) and their "total", scaled by the task's weight.
 
         Each is a sum over layers of what is averaged over the objects matched in a layer, on all
-        ranks. A lane without labels costs nothing. The total is not finite wherever an output is
+        ranks. A stream without labels costs nothing. The total is not finite wherever an output is
         not; then it is no use to step.
         """
         device = predictions.class_logits.device
-        truth, counts = Targets.joined(targets).to(device), [len(lane) for lane in targets]
-        lane = torch.arange(len(counts), device=device)
-        lane = lane.repeat_interleave(torch.tensor(counts, device=device))
-        labelled = torch.tensor([lane.labelled for lane in targets], device=device)
+        gt, counts = Targets.joined(targets).to(device), [len(stream) for stream in targets]
+        stream = torch.arange(len(counts), device=device)
+        stream = stream.repeat_interleave(torch.tensor(counts, device=device))
+        labelled = torch.tensor([stream.labelled for stream in targets], device=device)
 
-        matched = match(predictions, self._centre_m(predictions), truth, counts, self.loss)
-        sums = self._layer_sums(predictions, predictions, truth, matched, labelled[:, None])
+        matched = match(predictions, self._centre_m(predictions), gt, counts, self.loss)
+        sums = self._layer_sums(predictions, predictions, gt, matched, labelled[:, None])
         count = torch.zeros(3, device=device)
         count[0] = len(matched) / len(predictions.class_logits)
-        noisy_sums: Parts = {}
-        if noisy is not None:
-            assert predictions.noisy is not None, "denoising queries were given, but not decoded"
-            pairs = known(noisy, counts, len(predictions.class_logits))
-            noisy_sums = self._layer_sums(predictions.noisy, predictions, truth, pairs, noisy.valid)
+        denoising_sums: Parts = {}
+        if denoising is not None:
+            assert predictions.denoising is not None, (
+                "denoising queries were given, but not decoded"
+            )
+            pairs = known(denoising, counts, len(predictions.class_logits))
+            denoising_sums = self._layer_sums(
+                predictions.denoising, predictions, gt, pairs, denoising.valid
+            )
             count[1] = len(pairs) / len(predictions.class_logits)
         map_sums: Parts = {}
         if predictions.heat_map is not None:
-            map_sums["heat_map"] = self._map_sum(predictions.heat_map, truth, lane, labelled)
-            count[2] = truth.seen.sum()
-        per_object, per_noisy, per_centre = mean_count(count)  # one exchange, on every rank alike
+            map_sums["heat_map"] = self._map_sum(predictions.heat_map, gt, stream, labelled)
+            count[2] = gt.seen.sum()
+        per_object, per_denoising, per_centre = mean_count(
+            count
+        )  # one exchange, on every rank alike
         parts = {name: value / per_object for name, value in sums.items()}
-        parts |= {f"noisy_{name}": value / per_noisy for name, value in noisy_sums.items()}
+        parts |= {f"noisy_{name}": value / per_denoising for name, value in denoising_sums.items()}
         parts |= {name: value / per_centre for name, value in map_sums.items()}
         total = self.task_weight * torch.stack(list(parts.values())).sum()
         return {name: value.detach() for name, value in parts.items()} | {"total": total}
@@ -97,7 +103,7 @@ class DynamicCriterion:
         self,
         outputs: LayerOutputs,
         predictions: DynamicPredictions,
-        truth: Targets,
+        gt: Targets,
         pairs: Assignment,
         trained: Tensor,
     ) -> Parts:
@@ -105,36 +111,36 @@ class DynamicCriterion:
         class is judged."""
         true = pairs.target
         sums = {
-            "class": self._class_sum(outputs, truth, pairs, trained) + _zero_if_finite(outputs),
-            **self._box_sums(outputs, truth, pairs),
-            "occlusion": self._occlusion_sum(outputs, predictions, truth, pairs),
+            "class": self._class_sum(outputs, gt, pairs, trained) + _zero_if_finite(outputs),
+            **self._box_sums(outputs, gt, pairs),
+            "occlusion": self._occlusion_sum(outputs, predictions, gt, pairs),
         }
         said_mps = pairs.pick(outputs.regression)[:, 6:9].float()
         by_occlusion = said_mps.new_tensor(self.loss.velocity_by_occlusion)
-        levels = truth.occlusion_level[true]
-        cost = losses.velocity(said_mps, truth.velocity_mps[true], levels, by_occlusion)
-        valid = truth.velocity_valid[true]
-        sums["velocity"] = self.loss.velocity_weight * (cost * truth.weight[true])[valid].sum()
+        levels = gt.occlusion_level[true]
+        cost = losses.velocity(said_mps, gt.velocity_mps[true], levels, by_occlusion)
+        valid = gt.velocity_valid[true]
+        sums["velocity"] = self.loss.velocity_weight * (cost * gt.weight[true])[valid].sum()
         return sums
 
     def _class_sum(
-        self, outputs: LayerOutputs, truth: Targets, pairs: Assignment, trained: Tensor
+        self, outputs: LayerOutputs, gt: Targets, pairs: Assignment, trained: Tensor
     ) -> Tensor:
         logits = outputs.class_logits.float()
         wanted, weight = torch.zeros_like(logits), torch.ones_like(logits[..., :1])
-        where = (pairs.layer, pairs.lane, pairs.query)
-        wanted[(*where, truth.class_id[pairs.target])] = 1.0
-        weight[where] = truth.weight[pairs.target, None]
+        where = (pairs.layer, pairs.stream, pairs.query)
+        wanted[(*where, gt.class_id[pairs.target])] = 1.0
+        weight[where] = gt.weight[pairs.target, None]
         cost = losses.focal(logits, wanted, self.loss.focal_alpha, self.loss.focal_gamma)
         return self.loss.class_weight * (cost * weight * trained[..., None]).sum()
 
-    def _box_sums(self, outputs: LayerOutputs, truth: Targets, pairs: Assignment) -> Parts:
+    def _box_sums(self, outputs: LayerOutputs, gt: Targets, pairs: Assignment) -> Parts:
         regression = pairs.pick(outputs.regression).float()
         bins = pairs.pick(outputs.angle_logits).float()
-        boxes, weight = truth.boxes[pairs.target], truth.weight[pairs.target]
+        boxes, weight = gt.boxes[pairs.target], gt.weight[pairs.target]
         residual = regression[:, 9:]
         said = angles.decode(bins.detach(), residual.detach())
-        yaw = losses.nearer_yaw(boxes[:, 6], said, truth.class_id[pairs.target])
+        yaw = losses.nearer_yaw(boxes[:, 6], said, gt.class_id[pairs.target])
         centre_m = self.grid.denormalise(regression[:, :3].sigmoid())
         box = losses.centre_and_size(centre_m, regression[:, 3:6], boxes)
         box = box + losses.residual_angle(residual, yaw, self.overlap)
@@ -148,10 +154,10 @@ class DynamicCriterion:
         self,
         outputs: LayerOutputs,
         predictions: DynamicPredictions,
-        truth: Targets,
+        gt: Targets,
         pairs: Assignment,
     ) -> Tensor:
-        level = truth.occlusion_level[pairs.target]
+        level = gt.occlusion_level[pairs.target]
         known_level = level >= 0
         score = pairs.pick(outputs.occlusion_score)[known_level, 0].float()
         cost = losses.occlusion(
@@ -161,14 +167,14 @@ class DynamicCriterion:
             self.loss.focal_alpha,
             self.loss.focal_gamma,
         )
-        weight = truth.weight[pairs.target][known_level]
+        weight = gt.weight[pairs.target][known_level]
         return self.loss.occlusion_weight * (cost * weight).sum()
 
-    def _map_sum(self, logits: Tensor, truth: Targets, lane: Tensor, labelled: Tensor) -> Tensor:
+    def _map_sum(self, logits: Tensor, gt: Targets, stream: Tensor, labelled: Tensor) -> Tensor:
         """Of objects seen now: a map of one frame knows no others."""
-        seen = truth.seen
+        seen = gt.seen
         wanted = losses.centre_map(
-            truth.boxes[seen], truth.class_id[seen], lane[seen], len(labelled), self.grid
+            gt.boxes[seen], gt.class_id[seen], stream[seen], len(labelled), self.grid
         )
         cost = losses.centre_focal(logits.float(), wanted) * labelled[:, None, None, None]
         return self.loss.heat_map_weight * cost.sum()

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from leapai.config.training import LossConfig
-from leapai.geometry.grid import BevGrid
+from leapai.models.tensors import DenoisingQueries
 from leapai.training.targets import Targets
-from leapai.types import CLASS_NAMES, NoisyQueries
+from leapai.types import CLASS_NAMES, BevGrid
 
 MAX_QUERIES = 200
-"""A lane; a group draws some of the objects where there are more."""
+"""A stream; a group draws some of the objects where there are more."""
 CENTRE_NOISE = 0.5
 """Of the object's size, ..."""
 MIN_NOISE_M = 1.0
@@ -26,19 +26,19 @@ FLIP_PROBABILITY = 0.2
 NO_CLASS = len(CLASS_NAMES)
 
 
-def noise_seed(seed: int, lane: int, step: int, frame: int = 0) -> int:
-    """Seed of a lane's noise: of the run's seed, the lane counted over all ranks, the optimiser
+def noise_seed(seed: int, stream: int, step: int, frame: int = 0) -> int:
+    """Seed of a stream's noise: of the run's seed, the stream counted over all ranks, the optimiser
     step and the frame in it. So ranks draw what one process would, and there is nothing to save."""
-    state = np.random.SeedSequence([seed, lane, step, frame]).generate_state(1, np.uint64)
+    state = np.random.SeedSequence([seed, stream, step, frame]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
-def make_noisy_queries(
+def make_denoising_queries(
     targets: Sequence[Targets], grid: BevGrid, config: LossConfig, seeds: Sequence[int]
-) -> NoisyQueries | None:
-    """Noisy queries of lanes, on the device of the targets; None where `denoising_groups` is 0.
+) -> DenoisingQueries | None:
+    """Noisy queries of streams, on the device of the targets; None where `denoising_groups` is 0.
 
-    `seeds`: one a lane (`noise_seed`). In each group every object that is seen now appears twice:
+    `seeds`: one a stream (`noise_seed`). In each group every object that is seen now appears twice:
     near its place, to become that object, and farther off, to become nothing. An object that is
     only remembered does not: the two could not be told apart by anything in the frame.
     """
@@ -46,21 +46,21 @@ def make_noisy_queries(
     if groups == 0:
         return None
     most = max(1, MAX_QUERIES // (2 * groups))
-    lanes = [
-        _of_lane(lane.to("cpu"), grid, (groups, most), torch.Generator().manual_seed(seed))
-        for lane, seed in zip(targets, seeds, strict=True)
+    streams = [
+        _of_stream(stream.to("cpu"), grid, (groups, most), torch.Generator().manual_seed(seed))
+        for stream, seed in zip(targets, seeds, strict=True)
     ]
     # Also without any object there is a query of padding: every rank takes the same path.
-    width = max(1, *(target.shape[1] for _, _, target in lanes))
-    reference = torch.full((len(lanes), groups, width, 3), 0.5)
-    class_id = torch.full((len(lanes), groups, width), NO_CLASS)
+    width = max(1, *(target.shape[1] for _, _, target in streams))
+    reference = torch.full((len(streams), groups, width, 3), 0.5)
+    class_id = torch.full((len(streams), groups, width), NO_CLASS)
     target = torch.full_like(class_id, -1)
     valid = torch.zeros_like(class_id, dtype=torch.bool)
-    for i, made in enumerate(lanes):
+    for i, made in enumerate(streams):
         count = made[2].shape[1]
         reference[i, :, :count], class_id[i, :, :count], target[i, :, :count] = made
         valid[i, :, :count] = True
-    return NoisyQueries(
+    return DenoisingQueries(
         reference=reference.flatten(1, 2),
         class_id=class_id.flatten(1, 2),
         group=torch.arange(groups).repeat_interleave(width),
@@ -69,10 +69,10 @@ def make_noisy_queries(
     ).to(targets[0].boxes.device)
 
 
-def _of_lane(
+def _of_stream(
     targets: Targets, grid: BevGrid, limits: tuple[int, int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Reference [G, 2K, 3], class [G, 2K] and target [G, 2K] of a lane: K positives, then K
+    """Reference [G, 2K, 3], class [G, 2K] and target [G, 2K] of a stream: K positives, then K
     negatives. `limits`: number of groups, largest K."""
     groups, most = limits
     seen = targets.seen.nonzero()[:, 0]

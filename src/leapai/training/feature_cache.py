@@ -36,18 +36,19 @@ from leapai.config.checks import TRUNK_MODULES
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.frame_cache import arrays_of, frame_of
-from leapai.data.logs import DrivingLog, version_of
-from leapai.data.streaming import (
+from leapai.data.log import DrivingLog, version_of
+from leapai.data.samplers import (
+    SampleRef,
     StreamingDataset,
-    Visit,
     as_it_is,
     read_frame,
     without_sensors,
 )
 from leapai.data.transforms import collate, prepare
+from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
-from leapai.training.distributed import Ranks, gathered
-from leapai.types import Frame, FrameBatch
+from leapai.models.tensors import FrameBatch
+from leapai.types import Frame
 
 FORMAT = 1
 """Of an entry; goes up when what is stored of a frame changes."""
@@ -62,8 +63,8 @@ Entry = tuple[int, int, int]
 class CachedFeatures(StreamingDataset):
     """The windows of `StreamingDataset` with features instead of sensors.
 
-    Same lanes, clips, gaps and resets. `images` are of 0 x 0 pixels and no sensor is valid: nothing
-    reads them where `fused_bev` is there.
+    Same streams, clips, gaps and resets. `images` are of 0 x 0 pixels and no sensor is valid:
+    nothing reads them where `fused_bev` is there.
     """
 
     def __init__(
@@ -113,24 +114,24 @@ class CachedFeatures(StreamingDataset):
         rng = np.random.default_rng(seed)
         return apply(frame, draw_augmentation(self.config.augmentation, rng, names))
 
-    def batch_of(self, visits: Sequence[Visit]) -> FrameBatch:
-        """One frame of each lane. Raises ValueError for one whose features are gone."""
-        arrays = [self._read(visit) for visit in visits]
+    def batch_of(self, samples: Sequence[SampleRef]) -> FrameBatch:
+        """One frame of each stream. Raises ValueError for one whose features are gone."""
+        arrays = [self._read(sample) for sample in samples]
         frames = tuple(
-            self.with_map(frame_of(a), v.drive) for a, v in zip(arrays, visits, strict=True)
+            self.with_map(frame_of(a), v.drive) for a, v in zip(arrays, samples, strict=True)
         )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
-        batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in visits])
+        batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in samples])
         return replace(batch, frames=frames, fused_bev=torch.stack(features))
 
-    def _read(self, visit: Visit) -> Arrays:
-        seed = [self.config.training.seed, _VARIANT_OF_CLIP, visit.clip]
+    def _read(self, sample: SampleRef) -> Arrays:
+        seed = [self.config.training.seed, _VARIANT_OF_CLIP, sample.clip]
         variant = int(np.random.default_rng(seed).integers(self.variants))
-        arrays = self.store.get(self.key((visit.drive, visit.frame, variant)))
+        arrays = self.store.get(self.key((sample.drive, sample.frame, variant)))
         if arrays is None:
-            name = self.logs[visit.drive].name
+            name = self.logs[sample.drive].name
             raise ValueError(
-                f"{name}, frame {visit.frame}: its features are gone from {self.store.folder}; "
+                f"{name}, frame {sample.frame}: its features are gone from {self.store.folder}; "
                 "start again with --resume auto, which makes what is missing"
             )
         return arrays
@@ -154,7 +155,7 @@ def cached_features(
     store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
     dataset = CachedFeatures(logs, config, store, variants, ranks)
     fill(dataset, model, ranks, console)
-    gathered(None)  # nobody begins before all is there
+    all_gather(None)  # nobody begins before all is there
     return dataset
 
 

@@ -1,7 +1,7 @@
 """Losses of the dynamic task (design, section 7), each a function of tensors.
 
-Nothing here knows of queries, lanes or layers: `criterion` pairs predictions with truth, weights
-and sums. M: paired objects of all layers and lanes together.
+Nothing here knows of queries, streams or layers: `criterion` pairs predictions with truth, weights
+and sums. M: paired objects of all layers and streams together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leapai.geometry import angles
-from leapai.geometry.grid import BevGrid
+from leapai.types import BevGrid
 
 SYMMETRIC_CLASS_IDS = (6, 7)
 """Barrier and pillar look the same from both sides: their yaw counts modulo pi. nuScenes evaluates
@@ -22,14 +22,14 @@ MIN_SIZE_M = 0.01
 """A labelled side shorter than this has no useful logarithm."""
 
 
-def focal(logits: Tensor, truth: Tensor, alpha: float, gamma: float) -> Tensor:
+def focal(logits: Tensor, gt: Tensor, alpha: float, gamma: float) -> Tensor:
     """Focal loss of every element: -alpha_t (1 - p_t)^gamma log p_t (Lin et al., ICCV 2017, eq. 5).
 
     Logits and truth in [0, 1] (here 0 or 1) of one shape [...] -> [...]. Written in logarithms, so
     that neither a sure right nor a sure wrong answer loses its gradient.
     """
-    signed = torch.where(truth > 0.5, logits, -logits)  # p_t = sigmoid(signed)
-    alpha_t = torch.where(truth > 0.5, alpha, 1 - alpha)
+    signed = torch.where(gt > 0.5, logits, -logits)  # p_t = sigmoid(signed)
+    alpha_t = torch.where(gt > 0.5, alpha, 1 - alpha)
     return -alpha_t * torch.exp(gamma * F.logsigmoid(-signed)) * F.logsigmoid(signed)
 
 
@@ -70,14 +70,14 @@ def nearer_yaw(yaw_rad: Tensor, predicted_rad: Tensor, class_id: Tensor) -> Tens
 
 
 def velocity(
-    predicted_mps: Tensor, truth_mps: Tensor, occlusion_level: Tensor, by_occlusion: Tensor
+    predicted_mps: Tensor, gt_mps: Tensor, occlusion_level: Tensor, by_occlusion: Tensor
 ) -> Tensor:
     """L1 [M] of velocities [M, 3], weighted by occlusion level [M] with weights [4].
 
     The more occluded, the less; an object whose occlusion is not labelled (-1) counts as visible.
     """
     weight = by_occlusion[occlusion_level.clamp(min=0)]
-    return weight * (predicted_mps - truth_mps).abs().sum(-1)
+    return weight * (predicted_mps - gt_mps).abs().sum(-1)
 
 
 def occlusion(
@@ -110,9 +110,11 @@ def centre_radius_m(length_m: Tensor, width_m: Tensor) -> Tensor:
     return (total - (total**2 - spare).clamp(min=0).sqrt()) / 2
 
 
-def centre_map(boxes: Tensor, class_id: Tensor, lane: Tensor, lanes: int, grid: BevGrid) -> Tensor:
+def centre_map(
+    boxes: Tensor, class_id: Tensor, stream: Tensor, streams: int, grid: BevGrid
+) -> Tensor:
     """Map [B, 8, rows, columns] of Gaussians at the centres of boxes [T, 7] of classes [T] and
-    lanes [T]: 1 in the cell of a centre; where two meet, the higher counts (Zhou et al., "Objects
+    streams [T]: 1 in the cell of a centre; where two meet, the higher counts (Zhou et al., "Objects
     as Points", 2019, section 3)."""
     corner = boxes.new_tensor([grid.x_range_m[0], grid.y_range_m[0]])
     cell = ((boxes[:, :2] - corner) / grid.cell_m).floor()  # [T, 2] column, row
@@ -122,14 +124,14 @@ def centre_map(boxes: Tensor, class_id: Tensor, lane: Tensor, lanes: int, grid: 
     rows = torch.arange(grid.rows, device=boxes.device) - cell[:, 1:]
     along_x, along_y = (torch.exp(-(d**2) / (2 * variance)) for d in (columns, rows))
     splat = along_y[:, :, None] * along_x[:, None, :]  # [T, rows, columns]
-    flat = boxes.new_zeros(lanes * CLASSES, grid.rows, grid.columns)
-    index = (lane * CLASSES + class_id)[:, None, None].expand_as(splat)
-    return flat.scatter_reduce(0, index, splat, "amax").view(lanes, CLASSES, *flat.shape[1:])
+    flat = boxes.new_zeros(streams * CLASSES, grid.rows, grid.columns)
+    index = (stream * CLASSES + class_id)[:, None, None].expand_as(splat)
+    return flat.scatter_reduce(0, index, splat, "amax").view(streams, CLASSES, *flat.shape[1:])
 
 
-def centre_focal(logits: Tensor, truth: Tensor) -> Tensor:
+def centre_focal(logits: Tensor, gt: Tensor) -> Tensor:
     """Loss of every cell of a map of centres, one shape [...] (Zhou et al., "Objects as Points",
     2019, eq. 1; alpha 2, beta 4): near a centre it costs little to say centre."""
-    away = (1 - truth) ** 4 * torch.exp(2 * F.logsigmoid(logits)) * F.logsigmoid(-logits)
+    away = (1 - gt) ** 4 * torch.exp(2 * F.logsigmoid(logits)) * F.logsigmoid(-logits)
     at_centre = torch.exp(2 * F.logsigmoid(-logits)) * F.logsigmoid(logits)
-    return -torch.where(truth == 1, at_centre, away)
+    return -torch.where(gt == 1, at_centre, away)

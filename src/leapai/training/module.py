@@ -1,7 +1,7 @@
 """One optimiser step: frames without, then frames with gradient; and what is not finite.
 
 The network's own step, `predictions, state = model(batch, state)`, is the same as everywhere. This
-module moves windows through it, carries the lanes' memory on, and steps.
+module moves windows through it, carries the streams' memory on, and steps.
 """
 
 from __future__ import annotations
@@ -14,22 +14,27 @@ import torch
 from torch import Tensor, nn
 
 from leapai.config import TaskConfig
+from leapai.distributed import Ranks, all_gather, any_rank
 from leapai.models.perception import Perception
-from leapai.training.criterion import DynamicCriterion, Parts
-from leapai.training.denoising import make_noisy_queries, noise_seed
-from leapai.training.distributed import Ranks, any_rank, gathered
-from leapai.training.optim import build_optimizer, learning_rate, set_rate
-from leapai.training.static_criterion import StaticCriterion, static_targets
-from leapai.training.steadiness import SteadinessCriterion
-from leapai.training.steps import Progress, StepReport, Stopwatch, now
-from leapai.training.targets import TargetMaker, Targets
-from leapai.types import (
+from leapai.models.tensors import (
+    DenoisingQueries,
     FrameBatch,
-    NoisyQueries,
     Predictions,
     StaticPredictions,
     TemporalState,
 )
+from leapai.training.criterion import DynamicCriterion, Parts
+from leapai.training.denoising import make_denoising_queries, noise_seed
+from leapai.training.optim import build_optimizer, learning_rate, set_rate
+from leapai.training.static_criterion import StaticCriterion, static_targets
+from leapai.training.steps import (
+    Progress,
+    StepReport,
+    Stopwatch,
+    now,
+)
+from leapai.training.targets import TargetMaker, Targets
+from leapai.training.temporal_consistency import TemporalConsistencyLoss
 
 Window = Sequence[FrameBatch]
 """The frames of one step, in order."""
@@ -47,7 +52,7 @@ class TrainingModule(pl.LightningModule):
         self.dynamic = DynamicCriterion(config) if config.dynamic_task else None
         self.static = StaticCriterion(config) if config.static_task else None
         steady = config.static_task and config.loss.static.steadiness_weight > 0
-        self.steadiness = SteadinessCriterion(config) if steady else None
+        self.consistency_loss = TemporalConsistencyLoss(config) if steady else None
         self.targets = TargetMaker(config)
         self.memory: TemporalState | None = None
         self.progress, self.report, self.watch = Progress(), StepReport(), Stopwatch()
@@ -106,58 +111,59 @@ class TrainingModule(pl.LightningModule):
         """Means over the frames with gradient."""
         warm_up = len(window) - self.config.streaming.frames_with_gradient
         if self.memory is None:
-            self.memory = self.model.initial_state(window[0].lanes, self.device)
+            self.memory = self.model.initial_state(window[0].streams, self.device)
         for batch in window[:warm_up]:
             self.targets.make(batch)  # so that it knows what was seen
             with self.watch("forward without gradient"), torch.no_grad():
                 predictions, self.memory = self.model(batch, self.memory)
-            if self.steadiness is not None:
-                self.steadiness.remember(static_of(predictions), batch)
+            if self.consistency_loss is not None:
+                self.consistency_loss.remember(static_of(predictions), batch)
         frames = [
             self._frame(batch, part * len(window) + warm_up + i)
             for i, batch in enumerate(window[warm_up:])
         ]
-        self.report.frames += len(window) * window[0].lanes * self.ranks.count
+        self.report.frames += len(window) * window[0].streams * self.ranks.count
         return {k: torch.stack([frame[k] for frame in frames]).mean() for k in frames[0]}
 
     def _frame(self, batch: FrameBatch, index: int) -> dict[str, Tensor]:
         with self.watch("targets and losses"):
             targets = self.targets.make(batch)
-            noisy = self._noisy(targets, batch, index)
+            denoising = self._denoising(targets, batch, index)
         assert self.memory is not None
         with self.watch("forward"):
-            predictions, self.memory = self.model(replace(batch, noisy=noisy), self.memory)
+            predictions, self.memory = self.model(replace(batch, denoising=denoising), self.memory)
         with self.watch("targets and losses"):
-            return joined(self._parts(predictions, batch, targets, noisy))
+            return joined(self._parts(predictions, batch, targets, denoising))
 
-    def _noisy(
+    def _denoising(
         self, targets: Sequence[Targets], batch: FrameBatch, index: int
-    ) -> NoisyQueries | None:
+    ) -> DenoisingQueries | None:
         if self.dynamic is None:
             return None
-        first, seed = self.ranks.rank * batch.lanes, self.config.training.seed
+        first, seed = self.ranks.rank * batch.streams, self.config.training.seed
         seeds = [
-            noise_seed(seed, first + lane, self.progress.step, index) for lane in range(batch.lanes)
+            noise_seed(seed, first + stream, self.progress.step, index)
+            for stream in range(batch.streams)
         ]
-        return make_noisy_queries(targets, self.dynamic.grid, self.config.loss, seeds)
+        return make_denoising_queries(targets, self.dynamic.grid, self.config.loss, seeds)
 
     def _parts(
         self,
         predictions: Predictions,
         batch: FrameBatch,
         targets: Sequence[Targets],
-        noisy: NoisyQueries | None,
+        denoising: DenoisingQueries | None,
     ) -> list[Parts]:
-        """Losses of each task that is on; a lane without labels of one trains the other."""
+        """Losses of each task that is on; a stream without labels of one trains the other."""
         parts = []
         if self.dynamic is not None:
             assert predictions.dynamic is not None
-            parts.append(self.dynamic(predictions.dynamic, targets, noisy))
+            parts.append(self.dynamic(predictions.dynamic, targets, denoising))
         if self.static is not None:
-            truth = static_targets(batch, self.config)
-            parts.append(self.static(static_of(predictions), truth))
-        if self.steadiness is not None:
-            parts.append(self.steadiness(static_of(predictions), batch))
+            gt = static_targets(batch, self.config)
+            parts.append(self.static(static_of(predictions), gt))
+        if self.consistency_loss is not None:
+            parts.append(self.consistency_loss(static_of(predictions), batch))
         return parts
 
     def _step(self) -> None:
@@ -185,11 +191,11 @@ class TrainingModule(pl.LightningModule):
         for buffer, kept in self._kept_statistics:
             buffer.copy_(kept)
         self.memory, self.targets = None, TargetMaker(self.config)
-        if self.steadiness is not None:
-            self.steadiness.last = None
+        if self.consistency_loss is not None:
+            self.consistency_loss.last = None
         self.progress.skipped += 1
         self.progress.skipped_in_row += 1
-        self.report.skipped = tuple(n for names in gathered(self._frame_names) for n in names)
+        self.report.skipped = tuple(n for names in all_gather(self._frame_names) for n in names)
         if self.progress.skipped_in_row >= SKIPS_IN_A_ROW:
             raise ValueError(
                 f"loss or gradients were not finite in {SKIPS_IN_A_ROW} steps in a row, last in "

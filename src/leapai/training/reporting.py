@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from leapai.runtime.files import whole_file
+from leapai.io import whole_file
 from leapai.training.module import TrainingModule
 from leapai.training.steps import now
 

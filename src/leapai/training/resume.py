@@ -1,7 +1,7 @@
 """Stopping and going on: the checkpoint of a running training (design, section 8).
 
 `last.ckpt` is a checkpoint like any other, with one more section, `training`: the optimiser by
-name of parameter, the step, and for each rank its lanes' memory, when tracks were last seen, what
+name of parameter, the step, and for each rank its streams' memory, when tracks were last seen, what
 was last said of the road, and its random states. The data's position is the step, because a window
 is a function of it. A run that goes on from there is, bit for bit on a CPU, one that never stopped.
 """
@@ -19,11 +19,11 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from leapai.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.config import TaskConfig
-from leapai.runtime.checkpoints import header, read_checkpoint, write_checkpoint
-from leapai.training.distributed import Ranks, any_rank, gathered
+from leapai.distributed import Ranks, all_gather, any_rank
+from leapai.models.tensors import StaticMemory, TemporalState
 from leapai.training.module import TrainingModule
-from leapai.types import StaticMemory, TemporalState
 
 LAST = "last.ckpt"
 MAY_DIFFER = (
@@ -44,7 +44,7 @@ def save_training(path: Path, module: TrainingModule, optimizer: torch.optim.Opt
 
     Raises OSError where the disk is full or refuses; the checkpoint written before survives.
     """
-    ranks = gathered(_rank_state(module))
+    ranks = all_gather(_rank_state(module))
     if not module.ranks.is_first:
         return
     training = {
@@ -99,8 +99,8 @@ def restore_training(
     memory = _memory_of(own["memory"]) if own["memory"] else None
     module.memory = memory and memory.to(module.ranks.device)
     module.targets.restore(own["targets"])
-    if module.steadiness is not None:
-        module.steadiness.restore(own["steadiness"], module.ranks.device)
+    if module.consistency_loss is not None:
+        module.consistency_loss.restore(own["steadiness"], module.ranks.device)
     torch.set_rng_state(own["random"])
     if own["random_gpu"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(own["random_gpu"])
@@ -110,7 +110,7 @@ def _rank_state(module: TrainingModule) -> dict[str, Any]:
     return {
         "memory": _plain(module.memory.to("cpu")) if module.memory else {},
         "targets": module.targets.state(),
-        "steadiness": {} if module.steadiness is None else module.steadiness.state(),
+        "steadiness": {} if module.consistency_loss is None else module.consistency_loss.state(),
         "random": torch.get_rng_state(),
         "random_gpu": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
@@ -203,7 +203,7 @@ class KeepCheckpoint(pl.Callback):
         if (batch_idx + 1) % config.accumulate_grad_batches:
             return
         if any_rank(self.stop.received is not None):
-            self.stopped_by = max(gathered(self.stop.received or 0))
+            self.stopped_by = max(all_gather(self.stop.received or 0))
         at_end = step == config.max_steps
         if self.stopped_by or at_end or step % config.training.checkpoint_every == 0:
             save_training(self.path, pl_module, trainer.optimizers[0])

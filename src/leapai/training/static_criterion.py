@@ -1,6 +1,6 @@
 """The loss of the static task for a frame: logits and rasters -> named parts and their sum.
 
-Letters: B lanes, K = 14 classes, R x W the cells of the region.
+Letters: B streams, K = 14 classes, R x W the cells of the region.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ import torch
 from torch import Tensor
 
 from leapai.config import TaskConfig
+from leapai.models.tensors import FrameBatch, StaticPredictions
 from leapai.training import static_losses
 from leapai.training.criterion import Parts, summed
-from leapai.types import STATIC_CLASSES, FrameBatch, StaticPredictions
+from leapai.types import STATIC_CLASSES
 
 
 @dataclass(frozen=True)
 class StaticTargets:
-    """Truth of all lanes."""
+    """Truth of all streams."""
 
     planes: Tensor
     """[B, K, R, W] bool."""
     known: Tensor
-    """[B, K] bool: the lane's map tells of the class; nothing said of another one is wrong."""
+    """[B, K] bool: the stream's map tells of the class; nothing said of another one is wrong."""
 
 
 def static_targets(batch: FrameBatch, config: TaskConfig) -> StaticTargets:
     """Truth of the frames that a batch was made of, on its device."""
     region = config.static.region()
-    shape = (batch.lanes, len(STATIC_CLASSES), region.rows, region.columns)
+    shape = (batch.streams, len(STATIC_CLASSES), region.rows, region.columns)
     planes, known = np.zeros(shape, bool), np.zeros(shape[:2], bool)
-    for lane, frame in enumerate(batch.frames):
+    for stream, frame in enumerate(batch.frames):
         labels = frame.static_labels
         if labels is not None:
-            np.concatenate([labels.lane_markings, labels.road_elements], out=planes[lane])
-            known[lane] = labels.known
+            np.concatenate([labels.lane_markings, labels.road_elements], out=planes[stream])
+            known[stream] = labels.known
     device = batch.timestamp_us.device
     return StaticTargets(torch.from_numpy(planes).to(device), torch.from_numpy(known).to(device))
 
@@ -51,21 +52,21 @@ class StaticCriterion:
     def __call__(self, predictions: StaticPredictions, targets: StaticTargets) -> Parts:
         """Weighted parts (detached) and their "total", scaled by the task's weight.
 
-        Cross-entropy: of each class its sum over lanes divided by the weighted number of its cells
-        on all ranks, so that a rare class counts as much as a frequent one; then the mean over
-        classes. Dice: the mean over the classes that there are in a lane. The total is not finite
-        wherever a logit is not.
+        Cross-entropy: of each class its sum over streams divided by the weighted number of its
+        cells on all ranks, so that a rare class counts as much as a frequent one; then the mean
+        over classes. Dice: the mean over the classes that there are in a stream. The total is not
+        finite wherever a logit is not.
         """
-        logits, truth, known = predictions.logits.float(), targets.planes, targets.known
-        cells = truth.sum((2, 3)) * known  # [B, K]
+        logits, gt, known = predictions.logits.float(), targets.planes, targets.known
+        cells = gt.sum((2, 3)) * known  # [B, K]
         counts, ranks = summed(
-            torch.stack([cells.sum(0), known.sum(0) * truth[0, 0].numel(), (cells > 0).sum(0)])
+            torch.stack([cells.sum(0), known.sum(0) * gt[0, 0].numel(), (cells > 0).sum(0)])
         )
         positive, of = counts[:2].float()
         weight = static_losses.positive_weight(positive, of - positive)
         per_class = weight * positive.clamp(min=self.loss.min_cells) / ranks
-        entropy = static_losses.balanced_cross_entropy(logits, truth, weight)
-        overlap = static_losses.dice(logits, truth)
+        entropy = static_losses.balanced_cross_entropy(logits, gt, weight)
+        overlap = static_losses.dice(logits, gt)
         parts = {
             "static_cross_entropy": self.loss.cross_entropy_weight
             * (_where(known, entropy).sum(0) / per_class).mean(),

@@ -1,6 +1,6 @@
 """Losses of the static task, each a function of tensors; `static_criterion` weighs and averages.
 
-Letters: B lanes, K = 14 classes, R x W the cells of the region.
+Letters: B streams, K = 14 classes, R x W the cells of the region.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def positive_weight(positive: Tensor, negative: Tensor) -> Tensor:
     return (negative.clamp(min=1) / positive.clamp(min=1)).sqrt().clamp(min=1)
 
 
-def balanced_cross_entropy(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+def balanced_cross_entropy(logits: Tensor, gt: Tensor, weight: Tensor) -> Tensor:
     """Sums [B, K] over cells of -w y log p - (1 - y) log(1 - p), of logits and truth [B, K, R, W]
     with weights w [K] of a class' own cells (Xie & Tu, ICCV 2015, eq. 2)."""
     cost = F.binary_cross_entropy_with_logits(
-        logits, truth.to(logits.dtype), pos_weight=weight[:, None, None], reduction="none"
+        logits, gt.to(logits.dtype), pos_weight=weight[:, None, None], reduction="none"
     )
     return cost.sum((2, 3))
 
 
-def dice(logits: Tensor, truth: Tensor) -> Tensor:
+def dice(logits: Tensor, gt: Tensor) -> Tensor:
     """Loss [B, K]: 1 - (2 sum p y + 1) / (sum p^2 + sum y + 1) over cells (Milletari et al., 3DV
     2016, section 3, smoothed by 1), of logits and truth [B, K, R, W].
 
@@ -41,8 +41,8 @@ def dice(logits: Tensor, truth: Tensor) -> Tensor:
     thin line counts as much as an area.
     """
     said = logits.sigmoid()
-    right = (said * truth).sum((2, 3))
-    total = said.square().sum((2, 3)) + truth.sum((2, 3))
+    right = (said * gt).sum((2, 3))
+    total = said.square().sum((2, 3)) + gt.sum((2, 3))
     return 1 - (2 * right + 1) / (total + 1)
 
 
@@ -61,20 +61,20 @@ def flips(now: Tensor, before: Tensor, cell: Tensor, covered: Tensor) -> tuple[T
     there = before.flatten(2).gather(2, index).view_as(now)
     flipped, said = now.new_zeros(2, now.shape[1])
     for ours, others, around in ((now, before, cell), (there, now, None)):
-        lane, kind, i, j = ((ours >= SAID) & covered).nonzero().unbind(1)
-        at = (i, j) if around is None else around[lane, i, j].unbind(-1)
-        value = ours[lane, kind, i, j]
-        flip = (value - _highest_around(others, lane, kind, *at)).clamp(min=0)
+        stream, kind, i, j = ((ours >= SAID) & covered).nonzero().unbind(1)
+        at = (i, j) if around is None else around[stream, i, j].unbind(-1)
+        value = ours[stream, kind, i, j]
+        flip = (value - _highest_around(others, stream, kind, *at)).clamp(min=0)
         flipped = flipped.index_add(0, kind, flip)
         said = said.index_add(0, kind, value.detach())
     return flipped, said
 
 
-def _highest_around(values: Tensor, lane: Tensor, kind: Tensor, i: Tensor, j: Tensor) -> Tensor:
+def _highest_around(values: Tensor, stream: Tensor, kind: Tensor, i: Tensor, j: Tensor) -> Tensor:
     """The highest of the 3 x 3 cells about cells [M] of values [B, K, R, W]; zero beyond them."""
     padded = F.pad(values, (1, 1, 1, 1))
     _, kinds, rows, columns = padded.shape
-    first = ((lane * kinds + kind) * rows + i) * columns + j
+    first = ((stream * kinds + kind) * rows + i) * columns + j
     step = torch.arange(3, device=values.device)
     index = first[:, None] + (step[:, None] * columns + step).flatten()
     flat = padded.flatten()

@@ -1,4 +1,4 @@
-"""What the network should have said of a frame: the truth of each lane, as tensors."""
+"""What the network should have said of a frame: the truth of each stream, as tensors."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from torch import Tensor
 
 from leapai.config import TaskConfig
 from leapai.config.training import DistanceWeights
-from leapai.geometry.grid import BevGrid
-from leapai.types import STATIC_CLASS_IDS, BoolArray, Frame, FrameBatch, Labels
+from leapai.models.tensors import FrameBatch
+from leapai.types import (
+    STATIC_CLASS_IDS,
+    BevGrid,
+    BoolArray,
+    Frame,
+    Labels,
+)
 
 US_PER_S = 1_000_000
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Truth of one lane: T objects, in the ego frame."""
+    """Truth of one stream: T objects, in the ego frame."""
 
     boxes: Tensor
     """[T, 7] float32: centre x y z, length width height (metres), yaw (radians)."""
@@ -49,10 +55,10 @@ class Targets:
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
     @staticmethod
-    def joined(lanes: Sequence[Targets]) -> Targets:
-        """The objects of all lanes, one lane after another."""
+    def joined(streams: Sequence[Targets]) -> Targets:
+        """The objects of all streams, one stream after another."""
         values: dict[str, Any] = {
-            name: torch.cat([getattr(lane, name) for lane in lanes]) for name in _TENSORS
+            name: torch.cat([getattr(stream, name) for stream in streams]) for name in _TENSORS
         }
         return Targets(**values)
 
@@ -81,7 +87,7 @@ def is_inside(labels: Labels, grid: BevGrid) -> BoolArray:
 
 @dataclass
 class _LaneMemory:
-    """When the objects of a lane were last seen."""
+    """When the objects of a stream were last seen."""
 
     timestamp_us: int | None = None
     """Of the last frame; None: there was none."""
@@ -93,7 +99,7 @@ class TargetMaker:
     """Makes targets of labels, frame after frame.
 
     An object is a target when its centre is in the BEV range and a sensor sees it now, or has seen
-    it there at most `loss.remembered_s` ago since the lane's memory was last dropped: what the
+    it there at most `loss.remembered_s` ago since the stream's memory was last dropped: what the
     network cannot know is not asked of it.
     """
 
@@ -102,51 +108,51 @@ class TargetMaker:
         self.weights = config.loss.distance
         self.remembered_us = round(config.loss.remembered_s * US_PER_S)
         self.max_gap_us = round(config.max_gap_s * US_PER_S)
-        self._lanes: list[_LaneMemory] = []
+        self._streams: list[_LaneMemory] = []
 
     def make(self, batch: FrameBatch) -> list[Targets]:
-        """Targets of each lane on the batch's device; call it once a frame, in order."""
-        assert len(batch.frames) == batch.lanes, "training needs the frames a batch was made of"
-        while len(self._lanes) < batch.lanes:
-            self._lanes.append(_LaneMemory())
+        """Targets of each stream on the batch's device; call it once a frame, in order."""
+        assert len(batch.frames) == batch.streams, "training needs the frames a batch was made of"
+        while len(self._streams) < batch.streams:
+            self._streams.append(_LaneMemory())
         made = []
-        for lane, (frame, first) in enumerate(
+        for stream, (frame, first) in enumerate(
             zip(batch.frames, batch.is_first.tolist(), strict=True)
         ):
-            if first or self._is_broken(lane, frame):
-                self._lanes[lane] = _LaneMemory()
-            self._lanes[lane].timestamp_us = frame.timestamp_us
-            made.append(self._of_lane(lane, frame).to(batch.timestamp_us.device))
+            if first or self._is_broken(stream, frame):
+                self._streams[stream] = _LaneMemory()
+            self._streams[stream].timestamp_us = frame.timestamp_us
+            made.append(self._of_stream(stream, frame).to(batch.timestamp_us.device))
         return made
 
     def state(self) -> list[dict[str, Any]]:
         """Plain data from which `restore` goes on as if nothing had happened."""
         return [
-            {"timestamp_us": lane.timestamp_us, "seen_us": dict(lane.seen_us)}
-            for lane in self._lanes
+            {"timestamp_us": stream.timestamp_us, "seen_us": dict(stream.seen_us)}
+            for stream in self._streams
         ]
 
     def restore(self, state: Sequence[dict[str, Any]]) -> None:
         """Go on from what `state` gave."""
-        self._lanes = [_LaneMemory(s["timestamp_us"], dict(s["seen_us"])) for s in state]
+        self._streams = [_LaneMemory(s["timestamp_us"], dict(s["seen_us"])) for s in state]
 
-    def _is_broken(self, lane: int, frame: Frame) -> bool:
+    def _is_broken(self, stream: int, frame: Frame) -> bool:
         """Whether the network drops its memory here, too (models/reset.is_reset)."""
-        last_us = self._lanes[lane].timestamp_us
+        last_us = self._streams[stream].timestamp_us
         return last_us is not None and not 0 <= frame.timestamp_us - last_us <= self.max_gap_us
 
-    def _of_lane(self, lane: int, frame: Frame) -> Targets:
+    def _of_stream(self, stream: int, frame: Frame) -> Targets:
         if frame.labels is None:
             nothing = Labels.unlabelled(np.zeros((0, 7)), np.zeros(0, np.int64))
             return replace(self._tensors(nothing, np.zeros(0, bool)), labelled=False)
         labels = frame.labels.select(is_inside(frame.labels, self.grid))
         seen = labels.seen
-        wanted = seen | self._remember(lane, labels, seen, frame.timestamp_us)
+        wanted = seen | self._remember(stream, labels, seen, frame.timestamp_us)
         return self._tensors(labels.select(wanted), seen[wanted])
 
-    def _remember(self, lane: int, labels: Labels, seen: BoolArray, now_us: int) -> BoolArray:
-        """Objects [N] seen recently in this lane; those seen now are noted."""
-        seen_us = self._lanes[lane].seen_us
+    def _remember(self, stream: int, labels: Labels, seen: BoolArray, now_us: int) -> BoolArray:
+        """Objects [N] seen recently in this stream; those seen now are noted."""
+        seen_us = self._streams[stream].seen_us
         for track in labels.track_id[seen & (labels.track_id >= 0)].tolist():
             seen_us[track] = now_us
         oldest_us = now_us - self.remembered_us

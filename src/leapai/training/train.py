@@ -21,14 +21,15 @@ from pytorch_lightning.strategies import DDPStrategy
 from rich.console import Console
 from torch.utils.data import DataLoader
 
+from leapai.checkpoints import initialise_from, save_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.frame_cache import open_cached_logs
-from leapai.data.logs import DrivingLog
-from leapai.data.streaming import StreamingDataset, window_loader
+from leapai.data.log import DrivingLog
+from leapai.data.samplers import StreamingDataset, window_loader
+from leapai.distributed import Ranks, connect, ranks_of_launch
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
-from leapai.runtime.checkpoints import initialise_from, save_checkpoint
-from leapai.training.distributed import Ranks, connect, ranks_of_launch
+from leapai.models.tensors import FrameBatch
 from leapai.training.feature_cache import cached_features
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.module import TrainingModule
@@ -42,7 +43,6 @@ from leapai.training.resume import (
 )
 from leapai.training.synced_norm import synchronise
 from leapai.training.validating import Validator
-from leapai.types import FrameBatch
 
 FINAL = "model.ckpt"
 AUTO = "auto"
@@ -179,7 +179,7 @@ class _Run:
             _leave(keep.stopped_by)
         final = self.output / FINAL
         if ranks.is_first:
-            save_checkpoint(final, module.model, config, figures=validator.figures)
+            save_checkpoint(final, module.model, config, metrics=validator.metrics)
             self.console.print(f"  -> [bold]{final}[/]", highlight=False)
         return final
 
@@ -188,7 +188,7 @@ class _Run:
         config, model = self.config, build_model(self.config)
         self.console.print(
             f"[bold]{config.job_name}[/] on {config.data.train}, {self.ranks.count} x "
-            f"{config.batch_sizes.train} lanes, {self.ranks.device.type}",
+            f"{config.batch_sizes.train} streams, {self.ranks.device.type}",
             highlight=False,
         )
         if content is not None:

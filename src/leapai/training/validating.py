@@ -12,16 +12,16 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
 
 from leapai.config import TaskConfig
-from leapai.data.logs import DrivingLog
-from leapai.evaluation.map_figures import MapFigures
+from leapai.data.log import DrivingLog
+from leapai.evaluation.evaluate_stream import evaluate_stream
+from leapai.evaluation.map.map_results import MapMetrics
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
-from leapai.runtime.figures import evaluate_stream
-from leapai.runtime.pictures import memory_dots, painter_of
-from leapai.runtime.session import StreamSession
+from leapai.pictures.frame_painter import painter_of
+from leapai.pictures.video import write_png
+from leapai.streaming.session import StreamSession, memory_slots_of
 from leapai.training.module import TrainingModule
 from leapai.types import ImageArray
-from leapai.visualisation.video import write_png
 
 HEADLINE = ("mAP", "NDS", "velocity_error_mps", "IoU_lane_markings", "IoU_road_elements")
 """Of the figures, what the console shows."""
@@ -40,7 +40,7 @@ class Validator(pl.Callback):
         console: Console,
     ) -> None:
         self.logs, self.output, self.events, self.console = logs, output, events, console
-        self.figures: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
 
     def on_train_batch_end(
         self,
@@ -66,12 +66,12 @@ class Validator(pl.Callback):
             # A network of its own, so that neither modes nor what modules keep reach training.
             model = build_model(config)
             model.load_state_dict(module.model.state_dict())
-            self.figures = validate_now(model, config, self.logs, device)
+            self.metrics = validate_now(model, config, self.logs, device)
             first = module.ranks.is_first
             picture = picture_of(model, config, self.logs, device) if first else None
         if not first:
             return
-        said = [f"{n} {self.figures[n]:.3f}" for n in HEADLINE if n in self.figures]
+        said = [f"{n} {self.metrics[n]:.3f}" for n in HEADLINE if n in self.metrics]
         found = ", ".join(said) or "no labels"
         self.console.print(f"validation at step {step}: {found}", highlight=False)
         if picture is not None:
@@ -79,7 +79,7 @@ class Validator(pl.Callback):
             folder.mkdir(exist_ok=True)
             write_png(folder / f"step_{step:06d}.png", picture)
         if self.events:
-            self.events.log_metrics({f"val/{n}": v for n, v in self.figures.items()}, step)
+            self.events.log_metrics({f"val/{n}": v for n, v in self.metrics.items()}, step)
             if picture is not None:
                 self.events.experiment.add_image("val", picture, step, dataformats="HWC")
 
@@ -90,21 +90,21 @@ def validate_now(
     """Figures of `model` on the first `training.validation_frames` of each drive; `mAP`, `NDS` and
     errors where there are objects to find. All ranks must call: they share the drives."""
     frames = config.training.validation_frames
-    figures, road = evaluate_stream(model, config, logs, frames, device)
+    metrics, road = evaluate_stream(model, config, logs, frames, device)
     named = {
-        "mAP": figures.mean_ap,
-        "NDS": figures.nds,
-        "velocity_error_mps": figures.errors.velocity_mps,
-        "position_error_m": figures.errors.translation_m,
-        "orientation_error_rad": figures.errors.orientation_rad,
-        **{f"AP_{name}": part.mean_ap for name, part in figures.classes.items()},
-        **{f"recall_{name}": part.recall for name, part in figures.occlusion.items()},
+        "mAP": metrics.mean_ap,
+        "NDS": metrics.nds,
+        "velocity_error_mps": metrics.errors.velocity_mps,
+        "position_error_m": metrics.errors.translation_m,
+        "orientation_error_rad": metrics.errors.orientation_rad,
+        **{f"AP_{name}": part.mean_ap for name, part in metrics.classes.items()},
+        **{f"recall_{name}": part.recall for name, part in metrics.occlusion.items()},
         **({} if road is None else _of_the_road(road)),
     }
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _of_the_road(road: MapFigures) -> dict[str, float | None]:
+def _of_the_road(road: MapMetrics) -> dict[str, float | None]:
     means = {"IoU": road.iou, "hidden_IoU": road.hidden_iou, "flip_rate": road.flip_rate}
     return {
         f"{name}_{raster}": value
@@ -123,6 +123,6 @@ def picture_of(
     for index in range(min(PICTURED_FRAME, len(logs[0]))):
         frame = logs[0][index]
         result = session.step(frame)
-    dots, vector_map = memory_dots(result), logs[0].vector_map()
+    dots, vector_map = memory_slots_of(result), logs[0].vector_map()
     picture = painter_of(config).paint(frame, result.detections, dots, vector_map, result.road)
     return np.ascontiguousarray(picture)

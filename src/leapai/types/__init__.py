@@ -3,7 +3,7 @@
 | type            | from -> to                       | form                         |
 |-----------------|----------------------------------|------------------------------|
 | `Frame`         | data sets -> transforms, runtime | numpy, one instant, unbatched |
-| `FrameBatch`    | collate -> model                 | tensors, one frame a lane     |
+| `FrameBatch`    | collate -> model                 | tensors, one frame a stream     |
 | `TemporalState` | model -> model                   | tensors, the memory           |
 | `Predictions`   | model -> losses, decoding        | tensors, a part for each task |
 | `Detections`    | decoding -> everyone else        | numpy, ego frame              |
@@ -14,26 +14,11 @@ ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the
 means `global_from_ego`.
 """
 
-from leapai.types.detections import Detections, MapPolyline
-from leapai.types.frames import (
-    CameraFrame,
-    Frame,
-    Labels,
-    MapLine,
-    StaticLabels,
-    VectorMap,
-)
-from leapai.types.tensors import (
-    DynamicPredictions,
-    FrameBatch,
-    LayerOutputs,
-    MemoryReport,
-    NoisyQueries,
-    Predictions,
-    StaticMemory,
-    StaticPredictions,
-    TemporalState,
-)
+from leapai.types.bev_grid import BevGrid
+from leapai.types.detections import Detections
+from leapai.types.frames import CameraFrame, Frame, Labels
+from leapai.types.map_elements import Map, MapLine, MapPolyline, StaticLabels, VectorMap
+from leapai.types.memory_slots import MemorySlots
 from leapai.types.vocabulary import (
     CAMERA_GROUPS,
     CLASS_GROUPS,
@@ -62,27 +47,21 @@ __all__ = [
     "ROAD_ELEMENTS",
     "STATIC_CLASSES",
     "STATIC_CLASS_IDS",
+    "BevGrid",
     "BoolArray",
     "CameraFrame",
     "Detections",
-    "DynamicPredictions",
     "FloatArray",
     "Frame",
-    "FrameBatch",
     "ImageArray",
     "IntArray",
     "Labels",
-    "LayerOutputs",
+    "Map",
     "MapLine",
     "MapPolyline",
-    "MemoryReport",
-    "NoisyQueries",
-    "Predictions",
+    "MemorySlots",
     "StaticLabels",
-    "StaticMemory",
-    "StaticPredictions",
     "StringArray",
-    "TemporalState",
     "VectorMap",
     "occlusion_level_of",
 ]

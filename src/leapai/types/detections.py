@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from leapai.types.frames import Frame
 from leapai.types.vocabulary import (
     CLASS_NAMES,
     OCCLUSION_NAMES,
@@ -16,6 +15,9 @@ from leapai.types.vocabulary import (
     IntArray,
     StringArray,
 )
+
+if TYPE_CHECKING:
+    from leapai.types.frames import Frame
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Detections:
         return len(self.boxes)
 
     @staticmethod
-    def of_truth(frame: Frame) -> Detections:
+    def from_labels(frame: Frame) -> Detections:
         """The labels of a frame as if they had been detected, sure of everything: what the best
         network could say. An occlusion that is not labelled is none."""
         labels = frame.labels
@@ -95,16 +97,3 @@ class Detections:
             f.name: getattr(self, f.name)[index] for f in fields(Detections) if f.name not in shared
         }
         return replace(self, **picked)
-
-
-@dataclass(frozen=True)
-class MapPolyline:
-    """One line of the road in the ego frame."""
-
-    kind: str
-    """One of `LANE_MARKINGS` or `ROAD_ELEMENTS`."""
-    confidence: float
-    """In [0, 1]: the mean probability of `kind` along the line; 1 of a true line."""
-    points_m: FloatArray
-    """[K, 2] float64 x y on the ground, K >= 2, or [K, 3] of a map that knows heights; a closed
-    line ends where it starts."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from leapai.types.map_elements import StaticLabels
 from leapai.types.vocabulary import (
-    STATIC_CLASSES,
     BoolArray,
     FloatArray,
     ImageArray,
@@ -97,27 +97,6 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class StaticLabels:
-    """Truth of what does not move, as rasters over a region about the ego: row along y from its
-    lower end, column along x from its lower end (design, section 11)."""
-
-    lane_markings: BoolArray
-    """[9, rows, columns], a plane for each of `LANE_MARKINGS`. A dashed line has no gaps."""
-    road_elements: BoolArray
-    """[5, rows, columns], a plane for each of `ROAD_ELEMENTS`."""
-    free_space: BoolArray | None = None
-    """[rows, columns] drivable ground that is under no object and no wall; None: the map does not
-    say what is drivable, or nobody asked."""
-    known: BoolArray = field(default_factory=lambda: np.ones(len(STATIC_CLASSES), bool))
-    """[14] the classes that the map tells of; an empty plane of another one says nothing."""
-
-    @property
-    def planes(self) -> BoolArray:
-        """[14, rows, columns] of both rasters, by `STATIC_CLASSES`."""
-        return np.concatenate([self.lane_markings, self.road_elements])
-
-
-@dataclass(frozen=True)
 class Frame:
     """Everything the vehicle knows at one instant; what a user's own adapter must give."""
 
@@ -136,19 +115,3 @@ class Frame:
     static_labels: StaticLabels | None = None
     """None: there is no map, or nobody asked. Adapters leave it so: `data.static_labels` makes it
     of the drive's map and `ego2global`, after augmentation."""
-
-
-@dataclass(frozen=True)
-class MapLine:
-    """One polyline of a vector map."""
-
-    kind: str
-    """One of `STATIC_CLASSES` where the publisher's word has a counterpart there, else that word:
-    `DashedLine`, `PEDESTRIAN_CROSSING`."""
-    layer: str
-    """`lane_boundary`, `crossing`, `drivable_area`, `centreline`, ..."""
-    points_m: FloatArray
-    """[K, 3] float64, global frame."""
-
-
-VectorMap = tuple[MapLine, ...]

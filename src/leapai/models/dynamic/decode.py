@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from leapai.config import EvaluationConfig
-from leapai.geometry.grid import BevGrid
 from leapai.geometry.overlap import nms_bev
-from leapai.types import Detections, DynamicPredictions, FrameBatch
+from leapai.models.tensors import DynamicPredictions, FrameBatch
+from leapai.types import BevGrid, Detections
 
 
 def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
@@ -22,7 +22,8 @@ def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
 def decode(
     predictions: DynamicPredictions, batch: FrameBatch, grid: BevGrid, config: EvaluationConfig
 ) -> list[Detections]:
-    """One `Detections` a lane, by falling confidence, overlaps removed. Ids are given later: -1."""
+    """One `Detections` a stream, by falling confidence, overlaps removed. Ids are given later:
+    -1."""
     probability, class_id = predictions.class_logits[-1].float().sigmoid().max(-1)
     centre = grid.denormalise(predictions.boxes[..., :3])
     yaw = torch.atan2(predictions.boxes[..., 6], predictions.boxes[..., 7])
@@ -33,25 +34,25 @@ def decode(
         for tensor in (boxes, predictions.boxes[..., 8:11], probability, class_id, levels)
     ]
     return [
-        _decode_lane([array[lane] for array in arrays], batch, lane, config)
-        for lane in range(batch.lanes)
+        _decode_stream([array[stream] for array in arrays], batch, stream, config)
+        for stream in range(batch.streams)
     ]
 
 
 def nothing_found(batch: FrameBatch) -> list[Detections]:
-    """One `Detections` a lane without any: what a network without the dynamic task says."""
-    none = [np.zeros((batch.lanes, 0, width)) for width in (7, 3)]
-    scores = [np.zeros((batch.lanes, 0))] * 3
+    """One `Detections` a stream without any: what a network without the dynamic task says."""
+    none = [np.zeros((batch.streams, 0, width)) for width in (7, 3)]
+    scores = [np.zeros((batch.streams, 0))] * 3
     return [
-        _detections([array[lane] for array in (*none, *scores)], batch, lane)
-        for lane in range(batch.lanes)
+        _detections([array[stream] for array in (*none, *scores)], batch, stream)
+        for stream in range(batch.streams)
     ]
 
 
-def _decode_lane(
-    arrays: list[np.ndarray], batch: FrameBatch, lane: int, config: EvaluationConfig
+def _decode_stream(
+    arrays: list[np.ndarray], batch: FrameBatch, stream: int, config: EvaluationConfig
 ) -> Detections:
-    detections = _detections(arrays, batch, lane)
+    detections = _detections(arrays, batch, stream)
     boxes, velocity, score = detections.boxes, detections.velocity_mps, detections.score
     finite = np.isfinite(boxes).all(1) & np.isfinite(velocity).all(1) & np.isfinite(score)
     detections = detections.select(finite & (score >= config.min_score))
@@ -59,12 +60,12 @@ def _decode_lane(
     return detections.select(kept[: config.max_detections])
 
 
-def _detections(arrays: list[np.ndarray], batch: FrameBatch, lane: int) -> Detections:
+def _detections(arrays: list[np.ndarray], batch: FrameBatch, stream: int) -> Detections:
     boxes, velocity, score, class_id, level = arrays
     return Detections(
-        sequence=batch.frames[lane].sequence if batch.frames else "",
-        timestamp_us=int(batch.timestamp_us[lane]),
-        ego2global=batch.ego2global[lane].cpu().numpy(),
+        sequence=batch.frames[stream].sequence if batch.frames else "",
+        timestamp_us=int(batch.timestamp_us[stream]),
+        ego2global=batch.ego2global[stream].cpu().numpy(),
         boxes=boxes.astype(np.float64),
         velocity_mps=velocity.astype(np.float64),
         score=score.astype(np.float64),

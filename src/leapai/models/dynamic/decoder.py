@@ -1,6 +1,6 @@
 """The decoder: queries look at each other, at memory and at BEV.
 
-Letters: B lanes, Q queries, C channels, D BEV channels, K heads, R x W the BEV grid's rows x
+Letters: B streams, Q queries, C channels, D BEV channels, K heads, R x W the BEV grid's rows x
 columns.
 """
 
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from leapai.config import DynamicConfig
 from leapai.models import sampling
 from leapai.models.dynamic.self_attention import (
+    AttentionReadout,
     History,
     QueryPlaces,
-    Recollection,
     TemporalSelfAttention,
 )
 
@@ -64,8 +64,8 @@ class BevCrossAttention(nn.Module):
         shape = (B, Q, self.heads, self.points)
         location = self._centres(reference, bev.size) + self.offsets(query).view(*shape, 2)
         attention = self.logits(query).view(shape).float().softmax(-1)
-        lane = torch.arange(B, device=query.device, dtype=torch.int32).view(B, 1, 1, 1)
-        index, weight = sampling.bilinear_taps(location, lane, bev.size)
+        stream = torch.arange(B, device=query.device, dtype=torch.int32).view(B, 1, 1, 1)
+        index, weight = sampling.bilinear_taps(location, stream, bev.size)
         head = torch.arange(self.heads, device=query.device, dtype=torch.int32).view(-1, 1, 1)
         index = index * self.heads + head
         weight = weight * attention[..., None]
@@ -96,7 +96,7 @@ class StreamTransformerLayer(nn.Module):
 
     def forward(
         self, query: Tensor, places: QueryPlaces, history: History, bev: BevRows
-    ) -> tuple[Tensor, Recollection]:
+    ) -> tuple[Tensor, AttentionReadout]:
         """Queries [B, Q, C] and where they are -> [B, Q, C], and what memory says of their
         motion."""
         attended, recollection = self.self_attention(query, places, history)

@@ -1,6 +1,6 @@
 """Position encodings, and the layer norm that knows about motion. All in float32.
 
-Letters: B lanes, S memory slots, C channels.
+Letters: B streams, S memory slots, C channels.
 """
 
 from __future__ import annotations

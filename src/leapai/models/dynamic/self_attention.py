@@ -6,7 +6,7 @@ slots also weighs by distance, and pools the slots' geometry relative to the que
 are, how old, how fast. From it follow two guesses of the query's velocity, the slot's own and the
 one that its displacement since tells; the head's velocity starts from them.
 
-Letters: B lanes, Q queries, S history slots, C channels, K heads.
+Letters: B streams, Q queries, S history slots, C channels, K heads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from leapai.types import MemoryReport, NoisyQueries
+from leapai.models.tensors import DenoisingQueries, MemoryReport
 
 SLOT_VALUES = 12
 """Pooled of a slot: presence, offset 3, velocity 3, displacement over time 3, confidence, age."""
@@ -57,7 +57,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Recollection:
+class AttentionReadout:
     """Geometry of the slots that each head found for each query; all zero where it found none."""
 
     pooled: Tensor
@@ -70,16 +70,18 @@ class Recollection:
     """[B, Q, K, 1] by how much the latter grows for each metre that the query moves on."""
 
 
-def visible_queries(queries: int, noisy: NoisyQueries | None) -> Tensor | None:
+def visible_queries(queries: int, denoising: DenoisingQueries | None) -> Tensor | None:
     """[B, 1, Q + D, Q + D]: which queries each query may look at; None: all of them.
 
     Of D denoising queries each sees its own group and the Q queries; these do not see them, or the
     truth would leak (DN-DETR, section 3.4).
     """
-    if noisy is None:
+    if denoising is None:
         return None
-    D = len(noisy.group)
-    same_group = (noisy.group[:, None] == noisy.group) & noisy.valid[:, None]  # [B, D, D]
+    D = len(denoising.group)
+    same_group = (denoising.group[:, None] == denoising.group) & denoising.valid[
+        :, None
+    ]  # [B, D, D]
     visible = same_group.new_zeros(len(same_group), queries + D, queries + D)
     visible[:, :, :queries] = True
     visible[:, queries:, queries:] = same_group
@@ -111,7 +113,7 @@ class TemporalSelfAttention(nn.Module):
 
     def forward(
         self, query: Tensor, places: QueryPlaces, history: History
-    ) -> tuple[Tensor, Recollection]:
+    ) -> tuple[Tensor, AttentionReadout]:
         """[B, Q, C], and what memory says of the queries' motion."""
         slots = history.slots
         q = self._split(self.to_query(query + places.encoding)).float()
@@ -124,7 +126,7 @@ class TemporalSelfAttention(nn.Module):
         weight = torch.cat([to_queries, to_slots], -1).softmax(-1)
         values = self.to_value(torch.cat([query, slots.history_query], 1))
         attended = weight @ self._split(values)
-        recollection = recollect(to_slots, places.position_m, slots)
+        recollection = read_attention(to_slots, places.position_m, slots)
         out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return out + self.from_pooled(recollection.pooled.flatten(2)), recollection
 
@@ -144,7 +146,7 @@ class TemporalSelfAttention(nn.Module):
         return self.slot_logit[:, None, None] - squared * precision / 2
 
 
-def recollect(logits: Tensor, query_m: Tensor, slots: MemoryReport) -> Recollection:
+def read_attention(logits: Tensor, query_m: Tensor, slots: MemoryReport) -> AttentionReadout:
     """Geometry pooled over slots by logits [B, K, Q, S], relative to queries at [B, Q, 3].
 
     Weights are a softmax over the slots and "none of them", whose logit is 0: where no slot is
@@ -173,4 +175,4 @@ def recollect(logits: Tensor, query_m: Tensor, slots: MemoryReport) -> Recollect
     pooled = torch.cat(
         [present, offset / LENGTH_M, velocity / SPEED_MPS, moved / SPEED_MPS, confidence, age], -1
     )
-    return Recollection(pooled, velocity, velocity + moved, rate)
+    return AttentionReadout(pooled, velocity, velocity + moved, rate)

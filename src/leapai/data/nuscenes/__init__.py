@@ -1,0 +1,1 @@
+"""nuScenes: reader, tables, map expansion and submissions, without its devkit."""

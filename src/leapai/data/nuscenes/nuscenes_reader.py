@@ -1,0 +1,284 @@
+"""nuScenes, read from the publisher's files without its devkit (https://www.nuscenes.org).
+
+`nuscenes:ROOT[,version=v1.0-mini][,sweeps=10][,scenes=FILE]`. ROOT holds `v1.0-*/` (JSON tables),
+`samples/` and `sweeps/`, and `maps/expansion/*.json` where the map expansion is there; FILE names
+scenes, one a line: a split. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame is
+nuScenes' own: its origin is the centre of the rear axle projected onto the ground (nuscenes-devkit
+issue 161), as ours. Published images are rectified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from leapai.data import reading
+from leapai.data.nuscenes.nuscenes_map import MAPPED_CLASSES, read_map
+from leapai.data.nuscenes.nuscenes_tables import (
+    CAMERA_GROUPS_OF,
+    LIDAR,
+    Annotations,
+    SensorFile,
+    Tables,
+    read_tables,
+)
+from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
+from leapai.geometry import poses
+from leapai.types import (
+    CameraFrame,
+    FloatArray,
+    Frame,
+    IntArray,
+    Labels,
+    VectorMap,
+)
+
+_POINT_BYTES = 20
+
+
+def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[NuScenesLog]:
+    """The scenes of `ROOT[,version=...][,sweeps=N][,scenes=FILE]`. `image_size_px` has no effect.
+
+    With `sweeps=N` the points of the N - 1 sweeps before the keyframe are added, motion compensated
+    by the ego poses. With `scenes=FILE` only those named in it are opened, a split for example.
+    Raises ValueError where a table is missing, incomplete, or not finite, or a scene is not there.
+    """
+    root, version, sweeps, scenes = _parse(location)
+    tables = read_tables(root, version, with_sweeps=sweeps > 1)
+    faults = FaultLog(root)
+    names = _listed_scenes(scenes, tables) if scenes else tables.scenes
+    return [NuScenesLog(name, tables, sweeps, faults) for name in names]
+
+
+def _parse(location: str) -> tuple[Path, str, int, str]:
+    """Root folder, version folder in it, number of sweeps, and file of scenes ("": all)."""
+    root, *pairs = location.split(",")
+    options = {"version": "", "sweeps": "1", "scenes": ""}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if name not in options:
+            known = ", ".join(options)
+            raise ValueError(f"nuscenes:{location}: unknown option '{name}'; use one of: {known}")
+        options[name] = value
+    if not options["sweeps"].isdigit() or options["sweeps"] == "0":
+        raise ValueError(f"nuscenes:{location}: sweeps must be a whole number of at least 1")
+    version = options["version"] or _only_version(Path(root))
+    return Path(root), version, int(options["sweeps"]), options["scenes"]
+
+
+def _listed_scenes(path: str, tables: Tables) -> list[str]:
+    """The scenes that the file `path` names, in its order."""
+    try:
+        names = Path(path).read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"nuscenes: scenes={path} cannot be read: {error}") from error
+    unknown = sorted(set(names) - set(tables.scenes))
+    if unknown or not names:
+        raise ValueError(
+            f"nuscenes: scenes={path} names {unknown[0] if unknown else 'no scene'}, which is not "
+            f"in this version; name some of its {len(tables.scenes)} scenes, one a line"
+        )
+    return list(dict.fromkeys(names))
+
+
+def _only_version(root: Path) -> str:
+    versions = sorted(folder.name for folder in root.glob("v1.0-*") if folder.is_dir())
+    if not versions:
+        raise ValueError(
+            f"nuscenes:{root}: there is no folder v1.0-* with tables; give the root folder"
+        )
+    if len(versions) > 1:
+        raise ValueError(
+            f"nuscenes:{root}: there are several versions ({', '.join(versions)}); "
+            f"choose one: nuscenes:{root},version={versions[0]}"
+        )
+    return versions[0]
+
+
+class NuScenesLog:
+    """One scene. Sensors are read when a frame is asked for."""
+
+    static_classes = MAPPED_CLASSES
+
+    def __init__(self, name: str, tables: Tables, sweeps: int, faults: FaultLog) -> None:
+        self.name = name
+        self._sweeps = sweeps
+        self._faults = faults
+        self._samples = tables.scenes[name]
+        self._files = [tables.keyframes[sample] for sample in self._samples]
+        self._earlier = tables.sweeps
+        self._annotations = tables.annotations
+        self._map = tables.maps.get(name)
+        self._rig = {channel: file for files in self._files for channel, file in files.items()}
+        self._track_ids = self._number_tracks()
+
+    @property
+    def timestamps_us(self) -> IntArray:
+        """[T] int64, of the LiDAR keyframes."""
+        return np.array([files[LIDAR].timestamp_us for files in self._files], np.int64)
+
+    @property
+    def sample_tokens(self) -> list[str]:
+        """[T] how nuScenes names the frames."""
+        return self._samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Frame:
+        files = self._files[index]
+        lidar = files[LIDAR]
+        faults: list[str] = []
+        channels = [channel for channel in CAMERA_GROUPS_OF if channel in self._rig]
+        return Frame(
+            sequence=self.name,
+            timestamp_us=lidar.timestamp_us,
+            ego2global=lidar.global_from_ego.copy(),
+            cameras=tuple(self._camera(files, channel, faults) for channel in channels),
+            points=self._points(lidar, faults),
+            labels=self._labels(index),
+            faults=tuple(faults),
+        )
+
+    def ground_truth(self, index: int) -> Frame:
+        """Pose and labels of a frame, without reading a sensor."""
+        lidar = self._files[index][LIDAR]
+        return Frame(
+            sequence=self.name,
+            timestamp_us=lidar.timestamp_us,
+            ego2global=lidar.global_from_ego.copy(),
+            cameras=(),
+            points=None,
+            labels=self._labels(index),
+        )
+
+    def vector_map(self) -> VectorMap | None:
+        """Lane dividers, lanes, crossings, drivable areas and their edges about the scene; None:
+        the map expansion, a separate download, is not there."""
+        if self._map is None:
+            return None
+        path_m = np.array([files[LIDAR].global_from_ego[:2, 3] for files in self._files])
+        return read_map(self._map, path_m)
+
+    def has_sweep(self, index: int) -> bool:
+        """Whether the frame's LiDAR file is there (it may still turn out broken)."""
+        return self._files[index][LIDAR].path.is_file()
+
+    def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
+        """All boxes of a frame, mapped to our classes or not; None: the version has no annotations.
+
+        Recorded point numbers count the keyframe's sweep alone; with more sweeps they are all -1.
+        """
+        table = self._annotations
+        if table is None:
+            return None
+        recorded = self._recorded(table, self._rows(table, index), index)
+        if self._sweeps > 1:
+            return recorded._replace(num_lidar_points=np.full(len(recorded.words), -1))
+        return recorded
+
+    def _recorded(self, table: Annotations, rows: IntArray, index: int) -> AnnotatedBoxes:
+        return AnnotatedBoxes(
+            ego_from_box=self._ego_from_global(index) @ table.global_from_box[rows],
+            size_lwh_m=table.size_lwh_m[rows],
+            words=tuple(table.words[row] for row in rows),
+            class_id=table.class_id[rows],
+            num_lidar_points=table.num_lidar_points[rows],
+        )
+
+    def _rows(self, table: Annotations, index: int) -> IntArray:
+        return np.array(table.rows_of.get(self._samples[index], []), np.int64)
+
+    def _number_tracks(self) -> dict[str, int]:
+        """A number for each annotated instance of the scene, in order of appearance."""
+        numbers: dict[str, int] = {}
+        if self._annotations is not None:
+            for index in range(len(self)):
+                for row in self._rows(self._annotations, index):
+                    numbers.setdefault(self._annotations.instances[row], len(numbers))
+        return numbers
+
+    def _ego_from_global(self, index: int) -> FloatArray:
+        return poses.invert(self._files[index][LIDAR].global_from_ego)
+
+    def _labels(self, index: int) -> Labels | None:
+        table = self._annotations
+        if table is None:
+            return None
+        rows = self._rows(table, index)
+        rows = rows[table.class_id[rows] >= 0]
+        velocity = poses.rotate(self._ego_from_global(index), table.velocity_mps[rows])
+        known = np.isfinite(velocity[:, 0])
+        return Labels(
+            boxes=self._recorded(table, rows, index).upright,
+            class_id=table.class_id[rows],
+            velocity_mps=np.where(known[:, None], velocity, 0.0),
+            velocity_valid=known,
+            occlusion_level=table.occlusion_level[rows],
+            track_id=np.array([self._track_ids[table.instances[r]] for r in rows], np.int64),
+            num_lidar_points=table.num_lidar_points[rows],
+            visible_fraction=np.full(len(rows), np.nan),  # a range is recorded, no fraction
+            acceleration_mps2=np.full((len(rows), 3), np.nan),
+        )
+
+    def _camera(
+        self, files: Mapping[str, SensorFile], channel: str, faults: list[str]
+    ) -> CameraFrame:
+        lidar = files[LIDAR]
+        # A keyframe without this camera's row still has the camera, with the scene's calibration.
+        file = files.get(channel, self._rig[channel])
+        taken = channel in files
+        ego_from_global = poses.invert(lidar.global_from_ego)
+        motion = ego_from_global @ file.global_from_ego if taken else np.eye(4)
+        image = None
+        try:
+            if not taken:
+                raise SensorError(file.path.parent, f"no keyframe image at {lidar.timestamp_us} us")
+            image = reading.read_image(file.path, file.size_px)
+        except SensorError as fault:
+            faults.append(self._faults.note(channel, fault))
+        return CameraFrame(
+            name=channel,
+            group=CAMERA_GROUPS_OF[channel],
+            image=image,
+            size_px=file.size_px,
+            intrinsics=file.calibration.intrinsics.copy(),
+            distortion=np.zeros(5),
+            ego_from_camera=motion @ file.calibration.ego_from_sensor,
+            timestamp_us=file.timestamp_us if taken else lidar.timestamp_us,
+        )
+
+    def _points(self, lidar: SensorFile, faults: list[str]) -> FloatArray | None:
+        """Points [P, 5] of the keyframe and the sweeps before it; None: the keyframe's failed."""
+        clouds: list[FloatArray] = []
+        file: SensorFile | None = lidar
+        for _ in range(self._sweeps):
+            if file is None:
+                break
+            try:
+                clouds.append(_read_sweep(file, lidar))
+            except SensorError as fault:
+                faults.append(self._faults.note(LIDAR, fault))
+                if file is lidar:
+                    return None
+            file = self._earlier.get(file.previous)
+        return np.concatenate(clouds)
+
+
+def _read_sweep(file: SensorFile, lidar: SensorFile) -> FloatArray:
+    """Points [P, 5] of one sweep in the ego frame of the keyframe `lidar`. Raises SensorError."""
+    content = reading.read_bytes(file.path)
+    if len(content) % _POINT_BYTES:
+        raise SensorError(file.path, f"is truncated: {len(content)} bytes are no whole points")
+    raw = np.frombuffer(content, "<f4").reshape(-1, 5)  # x y z intensity ring
+    ego_from_sensor = file.calibration.ego_from_sensor
+    if file is not lidar:
+        now_from_then = poses.invert(lidar.global_from_ego) @ file.global_from_ego
+        ego_from_sensor = now_from_then @ ego_from_sensor
+    points = np.empty((len(raw), 5), np.float32)
+    points[:, :3] = poses.apply(ego_from_sensor, raw[:, :3].astype(np.float64))
+    points[:, 3] = raw[:, 3] / 255.0
+    points[:, 4] = (file.timestamp_us - lidar.timestamp_us) / 1e6
+    return points

@@ -1,0 +1,305 @@
+"""Detection figures, from what the system said and what is true: `detection_metrics(frames, ...)`.
+
+AP by centre distance and true-positive errors are those of the nuScenes detection evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import numpy as np
+
+from leapai.config import BevConfig, EvaluationConfig
+from leapai.evaluation.detection.detection_matching import candidate_pairs, match
+from leapai.evaluation.detection.detection_results import (
+    Calibration,
+    ClassMetrics,
+    DetectionMetrics,
+    OperatingPoint,
+    ReliabilityBin,
+    SliceMetrics,
+    TruePositiveErrors,
+)
+from leapai.evaluation.detection.labelled_frames import LabelledFrame, tabulate
+from leapai.evaluation.detection.precision_recall import average_precision, curve, mean_error
+from leapai.geometry import angles
+from leapai.types import (
+    CLASS_GROUPS,
+    CLASS_NAMES,
+    OCCLUSION_NAMES,
+    STATIC_CLASS_IDS,
+    BoolArray,
+    FloatArray,
+    IntArray,
+)
+
+AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
+ERROR_DISTANCE_M = 2.0
+OPERATING_DISTANCE_M = 1.5
+OPERATING_CONFIDENCE = 0.3
+RECALL_CONFIDENCE = 0.1
+"""Low, so that recall by distance and occlusion tells whether an object is known at all, not how
+sure the system is of it."""
+CALIBRATION_BINS = 10
+HALF_TURN_CLASS_IDS = (CLASS_NAMES.index("barrier"),)
+"""Front and back are the same."""
+ROUND_CLASS_IDS = (CLASS_NAMES.index("pillar"),)
+
+
+def detection_metrics(
+    frames: Sequence[LabelledFrame], bev: BevConfig, evaluation: EvaluationConfig
+) -> DetectionMetrics:
+    """All figures of labelled frames of any number of sequences, in any order."""
+    evaluate = Evaluator(frames, bev)
+    gt = evaluate.gt
+    classes = {name: evaluate.class_metrics(i) for i, name in enumerate(CLASS_NAMES)}
+    mean_ap = _mean(c.mean_ap for c in classes.values())
+    errors = _mean_errors(list(classes.values()))
+    return DetectionMetrics(
+        frames=len(frames),
+        truths=int(gt.counted.sum()),
+        detections=len(evaluate.said.score),
+        mean_ap=mean_ap,
+        nds=_nds(mean_ap, errors),
+        errors=errors,
+        classes=classes,
+        groups={
+            name: evaluate.slice(
+                np.isin(gt.class_id, _group(name)), np.isin(evaluate.said.class_id, _group(name))
+            )
+            for name in sorted(set(CLASS_GROUPS))
+        },
+        distance_bands={
+            f"{low:g}-{high:g} m": evaluate.slice(
+                (gt.distance_m >= low) & (gt.distance_m < high),
+                (evaluate.said.distance_m >= low) & (evaluate.said.distance_m < high),
+            )
+            for low, high in zip(
+                evaluation.distance_bands_m, evaluation.distance_bands_m[1:], strict=False
+            )
+        },
+        occlusion={
+            name: evaluate.slice(gt.occlusion_level == i, evaluate.said.occlusion_level == i)
+            for i, name in enumerate(OCCLUSION_NAMES)
+        },
+        hidden=evaluate.hidden(),
+        operating_confidence=OPERATING_CONFIDENCE,
+        operating_distance_m=OPERATING_DISTANCE_M,
+        operating=evaluate.operating(),
+        recall_confidence=RECALL_CONFIDENCE,
+        occlusion_confusion=evaluate.occlusion_confusion(),
+        calibration=evaluate.calibration(),
+    )
+
+
+class Evaluator:
+    """Both tables and who found whom at every matching distance."""
+
+    def __init__(self, frames: Sequence[LabelledFrame], bev: BevConfig) -> None:
+        self.gt, self.said = tabulate(frames, bev)
+        pairs = candidate_pairs(self.gt, self.said, max(AP_DISTANCES_M))
+        self.found = {
+            distance: match(pairs, distance, self.gt.counted, len(self.said.score))
+            for distance in (*AP_DISTANCES_M, OPERATING_DISTANCE_M)
+        }
+        """[N] row of the object, -1 for none, by matching distance."""
+
+    def class_metrics(self, class_id: int) -> ClassMetrics:
+        """Of the objects of one class."""
+        truths = self.gt.class_id == class_id
+        ap = self._ap(class_id, truths, self.said.class_id == class_id)
+        return ClassMetrics(
+            truths=int((truths & self.gt.counted).sum()),
+            ap={f"{distance:.1f}": value for distance, value in ap.items()} or None,
+            mean_ap=_mean(ap.values()),
+            errors=self._errors(class_id),
+        )
+
+    def slice(self, truths: BoolArray, detections: BoolArray) -> SliceMetrics:
+        """Of objects where `truths` [T]; a detection of nothing counts where `detections` [N]."""
+        ap = (
+            _mean(self._ap(class_id, truths, detections).values())
+            for class_id in range(len(CLASS_NAMES))
+        )
+        return self._recall(truths & self.gt.counted, _mean(ap))
+
+    def hidden(self) -> SliceMetrics:
+        """Of objects that no sensor sees now, but did a short while ago."""
+        return self._recall(self.gt.remembered, None)
+
+    def operating(self) -> dict[str, OperatingPoint]:
+        """At the operating point, by class and over all."""
+        ids_of = {"all": [*range(len(CLASS_NAMES))], **{n: [i] for i, n in enumerate(CLASS_NAMES)}}
+        points = {}
+        for name, ids in ids_of.items():
+            sure = (self.said.score >= OPERATING_CONFIDENCE) & np.isin(self.said.class_id, ids)
+            found = self.found[OPERATING_DISTANCE_M][sure]
+            truths = int((self.gt.counted & np.isin(self.gt.class_id, ids)).sum())
+            points[name] = _operating_point(
+                int(self.right(found).sum()), int((found < 0).sum()), truths
+            )
+        return points
+
+    def occlusion_confusion(self) -> tuple[tuple[int, ...], ...]:
+        """[4][4] labelled, then detected level."""
+        found = self.found[OPERATING_DISTANCE_M]
+        used = self.right(found) & (self.said.score >= OPERATING_CONFIDENCE)
+        labelled = self.gt.occlusion_level[found[used]]
+        levels = len(OCCLUSION_NAMES)
+        cell = labelled * levels + self.said.occlusion_level[used]
+        counts = np.bincount(cell[labelled >= 0], minlength=levels * levels)
+        return tuple(tuple(int(n) for n in row) for row in counts.reshape(levels, levels))
+
+    def calibration(self) -> Calibration:
+        """Confidence against how often it is right."""
+        found = self.found[ERROR_DISTANCE_M]
+        right = self.right(found)
+        used = right | (found < 0)
+        return _calibration(self.said.score[used], right[used])
+
+    def right(self, found: IntArray) -> BoolArray:
+        """Of rows of objects [K] or -1: which are objects that count."""
+        return _at(self.gt.counted, found)
+
+    def evaluated(self, class_id: int, found: IntArray) -> BoolArray:
+        """[N] detections of a class that are right or wrong: not those of an ignored object."""
+        return np.asarray((self.said.class_id == class_id) & (self.right(found) | (found < 0)))
+
+    def _ap(self, class_id: int, truths: BoolArray, detections: BoolArray) -> dict[float, float]:
+        """AP by matching distance of a class in a slice; empty where it has no object there."""
+        truths = truths & self.gt.counted & (self.gt.class_id == class_id)
+        if not truths.any():
+            return {}
+        of_class = self.said.class_id == class_id
+        result = {}
+        for distance in AP_DISTANCES_M:
+            found = self.found[distance]
+            hit = _at(truths, found)
+            used = of_class & (hit | (detections & (found < 0)))
+            precision = curve(hit[used], self.said.score[used], int(truths.sum())).precision
+            result[distance] = average_precision(precision)
+        return result
+
+    def _errors(self, class_id: int) -> TruePositiveErrors:
+        truths = self.gt.counted & (self.gt.class_id == class_id)
+        if not truths.any():
+            return _NO_ERRORS
+        found = self.found[ERROR_DISTANCE_M]
+        used = self.evaluated(class_id, found)
+        hit, score = found[used] >= 0, self.said.score[used]
+        confidence = curve(hit, score, int(truths.sum())).confidence
+        rows = np.flatnonzero(used)[hit]
+        mean = partial(mean_error, score=score[hit], confidence=confidence)
+        has_velocity = not np.isnan(self.gt.velocity_mps[truths]).any(1).all()
+        return TruePositiveErrors(
+            translation_m=mean(self.position_error(rows, found[rows])),
+            scale=mean(self._scale_error(rows, found[rows])),
+            orientation_rad=mean(self.yaw_error(rows, found[rows])),
+            velocity_mps=mean(self.velocity_error(rows, found[rows])) if has_velocity else None,
+        )
+
+    def _recall(self, truths: BoolArray, mean_ap: float | None) -> SliceMetrics:
+        found = self.found[ERROR_DISTANCE_M]
+        rows = np.flatnonzero(_at(truths, found) & (self.said.score >= RECALL_CONFIDENCE))
+        moving = rows[~np.isin(self.said.class_id[rows], STATIC_CLASS_IDS)]
+        velocity_error = self.velocity_error(moving, found[moving])
+        count = int(truths.sum())
+        return SliceMetrics(
+            truths=count,
+            mean_ap=mean_ap,
+            recall=len(rows) / count if count else None,
+            position_error_m=_mean(self.position_error(rows, found[rows])),
+            velocity_error_mps=_mean(velocity_error[~np.isnan(velocity_error)]),
+        )
+
+    def position_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+        """Metres [K] on the ground, between rows of both tables [K]."""
+        offset = self.said.boxes[rows, :2] - self.gt.boxes[truths, :2]
+        return np.hypot(offset[:, 0], offset[:, 1])
+
+    def velocity_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+        """m/s [K] on the ground; NaN where velocity is not labelled."""
+        difference = self.said.velocity_mps[rows] - self.gt.velocity_mps[truths]
+        return np.hypot(difference[:, 0], difference[:, 1])
+
+    def _scale_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+        said, true = self.said.boxes[rows, 3:6], self.gt.boxes[truths, 3:6]
+        shared = np.minimum(said, true).prod(1)
+        return np.asarray(1 - shared / (said.prod(1) + true.prod(1) - shared))
+
+    def yaw_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
+        """Radians [K]; of barriers modulo pi."""
+        error = np.abs(angles.wrap(self.said.boxes[rows, 6] - self.gt.boxes[truths, 6]))
+        half_turn = np.isin(self.said.class_id[rows], HALF_TURN_CLASS_IDS)
+        return np.where(half_turn, np.minimum(error, np.pi - error), error)
+
+
+def _operating_point(true_positives: int, false_positives: int, truths: int) -> OperatingPoint:
+    said = true_positives + false_positives
+    return OperatingPoint(
+        true_positives=true_positives,
+        false_positives=false_positives,
+        truths=truths,
+        precision=true_positives / said if said else None,
+        recall=true_positives / truths if truths else None,
+        f1=2 * true_positives / (said + truths) if said + truths else None,
+    )
+
+
+def _calibration(score: FloatArray, right: BoolArray) -> Calibration:
+    """Of detections [N] and whether each is right."""
+    number = np.minimum((score * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    count, confident, correct = (
+        np.bincount(number, weights, CALIBRATION_BINS) for weights in (None, score, right)
+    )
+    bins = tuple(
+        ReliabilityBin(
+            low=i / CALIBRATION_BINS,
+            high=(i + 1) / CALIBRATION_BINS,
+            detections=int(n),
+            confidence=float(confident[i] / n) if n else None,
+            precision=float(correct[i] / n) if n else None,
+        )
+        for i, n in enumerate(count)
+    )
+    ece = float(np.abs(confident - correct).sum() / len(score)) if len(score) else None
+    return Calibration(ece=ece, bins=bins)
+
+
+def _mean_errors(classes: Sequence[ClassMetrics]) -> TruePositiveErrors:
+    with_heading = [c for i, c in enumerate(classes) if i not in ROUND_CLASS_IDS]
+    moving = [c for i, c in enumerate(classes) if i not in STATIC_CLASS_IDS]
+    return TruePositiveErrors(
+        translation_m=_mean(c.errors.translation_m for c in classes),
+        scale=_mean(c.errors.scale for c in classes),
+        orientation_rad=_mean(c.errors.orientation_rad for c in with_heading),
+        velocity_mps=_mean(c.errors.velocity_mps for c in moving),
+    )
+
+
+def _nds(mean_ap: float | None, errors: TruePositiveErrors) -> float | None:
+    if mean_ap is None:
+        return None
+    terms = [1 - min(1.0, e) for e in errors.model_dump().values() if e is not None]
+    return float((5 * mean_ap + sum(terms)) / (5 + len(terms)))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of those that are there."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _at(mask: BoolArray, found: IntArray) -> BoolArray:
+    """`mask` [T] at rows [K]; False where the row is -1."""
+    return np.append(mask, False)[found]
+
+
+def _group(name: str) -> list[int]:
+    return [i for i, group in enumerate(CLASS_GROUPS) if group == name]
+
+
+_NO_ERRORS = TruePositiveErrors(
+    translation_m=None, scale=None, orientation_rad=None, velocity_mps=None
+)

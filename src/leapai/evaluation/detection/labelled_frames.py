@@ -1,0 +1,177 @@
+"""What was said and what is true, of all frames in one table each; and which truth counts.
+
+An object counts when its centre lies in the BEV range and it is seen now: a LiDAR point on it, or
+a visible part; where neither is labelled it counts. The other objects of the labels are *ignored*:
+it is neither right nor wrong to detect one. (The nuScenes evaluation removes such objects, so that
+a detection on one is wrong.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from leapai.config import BevConfig
+from leapai.types import (
+    BoolArray,
+    Detections,
+    FloatArray,
+    IntArray,
+    Labels,
+)
+
+REMEMBERED_S = 2.0
+"""An object that is hidden now is one to remember for this long after it was seen."""
+
+
+class LabelledFrame(NamedTuple):
+    """What the system said of a frame, and its truth."""
+
+    detections: Detections
+    labels: Labels
+
+
+class _Columns:
+    """Rows of a dataclass of equally long arrays."""
+
+    def rows(self, index: IntArray | BoolArray) -> Self:
+        """The rows at `index` (integers [M] or mask)."""
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
+        return type(self)(**{name: getattr(self, name)[index] for name in names})
+
+
+@dataclass(frozen=True)
+class TruthTable(_Columns):
+    """T objects of all frames."""
+
+    frame: IntArray
+    """[T] number of the frame."""
+    class_id: IntArray
+    boxes: FloatArray
+    """[T, 7]"""
+    velocity_mps: FloatArray
+    """[T, 2]; NaN where it is not labelled."""
+    occlusion_level: IntArray
+    """[T]; -1: not labelled."""
+    distance_m: FloatArray
+    """[T] on the ground, from the ego's origin."""
+    track_id: IntArray
+    """[T]; -1: not labelled."""
+    counted: BoolArray
+    remembered: BoolArray
+    """[T] in range and hidden now, but seen at most `REMEMBERED_S` ago."""
+
+
+@dataclass(frozen=True)
+class DetectionTable(_Columns):
+    """N detections of all frames, by falling confidence."""
+
+    frame: IntArray
+    class_id: IntArray
+    boxes: FloatArray
+    velocity_mps: FloatArray
+    occlusion_level: IntArray
+    distance_m: FloatArray
+    track_id: IntArray
+    """[N]; -1: no identity."""
+    score: FloatArray
+
+
+def in_order(frames: Sequence[LabelledFrame]) -> list[LabelledFrame]:
+    """By sequence and time: the order that `tabulate` numbers them in."""
+    return sorted(frames, key=lambda f: (f.detections.sequence, f.detections.timestamp_us))
+
+
+def tabulate(frames: Sequence[LabelledFrame], bev: BevConfig) -> tuple[TruthTable, DetectionTable]:
+    """Both tables. They depend on the frames, not on the order in which these are given."""
+    ordered = in_order(frames)
+    return _gt(ordered, bev), _detections(ordered)
+
+
+def frame_times_us(frames: Sequence[LabelledFrame]) -> IntArray:
+    """[F]"""
+    return np.array([f.detections.timestamp_us for f in frames], np.int64)
+
+
+def sequence_numbers(frames: Sequence[LabelledFrame]) -> IntArray:
+    """[F] number of each frame's sequence, by name."""
+    names = sorted({f.detections.sequence for f in frames})
+    number = {name: i for i, name in enumerate(names)}
+    return np.array([number[f.detections.sequence] for f in frames], np.int64)
+
+
+def last_seen_us(
+    sequence: IntArray, track_id: IntArray, timestamp_us: IntArray, seen: BoolArray
+) -> IntArray:
+    """[T] when each object was last seen, now or before, in its sequence; -1: never, or its track
+    is not labelled."""
+    order = np.lexsort((timestamp_us, track_id, sequence))
+    position = np.arange(len(order))
+    key = np.stack([sequence, track_id])[:, order]
+    starts = np.ones(len(order), bool)
+    starts[1:] = (key[:, 1:] != key[:, :-1]).any(0)
+    first = np.maximum.accumulate(np.where(starts, position, 0))
+    latest = np.maximum.accumulate(np.where(seen[order], position, -1))
+    known = (latest >= first) & (key[1] >= 0)
+    result = np.full(len(order), -1, np.int64)
+    result[order] = np.where(known, timestamp_us[order][np.maximum(latest, 0)], -1)
+    return result
+
+
+def _gt(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
+    labels = [f.labels for f in frames]
+    counts = [len(each) for each in labels]
+    frame = np.repeat(np.arange(len(frames)), counts)
+    boxes = _stack([each.boxes for each in labels], 7)
+    velocity = _stack([each.velocity_mps for each in labels], 3)[:, :2].copy()
+    velocity[~_concatenate([each.velocity_valid for each in labels], bool)] = np.nan
+    seen = _concatenate([each.seen for each in labels], bool)
+    track_id = _concatenate([each.track_id for each in labels], np.int64)
+    now_us = frame_times_us(frames)[frame]
+    seen_us = last_seen_us(sequence_numbers(frames)[frame], track_id, now_us, seen)
+    recently = (seen_us >= 0) & (now_us - seen_us <= round(REMEMBERED_S * 1e6))
+    inside = _in_range(boxes, bev)
+    return TruthTable(
+        frame=frame,
+        class_id=_concatenate([each.class_id for each in labels], np.int64),
+        boxes=boxes,
+        velocity_mps=velocity,
+        occlusion_level=_concatenate([each.occlusion_level for each in labels], np.int64),
+        distance_m=np.hypot(boxes[:, 0], boxes[:, 1]),
+        track_id=track_id,
+        counted=inside & seen,
+        remembered=inside & ~seen & recently,
+    )
+
+
+def _detections(frames: Sequence[LabelledFrame]) -> DetectionTable:
+    said = [f.detections for f in frames]
+    boxes = _stack([each.boxes for each in said], 7)
+    table = DetectionTable(
+        frame=np.repeat(np.arange(len(frames)), [len(each) for each in said]),
+        class_id=_concatenate([each.class_id for each in said], np.int64),
+        boxes=boxes,
+        velocity_mps=_stack([each.velocity_mps for each in said], 3)[:, :2],
+        occlusion_level=_concatenate([each.occlusion_level for each in said], np.int64),
+        distance_m=np.hypot(boxes[:, 0], boxes[:, 1]),
+        track_id=_concatenate([each.track_id for each in said], np.int64),
+        score=_concatenate([each.score for each in said], np.float64),
+    )
+    # Among equal confidences the last goes first, as in the nuScenes evaluation.
+    return table.rows(np.argsort(table.score, kind="stable")[::-1])
+
+
+def _in_range(boxes: FloatArray, bev: BevConfig) -> BoolArray:
+    low, high = np.array([bev.x_range_m, bev.y_range_m]).T
+    return np.asarray(((boxes[:, :2] >= low) & (boxes[:, :2] <= high)).all(1))
+
+
+def _stack(arrays: Sequence[FloatArray], width: int) -> FloatArray:
+    return np.concatenate([np.zeros((0, width)), *arrays])
+
+
+def _concatenate(arrays: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype), *arrays])

@@ -1,0 +1,1 @@
+"""Map metrics: segmentation by cells, lines, flicker, and which ground is visible."""

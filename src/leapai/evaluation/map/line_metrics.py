@@ -1,0 +1,121 @@
+"""Lines that were said against true lines: completeness and correctness by the buffer method
+(Heipke, Mayer, Wiedemann and Jamet, "Evaluation of Automatic Road Extraction", ISPRS 1997).
+
+Lines are cut into pieces of 0.1 m or less, each of which stands for its length. A piece of what was
+said is right where a true line of its kind passes within the distance, and a piece of the truth is
+found where a line of its kind that was said does. Precision is the share of pieces that are right,
+recall of those that are found. Only pieces inside the grid count, but they match what lies outside,
+too. Pieces are counted, so sums do not depend on the order of frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from leapai.evaluation.map.map_results import LineMetrics
+from leapai.geometry.polylines import lines_in_ego
+from leapai.types import (
+    LANE_MARKINGS,
+    STATIC_CLASSES,
+    BevGrid,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    MapPolyline,
+    VectorMap,
+)
+
+LINE_KINDS = (*LANE_MARKINGS, "Wall", "Curb", "Lane")
+"""What maps give as lines; speed bumps and ground signs are areas, judged by their cells alone."""
+MATCH_M = (0.25, 0.5)
+PIECE_M = 0.1
+
+
+def true_lines(vector_map: VectorMap, ego2global: FloatArray) -> tuple[MapPolyline, ...]:
+    """The lines of a map (global frame) of `LINE_KINDS` on the ground of the ego frame."""
+    lines = lines_in_ego(vector_map, ego2global, LINE_KINDS)
+    return tuple(replace(line, points_m=line.points_m[:, :2]) for line in lines)
+
+
+def _zeros() -> IntArray:
+    return np.zeros((len(LINE_KINDS), len(MATCH_M), 2, 2), np.int64)
+
+
+@dataclass
+class LineCounts:
+    """Pieces over frames."""
+
+    pieces: IntArray = field(default_factory=_zeros)
+    """[kind, distance, said or true, all or matched] int64."""
+
+    def add(
+        self,
+        said: Sequence[MapPolyline],
+        true: Sequence[MapPolyline],
+        known: BoolArray,
+        grid: BevGrid,
+    ) -> None:
+        """One frame; kinds of which the map does not tell (`known` [14], by `STATIC_CLASSES`) are
+        left out."""
+        for index, kind in enumerate(LINE_KINDS):
+            if known[STATIC_CLASSES.index(kind)]:
+                ours, theirs = (
+                    pieces([line.points_m for line in lines if line.kind == kind])
+                    for lines in (said, true)
+                )
+                self.pieces[index, :, 0] += _counts(ours, theirs, grid)
+                self.pieces[index, :, 1] += _counts(theirs, ours, grid)
+
+    def merge(self, other: LineCounts) -> None:
+        """Adds what another rank counted."""
+        self.pieces += other.pieces
+
+    def metrics(self) -> dict[str, dict[str, LineMetrics]]:
+        """By distance, then kind (those that were said or are true), and "all"."""
+        by_kind = dict(zip(LINE_KINDS, self.pieces, strict=True))
+        shown = {kind: counts for kind, counts in by_kind.items() if counts.any()}
+        shown["all"] = self.pieces.sum(0)
+        return {
+            f"{within_m:g} m": {kind: _metrics(counts[i]) for kind, counts in shown.items()}
+            for i, within_m in enumerate(MATCH_M)
+        }
+
+
+def pieces(lines_m: Sequence[FloatArray]) -> FloatArray:
+    """Middles [P, 2] of the pieces of lines [K, 2]."""
+    return np.concatenate([np.zeros((0, 2)), *(_middles(line) for line in lines_m)])
+
+
+def _middles(line_m: FloatArray) -> FloatArray:
+    reached = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line_m, axis=0).T))])
+    count = int(np.ceil(reached[-1] / PIECE_M))
+    at = (np.arange(count) + 0.5) * reached[-1] / max(count, 1)
+    return np.stack([np.interp(at, reached, line_m[:, axis]) for axis in (0, 1)], 1)
+
+
+def _counts(points: FloatArray, others: FloatArray, grid: BevGrid) -> IntArray:
+    """[distance, 2]: the points [P, 2] inside the grid, and those of them with one of the others
+    near."""
+    low, high = np.array([grid.x_range_m, grid.y_range_m]).T
+    inside = points[((points >= low) & (points < high)).all(1)]
+    if not len(inside) or not len(others):
+        return np.array([[len(inside), 0]] * len(MATCH_M), np.int64)
+    distance, _ = cKDTree(others).query(inside, distance_upper_bound=max(MATCH_M) * 1.01)
+    return np.array([[len(inside), np.count_nonzero(distance <= m)] for m in MATCH_M], np.int64)
+
+
+def _metrics(counts: IntArray) -> LineMetrics:
+    """Of counts [said or true, all or matched]."""
+    (said, right), (true, found) = counts.tolist()
+    precision = right / said if said else None
+    recall = found / true if true else None
+    f1 = None
+    if precision is not None and recall is not None:
+        f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+    return LineMetrics(
+        said_m=said * PIECE_M, true_m=true * PIECE_M, precision=precision, recall=recall, f1=f1
+    )

@@ -1,0 +1,125 @@
+"""How steady the map is: what becomes of the same places of the world from frame to frame.
+
+Each cell of a frame is looked up in the frame before it, at its centre, by the relative pose formed
+in float64, in the nearest cell. Cells that the frame before did not cover are left out.
+
+* Change: the mean of |p now - p before|. A line that is drawn anew on a moved grid falls on other
+  cells, so a perfect map changes, too, by what resampling costs.
+* Flips: a cell is marked from the threshold on. A mark of one frame flips where the other frame has
+  none in the 3 x 3 cells about it; the rate is flips over marks, of both frames. The cell of
+  tolerance forgives resampling: a perfect map has a rate near 0. (It also forgives marks that are
+  so many that one is always near: then only the change tells.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from leapai.evaluation.map.map_cells import STEPS, THRESHOLD_STEP, Zones
+from leapai.geometry import poses
+from leapai.geometry.grid import cells_in
+from leapai.types import (
+    STATIC_CLASSES,
+    BevGrid,
+    BoolArray,
+    FloatArray,
+    IntArray,
+)
+
+MAX_GAP_S = 1.0
+"""Frames further apart do not follow each other."""
+_UNIT = 1 << 16
+"""Changes are summed as whole numbers of 1/65536, so that sums do not depend on their order."""
+
+
+class MapView(NamedTuple):
+    """What was said of the road at one instant."""
+
+    sequence: str
+    timestamp_us: int
+    ego2global: FloatArray
+    """[4, 4] float64."""
+    probability: FloatArray
+    """[14, rows, columns] in [0, 1], by `STATIC_CLASSES`."""
+
+
+@dataclass
+class FlickerCounts:
+    """Sums over pairs of successive frames, int64. Letters: C classes, D + 1 zones by distance from
+    the ego of now (the first and the last lie outside of all bands)."""
+
+    change: IntArray
+    """[C] in `_UNIT`s."""
+    flips: IntArray
+    """[C, D + 1]"""
+    marks: IntArray
+    """[C, D + 1]"""
+    cells: int = 0
+
+    @staticmethod
+    def of(zones: Zones) -> FlickerCounts:
+        """Of no frame."""
+        shape = (len(STATIC_CLASSES), zones.shape[0])
+        return FlickerCounts(
+            np.zeros(shape[0], np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        )
+
+    def add(self, before: MapView, now: MapView, grid: BevGrid, zones: Zones) -> None:
+        """One frame and the one before it; others than successive ones of a drive are left out."""
+        gap_us = now.timestamp_us - before.timestamp_us
+        if before.sequence != now.sequence or not 0 < gap_us <= MAX_GAP_S * 1e6:
+            return
+        before_from_now = poses.invert(np.asarray(before.ego2global, np.float64)) @ now.ego2global
+        row, column, covered = nearest_cells(before_from_now, grid)
+        p_now, p_before = now.probability, before.probability[:, row, column]
+        change = np.abs(p_now - p_before)[:, covered]
+        self.change += np.rint(change * _UNIT).astype(np.int64).sum(1)
+        self.cells += int(covered.sum())
+        threshold = THRESHOLD_STEP / STEPS
+        marked, marked_before = (p_now >= threshold) & covered, (p_before >= threshold) & covered
+        close = dilated(now.probability >= threshold)
+        close_before = dilated(before.probability >= threshold)[:, row, column]
+        flips = (marked & ~close_before) | (marked_before & ~close)
+        self.flips += zones.by_distance(flips)
+        self.marks += zones.by_distance(marked) + zones.by_distance(marked_before)
+
+    def merge(self, other: FlickerCounts) -> None:
+        """Adds what another rank counted."""
+        self.change += other.change
+        self.flips += other.flips
+        self.marks += other.marks
+        self.cells += other.cells
+
+    def mean_change(self) -> FloatArray:
+        """[C]; NaN where no frame followed another."""
+        mean: FloatArray = self.change / _UNIT / (self.cells or np.nan)
+        return mean
+
+    def flip_rate(self) -> FloatArray:
+        """[C]; NaN where nothing is marked."""
+        flips, marks = self.flips.sum(1), self.marks.sum(1)
+        rate: FloatArray = flips / np.where(marks > 0, marks, np.nan)
+        return rate
+
+
+def nearest_cells(
+    other_from_this: FloatArray, grid: BevGrid
+) -> tuple[IntArray, IntArray, BoolArray]:
+    """Row and column [rows, columns] in another frame's grid of each cell of this one, and whether
+    that grid covers it (0, 0 where not)."""
+    cell, covered = cells_in(grid, torch.from_numpy(np.asarray(other_from_this, np.float64)))
+    column, row = cell.floor().long().unbind(1)
+    shape = (grid.rows, grid.columns)
+    return row.view(shape).numpy(), column.view(shape).numpy(), covered.view(shape).numpy()
+
+
+def dilated(masks: BoolArray) -> BoolArray:
+    """Masks [N, rows, columns], each grown by one cell to all sides."""
+    square = np.ones((3, 3), np.uint8)
+    grown = [cv2.dilate(mask.astype(np.uint8), square) for mask in masks]
+    return np.stack(grown).astype(bool)

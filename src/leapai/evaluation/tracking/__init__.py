@@ -1,0 +1,1 @@
+"""Tracking metrics: AMOTA and CLEAR MOT, metrics of every object, timelines of identities."""

@@ -1,0 +1,1 @@
+"""What a data set holds, and whether it is right: checks, statistics, pictures."""

@@ -1,0 +1,262 @@
+"""The figures of `leapai inspect --stats`: how what happens in a data set is spread.
+
+Two data sets are compared within the BEV range, because not every data set labels what lies
+outside. One covers another in a quantity where the middle 90 % of the other lies within its own
+middle 98 %; the share covered is that of the other's values within those 98 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+
+import numpy as np
+
+from leapai.data.log import DrivingLog, GroundTruthLog
+from leapai.geometry import angles, poses
+from leapai.inspection.log_inspection import frames_to_read
+from leapai.types import (
+    CLASS_GROUPS,
+    CLASS_NAMES,
+    OCCLUSION_NAMES,
+    BoolArray,
+    FloatArray,
+    Frame,
+    IntArray,
+    Labels,
+)
+
+REGION_M = ((-40.0, 62.4), (-44.8, 44.8))
+"""x and y in which boxes are compared (design, section 2)."""
+MOVING_MPS = 0.5
+"""What is slower stands: annotated positions jitter by a few centimetres a frame."""
+HEADING_INTERVAL_S, _TOLERANCE_S = 1.0, 0.06
+POINT_BANDS_M = (0.0, 6.0, 12.0, 24.0, 60.0)
+_GROUPS = ("MOD", "VRU", "SOD")
+_MOVING_GROUPS = ("MOD", "VRU")
+_SIDES = ("length", "width", "height")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """All values of one quantity in a data set."""
+
+    name: str
+    unit: str
+    values: FloatArray
+    """[K] float64"""
+    is_count: bool = False
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How a data set divides into kinds."""
+
+    name: str
+    kinds: tuple[str, ...]
+    share: FloatArray
+    """[len(kinds)] in [0, 1]; NaN: not labelled."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Every quantity of one data set; the same names in the same order for all data sets."""
+
+    rows: tuple[tuple[Sample, ...], ...]
+    """Quantities that belong side by side."""
+    shares: tuple[Shares, ...]
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """Boxes of many frames in columns of N; drive and time tell where each is from."""
+
+    drive: IntArray
+    time_s: FloatArray
+    track_id: IntArray
+    class_id: IntArray
+    distance_m: FloatArray
+    """From the ego, on the ground."""
+    speed_mps: FloatArray
+    """On the ground; NaN: not labelled."""
+    heading_rad: FloatArray
+    """In the global frame."""
+    size_m: FloatArray
+    """[N, 3]"""
+    lidar_points: IntArray
+    occlusion_level: IntArray
+
+    def where(self, mask: BoolArray) -> _Boxes:
+        return _Boxes(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+
+    def of_group(self, group: str) -> _Boxes:
+        return self.where(np.array(CLASS_GROUPS)[self.class_id] == group)
+
+    @property
+    def tracks(self) -> tuple[IntArray, IntArray]:
+        """The first box of each track, and the number [N] of each box's track; a box without an id
+        is a track of its own."""
+        loose = self.track_id < 0
+        own = np.where(loose, -1 - np.arange(len(loose)), self.track_id)
+        key = np.stack([self.drive, own], -1)
+        _, first, number = np.unique(key, axis=0, return_index=True, return_inverse=True)
+        return first, number.reshape(-1)
+
+
+def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
+    """Every quantity of `logs`: from the truth of all frames, and where points or occlusion are not
+    in it, from the sensors of at most `max_frames` frames.
+
+    Raises ValueError for data without boxes.
+    """
+    gt = [(drive, frame) for drive, log in enumerate(logs) for frame in _truths(log)]
+    objects, boxes = _columns(gt)
+    if not len(boxes.drive):
+        raise ValueError(
+            f"{', '.join(log.name for log in logs[:3])}: no boxes in the BEV range, so there is "
+            "nothing to count; name data with labels"
+        )
+    sensed = boxes
+    if (boxes.lidar_points < 0).all():
+        chosen = frames_to_read(logs, max_frames)
+        sensed = _columns([(logs.index(log), log[index]) for log, index in chosen])[1]
+    return Samples(rows=_rows(objects, boxes, sensed), shares=_shares(boxes, sensed))
+
+
+def _truths(log: DrivingLog) -> Iterator[Frame]:
+    read: Callable[[int], Frame] = (
+        log.ground_truth if isinstance(log, GroundTruthLog) else log.__getitem__
+    )
+    return (read(index) for index in range(len(log)))
+
+
+def _columns(frames: Sequence[tuple[int, Frame]]) -> tuple[IntArray, _Boxes]:
+    """Number of boxes of each frame, and all boxes, of those frames that are annotated."""
+    parts = [
+        _boxes_of(drive, frame.labels, frame.timestamp_us, frame.ego2global)
+        for drive, frame in frames
+        if frame.labels is not None
+    ]
+    counts = np.array([len(part.drive) for part in parts], np.int64)
+    parts.append(_boxes_of(0, Labels.unlabelled(np.zeros((0, 7)), counts[:0]), 0, np.eye(4)))
+    columns = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(_Boxes)}
+    return counts, _Boxes(**columns)
+
+
+def _boxes_of(drive: int, labels: Labels, timestamp_us: int, ego2global: FloatArray) -> _Boxes:
+    low, high = np.array(REGION_M).T
+    centre = labels.boxes[:, :2]
+    labels = labels.select(((centre >= low) & (centre <= high)).all(1))
+    count = len(labels)
+    yaw = labels.boxes[:, 6]
+    ahead = np.stack([np.cos(yaw), np.sin(yaw), np.zeros(count)], -1)
+    ahead = poses.rotate(ego2global, ahead)
+    speed = np.linalg.norm(labels.velocity_mps[:, :2], axis=1)
+    return _Boxes(
+        drive=np.full(count, drive, np.int64),
+        time_s=np.full(count, timestamp_us * 1e-6),
+        track_id=labels.track_id,
+        class_id=labels.class_id,
+        distance_m=np.linalg.norm(labels.boxes[:, :2], axis=1),
+        speed_mps=np.where(labels.velocity_valid, speed, np.nan),
+        heading_rad=np.arctan2(ahead[:, 1], ahead[:, 0]),
+        size_m=labels.boxes[:, 3:6],
+        lidar_points=labels.num_lidar_points,
+        occlusion_level=labels.occlusion_level,
+    )
+
+
+def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sample, ...], ...]:
+    groups = {group: boxes.of_group(group) for group in _GROUPS}
+    moving = {g: groups[g].where(groups[g].speed_mps > MOVING_MPS) for g in _MOVING_GROUPS}
+    scene = [
+        Sample("objects a frame", "", objects.astype(np.float64)),
+        Sample("objects with points a frame", "", _with_points(sensed)),
+    ]
+    scene += [Sample(f"distance, {group}", "m", b.distance_m) for group, b in groups.items()]
+    scene += [
+        Sample(f"speed, {group} that moves", "m/s", b.speed_mps) for group, b in moving.items()
+    ]
+    scene += [
+        Sample(f"turn in 1 s, {group} that moves", "deg", heading_changes_deg(b))
+        for group, b in moving.items()
+    ]
+    timelines = [
+        Sample(f"life of a track, {group}", "s", _timelines(b)) for group, b in groups.items()
+    ]
+    first = boxes.where(np.isin(np.arange(len(boxes.drive)), boxes.tracks[0]))
+    sizes = [
+        tuple(
+            Sample(f"{side}, {name}", "m", first.size_m[first.class_id == class_id, axis])
+            for class_id, name in enumerate(CLASS_NAMES)
+        )
+        for axis, side in enumerate(_SIDES)
+    ]
+    return tuple(scene), tuple(_points(sensed)), tuple(timelines), *sizes
+
+
+def _with_points(sensed: _Boxes) -> FloatArray:
+    """Number of boxes that hold a point, in each frame that has one."""
+    met = sensed.where(sensed.lidar_points > 0)
+    frame = np.stack([met.drive, met.time_s], -1)
+    return np.unique(frame, axis=0, return_counts=True)[1].astype(np.float64)
+
+
+def _points(sensed: _Boxes) -> Iterator[Sample]:
+    """Points in a box, by group and band of distance."""
+    recorded = sensed.where(sensed.lidar_points >= 0)
+    for group in _MOVING_GROUPS:
+        boxes = recorded.of_group(group)
+        for near, far in pairwise(POINT_BANDS_M):
+            inside = (boxes.distance_m >= near) & (boxes.distance_m < far)
+            name = f"points in a {group}, {near:.0f}-{far:.0f} m"
+            yield Sample(name, "", boxes.lidar_points[inside].astype(np.float64), is_count=True)
+
+
+def heading_changes_deg(boxes: _Boxes) -> FloatArray:
+    """By how much the heading of each track turned within `HEADING_INTERVAL_S`, signed, from every
+    box that has a later one of its track at that distance in time."""
+    _, track = boxes.tracks
+    order = np.lexsort([boxes.time_s, track])
+    track, heading = track[order], boxes.heading_rad[order]
+    time_s = boxes.time_s[order] - boxes.time_s.min(initial=np.inf)
+    # One sorted key for all tracks: longer than any drive apart.
+    key = track * (2 * time_s.max(initial=0.0) + 10.0) + time_s
+    wanted = key + HEADING_INTERVAL_S
+    later = np.searchsorted(key, wanted - _TOLERANCE_S).clip(max=len(key) - 1)
+    found = np.abs(key[later] - wanted) <= _TOLERANCE_S
+    turned: FloatArray = np.degrees(angles.wrap(heading[later] - heading)[found])
+    return turned
+
+
+def _timelines(boxes: _Boxes) -> FloatArray:
+    """Seconds from the first to the last box of each track with an id."""
+    tracked = boxes.where(boxes.track_id >= 0)
+    first, number = tracked.tracks
+    begin, end = np.full(len(first), np.inf), np.full(len(first), -np.inf)
+    np.minimum.at(begin, number, tracked.time_s)
+    np.maximum.at(end, number, tracked.time_s)
+    return np.asarray(end - begin)
+
+
+def _shares(boxes: _Boxes, sensed: _Boxes) -> tuple[Shares, ...]:
+    known = boxes.where(np.isfinite(boxes.speed_mps))
+    moving = []
+    for group in _MOVING_GROUPS:
+        speed = known.of_group(group).speed_mps
+        moving.append((speed > MOVING_MPS).mean() if len(speed) else np.nan)
+    levels = sensed.occlusion_level[sensed.occlusion_level >= 0]
+    words = tuple(name.removesuffix("Occluded").lower() for name in OCCLUSION_NAMES)
+    return (
+        Shares("classes", CLASS_NAMES, _fractions(boxes.class_id, len(CLASS_NAMES))),
+        Shares("occlusion", words, _fractions(levels, len(words))),
+        Shares("moving", _MOVING_GROUPS, np.array(moving, np.float64)),
+    )
+
+
+def _fractions(values: IntArray, kinds: int) -> FloatArray:
+    """[kinds] share of each; NaN without values."""
+    if not len(values):
+        return np.full(kinds, np.nan)
+    return np.bincount(values, minlength=kinds) / len(values)

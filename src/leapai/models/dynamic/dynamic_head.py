@@ -1,0 +1,241 @@
+"""The dynamic head: queries, memory, decoder, branches (design, sections 5 and 6).
+
+Letters: L layers, B streams, Q queries, S history slots, C channels, D BEV channels, R x W the BEV
+grid.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leapai.config import DynamicConfig, TaskConfig
+from leapai.geometry import angles
+from leapai.models import sampling
+from leapai.models.dynamic.decoder import BevRows, StreamTransformerLayer
+from leapai.models.dynamic.encoding import CellEncoding, PointEncoding
+from leapai.models.dynamic.query_memory import Memory, NewSlots
+from leapai.models.dynamic.self_attention import (
+    AttentionReadout,
+    History,
+    QueryPlaces,
+    visible_queries,
+)
+from leapai.models.tensors import (
+    DenoisingQueries,
+    DynamicPredictions,
+    FrameBatch,
+    LayerOutputs,
+    MemoryReport,
+    TemporalState,
+)
+from leapai.types import CLASS_NAMES, BevGrid
+
+NUM_REGRESSION = 9 + angles.NUM_BINS
+"""Centre 3, log size 3, velocity 3, one residual angle a bin."""
+CLASS_PRIOR = 0.01
+"""Initial probability of a class (RetinaNet, section 4.1), so that focal loss starts calm."""
+MAX_LOG_SIZE = math.log(40.0)
+
+
+class Branches(nn.Module):
+    """What one decoder layer says of each query."""
+
+    def __init__(self, config: DynamicConfig, grid: BevGrid) -> None:
+        super().__init__()
+        channels, self.grid = config.embed, grid
+        self.classes = _branch(
+            channels, len(CLASS_NAMES), math.log(CLASS_PRIOR / (1 - CLASS_PRIOR))
+        )
+        self.regression = _branch(channels, NUM_REGRESSION)
+        self.angle = _branch(channels, angles.NUM_BINS)
+        self.occlusion = _branch(channels, 1)
+        self.trust = nn.Linear(channels, 2 * config.heads)
+        nn.init.zeros_(self.trust.weight)
+        nn.init.zeros_(self.trust.bias)
+
+    def forward(
+        self, features: Tensor, places: QueryPlaces, memory: AttentionReadout
+    ) -> tuple[Tensor, ...]:
+        """Features [B, Q, C], where the queries were, what memory says -> logits 8, regression 17,
+        angles 8, occlusion 1.
+
+        The regression's centre becomes absolute: logit of the reference plus what the branch adds.
+        So does its velocity: what memory says, as far as it is trusted, plus what the branch adds.
+        """
+        regression = self.regression(features.float())
+        centre = regression[..., :3] + torch.logit(places.reference, eps=1e-5)
+        moved_m = self.grid.denormalise(centre.detach().sigmoid()) - places.position_m
+        velocity = regression[..., 6:9] + self._remembered(features, moved_m, memory)
+        regression = torch.cat([centre, regression[..., 3:6], velocity, regression[..., 9:]], -1)
+        return self.classes(features), regression, self.angle(features), self.occlusion(features)
+
+    def _remembered(self, features: Tensor, moved_m: Tensor, memory: AttentionReadout) -> Tensor:
+        """Velocity [B, Q, 3] by memory's two guesses, for a centre that this layer moved on by
+        [B, Q, 3]."""
+        gate: Tensor = self.trust(features.float())
+        gate = gate.view(*gate.shape[:2], 2, -1, 1)  # [B, Q, 2, K, 1]
+        displacement = memory.displacement_mps + moved_m[:, :, None] * memory.per_s
+        guesses = torch.stack([memory.velocity_mps, displacement], 2)  # [B, Q, 2, K, 3]
+        return (gate * guesses).sum((2, 3))
+
+
+def _branch(channels: int, outputs: int, start: float = 0.0) -> nn.Sequential:
+    """Two layers whose output begins near `start`."""
+    last = nn.Linear(channels, outputs)
+    nn.init.normal_(last.weight, std=0.01)
+    nn.init.constant_(last.bias, start)
+    return nn.Sequential(nn.Linear(channels, channels), nn.LayerNorm(channels), nn.ReLU(), last)
+
+
+class OrderedThresholds(nn.Module):
+    """Three learnt thresholds that stay in order: a first one and two positive steps.
+
+    Level > k has probability sigmoid(score - threshold k): rank-consistent by construction
+    (CORAL; Cao et al., Pattern Recognition Letters 2020).
+    """
+
+    def __init__(self, count: int = 3) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.tensor(-1.0))
+        self.steps = nn.Parameter(torch.full((count - 1,), math.log(math.e - 1)))
+
+    def forward(self) -> Tensor:
+        """[3] increasing."""
+        return torch.cat([self.first[None], self.first + F.softplus(self.steps).cumsum(0)])
+
+
+class DynamicHead(nn.Module):
+    """BEV features and memory -> predictions and the next memory."""
+
+    def __init__(self, config: TaskConfig) -> None:
+        super().__init__()
+        dynamic, self.grid = config.dynamic, config.bev.grid()
+        self.query = nn.Parameter(torch.randn(dynamic.queries, dynamic.embed) * 0.02)
+        self.reference = nn.Parameter(torch.logit(torch.rand(dynamic.queries, 3) * 0.98 + 0.01))
+        self.point_encoding = PointEncoding(dynamic.embed)
+        self.cell_encoding = CellEncoding(self.grid.rows, self.grid.columns, dynamic.neck_channels)
+        self.memory = Memory(config, self.grid)
+        self.layers = nn.ModuleList(StreamTransformerLayer(dynamic) for _ in range(dynamic.layers))
+        self.branches = nn.ModuleList(Branches(dynamic, self.grid) for _ in range(dynamic.layers))
+        self.thresholds = OrderedThresholds()
+        # What only training uses: queries made from noisy truth, and the map of object centres.
+        self.noisy_query = nn.Embedding(len(CLASS_NAMES) + 1, dynamic.embed)
+        self.heat_map = nn.Linear(dynamic.neck_channels, len(CLASS_NAMES))
+        nn.init.constant_(self.heat_map.bias, math.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
+        self.wants_heat_map = config.loss.heat_map_weight > 0
+
+    def forward(
+        self, bev: Tensor, batch: FrameBatch, state: TemporalState
+    ) -> tuple[DynamicPredictions, TemporalState]:
+        """BEV [B, R * W, D] of this frame, its time and pose, the memory -> what is there, the next
+        memory."""
+        report = self.memory.recall(state, batch, self.query.expand(batch.streams, -1, -1))
+        history = History(
+            slots=report,
+            encoding=self.point_encoding(report.reference_clipped),
+            visible=visible_queries(len(self.query), batch.denoising),
+        )
+        outputs, features = self._decode(self._rows(bev), history, report, batch.denoising)
+        found, denoising = _split(outputs, len(self.query), batch.denoising)
+        predictions = DynamicPredictions(
+            **vars(found),
+            occlusion_thresholds=self.thresholds(),
+            boxes=decode_boxes(found.regression[-1], found.angle_logits[-1]),
+            decoder_features=features[:, :, : len(self.query)],
+            memory=report,
+            denoising=denoising,
+            heat_map=self._heat_map(bev) if self.training and self.wants_heat_map else None,
+        )
+        return predictions, self.memory.push(state, report, self._remember(predictions), batch)
+
+    def _decode(
+        self,
+        rows: BevRows,
+        history: History,
+        report: MemoryReport,
+        denoising: DenoisingQueries | None,
+    ) -> tuple[LayerOutputs, Tensor]:
+        """Outputs of every layer [L, B, Q + D, ...] and its features [L, B, Q + D, C]; D denoising
+        queries."""
+        query = report.current_query
+        reference = self.reference.sigmoid().expand(len(query), -1, -1)
+        if denoising is not None:
+            query = torch.cat([query, self.noisy_query(denoising.class_id)], 1)
+            reference = torch.cat([reference, denoising.reference], 1)
+        outputs, features, references = [], [], []
+        for layer, branches in zip(self.layers, self.branches, strict=True):
+            places = self._places(reference)
+            query, recollection = layer(query, places, history, rows)
+            outputs.append(branches(query, places, recollection))
+            features.append(query)
+            references.append(outputs[-1][1][..., :3].sigmoid())
+            # Each layer refines what the one before it found, without a gradient through it
+            # (Deformable DETR).
+            reference = references[-1].detach()
+        logits, regression, angle, occlusion = (torch.stack(o) for o in zip(*outputs, strict=True))
+        layers = LayerOutputs(logits, regression, angle, occlusion, torch.stack(references))
+        return layers, torch.stack(features)
+
+    def _places(self, reference: Tensor) -> QueryPlaces:
+        """Reference points [B, Q, 3] in all forms."""
+        return QueryPlaces(
+            reference, self.grid.denormalise(reference), self.point_encoding(reference)
+        )
+
+    def _heat_map(self, bev: Tensor) -> Tensor:
+        """BEV features [B, R * W, D] -> logits [B, 8, R, W]."""
+        size = (self.grid.rows, self.grid.columns)
+        logits: Tensor = self.heat_map(bev.float()).transpose(1, 2).unflatten(2, size)
+        return logits
+
+    def _rows(self, bev: Tensor) -> BevRows:
+        """BEV with the encoding of its cells, padded for sampling."""
+        size = (self.grid.rows, self.grid.columns)
+        encoded = (bev.float() + self.cell_encoding()).unflatten(1, size).permute(0, 3, 1, 2)
+        return BevRows(sampling.to_rows(encoded), size)
+
+    def _remember(self, predictions: DynamicPredictions) -> NewSlots:
+        """The selected queries of the last layer."""
+        probability, class_id = predictions.class_logits[-1].detach().sigmoid().max(-1)  # [B, Q]
+        index = self.memory.select(probability)  # [B, K]
+
+        def pick(values: Tensor) -> Tensor:
+            return values.gather(1, index.view(*index.shape, 1).expand(-1, -1, values.shape[-1]))
+
+        return NewSlots(
+            query=pick(predictions.decoder_features[-1]),
+            reference_m=self.grid.denormalise(pick(predictions.reference[-1])),
+            velocity_mps=pick(predictions.boxes[..., 8:11]),
+            confidence=probability.gather(1, index),
+            class_id=class_id.gather(1, index),
+            query_index=index,
+        )
+
+
+def _split(
+    outputs: LayerOutputs, queries: int, denoising: DenoisingQueries | None
+) -> tuple[LayerOutputs, LayerOutputs | None]:
+    """Outputs [L, B, Q + D, ...] of the queries, and those of the denoising queries."""
+
+    def part(which: slice) -> LayerOutputs:
+        return replace(outputs, **{name: t[:, :, which] for name, t in vars(outputs).items()})
+
+    return part(slice(queries)), part(slice(queries, None)) if denoising is not None else None
+
+
+def decode_boxes(regression: Tensor, angle_logits: Tensor) -> Tensor:
+    """Regression [..., 17] and angle bins [..., 8] -> boxes [..., 11].
+
+    Centre in [0, 1] of the BEV range, l w h in metres, sin yaw, cos yaw, velocity in m/s (design,
+    section 6).
+    """
+    size = regression[..., 3:6].clamp(max=MAX_LOG_SIZE).exp()
+    yaw = angles.decode(angle_logits, regression[..., 9:])[..., None]
+    return torch.cat(
+        [regression[..., :3].sigmoid(), size, yaw.sin(), yaw.cos(), regression[..., 6:9]], -1
+    )

@@ -1,0 +1,256 @@
+"""What flows through the network: batches, memory, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from leapai.types.frames import Frame
+from leapai.types.vocabulary import LANE_MARKINGS
+
+_T = TypeVar("_T", bound="_Tensors")
+
+
+class _Tensors:
+    """Moves every tensor of a dataclass together; what is not a tensor stays as it is."""
+
+    def to(self: _T, device: torch.device | str) -> _T:
+        """A copy on `device`."""
+        return self.mapped(lambda tensor: tensor.to(device))
+
+    def mapped(self: _T, function: Callable[[Tensor], Tensor]) -> _T:
+        """A copy whose tensors, nested ones too, went through `function`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **{k: _mapped(v, function) for k, v in values.items()})  # type: ignore[type-var]
+
+
+def _mapped(value: object, function: Callable[[Tensor], Tensor]) -> object:
+    if isinstance(value, _Tensors):
+        return value.mapped(function)
+    return function(value) if isinstance(value, Tensor) else value
+
+
+@dataclass(frozen=True)
+class DenoisingQueries(_Tensors):
+    """Denoising queries of a training step (DN-DETR; Li et al., CVPR 2022): truth with noise.
+
+    D of them a stream. They never see another group, and what is no denoising query never sees
+    them.
+    """
+
+    reference: Tensor
+    """[B, D, 3] noisy centres in [0, 1] of the BEV range."""
+    class_id: Tensor
+    """[B, D] int64, noisy too; 8 where there is none."""
+    group: Tensor
+    """[D] int64."""
+    target: Tensor
+    """[B, D] int64: which of the stream's targets it should become; -1: none (a negative)."""
+    valid: Tensor
+    """[B, D] bool: False is padding, where a stream has fewer targets than another."""
+
+
+@dataclass(frozen=True)
+class FrameBatch(_Tensors):
+    """One frame of each of B streams. Letters: B streams, N cameras, P points of all streams
+    together."""
+
+    images: Tensor
+    """[B, N, 3, H, W] uint8 RGB; the model normalises. Zeros where `camera_valid` is False."""
+    camera_valid: Tensor
+    """[B, N] bool."""
+    intrinsics: Tensor
+    """[B, N, 3, 3] float32, of the resized image."""
+    distortion: Tensor
+    """[B, N, 5] float32."""
+    ego_from_camera: Tensor
+    """[B, N, 4, 4] float32."""
+    points: Tensor
+    """[P, 5] float32: x y z intensity dt, all streams one after another."""
+    point_stream: Tensor
+    """[P] int64: the stream each point belongs to."""
+    lidar_valid: Tensor
+    """[B] bool: False where the LiDAR failed or is absent. An empty sweep is valid."""
+    timestamp_us: Tensor
+    """[B] int64."""
+    ego2global: Tensor
+    """[B, 4, 4] float64; relative poses are formed from it before any cast."""
+    is_first: Tensor
+    """[B] bool: this frame starts a sequence, so the stream's memory is reset."""
+    camera_groups: tuple[int, ...]
+    """[N] group index of each camera, the same in all streams."""
+    frames: tuple[Frame, ...] = ()
+    """What this was made of: labels and names for losses and messages; the model never reads it."""
+    denoising: DenoisingQueries | None = None
+    """In training: denoising queries to decode along."""
+    fused_bev: Tensor | None = None
+    """[B, C, rows, columns]: the fuser's output where it is known already (the feature cache); the
+    network then skips all that sees."""
+
+    @property
+    def streams(self) -> int:
+        """B."""
+        return int(self.timestamp_us.shape[0])
+
+
+@dataclass(frozen=True)
+class StaticMemory(_Tensors):
+    """What the static task remembers: features of K past frames a stream, in no order, each where
+    and
+    when it was seen. A slot that is not `valid` holds nothing."""
+
+    bev: Tensor
+    """[B, K, C, rows, columns] float16, in the ego frame of its own time."""
+    ego2global: Tensor
+    """[B, K, 4, 4] float64."""
+    timestamp_us: Tensor
+    """[B, K] int64."""
+    valid: Tensor
+    """[B, K] bool."""
+
+
+@dataclass(frozen=True)
+class TemporalState(_Tensors):
+    """The memory: S = (queue_length - 1) x topk slots a stream, oldest frame first, in the ego
+    frame
+    of the last frame; and that of the static task.
+
+    A slot that is not `valid` holds nothing: it is masked wherever it could be read. Poses of the
+    world are kept once a stream in float64; a slot's own pose is relative, so float32 is exact
+    enough.
+    """
+
+    query: Tensor
+    """[B, S, C] float32: the query feature."""
+    reference_m: Tensor
+    """[B, S, 3] float32: the object's centre, moved by its velocity, in the last ego frame."""
+    velocity_mps: Tensor
+    """[B, S, 3] float32."""
+    confidence: Tensor
+    """[B, S] float32 in [0, 1]."""
+    class_id: Tensor
+    """[B, S] int64."""
+    timestamp_us: Tensor
+    """[B, S] int64: when the slot was stored."""
+    last_from_stored: Tensor
+    """[B, S, 4, 4] float32: the ego frame in which the slot was stored, in the last one."""
+    track_id: Tensor
+    """[B, S] int64: track id; -1: none."""
+    query_index: Tensor
+    """[B, S] int64: the query that was stored; -1: none."""
+    valid: Tensor
+    """[B, S] bool."""
+    last_ego2global: Tensor
+    """[B, 4, 4] float64: ego pose of the last frame."""
+    last_timestamp_us: Tensor
+    """[B] int64."""
+    has_last: Tensor
+    """[B] bool: False before the stream's first frame."""
+    static: StaticMemory | None = None
+    """None: the static task has no memory."""
+
+    def stream(self, index: int | Sequence[int]) -> TemporalState:
+        """The state of one stream, or of several in the given order."""
+        picked = [index] if isinstance(index, int) else list(index)
+        return self.mapped(lambda tensor: tensor[picked])
+
+
+@dataclass(frozen=True)
+class MemoryReport(_Tensors):
+    """What the head tells of its memory (design, section 5). S history slots, Q queries."""
+
+    current_query: Tensor
+    """[B, Q, C] the queries before decoding."""
+    history_query: Tensor
+    """[B, S, C] history features after conditioning."""
+    reference_m: Tensor
+    """[B, S, 3] aligned to this frame's ego frame, metres, not clipped."""
+    reference_clipped: Tensor
+    """[B, S, 3] the same in [0, 1] of the BEV range, clipped: what the decoder sees."""
+    velocity_mps: Tensor
+    """[B, S, 3] rotated into this frame's ego axes; zero for static classes."""
+    timestamp_us: Tensor
+    """[B, S] int64."""
+    age_s: Tensor
+    """[B, S] float32: time since the slot was stored; 0 where it is not valid."""
+    current_from_stored: Tensor
+    """[B, S, 4, 4] float32."""
+    track_id: Tensor
+    """[B, S] int64."""
+    class_id: Tensor
+    """[B, S] int64."""
+    confidence: Tensor
+    """[B, S] float32."""
+    valid: Tensor
+    """[B, S] bool, after the reset."""
+    prev2curr: Tensor
+    """[B, 4, 4] float32: this frame's ego frame from the last frame's."""
+    interval_s: Tensor
+    """[B] float32: time since the last frame; 0 after a reset."""
+    displacement_m: Tensor
+    """[B, S, 3] the motion compensation v dt, in the last frame's axes."""
+    reset: Tensor
+    """[B] bool: the stream's memory was dropped in this frame."""
+
+
+@dataclass(frozen=True)
+class LayerOutputs(_Tensors):
+    """What the branches say of queries. Letters: L decoder layers, B streams, Q queries."""
+
+    class_logits: Tensor
+    """[L, B, Q, 8]"""
+    regression: Tensor
+    """[L, B, Q, 17]: centre logits 3, log size 3, velocity 3, a residual angle for each bin 8."""
+    angle_logits: Tensor
+    """[L, B, Q, 8]"""
+    occlusion_score: Tensor
+    """[L, B, Q, 1]"""
+    reference: Tensor
+    """[L, B, Q, 3] in [0, 1]: each layer's refined centre."""
+
+
+@dataclass(frozen=True)
+class DynamicPredictions(LayerOutputs):
+    """Raw outputs of the dynamic task for a frame."""
+
+    occlusion_thresholds: Tensor
+    """[3] increasing."""
+    boxes: Tensor
+    """[B, Q, 11] last layer: centre in [0, 1], l w h in m, sin yaw, cos yaw, velocity in m/s."""
+    decoder_features: Tensor
+    """[L, B, Q, C]"""
+    memory: MemoryReport
+    denoising: LayerOutputs | None = None
+    """Training only: what became of the denoising queries, [L, B, D, ...]."""
+    heat_map: Tensor | None = None
+    """Training only: [B, 8, rows, columns] logits of the auxiliary map of object centres."""
+
+
+@dataclass(frozen=True)
+class StaticPredictions(_Tensors):
+    """Raw outputs of the static task for a frame."""
+
+    logits: Tensor
+    """[B, 14, rows, columns] of `STATIC_CLASSES`, over `StaticConfig.region()`."""
+
+    @property
+    def lane_markings(self) -> Tensor:
+        """[B, 9, rows, columns]."""
+        return self.logits[:, : len(LANE_MARKINGS)]
+
+    @property
+    def road_elements(self) -> Tensor:
+        """[B, 5, rows, columns]."""
+        return self.logits[:, len(LANE_MARKINGS) :]
+
+
+@dataclass(frozen=True)
+class Predictions(_Tensors):
+    """Raw outputs of a frame, of each task that is on."""
+
+    dynamic: DynamicPredictions | None = None
+    static: StaticPredictions | None = None

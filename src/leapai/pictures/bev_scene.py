@@ -1,0 +1,124 @@
+"""What there is to draw in one frame, in its ego frame, and which of it a configuration shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from leapai.config import DrawDynamicConfig, DrawStaticConfig, TemporalVisualizationConfig
+from leapai.pictures.palette import (
+    CLASS_COLOURS,
+    GT,
+    GT_HIDDEN,
+    Colour,
+)
+from leapai.types import (
+    OCCLUSION_NAMES,
+    BoolArray,
+    Detections,
+    FloatArray,
+    IntArray,
+    Labels,
+    Map,
+    MemorySlots,
+)
+
+HEAVILY_OCCLUDED = len(OCCLUSION_NAMES) - 1
+EGO_OUTLINE_M = np.array([[3.9, 0.0], [3.0, 0.95], [-1.0, 0.95], [-1.0, -0.95], [3.0, -0.95]])
+"""A passenger car around the rear axle, pointed in front."""
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Where a track was before, oldest first, in the current ego frame. K points."""
+
+    track_id: int
+    position_m: FloatArray
+    """[K, 3]"""
+    occlusion_level: IntArray
+    """[K] at that time."""
+
+
+@dataclass(frozen=True)
+class BevLine:
+    """One line of the map in the current ego frame."""
+
+    layer: str
+    points_m: FloatArray
+    """[K, 2]"""
+
+
+@dataclass(frozen=True)
+class BevScene:
+    """Everything of one frame that the canvas shows."""
+
+    points: FloatArray | None = None
+    """[P, 3 or more]: x y z in metres; None: the LiDAR failed."""
+    gt: Labels | None = None
+    detections: Detections | None = None
+    trails: Sequence[Trail] = ()
+    memory: MemorySlots | None = None
+    map_lines: Sequence[BevLine] = ()
+    road: Map | None = None
+
+
+def in_valid_range(
+    position_m: FloatArray, valid_range: tuple[float, float, float, float]
+) -> BoolArray:
+    """Mask [N] of ego positions [N, 2 or more] inside `valid_range`.
+
+    The first pair runs along the canvas' downward axis, so it bounds -x: (-150, 20) is 150 m ahead
+    to 20 m behind. The second pair bounds y, left positive.
+    """
+    down_min, down_max, y_min, y_max = valid_range
+    down, y = -position_m[:, 0], position_m[:, 1]
+    inside: BoolArray = (down >= down_min) & (down <= down_max) & (y >= y_min) & (y <= y_max)
+    return inside
+
+
+def shown_detections(detections: Detections, draw: DrawDynamicConfig) -> Detections:
+    """The detections that a picture shows, most confident first.
+
+    Those of at least `dynamic_conf` inside `valid_range`; of these at most `max_objects`.
+    """
+    confident = detections.score >= draw.dynamic_conf
+    kept = detections.select(confident & in_valid_range(detections.boxes, draw.valid_range))
+    return kept.select(np.argsort(-kept.score, kind="stable")[: draw.max_objects])
+
+
+def shown_labels(labels: Labels, draw: DrawDynamicConfig) -> Labels:
+    """The true objects inside `valid_range`."""
+    return labels.select(in_valid_range(labels.boxes, draw.valid_range))
+
+
+def shown_road(road: Map, static: DrawStaticConfig) -> Map:
+    """The cells and lines of at least `static_conf`, as far as they are drawn."""
+    shown = (road.probability >= static.static_conf) & static.draw_cells
+    probability = np.where(shown, road.probability, 0)
+    sure = tuple(line for line in road.lines if line.confidence >= static.static_conf)
+    return Map(probability, road.grid, sure if static.draw_lines else ())
+
+
+def gt_by_colour(gt: Labels, alone: bool) -> list[tuple[Colour, IntArray]]:
+    """Colours and the indices [M] of the true objects drawn in each.
+
+    Truth that stands `alone`, without detections, has the colours of its classes; beside detections
+    it is grey, darker where heavily occluded.
+    """
+    if alone:
+        colours = [(colour, gt.class_id == i) for i, colour in enumerate(CLASS_COLOURS)]
+    else:
+        hidden = gt.occlusion_level == HEAVILY_OCCLUDED
+        colours = [(GT_HIDDEN, hidden), (GT, ~hidden)]
+    return [(colour, np.flatnonzero(chosen)) for colour, chosen in colours]
+
+
+def shown_memory(
+    memory: MemorySlots, draw: DrawDynamicConfig, temporal: TemporalVisualizationConfig
+) -> MemorySlots:
+    """The slots of the last `history_frames` frames inside `valid_range`, oldest first."""
+    recent = memory.age <= temporal.history_frames
+    kept = memory.select(recent & in_valid_range(memory.position_m, draw.valid_range))
+    return kept.select(np.argsort(-kept.age, kind="stable"))

@@ -1,0 +1,160 @@
+"""One picture a frame: header, canvas beside the cameras, legend."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leapai.config import (
+    DrawDynamicConfig,
+    DrawStaticConfig,
+    TaskConfig,
+    TemporalVisualizationConfig,
+)
+from leapai.geometry import poses
+from leapai.pictures import palette
+from leapai.pictures.bev_canvas import draw_bev
+from leapai.pictures.bev_scene import (
+    BevLine,
+    BevScene,
+    shown_detections,
+    shown_labels,
+    shown_memory,
+    shown_road,
+)
+from leapai.pictures.camera_layout import arrange_cameras
+from leapai.pictures.camera_overlay import draw_camera
+from leapai.pictures.legend import (
+    HEADER_PX,
+    LEGEND_PX,
+    MARGIN_PX,
+    draw_header,
+    draw_legend,
+    header_parts,
+)
+from leapai.pictures.trails import Trails
+from leapai.types import (
+    Detections,
+    FloatArray,
+    Frame,
+    ImageArray,
+    Map,
+    MemorySlots,
+    VectorMap,
+)
+
+_TILE_GAP_PX = 8
+_CAMERAS_WIDTH_PX = 1088
+"""Beside the default canvas of 784 pixels this makes 1920."""
+
+
+class FramePainter:
+    """Paints the frames of a drive in order; keeps the trails of tracks between calls.
+
+    Trails, the frame number and the clock in the header start anew when `frame.sequence` changes.
+    """
+
+    def __init__(
+        self,
+        draw: DrawDynamicConfig,
+        temporal: TemporalVisualizationConfig,
+        static: DrawStaticConfig | None = None,
+    ) -> None:
+        """`static`: how roads are drawn; None: by default."""
+        self._draw = draw
+        self._temporal = temporal
+        self._static = static or DrawStaticConfig()
+        self._trails = Trails(temporal.trajectory_length)
+        self._sequence: str | None = None
+        self._start_us = 0
+        self._number = 0
+
+    def paint(
+        self,
+        frame: Frame,
+        detections: Detections | None,
+        memory: MemorySlots | None = None,
+        vector_map: VectorMap | None = None,
+        road: Map | None = None,
+    ) -> ImageArray:
+        """The composed picture [H, W, 3] RGB uint8, 1080 x 1920 with the default canvas.
+
+        `detections`, `memory` and `road` are in the ego frame of `frame`, `vector_map` in the
+        global frame. The configuration says what is shown of them; `draw_bev` and `draw_camera`
+        say how.
+        """
+        self._count(frame)
+        shown = None if detections is None else shown_detections(detections, self._draw)
+        road = None if road is None else shown_road(road, self._static)
+        gt = None if frame.labels is None else shown_labels(frame.labels, self._draw)
+        scene = BevScene(
+            points=frame.points,
+            gt=gt,
+            detections=shown,
+            trails=self._trails.seen_from(frame),
+            memory=None if memory is None else shown_memory(memory, self._draw, self._temporal),
+            map_lines=map_in_ego(vector_map or (), frame.ego2global),
+            road=road,
+        )
+        if detections is not None:
+            self._trails.add(frame, detections)
+        canvas = draw_bev(scene, self._draw, self._temporal)
+        picture, cameras = _page(canvas)
+        _draw_cameras(cameras, frame, scene, self._draw.draw_occlusion)
+        seconds = (frame.timestamp_us - self._start_us) / 1e6
+        draw_header(picture[:HEADER_PX], header_parts(frame, self._number, seconds, shown))
+        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, with_road=road is not None)
+        return picture
+
+    def follow(self, frame: Frame, detections: Detections) -> None:
+        """A frame that is not painted: trails and numbers go on as if it had been."""
+        self._count(frame)
+        self._trails.seen_from(frame)
+        self._trails.add(frame, detections)
+
+    def _count(self, frame: Frame) -> None:
+        if frame.sequence != self._sequence:
+            self._sequence, self._start_us, self._number = frame.sequence, frame.timestamp_us, 0
+        self._number += 1
+
+
+def map_in_ego(vector_map: VectorMap, ego2global: FloatArray) -> list[BevLine]:
+    """The map's lines (global frame) in the ego frame of `ego2global`; formed in float64."""
+    ego_from_global = poses.invert(np.asarray(ego2global, np.float64))
+    return [
+        BevLine(line.layer, poses.apply(ego_from_global, line.points_m)[:, :2])
+        for line in vector_map
+    ]
+
+
+def _page(canvas: ImageArray) -> tuple[ImageArray, ImageArray]:
+    """A page with the canvas on it, and the view of the page that is left for the cameras."""
+    height, width = canvas.shape[:2]
+    page_height = HEADER_PX + height + MARGIN_PX + LEGEND_PX
+    page_width = width + _CAMERAS_WIDTH_PX + 3 * MARGIN_PX
+    picture = np.empty((page_height, page_width, 3), np.uint8)
+    picture[:] = np.tile(np.array(palette.BACKGROUND, np.uint8), (page_width, 1))
+    body = picture[HEADER_PX : HEADER_PX + height]
+    body[:, MARGIN_PX : MARGIN_PX + width] = canvas
+    return picture, body[:, -MARGIN_PX - _CAMERAS_WIDTH_PX : -MARGIN_PX]
+
+
+def _draw_cameras(area: ImageArray, frame: Frame, scene: BevScene, draw_occlusion: bool) -> None:
+    places = arrange_cameras(frame.cameras, area.shape[:2], _TILE_GAP_PX)
+    lines = () if scene.road is None else scene.road.lines
+    for camera, place in zip(frame.cameras, places, strict=True):
+        size_px = (place.bottom - place.top, place.right - place.left)
+        area[place.top : place.bottom, place.left : place.right] = draw_camera(
+            camera,
+            size_px,
+            scene.detections,
+            scene.gt,
+            road_lines=lines,
+            draw_occlusion=draw_occlusion,
+        )
+
+
+def painter_of(config: TaskConfig) -> FramePainter:
+    """Draws what the configuration wants drawn."""
+    return FramePainter(
+        config.draw_dynamic_cfg, config.temporal_visualization, config.draw_static_cfg
+    )

@@ -1,0 +1,243 @@
+"""The page: everything of one run, or of two side by side, as one HTML text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from leapai import __version__
+from leapai.config import explain
+from leapai.pictures.palette import OCCLUSION_WORDS
+from leapai.report import report_curves, report_tables
+from leapai.report.report_map import road
+from leapai.report.report_sequences import drive_table, legend, timelines
+from leapai.report.report_worst_frames import WorstView, worst_frames
+from leapai.report.run_view import RunView, view
+from leapai.runs.run_folder import write_text
+from leapai.runs.run_warnings import warnings_of
+
+Pair = tuple[str, str]
+_SECTIONS = {
+    "figures": "Figures",
+    "classes": "Classes",
+    "distance": "Distance",
+    "occlusion": "Occlusion",
+    "velocity": "Velocity",
+    "road": "Road",
+    "tracks": "Tracks",
+    "drives": "Drives",
+    "worst": "Worst frames",
+    "run": "Run",
+}
+_OF_DETECTION = {"classes", "distance", "occlusion", "velocity"}
+_OF_OBJECTS = {"tracks", "drives", "worst"}
+
+
+@dataclass(frozen=True)
+class RunOnPage:
+    """What the page says of one run alone."""
+
+    number: int
+    folder: str
+    facts: list[Pair]
+    worst: list[WorstView]
+    no_worst: str
+    health: list[Pair]
+    versions: list[Pair]
+    config_sha256: str
+    configuration: str
+
+    @property
+    def letter(self) -> str:
+        """A or B."""
+        return "AB"[self.number - 1]
+
+
+def write_report(path: Path, folders: Sequence[Path]) -> None:
+    """Writes the report of one finished run, or of two side by side.
+
+    Raises ValueError as `read_run` does.
+    """
+    write_text(path, render([view(folder) for folder in folders]))
+
+
+def render(views: Sequence[RunView]) -> str:
+    """The page of one or two runs."""
+    environment = Environment(
+        loader=PackageLoader("leapai.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(_content(views))
+
+
+def _content(views: Sequence[RunView]) -> dict[str, Any]:
+    runs = [each.run for each in views]
+    compared = len(views) > 1
+    detection, of_road = _detection(views), road(runs)
+    objects = any(run.config.dynamic_task for run in runs)
+    left_out = {
+        *(() if detection else _OF_DETECTION),
+        *(() if objects else _OF_OBJECTS),
+        *(() if of_road else {"road"}),
+    }
+    drawn, more = timelines(views)
+    jobs = list(dict.fromkeys(run.summary.job_name for run in runs))
+    return {
+        "title": " against ".join(jobs) if len(jobs) > 1 else jobs[0],
+        "compared": compared,
+        "version": __version__,
+        "runs": [_on_page(number, each) for number, each in enumerate(views, 1)],
+        "notices": list(_notices(views)),
+        "sections": [(id_, name) for id_, name in _SECTIONS.items() if id_ not in left_out],
+        "headline": report_tables.headline(runs),
+        "detection": detection,
+        "road": of_road,
+        "objects": objects,
+        "tracking": report_tables.tracking(runs),
+        "consistency": report_tables.consistency(runs),
+        "drives": drive_table(views),
+        "keys": legend(compared),
+        "timelines": drawn,
+        "more_drives": more,
+        "stages": report_tables.stages(runs),
+        "configuration_differences": _configuration_differences(views) if compared else [],
+    }
+
+
+def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
+    """None where a run has no labels."""
+    metrics = [v.run.metrics.detection for v in views if v.run.metrics.detection is not None]
+    profiles = [v.profiles for v in views if v.profiles is not None]
+    if len(metrics) < len(views) or len(profiles) < len(views):
+        return None
+    return {
+        "classes": report_tables.classes(metrics),
+        "distances": report_tables.distances(metrics),
+        "groups": report_tables.groups(metrics),
+        "occlusion": report_tables.occlusion(metrics),
+        "precision": report_curves.precision_recall(profiles),
+        "against_distance": report_curves.against_distance(profiles),
+        "velocity": [
+            report_curves.velocity(profiles),
+            report_curves.reliability([each.calibration for each in metrics]),
+        ],
+        "confusions": [_confusion(each.occlusion_confusion) for each in metrics],
+    }
+
+
+def _confusion(counts: tuple[tuple[int, ...], ...]) -> dict[str, Any]:
+    """Counts with their shares of each row."""
+    rows = []
+    for word, row in zip(OCCLUSION_WORDS, counts, strict=True):
+        rows.append((word, [(count, count / max(sum(row), 1)) for count in row]))
+    return {"words": OCCLUSION_WORDS, "rows": rows}
+
+
+def _on_page(number: int, of_run: RunView) -> RunOnPage:
+    run = of_run.run
+    worst = worst_frames(of_run)
+    return RunOnPage(
+        number=number,
+        folder=str(of_run.folder),
+        facts=list(_facts(of_run)),
+        worst=worst,
+        no_worst="" if worst else _why_no_worst(of_run),
+        health=list(_health(of_run)),
+        versions=[("leapai", run.summary.version), *run.summary.versions.items()],
+        config_sha256=run.summary.config_sha256[:12],
+        configuration=explain(run.config),
+    )
+
+
+def _why_no_worst(of_run: RunView) -> str:
+    if not of_run.run.config.dynamic_task:
+        return "No objects were looked for."
+    if not of_run.labelled:
+        return "There are no labels to tell by."
+    return "No object was missed, and no detection is of nothing."
+
+
+def _facts(of_run: RunView) -> Iterator[Pair]:
+    summary = of_run.run.summary
+    version = f", version {summary.data_version}" if summary.data_version else ""
+    yield "data", f"{summary.data}{version}"
+    yield "weights", summary.weights
+    if summary.checkpoint_sha256:
+        yield "checkpoint", f"SHA-256 {summary.checkpoint_sha256[:12]}, seed {summary.seed}"
+    evaluated, of_road = f"{summary.labelled_frames} with labels", of_run.run.metrics.road
+    if of_road is not None:
+        evaluated += f", {of_road.labelled_frames} with a map"
+    drives = len(summary.frames_by_sequence)
+    yield "frames", f"{summary.frames} in {drives} drive{'s' * (drives != 1)}, {evaluated}"
+    if of_run.run.config.dynamic_task:
+        yield "said", f"{summary.detections} detections, {summary.tracks} tracks"
+    processes = f", {summary.processes} processes" if summary.processes > 1 else ""
+    yield "run", f"{summary.finished_utc.replace('T', ' ')} on {summary.device}{processes}"
+
+
+def _health(of_run: RunView) -> Iterator[Pair]:
+    run = of_run.run
+    for sensor, failures in run.summary.faults.items():
+        yield (
+            sensor,
+            f"failed in {failures.frames} of {run.summary.frames} frames: {failures.first}",
+        )
+    if not run.summary.faults:
+        yield "sensors", f"none failed in {run.summary.frames} frames"
+    memory = [each for drive in run.drives for each in drive.memory]
+    ages = [each.age_s for each in memory if each.age_s is not None]
+    if ages:
+        used = np.mean([each.slots for each in memory])
+        yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
+        yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
+    if run.config.dynamic_task:
+        resets, drives = sum(each.reset for each in memory), len(run.drives)
+        yield "memory dropped", f"in {resets} frames, {drives} of them the first of a drive"
+
+
+def _notices(views: Sequence[RunView]) -> Iterator[str]:
+    compared = len(views) > 1
+    for letter, each in zip("AB", views, strict=False):
+        for remark in warnings_of(each.run):
+            yield f"{letter}: {remark}" if compared else remark
+    if compared:
+        yield from _incomparable(*views)
+
+
+def _incomparable(first: RunView, second: RunView) -> Iterator[str]:
+    """Why a difference may not be the network's."""
+    one, other = first.run.summary, second.run.summary
+    if (one.data, one.data_version) != (other.data, other.data_version):
+        yield "The runs are of different data: differences are not the network's alone."
+    elif one.frames_by_sequence != other.frames_by_sequence:
+        yield "The runs are of different frames: differences are not the network's alone."
+    a, b = (each.run.config for each in (first, second))
+    if (a.evaluation, a.bev, a.static.region()) != (b.evaluation, b.bev, b.static.region()):
+        yield "The runs are judged by different settings of evaluation, BEV range or static region."
+    if one.device != other.device:
+        yield f"A ran on {one.device}, B on {other.device}: their times do not compare."
+
+
+def _configuration_differences(views: Sequence[RunView]) -> list[tuple[str, str, str]]:
+    first, second = (dict(_flat(each.run.config.model_dump(), "")) for each in views)
+    names = dict.fromkeys([*first, *second])
+    return [
+        (name, repr(first.get(name)), repr(second.get(name)))
+        for name in names
+        if first.get(name) != second.get(name)
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

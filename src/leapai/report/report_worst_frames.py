@@ -1,0 +1,100 @@
+"""The worst frames of a run, worst first: each with its picture and what went wrong in it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from math import atan2, degrees
+from pathlib import Path
+
+from leapai.evaluation.detection.failures import Failures
+from leapai.pictures.palette import OCCLUSION_WORDS
+from leapai.report.report_tables import CLASS_COLOUR
+from leapai.report.run_view import RunView
+from leapai.types import CLASS_NAMES, Detections
+
+_MOST_FAILURES = 12
+"""Named for a frame: the nearest."""
+
+
+@dataclass(frozen=True)
+class NamedFailure:
+    """One failure in words."""
+
+    what: str
+    """`missed` or `false`."""
+    class_name: str
+    colour: str
+    where: str
+    occlusion: str
+
+
+@dataclass(frozen=True)
+class WorstView:
+    """One frame."""
+
+    sequence: str
+    timestamp_us: int
+    seconds: float
+    """Since the drive's first frame."""
+    weight: float
+    missed: int
+    false: int
+    picture: str
+    """As a data URL; empty: it is not there."""
+    named: tuple[NamedFailure, ...]
+    unnamed: int
+    faults: tuple[str, ...]
+
+
+def worst_frames(view: RunView) -> list[WorstView]:
+    """Those whose pictures the run kept."""
+    frames = [
+        _frame(view, said, drive.detections[0].timestamp_us, faults)
+        for drive in view.run.drives
+        for said, faults in zip(drive.detections, drive.faults, strict=True)
+        if (said.sequence, said.timestamp_us) in view.pictures
+    ]
+    return sorted(frames, key=lambda frame: (-frame.weight, frame.sequence, frame.timestamp_us))
+
+
+def _frame(view: RunView, said: Detections, start_us: int, faults: tuple[str, ...]) -> WorstView:
+    key = (said.sequence, said.timestamp_us)
+    failed = view.failures[key]
+    nearest = failed.nearest_first()
+    return WorstView(
+        *key,
+        seconds=(said.timestamp_us - start_us) / 1e6,
+        weight=float(failed.weight.sum()),
+        missed=int(failed.missed.sum()),
+        false=int((~failed.missed).sum()),
+        picture=_data_url(view.pictures[key]),
+        named=tuple(_named(failed, int(row)) for row in nearest[:_MOST_FAILURES]),
+        unnamed=max(0, len(nearest) - _MOST_FAILURES),
+        faults=faults,
+    )
+
+
+def _named(failed: Failures, row: int) -> NamedFailure:
+    name, level = CLASS_NAMES[failed.class_id[row]], int(failed.occlusion_level[row])
+    return NamedFailure(
+        what="missed" if failed.missed[row] else "false",
+        class_name=name,
+        colour=CLASS_COLOUR[name],
+        where=f"{failed.distance_m[row]:.0f} m {_direction(*failed.boxes[row, :2])}",
+        occlusion=f"{OCCLUSION_WORDS[level]} occluded" if level > 0 else "",
+    )
+
+
+def _direction(x_m: float, y_m: float) -> str:
+    """In words, of eight."""
+    words = ("ahead", "ahead left", "left", "behind left", "behind")
+    angle = degrees(atan2(y_m, x_m))
+    word = words[round(abs(angle) / 45)]
+    return word if angle >= 0 else word.replace("left", "right")
+
+
+def _data_url(picture: Path) -> str:
+    if not picture.is_file():
+        return ""
+    return f"data:image/webp;base64,{base64.b64encode(picture.read_bytes()).decode()}"

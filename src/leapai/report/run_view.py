@@ -1,0 +1,75 @@
+"""A run as its report shows it: what is read from its folder, and what is derived from that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from leapai.evaluation.detection.detection_metrics import OPERATING_CONFIDENCE
+from leapai.evaluation.detection.distance_profiles import Profiles, profiles
+from leapai.evaluation.detection.failures import Failures, failures
+from leapai.evaluation.detection.labelled_frames import LabelledFrame
+from leapai.evaluation.tracking.object_timelines import (
+    ObjectTimeline,
+    object_timelines,
+    track_timelines,
+)
+from leapai.runs.parquet_tables import FrameKey
+from leapai.runs.run_folder import Run, read_run
+from leapai.types import CLASS_NAMES, FloatArray
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run of a report."""
+
+    folder: Path
+    run: Run
+    pictures: dict[FrameKey, Path]
+
+    @cached_property
+    def labelled(self) -> list[LabelledFrame]:
+        """The frames that were judged."""
+        if not self.run.config.dynamic_task:
+            return []
+        return [frame for drive in self.run.drives for frame in drive.labelled()]
+
+    @cached_property
+    def profiles(self) -> Profiles | None:
+        """None: no frame has labels."""
+        return profiles(self.labelled, self.run.config.bev) if self.labelled else None
+
+    @cached_property
+    def failures(self) -> dict[FrameKey, Failures]:
+        """Of every labelled frame."""
+        bev = self.run.config.bev
+        return {_key(frame): failures(frame, bev) for frame in self.labelled}
+
+    @cached_property
+    def timelines(self) -> list[ObjectTimeline]:
+        """Of labelled objects where any is followed by its labels, else of the run's tracks."""
+        objects = object_timelines(self.labelled, self.run.config.bev, self._confidence())
+        if objects:
+            return objects
+        return track_timelines([said for drive in self.run.drives for said in drive.detections])
+
+    def _confidence(self) -> FloatArray:
+        """[C] of the best MOTA, so that lives have the switches that the tracking figures count."""
+        tracking = self.run.metrics.tracking
+        of_class = [
+            None if tracking is None else tracking.classes[name].confidence for name in CLASS_NAMES
+        ]
+        return np.array([OPERATING_CONFIDENCE if each is None else each for each in of_class])
+
+
+def view(folder: Path) -> RunView:
+    """Raises ValueError as `read_run` does."""
+    run, pictures = read_run(folder)
+    return RunView(folder, run, pictures)
+
+
+def _key(frame: LabelledFrame) -> FrameKey:
+    return frame.detections.sequence, frame.detections.timestamp_us

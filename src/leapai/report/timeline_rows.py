@@ -1,0 +1,150 @@
+"""Lanes: the life of an object as a bar, with who stood for it, where that changed, and how
+occluded it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from leapai.evaluation.tracking.object_timelines import ObjectTimeline
+from leapai.pictures.palette import OCCLUSION_WORDS
+from leapai.report.report_tables import CLASS_COLOUR
+from leapai.report.svg_charts import path, text
+from leapai.types import CLASS_NAMES, FloatArray, IntArray
+
+LANE_PX = 15
+MOST_LANES = 40
+"""Of a drive: those with most trouble."""
+_BAR_PX, _STRIP_PX = 8, 3
+BASE = "#e4e9ef"
+OCCLUSION_GREYS = ("", "#c3ccd6", "#8593a3", "#3d4a59")
+"""By level; level 0 is not drawn."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One object, as each run that has it found it."""
+
+    timelines: tuple[ObjectTimeline, ...]
+    runs: tuple[str, ...]
+    """Names of the runs; empty words where there is one."""
+
+    @property
+    def trouble(self) -> int:
+        """Switches weigh most, then losses, then frames missed."""
+        return sum(
+            100 * int(timeline.switched.sum())
+            + 20 * timeline.losses
+            + int((timeline.evaluated & ~timeline.found).sum())
+            for timeline in self.timelines
+        )
+
+
+def chosen_rows(
+    timelines: Sequence[Sequence[ObjectTimeline]], sequence: str
+) -> tuple[list[Lane], int]:
+    """Of the lives of each run: the rows of a drive, by first appearance, and how many there would
+    be without a limit."""
+    names = ("",) if len(timelines) == 1 else tuple("AB")
+    of_object: dict[tuple[int, int], list[tuple[str, ObjectTimeline]]] = {}
+    for name, of_run in zip(names, timelines, strict=True):
+        for timeline in of_run:
+            if timeline.sequence == sequence:
+                of_object.setdefault((timeline.class_id, timeline.own_id), []).append(
+                    (name, timeline)
+                )
+    rows = [
+        Lane(tuple(x for _, x in each), tuple(n for n, _ in each)) for each in of_object.values()
+    ]
+    worst = sorted(rows, key=lambda row: -row.trouble)[: MOST_LANES // len(timelines)]
+    return sorted(
+        worst, key=lambda row: (row.timelines[0].time_us[0], row.timelines[0].class_id)
+    ), len(rows)
+
+
+def draw_row(row: Lane, time_us: IntArray, edges_px: FloatArray) -> Markup:
+    """A bar for each run, from the top; frame k of the drive [F] lies between edges k and k + 1."""
+    parts = []
+    for i, (name, timeline) in enumerate(zip(row.runs, row.timelines, strict=True)):
+        content = _bar(timeline, np.searchsorted(time_us, timeline.time_us), edges_px)
+        words = CLASS_NAMES[timeline.class_id] + f" {timeline.own_id}" if i == 0 else ""
+        label = text(edges_px[0] - 8 - 14 * bool(name), 8, words, "row end")
+        run = text(edges_px[0] - 8, 8, name, "row end run")
+        share = text(edges_px[-1] + 8, 8, _sequence_result(timeline), "row")
+        parts.append(
+            Markup('<g transform="translate(0 {})">{}{}{}{}<title>{}</title></g>').format(
+                i * LANE_PX, label, run, content, share, _tooltip(timeline)
+            )
+        )
+    return Markup("").join(parts)
+
+
+def _bar(timeline: ObjectTimeline, frame: IntArray, edges_px: FloatArray) -> Markup:
+    colour = CLASS_COLOUR[CLASS_NAMES[timeline.class_id]]
+    parts = []
+    for first, last, evaluated in _runs(frame, timeline.evaluated):
+        left, right = edges_px[frame[first]], edges_px[frame[last] + 1]
+        if evaluated:
+            parts.append(_box(left, right, 0, _BAR_PX, BASE))
+        else:
+            parts.append(path("hidden", f"M{left:.1f} {_BAR_PX / 2}H{right:.1f}"))
+    # The shade changes with the track, so that a switch shows even where its mark is small.
+    shade = np.cumsum(timeline.switched) % 2
+    for first, last, found in _runs(frame, np.where(timeline.found, 1 + shade, 0)):
+        if found:
+            left, right = edges_px[frame[first]], edges_px[frame[last] + 1]
+            parts.append(_box(left, right, 0, _BAR_PX, colour, "1" if found == 1 else "0.55"))
+    for first, last, level in _runs(frame, timeline.occlusion_level):
+        if level > 0:
+            left, right = edges_px[frame[first]], edges_px[frame[last] + 1]
+            parts.append(_box(left, right, _BAR_PX, _STRIP_PX, OCCLUSION_GREYS[int(level)]))
+    for k in np.flatnonzero(timeline.switched):
+        parts.append(path("switch", f"M{edges_px[frame[k]]:.1f} -2v{_BAR_PX + 4}"))
+    return Markup("").join(parts)
+
+
+def _runs(frame: IntArray, values: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """First and last index of what follows frame by frame with one value, and that value."""
+    if not len(frame):
+        return
+    cuts = np.flatnonzero((np.diff(values) != 0) | (np.diff(frame) != 1)) + 1
+    for first, end in zip([0, *cuts.tolist()], [*cuts.tolist(), len(frame)], strict=True):
+        yield first, end - 1, int(values[first])
+
+
+def _box(
+    left: float, right: float, top: float, height: float, colour: str, opacity: str = "1"
+) -> Markup:
+    return Markup(
+        '<rect x="{:.1f}" y="{:g}" width="{:.1f}" height="{:g}" fill="{}" opacity="{}"/>'
+    ).format(left, top, right - left, height, colour, opacity)
+
+
+def _sequence_result(timeline: ObjectTimeline) -> str:
+    switches = int(timeline.switched.sum())
+    found = f"{timeline.share_found:.0%}"
+    return f"{found}, {switches} switch{'es' * (switches > 1)}" if switches else found
+
+
+def _tooltip(timeline: ObjectTimeline) -> str:
+    ids = [str(i) for i in timeline.track_id[timeline.found]]
+    in_turn = [i for k, i in enumerate(ids) if k == 0 or i != ids[k - 1]]
+    hidden = int((~timeline.evaluated).sum())
+    levels = ", ".join(
+        f"{word} {count}"
+        for word, count in zip(
+            OCCLUSION_WORDS,
+            np.bincount(timeline.occlusion_level[timeline.occlusion_level >= 0], minlength=4),
+            strict=True,
+        )
+        if count
+    )
+    return (
+        f"{CLASS_NAMES[timeline.class_id]} {timeline.own_id}: "
+        f"found in {int(timeline.found.sum())} of {int(timeline.evaluated.sum())} frames, "
+        f"hidden in {hidden}, lost and found again {timeline.losses} x; "
+        f"tracks {' > '.join(in_turn) or 'none'}; frames by occlusion: {levels or 'not labelled'}"
+    )

@@ -1,0 +1,241 @@
+"""What a run said and what is true, on disk as Parquet: one row a detection, a line of the road, a
+labelled object, a frame."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
+from leapai.evaluation.tracking.instances import InstanceMetrics
+from leapai.io import whole_file
+from leapai.streaming.detection_table import (
+    BOX_COLUMNS,
+    COORDINATES,
+    FRAME_KEY,
+    VELOCITY_COLUMNS,
+    key_columns,
+    named_columns,
+)
+from leapai.types import (
+    CLASS_NAMES,
+    Detections,
+    FloatArray,
+    Labels,
+    MapPolyline,
+)
+
+_ACCELERATION = ("ax_mps2", "ay_mps2", "az_mps2")
+_SAME = (
+    "velocity_valid", "class_id", "occlusion_level", "track_id", "num_lidar_points",
+    "visible_fraction",
+)  # fmt: skip
+"""Fields of `Labels` that are columns of that name."""
+_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+
+
+def row_schema(kind: type) -> pa.Schema:
+    """Columns for the fields of a dataclass of words and numbers."""
+    columns = get_type_hints(kind)
+    return pa.schema(
+        [(name, _TYPES[(get_args(hint) or (hint,))[0].__name__]) for name, hint in columns.items()]
+    )
+
+
+INSTANCE_SCHEMA = row_schema(InstanceMetrics)
+"""Of labelled objects, each over its whole life."""
+
+GT_SCHEMA = pa.schema(
+    [
+        *FRAME_KEY,
+        *((name, pa.float64()) for name in (*BOX_COLUMNS, *VELOCITY_COLUMNS)),
+        ("velocity_valid", pa.bool_()),
+        ("class_id", pa.int64()),
+        ("class_name", pa.string()),
+        ("occlusion_level", pa.int64()),
+        ("track_id", pa.int64()),
+        ("num_lidar_points", pa.int64()),
+        ("visible_fraction", pa.float64()),
+        *((name, pa.float64()) for name in _ACCELERATION),
+    ],
+    metadata=COORDINATES,
+)
+"""Of labelled objects; what is not labelled stands as in `Labels`."""
+
+LINE_SCHEMA = pa.schema(
+    [
+        *FRAME_KEY,
+        ("kind", pa.string()),
+        ("confidence", pa.float64()),
+        ("x_m", pa.list_(pa.float64())),
+        ("y_m", pa.list_(pa.float64())),
+    ],
+    metadata={"frame": "ego: x forward, y left; points on the ground, one after another"},
+)
+"""Of lines of the road that were said."""
+
+FRAME_SCHEMA = pa.schema(
+    [
+        *FRAME_KEY,
+        ("drive", pa.int64()),
+        ("ego2global", pa.list_(pa.float64(), 16)),
+        ("labelled", pa.bool_()),
+        ("faults", pa.list_(pa.string())),
+        ("memory_slots", pa.int64()),
+        ("memory_age_s", pa.float64()),
+        ("memory_reset", pa.bool_()),
+        ("picture", pa.string()),
+    ],
+    metadata={"ego2global": "row by row", "picture": "of the worst frames: a file of the run"},
+)
+"""Of frames, in the order in which they were streamed."""
+
+FrameKey = tuple[str, int]
+"""Sequence and timestamp in microseconds: what names a frame."""
+
+
+def gt_table(frame: Detections, labels: Labels) -> pa.Table:
+    """The labelled objects of the frame that `frame` speaks of, as rows of `GT_SCHEMA`."""
+    columns: dict[str, Any] = {
+        **key_columns(frame, len(labels)),
+        **named_columns(BOX_COLUMNS, labels.boxes),
+        **named_columns(VELOCITY_COLUMNS, labels.velocity_mps),
+        **named_columns(_ACCELERATION, labels.acceleration_mps2),
+        "class_name": [CLASS_NAMES[i] for i in labels.class_id],
+    }
+    columns |= {name: getattr(labels, name) for name in _SAME}
+    return pa.table(columns, schema=GT_SCHEMA)
+
+
+def line_table(frame: Detections, lines: Sequence[MapPolyline]) -> pa.Table:
+    """The lines of the frame that `frame` speaks of, as rows of `LINE_SCHEMA`."""
+    columns: dict[str, Any] = {
+        **key_columns(frame, len(lines)),
+        "kind": [line.kind for line in lines],
+        "confidence": [line.confidence for line in lines],
+        "x_m": [line.points_m[:, 0] for line in lines],
+        "y_m": [line.points_m[:, 1] for line in lines],
+    }
+    return pa.table(columns, schema=LINE_SCHEMA)
+
+
+def frame_table(drives: Sequence[SequenceResult], pictures: dict[FrameKey, str]) -> pa.Table:
+    """Every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files."""
+    rows = [
+        {
+            "sequence": said.sequence,
+            "timestamp_us": said.timestamp_us,
+            "drive": drive.number,
+            "ego2global": said.ego2global.ravel().tolist(),
+            "labelled": labels is not None,
+            "faults": list(faults),
+            "memory_slots": memory.slots,
+            "memory_age_s": memory.age_s,
+            "memory_reset": memory.reset,
+            "picture": pictures.get((said.sequence, said.timestamp_us)),
+        }
+        for drive in drives
+        for said, labels, faults, memory in zip(
+            drive.detections, drive.labels, drive.faults, drive.memory, strict=True
+        )
+    ]
+    return pa.Table.from_pylist(rows, schema=FRAME_SCHEMA)
+
+
+def write_table(path: Path, schema: pa.Schema, tables: Sequence[pa.Table]) -> None:
+    """All rows as one file, which is there whole or not at all."""
+    with whole_file(path) as temporary:
+        pq.write_table(pa.concat_tables([schema.empty_table(), *tables]), temporary)
+
+
+def write_instances(path: Path, rows: Sequence[InstanceMetrics]) -> None:
+    """One row an object."""
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=INSTANCE_SCHEMA)
+    write_table(path, INSTANCE_SCHEMA, [table])
+
+
+def drives_of(
+    frames: pa.Table, detections: pa.Table, gt: pa.Table, lines: pa.Table
+) -> list[SequenceResult]:
+    """The drives that these tables were written of, by number; queries of detections are not on
+    disk (-1)."""
+    said, true, road = _Rows(detections), _Rows(gt), _lines(lines)
+    drives: dict[int, SequenceResult] = {}
+    for row in frames.to_pylist():
+        key = (row["sequence"], row["timestamp_us"])
+        drive = drives.setdefault(row["drive"], SequenceResult(row["drive"]))
+        pose = np.reshape(row["ego2global"], (4, 4))
+        drive.detections.append(_detections(key, pose, said.of(key)))
+        drive.labels.append(_labels(true.of(key)) if row["labelled"] else None)
+        drive.faults.append(tuple(row["faults"]))
+        drive.memory.append(
+            MemoryHealth(row["memory_slots"], row["memory_age_s"], row["memory_reset"])
+        )
+        drive.lines.append(tuple(road[key]))
+    return [drives[number] for number in sorted(drives)]
+
+
+class _Rows:
+    """The numbers of a table whose rows of a frame stand together, a frame at a time."""
+
+    def __init__(self, table: pa.Table) -> None:
+        words = {name for name in table.column_names if pa.types.is_string(table[name].type)}
+        self._columns = {
+            name: table[name].to_numpy() for name in table.column_names if name not in words
+        }
+        sequence, time_us = table["sequence"].to_pylist(), self._columns["timestamp_us"]
+        code = np.unique(np.array(sequence, str), return_inverse=True)[1]
+        changes = (np.diff(code) != 0) | (np.diff(time_us) != 0)
+        bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), table.num_rows]
+        self._span = {
+            (sequence[first], int(time_us[first])): slice(first, end)
+            for first, end in pairwise(bounds)
+            if end > first
+        }
+
+    def of(self, key: FrameKey) -> dict[str, Any]:
+        """The columns of a frame; empty where it has no row."""
+        span = self._span.get(key, slice(0))
+        return {name: column[span] for name, column in self._columns.items()}
+
+
+def _detections(key: FrameKey, ego2global: FloatArray, rows: dict[str, Any]) -> Detections:
+    return Detections(
+        *key,
+        ego2global=ego2global,
+        boxes=_stacked(rows, BOX_COLUMNS),
+        velocity_mps=_stacked(rows, VELOCITY_COLUMNS),
+        query_index=np.full(len(rows["score"]), -1, np.int64),
+        **{name: rows[name] for name in ("score", "class_id", "occlusion_level", "track_id")},
+    )
+
+
+def _labels(rows: dict[str, Any]) -> Labels:
+    return Labels(
+        boxes=_stacked(rows, BOX_COLUMNS),
+        velocity_mps=_stacked(rows, VELOCITY_COLUMNS),
+        acceleration_mps2=_stacked(rows, _ACCELERATION),
+        **{name: rows[name] for name in _SAME},
+    )
+
+
+def _lines(table: pa.Table) -> dict[FrameKey, list[MapPolyline]]:
+    """By frame; empty where it has no row."""
+    lines: dict[FrameKey, list[MapPolyline]] = defaultdict(list)
+    for row in table.to_pylist():
+        points = np.column_stack([row["x_m"], row["y_m"]])
+        line = MapPolyline(row["kind"], row["confidence"], points)
+        lines[row["sequence"], row["timestamp_us"]].append(line)
+    return lines
+
+
+def _stacked(rows: dict[str, Any], names: Sequence[str]) -> FloatArray:
+    return np.stack([rows[name] for name in names], -1)

@@ -1,0 +1,198 @@
+"""The folder of a finished run: what is in it, and reading it back.
+
+config.json         the configuration in full
+detections.parquet  what the system said of objects
+lines.parquet       and of the road, where the static task is on
+truth.parquet       the labelled objects
+frames.parquet      every frame: pose, sensor faults, memory
+metrics.json        all figures
+worst/              pictures of the worst frames
+run.json            what was run, on what, and what it cost; written last
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
+
+from leapai.config import TaskConfig
+from leapai.evaluation.evaluate import RunMetrics
+from leapai.evaluation.sequence_result import SequenceResult
+from leapai.evaluation.tracking.instances import instance_rows
+from leapai.io import whole_file
+from leapai.runs import parquet_tables
+from leapai.runs.run_summary import RunSummary
+from leapai.runs.worst_frames import WorstFrame
+from leapai.streaming.detection_table import DETECTION_SCHEMA, to_table
+
+_T = TypeVar("_T")
+LINES = "lines.parquet"
+REPORT = "report.html"
+_AGAIN = "run `leapai val` again"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    config: TaskConfig
+    summary: RunSummary
+    drives: Sequence[SequenceResult]
+    metrics: RunMetrics
+
+
+def begin_run(folder: Path) -> None:
+    """Makes the folder. A run that was finished in it is not any more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("run.json", "instances.parquet", LINES, REPORT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def write_run(folder: Path, run: Run, worst: Sequence[WorstFrame]) -> None:
+    """Writes all files of the run but its report."""
+    write_text(folder / "config.json", config_json(run.config))
+    said = [said for drive in run.drives for said in drive.detections]
+    parquet_tables.write_table(
+        folder / "detections.parquet",
+        DETECTION_SCHEMA,
+        [to_table(each) for each in said],
+    )
+    if run.config.static_task:
+        lines = (line for drive in run.drives for line in drive.lines)
+        parquet_tables.write_table(
+            folder / LINES,
+            parquet_tables.LINE_SCHEMA,
+            [parquet_tables.line_table(*of_frame) for of_frame in zip(said, lines, strict=True)],
+        )
+    true = [frame for drive in run.drives for frame in drive.labelled()]
+    parquet_tables.write_table(
+        folder / "truth.parquet",
+        parquet_tables.GT_SCHEMA,
+        [parquet_tables.gt_table(frame.detections, frame.labels) for frame in true],
+    )
+    if run.config.eval_instance:
+        parquet_tables.write_instances(
+            folder / "instances.parquet", instance_rows(true, run.config.bev)
+        )
+    pictures = _write_pictures(folder, worst)
+    frames = parquet_tables.frame_table(run.drives, pictures)
+    parquet_tables.write_table(folder / "frames.parquet", parquet_tables.FRAME_SCHEMA, [frames])
+    write_text(folder / "metrics.json", run.metrics.model_dump_json(indent=2) + "\n")
+    write_text(folder / "run.json", json.dumps(asdict(run.summary), indent=2) + "\n")
+
+
+def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
+    """The run of a folder, and the pictures of its worst frames.
+
+    Raises ValueError with one line: what is missing, or cannot be read.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder; name one that `leapai val` wrote")
+    summary = _read_json(folder / "run.json", TypeAdapter(RunSummary))
+    frames, said, true = (
+        _read_parquet(folder / name, schema)
+        for name, schema in (
+            ("frames.parquet", parquet_tables.FRAME_SCHEMA),
+            ("detections.parquet", DETECTION_SCHEMA),
+            ("truth.parquet", parquet_tables.GT_SCHEMA),
+        )
+    )
+    for name, table, count in (
+        ("frames.parquet", frames, summary.frames),
+        ("detections.parquet", said, summary.detections),
+    ):
+        if table.num_rows != count:
+            raise ValueError(
+                f"{folder / name}: has {table.num_rows} rows, but run.json speaks of {count}: the "
+                f"files are not of one run; {_AGAIN}"
+            )
+    config = _read_json(folder / "config.json", TypeAdapter(TaskConfig))
+    lines = parquet_tables.LINE_SCHEMA.empty_table()
+    if config.static_task:
+        lines = _read_parquet(folder / LINES, parquet_tables.LINE_SCHEMA)
+    run = Run(
+        config=config,
+        summary=summary,
+        drives=parquet_tables.drives_of(frames, said, true, lines),
+        metrics=_read_json(folder / "metrics.json", TypeAdapter(RunMetrics)),
+    )
+    return run, _pictures(folder, frames)
+
+
+def config_json(config: TaskConfig) -> str:
+    """The configuration in full; the same text for equal configurations."""
+    return config.model_dump_json(indent=2) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """The file is there whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _write_pictures(
+    folder: Path, worst: Sequence[WorstFrame]
+) -> dict[parquet_tables.FrameKey, str]:
+    """Names of the pictures; those of an earlier run are removed."""
+    place = folder / "worst"
+    for old in place.glob("*.webp"):
+        old.unlink()
+    names = {}
+    for rank, frame in enumerate(worst, 1):
+        place.mkdir(exist_ok=True)
+        names[frame.key] = f"worst/{rank:02d}.webp"
+        (folder / names[frame.key]).write_bytes(frame.picture_webp)
+    return names
+
+
+def _pictures(folder: Path, frames: pa.Table) -> dict[parquet_tables.FrameKey, Path]:
+    rows = frames.select(["sequence", "timestamp_us", "picture"]).to_pylist()
+    return {
+        (row["sequence"], row["timestamp_us"]): folder / row["picture"]
+        for row in rows
+        if row["picture"] is not None
+    }
+
+
+def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
+    try:
+        return kind.validate_json(_existing(path).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        where = f"{place}: " if place else ""
+        raise ValueError(
+            f"{path}: {where}{first['msg']}: the file is broken, or of another version of leapai; "
+            f"{_AGAIN}"
+        ) from None
+
+
+def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        table = pq.read_table(_existing(path))
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: is not a whole Parquet file ({reason}); {_AGAIN}") from None
+    missing = set(schema.names) - set(table.column_names)
+    if missing:
+        raise ValueError(
+            f"{path}: has no column {', '.join(sorted(missing))}: it is of another program, or of "
+            f"another version of leapai; {_AGAIN}"
+        )
+    return table
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(
+            f"{path.parent}: {path.name} is missing: the run has not finished, or this is no "
+            "folder of `leapai val`"
+        )
+    return path

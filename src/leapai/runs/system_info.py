@@ -1,0 +1,232 @@
+"""`leapai info`: what a bug report needs of the machine, the package and what it stands on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from leapai import __version__
+from leapai.checkpoints import read_checkpoint
+from leapai.config import CONFIG_VARIABLE
+from leapai.weights import shipped_checkpoint
+
+HEADLINE = ("mAP", "NDS", "velocity_error_mps")
+"""Figures of the shipped network that a line has room for."""
+_GIT_PATIENCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class PackageInfo:
+    """This copy of the package."""
+
+    version: str
+    location: str
+    git_commit: str | None
+    """With `, changed` where tracked files differ from it; None: the copy is in no repository."""
+
+
+@dataclass(frozen=True)
+class MachineInfo:
+    """What it runs on."""
+
+    python: str
+    platform: str
+    cpu: str
+    cpus: int
+    usable_cpus: int
+    """Those that this process may run on."""
+    memory_gb: float | None
+    """None: the system does not tell."""
+
+
+@dataclass(frozen=True)
+class TorchInfo:
+    """PyTorch and what it computes with."""
+
+    version: str
+    threads: int
+    cuda: str | None
+    """The version that PyTorch was built for."""
+    cudnn: str | None
+    gpus: tuple[str, ...]
+    """Those it can use: `NVIDIA H100, 80 GB`."""
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """The network that ships."""
+
+    path: str
+    sha256: str
+    metrics: dict[str, float]
+    """What it reached when it was made."""
+
+
+@dataclass(frozen=True)
+class SystemInfo:
+    """All of it."""
+
+    package: PackageInfo
+    machine: MachineInfo
+    torch: TorchInfo
+    dependencies: dict[str, str | None]
+    """Version of each; None: not installed."""
+    extras: dict[str, dict[str, str | None]]
+    """The same for the optional ones, by extra."""
+    checkpoint: CheckpointInfo | str
+    """Or what is wrong with it."""
+    environment: dict[str, str | None]
+
+
+def system_info() -> SystemInfo:
+    """Looks at the machine; asks no network."""
+    dependencies, extras = _dependencies()
+    return SystemInfo(
+        package=_package(),
+        machine=_machine(),
+        torch=_torch(),
+        dependencies=dependencies,
+        extras=extras,
+        checkpoint=_checkpoint(),
+        environment={CONFIG_VARIABLE: os.environ.get(CONFIG_VARIABLE)},
+    )
+
+
+def render_info(info: SystemInfo) -> str:
+    """Plain lines, to be pasted into a report."""
+    package, machine, pytorch = info.package, info.machine, info.torch
+    memory = "unknown" if machine.memory_gb is None else f"{machine.memory_gb:.1f} GB"
+    lines = {
+        "leapai": f"{package.version} in {package.location}",
+        "git commit": package.git_commit or "none",
+        "python": f"{machine.python} on {machine.platform}",
+        "cpu": f"{machine.cpu}, {machine.cpus} cores, {machine.usable_cpus} usable",
+        "memory": memory,
+        "torch": f"{pytorch.version}, {pytorch.threads} threads",
+        "cuda": f"{pytorch.cuda or 'none'}, cuDNN {pytorch.cudnn or 'none'}",
+        "gpu": "; ".join(pytorch.gpus) or "none",
+        "needs": _listed(info.dependencies),
+        **{f"extra {name}": _listed(versions) for name, versions in info.extras.items()},
+        "checkpoint": _checkpoint_words(info.checkpoint),
+        **{name: value or "not set" for name, value in info.environment.items()},
+    }
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {words}" for name, words in lines.items())
+
+
+def _listed(versions: dict[str, str | None]) -> str:
+    return ", ".join(f"{name} {version or 'MISSING'}" for name, version in versions.items())
+
+
+def _checkpoint_words(checkpoint: CheckpointInfo | str) -> str:
+    if isinstance(checkpoint, str):
+        return checkpoint
+    headline = [name for name in HEADLINE if name in checkpoint.metrics]
+    reached = (f", {name} {checkpoint.metrics[name]:.3f}" for name in headline)
+    return f"{Path(checkpoint.path).name}, sha256 {checkpoint.sha256[:12]}{''.join(reached)}"
+
+
+def _package() -> PackageInfo:
+    folder = Path(str(files("leapai")))
+    return PackageInfo(__version__, str(folder), git_commit(folder))
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit of the repository that tracks `folder`; None where none does, as in a virtual
+    environment that lies in somebody's repository."""
+    if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    commit = _git(folder, "rev-parse", "HEAD")
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return commit and commit + (", changed" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        ended = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_PATIENCE_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ended.stdout.strip()
+
+
+def _machine() -> MachineInfo:
+    cpus = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cpus
+    memory_gb = None
+    if hasattr(os, "sysconf"):
+        memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    return MachineInfo(
+        platform.python_version(), platform.platform(), _cpu_name(), cpus, usable, memory_gb
+    )
+
+
+def _cpu_name() -> str:
+    """Linux tells it in a file, others by `platform`."""
+    table = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.*)", table.read_text()) if table.is_file() else None
+    return named[1] if named else platform.processor() or platform.machine()
+
+
+def _torch() -> TorchInfo:
+    gpus = []
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        gpus.append(f"{properties.name}, {properties.total_memory / 1e9:.0f} GB")
+    cudnn_version: Callable[[], int | None] = torch.backends.cudnn.version  # untyped in PyTorch
+    cudnn = cudnn_version()
+    return TorchInfo(
+        version=torch.__version__,
+        threads=torch.get_num_threads(),
+        cuda=torch.version.cuda,
+        cudnn=str(cudnn) if cudnn else None,
+        gpus=tuple(gpus),
+    )
+
+
+def _dependencies() -> tuple[dict[str, str | None], dict[str, dict[str, str | None]]]:
+    """Versions of what the installed package asks for; none where it is run uninstalled."""
+    try:
+        required = importlib.metadata.requires("leapai") or []
+    except importlib.metadata.PackageNotFoundError:
+        required = []
+    dependencies: dict[str, str | None] = {}
+    extras: dict[str, dict[str, str | None]] = {}
+    for requirement in required:
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
+        if name != "leapai":  # an extra that takes another one in
+            group = extras.setdefault(extra[1], {}) if extra else dependencies
+            group[name] = _version(name)
+    return dependencies, extras
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _checkpoint() -> CheckpointInfo | str:
+    try:
+        path = shipped_checkpoint()
+        metrics = read_checkpoint(path).get("figures", {})
+    except ValueError as error:
+        return str(error)
+    return CheckpointInfo(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), metrics)

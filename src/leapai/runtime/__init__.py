@@ -1,1 +1,0 @@
-"""Running the network on a stream: session, tracks, outputs."""

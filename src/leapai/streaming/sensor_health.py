@@ -1,0 +1,140 @@
+"""What a frame's sensors were worth, and how old the memory is that stood in for them.
+
+The network goes on without a sensor; a planner behind it must know that it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from leapai.models.tensors import MemoryReport
+from leapai.types import (
+    CameraFrame,
+    FloatArray,
+    Frame,
+    ImageArray,
+)
+
+STALE_AFTER_S = 0.1
+"""A camera whose exposure, or a sweep whose nearest return, lies further than this from the frame's
+time is stale: one period of a 10 Hz sensor. Rigs in order stay below 0.05 s."""
+LIDAR = "lidar"
+_STEP_PX = 16
+"""Every 16th pixel is looked at first: an image that varies there needs no second look."""
+
+
+class SensorStatus(StrEnum):
+    """What a sensor was worth in a frame."""
+
+    OK = "ok"
+    MISSING = "missing"
+    """It gave nothing."""
+    STALE = "stale"
+    """It gave something of another time. The network uses it, moved by the calibration's poses."""
+    CORRUPT = "corrupt"
+    """What it gave cannot be decoded, shows one colour everywhere, or is not finite."""
+
+
+@dataclass(frozen=True)
+class SensorHealth:
+    """Status of one sensor, and why, in words; also an OK sensor may have had a fault."""
+
+    status: SensorStatus
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What stands behind the detections of one frame."""
+
+    sensors: Mapping[str, SensorHealth]
+    """By name: every camera of the frame, and `lidar`."""
+    memory_age_s: float | None
+    """Time since the newest frame that memory held; None: it was empty."""
+    memory_reach_s: float | None
+    """Time since the oldest one."""
+    memory_reset: bool
+    """Memory was dropped in this frame: a new sequence, a gap, or time that ran backwards."""
+
+    @property
+    def failing(self) -> dict[str, SensorHealth]:
+        """The sensors that are not OK."""
+        return {name: s for name, s in self.sensors.items() if s.status is not SensorStatus.OK}
+
+
+def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
+    """Health of `frame`, as its source gave it, and of `memory` [one lane] in it; None: the network
+    has no dynamic task to remember for.
+
+    A sensor that gave nothing is MISSING, or CORRUPT where `Frame.faults` names a file that is
+    there but cannot be used: `SENSOR: FILE: PROBLEM`, with a problem that does not begin with `no`
+    (`no such file`).
+    """
+    faults = _faults_by_sensor(frame)
+    sensors = {camera.name: _camera_health(camera, frame, faults) for camera in frame.cameras}
+    sensors[LIDAR] = _lidar_health(frame.points, faults.get(LIDAR, ""))
+    if memory is None:
+        return Health(sensors, None, None, memory_reset=False)
+    stored_us = memory.timestamp_us[0][memory.valid[0]].cpu().numpy()
+    ages_s = (frame.timestamp_us - stored_us) / 1e6
+    return Health(
+        sensors,
+        memory_age_s=float(ages_s.min()) if len(ages_s) else None,
+        memory_reach_s=float(ages_s.max()) if len(ages_s) else None,
+        memory_reset=bool(memory.reset[0]),
+    )
+
+
+def _faults_by_sensor(frame: Frame) -> dict[str, str]:
+    """Sensor -> words of its first fault; a LiDAR goes by many names."""
+    faults: dict[str, str] = {}
+    for fault in frame.faults:
+        sensor, _, words = fault.partition(": ")
+        faults.setdefault(LIDAR if LIDAR in sensor.lower() else sensor, words)
+    return faults
+
+
+def _camera_health(camera: CameraFrame, frame: Frame, faults: Mapping[str, str]) -> SensorHealth:
+    fault = faults.get(camera.name, "")
+    if camera.image is None:
+        return _absent(fault)
+    if _is_one_colour(camera.image):
+        colour = tuple(camera.image[0, 0].tolist())
+        return SensorHealth(SensorStatus.CORRUPT, f"every pixel is {colour}")
+    away_s = (camera.timestamp_us - frame.timestamp_us) / 1e6
+    return _timed(away_s, fault)
+
+
+def _lidar_health(points: FloatArray | None, fault: str) -> SensorHealth:
+    if points is None:
+        return _absent(fault)
+    broken = int((~np.isfinite(points)).any(1).sum())
+    if broken:
+        words = f"{broken} of {len(points)} points are not finite"
+        return SensorHealth(SensorStatus.CORRUPT, words)
+    offsets_s = points[:, 4]
+    nearest_s = float(offsets_s[np.abs(offsets_s).argmin()]) if len(points) else 0.0
+    return _timed(nearest_s, fault)
+
+
+def _absent(fault: str) -> SensorHealth:
+    _, named_a_file, problem = fault.rpartition(": ")
+    broken = named_a_file and not problem.startswith("no ")
+    status = SensorStatus.CORRUPT if broken else SensorStatus.MISSING
+    return SensorHealth(status, fault or "nothing came")
+
+
+def _timed(away_s: float, fault: str) -> SensorHealth:
+    if abs(away_s) > STALE_AFTER_S:
+        side = "after" if away_s > 0 else "before"
+        return SensorHealth(SensorStatus.STALE, f"{abs(away_s):.3f} s {side} the frame")
+    return SensorHealth(SensorStatus.OK, fault)
+
+
+def _is_one_colour(image: ImageArray) -> bool:
+    first = image[0, 0]
+    return bool((image[::_STEP_PX, ::_STEP_PX] == first).all() and (image == first).all())

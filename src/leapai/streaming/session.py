@@ -1,0 +1,127 @@
+"""A stream: frame in, detections with ids out. What a user's own program runs on the vehicle.
+
+session = StreamSession(model, config)
+for frame in drive:
+    result = session.step(frame)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from leapai.config import TaskConfig
+from leapai.data.transforms import collate, prepare
+from leapai.models.dynamic.decode import decode, nothing_found
+from leapai.models.perception import Perception
+from leapai.models.tensors import MemoryReport, StaticPredictions, TemporalState
+from leapai.streaming.map_lines import polylines
+from leapai.streaming.tracker import (
+    NO_MEMORY,
+    Tracks,
+    memory_readout,
+    no_tracks,
+    track,
+    with_ids,
+)
+from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one frame gave."""
+
+    frame: Frame
+    """As the model saw it: images resized, calibration folded."""
+    detections: Detections
+    """None are in it where the dynamic task is off."""
+    memory: MemoryReport | None
+    """None: the dynamic task is off."""
+    static: StaticPredictions | None
+    """Logits, on the device, of one stream; None: the static task is off."""
+    region: BevGrid
+    """Of the logits."""
+    state: TemporalState
+    """The memory after this frame."""
+
+    @cached_property
+    def road(self) -> Map | None:
+        """Cells and lines of the road, made of `static` when first asked for; None: the static
+        task is off."""
+        if self.static is None:
+            return None
+        probability = self.static.logits[0].sigmoid().cpu().numpy()
+        return Map(probability, self.region, polylines(probability, self.region))
+
+    @property
+    def lines(self) -> tuple[MapPolyline, ...]:
+        """Of the road; none where the static task is off."""
+        return () if self.road is None else self.road.lines
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """All that a session carries from frame to frame."""
+
+    memory: TemporalState
+    tracks: Tracks
+
+
+class StreamSession:
+    """Runs one stream. All it knows is `session.state`, a value: save it, inspect it, set it back.
+
+    Track ids depend on the number of their sequence: `first_sequence` is that of the first one, so
+    that sessions that share the drives of a run give the ids that one session would.
+    """
+
+    def __init__(
+        self,
+        model: Perception,
+        config: TaskConfig,
+        device: torch.device | str = "cpu",
+        first_sequence: int = 0,
+    ) -> None:
+        self.model, self.config, self.device = model.to(device).eval(), config, device
+        self.state = SessionState(model.initial_state(1, device), no_tracks(first_sequence))
+        self._grid, self._region = config.bev.grid(), config.static.region()
+
+    # Not inference_mode: what the network caches would be barred from training it afterwards.
+    @torch.no_grad()
+    def step(self, frame: Frame) -> StepResult:
+        """One frame; a frame of another sequence starts with empty memory."""
+        memory, tracks = self.state.memory, self.state.tracks
+        prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
+        is_first = frame.sequence != tracks.sequence
+        batch = collate([prepared], [is_first]).to(self.device)
+        predictions, memory = self.model(batch, memory)
+        said = predictions.dynamic
+        evaluation = self.config.evaluation
+        found = decode(said, batch, self._grid, evaluation) if said else nothing_found(batch)
+        readout = memory_readout(said.memory, stream=0) if said else NO_MEMORY
+        detections, tracks = track(found[0], tracks, self.config.tracking, readout)
+        memory = with_ids(memory, detections, stream=0)
+        self.state = SessionState(memory, tracks)
+        report = said.memory if said else None
+        road = predictions.static
+        return StepResult(prepared, detections, report, road, self._region, memory)
+
+
+def memory_slots_of(result: StepResult) -> MemorySlots | None:
+    """The valid history slots of a frame, for the picture; None: there is no dynamic task."""
+    memory = result.memory
+    if memory is None:
+        return None
+    valid = memory.valid[0].cpu().numpy()
+    stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
+    # Frames may be unevenly spaced, so age counts distinct times, newest first.
+    distinct = np.unique(stored_us)
+    age = len(distinct) - np.searchsorted(distinct, stored_us)
+    return MemorySlots(
+        position_m=memory.reference_m[0].cpu().numpy()[valid],
+        velocity_mps=memory.velocity_mps[0].cpu().numpy()[valid],
+        class_id=memory.class_id[0].cpu().numpy()[valid],
+        age=age,
+    )

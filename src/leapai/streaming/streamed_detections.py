@@ -1,0 +1,97 @@
+"""What a user of a stream holds of a frame: detections that can be drawn, tabulated, exchanged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from leapai.config import TaskConfig
+from leapai.data.argoverse2.argoverse2_submission import argoverse2_table
+from leapai.data.nuscenes.nuscenes_submission import detection_rows, tracking_rows
+from leapai.pictures.bev_canvas import draw_bev
+from leapai.pictures.bev_scene import (
+    BevScene,
+    shown_detections,
+    shown_labels,
+    shown_memory,
+    shown_road,
+)
+from leapai.pictures.video import write_png
+from leapai.streaming.detection_table import to_table
+from leapai.streaming.sensor_health import Health
+from leapai.types import Detections, Frame, ImageArray, Map, MemorySlots
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class StreamedDetections(Detections):
+    """`Detections`, and what a stream knows beside them.
+
+    It holds no image, no point and no tensor, so a whole drive of them stays small.
+    """
+
+    health: Health
+    memory: MemorySlots | None
+    """What the network remembered in this frame, in its ego frame; None: it has no dynamic task."""
+    config: TaskConfig = field(repr=False)
+    """Of the network that said it."""
+
+    def plot(
+        self,
+        frame: Frame | None = None,
+        path: str | Path | None = None,
+        road: Map | None = None,
+    ) -> ImageArray:
+        """The bird's-eye view [H, W, 3] RGB uint8, also written to `path` (PNG) where one is given.
+
+        With the `frame` that was streamed, its LiDAR points and its truth are drawn, too; with
+        `road`, `Stream.road` of the same frame, cells and lines. `draw_dynamic_cfg`,
+        `draw_static_cfg` and `temporal_visualization` of `config` say what is shown; trails need
+        the frames before, so `FramePainter` draws them. Raises ValueError for another frame.
+        """
+        if frame and (frame.sequence, frame.timestamp_us) != (self.sequence, self.timestamp_us):
+            raise ValueError(
+                f"plot: the frame is {frame.sequence} at {frame.timestamp_us} us, the detections "
+                f"are of {self.sequence} at {self.timestamp_us} us; give the frame they came from"
+            )
+        draw, temporal = self.config.draw_dynamic_cfg, self.config.temporal_visualization
+        labels = frame.labels if frame else None
+        scene = BevScene(
+            points=frame.points if frame else None,
+            gt=None if labels is None else shown_labels(labels, draw),
+            detections=shown_detections(self, draw),
+            memory=None if self.memory is None else shown_memory(self.memory, draw, temporal),
+            road=None if road is None else shown_road(road, self.config.draw_static_cfg),
+        )
+        image = draw_bev(scene, draw, temporal)
+        if path is not None:
+            write_png(Path(path), image)
+        return image
+
+    def to_table(self) -> pa.Table:
+        """One row a detection, as in `detections.parquet`: names with units, ego frame."""
+        return to_table(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """`to_table` for pandas. Raises ImportError where pandas is not installed."""
+        try:
+            return self.to_table().to_pandas()
+        except ImportError as error:
+            raise ImportError(
+                "to_dataframe needs pandas: pip install 'leapai[pandas]'; or use to_table"
+            ) from error
+
+    def to_nuscenes(self, sample_token: str, *, tracking: bool = False) -> list[dict[str, Any]]:
+        """Entries of nuScenes' detection format for this sample, or of its tracking format."""
+        rows = tracking_rows if tracking else detection_rows
+        return rows(self, sample_token)
+
+    def to_argoverse2(self, timestamp_ns: int | None = None) -> pa.Table:
+        """Rows of Argoverse 2's detection format; without `timestamp_ns` it is that of the frame,
+        exact to the microsecond."""
+        return argoverse2_table(self, timestamp_ns)

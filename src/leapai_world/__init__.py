@@ -1,0 +1,96 @@
+"""The embedded world: streets with exact truth, made from a seed, with nothing to download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from leapai_world.drive import SyntheticDrive
+from leapai_world.places import PLACES
+from leapai_world.rig_files import open_rig
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What a location may say."""
+
+    seed: int = 0
+    drives: int = 1
+    frames: int = 40
+    rate_hz: float = 10.0
+    beams: int = 32
+    split: str = ""
+    place: str = ""
+    rig: str = "seven"
+    blur: bool = False
+
+
+SPLITS = {"train": 2_000_000, "val": 3_000_000}
+"""First seed of a named split, which has as many as `drives` may count; a user's own seeds, 0 to
+1 100 000, meet neither."""
+_LEAST = {"seed": 0, "drives": 1, "frames": 1, "rate_hz": 0.1, "beams": 2}
+_MOST = {"seed": 1_000_000, "drives": 100_000, "frames": 100_000, "rate_hz": 1000.0, "beams": 256}
+
+
+def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[SyntheticDrive]:
+    """Drives of the embedded world; `location` is "" or options such as
+    `seed=3,drives=2,frames=40`.
+
+    Seeds count up from `seed` or from the first of `split`, one a drive; each draws its place, or
+    all are at `place`. Cameras render at `image_size_px` (height, width) directly. Raises
+    ValueError for an option or a value that does not exist.
+    """
+    options = _parse(location)
+    rig = replace(open_rig(options.rig, image_size_px, options.beams), blur=options.blur)
+    first = SPLITS.get(options.split, options.seed)
+    return [
+        SyntheticDrive(seed, options.frames, options.rate_hz, rig, options.place)
+        for seed in range(first, first + options.drives)
+    ]
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
+
+
+_KIND_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", _switch: "true or false"}
+
+
+def _parse(location: str) -> _Options:
+    kinds: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": _switch}
+    valid = {field.name: kinds[str(field.type)] for field in fields(_Options)}
+    values: dict[str, Any] = {}
+    for part in filter(None, location.split(",")):
+        name, _, text = (word.strip() for word in part.partition("="))
+        if name not in valid:
+            known = ", ".join(valid)
+            raise ValueError(f"synthetic: '{part}': there is no option '{name}'; use: {known}")
+        try:
+            values[name] = valid[name](text)
+        except ValueError:
+            kind = _KIND_WORDS[valid[name]]
+            raise ValueError(f"synthetic: {name} = '{text}' must be {kind}") from None
+        if name in _LEAST and not _LEAST[name] <= values[name] <= _MOST[name]:
+            raise ValueError(
+                f"synthetic: {name} = {text} must be in {_LEAST[name]} to {_MOST[name]}"
+            )
+    _check_split(values)
+    if values.get("place", PLACES[0]) not in PLACES:
+        known = ", ".join(PLACES)
+        raise ValueError(f"synthetic: there is no place '{values['place']}'; use one of: {known}")
+    return _Options(**values)
+
+
+def _check_split(values: dict[str, Any]) -> None:
+    if "split" not in values:
+        return
+    if values["split"] not in SPLITS:
+        known = ", ".join(SPLITS)
+        raise ValueError(f"synthetic: there is no split '{values['split']}'; use one of: {known}")
+    if "seed" in values:
+        raise ValueError(
+            "synthetic: split and seed contradict each other, as a split has seeds of its own; "
+            "leave one out"
+        )

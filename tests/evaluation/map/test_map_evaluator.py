@@ -1,0 +1,137 @@
+"""The road judged while drives stream: truth from maps, drives without one, order and ranks."""
+
+import io
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from leapai.data.static_labels import rasterise
+from leapai.evaluation.evaluate_stream import evaluate_stream
+from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
+from leapai.models.tensors import StaticPredictions
+from leapai.report.terminal_map import map_tables
+from leapai.streaming.session import StepResult
+from tests.evaluation.map import roads
+from tests.scenes import (
+    ROAD_MAP,
+    joint_config,
+    make_frame,
+    seeded_model,
+    static_config,
+)
+
+CONFIG = joint_config(static={**joint_config().static.model_dump(), "cell_m": 0.2})
+REGION = CONFIG.static.region()
+
+
+class MappedLog:
+    """Three frames of `tests.scenes` as a drive."""
+
+    def __init__(self, name, vector_map=ROAD_MAP, seed=0):
+        self.name, self.seed, self._map = name, seed, vector_map
+        self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return make_frame(index, sequence=self.name, seed=self.seed)
+
+    def vector_map(self):
+        return self._map
+
+
+class PartlyMapped(MappedLog):
+    """Its map tells of no kerbs."""
+
+    static_classes = ("SolidLine",)
+
+
+def step(frame, logits):
+    """As if a network had said this."""
+    static = StaticPredictions(torch.as_tensor(logits, dtype=torch.float32)[None])
+    return StepResult(frame, None, None, static, REGION, None)
+
+
+def gt_itself(frame):
+    """Logits of a network that knows the map."""
+    labels = rasterise(ROAD_MAP, frame.ego2global, REGION)
+    return 40.0 * np.concatenate([labels.lane_markings, labels.road_elements]) - 20.0
+
+
+def noise(frame):
+    """Logits of one that knows nothing."""
+    shape = (14, REGION.rows, REGION.columns)
+    smooth = np.random.default_rng(frame.timestamp_us).normal(size=(*shape[:1], 28, 52))
+    return np.kron(smooth, np.ones((8, 8)))[:, : shape[1], : shape[2]] * 2 - 3
+
+
+def tally(logs, logits=gt_itself):
+    evaluate = MapEvaluator(CONFIG)
+    for log in logs:
+        add = evaluate.of_drive(log)
+        for index in range(len(log)):
+            frame = log[index]
+            add(step(frame, logits(frame)))
+    return evaluate.tally
+
+
+def test_a_network_that_says_the_map_itself_is_perfect():
+    metrics = merged_map_metrics([tally([MappedLog("one")])])
+    assert (metrics.frames, metrics.labelled_frames) == (3, 3)
+    assert metrics.iou.lane_markings == metrics.iou.road_elements == 1
+    assert metrics.flip_rate.lane_markings == pytest.approx(0, abs=0.01)
+    assert metrics.lines["0.25 m"]["all"].f1 > 0.98
+    assert metrics.hidden_cells > 0  # the frames' random returns stand in the way
+
+
+def test_a_network_that_says_another_map_is_not():
+    metrics = merged_map_metrics([tally([MappedLog("one")], noise)])
+    assert metrics.iou.lane_markings < 0.3
+    assert metrics.lines["0.5 m"]["all"].f1 < 0.5
+
+
+def test_without_a_map_steadiness_alone_is_judged():
+    metrics = merged_map_metrics([tally([MappedLog("one", None)], noise)])
+    assert (metrics.frames, metrics.labelled_frames) == (3, 0)
+    assert metrics.iou.lane_markings is None
+    assert metrics.change.lane_markings > 0
+    assert [table.title for table in map_tables(metrics)] == ["the road in 3 frames, 0 with a map"]
+
+
+def test_what_a_map_does_not_tell_is_not_judged():
+    metrics = merged_map_metrics([tally([PartlyMapped("one")])])
+    assert metrics.classes["SolidLine"].iou == 1
+    assert metrics.classes["Curb"].iou is None
+    assert metrics.classes["Curb"].cells == 0
+
+
+def test_neither_the_order_of_drives_nor_how_they_are_dealt_changes_a_figure():
+    logs = [MappedLog("one"), MappedLog("two", None, 1), PartlyMapped("three", seed=2)]
+    expected = merged_map_metrics([tally(logs, noise)])
+    for order in list(permutations(logs))[1:3]:
+        assert merged_map_metrics([tally(order, noise)]) == expected
+    assert merged_map_metrics([tally(logs[1:], noise), tally(logs[:1], noise)]) == expected
+
+
+def test_a_stream_is_judged_with_its_road_where_it_says_one():
+    config = static_config()
+    metrics = evaluate_stream(seeded_model(config), config, [MappedLog("one")], max_frames=2)
+    assert metrics.detection.mean_ap is None
+    assert (metrics.road.frames, metrics.road.labelled_frames) == (2, 2)
+    assert metrics.road.iou.lane_markings is not None
+
+
+def test_tables_fit_a_narrow_terminal():
+    console = Console(record=True, width=80, file=io.StringIO())
+    for table in map_tables(merged_map_metrics([tally([MappedLog("one")])])):
+        console.print(table)
+    for table in map_tables(roads.metrics(*roads.random_frames(0))):
+        console.print(table)
+    said = console.export_text()
+    for words in ("hidden now", "0-30 m", "4-10 m aside", "Curb", "LeftSolidRightDashed", "all"):
+        assert words in said
+    assert "…" not in said

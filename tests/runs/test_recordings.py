@@ -1,0 +1,235 @@
+"""Recordings of a run: while it streams, afterwards, and what is said where there is none."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from leapai import cli, validation
+from leapai.runs import recordings
+from leapai.runs.recordings import recorder, view_run
+from leapai.validation import ValidationOptions, run_validation
+from tests.recordings import needs_rerun, recorded
+from tests.scenes import joint_config, make_frame, small_config
+
+RERUN = "leapai.pictures.recording"
+
+
+class MadeUpLog:
+    """Three frames of `tests.scenes` as a drive."""
+
+    def __init__(self, name, start=0):
+        self.name, self.start = name, start
+        self.timestamps_us = np.array([make_frame(start + i).timestamp_us for i in range(3)])
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return make_frame(self.start + index, sequence=self.name)
+
+    def vector_map(self):
+        return None
+
+
+def two_drives(monkeypatch):
+    logs = [MadeUpLog("one"), MadeUpLog("two")]
+    for module in (validation, recordings):
+        monkeypatch.setattr(module, "open_logs", lambda data, image_size_px: logs)
+    return logs
+
+
+@pytest.fixture
+def drives(monkeypatch):
+    monkeypatch.setattr(recordings, "_has_screen", lambda: False)
+    return two_drives(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def streamed(tmp_path_factory):
+    """A run, recorded where rerun-sdk is installed."""
+    folder = tmp_path_factory.mktemp("streamed")
+    with pytest.MonkeyPatch.context() as patch:
+        two_drives(patch)
+        run(folder, viewer=find_spec("rerun") is not None)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, streamed, drives):
+    """A run without recordings."""
+    left_out = shutil.ignore_patterns("*.rrd", "pictures")
+    return shutil.copytree(streamed, tmp_path / "run", ignore=left_out)
+
+
+@pytest.fixture
+def without_rerun(monkeypatch):
+    """As if rerun-sdk were not installed."""
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    monkeypatch.delitem(sys.modules, RERUN, raising=False)
+    monkeypatch.delattr("leapai.pictures.recording", raising=False)
+
+
+def run(output, config=None, **options):
+    given = ValidationOptions(output=output, data="made up", random_weights=True, **options)
+    run_validation(config or small_config(), given, Console(file=io.StringIO()))
+
+
+def viewed(folder, *arguments, **options):
+    console = Console(record=True, width=300, file=io.StringIO())
+    path = view_run(folder, *arguments, console=console, **options)
+    return path, console.export_text()
+
+
+def test_without_viewer_rerun_is_not_needed_and_nothing_is_recorded(
+    tmp_path, drives, without_rerun
+):
+    run(tmp_path)
+    assert not list(tmp_path.glob("*.rrd*"))
+
+
+def test_the_stub_does_nothing_but_drop_the_recording_of_an_earlier_run(tmp_path, without_rerun):
+    path = tmp_path / "one.rrd"
+    path.write_bytes(b"older")
+    with recorder(False, 0.3)(path, MadeUpLog("one")) as record:
+        record(None, None)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["demo", "view"])
+def test_what_needs_rerun_says_how_to_install_it(folder, without_rerun, capsys, command):
+    output = folder.parent / "demo"
+    options = {"demo": ["--viewer", "--output", str(output)], "view": [str(folder)]}
+    assert cli.main([command, *options[command]]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("is not installed: pip install 'leapai[viewer]'\n")
+    assert said.count("\n") == 1
+    assert not output.exists()
+
+
+def test_a_fault_of_another_module_is_not_taken_for_a_missing_rerun(monkeypatch):
+    pytest.importorskip("rerun", reason=needs_rerun)
+    monkeypatch.delitem(sys.modules, RERUN, raising=False)
+    monkeypatch.delattr(RERUN, raising=False)
+    monkeypatch.setitem(sys.modules, "leapai.pictures.recording_parts", None)
+    monkeypatch.delattr("leapai.pictures.recording_parts", raising=False)
+    with pytest.raises(ImportError, match="recording_parts"):
+        recorder(True, 0.3)
+
+
+def test_every_drive_is_recorded_while_it_streams(streamed):
+    pytest.importorskip("rerun", reason=needs_rerun)
+    assert sorted(path.name for path in streamed.glob("*.rrd*")) == ["one.rrd", "two.rrd"]
+    for name in ("one", "two"):
+        entities = recorded(streamed / f"{name}.rrd")
+        assert entities["/world/ego/boxes"]["frame"] == [0, 1, 2]
+        slots = [len(row) for row in entities["/world/ego/memory"]["Points3D:positions"]]
+        assert slots == [0, 8, 16]
+
+
+def test_a_recording_afterwards_is_that_of_the_stream_but_for_memory(streamed, folder):
+    pytest.importorskip("rerun", reason=needs_rerun)
+    path, _ = viewed(folder, "two")
+    assert path == folder / "two.rrd"
+    then, now = recorded(streamed / "two.rrd"), recorded(path)
+    assert sum(map(len, now["/world/ego/boxes"]["Boxes3D:centers"])) > 0
+    assert set(then) == set(now)
+    for entity in now:
+        if not entity.startswith("/__") and "memory" not in entity:
+            for column in set(now[entity]) - {"rerun.controls.RowId"}:
+                assert now[entity][column] == then[entity][column], (entity, column)
+    assert not any(now["/world/ego/memory"]["Points3D:positions"])
+
+
+def test_a_recording_afterwards_has_the_lines_of_the_road(tmp_path, drives):
+    pytest.importorskip("rerun", reason=needs_rerun)
+    run(tmp_path, config=joint_config())
+    table = pq.read_table(tmp_path / "lines.parquet")
+    kerb = {
+        "sequence": "one",
+        "timestamp_us": int(drives[0].timestamps_us[1]),
+        "kind": "Curb",
+        "confidence": 0.9,
+        "x_m": [4.0, 20.0],
+        "y_m": [2.0, 2.5],
+    }
+    pq.write_table(pa.Table.from_pylist([kerb], schema=table.schema), tmp_path / "lines.parquet")
+    path, _ = viewed(tmp_path, "one")
+    labels = recorded(path)["/world/ego/road"]["LineStrips3D:labels"]
+    assert [list(row or []) for row in labels] == [[], ["Curb  0.90"], []]
+
+
+def test_a_recording_that_is_there_is_opened_as_it_is(folder):
+    pytest.importorskip("rerun", reason=needs_rerun)
+    (folder / "one.rrd").write_bytes(b"of the stream")
+    path, said = viewed(folder)
+    assert path.read_bytes() == b"of the stream"
+    assert f"rerun {path}" in said
+    assert not (folder / "two.rrd").exists()
+
+
+@pytest.mark.parametrize(
+    ("missing", "drive", "said"),
+    [
+        ("run.json", None, "run.json is missing"),
+        ("detections.parquet", None, "detections.parquet is missing"),
+        (None, "three", "has no drive 'three'; its drives: one, two"),
+    ],
+)
+def test_a_folder_that_cannot_be_viewed_says_why(folder, missing, drive, said):
+    if missing:
+        (folder / missing).unlink()
+    with pytest.raises(ValueError, match=said):
+        viewed(folder, drive)
+
+
+@pytest.mark.parametrize("change", ["times", "version", "fewer"])
+def test_data_that_changed_is_not_mixed_with_what_was_said_of_it(folder, drives, change):
+    pytest.importorskip("rerun", reason=needs_rerun)
+    if change == "times":
+        drives[1] = MadeUpLog("two", start=1)
+    elif change == "version":
+        drives[1].version = "2"
+    else:
+        del drives[1]
+    with pytest.raises(ValueError, match="made up: is not what the run saw any more"):
+        viewed(folder, "two")
+    assert not list(folder.glob("*.rrd*"))
+
+
+def test_the_viewer_opens_where_there_is_a_screen(folder, monkeypatch):
+    pytest.importorskip("rerun", reason=needs_rerun)
+    started = []
+
+    def start(command, check):
+        started.append(command)
+        return SimpleNamespace(returncode=len(started) - 1)
+
+    monkeypatch.setattr(subprocess, "run", start)
+    (folder / "one.rrd").write_bytes(b"")
+    viewed(folder)
+    monkeypatch.setattr(recordings, "_has_screen", lambda: True)
+    viewed(folder, opens=False)
+    assert not started
+    viewed(folder)
+    assert started[0][1:3] == ["-m", "rerun"]
+    assert started[0][-1] == str(folder / "one.rrd")
+    with pytest.raises(ValueError, match=r"viewer ended with status 1; open it with"):
+        viewed(folder)
+
+
+@pytest.mark.parametrize("variable", ["DISPLAY", "WAYLAND_DISPLAY", None])
+def test_linux_has_a_screen_where_a_display_is_named(monkeypatch, variable):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("os.environ", {variable: ":0"} if variable else {})
+    assert recordings._has_screen() == bool(variable)

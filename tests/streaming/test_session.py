@@ -1,0 +1,78 @@
+"""Streams: sequence changes, faults, saved state."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+
+from leapai.streaming.session import StreamSession
+from tests.scenes import make_frame, seeded_model, small_config
+
+CONFIG = small_config()
+SURE = CONFIG.model_copy(
+    update={
+        "evaluation": CONFIG.evaluation.model_copy(update={"min_score": 0.0}),
+        "tracking": CONFIG.tracking.model_copy(update={"birth_score": 0.0}),
+    }
+)
+
+
+def session():
+    return StreamSession(seeded_model(SURE), SURE)
+
+
+def test_a_new_sequence_starts_with_empty_memory_and_new_ids():
+    stream = session()
+    for i in range(4):
+        last = stream.step(make_frame(i, sequence="one"))
+    assert last.memory.valid.all()
+    assert (last.detections.track_id >= 0).any()
+    first = stream.step(make_frame(4, sequence="two"))
+    assert not first.memory.valid.any()
+    assert not set(last.detections.track_id) & set(first.detections.track_id) - {-1}
+
+
+def test_a_sequence_does_not_depend_on_the_one_before_it():
+    alone, after = session(), session()
+    for i in range(3):
+        after.step(make_frame(i, sequence="other", seed=5))
+    for i in range(4):
+        a = alone.step(make_frame(i, sequence="one")).detections
+        b = after.step(make_frame(i, sequence="one")).detections
+        np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-5)
+        np.testing.assert_allclose(a.score, b.score, atol=1e-6)
+
+
+def test_a_session_can_be_saved_and_set_back_exactly():
+    stream = session()
+    for i in range(3):
+        stream.step(make_frame(i))
+    saved = pickle.dumps(stream.state)
+    expected = [stream.step(make_frame(i)).detections for i in (3, 4)]
+    assert (expected[1].track_id >= 0).any()
+    other = session()
+    for restored in (stream, other):
+        restored.state = pickle.loads(saved)
+        again = [restored.step(make_frame(i)).detections for i in (3, 4)]
+        for one, two in zip(expected, again, strict=True):
+            np.testing.assert_array_equal(one.boxes, two.boxes)
+            np.testing.assert_array_equal(one.track_id, two.track_id)
+
+
+def test_a_frame_with_failed_sensors_goes_on_and_the_result_says_so():
+    stream = session()
+    stream.step(make_frame(0))
+    frame = make_frame(1)
+    cameras = tuple(replace(c, image=None) if c.name == "back" else c for c in frame.cameras)
+    result = stream.step(replace(frame, cameras=cameras, points=None, faults=("back: no file",)))
+    assert len(result.detections) > 0
+    assert result.frame.faults == ("back: no file",)
+
+
+def test_detections_reach_memory_with_their_ids():
+    stream = session()
+    result = stream.step(make_frame(0))
+    slots = result.state.track_id[0]
+    written = set(slots[slots >= 0].tolist())
+    assert written
+    assert written <= set(result.detections.track_id.tolist())

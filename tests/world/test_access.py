@@ -1,0 +1,100 @@
+"""How the embedded world is asked for: splits, truth without sensors, version."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from leapai_world import SPLITS, drive, open_logs
+from tests.world.test_sequence import digest
+
+SIZE_PX = (16, 30)
+SENSED = ("visible_fraction", "occlusion_level", "num_lidar_points")
+"""Fields of labels that only sensors tell."""
+
+
+def test_splits_have_seeds_of_their_own():
+    names = [
+        {log.name for log in open_logs(f"{which},drives=2,frames=1", image_size_px=SIZE_PX)}
+        for which in ("split=train", "split=val", "seed=0", "seed=1000000")
+    ]
+    assert [len(group) for group in names] == [2] * 4
+    assert len(set.union(*names)) == 8
+
+
+def test_the_longest_split_and_the_last_seed_of_a_user_do_not_meet():
+    most_drives, last_seed = 100_000, 1_000_000
+    train, val = SPLITS["train"], SPLITS["val"]
+    assert last_seed + most_drives <= train
+    assert train + most_drives <= val
+
+
+def test_fewer_drives_of_a_split_are_its_first():
+    some, more = (
+        open_logs(f"split=val,drives={count},frames=1", image_size_px=SIZE_PX) for count in (1, 2)
+    )
+    assert [log.name for log in some] == [log.name for log in more[:1]]
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("split=test", "there is no split 'test'; use one of: train, val"),
+        ("split=val,seed=3", "split and seed contradict each other"),
+    ],
+)
+def test_a_wrong_split_is_named_with_its_remedy(location, said):
+    with pytest.raises(ValueError, match=said):
+        open_logs(location, image_size_px=SIZE_PX)
+
+
+def test_listing_drives_makes_none_and_few_stay_in_memory():
+    before = drive._world.cache_info().misses
+    logs = open_logs("split=train,drives=1000,frames=1,beams=2", image_size_px=SIZE_PX)
+    assert drive._world.cache_info().misses == before
+    for log in logs[:30]:
+        log.ground_truth(0)
+    assert drive._world.cache_info().currsize < 30
+
+
+def test_truth_is_the_frame_without_what_sensors_tell():
+    log = open_logs("seed=5,frames=3,beams=4", image_size_px=SIZE_PX)[0]
+    frame, truth = log[2], log.ground_truth(2)
+    assert truth.timestamp_us == frame.timestamp_us
+    assert np.array_equal(truth.ego2global, frame.ego2global)
+    assert truth.cameras == ()
+    assert truth.points is None
+    for field in fields(frame.labels):
+        own, full = (getattr(labels, field.name) for labels in (truth.labels, frame.labels))
+        if field.name in SENSED:
+            assert np.isnan(own).all() if own.dtype == float else (own == -1).all()
+        else:
+            assert np.array_equal(own, full), field.name
+
+
+EVERY_PLACE = "seed=10,drives=5,frames=3,beams=4"
+
+
+def digests(order: str) -> list[str]:
+    """Of one frame of every place, in the order of the drives."""
+    logs = open_logs(EVERY_PLACE, image_size_px=SIZE_PX)
+    if order == "backward":
+        for log in reversed(logs):
+            log[2]
+        found = [digest(log[1]) for log in reversed(logs)]
+        return found[::-1]
+    return [digest(log[1]) for log in logs]
+
+
+def test_every_place_is_the_same_in_two_processes_in_another_order():
+    program = "from tests.world.test_access import *\nprint(*digests('backward'))"
+    there = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    here = digests("forward")
+    assert there.stdout.split() == here
+    assert len(set(here)) == 5

@@ -1,0 +1,20 @@
+"""The parts of the embedded world: bodies that keep apart, boxes that fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from leapai_world.drive import LABEL_RANGE_M, SyntheticDrive
+from leapai_world.rig import Rig
+
+
+@pytest.fixture(scope="module")
+def rig():
+    return Rig.seven_cameras((128, 240), 32)
+
+
+def test_labels_cover_the_bev_range_whether_seen_or_not(rig):
+    log = SyntheticDrive(3, 3, 10.0, rig)  # a busy one
+    labels = log[1].labels
+    assert (labels.visible_fraction == 0).any()
+    assert LABEL_RANGE_M == ((-40.0, 62.4), (-44.8, 44.8))
