@@ -41,7 +41,7 @@ def tables_differ(old: Path, new: Path) -> Iterator[str]:
     for name in sorted({*before.column_names, *after.column_names}):
         if name not in before.column_names or name not in after.column_names:
             yield f"column {name} is in one of both only"
-        elif before[name].to_pylist() != after[name].to_pylist():
+        elif repr(before[name].to_pylist()) != repr(after[name].to_pylist()):  # NaN equals NaN
             yield f"column {name}"
 
 
