@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leapai import __version__
 from leapai.config import explain
+from leapai.extras import import_extra
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report import report_curves, report_tables
 from leapai.report.report_map import road
@@ -67,14 +67,15 @@ def write_report(path: Path, folders: Sequence[Path]) -> None:
 
 
 def render(views: Sequence[RunView]) -> str:
-    """The page of one or two runs."""
-    environment = Environment(
-        loader=PackageLoader("leapai.report", "page"),
+    """Returns the page of one or two runs as HTML. Raises ValueError where jinja2 is missing."""
+    jinja2 = import_extra("jinja2", "report", "a report needs jinja2")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leapai.report", "page"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(_content(views))
+    return str(environment.get_template("report.html.j2").render(_content(views)))
 
 
 def _content(views: Sequence[RunView]) -> dict[str, Any]:
@@ -191,14 +192,14 @@ def _health(of_run: RunView) -> Iterator[Pair]:
         )
     if not run.summary.faults:
         yield "sensors", f"none failed in {run.summary.frames} frames"
-    memory = [each for drive in run.drives for each in drive.memory]
+    memory = [each for drive in run.sequences for each in drive.memory]
     ages = [each.age_s for each in memory if each.age_s is not None]
     if ages:
         used = np.mean([each.slots for each in memory])
         yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
         yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
     if run.config.dynamic_task:
-        resets, drives = sum(each.reset for each in memory), len(run.drives)
+        resets, drives = sum(each.reset for each in memory), len(run.sequences)
         yield "memory dropped", f"in {resets} frames, {drives} of them the first of a drive"
 
 
