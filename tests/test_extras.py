@@ -56,7 +56,7 @@ class OneFrame(SimpleNamespace):
 
 def validated(output, monkeypatch, **options):
     log = OneFrame(name="one", timestamps_us=np.array([make_frame(0).timestamp_us]))
-    monkeypatch.setattr(run_inputs, "open_logs", lambda data, image_size_px: [log])
+    monkeypatch.setattr(run_inputs, "open_logs", lambda data, **options: [log])
     console = Console(record=True, width=200, file=io.StringIO())
     options = ValidationOptions(output=output, data="made up", random_weights=True, **options)
     run_validation(small_config(eval_with_visualize=True), options, console)

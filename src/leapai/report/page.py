@@ -67,7 +67,7 @@ def write_report(path: Path, folders: Sequence[Path]) -> None:
 
 
 def render(views: Sequence[RunView]) -> str:
-    """Returns the page of one or two runs as HTML. Raises ValueError where jinja2 is missing."""
+    """Returns the page of one or two runs. Raises ValueError where jinja2 is not installed."""
     jinja2 = import_extra("jinja2", "report", "a report needs jinja2")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leapai.report", "page"),
