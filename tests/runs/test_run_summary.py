@@ -36,9 +36,8 @@ def test_detections_without_a_track_are_no_track():
 
 def test_each_sensor_has_its_frames_and_its_first_fault():
     sequence = made_up_drive(0, frames=4)
-    sequence.faults[:] = [
-        (), ("lidar: b.bin: is truncated", "back: c.jpg: is missing"), ("lidar: d.bin: is empty",), (),
-    ]  # fmt: skip
+    both = ("lidar: b.bin: is truncated", "back: c.jpg: is missing")
+    sequence.faults[:] = [(), both, ("lidar: d.bin: is empty",), ()]
     faults = summary_of(sequence).faults
     assert faults == {
         "lidar": SensorFailures("b.bin: is truncated", 2),
