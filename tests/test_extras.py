@@ -3,9 +3,7 @@
 import io
 import subprocess
 import sys
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -16,7 +14,8 @@ from leapai.runs import run_inputs
 from leapai.runs.recordings import recorder
 from leapai.validation import ValidationOptions, run_validation
 from tests.made_up_runs import made_up_run, write
-from tests.scenes import make_frame, small_config
+from tests.scenes import small_config
+from tests.test_validation import MadeUpLog
 
 OPTIONAL = ("jinja2", "av", "tensorboard", "embreex", "rerun", "pandas", "wandb", "mlflow")
 ON_A_VEHICLE = f"""
@@ -41,22 +40,8 @@ def absent(monkeypatch, *modules):
         monkeypatch.setitem(sys.modules, module, None)
 
 
-class OneFrame(SimpleNamespace):
-    """A made-up drive."""
-
-    def __len__(self):
-        return len(self.timestamps_us)
-
-    def __getitem__(self, index):
-        return make_frame(index, sequence=self.name)
-
-    def vector_map(self):
-        return None
-
-
 def validated(output, monkeypatch, **options):
-    log = OneFrame(name="one", timestamps_us=np.array([make_frame(0).timestamp_us]))
-    monkeypatch.setattr(run_inputs, "open_logs", lambda data, **options: [log])
+    monkeypatch.setattr(run_inputs, "open_logs", lambda data, **_: [MadeUpLog("one")])
     console = Console(record=True, width=200, file=io.StringIO())
     options = ValidationOptions(output=output, data="made up", random_weights=True, **options)
     run_validation(small_config(eval_with_visualize=True), options, console)

@@ -54,7 +54,7 @@ class MadeUpLog:
 @pytest.fixture
 def drives(monkeypatch):
     logs = [MadeUpLog("one"), MadeUpLog("two")]
-    monkeypatch.setattr(run_inputs, "open_logs", lambda data, **options: logs)
+    monkeypatch.setattr(run_inputs, "open_logs", lambda data, **_: logs)
     return logs
 
 

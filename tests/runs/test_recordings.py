@@ -45,7 +45,7 @@ class MadeUpLog:
 def two_drives(monkeypatch):
     logs = [MadeUpLog("one"), MadeUpLog("two")]
     for module in (run_inputs, recordings):
-        monkeypatch.setattr(module, "open_logs", lambda data, **options: logs)
+        monkeypatch.setattr(module, "open_logs", lambda data, **_: logs)
     return logs
 
 

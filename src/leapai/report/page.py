@@ -192,14 +192,14 @@ def _health(of_run: RunView) -> Iterator[Pair]:
         )
     if not run.summary.faults:
         yield "sensors", f"none failed in {run.summary.frames} frames"
-    memory = [each for drive in run.sequences for each in drive.memory]
+    memory = [each for drive in run.drives for each in drive.memory]
     ages = [each.age_s for each in memory if each.age_s is not None]
     if ages:
         used = np.mean([each.slots for each in memory])
         yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
         yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
     if run.config.dynamic_task:
-        resets, drives = sum(each.reset for each in memory), len(run.sequences)
+        resets, drives = sum(each.reset for each in memory), len(run.drives)
         yield "memory dropped", f"in {resets} frames, {drives} of them the first of a drive"
 
 

@@ -89,7 +89,7 @@ def _by_name(views: Sequence[RunView]) -> dict[str, list[DriveView | None]]:
     of_runs = [
         {
             drive.detections[0].sequence: DriveView(view, drive, colour, style)
-            for drive in view.run.sequences
+            for drive in view.run.drives
         }
         for view, colour, style in zip(views, RUN_COLOURS, RUN_STYLES, strict=False)
     ]

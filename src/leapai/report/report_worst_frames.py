@@ -51,7 +51,7 @@ def worst_frames(view: RunView) -> list[WorstView]:
     """Those whose pictures the run kept."""
     frames = [
         _frame(view, said, drive.detections[0].timestamp_us, faults)
-        for drive in view.run.sequences
+        for drive in view.run.drives
         for said, faults in zip(drive.detections, drive.faults, strict=True)
         if (said.sequence, said.timestamp_us) in view.pictures
     ]

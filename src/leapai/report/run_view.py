@@ -35,7 +35,7 @@ class RunView:
         """The frames that were judged."""
         if not self.run.config.dynamic_task:
             return []
-        return [frame for drive in self.run.sequences for frame in drive.labelled()]
+        return [frame for drive in self.run.drives for frame in drive.labelled()]
 
     @cached_property
     def profiles(self) -> Profiles | None:
@@ -54,7 +54,7 @@ class RunView:
         objects = object_timelines(self.labelled, self.run.config.bev, self._confidence())
         if objects:
             return objects
-        return track_timelines([said for drive in self.run.sequences for said in drive.detections])
+        return track_timelines([said for drive in self.run.drives for said in drive.detections])
 
     def _confidence(self) -> FloatArray:
         """[C] of the best MOTA, so that lives have the switches that the tracking figures count."""

@@ -82,7 +82,7 @@ def view_run(
     """
     console = console or Console()
     run, _ = read_run(folder)
-    sequences = {each.detections[0].sequence: each for each in run.sequences}
+    sequences = {each.detections[0].sequence: each for each in run.drives}
     name = next(iter(sequences)) if drive is None else drive
     if name not in sequences:
         raise ValueError(f"{folder}: has no drive '{name}'; its drives: {', '.join(sequences)}")

@@ -19,7 +19,7 @@ def warnings_of(run: Run) -> list[str]:
         *_about_the_run(run),
         *_about_labels(run),
         *_about_the_map(run),
-        *(_about_sequences(run.sequences) if run.config.dynamic_task else ()),
+        *(_about_sequences(run.drives) if run.config.dynamic_task else ()),
         *_about_sensors(run),
     ]
 
@@ -37,7 +37,7 @@ def _about_labels(run: Run) -> Iterator[str]:
     if not run.config.dynamic_task:
         yield "dynamic_task is off: no objects were looked for, so there are no metrics of them."
         return
-    labels = [frame.labels for sequence in run.sequences for frame in sequence.labelled()]
+    labels = [frame.labels for sequence in run.drives for frame in sequence.labelled()]
     if not labels:
         yield "No frame has labels, so there are no metrics of detection and tracking."
         return
