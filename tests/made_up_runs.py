@@ -1,4 +1,4 @@
-"""Finished runs of made-up drives, for tests of what is done with them."""
+"""Finished runs of made-up drives, for tests of their files and their reports."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from leapai.evaluation.evaluate import evaluate
 from leapai.evaluation.map.map_results import MapMetrics
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
-from leapai.runs.profiler import StageCost
+from leapai.runs.profiler import WHOLE_STEP, StageCost
 from leapai.runs.run_folder import Run, begin_run, write_run
-from leapai.runs.run_summary import WHOLE_STEP, RunSummary
+from leapai.runs.run_summary import RunOrigin, summarise
 from leapai.runs.worst_frames import WorstFrame, encoded
 from tests.evaluation.made_up import gt, said
 from tests.scenes import joint_config, small_config
@@ -22,7 +22,7 @@ OBJECTS = 16
 
 
 def made_up_drive(number: int, seed: int = 0, labelled: bool = True, frames: int = FRAMES):
-    """Objects that drive along x, most of them found, a little off; one changes its id."""
+    """Results of a drive of cars along x, most of them found, a little off; one changes its id."""
     rng = np.random.default_rng([seed, number])
     start = np.column_stack([np.linspace(-30, 50, OBJECTS), rng.uniform(-20, 20, OBJECTS)])
     drive = SequenceResult(number)
@@ -54,14 +54,14 @@ def made_up_drive(number: int, seed: int = 0, labelled: bool = True, frames: int
 
 
 def made_up_run(
-    drives: list[SequenceResult] | None = None,
+    sequences: list[SequenceResult] | None = None,
     road: MapMetrics | None = None,
     **changes,
 ) -> Run:
     """`changes` are those of the summary."""
     config = small_config() if road is None else joint_config()
-    drives = [made_up_drive(0), made_up_drive(1)] if drives is None else drives
-    summary = RunSummary(
+    sequences = [made_up_drive(0), made_up_drive(1)] if sequences is None else sequences
+    origin = RunOrigin(
         job_name="small",
         data="made up",
         weights="small.ckpt",
@@ -71,20 +71,23 @@ def made_up_run(
         checkpoint_sha256="d" * 64,
         seed=0,
         max_frames=None,
-        finished_utc="2026-01-02T03:04:05+00:00",
     )
-    summary.count(drives)
-    summary.stages = {WHOLE_STEP: StageCost(summary.frames, 0.05 * summary.frames, 10**9, 10**8)}
-    return Run(config, replace(summary, **changes), drives, evaluate(drives, config, road))
+    frames = sum(len(sequence.detections) for sequence in sequences)
+    stages = {WHOLE_STEP: StageCost(frames, 0.05 * frames, 10**9, 10**8)}
+    summary = summarise(origin, sequences, stages, processes=1)
+    summary = replace(summary, **{"finished_utc": "2026-01-02T03:04:05+00:00", **changes})
+    return Run(config, summary, sequences, evaluate(sequences, config, road))
 
 
 def write(folder: Path, run: Run) -> Path:
-    """As `val` writes it, with a picture of the first frame of each labelled drive."""
+    """Writes it as `val` does, with a picture of the first frame of each labelled drive."""
     picture = encoded(np.tile(np.arange(160, dtype=np.uint8)[None, :, None], (90, 1, 3)))
     worst = [
-        WorstFrame(1.0, drive.detections[0].sequence, drive.detections[0].timestamp_us, picture)
-        for drive in run.drives
-        if drive.labelled()
+        WorstFrame(
+            1.0, sequence.detections[0].sequence, sequence.detections[0].timestamp_us, picture
+        )
+        for sequence in run.drives
+        if sequence.labelled()
     ]
     begin_run(folder)
     write_run(folder, run, worst)

@@ -12,13 +12,13 @@ needs_rerun = "rerun-sdk is not installed: pip install 'leapai[viewer]'"
 
 
 def recorded(path: Path) -> dict[str, dict[str, list[Any]]]:
-    """Entity path -> column -> the rows, in order of the frames; those of all time come first."""
+    """Returns entity path -> column -> rows in the order of frames, those of all time first."""
     reader = pytest.importorskip("rerun.chunk", reason=needs_rerun).RrdReader(path)
     return _tables(reader.stream())
 
 
 def blueprint_of(path: Path) -> dict[str, dict[str, list[Any]]]:
-    """The same of the blueprint in a recording."""
+    """Returns the same tables of the blueprint in a recording."""
     reader = pytest.importorskip("rerun.chunk", reason=needs_rerun).RrdReader(path)
     return _tables(reader.stream(store=reader.blueprints()[0]))
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from leapai import validation
 from leapai.checkpoints import save_checkpoint
 from leapai.evaluation.evaluate import RunMetrics
+from leapai.runs import run_inputs
 from leapai.runs.history import read_runs
 from leapai.types import OCCLUSION_NAMES
 from leapai.validation import ValidationOptions, run_validation
@@ -54,7 +54,7 @@ class MadeUpLog:
 @pytest.fixture
 def drives(monkeypatch):
     logs = [MadeUpLog("one"), MadeUpLog("two")]
-    monkeypatch.setattr(validation, "open_logs", lambda data, image_size_px: logs)
+    monkeypatch.setattr(run_inputs, "open_logs", lambda data, **_: logs)
     return logs
 
 
@@ -259,10 +259,10 @@ def test_what_is_odd_about_drives_and_labels_is_said(tmp_path, drives):
     _, said = run(tmp_path, pictures=False, max_frames=1)
     for sentence in (
         "Of each drive only the first 1 frames were streamed.",
-        "1 of 2 frames have labels; the others are streamed and not judged.",
+        "1 of 2 frames have labels; the others are streamed and not evaluated.",
         "1 of 2 objects have no labelled velocity: they are left out of velocity errors.",
-        "No object has a labelled occlusion: they are left out of figures by occlusion.",
-        "No object has a labelled track: they are left out of figures of tracking.",
+        "No object has a labelled occlusion: they are left out of metrics by occlusion.",
+        "No object has a labelled track: they are left out of metrics of tracking.",
         "Drive two has no labels.",
         "Each of the drives one, two has one frame, in which no track has a past.",
     ):
@@ -307,9 +307,9 @@ def test_the_road_is_judged_said_and_written_beside_the_objects(tmp_path, drives
     road = road_of(tmp_path / "run")
     assert (road.frames, road.labelled_frames) == (6, 3)
     assert road.classes["Curb"].cells > 100
-    for words in ("mAP", "the road in 6 frames, 3 with a map", "SolidLine", "judging the road"):
+    for words in ("mAP", "the road in 6 frames, 3 with a map", "SolidLine", "map evaluation"):
         assert words in said
-    assert "3 of 6 frames have a map; in the others only the steadiness of the road" in said
+    assert "3 of 6 frames have a map; in the others only the flicker of the predicted map" in said
     (line,) = read_runs(tmp_path / "runs.parquet")
     assert line.marking_iou == road.iou.lane_markings
     assert line.element_iou == road.iou.road_elements
@@ -326,7 +326,7 @@ def test_without_the_static_task_nothing_is_said_of_the_road(tmp_path, drives):
 
 def test_drives_without_a_map_are_said(tmp_path, drives):
     _, said = run(tmp_path, pictures=False, changes=JOINT)
-    assert "No drive has a map, so of the road only its steadiness is judged." in said
+    assert "No drive has a map, so only the flicker of the predicted map is evaluated." in said
     assert road_of(tmp_path).labelled_frames == 0
 
 

@@ -14,7 +14,6 @@ import torch
 from rich.console import Console
 from torch import multiprocessing
 
-from leapai import validation
 from leapai.distributed import (
     broadcast,
     gather,
@@ -23,6 +22,7 @@ from leapai.distributed import (
 )
 from leapai.evaluation.evaluate import RunMetrics, evaluate
 from leapai.evaluation.evaluate_stream import evaluate_stream
+from leapai.runs import run_inputs
 from leapai.runs.run_folder import read_run
 from leapai.validation import ValidationOptions, run_validation
 from tests.evaluation.made_up import gt
@@ -69,7 +69,7 @@ def work(output):
     config = joint_config(eval_instance=True)
     said = Console(record=True, width=200, file=io.StringIO())
     options = ValidationOptions(output=output, random_weights=True, data="made up")
-    opened = mock.patch.object(validation, "open_logs", return_value=LOGS)
+    opened = mock.patch.object(run_inputs, "open_logs", return_value=LOGS)
     with opened, joined_ranks():
         summary = run_validation(config, options, said)
         metrics = evaluate_stream(seeded_model(config), config, LOGS).detection

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from leapai import cli, validation
-from leapai.runs import recordings
+from leapai import cli
+from leapai.runs import recordings, run_inputs
 from leapai.runs.recordings import recorder, view_run
 from leapai.validation import ValidationOptions, run_validation
 from tests.recordings import needs_rerun, recorded
@@ -44,8 +44,8 @@ class MadeUpLog:
 
 def two_drives(monkeypatch):
     logs = [MadeUpLog("one"), MadeUpLog("two")]
-    for module in (validation, recordings):
-        monkeypatch.setattr(module, "open_logs", lambda data, image_size_px: logs)
+    for module in (run_inputs, recordings):
+        monkeypatch.setattr(module, "open_logs", lambda data, **_: logs)
     return logs
 
 

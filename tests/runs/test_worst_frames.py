@@ -30,7 +30,7 @@ def kept_of(*drives):
     """What one process keeps that streams these drives, each a list of steps."""
     worst = WorstFrames(BEV)
     for result in (result for drive in drives for result in drive):
-        frame = worst.wanted(result)
+        frame = worst.candidate(result)
         if frame is not None:
             worst.keep(frame, BLANK)
     return worst.frames
@@ -71,13 +71,13 @@ def test_it_is_what_looking_at_all_frames_at_once_gives(seed):
 
 def test_frames_that_are_right_or_unlabelled_are_not_wanted():
     worst = WorstFrames(BEV)
-    assert worst.wanted(step(0, 0)) is None
+    assert worst.candidate(step(0, 0)) is None
     unlabelled = step(1, 3)
     unlabelled.frame.labels = None
-    assert worst.wanted(unlabelled) is None
+    assert worst.candidate(unlabelled) is None
     without_dynamic_task = step(1, 3)
     without_dynamic_task.memory = None
-    assert worst.wanted(without_dynamic_task) is None
+    assert worst.candidate(without_dynamic_task) is None
 
 
 def test_pictures_shrink_to_the_width_of_the_report():

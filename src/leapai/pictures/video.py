@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import av
 import cv2
 import numpy as np
 
+from leapai.extras import import_extra
 from leapai.types import ImageArray
 
 _BT709 = 1
@@ -31,10 +31,11 @@ class VideoWriter:
     """An mp4 as a context manager: H.264 where FFmpeg has it, else MPEG-4; yuv420p.
 
     The file appears when the block ends. When the block raises, or no frame was appended, nothing
-    is left behind.
+    is left behind. Raises ValueError where av is not installed.
     """
 
     def __init__(self, path: Path, frames_per_second: float) -> None:
+        self._av = av = import_extra("av", "report", "a video needs av")
         self.path = path
         self._temporary = path.with_name(f".{path.name}.part")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,7 @@ class VideoWriter:
                 "give frames of one size"
             )
         even = np.pad(image, ((0, size_px[0] % 2), (0, size_px[1] % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+        frame = self._av.VideoFrame.from_ndarray(even, format="rgb24")
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
         self._container.mux(self._stream.encode(frame))
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leapai import __version__
 from leapai.config import explain
+from leapai.extras import import_extra
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report import report_curves, report_tables
 from leapai.report.report_map import road
@@ -67,14 +67,15 @@ def write_report(path: Path, folders: Sequence[Path]) -> None:
 
 
 def render(views: Sequence[RunView]) -> str:
-    """The page of one or two runs."""
-    environment = Environment(
-        loader=PackageLoader("leapai.report", "page"),
+    """Returns the page of one or two runs. Raises ValueError where jinja2 is not installed."""
+    jinja2 = import_extra("jinja2", "report", "a report needs jinja2")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leapai.report", "page"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(_content(views))
+    return str(environment.get_template("report.html.j2").render(_content(views)))
 
 
 def _content(views: Sequence[RunView]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
-"""What a run said and what is true, on disk as Parquet: one row a detection, a line of the road, a
-labelled object, a frame."""
+"""Parquet tables of a run: one row a line of the map, a labelled object, an instance, a frame.
+
+The table of detections is that of `streaming/detection_table.py`.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ _TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
 
 
 def row_schema(kind: type) -> pa.Schema:
-    """Columns for the fields of a dataclass of words and numbers."""
+    """Returns columns for the fields of a dataclass of words and numbers."""
     columns = get_type_hints(kind)
     return pa.schema(
         [(name, _TYPES[(get_args(hint) or (hint,))[0].__name__]) for name, hint in columns.items()]
@@ -51,7 +53,7 @@ def row_schema(kind: type) -> pa.Schema:
 
 
 INSTANCE_SCHEMA = row_schema(InstanceMetrics)
-"""Of labelled objects, each over its whole life."""
+"""Columns of instances: each is a labelled object over all of its frames."""
 
 GT_SCHEMA = pa.schema(
     [
@@ -68,7 +70,7 @@ GT_SCHEMA = pa.schema(
     ],
     metadata=COORDINATES,
 )
-"""Of labelled objects; what is not labelled stands as in `Labels`."""
+"""Columns of labelled objects; what is not labelled stands as in `Labels`."""
 
 LINE_SCHEMA = pa.schema(
     [
@@ -80,7 +82,7 @@ LINE_SCHEMA = pa.schema(
     ],
     metadata={"frame": "ego: x forward, y left; points on the ground, one after another"},
 )
-"""Of lines of the road that were said."""
+"""Columns of the lines of predicted maps."""
 
 FRAME_SCHEMA = pa.schema(
     [
@@ -96,14 +98,14 @@ FRAME_SCHEMA = pa.schema(
     ],
     metadata={"ego2global": "row by row", "picture": "of the worst frames: a file of the run"},
 )
-"""Of frames, in the order in which they were streamed."""
+"""Columns of frames, in the order in which they were streamed."""
 
 FrameKey = tuple[str, int]
 """Sequence and timestamp in microseconds: what names a frame."""
 
 
 def gt_table(frame: Detections, labels: Labels) -> pa.Table:
-    """The labelled objects of the frame that `frame` speaks of, as rows of `GT_SCHEMA`."""
+    """Returns the labelled objects of the frame that `frame` is of, as rows of `GT_SCHEMA`."""
     columns: dict[str, Any] = {
         **key_columns(frame, len(labels)),
         **named_columns(BOX_COLUMNS, labels.boxes),
@@ -116,7 +118,7 @@ def gt_table(frame: Detections, labels: Labels) -> pa.Table:
 
 
 def line_table(frame: Detections, lines: Sequence[MapPolyline]) -> pa.Table:
-    """The lines of the frame that `frame` speaks of, as rows of `LINE_SCHEMA`."""
+    """Returns the lines of the frame that `frame` is of, as rows of `LINE_SCHEMA`."""
     columns: dict[str, Any] = {
         **key_columns(frame, len(lines)),
         "kind": [line.kind for line in lines],
@@ -127,64 +129,64 @@ def line_table(frame: Detections, lines: Sequence[MapPolyline]) -> pa.Table:
     return pa.table(columns, schema=LINE_SCHEMA)
 
 
-def frame_table(drives: Sequence[SequenceResult], pictures: dict[FrameKey, str]) -> pa.Table:
-    """Every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files."""
+def frame_table(sequences: Sequence[SequenceResult], pictures: dict[FrameKey, str]) -> pa.Table:
+    """Returns every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files."""
     rows = [
         {
-            "sequence": said.sequence,
-            "timestamp_us": said.timestamp_us,
-            "drive": drive.number,
-            "ego2global": said.ego2global.ravel().tolist(),
+            "sequence": found.sequence,
+            "timestamp_us": found.timestamp_us,
+            "drive": sequence.number,
+            "ego2global": found.ego2global.ravel().tolist(),
             "labelled": labels is not None,
             "faults": list(faults),
             "memory_slots": memory.slots,
             "memory_age_s": memory.age_s,
             "memory_reset": memory.reset,
-            "picture": pictures.get((said.sequence, said.timestamp_us)),
+            "picture": pictures.get((found.sequence, found.timestamp_us)),
         }
-        for drive in drives
-        for said, labels, faults, memory in zip(
-            drive.detections, drive.labels, drive.faults, drive.memory, strict=True
+        for sequence in sequences
+        for found, labels, faults, memory in zip(
+            sequence.detections, sequence.labels, sequence.faults, sequence.memory, strict=True
         )
     ]
     return pa.Table.from_pylist(rows, schema=FRAME_SCHEMA)
 
 
 def write_table(path: Path, schema: pa.Schema, tables: Sequence[pa.Table]) -> None:
-    """All rows as one file, which is there whole or not at all."""
+    """Writes all rows as one file, which is there whole or not at all."""
     with whole_file(path) as temporary:
         pq.write_table(pa.concat_tables([schema.empty_table(), *tables]), temporary)
 
 
 def write_instances(path: Path, rows: Sequence[InstanceMetrics]) -> None:
-    """One row an object."""
+    """Writes one row an instance."""
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=INSTANCE_SCHEMA)
     write_table(path, INSTANCE_SCHEMA, [table])
 
 
-def drives_of(
+def sequences_of(
     frames: pa.Table, detections: pa.Table, gt: pa.Table, lines: pa.Table
 ) -> list[SequenceResult]:
-    """The drives that these tables were written of, by number; queries of detections are not on
-    disk (-1)."""
-    said, true, road = _Rows(detections), _Rows(gt), _lines(lines)
-    drives: dict[int, SequenceResult] = {}
+    """Returns the sequences that these tables were written of, by number; queries of detections are
+    not on disk (-1)."""
+    detection_rows, gt_rows, frame_lines = _Rows(detections), _Rows(gt), _lines(lines)
+    sequences: dict[int, SequenceResult] = {}
     for row in frames.to_pylist():
         key = (row["sequence"], row["timestamp_us"])
-        drive = drives.setdefault(row["drive"], SequenceResult(row["drive"]))
+        result = sequences.setdefault(row["drive"], SequenceResult(row["drive"]))
         pose = np.reshape(row["ego2global"], (4, 4))
-        drive.detections.append(_detections(key, pose, said.of(key)))
-        drive.labels.append(_labels(true.of(key)) if row["labelled"] else None)
-        drive.faults.append(tuple(row["faults"]))
-        drive.memory.append(
+        result.detections.append(_detections(key, pose, detection_rows.of(key)))
+        result.labels.append(_labels(gt_rows.of(key)) if row["labelled"] else None)
+        result.faults.append(tuple(row["faults"]))
+        result.memory.append(
             MemoryHealth(row["memory_slots"], row["memory_age_s"], row["memory_reset"])
         )
-        drive.lines.append(tuple(road[key]))
-    return [drives[number] for number in sorted(drives)]
+        result.lines.append(tuple(frame_lines[key]))
+    return [sequences[number] for number in sorted(sequences)]
 
 
 class _Rows:
-    """The numbers of a table whose rows of a frame stand together, a frame at a time."""
+    """Gives the numbers of a table frame by frame; its rows of one frame stand together."""
 
     def __init__(self, table: pa.Table) -> None:
         words = {name for name in table.column_names if pa.types.is_string(table[name].type)}
@@ -202,7 +204,7 @@ class _Rows:
         }
 
     def of(self, key: FrameKey) -> dict[str, Any]:
-        """The columns of a frame; empty where it has no row."""
+        """Returns the columns of a frame; empty where it has no row."""
         span = self._span.get(key, slice(0))
         return {name: column[span] for name, column in self._columns.items()}
 
@@ -228,7 +230,7 @@ def _labels(rows: dict[str, Any]) -> Labels:
 
 
 def _lines(table: pa.Table) -> dict[FrameKey, list[MapPolyline]]:
-    """By frame; empty where it has no row."""
+    """Returns the lines by frame; none where it has no row."""
     lines: dict[FrameKey, list[MapPolyline]] = defaultdict(list)
     for row in table.to_pylist():
         points = np.column_stack([row["x_m"], row["y_m"]])

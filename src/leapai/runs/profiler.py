@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,12 +29,14 @@ STAGES = {
     "bev_static_head": "static head",
 }
 """Prefix of a module's name -> the stage it counts for."""
+WHOLE_STEP = "whole step"
+"""Stage around the network, decoding and tracking of one frame; those of `STAGES` lie inside."""
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass
 class StageCost:
-    """What one stage cost over a run."""
+    """Time and memory that one stage took over a run."""
 
     calls: int = 0
     seconds: float = 0.0
@@ -43,6 +45,20 @@ class StageCost:
     added_bytes: int = 0
     """Highest amount by which that peak exceeded what was in use when the stage began. On a CPU,
     what the allocator had kept of memory freed before is in use, so reusing it adds nothing."""
+
+
+def merged_costs(costs: Iterable[dict[str, StageCost]]) -> dict[str, StageCost]:
+    """Returns the costs of several processes together: sums of calls and seconds, and the memory of
+    the process that took most."""
+    merged: dict[str, StageCost] = {}
+    for of_process in costs:
+        for name, cost in of_process.items():
+            total = merged.setdefault(name, StageCost())
+            total.calls += cost.calls
+            total.seconds += cost.seconds
+            total.peak_bytes = max(total.peak_bytes, cost.peak_bytes)
+            total.added_bytes = max(total.added_bytes, cost.added_bytes)
+    return merged
 
 
 class StageMeter:
@@ -72,7 +88,7 @@ class StageMeter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measures a block of code as a stage of its own."""
+        """Measures a block of code as a stage of its own, inside those that are open."""
         self._begin(name)
         try:
             yield
@@ -96,7 +112,7 @@ class StageMeter:
         cost.added_bytes = max(cost.added_bytes, probe.peak_bytes - probe.base_bytes)
 
     def _fold_peak(self) -> None:
-        """Tells every open stage the peak so far, before an inner stage resets it."""
+        """Notes the peak so far in every open stage, before an inner stage resets it."""
         if self._open:
             peak = _peak()
             for probe in self._open:
@@ -105,7 +121,7 @@ class StageMeter:
 
 @dataclass
 class _Probe:
-    """A stage that is running."""
+    """A stage that is running: its start, and its memory so far."""
 
     stage: str
     start_s: float

@@ -1,13 +1,13 @@
 """The folder of a finished run: what is in it, and reading it back.
 
 config.json         the configuration in full
-detections.parquet  what the system said of objects
-lines.parquet       and of the road, where the static task is on
-truth.parquet       the labelled objects
+detections.parquet  the detections
+lines.parquet       the lines of the predicted map, where the static task is on
+truth.parquet       ground truth: the labelled objects
 frames.parquet      every frame: pose, sensor faults, memory
-metrics.json        all figures
+metrics.json        all metrics
 worst/              pictures of the worst frames
-run.json            what was run, on what, and what it cost; written last
+run.json            the summary: what was run, on what data, and what it cost; written last
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _AGAIN = "run `leapai val` again"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run."""
+    """A finished run: its configuration, summary, results and metrics."""
 
     config: TaskConfig
     summary: RunSummary
@@ -49,7 +49,7 @@ class Run:
 
 
 def begin_run(folder: Path) -> None:
-    """Makes the folder. A run that was finished in it is not any more."""
+    """Makes the folder. An earlier run in it counts as unfinished from now on."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("run.json", "instances.parquet", LINES, REPORT):
         (folder / name).unlink(missing_ok=True)
@@ -58,29 +58,8 @@ def begin_run(folder: Path) -> None:
 def write_run(folder: Path, run: Run, worst: Sequence[WorstFrame]) -> None:
     """Writes all files of the run but its report."""
     write_text(folder / "config.json", config_json(run.config))
-    said = [said for drive in run.drives for said in drive.detections]
-    parquet_tables.write_table(
-        folder / "detections.parquet",
-        DETECTION_SCHEMA,
-        [to_table(each) for each in said],
-    )
-    if run.config.static_task:
-        lines = (line for drive in run.drives for line in drive.lines)
-        parquet_tables.write_table(
-            folder / LINES,
-            parquet_tables.LINE_SCHEMA,
-            [parquet_tables.line_table(*of_frame) for of_frame in zip(said, lines, strict=True)],
-        )
-    true = [frame for drive in run.drives for frame in drive.labelled()]
-    parquet_tables.write_table(
-        folder / "truth.parquet",
-        parquet_tables.GT_SCHEMA,
-        [parquet_tables.gt_table(frame.detections, frame.labels) for frame in true],
-    )
-    if run.config.eval_instance:
-        parquet_tables.write_instances(
-            folder / "instances.parquet", instance_rows(true, run.config.bev)
-        )
+    _write_detections(folder, run)
+    _write_ground_truth(folder, run)
     pictures = _write_pictures(folder, worst)
     frames = parquet_tables.frame_table(run.drives, pictures)
     parquet_tables.write_table(folder / "frames.parquet", parquet_tables.FRAME_SCHEMA, [frames])
@@ -89,14 +68,14 @@ def write_run(folder: Path, run: Run, worst: Sequence[WorstFrame]) -> None:
 
 
 def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
-    """The run of a folder, and the pictures of its worst frames.
+    """Reads the run of a folder; returns it with the pictures of its worst frames.
 
     Raises ValueError with one line: what is missing, or cannot be read.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder; name one that `leapai val` wrote")
     summary = _read_json(folder / "run.json", TypeAdapter(RunSummary))
-    frames, said, true = (
+    frames, detections, gt = (
         _read_parquet(folder / name, schema)
         for name, schema in (
             ("frames.parquet", parquet_tables.FRAME_SCHEMA),
@@ -106,7 +85,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     )
     for name, table, count in (
         ("frames.parquet", frames, summary.frames),
-        ("detections.parquet", said, summary.detections),
+        ("detections.parquet", detections, summary.detections),
     ):
         if table.num_rows != count:
             raise ValueError(
@@ -120,27 +99,57 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     run = Run(
         config=config,
         summary=summary,
-        drives=parquet_tables.drives_of(frames, said, true, lines),
+        drives=parquet_tables.sequences_of(frames, detections, gt, lines),
         metrics=_read_json(folder / "metrics.json", TypeAdapter(RunMetrics)),
     )
     return run, _pictures(folder, frames)
 
 
 def config_json(config: TaskConfig) -> str:
-    """The configuration in full; the same text for equal configurations."""
+    """Returns the configuration in full; the same text for equal configurations."""
     return config.model_dump_json(indent=2) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:
-    """The file is there whole or not at all."""
+    """Writes a file that is there whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _write_detections(folder: Path, run: Run) -> None:
+    """Writes the detections and, with the static task, the lines of the map."""
+    detections = [found for sequence in run.drives for found in sequence.detections]
+    parquet_tables.write_table(
+        folder / "detections.parquet", DETECTION_SCHEMA, [to_table(found) for found in detections]
+    )
+    if run.config.static_task:
+        lines = (line for sequence in run.drives for line in sequence.lines)
+        frames = zip(detections, lines, strict=True)
+        parquet_tables.write_table(
+            folder / LINES,
+            parquet_tables.LINE_SCHEMA,
+            [parquet_tables.line_table(*frame) for frame in frames],
+        )
+
+
+def _write_ground_truth(folder: Path, run: Run) -> None:
+    """Writes the labelled objects and, with `eval_instance`, the metrics of each object."""
+    labelled = [frame for sequence in run.drives for frame in sequence.labelled()]
+    parquet_tables.write_table(
+        folder / "truth.parquet",
+        parquet_tables.GT_SCHEMA,
+        [parquet_tables.gt_table(frame.detections, frame.labels) for frame in labelled],
+    )
+    if run.config.eval_instance:
+        parquet_tables.write_instances(
+            folder / "instances.parquet", instance_rows(labelled, run.config.bev)
+        )
 
 
 def _write_pictures(
     folder: Path, worst: Sequence[WorstFrame]
 ) -> dict[parquet_tables.FrameKey, str]:
-    """Names of the pictures; those of an earlier run are removed."""
+    """Writes the pictures; returns their names. Those of an earlier run are removed."""
     place = folder / "worst"
     for old in place.glob("*.webp"):
         old.unlink()

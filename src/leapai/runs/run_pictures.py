@@ -1,68 +1,84 @@
-"""The pictures of a run: of its worst frames always, of every frame where they are wanted."""
+"""The pictures of a run: of its worst frames always, of every frame where these are configured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog
+from leapai.extras import is_installed
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import VideoWriter, write_png
 from leapai.runs.worst_frames import WorstFrames
 from leapai.streaming.session import StepResult, memory_slots_of
 from leapai.types import Frame, ImageArray
 
+WritePicture = Callable[[int, ImageArray], None]
+"""Writes the picture [H, W, 3] RGB of the frame with this index."""
 
-class DrivePictures:
-    """Of one drive."""
+
+class SequencePictures:
+    """Paints the frames of one sequence that are needed, in order.
+
+    `write` gets the picture of every frame; None: only those of the worst frames are painted.
+    """
 
     def __init__(
-        self, config: TaskConfig, log: DrivingLog, worst: WorstFrames, every: _EveryFrame | None
+        self, config: TaskConfig, log: DrivingLog, worst: WorstFrames, write: WritePicture | None
     ) -> None:
         self._painter = painter_of(config)
-        self._vector_map, self._worst, self._every = log.vector_map(), worst, every
+        self._vector_map, self._worst, self._write = log.vector_map(), worst, write
 
     def add(self, index: int, frame: Frame, result: StepResult) -> None:
-        """Paints the frame if anybody wants it."""
-        said = result.detections
-        wanted = self._worst.wanted(result)
-        if wanted is None and self._every is None:
-            self._painter.follow(frame, said)
+        """Takes the next frame; paints it only where its picture is kept or written."""
+        detections = result.detections
+        candidate = self._worst.candidate(result)
+        if candidate is None and self._write is None:
+            self._painter.follow(frame, detections)
             return
-        dots, road = memory_slots_of(result), result.road
-        picture = self._painter.paint(frame, said, dots, self._vector_map, road)
-        if wanted is not None:
-            self._worst.keep(wanted, picture)
-        if self._every is not None:
-            self._every.write(index, picture)
-
-
-class _EveryFrame(NamedTuple):
-    """One PNG a frame, and the video of a drive."""
-
-    folder: Path
-    video: VideoWriter
-
-    def write(self, index: int, picture: ImageArray) -> None:
-        write_png(self.folder / f"{index:06d}.png", picture)
-        self.video.append(picture)
+        slots, road = memory_slots_of(result), result.road
+        picture = self._painter.paint(frame, detections, slots, self._vector_map, road)
+        if candidate is not None:
+            self._worst.keep(candidate, picture)
+        if self._write is not None:
+            self._write(index, picture)
 
 
 @contextmanager
-def drive_pictures(
+def sequence_pictures(
     config: TaskConfig, output: Path, log: DrivingLog, worst: WorstFrames
-) -> Iterator[DrivePictures]:
-    """Gives `worst` the pictures it wants; `eval_with_visualize` writes those of every frame."""
+) -> Iterator[SequencePictures]:
+    """Paints the worst frames into `worst`; with `eval_with_visualize` it also writes a picture of
+    every frame and their video."""
     if not config.eval_with_visualize:
-        yield DrivePictures(config, log, worst, None)
+        yield SequencePictures(config, log, worst, None)
+        return
+    folder = output / "pictures" / log.name
+    with _video(output / f"{log.name}.mp4", log) as append:
+
+        def write(index: int, picture: ImageArray) -> None:
+            write_png(folder / f"{index:06d}.png", picture)
+            append(picture)
+
+        yield SequencePictures(config, log, worst, write)
+
+
+@contextmanager
+def _video(path: Path, log: DrivingLog) -> Iterator[Callable[[ImageArray], None]]:
+    """Opens the video of a sequence, at its median rate; yields the function that adds a picture.
+
+    Where av is not installed that function does nothing, and the video of an earlier run does not
+    stay: it would be taken for one of this run.
+    """
+    if not is_installed("av"):
+        path.unlink(missing_ok=True)
+        yield lambda picture: None
         return
     step_us = np.diff(log.timestamps_us)
     rate_hz = 1e6 / float(np.median(step_us)) if len(step_us) else 1.0
-    with VideoWriter(output / f"{log.name}.mp4", rate_hz) as video:
-        every = _EveryFrame(output / "pictures" / log.name, video)
-        yield DrivePictures(config, log, worst, every)
+    with VideoWriter(path, rate_hz) as video:
+        yield video.append

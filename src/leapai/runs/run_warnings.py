@@ -1,4 +1,4 @@
-"""What one must know before believing the figures of a run, in sentences."""
+"""Warnings of a run: sentences that a reader of its metrics has to know."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _MOST_NAMES = 5
 
 
 def warnings_of(run: Run) -> list[str]:
-    """Of weights, frames, labels and sensors; empty where all is as it should be."""
+    """Returns sentences on weights, frames, labels and sensors; none where all is in order."""
     return [
         *_about_the_run(run),
         *_about_labels(run),
-        *_about_the_road(run),
-        *(_about_drives(run.drives) if run.config.dynamic_task else ()),
+        *_about_the_map(run),
+        *(_about_sequences(run.drives) if run.config.dynamic_task else ()),
         *_about_sensors(run),
     ]
 
 
 def _about_the_run(run: Run) -> Iterator[str]:
     if run.summary.checkpoint_sha256 is None:
-        yield "The weights are random: what they say are guesses of no worth."
+        yield "The weights are random: the detections are guesses without any value."
     if run.summary.max_frames is not None:
         yield f"Of each drive only the first {run.summary.max_frames} frames were streamed."
     if not run.summary.frames:
@@ -35,21 +35,21 @@ def _about_the_run(run: Run) -> Iterator[str]:
 
 def _about_labels(run: Run) -> Iterator[str]:
     if not run.config.dynamic_task:
-        yield "dynamic_task is off: no objects were looked for, so there are no figures of them."
+        yield "dynamic_task is off: no objects were looked for, so there are no metrics of them."
         return
-    labels = [frame.labels for drive in run.drives for frame in drive.labelled()]
+    labels = [frame.labels for sequence in run.drives for frame in sequence.labelled()]
     if not labels:
-        yield "No frame has labels, so there are no figures of detection and tracking."
+        yield "No frame has labels, so there are no metrics of detection and tracking."
         return
     if len(labels) < run.summary.frames:
         yield (
             f"{len(labels)} of {run.summary.frames} frames have labels; the others are streamed "
-            "and not judged."
+            "and not evaluated."
         )
     unlabelled: dict[str, tuple[Callable[[Labels], BoolArray], str]] = {
         "velocity": (lambda each: ~each.velocity_valid, "velocity errors"),
-        "occlusion": (lambda each: each.occlusion_level < 0, "figures by occlusion"),
-        "track": (lambda each: each.track_id < 0, "figures of tracking"),
+        "occlusion": (lambda each: each.occlusion_level < 0, "metrics by occlusion"),
+        "track": (lambda each: each.track_id < 0, "metrics of tracking"),
     }
     objects = sum(len(each) for each in labels)
     for field, (is_missing, metrics) in unlabelled.items():
@@ -60,29 +60,29 @@ def _about_labels(run: Run) -> Iterator[str]:
             yield f"{share[0].upper()}{share[1:]} {verb} {field}: they are left out of {metrics}."
 
 
-def _about_the_road(run: Run) -> Iterator[str]:
+def _about_the_map(run: Run) -> Iterator[str]:
     road = run.metrics.road
     if road is None or road.labelled_frames == road.frames:
         return
     if not road.labelled_frames:
-        yield "No drive has a map, so of the road only its steadiness is judged."
+        yield "No drive has a map, so only the flicker of the predicted map is evaluated."
         return
     yield (
         f"{road.labelled_frames} of {road.frames} frames have a map; in the others only the "
-        "steadiness of the road is judged."
+        "flicker of the predicted map is evaluated."
     )
 
 
-def _about_drives(drives: Sequence[SequenceResult]) -> Iterator[str]:
-    some_labels = any(drive.labelled() for drive in drives)
+def _about_sequences(sequences: Sequence[SequenceResult]) -> Iterator[str]:
+    some_labels = any(sequence.labelled() for sequence in sequences)
     kinds: dict[str, Callable[[SequenceResult], bool]] = {
-        "has no labels": lambda drive: some_labels and not drive.labelled(),
-        "has no detections": lambda drive: not any(len(said) for said in drive.detections),
-        "has one frame, in which no track has a past": lambda drive: len(drive.detections) == 1,
+        "has no labels": lambda each: some_labels and not each.labelled(),
+        "has no detections": lambda each: not any(len(found) for found in each.detections),
+        "has one frame, in which no track has a past": lambda each: len(each.detections) == 1,
     }
     for what, is_so in kinds.items():
         names = [
-            drive.detections[0].sequence for drive in drives if drive.detections and is_so(drive)
+            each.detections[0].sequence for each in sequences if each.detections and is_so(each)
         ]
         if names:
             more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""

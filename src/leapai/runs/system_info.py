@@ -1,4 +1,4 @@
-"""`leapai info`: what a bug report needs of the machine, the package and what it stands on."""
+"""`leapai info`: what a bug report needs of the machine, the package and its dependencies."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from leapai.config import CONFIG_VARIABLE
 from leapai.weights import shipped_checkpoint
 
 HEADLINE = ("mAP", "NDS", "velocity_error_mps")
-"""Figures of the shipped network that a line has room for."""
+"""Metrics of the shipped network that a line has room for."""
 _GIT_PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True)
 class PackageInfo:
-    """This copy of the package."""
+    """The installed copy of the package."""
 
     version: str
     location: str
@@ -37,7 +37,7 @@ class PackageInfo:
 
 @dataclass(frozen=True)
 class MachineInfo:
-    """What it runs on."""
+    """The computer and the Python that the package runs on."""
 
     python: str
     platform: str
@@ -46,50 +46,50 @@ class MachineInfo:
     usable_cpus: int
     """Those that this process may run on."""
     memory_gb: float | None
-    """None: the system does not tell."""
+    """Main memory in GB; None: the system does not report it."""
 
 
 @dataclass(frozen=True)
 class TorchInfo:
-    """PyTorch and what it computes with."""
+    """PyTorch, and the devices and libraries that it computes with."""
 
     version: str
     threads: int
     cuda: str | None
-    """The version that PyTorch was built for."""
+    """Version of CUDA that PyTorch was built for."""
     cudnn: str | None
     gpus: tuple[str, ...]
-    """Those it can use: `NVIDIA H100, 80 GB`."""
+    """GPUs it can use, such as `NVIDIA H100, 80 GB`."""
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """The network that ships."""
+    """The checkpoint that ships with the package."""
 
     path: str
     sha256: str
     metrics: dict[str, float]
-    """What it reached when it was made."""
+    """Metrics it reached when it was made."""
 
 
 @dataclass(frozen=True)
 class SystemInfo:
-    """All of it."""
+    """All that `leapai info` reports."""
 
     package: PackageInfo
     machine: MachineInfo
     torch: TorchInfo
     dependencies: dict[str, str | None]
-    """Version of each; None: not installed."""
+    """Version of each dependency; None: it is not installed."""
     extras: dict[str, dict[str, str | None]]
-    """The same for the optional ones, by extra."""
+    """Versions of optional dependencies, by extra."""
     checkpoint: CheckpointInfo | str
-    """Or what is wrong with it."""
+    """The shipped checkpoint, or what is wrong with it."""
     environment: dict[str, str | None]
 
 
 def system_info() -> SystemInfo:
-    """Looks at the machine; asks no network."""
+    """Collects the facts on the machine and the package; sends nothing anywhere."""
     dependencies, extras = _dependencies()
     return SystemInfo(
         package=_package(),
@@ -103,7 +103,7 @@ def system_info() -> SystemInfo:
 
 
 def render_info(info: SystemInfo) -> str:
-    """Plain lines, to be pasted into a report."""
+    """Returns plain lines, to be pasted into a bug report."""
     package, machine, pytorch = info.package, info.machine, info.torch
     memory = "unknown" if machine.memory_gb is None else f"{machine.memory_gb:.1f} GB"
     lines = {
@@ -142,8 +142,10 @@ def _package() -> PackageInfo:
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit of the repository that tracks `folder`; None where none does, as in a virtual
-    environment that lies in somebody's repository."""
+    """Returns the commit of the repository that tracks `folder`.
+
+    None: no repository does, as in a virtual environment that lies in somebody's repository.
+    """
     if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     commit = _git(folder, "rev-parse", "HEAD")
@@ -177,7 +179,7 @@ def _machine() -> MachineInfo:
 
 
 def _cpu_name() -> str:
-    """Linux tells it in a file, others by `platform`."""
+    """Returns the name of the CPU: on Linux that of a file, elsewhere that of `platform`."""
     table = Path("/proc/cpuinfo")
     named = re.search(r"model name\s*: (.*)", table.read_text()) if table.is_file() else None
     return named[1] if named else platform.processor() or platform.machine()
@@ -200,7 +202,7 @@ def _torch() -> TorchInfo:
 
 
 def _dependencies() -> tuple[dict[str, str | None], dict[str, dict[str, str | None]]]:
-    """Versions of what the installed package asks for; none where it is run uninstalled."""
+    """Returns versions of what the installed package requires; none where it is not installed."""
     try:
         required = importlib.metadata.requires("leapai") or []
     except importlib.metadata.PackageNotFoundError:

@@ -1,9 +1,9 @@
 """The worst frames of a run, with their pictures, kept while it streams.
 
-A frame is as bad as its failures weigh together. Neighbouring frames fail alike, so of each second
-of a drive only the worst frame counts. A picture is painted when its frame enters the list, so
-that nothing else of the frame has to be kept; what is left at the end does not depend on how many
-processes share the drives.
+The weight of a frame is that of its failures together. Neighbouring frames fail alike, so of each
+second of a sequence only the worst frame counts. A picture is painted when its frame enters the
+list, so that nothing else of the frame has to be kept. What is left at the end does not depend on
+how many processes share the sequences.
 """
 
 from __future__ import annotations
@@ -27,59 +27,58 @@ WEBP_QUALITY = 72
 
 @dataclass(frozen=True)
 class WorstFrame:
-    """One frame and its picture."""
+    """One of the worst frames of a run, with its picture."""
 
     weight: float
-    """Of its failures together."""
+    """Sum of the weights of its failures."""
     sequence: str
     timestamp_us: int
     picture_webp: bytes = b""
 
     @property
     def key(self) -> tuple[str, int]:
-        """What names the frame."""
+        """Sequence and timestamp in microseconds: what names a frame."""
         return self.sequence, self.timestamp_us
 
     @property
     def window(self) -> tuple[str, int]:
-        """The second of the drive."""
+        """Sequence and the number of its second: of each window one frame is kept."""
         return self.sequence, self.timestamp_us // WINDOW_US
 
     @property
     def rank(self) -> tuple[float, str, int]:
-        """The least comes first."""
+        """Sort key: the worst frame has the least."""
         return -self.weight, self.sequence, self.timestamp_us
 
 
 def worst_of(frames: Iterable[WorstFrame]) -> list[WorstFrame]:
-    """The `KEPT` worst, worst first, of frames that are each the worst of their second."""
+    """Returns the `KEPT` worst of frames that are each the worst of their second, worst first."""
     return sorted(frames, key=lambda frame: frame.rank)[:KEPT]
 
 
 class WorstFrames:
-    """Those of the drives of one process."""
+    """The worst frames so far of the sequences that one process streams."""
 
     def __init__(self, bev: BevConfig) -> None:
         self._bev = bev
         self.frames: list[WorstFrame] = []
-        """Worst first."""
+        """The frames that are kept, worst first."""
 
-    def wanted(self, result: StepResult) -> WorstFrame | None:
-        """The frame, still without its picture, if it is among the worst so far."""
-        said, labels = result.detections, result.frame.labels
-        if (
-            labels is None or result.memory is None
-        ):  # without the dynamic task nothing was looked for
+    def candidate(self, result: StepResult) -> WorstFrame | None:
+        """Returns the frame, still without its picture, if it is among the worst so far."""
+        detections, labels = result.detections, result.frame.labels
+        if labels is None or result.memory is None:  # without the dynamic task it has no detections
             return None
-        found = failures(LabelledFrame(said, labels), self._bev)
-        frame = WorstFrame(float(found.weight.sum()), said.sequence, said.timestamp_us)
+        found = failures(LabelledFrame(detections, labels), self._bev)
+        weight = float(found.weight.sum())
+        frame = WorstFrame(weight, detections.sequence, detections.timestamp_us)
         rivals = [other for other in self.frames if other.window == frame.window]
         beaten = any(rival.rank <= frame.rank for rival in rivals)
         kept = worst_of([*self._without(rivals), frame])
         return frame if frame.weight and not beaten and frame in kept else None
 
     def keep(self, frame: WorstFrame, picture: ImageArray) -> None:
-        """A frame that was wanted, with its picture [H, W, 3] RGB."""
+        """Keeps a candidate with its picture [H, W, 3] RGB, in place of those it beats."""
         rivals = [other for other in self.frames if other.window == frame.window]
         painted = replace(frame, picture_webp=encoded(picture))
         self.frames = worst_of([*self._without(rivals), painted])
@@ -89,7 +88,7 @@ class WorstFrames:
 
 
 def encoded(image: ImageArray) -> bytes:
-    """A picture [H, W, 3] RGB as WebP, at most `PICTURE_WIDTH_PX` wide."""
+    """Encodes a picture [H, W, 3] RGB as WebP, at most `PICTURE_WIDTH_PX` wide."""
     height, width = image.shape[:2]
     if width > PICTURE_WIDTH_PX:
         size = (PICTURE_WIDTH_PX, round(height * PICTURE_WIDTH_PX / width))

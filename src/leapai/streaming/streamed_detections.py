@@ -11,6 +11,7 @@ import pyarrow as pa
 from leapai.config import TaskConfig
 from leapai.data.argoverse2.argoverse2_submission import argoverse2_table
 from leapai.data.nuscenes.nuscenes_submission import detection_rows, tracking_rows
+from leapai.extras import import_extra
 from leapai.pictures.bev_canvas import draw_bev
 from leapai.pictures.bev_scene import (
     BevScene,
@@ -79,12 +80,8 @@ class StreamedDetections(Detections):
 
     def to_dataframe(self) -> pd.DataFrame:
         """`to_table` for pandas. Raises ImportError where pandas is not installed."""
-        try:
-            return self.to_table().to_pandas()
-        except ImportError as error:
-            raise ImportError(
-                "to_dataframe needs pandas: pip install 'leapai[pandas]'; or use to_table"
-            ) from error
+        import_extra("pandas", "pandas", "to_dataframe (unlike to_table) needs pandas")
+        return self.to_table().to_pandas()
 
     def to_nuscenes(self, sample_token: str, *, tracking: bool = False) -> list[dict[str, Any]]:
         """Entries of nuScenes' detection format for this sample, or of its tracking format."""

@@ -1,0 +1,75 @@
+"""The report of a run that has just been written: its page, its line in the table of runs, and the
+terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from leapai.extras import is_installed
+from leapai.report.page import write_report
+from leapai.report.terminal import run_tables
+from leapai.runs.history import TABLE, RunLine, append_run
+from leapai.runs.run_folder import LINES, REPORT, Run
+from leapai.runs.run_summary import RunSummary
+from leapai.runs.run_warnings import warnings_of
+
+
+def report_run(run: Run, output: Path, console: Console) -> None:
+    """Writes the page of a run whose folder is `output`, adds the run to the table of runs next to
+    it, and prints metrics, warnings and the names of the files.
+
+    Without jinja2 there is no page.
+    """
+    if is_installed("jinja2"):
+        write_report(output / REPORT, [output])
+    for table in (stage_table(run.summary), *run_tables(run.metrics)):
+        console.print(table)
+    if run.config.dynamic_task:
+        console.print(
+            f"{run.summary.detections} detections, {run.summary.tracks} tracks in "
+            f"{run.summary.frames} frames"
+        )
+    for warning in warnings_of(run):
+        console.print(f"[yellow]{escape(warning)}[/]", highlight=False)
+    _add_to_history(run, output, console)
+    _print_files(run, output, console)
+
+
+def stage_table(summary: RunSummary) -> Table:
+    """Returns a table of seconds a frame and memory of each stage."""
+    table = Table(title=f"{summary.frames} frames on {summary.device}")
+    table.add_column("stage")
+    for title in ("s / frame", "peak MB", "added MB"):
+        table.add_column(title, justify="right")
+    for name, cost in summary.stages.items():
+        table.add_row(
+            name,
+            f"{cost.seconds / max(summary.frames, 1):.4f}",
+            f"{cost.peak_bytes / 1e6:.0f}",
+            f"{cost.added_bytes / 1e6:.0f}",
+        )
+    return table
+
+
+def _add_to_history(run: Run, output: Path, console: Console) -> None:
+    """Adds the run to the table of runs. A table that is broken is no reason to fail a run."""
+    table = output.absolute().parent / TABLE
+    try:
+        append_run(table, RunLine.of(run, output))
+    except (ValueError, OSError) as error:
+        console.print(f"[yellow]This run is not in the table of runs: {escape(str(error))}[/]")
+
+
+def _print_files(run: Run, output: Path, console: Console) -> None:
+    names = run.summary.frames_by_sequence
+    of_sequences = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    tables = ("detections.parquet", LINES, "instances.parquet")
+    for name in (*tables, "metrics.json", *of_sequences, "pictures"):
+        if (output / name).exists():
+            console.print(f"  -> [bold]{output / name}[/]", highlight=False)
+    if (output / REPORT).exists():
+        console.print(f"  -> [bold]{output / REPORT}[/]", highlight=False, soft_wrap=True)

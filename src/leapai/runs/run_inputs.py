@@ -1,0 +1,88 @@
+"""The inputs of a run: the network with its weights, and the data, opened and identified."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from leapai.checkpoints import load_checkpoint
+from leapai.config import TaskConfig
+from leapai.data.log import DrivingLog, open_logs, version_of
+from leapai.distributed import local_device
+from leapai.models.build import build_model
+from leapai.models.perception import Perception
+from leapai.runs.run_folder import config_json
+from leapai.runs.run_summary import RunOrigin
+
+SHOWN_OF_RANDOM_WEIGHTS = 20
+"""Detections of random weights that are drawn and evaluated: the best ones, as none is sure."""
+RANDOM_WEIGHTS_SEED = 0
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """All that a run reads."""
+
+    config: TaskConfig
+    model: Perception
+    logs: Sequence[DrivingLog]
+    origin: RunOrigin
+
+
+def open_inputs(
+    config: TaskConfig, checkpoint: Path | None, data: str, max_frames: int | None
+) -> RunInputs:
+    """Builds the network, loads its weights and opens the data.
+
+    `checkpoint` None: the weights are random, and the thresholds of the configuration are lowered
+    to let some of their guesses through. Raises ValueError for a checkpoint or data that cannot be
+    read.
+    """
+    if checkpoint is None:
+        config = _let_guesses_through(config)
+    device = local_device()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(device)
+    torch.manual_seed(RANDOM_WEIGHTS_SEED)
+    model = build_model(config)
+    if checkpoint is not None:
+        load_checkpoint(checkpoint, model)
+    logs = open_logs(data, image_size_px=config.camera.image_size_px)
+    origin = RunOrigin(
+        job_name=config.job_name,
+        data=data,
+        weights="random: it has learnt nothing" if checkpoint is None else str(checkpoint),
+        device=device,
+        data_version=version_of(logs),
+        config_sha256=hashlib.sha256(config_json(config).encode()).hexdigest(),
+        checkpoint_sha256=None if checkpoint is None else _sha256(checkpoint),
+        seed=RANDOM_WEIGHTS_SEED if checkpoint is None else config.training.seed,
+        max_frames=max_frames,
+    )
+    return RunInputs(config, model, logs, origin)
+
+
+def _let_guesses_through(config: TaskConfig) -> TaskConfig:
+    """Returns the configuration with thresholds for the detections of an untrained network."""
+    draw = config.draw_dynamic_cfg.model_copy(
+        update={"dynamic_conf": 0.0, "max_objects": SHOWN_OF_RANDOM_WEIGHTS}
+    )
+    evaluation = config.evaluation.model_copy(
+        update={"min_score": 0.0, "max_detections": SHOWN_OF_RANDOM_WEIGHTS}
+    )
+    return config.model_copy(
+        update={
+            "draw_dynamic_cfg": draw,
+            "evaluation": evaluation,
+            "tracking": config.tracking.model_copy(update={"birth_score": 0.0}),
+        }
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

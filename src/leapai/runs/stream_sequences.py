@@ -1,0 +1,116 @@
+"""Streams the sequences of a run through the network, on the way measured, painted and recorded.
+
+Several processes (torchrun) share the sequences; what they give together is what one process gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from leapai.data.log import DrivingLog
+from leapai.distributed import gather, shard
+from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
+from leapai.evaluation.map.map_results import MapMetrics
+from leapai.evaluation.sequence_result import SequenceResult
+from leapai.runs.profiler import WHOLE_STEP, StageCost, StageMeter, merged_costs
+from leapai.runs.recordings import recorder
+from leapai.runs.run_inputs import RunInputs
+from leapai.runs.run_pictures import sequence_pictures
+from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
+from leapai.streaming.session import StepResult, StreamSession
+
+
+@dataclass(frozen=True)
+class StreamResults:
+    """All that is kept of streaming the sequences of a run."""
+
+    sequences: Sequence[SequenceResult]
+    """Results of the sequences, in the order of the data."""
+    map_metrics: MapMetrics | None
+    """Metrics of the map, counted on the way as rasters are large; None: it was not predicted."""
+    worst_frames: Sequence[WorstFrame]
+    """The worst frames, worst first."""
+    stages: dict[str, StageCost]
+    """Costs of each stage, over all processes."""
+
+
+def stream_sequences(
+    inputs: RunInputs, output: Path, console: Console, *, viewer: bool = False
+) -> StreamResults | None:
+    """Streams every sequence in order, with a progress bar; writes pictures and recordings.
+
+    With `viewer` it records each sequence for rerun's viewer. All processes must call; the first
+    gets the results of all, the others None. Raises ValueError for data that cannot be read.
+    """
+    streaming = _Streaming(inputs, output, console, viewer=viewer)
+    sequences = list(streaming.sequences())
+    map_tally, worst_frames = streaming.map.tally, streaming.worst.frames
+    parts = gather((sequences, map_tally, worst_frames, dict(streaming.meter.costs)))
+    if parts is None:
+        return None
+    all_sequences = chain.from_iterable(part for part, *_ in parts)
+    return StreamResults(
+        sequences=sorted(all_sequences, key=lambda sequence: sequence.number),
+        map_metrics=merged_map_metrics(tally for _, tally, *_ in parts),
+        worst_frames=worst_of(chain.from_iterable(worst for _, _, worst, _ in parts)),
+        stages=merged_costs(costs for *_, costs in parts),
+    )
+
+
+class _Streaming:
+    """The loop over the sequences of this process, and what it measures."""
+
+    def __init__(self, inputs: RunInputs, output: Path, console: Console, *, viewer: bool) -> None:
+        config = inputs.config
+        self.inputs, self.output, self.console = inputs, output, console
+        self.meter, self.worst = StageMeter(), WorstFrames(config.bev)
+        self.map = MapEvaluator(config)
+        self.recording = recorder(viewer, config.draw_dynamic_cfg.dynamic_conf)
+
+    def sequences(self) -> Iterator[SequenceResult]:
+        """Streams the sequences of this process, one after another."""
+        config, model, device = self.inputs.config, self.inputs.model, self.inputs.origin.device
+        total = sum(self._length(log) for _, log in shard(self.inputs.logs))
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with (
+            Progress(*columns, TimeRemainingColumn(), console=self.console) as progress,
+            self.meter.measuring(model),
+        ):
+            task = progress.add_task("streaming", total=total)
+            for number, log in shard(self.inputs.logs):
+                progress.update(task, description=log.name)
+                session = StreamSession(model, config, device, first_sequence=number)
+                sequence = SequenceResult(number)
+                for result in self._steps(log, session):
+                    sequence.add(result)
+                    progress.advance(task)
+                yield sequence
+
+    def _length(self, log: DrivingLog) -> int:
+        return min(len(log), self.inputs.origin.max_frames or len(log))
+
+    def _steps(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
+        """Streams the frames of a sequence; on the way each is evaluated, painted and recorded."""
+        config, stage, evaluate_map = self.inputs.config, self.meter.stage, self.map.of_drive(log)
+        with (
+            sequence_pictures(config, self.output, log, self.worst) as pictures,
+            self.recording(self.output / f"{log.name}.rrd", log) as record,
+        ):
+            for index in range(self._length(log)):
+                with stage("reading"):
+                    frame = log[index]
+                with stage(WHOLE_STEP):
+                    result = session.step(frame)
+                if config.static_task:
+                    with stage("map evaluation"):
+                        evaluate_map(result)
+                with stage("picture"):
+                    pictures.add(index, frame, result)
+                record(frame, result)
+                yield result
