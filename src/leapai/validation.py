@@ -24,9 +24,9 @@ from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.data.submissions import SubmissionFormat, check_submission, write_submission
 from leapai.distributed import (
     broadcast,
+    current_ranks,
     gather,
     joined_ranks,
-    local_device,
     shard,
 )
 from leapai.evaluation.evaluate import evaluate
@@ -90,11 +90,11 @@ def run_validation(
     _check(config, options)
     if options.random_weights:
         config = _show_best_guesses(config)
-    with joined_ranks() as (rank, world):
+    with joined_ranks() as ranks:
         said = console or Console()
-        run = _Run(config, options, Console(quiet=True) if rank else said)
+        run = _Run(config, options, Console(quiet=True) if not ranks.is_first else said)
         drives, summary = run.stream()
-        summary.processes = world
+        summary.processes = ranks.count
         parts = gather((drives, summary.stages, run.worst.frames, run.road.tally))
         if parts is not None:
             drives = sorted((d for part, *_ in parts for d in part), key=lambda d: d.number)
@@ -144,7 +144,7 @@ class _Run:
 
     def __init__(self, config: TaskConfig, options: ValidationOptions, console: Console) -> None:
         self.config, self.options, self.console = config, options, console
-        self.device = local_device()
+        self.device = str(current_ranks().device)
         if torch.cuda.is_available():
             torch.cuda.set_device(self.device)
         self.meter = StageMeter()
