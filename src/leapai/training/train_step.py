@@ -3,6 +3,8 @@ gradient is not finite."""
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -12,6 +14,7 @@ from leapai.distributed import Ranks, all_gather, any_rank
 from leapai.models.perception import Perception
 from leapai.training.optim import build_optimizer, learning_rate, set_rate
 from leapai.training.progress import Progress, StepReport, Stopwatch
+from leapai.training.synced_norm import synchronise
 from leapai.training.window_losses import Window, WindowLosses
 
 SKIPS_IN_A_ROW = 10
@@ -106,14 +109,18 @@ class TrainStep:
 
 
 def wrapped_for(ranks: Ranks, losses: WindowLosses) -> nn.Module:
-    """Returns `losses` as it is for one rank, and in DDP, which averages gradients, for several.
+    """Returns `losses` as it is for one rank. For several, batch norm takes its statistics over all
+    of them, and DDP averages their gradients.
 
-    What a step leaves unused differs: no object, no denoising, modules that are frozen later. Batch
-    norm's statistics are the same on all ranks already, so buffers are not broadcast.
+    What a step leaves unused differs: no object, no denoising, modules that are frozen later. The
+    statistics are the same on all ranks already, so buffers are not broadcast.
     """
     if ranks.count == 1:
         return losses
-    return DistributedDataParallel(losses, find_unused_parameters=True, broadcast_buffers=False)
+    synchronise(losses.model)
+    with warnings.catch_warnings():  # the newer name of `broadcast_buffers` is not in torch 2.11
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(losses, find_unused_parameters=True, broadcast_buffers=False)
 
 
 def names_of(window: Window) -> list[str]:
