@@ -37,10 +37,10 @@ def slow_flips(now, before, cell, covered):
             continue
         row, column = (int(n) for n in cell[b, i, j])
         p, q = float(now[b, k, i, j]), float(before[b, k, row, column])
-        if p >= static_losses.SAID:
+        if p >= static_losses.MARK_THRESHOLD:
             flips[k] += max(0.0, p - highest(before, b, k, row, column))
             said[k] += p
-        if q >= static_losses.SAID:
+        if q >= static_losses.MARK_THRESHOLD:
             flips[k] += max(0.0, q - highest(now, b, k, i, j))
             said[k] += q
     return flips, said
@@ -57,7 +57,7 @@ def random_case(seed=0, streams=2, rows=5, columns=6):
 
 def test_flips_agree_with_their_slow_twin():
     case = random_case()
-    for got, expected in zip(static_losses.flips(*case), slow_flips(*case), strict=True):
+    for got, expected in zip(static_losses.flicker_sums(*case), slow_flips(*case), strict=True):
         np.testing.assert_allclose(got.numpy(), expected)
         assert (expected > 0.5).all()
 
@@ -66,7 +66,7 @@ def test_the_gradient_is_that_of_the_slow_twin_and_reaches_this_frame_only():
     now, before, cell, covered = random_case(1)
     now.requires_grad_()
     before.requires_grad_()
-    static_losses.flips(now, before, cell, covered)[0].sum().backward()
+    static_losses.flicker_sums(now, before, cell, covered)[0].sum().backward()
     assert before.grad is None
     step, slopes = 1e-6, []
     for where in ((0, 0, 0, 0), (1, 3, 2, 5), (0, 13, 4, 2), (1, 7, 3, 3), (0, 5, 1, 4)):
