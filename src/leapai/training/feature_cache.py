@@ -211,13 +211,15 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
     was_training = model.training
     model.to(ranks.device).eval()
     try:
-        with Progress(console=console, transient=True) as progress:
+        # Drawn by no thread of its own: workers are forked while it is shown.
+        with Progress(console=console, transient=True, auto_refresh=False) as progress:
             task = progress.add_task("features of the frozen trunk", total=len(missing))
             for chunk, batch in zip(missing, loader, strict=True):
                 with torch.inference_mode():
                     features = model.trunk(batch.to(ranks.device)).float().cpu().numpy()
                 _keep(dataset, chunk, batch.frames, features)
                 progress.advance(task)
+                progress.refresh()
     finally:
         model.train(was_training)
 
