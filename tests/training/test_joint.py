@@ -85,10 +85,10 @@ def test_step_two_static_from_step_one_with_cached_features(stubs, console, tmp_
     )
     options = TrainingOptions(tmp_path / "two", checkpoint=tmp_path / "one" / "model.ckpt")
     run_training(second, options, console)
-    said = console.file.getvalue()
-    assert "new, as built" in said
-    assert "bev_static_temporal_fusion" in said
-    assert "left out" in said
+    printed = console.file.getvalue()
+    assert "new, as built" in printed
+    assert "bev_static_temporal_fusion" in printed
+    assert "left out" in printed
     one, two = (weights(tmp_path / n / "model.ckpt") for n in ("one", "two"))
     assert all(torch.equal(v, two[n]) for n, v in one.items() if n.split(".")[0] in TRUNK_MODULES)
     learnt = {n.split(".")[0] for n in one if n in two and not torch.equal(one[n], two[n])}

@@ -26,7 +26,7 @@ STEP_US = 250_000
 
 def slow_flips(now, before, cell, covered):
     """The formula, one cell after another."""
-    flips, said = np.zeros(CLASSES), np.zeros(CLASSES)
+    flips, marked = np.zeros(CLASSES), np.zeros(CLASSES)
 
     def highest(values, b, k, row, column):
         part = values[b, k, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
@@ -39,11 +39,11 @@ def slow_flips(now, before, cell, covered):
         p, q = float(now[b, k, i, j]), float(before[b, k, row, column])
         if p >= static_losses.MARK_THRESHOLD:
             flips[k] += max(0.0, p - highest(before, b, k, row, column))
-            said[k] += p
+            marked[k] += p
         if q >= static_losses.MARK_THRESHOLD:
             flips[k] += max(0.0, q - highest(now, b, k, i, j))
-            said[k] += q
-    return flips, said
+            marked[k] += q
+    return flips, marked
 
 
 def random_case(seed=0, streams=2, rows=5, columns=6):
@@ -92,7 +92,7 @@ def frame(step: int, x_m: float = 0.0, **changes) -> FrameBatch:
     return replace(batch, **changes)
 
 
-def said(probability: torch.Tensor) -> StaticPredictions:
+def predicted(probability: torch.Tensor) -> StaticPredictions:
     """As an answer that can be learnt from."""
     return StaticPredictions(torch.logit(probability, eps=1e-6).requires_grad_())
 
@@ -107,7 +107,7 @@ def part_of(*frames: tuple[torch.Tensor, FrameBatch]) -> dict[str, torch.Tensor]
     """The loss of the last of them."""
     criterion = TemporalConsistencyLoss(CONFIG)
     for probability, batch in frames:
-        parts = criterion(said(probability), batch)
+        parts = criterion(predicted(probability), batch)
     return parts
 
 
@@ -150,12 +150,12 @@ def test_frames_that_do_not_follow_each_other_cost_nothing(apart):
 
 def test_it_goes_on_from_its_state():
     criterion, other = TemporalConsistencyLoss(CONFIG), TemporalConsistencyLoss(CONFIG)
-    criterion(said(areas(0)), frame(0))
+    criterion(predicted(areas(0)), frame(0))
     other.restore(criterion.state(), torch.device("cpu"))
-    totals = [c(said(areas(1)), frame(1))["total"] for c in (criterion, other)]
+    totals = [c(predicted(areas(1)), frame(1))["total"] for c in (criterion, other)]
     assert totals[0] == totals[1] > 0
     other.restore(TemporalConsistencyLoss(CONFIG).state(), torch.device("cpu"))
-    assert other(said(areas(1)), frame(2))["total"] == 0
+    assert other(predicted(areas(1)), frame(2))["total"] == 0
 
 
 def test_ranks_that_share_streams_average_to_the_joint_gradient(monkeypatch):
@@ -174,7 +174,7 @@ def test_ranks_that_share_streams_average_to_the_joint_gradient(monkeypatch):
 
     def gradient(streams: slice) -> torch.Tensor:
         criterion = TemporalConsistencyLoss(CONFIG)
-        criterion.remember(said(before[streams]), both(streams, 0))
+        criterion.remember(predicted(before[streams]), both(streams, 0))
         total = criterion(StaticPredictions(logits[streams]), both(streams, 1))["total"]
         return torch.autograd.grad(total, logits)[0]
 

@@ -62,10 +62,10 @@ def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp
     assert sum(line["seconds_of"].values()) == pytest.approx(line["seconds_a_step"], rel=0.2)
     assert line["frames_per_s"] == pytest.approx(4 / line["seconds_a_step"])
     assert line["seconds_of"]["backward"] == 1.0
-    said = console.file.getvalue()
-    assert "step 10/10: loss" in said
-    assert "validation at step 10: mAP" in said
-    assert "model.ckpt" in said
+    printed = console.file.getvalue()
+    assert "step 10/10: loss" in printed
+    assert "validation at step 10: mAP" in printed
+    assert "model.ckpt" in printed
 
 
 def test_learning_reduces_the_loss(stubs, console, tmp_path):

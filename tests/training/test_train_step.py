@@ -54,9 +54,9 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_training_goes_on(stubs, c
     assert 1 <= len(skipped) < 8
     assert all(same and forgot for _, same, forgot in skipped)
     assert not any(same or forgot for was_skipped, same, forgot in seen if not was_skipped)
-    said = console.file.getvalue()
-    assert said.count("skipped, its loss or gradients are not finite") == len(skipped)
-    assert "drive0 at 1300000 us" in said
+    printed = console.file.getvalue()
+    assert printed.count("skipped, its loss or gradients are not finite") == len(skipped)
+    assert "drive0 at 1300000 us" in printed
     line = json.loads((tmp_path / "out" / "train.jsonl").read_text().splitlines()[-1])
     assert line["skipped"] == len(skipped)
     assert np.isfinite(line["losses"]["total"])

@@ -30,9 +30,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
-from leapai import __version__
 from leapai.config import TaskConfig
-from leapai.config.checks import TRUNK_MODULES
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.frame_cache import arrays_of, frame_of
@@ -48,10 +46,9 @@ from leapai.data.transforms import collate, prepare
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
+from leapai.training.frozen_trunk import check_trunk_is_frozen, features_fingerprint
 from leapai.types import Frame
 
-FORMAT = 1
-"""Version of an entry's content; increased when that changes."""
 _FEATURES = "fused_bev"
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
 """Purposes of random generators: the second number of a seed (`data.samplers` has 0 and 1)."""
@@ -161,38 +158,6 @@ def cached_features(
     return dataset
 
 
-def check_trunk_is_frozen(config: TaskConfig) -> None:
-    """Raises ValueError where a module up to the fuser would learn."""
-    for name in _trunk_modules(config):
-        if config.freeze_module_schedules.get(name) != 0:
-            raise ValueError(
-                f"cache.features_gb = {config.cache.features_gb:g} keeps what a frozen trunk "
-                f"computes, but freeze_module_schedules does not freeze {name} at step 0: freeze "
-                "it, or set cache.features_gb = 0"
-            )
-
-
-def features_fingerprint(
-    model: Perception, config: TaskConfig, version: str | None
-) -> dict[str, object]:
-    """Returns what the features depend on: weights, data, and how both are read."""
-    weights = hashlib.sha256()
-    for name in _trunk_modules(config):
-        for key, tensor in sorted(model.get_submodule(name).state_dict().items()):
-            weights.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return {
-        "weights": weights.hexdigest(),
-        "data": config.data.train,
-        "version": version,
-        "bev": config.bev.model_dump(mode="json"),
-        "camera": config.camera.model_dump(mode="json"),
-        "lidar": config.lidar.model_dump(mode="json") if config.enable_lidar else None,
-        "package": __version__,
-        "format": FORMAT,
-    }
-
-
 def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Console) -> None:
     """Computes this rank's share of what the store does not hold. Raises ValueError where there is
     no room for all of it."""
@@ -273,10 +238,6 @@ def _chunks(entries: Sequence[Entry], size: int) -> list[list[Entry]]:
         of_sequence = list(group)
         chunks += [of_sequence[i : i + size] for i in range(0, len(of_sequence), size)]
     return chunks
-
-
-def _trunk_modules(config: TaskConfig) -> list[str]:
-    return [name for name in config.active_modules() if name in TRUNK_MODULES]
 
 
 def _without_pixels(frame: Frame) -> Frame:

@@ -69,7 +69,7 @@ class AllLoggers:
             logger.image(name, picture, step)
 
     def close(self) -> None:
-        """Closes all of them."""
+        """Closes each of the loggers."""
         for logger in self._loggers:
             logger.close()
 

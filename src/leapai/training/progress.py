@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass
 class Progress:
-    """Counts of a run's steps."""
+    """Numbers of the steps that a run has done."""
 
     step: int = 0
     """Optimiser steps done, skipped ones counted."""
@@ -43,7 +43,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Measures a block."""
+        """Adds the seconds of a block to a stage."""
         start = now()
         try:
             yield

@@ -135,7 +135,7 @@ def _plain(memory: TemporalState | StaticMemory) -> dict[str, Any]:
 
 
 def _memory_of(values: dict[str, Any]) -> TemporalState:
-    """Inverts `_plain`."""
+    """Makes a memory of the dictionary that `_plain` returned."""
     static = values.get("static")
     return TemporalState(**{**values, "static": StaticMemory(**static) if static else None})
 
