@@ -29,7 +29,8 @@ import torch
 from bench_merged import alone
 from leapai.config import TaskConfig, load_config
 from leapai.data.frame_cache import open_cached_logs
-from leapai.training.train import TrainingOptions, run_training
+from leapai.training.train import run_training
+from leapai.training.training_options import TrainingOptions
 
 CONFIGS = Path(__file__).parents[1] / "projects/perception/configs"
 TINY = ("tiny_step1.py", "tiny_step2_dynamic.py")
@@ -45,19 +46,19 @@ UNCOUNTED_STEPS = 20
 
 @dataclass(frozen=True)
 class Trial:
-    """One training to measure."""
+    """One training that is measured."""
 
     name: str
     config: str
-    """File in the folder of configurations."""
+    """Name of a file in the folder of configurations."""
     cached_features: bool = False
-    road: bool = False
+    both_tasks: bool = False
 
 
 def short_config(trial: Trial, folder: Path, batch: int | None) -> TaskConfig:
-    """The trial's configuration, with nothing in it that is not training."""
+    """Returns the trial's configuration, with nothing in it that is not training."""
     config = load_config(CONFIGS / trial.config)
-    values = (config if trial.road else alone(config, "dynamic")).model_dump()
+    values = (config if trial.both_tasks else alone(config, "dynamic")).model_dump()
     values["cache"] = {
         "folder": str(folder / "cache"),
         "frames_gb": CACHE_GB,
@@ -96,7 +97,7 @@ def train(trial: Trial, options: argparse.Namespace) -> None:
 
 
 def metrics_of(path: Path) -> dict[str, Any]:
-    """Means over the counted lines of a training's log, which has one every ten steps."""
+    """Returns means over the counted lines of a training's log, which has one every ten steps."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     counted = [line for line in lines if line["step"] > UNCOUNTED_STEPS]
     stages: Counter[str] = Counter()
@@ -114,7 +115,7 @@ def mean(values: list[float]) -> float:
 
 
 def measured(trial: Trial, arguments: list[str]) -> dict[str, Any]:
-    """What a process that trains says of itself."""
+    """Returns the measurements that a training process prints."""
     command = [sys.executable, __file__, *arguments, "--trial", json.dumps(asdict(trial))]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -124,7 +125,7 @@ def measured(trial: Trial, arguments: list[str]) -> dict[str, Any]:
 
 
 def print_results(results: dict[str, dict[str, Any]]) -> None:
-    """Two Markdown tables."""
+    """Prints two Markdown tables."""
     print("| | s a step | frames/s | peak MB | of its largest worker, MB | GPU, MB |")
     print("|---|--:|--:|--:|--:|--:|")
     for name, r in results.items():
@@ -148,7 +149,7 @@ def main() -> None:
     parser.add_argument("--full-size", action="store_true", help="instead of the tiny networks")
     parser.add_argument("--data", default=DATA)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--batch", type=int, help="lanes, instead of the configuration's")
+    parser.add_argument("--batch", type=int, help="streams, instead of the configuration's")
     parser.add_argument("--output", type=Path, default=Path("outputs/bench_training"))
     parser.add_argument("--trial", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -157,7 +158,7 @@ def main() -> None:
         return
     step1, step2 = FULL_SIZE if options.full_size else TINY
     trials = (
-        Trial("Step 1", step1, road=True),
+        Trial("Step 1", step1, both_tasks=True),
         Trial("Step 1, objects alone", step1),
         Trial("Step 2", step2),
         Trial("Step 2 cached", step2, cached_features=True),
@@ -168,9 +169,9 @@ def main() -> None:
     print_results(results)
     seconds = {name: result["seconds_a_step"] for name, result in results.items()}
     faster = seconds["Step 2"] / seconds["Step 2 cached"]
-    road = 100 * (seconds["Step 1"] / seconds["Step 1, objects alone"] - 1)
+    share = 100 * (seconds["Step 1"] / seconds["Step 1, objects alone"] - 1)
     print(f"\nA Step 2 step is {faster:.1f} times as fast from cached features.")
-    print(f"The road adds {road:.0f} % to a step of Step 1.")
+    print(f"The static task adds {share:.0f} % to a step of Step 1.")
     path = options.output / "results.json"
     path.write_text(json.dumps({"command": sys.argv, "results": results}, indent=2) + "\n")
     print(path)

@@ -12,14 +12,16 @@ import pytest
 import torch
 
 from leapai.distributed import (
+    Ranks,
     all_gather,
     any_rank,
-    connect,
-    ranks_of_launch,
+    current_ranks,
+    joined_ranks,
 )
-from leapai.training import train
-from leapai.training.module import TrainingModule
-from leapai.training.train import TrainingOptions, run_training
+from leapai.training import training_data, validating
+from leapai.training.train import run_training
+from leapai.training.train_step import TrainStep
+from leapai.training.training_options import TrainingOptions
 from leapai.types import Frame
 from tests.training.runs import (
     NO_AUGMENTATION,
@@ -43,9 +45,9 @@ def unequal_logs(data: str, **_: object) -> list[StubLog]:
     return [StubLog(0, frames=6), StubLog(1, frames=6, change=lacks_back)]
 
 
-def config_of(lanes: int):
+def config_of(streams: int):
     return training_config(
-        batch_sizes={"train": lanes, "val": 1},
+        batch_sizes={"train": streams, "val": 1},
         streaming={"clip_frames": 6, "frames_without_gradient": 1, "frames_with_gradient": 2},
         augmentation=NO_AUGMENTATION,
         temporal_optimization={"random_sampling": False},
@@ -53,20 +55,21 @@ def config_of(lanes: int):
     )
 
 
-def record_gradients(output: Path, lanes: int) -> None:
+def record_gradients(output: Path, streams: int) -> None:
     """Runs one step; each rank writes its gradients and batch norm's statistics."""
-    train.open_cached_logs = unequal_logs
-    train.Validator.validate = lambda *_: None
+    training_data.open_cached_logs = unequal_logs
+    validating.Validator.validate = lambda *_: None
 
-    def keep(self: TrainingModule) -> None:
+    def keep(self: TrainStep) -> None:
         gradients = {n: p.grad for n, p in self.model.named_parameters() if p.grad is not None}
         content = {"gradients": gradients, "buffers": dict(self.model.named_buffers())}
         torch.save(content, output / f"rank{self.ranks.rank}.pt")
         self.progress.step = self.config.max_steps
-        self.trainer.should_stop = True
+        os.kill(os.getpid(), signal.SIGTERM)  # the loop ends after this step
 
-    TrainingModule._step = keep
-    run_training(config_of(lanes), TrainingOptions(output / "out"))
+    TrainStep._step = keep
+    with pytest.raises(SystemExit):
+        run_training(config_of(streams), TrainingOptions(output / "out"))
 
 
 def one_of(count: int, rank: int, port: int, output: Path) -> None:
@@ -120,8 +123,8 @@ def spoilt_logs(data: str, **_: object) -> list[StubLog]:
 def stop_and_go_on(rank: int, port: int, output: Path) -> None:
     """Six steps at once, and six steps with a stop after the third."""
     as_rank(rank, 2, port)
-    train.open_cached_logs = spoilt_logs
-    train.Validator.validate = lambda *_: None
+    training_data.open_cached_logs = spoilt_logs
+    validating.Validator.validate = lambda *_: None
     config = training_config(
         batch_sizes={"train": 1, "val": 1},
         finetune_steps=6,
@@ -129,21 +132,21 @@ def stop_and_go_on(rank: int, port: int, output: Path) -> None:
         # Now and then a rank sees by one kind of sensor only: its graph must still meet the others.
         augmentation={"lidar_dropout": 0.3, "cameras_dropout": 0.3, "camera_dropout": 0.2},
     )
-    connect(ranks_of_launch())
-    run_training(config, TrainingOptions(output / "straight"))
-    step = TrainingModule.training_step
+    with joined_ranks():
+        run_training(config, TrainingOptions(output / "straight"))
+        add = TrainStep.add
 
-    def training_step(self: TrainingModule, batch, batch_idx):
-        if self.progress.step == 2 and rank == 1:
-            os.kill(os.getpid(), signal.SIGTERM)  # to one of them: both stop after this step
-        return step(self, batch, batch_idx)
+        def interrupted(self: TrainStep, window):
+            if self.progress.step == 2 and rank == 1:
+                os.kill(os.getpid(), signal.SIGTERM)  # to one of them: both stop after this step
+            add(self, window)
 
-    TrainingModule.training_step = training_step
-    with pytest.raises(SystemExit, match="143"):
-        run_training(config, TrainingOptions(output / "stopped"))
-    all_gather(None)  # the checkpoint is there
-    TrainingModule.training_step = step
-    run_training(config, TrainingOptions(output / "stopped", resume="auto"))
+        TrainStep.add = interrupted
+        with pytest.raises(SystemExit, match="143"):
+            run_training(config, TrainingOptions(output / "stopped"))
+        all_gather(None)  # the checkpoint is there
+        TrainStep.add = add
+        run_training(config, TrainingOptions(output / "stopped", resume="auto"))
 
 
 def test_two_ranks_skip_together_stop_together_and_go_on_as_if_they_had_not(tmp_path):
@@ -163,7 +166,7 @@ def test_two_ranks_skip_together_stop_together_and_go_on_as_if_they_had_not(tmp_
 def test_alone_nobody_is_asked(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    assert ranks_of_launch().is_first
+    assert current_ranks() == Ranks()
     assert any_rank(True)
     assert not any_rank(False)
     assert all_gather("mine") == ["mine"]

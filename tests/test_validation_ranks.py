@@ -167,7 +167,7 @@ def test_every_process_learns_the_metrics_of_the_whole_and_the_first_speaks(outp
 
 def test_one_process_is_the_first_of_one():
     with joined_ranks() as ranks:
-        assert ranks == (0, 1)
+        assert (ranks.rank, ranks.count) == (0, 1)
     assert list(shard("ab")) == [(0, "a"), (1, "b")]
     assert gather(3) == [3]
     assert broadcast(3) == 3

@@ -52,14 +52,14 @@ def run_validation(
     Raises ValueError for what a user can fix, before the first frame where it can be known then.
     """
     _check(config, options)
-    with joined_ranks() as (rank, processes):
-        console = Console(quiet=True) if rank else console or Console()
+    with joined_ranks() as ranks:
+        console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = _begin(config, options, console)
         results = stream_sequences(inputs, options.output, console, viewer=options.viewer)
         if results is None:
             return broadcast(None)
         metrics = evaluate(results.sequences, inputs.config, results.map_metrics)
-        run = _write(inputs, results, metrics, options, processes)
+        run = _write(inputs, results, metrics, options, ranks.count)
         _submit(inputs, results, options, console)
         report_run(run, options.output, console)
         return broadcast(run.summary)

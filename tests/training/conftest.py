@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from leapai.training import train
+from leapai.training import training_data, validating
 from tests.training.runs import stub_logs
 
 
@@ -16,12 +16,12 @@ def stubs(monkeypatch):
     """Stub drives, and no validation."""
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(train, "open_cached_logs", stub_logs)
-    monkeypatch.setattr(train.Validator, "validate", lambda *_: None)
+    monkeypatch.setattr(training_data, "open_cached_logs", stub_logs)
+    monkeypatch.setattr(validating.Validator, "validate", lambda *_: None)
     return monkeypatch
 
 
 @pytest.fixture
 def console():
-    """What was said is in `console.file.getvalue()`."""
+    """What was printed is in `console.file.getvalue()`."""
     return Console(file=io.StringIO(), width=500)

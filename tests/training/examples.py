@@ -1,4 +1,4 @@
-"""Random truth and outputs, and ranks without processes, that tests of the losses share."""
+"""Random ground truth and outputs, and ranks without processes, that tests of the losses share."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def predictions_of(outputs, denoising=None, heat_map=None):
 
 
 def mean_over_ranks(gradient, shares, monkeypatch):
-    """What two ranks average to that compute `gradient(share)` of a share of the streams each: what
-    one tells the others is added up, and they all hear the sum."""
+    """Returns the mean over two ranks that compute `gradient(share)` of a share of the streams
+    each: what they reduce is added up, and both receive the sum."""
     given = []
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
     monkeypatch.setattr(dist, "get_world_size", lambda: 2)

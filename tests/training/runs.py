@@ -122,7 +122,7 @@ def free_port() -> int:
 
 
 def as_rank(rank: int, count: int, port: int) -> None:
-    """What torchrun tells a process."""
+    """Sets the environment that torchrun gives a process."""
     os.environ.update(
         {
             "TORCHELASTIC_RUN_ID": "test",

@@ -35,21 +35,23 @@ SYMMETRIC = (6, 7)
 
 def object_costs(outputs, thresholds, where, targets, t):
     """Parts that one pair pays, written one number after another."""
-    said, bins = outputs.regression[where], outputs.angle_logits[where]
+    predicted, bins = outputs.regression[where], outputs.angle_logits[where]
     box, weight = targets.boxes[t], float(targets.weight[t])
-    centre = GRID.denormalise(said[:3].sigmoid())
+    centre = GRID.denormalise(predicted[:3].sigmoid())
     yaw = float(box[6])
-    decoded = float(angles.decode(bins, said[9:]).detach())
+    decoded = float(angles.decode(bins, predicted[9:]).detach())
     if int(targets.class_id[t]) in SYMMETRIC and math.cos(decoded - yaw) < 0:
         yaw += math.pi
     _, wanted, covers = angles.encode(torch.tensor(yaw))
     log_p = bins - bins.exp().sum().log()
     residual = sum(
-        torch.atan2((said[9 + k] - wanted[k]).sin(), (said[9 + k] - wanted[k]).cos()).abs()
+        torch.atan2(
+            (predicted[9 + k] - wanted[k]).sin(), (predicted[9 + k] - wanted[k]).cos()
+        ).abs()
         for k in range(8)
         if covers[k]
     )
-    distance = (centre - box[:3]).abs().sum() + (said[3:6] - box[3:6].log()).abs().sum()
+    distance = (centre - box[:3]).abs().sum() + (predicted[3:6] - box[3:6].log()).abs().sum()
     costs = {
         "box": LOSS.box_weight * weight * (distance + residual),
         "angle_bin": -LOSS.angle_bin_weight * weight * log_p[covers].mean(),
@@ -57,7 +59,7 @@ def object_costs(outputs, thresholds, where, targets, t):
     level = int(targets.occlusion_level[t])
     if targets.velocity_valid[t]:
         factor = LOSS.velocity_weight * LOSS.velocity_by_occlusion[max(level, 0)] * weight
-        costs["velocity"] = factor * (said[6:9] - targets.velocity_mps[t]).abs().sum()
+        costs["velocity"] = factor * (predicted[6:9] - targets.velocity_mps[t]).abs().sum()
     if level >= 0:
         score = outputs.occlusion_score[(*where, 0)]
         asked = [
@@ -229,7 +231,7 @@ def test_one_output_that_is_no_number_shows_in_the_total(field, query):
 
 
 def test_gt_told_back_costs_almost_nothing():
-    """Boxes said as they are: a mistake in units or order of fields would show here."""
+    """Boxes predicted as they are: a mistake in units or order of fields would show here."""
     targets = random_targets(3)
     outputs = random_outputs(1)
     _, residual, covers = angles.encode(targets.boxes[:, 6])

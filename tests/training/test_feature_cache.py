@@ -29,10 +29,10 @@ from leapai.training.feature_cache import (
     CachedFeatures,
     cached_features,
     compact,
-    features_fingerprint,
     fill,
 )
 from leapai.training.freezing import freeze
+from leapai.training.frozen_trunk import features_fingerprint
 from leapai.training.targets import TargetMaker
 from leapai.types import Frame, Labels
 from tests.scenes import make_frame, seeded_model, small_config

@@ -12,8 +12,9 @@ import torch
 from leapai.checkpoints import load_checkpoint
 from leapai.config.checks import TRUNK_MODULES
 from leapai.models.build import build_model
-from leapai.training import module, train
-from leapai.training.train import TrainingOptions, run_training
+from leapai.training import train_step, training_data, window_losses
+from leapai.training.train import run_training
+from leapai.training.training_options import TrainingOptions
 from tests.scenes import JOINT, ROAD_ALONE
 from tests.training.runs import (
     StubLog,
@@ -51,15 +52,15 @@ def test_one_batch_serves_both_tasks_and_one_of_them_alone_too(stubs, console, t
 
 
 def test_a_drive_without_a_map_trains_the_objects_only(stubs, console, tmp_path):
-    stubs.setattr(train, "open_cached_logs", lambda *_, **__: [StubLog(1, 6)])
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: [StubLog(1, 6)])
     seen = {}
 
-    class Watched(module.StaticCriterion):
+    class Watched(window_losses.StaticCriterion):
         def __call__(self, predictions, targets):
             seen["known"] = bool(targets.known.any())
             return super().__call__(predictions, targets)
 
-    stubs.setattr(module, "StaticCriterion", Watched)
+    stubs.setattr(window_losses, "StaticCriterion", Watched)
     config = joint(finetune_steps=1, max_steps=1)
     torch.manual_seed(config.training.seed)
     before = build_model(config).state_dict()
@@ -84,10 +85,10 @@ def test_step_two_static_from_step_one_with_cached_features(stubs, console, tmp_
     )
     options = TrainingOptions(tmp_path / "two", checkpoint=tmp_path / "one" / "model.ckpt")
     run_training(second, options, console)
-    said = console.file.getvalue()
-    assert "new, as built" in said
-    assert "bev_static_temporal_fusion" in said
-    assert "left out" in said
+    printed = console.file.getvalue()
+    assert "new, as built" in printed
+    assert "bev_static_temporal_fusion" in printed
+    assert "left out" in printed
     one, two = (weights(tmp_path / n / "model.ckpt") for n in ("one", "two"))
     assert all(torch.equal(v, two[n]) for n, v in one.items() if n.split(".")[0] in TRUNK_MODULES)
     learnt = {n.split(".")[0] for n in one if n in two and not torch.equal(one[n], two[n])}
@@ -98,7 +99,7 @@ def test_step_two_static_from_step_one_with_cached_features(stubs, console, tmp_
 
 def test_validation_of_the_road_alone_says_nothing_of_objects(stubs, console, tmp_path):
     stubs.undo()
-    stubs.setattr(train, "open_cached_logs", stub_logs)
+    stubs.setattr(training_data, "open_cached_logs", stub_logs)
     config = training_config(
         **ROAD_ALONE,
         finetune_steps=1,
@@ -112,7 +113,7 @@ def test_validation_of_the_road_alone_says_nothing_of_objects(stubs, console, tm
 
 
 def test_the_road_is_learnt_in_a_few_steps(stubs, console, tmp_path):
-    stubs.setattr(train, "open_cached_logs", lambda *_, **__: [StubLog(0, 2)])
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: [StubLog(0, 2)])
     config = training_config(
         **(ROAD_ALONE | SINGLE),
         finetune_steps=30,
@@ -130,7 +131,7 @@ def test_what_was_said_a_frame_ago_counts_and_is_forgotten_with_a_skipped_step(
 ):
     """Also where the frame before had no gradient."""
     calls, forgot = [], []
-    criterion, begin = module.TemporalConsistencyLoss, module.TrainingModule._begin
+    criterion, begin = window_losses.TemporalConsistencyLoss, train_step.TrainStep._begin
 
     class Watched(criterion):
         def __call__(self, predictions, batch):
@@ -138,11 +139,11 @@ def test_what_was_said_a_frame_ago_counts_and_is_forgotten_with_a_skipped_step(
             parts = super().__call__(predictions, batch)
             return parts | {"total": parts["total"] * (math.nan if len(calls) == 1 else 1)}
 
-    stubs.setattr(module, "TemporalConsistencyLoss", Watched)
+    stubs.setattr(window_losses, "TemporalConsistencyLoss", Watched)
     stubs.setattr(
-        module.TrainingModule,
+        train_step.TrainStep,
         "_begin",
-        lambda self: (begin(self), forgot.append(self.consistency_loss.last is None)),
+        lambda self: (begin(self), forgot.append(self.losses.consistency_loss.last is None)),
     )
     config = training_config(
         **(ROAD_ALONE | SINGLE),

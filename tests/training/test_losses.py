@@ -119,8 +119,8 @@ def test_what_costs_nothing_decodes_to_the_true_yaw():
     assert losses.residual_angle(residual + 2 * math.pi, yaw, OVERLAP).max() < 1e-5
     garbage = torch.where(covers, residual, 9.0)
     assert losses.residual_angle(garbage, yaw, OVERLAP).max() < 1e-5  # other bins are free
-    said = angles.decode(torch.where(covers, 5.0, 0.0), garbage)
-    assert angles.wrap_tensor(said - yaw).abs().max() < 1e-5
+    predicted = angles.decode(torch.where(covers, 5.0, 0.0), garbage)
+    assert angles.wrap_tensor(predicted - yaw).abs().max() < 1e-5
 
 
 def test_bins_that_share_nothing_leave_no_gap():
@@ -129,19 +129,19 @@ def test_bins_that_share_nothing_leave_no_gap():
 
 
 def test_only_symmetric_classes_take_the_nearer_yaw():
-    yaw, said = torch.tensor([0.3, 0.3, 0.3, 3.0]), torch.tensor([-2.9, -2.9, 0.5, -0.1])
+    yaw, predicted = torch.tensor([0.3, 0.3, 0.3, 3.0]), torch.tensor([-2.9, -2.9, 0.5, -0.1])
     class_id = torch.tensor([BARRIER, CAR, BARRIER, 7])
-    turned = losses.nearer_yaw(yaw, said, class_id)
+    turned = losses.nearer_yaw(yaw, predicted, class_id)
     np.testing.assert_allclose(turned, [0.3 - math.pi, 0.3, 0.3, 3.0 - math.pi], atol=1e-6)
 
 
 def test_velocity_counts_less_the_more_is_hidden():
-    said, gt = randn(5, 3), randn(5, 3, seed=1).detach()
+    predicted, gt = randn(5, 3), randn(5, 3, seed=1).detach()
     weights = torch.tensor([1.0, 0.8, 0.6, 0.3], dtype=torch.float64)
     level = torch.tensor([0, 1, 2, 3, -1])
     factors = [1.0, 0.8, 0.6, 0.3, 1.0]  # what is not labelled counts as visible
-    twin = torch.stack([f * (said[i] - gt[i]).abs().sum() for i, f in enumerate(factors)])
-    assert_agree(losses.velocity(said, gt, level, weights), twin, said)
+    twin = torch.stack([f * (predicted[i] - gt[i]).abs().sum() for i, f in enumerate(factors)])
+    assert_agree(losses.velocity(predicted, gt, level, weights), twin, predicted)
 
 
 def test_occlusion_asks_three_questions():

@@ -1,4 +1,4 @@
-"""Two checkpoints of Step 2 become one that says what each of them says."""
+"""Two checkpoints of Step 2 become one that predicts what each of them predicts."""
 
 from __future__ import annotations
 
@@ -53,12 +53,14 @@ def test_the_merged_network_says_bit_for_bit_what_each_says_alone(parts, saved, 
     with torch.no_grad():
         for index in range(5):
             batch = make_batch(index)
-            said, states[0] = merged(batch, states[0])
+            predictions, states[0] = merged(batch, states[0])
             objects, states[1] = one(batch, states[1])
             road, states[2] = other(batch, states[2])
             for name in ("class_logits", "boxes", "regression", "occlusion_score"):
-                assert torch.equal(getattr(said.dynamic, name), getattr(objects.dynamic, name))
-            assert torch.equal(said.static.logits, road.static.logits)
+                assert torch.equal(
+                    getattr(predictions.dynamic, name), getattr(objects.dynamic, name)
+                )
+            assert torch.equal(predictions.static.logits, road.static.logits)
     assert torch.equal(states[0].query, states[1].query)
     assert torch.equal(states[0].static.bev, states[2].static.bev)
     assert len(calls) == 5, "the trunk runs once a frame"

@@ -47,13 +47,13 @@ def slow_parts(logits, targets):
         weight = max(1.0, math.sqrt(max(negative, 1) / max(positive, 1)))
         cost = 0.0
         for b in streams:
-            right = said = true = 0.0
+            right = marked = true = 0.0
             for x, t in zip(logits[b, k].flatten(), targets.planes[b, k].flatten(), strict=True):
                 p = 1 / (1 + math.exp(-float(x)))
                 cost -= weight * math.log(p) if t else math.log(1 - p)
-                right, said, true = right + p * bool(t), said + p * p, true + bool(t)
+                right, marked, true = right + p * bool(t), marked + p * p, true + bool(t)
             if true:
-                overlaps.append(1 - (2 * right + 1) / (said + true + 1))
+                overlaps.append(1 - (2 * right + 1) / (marked + true + 1))
         entropy.append(cost / (weight * max(positive, LOSS.min_cells)))
     return {
         "static_cross_entropy": LOSS.cross_entropy_weight * np.mean(entropy),

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from leapai.distributed import connect, ranks_of_launch
+from leapai.distributed import joined_ranks
 from leapai.training.synced_norm import SyncedBatchNorm2d, synchronise
 from tests.training.runs import as_rank, free_port, in_processes
 
@@ -48,11 +47,10 @@ def sequence_result(layers: nn.Sequential, share: slice) -> dict[str, torch.Tens
 
 def one_rank(rank: int, port: int, output: Path) -> None:
     as_rank(rank, len(SHARES), port)
-    connect(ranks_of_launch())
-    layers = network()
-    synchronise(layers)
-    torch.save(sequence_result(layers, SHARES[rank]), output / f"{rank}.pt")
-    dist.destroy_process_group()
+    with joined_ranks():
+        layers = network()
+        synchronise(layers)
+        torch.save(sequence_result(layers, SHARES[rank]), output / f"{rank}.pt")
 
 
 @pytest.fixture(scope="module")

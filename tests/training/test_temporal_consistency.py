@@ -26,7 +26,7 @@ STEP_US = 250_000
 
 def slow_flips(now, before, cell, covered):
     """The formula, one cell after another."""
-    flips, said = np.zeros(CLASSES), np.zeros(CLASSES)
+    flips, marked = np.zeros(CLASSES), np.zeros(CLASSES)
 
     def highest(values, b, k, row, column):
         part = values[b, k, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
@@ -37,13 +37,13 @@ def slow_flips(now, before, cell, covered):
             continue
         row, column = (int(n) for n in cell[b, i, j])
         p, q = float(now[b, k, i, j]), float(before[b, k, row, column])
-        if p >= static_losses.SAID:
+        if p >= static_losses.MARK_THRESHOLD:
             flips[k] += max(0.0, p - highest(before, b, k, row, column))
-            said[k] += p
-        if q >= static_losses.SAID:
+            marked[k] += p
+        if q >= static_losses.MARK_THRESHOLD:
             flips[k] += max(0.0, q - highest(now, b, k, i, j))
-            said[k] += q
-    return flips, said
+            marked[k] += q
+    return flips, marked
 
 
 def random_case(seed=0, streams=2, rows=5, columns=6):
@@ -57,7 +57,7 @@ def random_case(seed=0, streams=2, rows=5, columns=6):
 
 def test_flips_agree_with_their_slow_twin():
     case = random_case()
-    for got, expected in zip(static_losses.flips(*case), slow_flips(*case), strict=True):
+    for got, expected in zip(static_losses.flicker_sums(*case), slow_flips(*case), strict=True):
         np.testing.assert_allclose(got.numpy(), expected)
         assert (expected > 0.5).all()
 
@@ -66,7 +66,7 @@ def test_the_gradient_is_that_of_the_slow_twin_and_reaches_this_frame_only():
     now, before, cell, covered = random_case(1)
     now.requires_grad_()
     before.requires_grad_()
-    static_losses.flips(now, before, cell, covered)[0].sum().backward()
+    static_losses.flicker_sums(now, before, cell, covered)[0].sum().backward()
     assert before.grad is None
     step, slopes = 1e-6, []
     for where in ((0, 0, 0, 0), (1, 3, 2, 5), (0, 13, 4, 2), (1, 7, 3, 3), (0, 5, 1, 4)):
@@ -92,7 +92,7 @@ def frame(step: int, x_m: float = 0.0, **changes) -> FrameBatch:
     return replace(batch, **changes)
 
 
-def said(probability: torch.Tensor) -> StaticPredictions:
+def predicted(probability: torch.Tensor) -> StaticPredictions:
     """As an answer that can be learnt from."""
     return StaticPredictions(torch.logit(probability, eps=1e-6).requires_grad_())
 
@@ -107,7 +107,7 @@ def part_of(*frames: tuple[torch.Tensor, FrameBatch]) -> dict[str, torch.Tensor]
     """The loss of the last of them."""
     criterion = TemporalConsistencyLoss(CONFIG)
     for probability, batch in frames:
-        parts = criterion(said(probability), batch)
+        parts = criterion(predicted(probability), batch)
     return parts
 
 
@@ -150,12 +150,12 @@ def test_frames_that_do_not_follow_each_other_cost_nothing(apart):
 
 def test_it_goes_on_from_its_state():
     criterion, other = TemporalConsistencyLoss(CONFIG), TemporalConsistencyLoss(CONFIG)
-    criterion(said(areas(0)), frame(0))
+    criterion(predicted(areas(0)), frame(0))
     other.restore(criterion.state(), torch.device("cpu"))
-    totals = [c(said(areas(1)), frame(1))["total"] for c in (criterion, other)]
+    totals = [c(predicted(areas(1)), frame(1))["total"] for c in (criterion, other)]
     assert totals[0] == totals[1] > 0
     other.restore(TemporalConsistencyLoss(CONFIG).state(), torch.device("cpu"))
-    assert other(said(areas(1)), frame(2))["total"] == 0
+    assert other(predicted(areas(1)), frame(2))["total"] == 0
 
 
 def test_ranks_that_share_streams_average_to_the_joint_gradient(monkeypatch):
@@ -174,7 +174,7 @@ def test_ranks_that_share_streams_average_to_the_joint_gradient(monkeypatch):
 
     def gradient(streams: slice) -> torch.Tensor:
         criterion = TemporalConsistencyLoss(CONFIG)
-        criterion.remember(said(before[streams]), both(streams, 0))
+        criterion.remember(predicted(before[streams]), both(streams, 0))
         total = criterion(StaticPredictions(logits[streams]), both(streams, 1))["total"]
         return torch.autograd.grad(total, logits)[0]
 

@@ -10,9 +10,10 @@ import torch
 from leapai.checkpoints import load_checkpoint
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
-from leapai.training import validating
-from leapai.training.module import TrainingModule
-from leapai.training.train import TrainingOptions, adapted, run_training
+from leapai.training import training_data, validating
+from leapai.training.train import run_training
+from leapai.training.train_step import TrainStep
+from leapai.training.training_options import TrainingOptions, adapted
 from tests.training.runs import (
     StubLog,
     stub_logs,
@@ -20,7 +21,7 @@ from tests.training.runs import (
     weights,
 )
 
-WORK_S = ((StubLog, "__getitem__"), (Perception, "forward"), (TrainingModule, "manual_backward"))
+WORK_S = ((StubLog, "__getitem__"), (Perception, "forward"), (TrainStep, "_backward"))
 
 
 def count_the_time(stubs):
@@ -37,13 +38,13 @@ def count_the_time(stubs):
 
     for owner, name in WORK_S:
         stubs.setattr(owner, name, slow(getattr(owner, name)))
-    for name in ("steps", "module", "reporting"):
+    for name in ("progress", "reporting"):
         stubs.setattr(f"leapai.training.{name}.now", lambda: float(len(done)))
 
 
 def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp_path):
     stubs.undo()
-    stubs.setattr("leapai.training.train.open_cached_logs", stub_logs)
+    stubs.setattr(training_data, "open_cached_logs", stub_logs)
     count_the_time(stubs)
     config = training_config(training={"workers": 0, "validation_frames": 2})
     output = tmp_path / "out"
@@ -61,14 +62,16 @@ def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp
     assert sum(line["seconds_of"].values()) == pytest.approx(line["seconds_a_step"], rel=0.2)
     assert line["frames_per_s"] == pytest.approx(4 / line["seconds_a_step"])
     assert line["seconds_of"]["backward"] == 1.0
-    said = console.file.getvalue()
-    assert "step 10/10: loss" in said
-    assert "validation at step 10: mAP" in said
-    assert "model.ckpt" in said
+    printed = console.file.getvalue()
+    assert "step 10/10: loss" in printed
+    assert "validation at step 10: mAP" in printed
+    assert "model.ckpt" in printed
 
 
 def test_learning_reduces_the_loss(stubs, console, tmp_path):
-    stubs.setattr("leapai.training.train.open_cached_logs", lambda *_, **__: [StubLog(0, 2)])
+    stubs.setattr(
+        "leapai.training.training_data.open_cached_logs", lambda *_, **__: [StubLog(0, 2)]
+    )
     config = training_config(
         finetune_steps=30,
         max_steps=30,
@@ -100,7 +103,7 @@ def test_a_validation_leaves_no_trace_in_the_run(stubs, console, tmp_path):
     quiet = training_config(finetune_steps=4, max_steps=4)
     run_training(quiet, TrainingOptions(tmp_path / "quiet"), console)
     stubs.undo()
-    stubs.setattr("leapai.training.train.open_cached_logs", stub_logs)
+    stubs.setattr(training_data, "open_cached_logs", stub_logs)
     stubs.setattr(validating, "picture_of", lambda *_: None)
     often = quiet.model_copy(
         update={
@@ -141,6 +144,6 @@ def test_a_training_is_not_overwritten(stubs, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_built(stubs, tmp_path):
     (tmp_path / "file").touch()
-    stubs.setattr("leapai.training.train.build_model", None)
+    stubs.setattr("leapai.training.starting_network.build_model", None)
     with pytest.raises(OSError, match="file"):
         run_training(training_config(), TrainingOptions(tmp_path / "file" / "out"))

@@ -139,7 +139,8 @@ def _load(options: argparse.Namespace, checkpoint: Path | None = None) -> TaskCo
 
 def _train(options: argparse.Namespace) -> None:
     config = _load(options)
-    from leapai.training.train import TrainingOptions, run_training
+    from leapai.training.train import run_training
+    from leapai.training.training_options import TrainingOptions
 
     run_training(
         config,

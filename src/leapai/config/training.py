@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from leapai.config.section import Probability, Section
@@ -137,5 +139,7 @@ class TrainingConfig(Section):
     checkpoint_every: PositiveInt = 500
     validate_every: NonNegativeInt = 0
     """Steps between validations on `data.val`; 0: only at the end."""
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    """Where losses, metrics and pictures go in addition to `train.jsonl`."""
     validation_frames: PositiveInt = 40
     """Of each drive."""

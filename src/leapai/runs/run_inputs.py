@@ -12,7 +12,7 @@ import torch
 from leapai.checkpoints import load_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog, open_logs, version_of
-from leapai.distributed import local_device
+from leapai.distributed import current_ranks
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runs.run_folder import config_json
@@ -44,7 +44,7 @@ def open_inputs(
     """
     if checkpoint is None:
         config = _let_guesses_through(config)
-    device = local_device()
+    device = str(current_ranks().device)
     if torch.cuda.is_available():
         torch.cuda.set_device(device)
     torch.manual_seed(RANDOM_WEIGHTS_SEED)

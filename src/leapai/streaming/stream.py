@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from leapai.checkpoints import config_of, load_checkpoint
-from leapai.distributed import local_device
+from leapai.distributed import current_ranks
 from leapai.models.build import build_model
 from leapai.streaming.sensor_health import health_of
 from leapai.streaming.session import SessionState, StepResult, StreamSession, memory_slots_of
@@ -64,4 +64,4 @@ def load(checkpoint: str | Path | None = None, device: torch.device | str | None
     config = config_of(path)
     model = build_model(config)
     load_checkpoint(path, model)
-    return Stream(StreamSession(model, config, device or local_device()))
+    return Stream(StreamSession(model, config, device or current_ranks().device))

@@ -1,5 +1,5 @@
-"""The loss of the dynamic task for a frame (design, section 7): pairs predictions with truth,
-weights, sums, averages.
+"""The loss of the dynamic task for a frame (design, section 7): pairs predictions with
+ground truth, weights, sums, averages.
 
 Letters: L layers, B streams, Q queries, M pairs of all layers and streams together.
 """
@@ -23,7 +23,7 @@ Parts = dict[str, Tensor]
 
 
 def summed(count: Tensor) -> tuple[Tensor, int]:
-    """Counts [...] summed over ranks, and the number of ranks. All ranks must call."""
+    """Returns counts [...] summed over ranks, and the number of ranks. All ranks must call."""
     if not (dist.is_available() and dist.is_initialized()):
         return count, 1
     count = count.clone()
@@ -32,7 +32,7 @@ def summed(count: Tensor) -> tuple[Tensor, int]:
 
 
 def mean_count(count: Tensor) -> Tensor:
-    """Counts [...], averaged over ranks, and never zero.
+    """Returns counts [...] averaged over ranks, never zero.
 
     Sums of a rank divided by it make gradients whose mean over ranks (what DDP forms) is that of
     the joint batch.
@@ -42,7 +42,7 @@ def mean_count(count: Tensor) -> Tensor:
 
 
 class DynamicCriterion:
-    """Predictions and truth -> named parts of the loss and their sum."""
+    """Predictions and ground truth -> named parts of the loss and their sum."""
 
     def __init__(self, config: TaskConfig) -> None:
         self.loss = config.loss
@@ -56,11 +56,11 @@ class DynamicCriterion:
         targets: Sequence[Targets],
         denoising: DenoisingQueries | None = None,
     ) -> Parts:
-        """Weighted parts (detached) and their "total", scaled by the task's weight.
+        """Returns weighted parts (detached) and their "total", scaled by the task's weight.
 
         Each is a sum over layers of what is averaged over the objects matched in a layer, on all
         ranks. A stream without labels costs nothing. The total is not finite wherever an output is
-        not; then it is no use to step.
+        not; such a step must be skipped.
         """
         device = predictions.class_logits.device
         gt, counts = Targets.joined(targets).to(device), [len(stream) for stream in targets]
@@ -96,7 +96,7 @@ class DynamicCriterion:
         return {name: value.detach() for name, value in parts.items()} | {"total": total}
 
     def _centre_m(self, outputs: LayerOutputs) -> Tensor:
-        """Centres [L, B, Q, 3] in metres."""
+        """Decodes the centres [L, B, Q, 3] in metres."""
         return self.grid.denormalise(outputs.regression[..., :3].float().sigmoid())
 
     def _layer_sums(
@@ -107,31 +107,31 @@ class DynamicCriterion:
         pairs: Assignment,
         trained: Tensor,
     ) -> Parts:
-        """Weighted parts, summed over layers and queries. `trained` [B, Q or 1]: queries whose
-        class is judged."""
-        true = pairs.target
+        """Returns weighted parts, summed over layers and queries. `trained` [B, Q or 1]: queries
+        whose class has a loss."""
+        target = pairs.target
         sums = {
             "class": self._class_sum(outputs, gt, pairs, trained) + _zero_if_finite(outputs),
             **self._box_sums(outputs, gt, pairs),
             "occlusion": self._occlusion_sum(outputs, predictions, gt, pairs),
         }
-        said_mps = pairs.pick(outputs.regression)[:, 6:9].float()
-        by_occlusion = said_mps.new_tensor(self.loss.velocity_by_occlusion)
-        levels = gt.occlusion_level[true]
-        cost = losses.velocity(said_mps, gt.velocity_mps[true], levels, by_occlusion)
-        valid = gt.velocity_valid[true]
-        sums["velocity"] = self.loss.velocity_weight * (cost * gt.weight[true])[valid].sum()
+        predicted_mps = pairs.pick(outputs.regression)[:, 6:9].float()
+        by_occlusion = predicted_mps.new_tensor(self.loss.velocity_by_occlusion)
+        levels = gt.occlusion_level[target]
+        cost = losses.velocity(predicted_mps, gt.velocity_mps[target], levels, by_occlusion)
+        valid = gt.velocity_valid[target]
+        sums["velocity"] = self.loss.velocity_weight * (cost * gt.weight[target])[valid].sum()
         return sums
 
     def _class_sum(
         self, outputs: LayerOutputs, gt: Targets, pairs: Assignment, trained: Tensor
     ) -> Tensor:
         logits = outputs.class_logits.float()
-        wanted, weight = torch.zeros_like(logits), torch.ones_like(logits[..., :1])
+        target, weight = torch.zeros_like(logits), torch.ones_like(logits[..., :1])
         where = (pairs.layer, pairs.stream, pairs.query)
-        wanted[(*where, gt.class_id[pairs.target])] = 1.0
+        target[(*where, gt.class_id[pairs.target])] = 1.0
         weight[where] = gt.weight[pairs.target, None]
-        cost = losses.focal(logits, wanted, self.loss.focal_alpha, self.loss.focal_gamma)
+        cost = losses.focal(logits, target, self.loss.focal_alpha, self.loss.focal_gamma)
         return self.loss.class_weight * (cost * weight * trained[..., None]).sum()
 
     def _box_sums(self, outputs: LayerOutputs, gt: Targets, pairs: Assignment) -> Parts:
@@ -139,8 +139,8 @@ class DynamicCriterion:
         bins = pairs.pick(outputs.angle_logits).float()
         boxes, weight = gt.boxes[pairs.target], gt.weight[pairs.target]
         residual = regression[:, 9:]
-        said = angles.decode(bins.detach(), residual.detach())
-        yaw = losses.nearer_yaw(boxes[:, 6], said, gt.class_id[pairs.target])
+        predicted_yaw = angles.decode(bins.detach(), residual.detach())
+        yaw = losses.nearer_yaw(boxes[:, 6], predicted_yaw, gt.class_id[pairs.target])
         centre_m = self.grid.denormalise(regression[:, :3].sigmoid())
         box = losses.centre_and_size(centre_m, regression[:, 3:6], boxes)
         box = box + losses.residual_angle(residual, yaw, self.overlap)
@@ -171,17 +171,19 @@ class DynamicCriterion:
         return self.loss.occlusion_weight * (cost * weight).sum()
 
     def _map_sum(self, logits: Tensor, gt: Targets, stream: Tensor, labelled: Tensor) -> Tensor:
-        """Of objects seen now: a map of one frame knows no others."""
+        """Returns the loss of the heat map. Its target holds objects that are seen now: a map of
+        one frame cannot show others."""
         seen = gt.seen
-        wanted = losses.centre_map(
+        target = losses.centre_map(
             gt.boxes[seen], gt.class_id[seen], stream[seen], len(labelled), self.grid
         )
-        cost = losses.centre_focal(logits.float(), wanted) * labelled[:, None, None, None]
+        cost = losses.centre_focal(logits.float(), target) * labelled[:, None, None, None]
         return self.loss.heat_map_weight * cost.sum()
 
 
 def _zero_if_finite(outputs: LayerOutputs) -> Tensor:
-    """0, or NaN where any output is not finite: also one that no pair picks spoils the gradients,
-    so it must show in the loss. It also joins every branch to the graph when there is no pair."""
-    said = (outputs.regression, outputs.angle_logits, outputs.occlusion_score)
-    return 0.0 * torch.stack([values.float().sum() for values in said]).sum()
+    """Returns 0, or NaN where any output is not finite: also an output that no pair picks spoils
+    the gradients, so it must show in the loss. It also joins every branch to the graph when there
+    is no pair."""
+    values = (outputs.regression, outputs.angle_logits, outputs.occlusion_score)
+    return 0.0 * torch.stack([value.float().sum() for value in values]).sum()

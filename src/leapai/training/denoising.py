@@ -1,6 +1,6 @@
 """Denoising queries (DN-DETR; Li et al., CVPR 2022; with negatives as in DINO; Zhang et al., ICLR
-2023): truth with noise, decoded along with the learnt queries and paired without a search, so that
-the decoder learns to mend boxes before matching has settled."""
+2023): ground truth with noise, decoded along with the learnt queries and paired without a search,
+so that the decoder learns to correct boxes before matching has settled."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from leapai.training.targets import Targets
 from leapai.types import CLASS_NAMES, BevGrid
 
 MAX_QUERIES = 200
-"""A stream; a group draws some of the objects where there are more."""
+"""Queries of one stream at most; a group draws some of the objects where there are more."""
 CENTRE_NOISE = 0.5
-"""Of the object's size, ..."""
+"""Largest offset of a positive's centre as a fraction of the object's size, ..."""
 MIN_NOISE_M = 1.0
-"""... and at least this."""
-FLIP_PROBABILITY = 0.2
-"""That the class is a wrong one."""
+"""... and the least that this largest offset may be."""
+WRONG_CLASS_PROBABILITY = 0.2
+"""Probability that the class of a query is a wrong one."""
 NO_CLASS = len(CLASS_NAMES)
 
 
 def noise_seed(seed: int, stream: int, step: int, frame: int = 0) -> int:
-    """Seed of a stream's noise: of the run's seed, the stream counted over all ranks, the optimiser
-    step and the frame in it. So ranks draw what one process would, and there is nothing to save."""
+    """Returns the seed of a stream's noise, made of the run's seed, the stream counted over all
+    ranks, the optimiser step and the frame in it. So ranks draw what one process would, and there
+    is nothing to save."""
     state = np.random.SeedSequence([seed, stream, step, frame]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
@@ -36,11 +37,12 @@ def noise_seed(seed: int, stream: int, step: int, frame: int = 0) -> int:
 def make_denoising_queries(
     targets: Sequence[Targets], grid: BevGrid, config: LossConfig, seeds: Sequence[int]
 ) -> DenoisingQueries | None:
-    """Noisy queries of streams, on the device of the targets; None where `denoising_groups` is 0.
+    """Makes the denoising queries of streams, on the device of the targets; None where
+    `denoising_groups` is 0.
 
     `seeds`: one a stream (`noise_seed`). In each group every object that is seen now appears twice:
     near its place, to become that object, and farther off, to become nothing. An object that is
-    only remembered does not: the two could not be told apart by anything in the frame.
+    only remembered does not: nothing in the frame distinguishes the two.
     """
     groups = config.denoising_groups
     if groups == 0:
@@ -72,8 +74,8 @@ def make_denoising_queries(
 def _of_stream(
     targets: Targets, grid: BevGrid, limits: tuple[int, int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Reference [G, 2K, 3], class [G, 2K] and target [G, 2K] of a stream: K positives, then K
-    negatives. `limits`: number of groups, largest K."""
+    """Returns reference [G, 2K, 3], class [G, 2K] and target [G, 2K] of a stream: K positives, then
+    K negatives. `limits`: number of groups, largest K."""
     groups, most = limits
     seen = targets.seen.nonzero()[:, 0]
     count = min(len(seen), most)
@@ -84,12 +86,12 @@ def _of_stream(
     centre = boxes[..., :3] + _centre_noise(boxes, negative, generator)
     reference = grid.normalise(centre).clamp(0, 1)
     target = torch.where(negative, -1, chosen)
-    return reference, _flipped(class_id, generator), target
+    return reference, _with_wrong_classes(class_id, generator), target
 
 
 def _centre_noise(boxes: Tensor, negative: Tensor, generator: torch.Generator) -> Tensor:
-    """Offsets [G, 2K, 3] in metres: along each axis of the box by up to its scale, or by one to
-    two times its scale where `negative` [2K]."""
+    """Draws offsets [G, 2K, 3] in metres: along each axis of the box by up to its scale, or by one
+    to two times its scale where `negative` [2K]."""
     draw = torch.rand(2, *boxes.shape[:-1], 3, generator=generator)
     size = draw[0] + negative[:, None]
     scale = (CENTRE_NOISE * boxes[..., 3:6]).clamp(min=MIN_NOISE_M)
@@ -98,8 +100,8 @@ def _centre_noise(boxes: Tensor, negative: Tensor, generator: torch.Generator) -
     return torch.stack([cos * along - sin * across, sin * along + cos * across, up], -1)
 
 
-def _flipped(class_id: Tensor, generator: torch.Generator) -> Tensor:
-    """Classes, some of them replaced by another."""
-    flip = torch.rand(class_id.shape, generator=generator) < FLIP_PROBABILITY
+def _with_wrong_classes(class_id: Tensor, generator: torch.Generator) -> Tensor:
+    """Replaces some of the classes by another one."""
+    is_wrong = torch.rand(class_id.shape, generator=generator) < WRONG_CLASS_PROBABILITY
     step = torch.randint(1, NO_CLASS, class_id.shape, generator=generator)
-    return torch.where(flip, (class_id + step) % NO_CLASS, class_id)
+    return torch.where(is_wrong, (class_id + step) % NO_CLASS, class_id)

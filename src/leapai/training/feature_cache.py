@@ -1,4 +1,4 @@
-"""What a frozen trunk says of the training data, computed once and kept on disk.
+"""Features of the training data, computed once by the frozen trunk and kept on disk.
 
 Where all up to the fuser is frozen from step 0, as in Step 2, its output for a frame never changes:
 it is computed in one pass before training, and windows then bring `FrameBatch.fused_bev` instead
@@ -7,10 +7,10 @@ below what training adds as noise, and it halves disk and reading.
 
 Augmentation changes what the trunk sees, so it cannot be drawn anew for each clip. Instead a frame
 may be kept in several *variants*: variant 0 as it is, every other one under an augmentation drawn
-once for the drive (turned, mirrored, recoloured, with lost sensors, ...). A clip draws which
+once for the sequence (turned, mirrored, recoloured, with lost sensors, ...). A clip draws which
 variant it walks through.
 
-A pass that is stopped goes on where it was; ranks share the work, and the entries.
+A pass that was stopped continues where it was; ranks share the work, and the entries.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
-from leapai import __version__
 from leapai.config import TaskConfig
-from leapai.config.checks import TRUNK_MODULES
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.frame_cache import arrays_of, frame_of
@@ -48,16 +46,15 @@ from leapai.data.transforms import collate, prepare
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
+from leapai.training.frozen_trunk import check_trunk_is_frozen, features_fingerprint
 from leapai.types import Frame
 
-FORMAT = 1
-"""Of an entry; goes up when what is stored of a frame changes."""
 _FEATURES = "fused_bev"
-_VARIANT_OF_CLIP, _VARIANT_OF_DRIVE = 2, 3
-"""What a generator is for: the second number of its seed (`data.streaming` has 0 and 1)."""
+_VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
+"""Purposes of random generators: the second number of a seed (`data.samplers` has 0 and 1)."""
 
 Entry = tuple[int, int, int]
-"""Drive, frame, variant."""
+"""Number of the sequence, number of the frame in it, variant."""
 
 
 class CachedFeatures(StreamingDataset):
@@ -83,39 +80,40 @@ class CachedFeatures(StreamingDataset):
         self._drawn_as = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:16]
 
     def key(self, entry: Entry) -> str:
-        """Of an entry in the store."""
-        drive, frame, variant = entry
-        name = f"{self.logs[drive].name}/{frame}"
+        """Returns the key of an entry in the store."""
+        sequence, frame, variant = entry
+        name = f"{self.logs[sequence].name}/{frame}"
         return f"{name}/{variant}/{self._drawn_as}" if variant else name
 
     def entries(self) -> list[Entry]:
-        """All that the cache must hold, frame by frame."""
+        """Returns all entries that the cache must hold, frame by frame."""
         return [
-            (drive, frame, variant)
-            for drive, log in enumerate(self.logs)
+            (sequence, frame, variant)
+            for sequence, log in enumerate(self.logs)
             for frame in range(len(log))
             for variant in range(self.variants)
         ]
 
     def frames_of(self, entries: Sequence[Entry]) -> list[Frame]:
-        """The frames as the trunk shall see them; variants that follow each other are read once."""
+        """Reads frames as the trunk shall see them; successive variants of a frame are read
+        once."""
         camera, frames = self.config.camera, []
-        for (drive, index), group in groupby(entries, key=lambda entry: entry[:2]):
-            frame = read_frame(self.logs[drive], index)
+        for (sequence, index), group in groupby(entries, key=lambda entry: entry[:2]):
+            frame = read_frame(self.logs[sequence], index)
             frame = prepare(frame, camera.image_size_px, camera.groups)
-            frames += [self._varied(frame, drive, variant) for _, _, variant in group]
+            frames += [self._varied(frame, sequence, variant) for _, _, variant in group]
         return frames
 
-    def _varied(self, frame: Frame, drive: int, variant: int) -> Frame:
+    def _varied(self, frame: Frame, sequence: int, variant: int) -> Frame:
         if variant == 0:
             return frame
-        seed = [self.config.training.seed, _VARIANT_OF_DRIVE, drive, variant]
+        seed = [self.config.training.seed, _VARIANT_OF_SEQUENCE, sequence, variant]
         names = [c.name for c in frame.cameras]
         rng = np.random.default_rng(seed)
         return apply(frame, draw_augmentation(self.config.augmentation, rng, names))
 
     def batch_of(self, samples: Sequence[SampleRef]) -> FrameBatch:
-        """One frame of each stream. Raises ValueError for one whose features are gone."""
+        """Collates one frame of each stream. Raises ValueError for one whose features are gone."""
         arrays = [self._read(sample) for sample in samples]
         frames = tuple(
             self.with_map(frame_of(a), v.drive) for a, v in zip(arrays, samples, strict=True)
@@ -145,7 +143,8 @@ def cached_features(
     console: Console,
     variants: int = 1,
 ) -> CachedFeatures:
-    """The training data as features, made here as far as they are missing. All ranks must call.
+    """Returns the training data as features, computed here as far as they are missing. All ranks
+    must call.
 
     Raises ValueError where the trunk is not frozen from step 0, and where there is no room.
     """
@@ -157,38 +156,6 @@ def cached_features(
     fill(dataset, model, ranks, console)
     all_gather(None)  # nobody begins before all is there
     return dataset
-
-
-def check_trunk_is_frozen(config: TaskConfig) -> None:
-    """Raises ValueError where a module up to the fuser would learn."""
-    for name in _trunk_modules(config):
-        if config.freeze_module_schedules.get(name) != 0:
-            raise ValueError(
-                f"cache.features_gb = {config.cache.features_gb:g} keeps what a frozen trunk "
-                f"computes, but freeze_module_schedules does not freeze {name} at step 0: freeze "
-                "it, or set cache.features_gb = 0"
-            )
-
-
-def features_fingerprint(
-    model: Perception, config: TaskConfig, version: str | None
-) -> dict[str, object]:
-    """What the features depend on: weights, data, and how both are read."""
-    weights = hashlib.sha256()
-    for name in _trunk_modules(config):
-        for key, tensor in sorted(model.get_submodule(name).state_dict().items()):
-            weights.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return {
-        "weights": weights.hexdigest(),
-        "data": config.data.train,
-        "version": version,
-        "bev": config.bev.model_dump(mode="json"),
-        "camera": config.camera.model_dump(mode="json"),
-        "lidar": config.lidar.model_dump(mode="json") if config.enable_lidar else None,
-        "package": __version__,
-        "format": FORMAT,
-    }
 
 
 def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Console) -> None:
@@ -209,13 +176,15 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
     was_training = model.training
     model.to(ranks.device).eval()
     try:
-        with Progress(console=console, transient=True) as progress:
+        # Drawn by no thread of its own: workers are forked while it is shown.
+        with Progress(console=console, transient=True, auto_refresh=False) as progress:
             task = progress.add_task("features of the frozen trunk", total=len(missing))
             for chunk, batch in zip(missing, loader, strict=True):
                 with torch.inference_mode():
                     features = model.trunk(batch.to(ranks.device)).float().cpu().numpy()
                 _keep(dataset, chunk, batch.frames, features)
                 progress.advance(task)
+                progress.refresh()
     finally:
         model.train(was_training)
 
@@ -240,14 +209,14 @@ def _keep(
 
 
 def compact(features: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    """Float16, or float32 as given where a value is beyond its range."""
+    """Returns float16, or float32 as given where a value is beyond its range."""
     limit = np.finfo(np.float16).max
     fits = bool((np.abs(features) <= limit).all())
     return features.astype(np.float16) if fits else features
 
 
 class _Chunks(Dataset[FrameBatch]):
-    """Frames of one drive at a time, as batches, their `frames` without sensors."""
+    """Batches of frames of one sequence each, with `frames` without sensors."""
 
     def __init__(self, dataset: CachedFeatures, chunks: Sequence[Sequence[Entry]]) -> None:
         self._dataset = dataset
@@ -263,16 +232,12 @@ class _Chunks(Dataset[FrameBatch]):
 
 
 def _chunks(entries: Sequence[Entry], size: int) -> list[list[Entry]]:
-    """At most `size` entries of one drive each: a batch has one rig."""
+    """Groups entries by at most `size` of one sequence each: a batch has one rig."""
     chunks = []
     for _, group in groupby(entries, key=lambda entry: entry[0]):
-        of_drive = list(group)
-        chunks += [of_drive[i : i + size] for i in range(0, len(of_drive), size)]
+        of_sequence = list(group)
+        chunks += [of_sequence[i : i + size] for i in range(0, len(of_sequence), size)]
     return chunks
-
-
-def _trunk_modules(config: TaskConfig) -> list[str]:
-    return [name for name in config.active_modules() if name in TRUNK_MODULES]
 
 
 def _without_pixels(frame: Frame) -> Frame:

@@ -1,15 +1,14 @@
 """Freezing modules on schedule (design, section 8).
 
-A frozen module has no gradient, normalises in eval mode whatever `train()` says, is not in the
-optimiser, and keeps no graph: with neither a parameter nor an input that wants a gradient, autograd
-records nothing.
+A frozen module has no gradient, normalises in eval mode whatever `train()` is called with, is not
+in the optimiser, and keeps no graph: with neither a parameter nor an input that requires a
+gradient, autograd records nothing.
 """
 
 from __future__ import annotations
 
 import fnmatch
 
-import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -17,8 +16,8 @@ from leapai.config import TaskConfig
 
 
 def frozen_modules(config: TaskConfig, step: int) -> tuple[str, ...]:
-    """Names of the network's modules that are frozen in `step`: `freeze_module_schedules` names the
-    first step of each."""
+    """Returns the names of the network's modules that are frozen in `step`:
+    `freeze_module_schedules` names the first step of each."""
     schedule = config.freeze_module_schedules
     return tuple(n for n in config.active_modules() if n in schedule and schedule[n] <= step)
 
@@ -29,12 +28,12 @@ def freeze(module: nn.Module) -> None:
     for parameter in module.parameters():
         parameter.grad = None
     module.eval()
-    # Lightning, validation and users call train() on the whole network; this part stays as it is.
+    # Validation and users call train() on the whole network; this part stays as it is.
     object.__setattr__(module, "train", lambda mode=True: module)
 
 
 def remove_frozen(optimizer: torch.optim.Optimizer) -> None:
-    """Takes what no longer wants a gradient out of the optimiser, with its state."""
+    """Takes parameters that require no gradient any more out of the optimiser, with their state."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if not parameter.requires_grad:
@@ -44,16 +43,17 @@ def remove_frozen(optimizer: torch.optim.Optimizer) -> None:
 
 
 def check_frozen(model: nn.Module, config: TaskConfig, step: int) -> None:
-    """Asserts that what is trainable is what the configuration asked for, said either way."""
+    """Asserts that the trainable modules are those that the configuration asks for, in either of
+    its forms."""
     frozen = frozen_modules(config, step)
     for name in config.active_modules():
         module = model.get_submodule(name)
-        wanted = name not in frozen
-        got = {p.requires_grad for p in module.parameters()}
-        assert got <= {wanted}, (
-            f"step {step}: {name} should be {'trainable' if wanted else 'frozen'}"
+        trainable = name not in frozen
+        found = {p.requires_grad for p in module.parameters()}
+        assert found <= {trainable}, (
+            f"step {step}: {name} should be {'trainable' if trainable else 'frozen'}"
         )
-        assert wanted or not any(m.training for m in module.modules()), f"{name} is not in eval"
+        assert trainable or not any(m.training for m in module.modules()), f"{name} is not in eval"
     active = config.active_modules()
     if step == 0 and config.freeze_modules:
         assert set(frozen) == set(_matching(active, config.freeze_modules))
@@ -65,7 +65,7 @@ def _matching(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[str]:
     return [n for n in names if any(fnmatch.fnmatchcase(n, pattern) for pattern in patterns)]
 
 
-class FreezeSchedule(pl.Callback):
+class FreezeSchedule:
     """Freezes each module of `model` when its step has come."""
 
     def __init__(self, model: nn.Module, config: TaskConfig) -> None:
@@ -73,7 +73,8 @@ class FreezeSchedule(pl.Callback):
         self._frozen: set[str] = set()
 
     def advance(self, step: int, optimizer: torch.optim.Optimizer | None = None) -> None:
-        """Freezes what is due in `step`, out of `optimizer`, too, and checks the outcome."""
+        """Freezes the modules that are due in `step`, takes them out of `optimizer`, and checks the
+        outcome. Call it before each step."""
         due = [n for n in frozen_modules(self.config, step) if n not in self._frozen]
         for name in due:
             freeze(self.model.get_submodule(name))
@@ -82,10 +83,3 @@ class FreezeSchedule(pl.Callback):
             remove_frozen(optimizer)
         if due or step == 0:
             check_frozen(self.model, self.config, step)
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
-    ) -> None:
-        """Before each step."""
-        step: int = pl_module.progress.step  # type: ignore[assignment, union-attr]
-        self.advance(step, trainer.optimizers[0])

@@ -1,7 +1,7 @@
 """Losses of the dynamic task (design, section 7), each a function of tensors.
 
-Nothing here knows of queries, streams or layers: `criterion` pairs predictions with truth, weights
-and sums. M: paired objects of all layers and streams together.
+Nothing here depends on queries, streams or layers: `criterion` pairs predictions with ground truth,
+weights and sums. M: paired objects of all layers and streams together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from leapai.types import BevGrid
 
 SYMMETRIC_CLASS_IDS = (6, 7)
 """Barrier and pillar look the same from both sides: their yaw counts modulo pi. nuScenes evaluates
-barriers so; of a pillar the yaw says little, but as a cuboid it has this symmetry, too."""
+barriers so; the yaw of a pillar means little, but as a cuboid it has this symmetry, too."""
 MIN_SIZE_M = 0.01
 """A labelled side shorter than this has no useful logarithm."""
 
@@ -25,8 +25,8 @@ MIN_SIZE_M = 0.01
 def focal(logits: Tensor, gt: Tensor, alpha: float, gamma: float) -> Tensor:
     """Focal loss of every element: -alpha_t (1 - p_t)^gamma log p_t (Lin et al., ICCV 2017, eq. 5).
 
-    Logits and truth in [0, 1] (here 0 or 1) of one shape [...] -> [...]. Written in logarithms, so
-    that neither a sure right nor a sure wrong answer loses its gradient.
+    Logits and ground truth in [0, 1] (here 0 or 1) of one shape [...] -> [...]. Written in
+    logarithms, so that neither a sure right nor a sure wrong answer loses its gradient.
     """
     signed = torch.where(gt > 0.5, logits, -logits)  # p_t = sigmoid(signed)
     alpha_t = torch.where(gt > 0.5, alpha, 1 - alpha)
@@ -42,11 +42,11 @@ def centre_and_size(centre_m: Tensor, log_size: Tensor, boxes: Tensor) -> Tensor
 def residual_angle(residual_rad: Tensor, yaw_rad: Tensor, overlap: float) -> Tensor:
     """L1 [M] of the residual angles [M, 8] on every bin that covers the yaw [M].
 
-    Of a wrapped difference: a residual that is off by a whole turn decodes to the same yaw.
+    The difference is wrapped: a residual that is off by a whole turn decodes to the same yaw.
     (Mousavian et al., CVPR 2017, section 4, who maximise the cosine of the same difference.)
     """
-    _, wanted, covers = angles.encode(yaw_rad, residual_rad.shape[-1], overlap)
-    difference = angles.wrap_tensor(residual_rad - wanted).abs()
+    _, target, covers = angles.encode(yaw_rad, residual_rad.shape[-1], overlap)
+    difference = angles.wrap_tensor(residual_rad - target).abs()
     return torch.where(covers, difference, 0.0).sum(-1)
 
 
@@ -94,15 +94,16 @@ def occlusion(
 
 CENTRE_OVERLAP = 0.1
 MIN_RADIUS_CELLS = 2.0
-"""As CenterPoint (Yin et al., CVPR 2021) on BEV maps."""
+"""Smallest radius of a Gaussian, as CenterPoint (Yin et al., CVPR 2021) has it on BEV maps."""
 CLASSES = 8
 
 
 def centre_radius_m(length_m: Tensor, width_m: Tensor) -> Tensor:
-    """How far a box [T] may slide along both sides and still overlap itself by `CENTRE_OVERLAP`.
+    """Returns how far a box [T] may slide along both sides and still overlap itself by
+    `CENTRE_OVERLAP`.
 
     The first of the three cases of CornerNet (Law & Deng, ECCV 2018, section 3.2): the others
-    change the size, which a map of centres says nothing of. With shift r the overlap is
+    change the size, which a map of centres does not show. With shift r the overlap is
     (l - r)(w - r) / (2 l w - (l - r)(w - r)).
     """
     total = length_m + width_m
@@ -131,7 +132,7 @@ def centre_map(
 
 def centre_focal(logits: Tensor, gt: Tensor) -> Tensor:
     """Loss of every cell of a map of centres, one shape [...] (Zhou et al., "Objects as Points",
-    2019, eq. 1; alpha 2, beta 4): near a centre it costs little to say centre."""
+    2019, eq. 1; alpha 2, beta 4): near a centre a false centre costs little."""
     away = (1 - gt) ** 4 * torch.exp(2 * F.logsigmoid(logits)) * F.logsigmoid(-logits)
     at_centre = torch.exp(2 * F.logsigmoid(-logits)) * F.logsigmoid(logits)
     return -torch.where(gt == 1, at_centre, away)

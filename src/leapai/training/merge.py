@@ -1,7 +1,7 @@
 """Two checkpoints of Step 2, one for each task, become one that runs both on a single trunk.
 
 Step 2 freezes all up to the fuser, so what Step 2 Dynamic and Step 2 Static of one Step 1 see is
-the same, bit for bit; the merged network then says exactly what each of the two says alone.
+the same, bit for bit; the merged network then predicts exactly what each of the two predicts alone.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from leapai.config import TaskConfig
 from leapai.config.checks import TRUNK_MODULES
 
 SHARED_SETTINGS = ("bev", "camera", "lidar", "enable_lidar", "max_gap_s")
-"""What both must agree in beside the trunk's weights: how it sees, and when memory is dropped."""
+"""Settings in which both must agree, like in the trunk's weights: how it sees, and when memory is
+dropped."""
 OF_STATIC = ("static", "enable_static_temporal")
-"""What the merged configuration has of the static one; all else is the dynamic one's."""
+"""Sections that the merged configuration takes from the static one; all others are the dynamic
+one's."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One of the two."""
+    """One of the two checkpoints."""
 
     path: Path
     config: TaskConfig
@@ -59,7 +61,7 @@ def merge_checkpoints(dynamic: Path, static: Path, output: Path) -> TaskConfig:
 
 
 def merged_config(dynamic: TaskConfig, static: TaskConfig) -> TaskConfig:
-    """The configuration of the dynamic one with the static task beside it."""
+    """Returns the configuration of the dynamic one with the static task added."""
     values, other = dynamic.model_dump(), static.model_dump()
     values |= {name: other[name] for name in OF_STATIC}
     values["static_task"] = True

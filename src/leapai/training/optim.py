@@ -12,11 +12,11 @@ from torch import nn
 from leapai.config import TaskConfig
 
 DESIGN_GPUS = 8
-"""For which `optimizer.learning_rate` holds."""
+"""Number of GPUs for which `optimizer.learning_rate` holds."""
 
 
 def learning_rate(config: TaskConfig, step: int, ranks: int = 1) -> float:
-    """The rate of optimiser step `step` (0 is the first), before `group_lr_scale`.
+    """Returns the rate of optimiser step `step` (0 is the first), before `group_lr_scale`.
 
     learning_rate x sqrt(ranks / 8), as each rank brings a batch of its own and the square root
     keeps AdamW's noise alike (Malladi et al., NeurIPS 2022); a process on a CPU counts as a GPU.
@@ -30,7 +30,7 @@ def learning_rate(config: TaskConfig, step: int, ranks: int = 1) -> float:
 
 
 def build_optimizer(model: nn.Module, config: TaskConfig) -> torch.optim.AdamW:
-    """AdamW over what is trainable now; norms, biases and other vectors do not decay.
+    """Builds AdamW over what is trainable now; norms, biases and other vectors do not decay.
 
     Each parameter group has its `scale` of the rate from `group_lr_scale`.
     """
@@ -48,7 +48,8 @@ def build_optimizer(model: nn.Module, config: TaskConfig) -> torch.optim.AdamW:
 
 
 def scale_of(name: str, scales: Mapping[str, float]) -> float:
-    """What `group_lr_scale` says of a parameter: the longest prefix that fits wins."""
+    """Returns the scale of a parameter's rate from `group_lr_scale`: the longest prefix that fits
+    wins."""
     fitting = [prefix for prefix in scales if name.startswith(prefix)]
     return scales[max(fitting, key=len)] if fitting else 1.0
 

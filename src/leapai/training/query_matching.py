@@ -1,5 +1,4 @@
-"""Which query answers for which object: one optimal pairing a layer and stream (DETR; Carion et
-al.,
+"""Matching of queries with objects: one optimal assignment a layer and stream (DETR; Carion et al.,
 ECCV 2020, eq. 1)."""
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ class Assignment:
         return len(self.target)
 
     def pick(self, outputs: Tensor) -> Tensor:
-        """What the paired queries say: [L, B, Q, ...] -> [M, ...]."""
+        """Selects the predictions of the paired queries: [L, B, Q, ...] -> [M, ...]."""
         return outputs[self.layer, self.stream, self.query]
 
 
 def class_costs(class_logits: Tensor, alpha: float, gamma: float) -> Tensor:
-    """What it costs to call a query each class, [..., 8]: focal loss of yes minus that of no
+    """Returns the cost [..., 8] of each class for a query: focal loss of yes minus that of no
     (Deformable DETR; Zhu et al., ICLR 2021)."""
     yes, no = F.logsigmoid(class_logits), F.logsigmoid(-class_logits)
     return (1 - alpha) * torch.exp(gamma * yes) * no - alpha * torch.exp(gamma * no) * yes
@@ -54,20 +53,21 @@ def class_costs(class_logits: Tensor, alpha: float, gamma: float) -> Tensor:
 def pairing_costs(
     outputs: LayerOutputs, centre_m: Tensor, gt: Targets, counts: Sequence[int], loss: LossConfig
 ) -> Tensor:
-    """Cost [L, B, Q, T] of each query, with centres [L, B, Q, 3] in metres, for each object of its
-    stream, padded to T = max(counts) with zeros. `gt`: the objects of all streams together."""
+    """Returns the cost [L, B, Q, T] of each query, with centres [L, B, Q, 3] in metres, for each
+    object of its stream, padded to T = max(counts) with zeros. `gt`: the objects of all streams
+    together."""
     box = torch.cat([gt.boxes[:, :3], gt.boxes[:, 3:6].clamp(min=MIN_SIZE_M).log()], -1)
     padded_box = _padded(box, counts)  # [B, T, 6]
     padded_class = _padded(gt.class_id, counts)  # [B, T]
-    said = torch.cat([centre_m, outputs.regression[..., 3:6].float()], -1)
+    predicted_box = torch.cat([centre_m, outputs.regression[..., 3:6].float()], -1)
     classes = class_costs(outputs.class_logits.float(), loss.focal_alpha, loss.focal_gamma)
     index = padded_class[None, :, None].expand(*classes.shape[:3], -1)
-    distance = torch.cdist(said, padded_box.expand(len(said), -1, -1, -1), p=1)
+    distance = torch.cdist(predicted_box, padded_box.expand(len(predicted_box), -1, -1, -1), p=1)
     return loss.matching.classes * classes.gather(-1, index) + loss.matching.box * distance
 
 
 def _padded(values: Tensor, counts: Sequence[int]) -> Tensor:
-    """[sum(counts), ...] -> [B, max(counts), ...]."""
+    """Pads each stream with zeros: [sum(counts), ...] -> [B, max(counts), ...]."""
     streams = list(torch.split(values, list(counts)))
     return torch.nn.utils.rnn.pad_sequence(streams, batch_first=True)
 
@@ -75,10 +75,10 @@ def _padded(values: Tensor, counts: Sequence[int]) -> Tensor:
 def match(
     outputs: LayerOutputs, centre_m: Tensor, gt: Targets, counts: Sequence[int], loss: LossConfig
 ) -> Assignment:
-    """The cheapest pairing of each layer and stream; arguments as of `pairing_costs`.
+    """Finds the cheapest pairing of each layer and stream; arguments as of `pairing_costs`.
 
     Every object gets a query of its own, as long as there are queries. Outputs that are not finite
-    are paired last: the loss says that they are wrong, not SciPy.
+    are paired last: they show in the loss, and SciPy would refuse them.
     """
     device = centre_m.device
     pairs: list[np.ndarray] = [np.zeros((4, 0), np.int64)]
@@ -94,7 +94,8 @@ def match(
 
 
 def known(denoising: DenoisingQueries, counts: Sequence[int], layers: int) -> Assignment:
-    """The pairing of denoising queries, which is known from their making, in every layer."""
+    """Returns the pairing of denoising queries, which is known from their making, in every
+    layer."""
     stream, query = (denoising.valid & (denoising.target >= 0)).nonzero(as_tuple=True)
     starts = torch.tensor([0, *counts], device=stream.device).cumsum(0)
     target = starts[stream] + denoising.target[stream, query]

@@ -1,76 +1,68 @@
-"""What a user sees of a run: a progress bar, `train.jsonl`, TensorBoard scalars. The first rank
-speaks."""
+"""What a user sees of a training: a progress bar, lines, and every ten steps a summary that goes to
+the loggers."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from types import TracebackType
 
-import pytorch_lightning as pl
-from pytorch_lightning.loggers import TensorBoardLogger
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from leapai.io import whole_file
-from leapai.training.module import TrainingModule
-from leapai.training.steps import now
+from leapai.training.loggers import RunOutput
+from leapai.training.progress import StepReport, now
+from leapai.training.train_step import TrainStep
 
 LOG_EVERY = 10
-"""Steps that a line of `train.jsonl` sums up."""
+"""Steps that one summary covers."""
 
 
-def forget_lines_after(path: Path, step: int) -> None:
-    """Drops the lines of steps that a run will take again, and one that a kill cut short."""
-    if path.is_file():
-        lines = path.read_text().splitlines(keepends=True)
-        kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step]
-        with whole_file(path) as temporary:
-            temporary.write_text("".join(kept))
+class Reporter:
+    """Summarises every ten steps; reports a skipped one at once. Shows its bar while its block
+    runs."""
 
-
-class Reporter(pl.Callback):
-    """Sums up every ten steps; a skipped one is told at once."""
-
-    def __init__(
-        self, path: Path, events: TensorBoardLogger | None, console: Console, from_step: int
-    ) -> None:
-        self.path, self.events, self.console = path, events, console
+    def __init__(self, output: RunOutput, steps: int, first: int = 0) -> None:
+        self.loggers, self.console = output.loggers, output.console
         self._losses: dict[str, Tensor] = {}
         self._seconds: dict[str, float] = {}
         self._steps = self._frames = 0
-        self._from_step, self._since = from_step, now()
+        self._from_step, self._since = first, now()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=console)
-        self._task = self._bar.add_task("training")
+        # Drawn after each step and by no thread of its own: workers are forked while it is shown.
+        self._bar = Progress(
+            *columns,
+            TimeRemainingColumn(),
+            console=self.console,
+            auto_refresh=False,
+            disable=self.console.quiet,
+        )
+        self._task = self._bar.add_task("training", total=steps, completed=first)
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Shows the bar."""
-        assert isinstance(pl_module, TrainingModule)
+    def __enter__(self) -> Reporter:
         self._since = now()
-        self._bar.update(self._task, total=pl_module.config.max_steps, completed=self._from_step)
         self._bar.start()
+        return self
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leaves the terminal as it was, after an error, too."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._bar.stop()
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
-    ) -> None:
-        """After each window."""
-        assert isinstance(pl_module, TrainingModule)
-        report, step = pl_module.report, pl_module.progress.step
-        if (batch_idx + 1) % pl_module.config.accumulate_grad_batches:
-            return
+    def after(self, step: TrainStep) -> None:
+        """Adds a step to the summary, and passes the summary on where it is due."""
+        report, done = step.report, step.progress.step
+        self._add(report, done)
+        self._bar.update(self._task, completed=done, refresh=True)
+        if done % LOG_EVERY == 0 or done == step.config.max_steps:
+            self._sum_up(step)
+
+    def _add(self, report: StepReport, done: int) -> None:
+        """Adds the losses of a step; of one that was skipped, prints the frames."""
         if report.skipped:
             self.console.print(
-                f"[yellow]step {step - 1} skipped, its loss or gradients are not finite: "
+                f"[yellow]step {done - 1} skipped, its loss or gradients are not finite: "
                 f"{', '.join(report.skipped)}[/]",
                 highlight=False,
             )
@@ -79,41 +71,33 @@ class Reporter(pl.Callback):
                 self._losses[name] = self._losses.get(name, value.new_zeros(())) + value
             self._steps += 1
         self._frames += report.frames
-        self._bar.update(self._task, completed=step)
-        if step % LOG_EVERY == 0 or step == pl_module.config.max_steps:
-            self._sum_up(pl_module)
 
-    def _sum_up(self, module: TrainingModule) -> None:
-        """One line, and the same as scalars."""
-        took, step = now() - self._since, module.progress.step
-        steps = max(step - self._from_step, 1)
+    def _sum_up(self, step: TrainStep) -> None:
+        """Passes means over the steps since the last summary to the loggers and to the terminal."""
+        took, done = now() - self._since, step.progress.step
+        steps = max(done - self._from_step, 1)
         losses = {name: float(value) / max(self._steps, 1) for name, value in self._losses.items()}
-        seconds = {s: v - self._seconds.get(s, 0.0) for s, v in module.watch.seconds.items()}
-        seconds_of = {stage: value / steps for stage, value in seconds.items()}
+        seconds = {s: v - self._seconds.get(s, 0.0) for s, v in step.watch.seconds.items()}
         run: dict[str, float] = {
-            "rate": module.report.rate,
-            "gradient_norm": module.report.gradient_norm,
+            "rate": step.report.rate,
+            "gradient_norm": step.report.gradient_norm,
             "seconds_a_step": took / steps,
             "frames_per_s": self._frames / took,
-            "skipped": module.progress.skipped,
+            "skipped": step.progress.skipped,
         }
-        line = {"step": step, **run, "losses": losses, "seconds_of": seconds_of}
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        if self.events:
-            scalars = {f"loss/{name}": value for name, value in losses.items()}
-            scalars |= {f"seconds/{name}": value for name, value in seconds_of.items()}
-            scalars |= {f"run/{name}": value for name, value in run.items()}
-            self.events.log_metrics(scalars, step)
-        self._show(module, losses, steps / took)
+        scalars = {f"run/{name}": value for name, value in run.items()}
+        scalars |= {f"loss/{name}": value for name, value in losses.items()}
+        scalars |= {f"seconds/{stage}": value / steps for stage, value in seconds.items()}
+        self.loggers.scalars(scalars, done)
+        self._show(step, losses, steps / took)
         self._losses, self._steps, self._frames = {}, 0, 0
-        self._seconds, self._from_step = dict(module.watch.seconds), step
+        self._seconds, self._from_step = dict(step.watch.seconds), done
         self._since = now()
 
-    def _show(self, module: TrainingModule, losses: dict[str, float], rate: float) -> None:
-        """On the bar; a line where the output is no terminal."""
-        said = f"loss {losses.get('total', float('nan')):.3f}, {rate:.2f} steps/s"
-        self._bar.update(self._task, description=said)
+    def _show(self, step: TrainStep, losses: dict[str, float], rate: float) -> None:
+        """Shows the loss on the bar; prints a line where the output is no terminal."""
+        shown = f"loss {losses.get('total', float('nan')):.3f}, {rate:.2f} steps/s"
+        self._bar.update(self._task, description=shown, refresh=True)
         if not self.console.is_terminal:
-            step, total = module.progress.step, module.config.max_steps
-            self.console.print(f"step {step}/{total}: {said}", highlight=False)
+            done, total = step.progress.step, step.config.max_steps
+            self.console.print(f"step {done}/{total}: {shown}", highlight=False)

@@ -1,31 +1,29 @@
-"""Stopping and going on: the checkpoint of a running training (design, section 8).
+"""The checkpoint of a running training, from which a run resumes (design, section 8).
 
 `last.ckpt` is a checkpoint like any other, with one more section, `training`: the optimiser by
-name of parameter, the step, and for each rank its streams' memory, when tracks were last seen, what
-was last said of the road, and its random states. The data's position is the step, because a window
-is a function of it. A run that goes on from there is, bit for bit on a CPU, one that never stopped.
+name of parameter, the step, and for each rank its streams' memory, when tracks were last seen, the
+last predictions of the static task, and its random states. The data's position is the step, because
+a window is a function of it. A run that resumes equals, bit for bit on a CPU, one that never
+stopped.
 """
 
 from __future__ import annotations
 
-import signal
-import threading
 from dataclasses import fields
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import nn
 
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.config import TaskConfig
-from leapai.distributed import Ranks, all_gather, any_rank
+from leapai.distributed import Ranks, all_gather
 from leapai.models.tensors import StaticMemory, TemporalState
-from leapai.training.module import TrainingModule
+from leapai.training.progress import Progress
+from leapai.training.train_step import TrainStep
+from leapai.training.training_options import LAST
 
-LAST = "last.ckpt"
 MAY_DIFFER = (
     "job_name",
     "data.val",
@@ -35,31 +33,35 @@ MAY_DIFFER = (
     "draw_dynamic_cfg",
     "draw_static_cfg",
 )
-MAY_DIFFER_OF_TRAINING = ("workers", "checkpoint_every", "validate_every", "validation_frames")
-"""What a run that goes on may have otherwise than before it stopped: nothing of it trains."""
+MAY_DIFFER_OF_TRAINING = (
+    "workers",
+    "checkpoint_every",
+    "validate_every",
+    "validation_frames",
+    "loggers",
+)
+"""Variables that may change when a run resumes: training depends on none of them."""
 
 
-def save_training(path: Path, module: TrainingModule, optimizer: torch.optim.Optimizer) -> None:
+def save_training(path: Path, step: TrainStep) -> None:
     """Writes all that training needs to go on. All ranks must call; the first writes.
 
     Raises OSError where the disk is full or refuses; the checkpoint written before survives.
     """
-    ranks = all_gather(_rank_state(module))
-    if not module.ranks.is_first:
+    ranks = all_gather(_rank_state(step))
+    if not step.ranks.is_first:
         return
     training = {
-        "step": module.progress.step,
-        "skipped": module.progress.skipped,
-        "skipped_in_row": module.progress.skipped_in_row,
-        "optimizer": _optimizer_state(module.model, optimizer),
+        **vars(step.progress),
+        "optimizer": _optimizer_state(step.model, step.optimizer),
         "ranks": ranks,
     }
-    state = module.model.state_dict()
-    write_checkpoint(path, {"state_dict": state, **header(module.config), "training": training})
+    state = step.model.state_dict()
+    write_checkpoint(path, {"state_dict": state, **header(step.config), "training": training})
 
 
 def read_training(path: Path, config: TaskConfig, ranks: Ranks) -> dict[str, Any]:
-    """The content of a training's checkpoint.
+    """Returns the content of a training's checkpoint.
 
     Raises ValueError where it cannot be read, holds no training, or was made with another
     configuration or number of processes.
@@ -86,38 +88,45 @@ def read_training(path: Path, config: TaskConfig, ranks: Ranks) -> dict[str, Any
     return content
 
 
-def restore_training(
-    content: dict[str, Any], module: TrainingModule, optimizer: torch.optim.Optimizer
-) -> None:
-    """Puts back what `save_training` wrote, except the weights, which the network has already."""
+def progress_of(content: dict[str, Any] | None) -> Progress:
+    """Returns how far the training of a checkpoint had come; without one, the start."""
+    if content is None:
+        return Progress()
+    return Progress(**{f.name: content["training"][f.name] for f in fields(Progress)})
+
+
+def restore_training(content: dict[str, Any], step: TrainStep) -> None:
+    """Puts back what `save_training` wrote, except the weights and the progress, with which `step`
+    was built."""
     training = content["training"]
-    names = {name: p for name, p in module.model.named_parameters() if p.requires_grad}
+    names = {name: p for name, p in step.model.named_parameters() if p.requires_grad}
     for name, state in training["optimizer"].items():
         parameter = names[name]
-        optimizer.state[parameter] = {k: v.to(parameter.device) for k, v in state.items()}
-    own = training["ranks"][module.ranks.rank]
+        step.optimizer.state[parameter] = {k: v.to(parameter.device) for k, v in state.items()}
+    own, losses = training["ranks"][step.ranks.rank], step.losses
     memory = _memory_of(own["memory"]) if own["memory"] else None
-    module.memory = memory and memory.to(module.ranks.device)
-    module.targets.restore(own["targets"])
-    if module.consistency_loss is not None:
-        module.consistency_loss.restore(own["steadiness"], module.ranks.device)
+    losses.memory = memory and memory.to(step.ranks.device)
+    losses.targets.restore(own["targets"])
+    if losses.consistency_loss is not None:
+        losses.consistency_loss.restore(own["steadiness"], step.ranks.device)
     torch.set_rng_state(own["random"])
     if own["random_gpu"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(own["random_gpu"])
 
 
-def _rank_state(module: TrainingModule) -> dict[str, Any]:
+def _rank_state(step: TrainStep) -> dict[str, Any]:
+    losses = step.losses
     return {
-        "memory": _plain(module.memory.to("cpu")) if module.memory else {},
-        "targets": module.targets.state(),
-        "steadiness": {} if module.consistency_loss is None else module.consistency_loss.state(),
+        "memory": _plain(losses.memory.to("cpu")) if losses.memory else {},
+        "targets": losses.targets.state(),
+        "steadiness": {} if losses.consistency_loss is None else losses.consistency_loss.state(),
         "random": torch.get_rng_state(),
         "random_gpu": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
 
 
 def _plain(memory: TemporalState | StaticMemory) -> dict[str, Any]:
-    """Tensors by name; those of the static task's memory in a dictionary of their own."""
+    """Returns tensors by name, those of the static task's memory in a dictionary of their own."""
     values = {f.name: getattr(memory, f.name) for f in fields(memory)}
     return {
         name: _plain(value) if isinstance(value, StaticMemory) else value
@@ -126,7 +135,7 @@ def _plain(memory: TemporalState | StaticMemory) -> dict[str, Any]:
 
 
 def _memory_of(values: dict[str, Any]) -> TemporalState:
-    """The inverse of `_plain`."""
+    """Makes a memory of the dictionary that `_plain` returned."""
     static = values.get("static")
     return TemporalState(**{**values, "static": StaticMemory(**static) if static else None})
 
@@ -134,7 +143,7 @@ def _memory_of(values: dict[str, Any]) -> TemporalState:
 def _optimizer_state(
     model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, dict[str, torch.Tensor]]:
-    """By name, so that it does not depend on the order of groups."""
+    """Returns the state by name, so that it does not depend on the order of groups."""
     return {
         name: dict(optimizer.state[parameter])
         for name, parameter in model.named_parameters()
@@ -143,7 +152,7 @@ def _optimizer_state(
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by dotted name."""
+    """Returns the values of nested sections by dotted name."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, dict):
@@ -159,54 +168,15 @@ def _may_differ(name: str) -> bool:
     return any(name == free or name.startswith(f"{free}.") for free in MAY_DIFFER)
 
 
-class StopOnSignal(pl.Callback):
-    """SIGTERM or Ctrl-C end the run after the step that is under way; a second Ctrl-C ends it at
-    once."""
+class CheckpointKeeper:
+    """Writes `last.ckpt` every `training.checkpoint_every` steps, at the end, and before a stop."""
 
-    def __init__(self) -> None:
-        self.received: int | None = None
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Takes the place of Lightning's handler, which talks to other ranks from inside a signal;
-        Lightning puts back what was there before when the run ends."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._note)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received == number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = number
-
-
-class KeepCheckpoint(pl.Callback):
-    """Saves `last.ckpt` every `training.checkpoint_every` steps, at the end, and when a signal
-    stops the run."""
-
-    def __init__(self, path: Path, stop: StopOnSignal) -> None:
-        self.path, self.stop = path, stop
-        self.saved_at: int | None = None
-        self.stopped_by = 0
-        """Signal that came to one rank at least; 0: none."""
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
-    ) -> None:
-        """After each window; between two steps only."""
-        assert isinstance(pl_module, TrainingModule)
-        config, step = pl_module.config, pl_module.progress.step
-        if (batch_idx + 1) % config.accumulate_grad_batches:
-            return
-        if any_rank(self.stop.received is not None):
-            self.stopped_by = max(all_gather(self.stop.received or 0))
-        at_end = step == config.max_steps
-        if self.stopped_by or at_end or step % config.training.checkpoint_every == 0:
-            save_training(self.path, pl_module, trainer.optimizers[0])
-            self.saved_at = step
-        if self.stopped_by:
-            trainer.should_stop = True
+    def after(self, step: TrainStep, *, stopping: bool) -> None:
+        """Writes it where it is due after a step. All ranks must call."""
+        config, done = step.config, step.progress.step
+        at_end = done == config.max_steps
+        if stopping or at_end or done % config.training.checkpoint_every == 0:
+            save_training(self.path, step)

@@ -20,16 +20,16 @@ from leapai.types import STATIC_CLASSES
 
 @dataclass(frozen=True)
 class StaticTargets:
-    """Truth of all streams."""
+    """Ground truth of all streams."""
 
     planes: Tensor
     """[B, K, R, W] bool."""
     known: Tensor
-    """[B, K] bool: the stream's map tells of the class; nothing said of another one is wrong."""
+    """[B, K] bool: the stream's map has labels of the class; other classes have no loss."""
 
 
 def static_targets(batch: FrameBatch, config: TaskConfig) -> StaticTargets:
-    """Truth of the frames that a batch was made of, on its device."""
+    """Returns the ground truth of the frames that a batch was made of, on its device."""
     region = config.static.region()
     shape = (batch.streams, len(STATIC_CLASSES), region.rows, region.columns)
     planes, known = np.zeros(shape, bool), np.zeros(shape[:2], bool)
@@ -43,14 +43,14 @@ def static_targets(batch: FrameBatch, config: TaskConfig) -> StaticTargets:
 
 
 class StaticCriterion:
-    """Predictions and truth -> named parts of the loss and their sum."""
+    """Predictions and ground truth -> named parts of the loss and their sum."""
 
     def __init__(self, config: TaskConfig) -> None:
         self.loss = config.loss.static
         self.task_weight = config.task_loss_weights["static"]
 
     def __call__(self, predictions: StaticPredictions, targets: StaticTargets) -> Parts:
-        """Weighted parts (detached) and their "total", scaled by the task's weight.
+        """Returns weighted parts (detached) and their "total", scaled by the task's weight.
 
         Cross-entropy: of each class its sum over streams divided by the weighted number of its
         cells on all ranks, so that a rare class counts as much as a frequent one; then the mean
@@ -73,7 +73,7 @@ class StaticCriterion:
             "static_dice": self.loss.dice_weight
             * (_where(cells > 0, overlap).sum() / (counts[2].sum().clamp(min=1) / ranks)),
         }
-        # What no map tells of costs nothing, but it must show where it is not finite.
+        # What no map has labels of costs nothing, but it must show where it is not finite.
         total = self.task_weight * torch.stack(list(parts.values())).sum() + 0.0 * entropy.sum()
         return {name: value.detach() for name, value in parts.items()} | {"total": total}
 

@@ -66,7 +66,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
 
 
 class _SumOverRanks(torch.autograd.Function):
-    """A sum over ranks. Each rank's loss depends on each rank's term, so the gradient of a term is
+    """Sums over ranks. Each rank's loss depends on each rank's term, so the gradient of a term is
     the sum over ranks of the gradients of the sum."""
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What the network should have said of a frame: the truth of each stream, as tensors."""
+"""Targets of a frame: the ground truth of each stream, as tensors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ US_PER_S = 1_000_000
 
 @dataclass(frozen=True)
 class Targets:
-    """Truth of one stream: T objects, in the ego frame."""
+    """Ground truth of one stream: T objects, in the ego frame."""
 
     boxes: Tensor
     """[T, 7] float32: centre x y z, length width height (metres), yaw (radians)."""
@@ -45,18 +45,18 @@ class Targets:
     weight: Tensor
     """[T] float32: instance weight by distance and group (design, section 7)."""
     labelled: bool = True
-    """False: nobody labelled this frame, so nothing said of it is wrong."""
+    """False: this frame has no labels, so no prediction of it is wrong."""
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def to(self, device: torch.device | str) -> Targets:
-        """A copy on `device`."""
+        """Returns a copy on `device`."""
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
     @staticmethod
     def joined(streams: Sequence[Targets]) -> Targets:
-        """The objects of all streams, one stream after another."""
+        """Concatenates the objects of all streams, one stream after another."""
         values: dict[str, Any] = {
             name: torch.cat([getattr(stream, name) for stream in streams]) for name in _TENSORS
         }
@@ -67,8 +67,8 @@ _TENSORS = tuple(f.name for f in fields(Targets) if f.name != "labelled")
 
 
 def instance_weights(distance_m: Tensor, class_id: Tensor, weights: DistanceWeights) -> Tensor:
-    """Weights [T] of objects at distances [T] (design, section 7): VRU and MOD in three steps, SOD
-    static x exp(-distance / falloff)."""
+    """Returns the weights [T] of objects at distances [T] (design, section 7): VRU and MOD in three
+    steps, SOD static x exp(-distance / falloff)."""
     steps = torch.full_like(distance_m, weights.far)
     steps[distance_m <= weights.middle_m] = weights.middle
     steps[distance_m <= weights.near_m] = weights.near
@@ -79,28 +79,28 @@ def instance_weights(distance_m: Tensor, class_id: Tensor, weights: DistanceWeig
 
 
 def is_inside(labels: Labels, grid: BevGrid) -> BoolArray:
-    """Objects [N] whose centre lies in the BEV range."""
+    """Returns which objects [N] have their centre in the BEV range."""
     (x_low, x_high), (y_low, y_high) = grid.x_range_m, grid.y_range_m
     x, y = labels.boxes[:, 0], labels.boxes[:, 1]
     return np.asarray((x >= x_low) & (x < x_high) & (y >= y_low) & (y < y_high))
 
 
 @dataclass
-class _LaneMemory:
-    """When the objects of a stream were last seen."""
+class _SeenObjects:
+    """Times at which the objects of one stream were last seen."""
 
     timestamp_us: int | None = None
-    """Of the last frame; None: there was none."""
+    """Time of the last frame; None: there was none."""
     seen_us: dict[int, int] = field(default_factory=dict)
-    """Track id -> when it was last seen."""
+    """Track id -> time at which it was last seen."""
 
 
 class TargetMaker:
     """Makes targets of labels, frame after frame.
 
     An object is a target when its centre is in the BEV range and a sensor sees it now, or has seen
-    it there at most `loss.remembered_s` ago since the stream's memory was last dropped: what the
-    network cannot know is not asked of it.
+    it there at most `loss.remembered_s` ago since the stream's memory was last dropped: an
+    object that the network cannot have seen is not a target.
     """
 
     def __init__(self, config: TaskConfig) -> None:
@@ -108,36 +108,37 @@ class TargetMaker:
         self.weights = config.loss.distance
         self.remembered_us = round(config.loss.remembered_s * US_PER_S)
         self.max_gap_us = round(config.max_gap_s * US_PER_S)
-        self._streams: list[_LaneMemory] = []
+        self._streams: list[_SeenObjects] = []
 
     def make(self, batch: FrameBatch) -> list[Targets]:
-        """Targets of each stream on the batch's device; call it once a frame, in order."""
+        """Makes the targets of each stream on the batch's device; call it once a frame, in
+        order."""
         assert len(batch.frames) == batch.streams, "training needs the frames a batch was made of"
         while len(self._streams) < batch.streams:
-            self._streams.append(_LaneMemory())
+            self._streams.append(_SeenObjects())
         made = []
         for stream, (frame, first) in enumerate(
             zip(batch.frames, batch.is_first.tolist(), strict=True)
         ):
             if first or self._is_broken(stream, frame):
-                self._streams[stream] = _LaneMemory()
+                self._streams[stream] = _SeenObjects()
             self._streams[stream].timestamp_us = frame.timestamp_us
             made.append(self._of_stream(stream, frame).to(batch.timestamp_us.device))
         return made
 
     def state(self) -> list[dict[str, Any]]:
-        """Plain data from which `restore` goes on as if nothing had happened."""
+        """Returns plain data from which `restore` continues as if nothing had happened."""
         return [
             {"timestamp_us": stream.timestamp_us, "seen_us": dict(stream.seen_us)}
             for stream in self._streams
         ]
 
     def restore(self, state: Sequence[dict[str, Any]]) -> None:
-        """Go on from what `state` gave."""
-        self._streams = [_LaneMemory(s["timestamp_us"], dict(s["seen_us"])) for s in state]
+        """Continues from what `state` returned."""
+        self._streams = [_SeenObjects(s["timestamp_us"], dict(s["seen_us"])) for s in state]
 
     def _is_broken(self, stream: int, frame: Frame) -> bool:
-        """Whether the network drops its memory here, too (models/reset.is_reset)."""
+        """Returns whether the network drops its memory here, too (models/reset.is_reset)."""
         last_us = self._streams[stream].timestamp_us
         return last_us is not None and not 0 <= frame.timestamp_us - last_us <= self.max_gap_us
 
@@ -147,11 +148,11 @@ class TargetMaker:
             return replace(self._tensors(nothing, np.zeros(0, bool)), labelled=False)
         labels = frame.labels.select(is_inside(frame.labels, self.grid))
         seen = labels.seen
-        wanted = seen | self._remember(stream, labels, seen, frame.timestamp_us)
-        return self._tensors(labels.select(wanted), seen[wanted])
+        is_target = seen | self._remember(stream, labels, seen, frame.timestamp_us)
+        return self._tensors(labels.select(is_target), seen[is_target])
 
     def _remember(self, stream: int, labels: Labels, seen: BoolArray, now_us: int) -> BoolArray:
-        """Objects [N] seen recently in this stream; those seen now are noted."""
+        """Returns which objects [N] were seen recently in this stream; notes those seen now."""
         seen_us = self._streams[stream].seen_us
         for track in labels.track_id[seen & (labels.track_id >= 0)].tolist():
             seen_us[track] = now_us

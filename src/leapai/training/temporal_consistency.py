@@ -1,4 +1,5 @@
-"""What is said of a place of the road should be said again a frame later: the loss of flips."""
+"""Temporal consistency loss of the static task: a place should have the same classes in successive
+frames."""
 
 from __future__ import annotations
 
@@ -13,15 +14,15 @@ from leapai.geometry import poses
 from leapai.geometry.grid import cells_in
 from leapai.models.tensors import FrameBatch, StaticPredictions
 from leapai.training.criterion import Parts, summed
-from leapai.training.static_losses import flips
+from leapai.training.static_losses import flicker_sums
 from leapai.training.targets import US_PER_S
 
 MAX_GAP_US = round(MAX_GAP_S * US_PER_S)
-"""As the judge has it."""
+"""Longest gap between successive frames, as the evaluator has it."""
 
 
-class Said(NamedTuple):
-    """What was said of the last frame of each stream."""
+class LastPredictions(NamedTuple):
+    """Predictions of the last frame of each stream."""
 
     probability: Tensor
     """[B, K, R, W] float16."""
@@ -32,9 +33,10 @@ class Said(NamedTuple):
 
 
 class TemporalConsistencyLoss:
-    """Answers of successive frames -> the share of what is said that comes or goes.
+    """Predictions of successive frames -> the share of marked cells that appear or disappear.
 
-    Truth has no part in it, so that frames without a map count, too. It keeps the last answer.
+    It needs no ground truth, so that frames without a map count, too. It keeps the last
+    predictions.
     """
 
     def __init__(self, config: TaskConfig) -> None:
@@ -42,40 +44,45 @@ class TemporalConsistencyLoss:
         self.task_weight = config.task_loss_weights["static"]
         self.min_cells = config.loss.static.min_cells
         self.grid = config.static.region()
-        self.last: Said | None = None
+        self.last: LastPredictions | None = None
 
     def remember(self, predictions: StaticPredictions, batch: FrameBatch) -> Tensor:
-        """Keeps the answer for the frame to come; returns its probabilities."""
-        said = predictions.logits.float().sigmoid()
-        self.last = Said(said.detach().half(), batch.ego2global, batch.timestamp_us)
-        return said
+        """Keeps the predictions for the frame to come; returns their probabilities."""
+        probability = predictions.logits.float().sigmoid()
+        self.last = _kept(probability, batch)
+        return probability
 
     def __call__(self, predictions: StaticPredictions, batch: FrameBatch) -> Parts:
-        """The weighted part (detached) and its "total", scaled by the task's weight: the mean over
-        classes of flips over all that was said of a class on all ranks, of which there are at
-        least `min_cells`. Zero in streams that have no frame before."""
+        """Returns the weighted part (detached) and its "total", scaled by the task's weight: the
+        mean over classes of flips over all marked probabilities of a class on all ranks, which
+        count as `min_cells` at least. Zero in streams that have no frame before."""
         last = self.last
-        said = self.remember(predictions, batch)
+        probability = self.remember(predictions, batch)
         if last is None:
-            last = Said(said.detach().half(), batch.ego2global, batch.timestamp_us)
+            last = _kept(probability, batch)
         gap_us = batch.timestamp_us - last.timestamp_us
         follows = (gap_us > 0) & (gap_us <= MAX_GAP_US) & ~batch.is_first
         eye = torch.eye(4, dtype=torch.float64, device=follows.device)
         then_from_now = poses.invert(last.ego2global) @ batch.ego2global
         then_from_now = torch.where(follows[:, None, None], then_from_now, eye).float()
         cell, inside = cells_in(self.grid, then_from_now)
-        shape = (len(said), self.grid.rows, self.grid.columns)
+        shape = (len(probability), self.grid.rows, self.grid.columns)
         cell = cell.floor().long().flip(-1).view(*shape, 2)
         covered = (inside & follows[:, None]).view(shape)
-        flipped, of = flips(said, last.probability.float(), cell, covered)
-        of, ranks = summed(of)
-        part = self.weight * (flipped / of.clamp(min=self.min_cells)).mean() * ranks
+        flipped, marked = flicker_sums(probability, last.probability.float(), cell, covered)
+        marked, ranks = summed(marked)
+        part = self.weight * (flipped / marked.clamp(min=self.min_cells)).mean() * ranks
         return {"static_steadiness": part.detach(), "total": self.task_weight * part}
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Returns the last predictions as tensors by name, for a checkpoint."""
         return {} if self.last is None else self.last._asdict()
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
-        """Goes on from `state()`."""
-        self.last = Said(*(state[name].to(device) for name in Said._fields)) if state else None
+        """Continues from what `state` returned."""
+        fields = LastPredictions._fields
+        self.last = LastPredictions(*(state[n].to(device) for n in fields)) if state else None
+
+
+def _kept(probability: Tensor, batch: FrameBatch) -> LastPredictions:
+    return LastPredictions(probability.detach().half(), batch.ego2global, batch.timestamp_us)

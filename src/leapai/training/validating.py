@@ -1,15 +1,11 @@
-"""Validation in the middle of training: figures and a picture, without a trace in the run."""
+"""Validation during training: metrics and a picture, without any effect on the run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import TensorBoardLogger
-from rich.console import Console
 
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog
@@ -20,68 +16,52 @@ from leapai.models.perception import Perception
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import write_png
 from leapai.streaming.session import StreamSession, memory_slots_of
-from leapai.training.module import TrainingModule
+from leapai.training.loggers import RunOutput
+from leapai.training.train_step import TrainStep
 from leapai.types import ImageArray
 
 HEADLINE = ("mAP", "NDS", "velocity_error_mps", "IoU_lane_markings", "IoU_road_elements")
 """Of the figures, what the console shows."""
 PICTURED_FRAME = 5
-"""Of the first drive: by then the memory is full."""
+"""Number of frames of the first sequence up to the pictured one: by then the memory is full."""
 
 
-class Validator(pl.Callback):
+class Validator:
     """Validates every `training.validate_every` steps, and at the end."""
 
-    def __init__(
-        self,
-        logs: Sequence[DrivingLog],
-        output: Path,
-        events: TensorBoardLogger | None,
-        console: Console,
-    ) -> None:
-        self.logs, self.output, self.events, self.console = logs, output, events, console
+    def __init__(self, logs: Sequence[DrivingLog], output: RunOutput) -> None:
+        self.logs, self.output = logs, output
         self.metrics: dict[str, float] = {}
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
-    ) -> None:
-        """After each window; between two steps only."""
-        assert isinstance(pl_module, TrainingModule)
-        config, step = pl_module.config, pl_module.progress.step
-        every = config.training.validate_every
-        if (batch_idx + 1) % config.accumulate_grad_batches:
-            return
-        if step == config.max_steps or (every and step % every == 0):
-            self.validate(pl_module, step)
+    def after(self, step: TrainStep) -> None:
+        """Validates where it is due after a step. All ranks must call."""
+        done, every = step.progress.step, step.config.training.validate_every
+        if done == step.config.max_steps or (every and done % every == 0):
+            self.validate(step)
 
-    def validate(self, module: TrainingModule, step: int) -> None:
-        """Figures and a picture of the network as it is now; the first rank shows them."""
-        config, device = module.config, module.ranks.device
+    def validate(self, step: TrainStep) -> None:
+        """Finds metrics and a picture of the network as it is now; the first rank shows them."""
+        config, ranks = step.config, step.ranks
         with torch.random.fork_rng():
             # A network of its own, so that neither modes nor what modules keep reach training.
             model = build_model(config)
-            model.load_state_dict(module.model.state_dict())
-            self.metrics = validate_now(model, config, self.logs, device)
-            first = module.ranks.is_first
-            picture = picture_of(model, config, self.logs, device) if first else None
-        if not first:
-            return
-        said = [f"{n} {self.metrics[n]:.3f}" for n in HEADLINE if n in self.metrics]
-        found = ", ".join(said) or "no labels"
-        self.console.print(f"validation at step {step}: {found}", highlight=False)
+            model.load_state_dict(step.model.state_dict())
+            self.metrics = validate_now(model, config, self.logs, ranks.device)
+            picture = picture_of(model, config, self.logs, ranks.device) if ranks.is_first else None
+        if ranks.is_first:
+            self._show(picture, step.progress.step)
+
+    def _show(self, picture: ImageArray | None, done: int) -> None:
+        """Prints the headline, and passes metrics and picture on."""
+        headline = [f"{n} {self.metrics[n]:.3f}" for n in HEADLINE if n in self.metrics]
+        found = ", ".join(headline) or "no labels"
+        self.output.console.print(f"validation at step {done}: {found}", highlight=False)
+        self.output.loggers.scalars({f"val/{n}": v for n, v in self.metrics.items()}, done)
         if picture is not None:
-            folder = self.output / "pictures"
+            folder = self.output.folder / "pictures"
             folder.mkdir(exist_ok=True)
-            write_png(folder / f"step_{step:06d}.png", picture)
-        if self.events:
-            self.events.log_metrics({f"val/{n}": v for n, v in self.metrics.items()}, step)
-            if picture is not None:
-                self.events.experiment.add_image("val", picture, step, dataformats="HWC")
+            write_png(folder / f"step_{done:06d}.png", picture)
+            self.output.loggers.image("val", picture, done)
 
 
 def validate_now(
@@ -116,7 +96,8 @@ def _of_the_road(road: MapMetrics) -> dict[str, float | None]:
 def picture_of(
     model: Perception, config: TaskConfig, logs: Sequence[DrivingLog], device: torch.device
 ) -> ImageArray | None:
-    """What the network says of an early frame of the first drive."""
+    """Returns a picture of the detections in an early frame of the first sequence; None without
+    data."""
     if not logs:
         return None
     session = StreamSession(model, config, device)

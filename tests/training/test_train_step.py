@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from leapai.training import train
-from leapai.training.module import SKIPS_IN_A_ROW, TrainingModule
-from leapai.training.train import TrainingOptions, run_training
+from leapai.training import training_data
+from leapai.training.train import run_training
+from leapai.training.train_step import SKIPS_IN_A_ROW, TrainStep
+from leapai.training.training_options import TrainingOptions
+from leapai.training.window_losses import WindowLosses
 from leapai.types import Frame
 from tests.training.runs import StubLog, training_config, weights
 
@@ -31,10 +33,10 @@ def spoilt(*indices: int):
 
 
 def test_a_step_that_is_not_finite_leaves_no_trace_and_training_goes_on(stubs, console, tmp_path):
-    stubs.setattr(train, "open_cached_logs", spoilt(3))
-    seen, step = [], TrainingModule._step
+    stubs.setattr(training_data, "open_cached_logs", spoilt(3))
+    seen, step = [], TrainStep._step
 
-    def watched(self: TrainingModule) -> None:
+    def watched(self: TrainStep) -> None:
         before = {n: v.clone() for n, v in self.model.state_dict().items()}
         statistics = {b.data_ptr(): kept for b, kept in self._kept_statistics}
         for name, buffer in self.model.named_buffers():
@@ -44,17 +46,17 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_training_goes_on(stubs, c
         step(self)
         after = self.model.state_dict()
         same = all(torch.equal(before[n], after[n]) for n in after)
-        seen.append((self.progress.skipped > skipped, same, self.memory is None))
+        seen.append((self.progress.skipped > skipped, same, self.losses.memory is None))
 
-    stubs.setattr(TrainingModule, "_step", watched)
+    stubs.setattr(TrainStep, "_step", watched)
     run_training(training_config(), TrainingOptions(tmp_path / "out"), console)
     skipped = [s for s in seen if s[0]]
     assert 1 <= len(skipped) < 8
     assert all(same and forgot for _, same, forgot in skipped)
     assert not any(same or forgot for was_skipped, same, forgot in seen if not was_skipped)
-    said = console.file.getvalue()
-    assert said.count("skipped, its loss or gradients are not finite") == len(skipped)
-    assert "drive0 at 1300000 us" in said
+    printed = console.file.getvalue()
+    assert printed.count("skipped, its loss or gradients are not finite") == len(skipped)
+    assert "drive0 at 1300000 us" in printed
     line = json.loads((tmp_path / "out" / "train.jsonl").read_text().splitlines()[-1])
     assert line["skipped"] == len(skipped)
     assert np.isfinite(line["losses"]["total"])
@@ -62,7 +64,7 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_training_goes_on(stubs, c
 
 
 def test_ten_in_a_row_stop_with_the_names_of_the_frames(stubs, console, tmp_path):
-    stubs.setattr(train, "open_cached_logs", lambda *_, **__: spoilt(*range(7))()[:1])
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: spoilt(*range(7))()[:1])
     config = training_config(finetune_steps=20, max_steps=20)
     with pytest.raises(ValueError, match=r"10 steps in a row.*drive0 at 1\d00000 us"):
         run_training(config, TrainingOptions(tmp_path / "out"), console)
@@ -71,12 +73,13 @@ def test_ten_in_a_row_stop_with_the_names_of_the_frames(stubs, console, tmp_path
 
 def test_accumulated_windows_make_one_step(stubs, console, tmp_path):
     config = training_config(accumulate_grad_batches=3, finetune_steps=2, max_steps=2)
-    calls = []
-    stubs.setattr(
-        TrainingModule,
-        "on_train_batch_end",
-        lambda self, outputs, batch, index: calls.append((index, self.progress.step)),
-    )
+    calls, add = [], TrainStep.add
+
+    def watched(self: TrainStep, window) -> None:
+        add(self, window)
+        calls.append((len(calls), self.progress.step))
+
+    stubs.setattr(TrainStep, "add", watched)
     run_training(config, TrainingOptions(tmp_path / "out"), console)
     assert calls == [(0, 0), (1, 0), (2, 1), (3, 1), (4, 1), (5, 2)]
 
@@ -89,13 +92,13 @@ def test_the_first_frames_of_a_window_have_no_gradient_and_fill_the_memory(
         finetune_steps=1,
         max_steps=1,
     )
-    calls, forward = [], TrainingModule._frame
+    calls, forward = [], WindowLosses._frame
 
-    def watched(self: TrainingModule, batch, index):
+    def watched(self: WindowLosses, batch, step, index):
         calls.append((index, int(self.memory.valid.sum())))
-        return forward(self, batch, index)
+        return forward(self, batch, step, index)
 
-    stubs.setattr(TrainingModule, "_frame", watched)
+    stubs.setattr(WindowLosses, "_frame", watched)
     run_training(config, TrainingOptions(tmp_path / "out"), console)
     slots = config.topk_query * 2
     assert calls == [(2, 2 * slots), (3, 3 * slots)]

@@ -1,5 +1,4 @@
-"""What a run tells of itself while it goes: how far it is, what the last step was like, and where
-the time went."""
+"""How far a training has come, what its last step was like, and where the time went."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 @dataclass
 class Progress:
-    """How far a run has come."""
+    """Numbers of the steps that a run has done."""
 
     step: int = 0
     """Optimiser steps done, skipped ones counted."""
@@ -25,15 +24,15 @@ class Progress:
 
 @dataclass
 class StepReport:
-    """What the last step was like."""
+    """Losses, gradient norm and frames of the last step."""
 
     losses: dict[str, Tensor] = field(default_factory=dict)
     gradient_norm: float = float("nan")
     rate: float = 0.0
     frames: int = 0
-    """Of all ranks."""
+    """Number of frames on all ranks together."""
     skipped: tuple[str, ...] = ()
-    """Where the step was skipped: the frames it was made of."""
+    """Names of the frames of a step that was skipped; empty where it was not."""
 
 
 class Stopwatch:
@@ -44,7 +43,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Measures a block."""
+        """Adds the seconds of a block to a stage."""
         start = now()
         try:
             yield
@@ -53,7 +52,7 @@ class Stopwatch:
 
 
 def now() -> float:
-    """Seconds, after all that the GPU was told is done."""
+    """Returns the time in seconds, after all work that the GPU was given is done."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()

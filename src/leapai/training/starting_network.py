@@ -1,0 +1,30 @@
+"""The network with the weights that a training begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from leapai.checkpoints import initialise_from
+from leapai.config import TaskConfig
+from leapai.models.build import build_model
+from leapai.models.perception import Perception
+
+
+def starting_network(
+    config: TaskConfig, checkpoint: Path | None, resumed: dict[str, Any] | None, console: Console
+) -> Perception:
+    """Returns the network with the weights of a training that is `resumed`, or those of
+    `checkpoint`, or as built.
+
+    Raises ValueError where `checkpoint` does not fit the configuration.
+    """
+    model = build_model(config)
+    if resumed is not None:
+        model.load_state_dict(resumed["state_dict"])
+    elif checkpoint is not None:
+        report = initialise_from(checkpoint, model, config)
+        console.print(str(report), highlight=False)
+    return model

@@ -1,0 +1,128 @@
+"""One optimiser step: forward and backward over its windows, then AdamW, or a skip where a loss or
+gradient is not finite."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from leapai.config import TaskConfig
+from leapai.distributed import Ranks, all_gather, any_rank
+from leapai.models.perception import Perception
+from leapai.training.optim import build_optimizer, learning_rate, set_rate
+from leapai.training.progress import Progress, StepReport, Stopwatch
+from leapai.training.synced_norm import synchronise
+from leapai.training.window_losses import Window, WindowLosses
+
+SKIPS_IN_A_ROW = 10
+"""Number of steps in a row that are not finite after which the run ends: it would not recover."""
+
+
+class TrainStep:
+    """Trains `model`: every `accumulate_grad_batches` windows make one optimiser step.
+
+    Modules that are frozen already are not in the optimiser. All ranks must call together.
+    """
+
+    def __init__(
+        self, config: TaskConfig, model: Perception, ranks: Ranks, progress: Progress
+    ) -> None:
+        self.config, self.model, self.ranks, self.progress = config, model, ranks, progress
+        self.report, self.watch = StepReport(), Stopwatch()
+        self.losses = WindowLosses(config, model, ranks, self.watch).to(ranks.device)
+        self._forward = wrapped_for(ranks, self.losses)
+        self.optimizer: torch.optim.Optimizer = build_optimizer(model, config)
+        self._windows = 0
+        self._not_finite = False
+        self._frame_names: list[str] = []
+        self._kept_statistics: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last window was the last one of its optimiser step."""
+        return self._windows == 0
+
+    def add(self, window: Window) -> None:
+        """Takes one window forward and backward, and steps after the last one of a step."""
+        if self._windows == 0:
+            self._begin()
+        losses = self._forward(window, self.progress.step, self._windows)
+        if any_rank(not bool(losses["total"].isfinite())):
+            self._not_finite = True
+        else:
+            with self.watch("backward"):
+                self._backward(losses["total"])
+        self.report.losses = {name: value.detach() for name, value in losses.items()}
+        self.report.frames += len(window) * window[0].streams * self.ranks.count
+        self._frame_names += names_of(window)
+        self._windows = (self._windows + 1) % self.config.accumulate_grad_batches
+        if self._windows == 0:
+            with self.watch("optimiser"):
+                self._step()
+
+    def _begin(self) -> None:
+        """Starts a report, and keeps the statistics of batch norm until the step is known to be
+        finite: the forward pass changes them."""
+        self.report, self._frame_names, self._not_finite = StepReport(), [], False
+        norms = (m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d) and m.training)
+        self._kept_statistics = [(b, b.clone()) for norm in norms for b in norm.buffers()]
+
+    def _backward(self, total: Tensor) -> None:
+        """Adds the gradients of one window."""
+        (total / self.config.accumulate_grad_batches).backward()  # type: ignore[no-untyped-call]
+
+    def _step(self) -> None:
+        """Clips and steps, or skips."""
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(trained, self.config.optimizer.clip_gradient_norm)
+        self.report.gradient_norm = float(norm)
+        self.report.rate = learning_rate(self.config, self.progress.step, self.ranks.count)
+        if any_rank(self._not_finite or not bool(norm.isfinite())):
+            self._skip()
+        else:
+            set_rate(self.optimizer, self.report.rate)
+            self.optimizer.step()
+            self.progress.skipped_in_row = 0
+        self.optimizer.zero_grad()
+        self.progress.step += 1
+
+    def _skip(self) -> None:
+        """Drops all of the step: gradients, statistics and memory.
+
+        Raises ValueError with the frames' names when it happened too often in a row.
+        """
+        for buffer, kept in self._kept_statistics:
+            buffer.copy_(kept)
+        self.losses.forget()
+        self.progress.skipped += 1
+        self.progress.skipped_in_row += 1
+        self.report.skipped = tuple(n for names in all_gather(self._frame_names) for n in names)
+        if self.progress.skipped_in_row >= SKIPS_IN_A_ROW:
+            raise ValueError(
+                f"loss or gradients were not finite in {SKIPS_IN_A_ROW} steps in a row, last in "
+                f"step {self.progress.step} with frames {', '.join(self.report.skipped)}: look at "
+                "these with `leapai inspect`, or lower optimizer.learning_rate"
+            )
+
+
+def wrapped_for(ranks: Ranks, losses: WindowLosses) -> nn.Module:
+    """Returns `losses` as it is for one rank. For several, batch norm takes its statistics over all
+    of them, and DDP averages their gradients.
+
+    What a step leaves unused differs: no object, no denoising, modules that are frozen later. The
+    statistics are the same on all ranks already, so buffers are not broadcast.
+    """
+    if ranks.count == 1:
+        return losses
+    synchronise(losses.model)
+    with warnings.catch_warnings():  # the newer name of `broadcast_buffers` is not in torch 2.11
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(losses, find_unused_parameters=True, broadcast_buffers=False)
+
+
+def names_of(window: Window) -> list[str]:
+    """Returns the name of every frame of a window, for messages."""
+    return [f"{f.sequence} at {f.timestamp_us} us" for batch in window for f in batch.frames]

@@ -1,0 +1,40 @@
+"""The windows that a training reads, from sensors or from cached features."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from torch.utils.data import DataLoader
+
+from leapai.config import TaskConfig
+from leapai.data.frame_cache import open_cached_logs
+from leapai.data.log import DrivingLog
+from leapai.data.samplers import StreamingDataset, window_loader
+from leapai.distributed import Ranks
+from leapai.models.perception import Perception
+from leapai.models.tensors import FrameBatch
+from leapai.training.feature_cache import cached_features
+
+
+def logs_of(data: str, config: TaskConfig) -> list[DrivingLog]:
+    """Opens data with images of the configuration's size, through its cache of frames."""
+    return open_cached_logs(data, image_size_px=config.camera.image_size_px, cache=config.cache)
+
+
+def windows_from(
+    first: int, config: TaskConfig, model: Perception, ranks: Ranks, console: Console
+) -> DataLoader[list[FrameBatch]]:
+    """Returns the windows from optimiser step `first` on. All ranks must call.
+
+    With `cache.features_gb` the features of `model`'s frozen trunk are computed here as far as they
+    are missing. Raises ValueError where there are no frames, or no room for features.
+    """
+    logs = logs_of(config.data.train, config)
+    dataset: StreamingDataset
+    if config.cache.features_gb:
+        variants = config.cache.feature_variants
+        dataset = cached_features(model, logs, config, ranks, console, variants)
+    else:
+        dataset = StreamingDataset(logs, config, rank=ranks.rank, world_size=ranks.count)
+    parts = config.accumulate_grad_batches
+    steps = range(first * parts, config.max_steps * parts)
+    return window_loader(dataset, steps, config.training.workers)
