@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from leapai.checkpoints import load_checkpoint
 from leapai.config import TaskConfig
+from leapai.config.options import ValidationOptions
 from leapai.data.log import DrivingLog, open_logs, version_of
-from leapai.data.submissions import SubmissionFormat, check_submission, write_submission
+from leapai.data.submissions import check_submission, write_submission
 from leapai.distributed import (
     broadcast,
     gather,
@@ -63,23 +63,6 @@ SHOWN_OF_RANDOM_WEIGHTS = 20
 RANDOM_WEIGHTS_SEED = 0
 
 
-@dataclass(frozen=True)
-class ValidationOptions:
-    """What a run is told beside its configuration."""
-
-    output: Path
-    data: str | None = None
-    """Instead of `data.val` of the configuration."""
-    checkpoint: Path | None = None
-    random_weights: bool = False
-    max_frames: int | None = None
-    """Of each drive."""
-    submission: SubmissionFormat | None = None
-    """The public benchmark in whose format the run is written, too."""
-    viewer: bool = False
-    """Also write a recording of each drive."""
-
-
 def run_validation(
     config: TaskConfig, options: ValidationOptions, console: Console | None = None
 ) -> RunSummary:
@@ -116,10 +99,7 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
         raise ValueError(
             "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
         )
-    if options.checkpoint is None and not options.random_weights:
-        raise ValueError(
-            "--ckpt is missing: name a checkpoint, or say --random-weights to run without one"
-        )
+    options.check()
 
 
 def _show_best_guesses(config: TaskConfig) -> TaskConfig:

@@ -21,11 +21,11 @@ from torch import nn
 
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.config import TaskConfig
+from leapai.config.options import LAST
 from leapai.distributed import Ranks, all_gather, any_rank
 from leapai.models.tensors import StaticMemory, TemporalState
 from leapai.training.module import TrainingModule
 
-LAST = "last.ckpt"
 MAY_DIFFER = (
     "job_name",
     "data.val",
@@ -34,6 +34,8 @@ MAY_DIFFER = (
     "tracking",
     "draw_dynamic_cfg",
     "draw_static_cfg",
+    "freeze_modules",
+    "trainable_modules",
 )
 MAY_DIFFER_OF_TRAINING = ("workers", "checkpoint_every", "validate_every", "validation_frames")
 """What a run that goes on may have otherwise than before it stopped: nothing of it trains."""

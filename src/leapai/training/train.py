@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from torch.utils.data import DataLoader
 
 from leapai.checkpoints import initialise_from, save_checkpoint
 from leapai.config import TaskConfig
+from leapai.config.options import LAST, TrainingOptions
 from leapai.data.frame_cache import open_cached_logs
 from leapai.data.log import DrivingLog
 from leapai.data.samplers import StreamingDataset, window_loader
@@ -35,7 +35,6 @@ from leapai.training.freezing import FreezeSchedule
 from leapai.training.module import TrainingModule
 from leapai.training.reporting import Reporter, forget_lines_after
 from leapai.training.resume import (
-    LAST,
     KeepCheckpoint,
     StopOnSignal,
     read_training,
@@ -45,40 +44,7 @@ from leapai.training.synced_norm import synchronise
 from leapai.training.validating import Validator
 
 FINAL = "model.ckpt"
-AUTO = "auto"
-"""`--resume auto`: go on where the output folder has something to go on from."""
 EXIT_OF_SIGNAL = 128
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What a run is told beside its configuration."""
-
-    output: Path
-    checkpoint: Path | None = None
-    """Weights to begin from, such as those of Step 1."""
-    resume: str | None = None
-    """A training's checkpoint, or `auto`."""
-    data: str | None = None
-    """Instead of `data.train` of the configuration."""
-    steps: int | None = None
-    """Instead of `max_steps`: a short run with the same schedules in small."""
-    workers: int | None = None
-
-    def resume_from(self) -> Path | None:
-        """The checkpoint to go on from, if any.
-
-        Raises ValueError where the run would overwrite another one.
-        """
-        last = self.output / LAST
-        if self.resume == AUTO:
-            return last if last.is_file() else None
-        if self.resume is None and last.is_file():
-            raise ValueError(
-                f"{last} exists: there has been a training in this folder; say --resume auto to go "
-                "on with it, or name another folder with --output"
-            )
-        return Path(self.resume) if self.resume else None
 
 
 def run_training(
