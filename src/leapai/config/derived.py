@@ -5,8 +5,8 @@ Derived values count as not set: `replace` and `--set` derive them again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from leapai.config.checks import ALL_MODULES
 
@@ -18,7 +18,7 @@ CANVAS = ("coords", "label_h", "label_w")
 """Variables of `draw_dynamic_cfg` that follow from the BEV."""
 FEWEST_CELLS = 16
 """Cells that a canvas has at least along each axis."""
-_TASKS = ("dynamic", "static")
+TASKS = ("dynamic", "static")
 
 
 def derive(config: TaskConfig) -> None:
@@ -55,30 +55,28 @@ def _fill(section: Section, name: str, value: object) -> None:
     section.model_fields_set.discard(name)
 
 
-def common_batch_sizes(values: Mapping[str, Any]) -> Any:
+def common_batch_sizes(sizes: object, tasks: Sequence[str]) -> object:
     """Returns the one `batch_sizes` of a configuration that gives them for each task.
 
-    All tasks run on one batch, so those that are on must agree. What is not in this form is
-    returned as it is, for the schema to check. Raises ValueError where tasks that are on differ or
-    are left out.
+    All tasks run on one batch, so `tasks`, those that are on, must agree. What is not in this form
+    is returned as it is, for the schema to check. Raises ValueError where tasks that are on differ
+    or are left out.
     """
-    sizes = values.get("batch_sizes")
-    by_task = isinstance(sizes, Mapping) and {n: sizes[n] for n in _TASKS if n in sizes}
-    if not isinstance(sizes, Mapping) or not by_task:
+    if not isinstance(sizes, Mapping) or not tasks:
         return sizes
-    if not all(isinstance(each, Mapping) for each in by_task.values()):
+    by_task = {name: sizes[name] for name in TASKS if name in sizes}
+    if not by_task or not all(isinstance(each, Mapping) for each in by_task.values()):
         return sizes
-    common = {name: value for name, value in sizes.items() if name not in _TASKS}
-    on = [task for task in _TASKS if values.get(f"{task}_task")]
-    for task in on:
+    for task in tasks:
         if task not in by_task:
             raise ValueError(
-                f"batch_sizes = {dict(sizes)} names no {task}, but {task}_task = True: give the "
-                "sizes of every task that is on, or one for all: {'train': 16, 'val': 1}"
+                f"{dict(sizes)} names no {task}, but {task}_task = True: give the sizes of every "
+                "task that is on, or one for all: {'train': 16, 'val': 1}"
             )
-        if by_task[task] != by_task[on[0]]:
+        if by_task[task] != by_task[tasks[0]]:
             raise ValueError(
-                f"batch_sizes = {dict(sizes)} must agree over the tasks that are on "
-                f"({', '.join(on)}): they share one batch"
+                f"{dict(sizes)} must agree over the tasks that are on ({', '.join(tasks)}): they "
+                "share one batch"
             )
-    return {**common, **by_task[on[0]]} if on else sizes
+    common = {name: value for name, value in sizes.items() if name not in TASKS}
+    return {**common, **by_task[tasks[0]]}

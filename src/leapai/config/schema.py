@@ -7,12 +7,12 @@ one of its sections. Numbers are those of the full-size system.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from leapai.config import checks
-from leapai.config.derived import common_batch_sizes, derive
+from leapai.config.derived import TASKS, common_batch_sizes, derive
 from leapai.config.network_sections import (
     BevConfig,
     CameraConfig,
@@ -145,12 +145,11 @@ class TaskConfig(Section):
             *(checks.STATIC_TEMPORAL_MODULES if self.enable_static_temporal else ()),
         )
 
-    @model_validator(mode="before")
+    @field_validator("batch_sizes", mode="before")
     @classmethod
-    def _accept_batch_sizes_by_task(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "batch_sizes" not in values:
-            return values
-        return {**values, "batch_sizes": common_batch_sizes(values)}
+    def _accept_sizes_by_task(cls, sizes: object, read_so_far: ValidationInfo) -> object:
+        tasks = [task for task in TASKS if read_so_far.data.get(f"{task}_task")]
+        return common_batch_sizes(sizes, tasks)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
