@@ -99,7 +99,7 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
         raise ValueError(
             "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
         )
-    options.check()
+    options.check_files()
 
 
 def _show_best_guesses(config: TaskConfig) -> TaskConfig:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, NoReturn
 
 from leapai.cli.arguments import Command, CommandGroup, add_arguments, fail
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     _Subparsers = argparse._SubParsersAction["Parser"]
 
 PLUGINS = "leapai.commands"
@@ -43,7 +44,9 @@ def build_parser(arguments: Sequence[str]) -> Parser:
     for command in own:
         _add(commands, command)
     word = arguments[0] if arguments else ""
-    if word not in {command.name for command in own}:  # to look for them takes time
+    if word not in {command.name for command in own}:
+        from importlib.metadata import entry_points  # takes time, as does the search
+
         for entry in entry_points(group=PLUGINS):
             _add_plugin(commands, entry, is_used=entry.name == word)
     return parser

@@ -11,9 +11,12 @@ from leapai.config.options import TrainingOptions
 
 
 def _train(parsed: argparse.Namespace) -> None:
-    config = read(ConfigurationOptions, parsed).load()
+    configuration = read(ConfigurationOptions, parsed)
+    if configuration.file() is not None:
+        read(TrainingOptions, parsed, output=OUTPUTS).check_files()  # before it is read
+    config = configuration.load()
     options = read(TrainingOptions, parsed, output=OUTPUTS / config.job_name)
-    options.check()
+    options.resume_from()
     from leapai.training.train import run_training
 
     run_training(config, options)

@@ -30,7 +30,7 @@ def _validate(parsed: argparse.Namespace) -> None:
     given = read(ValidationOptions, parsed, output=OUTPUTS)
     configuration = read(ConfigurationOptions, parsed)
     if configuration.file() is not None:
-        given.check()  # before the configuration is read
+        given.check_files()  # before the configuration is read
     config = configuration.load(given.checkpoint)
     options = read(ValidationOptions, parsed, output=OUTPUTS / config.job_name)
     from leapai.validation import run_validation

@@ -81,12 +81,14 @@ class TrainingOptions:
             )
         return Path(self.resume) if self.resume else None
 
-    def check(self) -> None:
-        """Raises ValueError for files that do not exist and for a run that would overwrite
-        another."""
-        begin = self.resume_from() or self.checkpoint
-        if begin is not None:
-            existing_checkpoint(begin)
+    def check_files(self) -> None:
+        """Raises ValueError where the checkpoint that is named to begin from or to go on from does
+        not exist."""
+        if self.resume == AUTO:
+            return  # where there is something to go on from, the checkpoint is not read
+        named = self.resume or self.checkpoint
+        if named:
+            existing_checkpoint(Path(named))
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class ValidationOptions:
     ] = None
     viewer: Annotated[bool, Argument("record each drive while it streams, for leapai view")] = False
 
-    def check(self) -> None:
+    def check_files(self) -> None:
         """Raises ValueError where there are no weights to load or their file does not exist."""
         if self.checkpoint is not None:
             existing_checkpoint(self.checkpoint)
