@@ -1,4 +1,4 @@
-"""`leapai world export`: the embedded world for other programs."""
+"""The command `leapai world export`: the embedded world for other programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _size(text: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is exported, and where to."""
+    """Options of an export as a data set."""
 
     output: Annotated[
         Path, Argument("a folder that does not exist yet", positional=True, metavar="OUT")

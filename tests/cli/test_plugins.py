@@ -63,6 +63,15 @@ def test_help_lists_it_without_importing_it(plugin, capsys):
     assert "greeting_plugin" not in sys.modules
 
 
+def test_it_cannot_take_the_name_of_our_own(monkeypatch, capsys):
+    entry = metadata.EntryPoint("val", "greeting_plugin:COMMANDS", "leapai.commands")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry, entry])
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    assert "commands of greeting_plugin" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

@@ -1,4 +1,4 @@
-"""`leapai info` and `leapai merge`."""
+"""The commands `leapai info` and `leapai merge`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from leapai.config.options import Argument, existing_checkpoint
 
 @dataclass(frozen=True)
 class InfoOptions:
-    """How the information is written."""
+    """Options of what a bug report needs."""
 
     json: Annotated[bool, Argument("all of it as JSON on stdout")] = False
 
 
 @dataclass(frozen=True)
 class MergeOptions:
-    """The checkpoints to merge."""
+    """Checkpoints to merge, and the one to write."""
 
     dynamic: Annotated[Path, Argument(positional=True, metavar="STEP2_DYNAMIC")]
     static: Annotated[Path, Argument(positional=True, metavar="STEP2_STATIC")]

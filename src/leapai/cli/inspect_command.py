@@ -1,4 +1,4 @@
-"""`leapai inspect`."""
+"""The command `leapai inspect`: a data set in numbers and pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATISTICS_IMAGE_SIZE_PX = (64, 120)
 
 @dataclass(frozen=True)
 class InspectOptions:
-    """The data to inspect, and how."""
+    """Options of the inspection of a data set."""
 
     data: Annotated[
         str, Argument("synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT", positional=True)

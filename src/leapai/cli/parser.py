@@ -47,8 +47,9 @@ def build_parser(arguments: Sequence[str]) -> Parser:
     if word not in {command.name for command in own}:
         from importlib.metadata import entry_points  # takes time, as does the search
 
-        for entry in entry_points(group=PLUGINS):
-            _add_plugin(commands, entry, is_used=entry.name == word)
+        added = {entry.name: entry for entry in entry_points(group=PLUGINS)}
+        for name in sorted(added.keys() - {command.name for command in own}):
+            _add_plugin(commands, added[name], is_used=name == word)
     return parser
 
 

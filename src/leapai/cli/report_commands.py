@@ -1,4 +1,4 @@
-"""`leapai report`, `leapai runs` and `leapai view`."""
+"""The commands `leapai report`, `leapai runs` and `leapai view`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Run = Annotated[Path, Argument("folder that `leapai val` wrote", positional=Tru
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """The runs to report on."""
+    """Options of a report on one run or two."""
 
     run: _Run
     other: Annotated[
@@ -31,7 +31,7 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class RunsOptions:
-    """The runs to list or compare."""
+    """Options of the table of runs."""
 
     numbers: Annotated[
         tuple[int, ...],
@@ -48,7 +48,7 @@ class RunsOptions:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """The run to look at."""
+    """Options of looking at a run in the viewer."""
 
     run: _Run
     drive: Annotated[str | None, Argument("default: the first of the run", metavar="NAME")] = None

@@ -1,4 +1,4 @@
-"""`leapai train` and `leapai config`."""
+"""The commands `leapai train` and `leapai config`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leapai val` and `leapai demo`."""
+"""The commands `leapai val` and `leapai demo`."""
 
 from __future__ import annotations
 

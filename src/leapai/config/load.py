@@ -1,4 +1,4 @@
-"""A configuration file becomes a `TaskConfig`, or one clear line that says why not."""
+"""Turns a configuration file into a `TaskConfig`, or into one clear line on what is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import traceback
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -105,8 +104,8 @@ def _siblings_importable(path: Path) -> Iterator[None]:
             del sys.modules[name]
 
 
-class _Siblings(MetaPathFinder):
-    """Finds the configurations of a folder."""
+class _Siblings:
+    """Import finder of the configurations in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -48,7 +48,7 @@ class BatchSizes(Section):
 
 
 class TemporalOptimization(Section):
-    """Each switches one part of the memory's query selection off for an ablation
+    """Switches of the parts of the memory's query selection, each for an ablation
     (docs/design.md, section 5)."""
 
     topk_selection: bool = True
@@ -62,7 +62,7 @@ class TemporalOptimization(Section):
 
 
 class DataConfig(Section):
-    """Where frames come from; `--data` on the command line overrides."""
+    """Sources of frames; `--data` on the command line overrides."""
 
     train: str = "synthetic:split=train,drives=16"
     val: str = "synthetic:split=val,drives=2"

@@ -78,7 +78,7 @@ class OptimizerConfig(Section):
 
 
 class StreamingConfig(Section):
-    """How streams walk through drives in training (docs/design.md, section 8)."""
+    """Path of the streams through drives in training (docs/design.md, section 8)."""
 
     clip_frames: PositiveInt = 1
     """Frames of a drive that follow each other before a stream goes elsewhere; 1: single frames in
@@ -97,7 +97,7 @@ class StreamingConfig(Section):
 
 
 class AugmentationConfig(Section):
-    """What training changes, drawn once a clip; geometry is folded into the calibration."""
+    """Augmentations of training, drawn once a clip; geometry is folded into the calibration."""
 
     rotation_deg: NonNegativeFloat = 22.5
     """The BEV turns by up to this much."""
@@ -116,7 +116,7 @@ class AugmentationConfig(Section):
 
 
 class CacheConfig(Section):
-    """What is kept on disk because it is expensive to compute again."""
+    """Caches on disk of what is expensive to compute again."""
 
     folder: str = "outputs/cache"
     frames_gb: NonNegativeFloat = 0.0

@@ -19,7 +19,7 @@ Area = Annotated[tuple[float, float, float, float], BeforeValidator(_tuple_of_li
 
 
 class DrawDynamicConfig(Section):
-    """What is drawn of the dynamic task (docs/design.md, section 10)."""
+    """Drawing options of the dynamic task (docs/design.md, section 10)."""
 
     dynamic_conf: float = Field(0.3, ge=0, le=1)
     """Detections below this confidence are not drawn."""
@@ -48,7 +48,7 @@ class DrawDynamicConfig(Section):
 
 
 class DrawStaticConfig(Section):
-    """What is drawn of the static task (docs/design.md, section 11)."""
+    """Drawing options of the static task (docs/design.md, section 11)."""
 
     static_conf: float = Field(0.5, ge=0, le=1)
     """Cells and lines below this confidence are not drawn."""
@@ -59,7 +59,7 @@ class DrawStaticConfig(Section):
 
 
 class TemporalVisualizationConfig(Section):
-    """What is drawn of the memory (docs/design.md, section 10)."""
+    """Drawing options of the memory (docs/design.md, section 10)."""
 
     show_history: bool = True
     show_velocity: bool = True
@@ -88,7 +88,7 @@ class EvaluationConfig(Section):
 
 
 class TrackingConfig(Section):
-    """When a detection gets an identity, and how long it keeps it (docs/design.md, section 9)."""
+    """Rules by which detections get and keep an identity (docs/design.md, section 9)."""
 
     birth_score: float = Field(0.4, ge=0)
     """An object gets its id when the confidences of its detections in a row add up to this."""
