@@ -28,9 +28,9 @@ import torch
 
 from bench_merged import alone
 from leapai.config import TaskConfig, load_config
+from leapai.config.options import TrainingOptions
 from leapai.data.frame_cache import open_cached_logs
 from leapai.training.train import run_training
-from leapai.training.training_options import TrainingOptions
 
 CONFIGS = Path(__file__).parents[1] / "projects/perception/configs"
 TINY = ("tiny_step1.py", "tiny_step2_dynamic.py")

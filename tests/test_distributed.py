@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from leapai.config.options import TrainingOptions
 from leapai.distributed import (
     Ranks,
     all_gather,
@@ -21,7 +22,6 @@ from leapai.distributed import (
 from leapai.training import training_data, validating
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
-from leapai.training.training_options import TrainingOptions
 from leapai.types import Frame
 from tests.training.runs import (
     NO_AUGMENTATION,

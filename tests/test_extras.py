@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 
 from leapai import cli
+from leapai.config.options import ValidationOptions
 from leapai.extras import MissingExtraError, import_extra, is_installed
 from leapai.pictures.video import VideoWriter
 from leapai.runs import run_inputs
 from leapai.runs.recordings import recorder
-from leapai.validation import ValidationOptions, run_validation
+from leapai.validation import run_validation
 from tests.made_up_runs import made_up_run, write
 from tests.scenes import small_config
 from tests.test_validation import MadeUpLog

@@ -12,11 +12,12 @@ from PIL import Image
 from rich.console import Console
 
 from leapai.checkpoints import save_checkpoint
+from leapai.config.options import ValidationOptions
 from leapai.evaluation.evaluate import RunMetrics
 from leapai.runs import run_inputs
 from leapai.runs.history import read_runs
 from leapai.types import OCCLUSION_NAMES
-from leapai.validation import ValidationOptions, run_validation
+from leapai.validation import run_validation
 from tests.evaluation.made_up import gt
 from tests.scenes import (
     JOINT,

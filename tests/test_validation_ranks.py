@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from torch import multiprocessing
 
+from leapai.config.options import ValidationOptions
 from leapai.distributed import (
     broadcast,
     gather,
@@ -24,7 +25,7 @@ from leapai.evaluation.evaluate import RunMetrics, evaluate
 from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.runs import run_inputs
 from leapai.runs.run_folder import read_run
-from leapai.validation import ValidationOptions, run_validation
+from leapai.validation import run_validation
 from tests.evaluation.made_up import gt
 from tests.scenes import (
     ROAD_MAP,

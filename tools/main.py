@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Exit status of the entry's `run(state, arguments)`."""
+    """Returns the exit status of the entry's `run(state, arguments)`."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--config", required=True, metavar="ENTRY", help="project entry")
     parser.add_argument("--state", required=True, help="what to do, for example val")

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from leapai import __version__
 from leapai.config import TaskConfig
 from leapai.config.checks import ALL_MODULES
+from leapai.config.options import existing_checkpoint
 from leapai.io import whole_file
 from leapai.types import CLASS_NAMES
 
@@ -136,10 +137,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises ValueError with the file and the reason: missing, a folder, not a checkpoint, cut short,
     with code in it, made for other classes.
     """
-    if path.is_dir():
-        raise ValueError(f"checkpoint {path}: is a folder; name a checkpoint file in it")
-    if not path.is_file():
-        raise ValueError(f"checkpoint {path}: there is no such file")
+    existing_checkpoint(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:

@@ -8,14 +8,13 @@ folder. Several processes (torchrun) share the sequences; they write what one pr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from leapai.config import TaskConfig
-from leapai.data.submissions import SubmissionFormat, check_submission, write_submission
+from leapai.config.options import ValidationOptions
+from leapai.data.submissions import check_submission, write_submission
 from leapai.distributed import broadcast, joined_ranks
 from leapai.evaluation.evaluate import RunMetrics, evaluate
 from leapai.extras import import_extra, is_installed, missing
@@ -24,23 +23,6 @@ from leapai.runs.run_folder import Run, begin_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamResults, stream_sequences
-
-
-@dataclass(frozen=True)
-class ValidationOptions:
-    """What a run is given in addition to its configuration."""
-
-    output: Path
-    data: str | None = None
-    """Data to stream instead of `data.val` of the configuration."""
-    checkpoint: Path | None = None
-    random_weights: bool = False
-    max_frames: int | None = None
-    """Frames streamed of each drive at most; None: all."""
-    submission: SubmissionFormat | None = None
-    """The public benchmark in whose format the run is written, too."""
-    viewer: bool = False
-    """Also write a recording of each drive."""
 
 
 def run_validation(
@@ -71,10 +53,7 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
         raise ValueError(
             "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
         )
-    if options.checkpoint is None and not options.random_weights:
-        raise ValueError(
-            "--ckpt is missing: name a checkpoint, or say --random-weights to run without one"
-        )
+    options.check_files()
     if options.viewer:
         import_extra("rerun", "viewer", "a recording needs rerun-sdk")
 

@@ -16,9 +16,10 @@ import pytest
 from rich.console import Console
 
 from leapai import cli
+from leapai.config.options import ValidationOptions
 from leapai.runs import recordings, run_inputs
 from leapai.runs.recordings import recorder, view_run
-from leapai.validation import ValidationOptions, run_validation
+from leapai.validation import run_validation
 from tests.recordings import needs_rerun, recorded
 from tests.scenes import joint_config, make_frame, small_config
 

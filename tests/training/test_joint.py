@@ -11,10 +11,10 @@ import torch
 
 from leapai.checkpoints import load_checkpoint
 from leapai.config.checks import TRUNK_MODULES
+from leapai.config.options import TrainingOptions
 from leapai.models.build import build_model
 from leapai.training import train_step, training_data, window_losses
 from leapai.training.train import run_training
-from leapai.training.training_options import TrainingOptions
 from tests.scenes import JOINT, ROAD_ALONE
 from tests.training.runs import (
     StubLog,

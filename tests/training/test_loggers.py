@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from leapai.config.options import TrainingOptions
 from leapai.training import loggers
 from leapai.training.loggers import LoggedRun, open_loggers
 from leapai.training.train import run_training
-from leapai.training.training_options import TrainingOptions
 from tests.training.runs import training_config
 
 PICTURE = np.full((4, 6, 3), 7, np.uint8)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from leapai.config.options import TrainingOptions
 from leapai.distributed import Ranks
 from leapai.training import resume, training_data, validating
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
-from leapai.training.training_options import TrainingOptions
 from tests.scenes import JOINT
 from tests.training.runs import (
     in_processes,

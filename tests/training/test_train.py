@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from leapai.checkpoints import load_checkpoint
+from leapai.config.options import TrainingOptions
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.training import training_data, validating
+from leapai.training.adapted_config import adapted
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
-from leapai.training.training_options import TrainingOptions, adapted
 from tests.training.runs import (
     StubLog,
     stub_logs,

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from leapai.config.options import TrainingOptions
 from leapai.training import training_data
 from leapai.training.train import run_training
 from leapai.training.train_step import SKIPS_IN_A_ROW, TrainStep
-from leapai.training.training_options import TrainingOptions
 from leapai.training.window_losses import WindowLosses
 from leapai.types import Frame
 from tests.training.runs import StubLog, training_config, weights

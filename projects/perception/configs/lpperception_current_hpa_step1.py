@@ -45,12 +45,3 @@ freeze_module_schedules = dict.fromkeys(
     ],
     max_steps,
 )
-trainable_modules = (
-    "stage1_*",
-    "view_transfer",
-    "lidar_*",
-    "fuser",
-    "bev_dynamic_*",
-    "bev_static_neck",
-    "bev_static_head",
-)

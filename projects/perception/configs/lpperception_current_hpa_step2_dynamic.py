@@ -1,4 +1,4 @@
-"""Step 2 Dynamic, full size: what sees is frozen, the dynamic head learns with memory.
+"""Step 2 Dynamic, full size: the trunk is frozen, the dynamic head learns with memory.
 
 Run:
 
@@ -6,7 +6,7 @@ Run:
     torchrun --nproc_per_node=1 --master_port=21212 tools/main.py \\
         --config projects/perception/entry.py --state val --ckpt step2.ckpt
 
-Hardware: meant for 8 GPUs, 16 lanes each; validation also runs on a CPU: about 5 s a frame on two
+Hardware: meant for 8 GPUs, 16 streams each; validation also runs on a CPU: about 5 s a frame on two
 cores.
 Score: not trained yet.
 """
@@ -24,11 +24,9 @@ max_steps = 75_000
 task_loss_weights = {"dynamic": 1.25}
 eval_with_visualize = True
 
-freeze_modules = ("stage1_backbone*", "stage1_neck*", "view_transfer", "lidar_*", "fuser")
 freeze_module_schedules = dict.fromkeys(freeze_module_schedules, 0)
-trainable_modules = ("bev_dynamic_neck", "bev_dynamic_head")
 
-# Lanes walk through drives; what a lane has seen stays a target while memory can hold it.
+# Streams walk through drives; what a stream has seen stays a target while memory can hold it.
 streaming = {
     "clip_frames": 16,
     "frames_without_gradient": 1,
@@ -53,9 +51,6 @@ draw_dynamic_cfg = {
     "draw_occlusion": True,
     "draw_trajectory": True,
     "valid_range": (-150.0, 20.0, -25.0, 25.0),
-    "coords": (-40.0, 62.4, -44.8, 44.8),
-    "label_h": 112,
-    "label_w": 128,
     "max_objects": 100,
 }
 temporal_visualization = {

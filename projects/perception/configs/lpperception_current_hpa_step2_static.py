@@ -1,4 +1,4 @@
-"""Step 2 Static, full size: what sees is frozen, the map head learns with memory.
+"""Step 2 Static, full size: the trunk is frozen, the map head learns with memory.
 
 Run:
 
@@ -6,7 +6,7 @@ Run:
     torchrun --nproc_per_node=1 --master_port=21212 tools/main.py \\
         --config projects/perception/entry.py --state train --ckpt step1.ckpt
 
-Hardware: meant for 8 GPUs, 16 lanes each. Score: not trained yet.
+Hardware: meant for 8 GPUs, 16 streams each. Score: not trained yet.
 """
 
 from lpperception_current_hpa_step2_dynamic import *
@@ -18,9 +18,8 @@ static_task = True
 enable_dynamic_temporal = False
 enable_static_temporal = True
 task_loss_weights = {"static": 1.0}
-trainable_modules = ("bev_static_neck", "bev_static_head", "bev_static_temporal_fusion")
 
-# What is said of a place should be said again a frame later.
+# Predictions of a place should stay the same from frame to frame.
 loss = {**loss, "static": {"steadiness_weight": 8.0}}
 
 # Memory reaches back 3.4 s: a clip of 10 Hz is longer.

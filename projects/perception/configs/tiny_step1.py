@@ -42,11 +42,6 @@ dynamic = {
 }
 static = {"x_range_m": (-20.8, 40.0), "channels": 32}
 topk_query = 64
-draw_dynamic_cfg = {
-    "coords": (-22.4, 41.6, -22.4, 22.4),
-    "label_h": 56,
-    "label_w": 80,
-}
 
 # What never moves is three of eight classes: without this it learns last.
 loss = {"distance": {"static": 2.5, "static_falloff_m": 40.0}}

@@ -1,15 +1,15 @@
-"""Ablation of tiny Step 1: the objects alone, to see what the road costs them.
+"""Ablation of tiny Step 1: the objects alone, to see what the map costs them.
 
     leapai train --task-config projects/perception/configs/tiny_step1_dynamic.py
 
-Beside `tiny_step1.py` with the same `--steps`. Hardware: a CPU with two cores. Score:
+Compare with `tiny_step1.py` and the same `--steps`. Hardware: a CPU with two cores. Score:
 `docs/results.md`.
 """
 
-from tiny_step1 import *
+from tiny_step1 import config as base
 
-job_name = "tiny_step1_dynamic"
-
-static_task = False
-task_loss_weights = {"dynamic": task_loss_weights["dynamic"]}
-trainable_modules = tuple(name for name in trainable_modules if "static" not in name)
+config = base.replace(
+    job_name="tiny_step1_dynamic",
+    static_task=False,
+    task_loss_weights={"dynamic": base.task_loss_weights["dynamic"]},
+)

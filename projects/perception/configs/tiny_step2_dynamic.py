@@ -21,7 +21,6 @@ from tiny_step1 import (
     cache,
     camera,
     data,
-    draw_dynamic_cfg,
     dynamic,
     lidar,
     static,

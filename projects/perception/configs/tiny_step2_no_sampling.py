@@ -1,14 +1,14 @@
-"""Ablation of tiny Step 2: training remembers the most confident queries only, as inference does.
+"""Ablation of tiny Step 2: training keeps the most confident queries only, as inference does.
 
     leapai train --task-config projects/perception/configs/tiny_step2_no_sampling.py \\
         --ckpt outputs/tiny_step1/model.ckpt --steps 1000
 
-Beside `tiny_step2_dynamic.py` with the same `--steps`. Hardware: a CPU with two cores. Score:
+Compare with `tiny_step2_dynamic.py` and the same `--steps`. Hardware: a CPU with two cores. Score:
 `docs/results.md`.
 """
 
-from tiny_step2_dynamic import *
+from tiny_step2_dynamic import config as base
 
-job_name = "tiny_step2_no_sampling"
-
-temporal_optimization = {**temporal_optimization, "random_sampling": False}
+config = base.replace(
+    job_name="tiny_step2_no_sampling", temporal_optimization={"random_sampling": False}
+)

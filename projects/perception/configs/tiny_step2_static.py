@@ -15,7 +15,6 @@ from tiny_step1 import (
     bev,
     camera,
     data,
-    draw_dynamic_cfg,
     dynamic,
     lidar,
     static,

@@ -3,12 +3,10 @@
     leapai train --task-config projects/perception/configs/tiny_step2_two_frames.py \\
         --ckpt outputs/tiny_step1/model.ckpt --steps 1000
 
-Beside `tiny_step2_dynamic.py` with the same `--steps`. Hardware: a CPU with two cores. Score:
+Compare with `tiny_step2_dynamic.py` and the same `--steps`. Hardware: a CPU with two cores. Score:
 `docs/results.md`.
 """
 
-from tiny_step2_dynamic import *
+from tiny_step2_dynamic import config as base
 
-job_name = "tiny_step2_two_frames"
-
-streaming = {**streaming, "clip_frames": 2}
+config = base.replace(job_name="tiny_step2_two_frames", streaming={"clip_frames": 2})

@@ -1,5 +1,5 @@
-"""Contradictions between variables of a configuration, each with its remedy; the names of
-modules."""
+"""Checks for contradictions between variables of a configuration, each with its remedy; the names
+of modules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STATIC_MODULES = ("bev_static_neck", "bev_static_head")
 STATIC_TEMPORAL_MODULES = ("bev_static_temporal_fusion",)
 TRUNK_MODULES = (*CAMERA_MODULES, *LIDAR_MODULES, "fuser")
 ALL_MODULES = (*TRUNK_MODULES, *DYNAMIC_MODULES, *STATIC_MODULES, *STATIC_TEMPORAL_MODULES)
-"""Names of modules in checkpoints and schedules (design, section 4)."""
+"""Names of modules in checkpoints and schedules (docs/design.md, section 4)."""
 
 
 def check(config: TaskConfig) -> None:
@@ -86,7 +86,7 @@ def _check_memory(config: TaskConfig) -> None:
 
 
 def _check_static(config: TaskConfig) -> None:
-    """The static task's region is cut from the BEV and refined by halving its cells."""
+    """Checks that the static task's region can be cut from the BEV and refined by halving cells."""
     if not config.static_task:
         return
     bev, region = config.bev, config.static
@@ -103,8 +103,8 @@ def _check_static(config: TaskConfig) -> None:
 
 
 def _expand(config: TaskConfig, variable: str) -> set[str]:
-    """Active modules matched by the patterns of `variable`; every pattern must match a module of
-    the design."""
+    """Returns the modules that match the patterns of `variable`; every pattern must match a module
+    of the design."""
     matched: set[str] = set()
     for pattern in getattr(config, variable):
         names = fnmatch.filter(ALL_MODULES, pattern)

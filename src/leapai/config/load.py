@@ -1,85 +1,149 @@
-"""A configuration file becomes a `TaskConfig`, or one clear line that says why not."""
+"""Turns a configuration file into a `TaskConfig`, or into one clear line on what is wrong."""
 
 from __future__ import annotations
 
-import difflib
 import runpy
 import sys
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-from rich.pretty import pretty_repr
+from pydantic import ValidationError
 
+from leapai.config.options import existing_config
+from leapai.config.problems import ConfigError, one_line
 from leapai.config.schema import TaskConfig
 
-CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used. The message is one line: file, variable, value,
-    remedy."""
+TYPED = "config"
+"""A file either sets this name to a `TaskConfig` or sets the variables themselves."""
 
 
 def load_config(path: str | Path) -> TaskConfig:
-    """The checked configuration of a Python file.
+    """Returns the checked configuration of a Python file.
 
     Raises ConfigError for a missing file, an error in it, an unknown name, a wrong type, a
     contradiction.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file; name a task configuration")
-    values = _variables(path)
-    try:
-        return TaskConfig.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_one_line(error)}") from None
+    path = existing_config(path)
+    return _checked(_executed(path), path)
 
 
 def explain(config: TaskConfig) -> str:
-    """The resolved configuration as Python variables, defaults included: itself a valid
+    """Returns the resolved configuration as Python variables, defaults included: itself a valid
     configuration."""
+    from rich.pretty import pretty_repr
+
     values = config.model_dump()
     return "".join(f"{name} = {pretty_repr(value)}\n" for name, value in values.items())
 
 
-def _variables(path: Path) -> dict[str, Any]:
-    """Top-level variables of the file; what starts with an underscore and modules are its own
-    business."""
+def _executed(path: Path) -> dict[str, Any]:
+    """Returns all names of the file after it ran."""
     with _siblings_importable(path):
         try:
-            values = runpy.run_path(str(path))
+            return runpy.run_path(str(path))
         except Exception as error:
             raise ConfigError(f"{_where(error, path)}: {_what(error)}") from error
-    return {
+
+
+def _checked(names: Mapping[str, Any], path: Path) -> TaskConfig:
+    """Returns the configuration in the names of a file.
+
+    Names that begin with an underscore and modules are the file's own business.
+    """
+    values = {
         name: value
-        for name, value in values.items()
+        for name, value in names.items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
+    if TYPED in values:
+        return _typed(values, path)
+    try:
+        return TaskConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {one_line(error, TaskConfig)}") from None
+
+
+def _typed(values: Mapping[str, Any], path: Path) -> TaskConfig:
+    """Returns `config` of a file that sets it; types, functions and other configurations that the
+    file imports for it are its own business."""
+    config = values[TYPED]
+    if not isinstance(config, TaskConfig):
+        raise ConfigError(
+            f"{path}: {TYPED} = {config!r:.80}: must be a TaskConfig, for example "
+            f"{TYPED} = base.replace(...)"
+        )
+    for name, value in values.items():
+        if name != TYPED and not callable(value) and not isinstance(value, TaskConfig):
+            raise ConfigError(
+                f"{path}: sets both {TYPED} and {name}: write {TYPED} = base.replace({name}=...), "
+                f"or variables without {TYPED}; begin helper names with an underscore"
+            )
+    return config
 
 
 @contextmanager
 def _siblings_importable(path: Path) -> Iterator[None]:
-    """Lets a configuration import the one beside it, and forgets both afterwards."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(path.resolve().parent))
+    """Lets a configuration import those in its folder, and forgets them afterwards."""
+    folder = path.resolve().parent
+    before, finder = set(sys.modules), _Siblings(folder)
+    sys.path.insert(0, str(folder))
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        sys.path.pop(0)
-        siblings = {p.stem for p in path.resolve().parent.glob("*.py")}
+        sys.meta_path.remove(finder)
+        sys.path.remove(str(folder))
+        siblings = {p.stem for p in folder.glob("*.py")}
         for name in (set(sys.modules) - before) & siblings:
             del sys.modules[name]
 
 
+class _Siblings:
+    """Import finder of the configurations in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: types.ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Returns how to load the file of that name in the folder, if there is one."""
+        file = str(self._folder / f"{fullname}.py")
+        if path is not None or not Path(file).is_file():
+            return None
+        return spec_from_file_location(fullname, file, loader=_SiblingLoader(fullname, file))
+
+
+class _SiblingLoader(SourceFileLoader):
+    """Loads a configuration for another one that imports it.
+
+    `from base import config` then gives its checked, typed form, even where it sets variables only.
+    """
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Runs the file."""
+
+        def attribute(name: str) -> TaskConfig:
+            if name == TYPED:
+                return _checked(vars(module), Path(self.path))
+            raise AttributeError(f"module '{module.__name__}' has no attribute '{name}'")
+
+        super().exec_module(module)
+        vars(module).setdefault("__getattr__", attribute)
+
+
 def _where(error: Exception, path: Path) -> str:
-    """File and line of the error: in the configuration, or in one beside it that it imports."""
+    """Returns file and line of the error: in the configuration, or in one of its folder that it
+    imports."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}"
     folder = path.resolve().parent
@@ -92,44 +156,9 @@ def _where(error: Exception, path: Path) -> str:
 
 
 def _what(error: Exception) -> str:
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, ValidationError):
+        return one_line(error, TaskConfig)
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {message}".replace("\n", " ")
-
-
-def _one_line(error: ValidationError) -> str:
-    """The first problem; how many more there are. Unknown names come first: the variable that a
-    misspelt one leaves missing is no news."""
-    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return _problem(problems[0]) + more
-
-
-def _problem(problem: ErrorDetails) -> str:
-    location = [part for part in problem["loc"] if part != "[key]"]
-    name = ".".join(str(part) for part in location)
-    value = repr(problem["input"])
-    value = value if len(value) <= 80 else value[:77] + "..."
-    if problem["type"] == "extra_forbidden":
-        return f"{name} = {value}: unknown name{_nearest(location)}"
-    if problem["type"] == "missing":
-        return f"{name} is missing; every configuration must set it"
-    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    if problem["type"] == "value_error":  # a contradiction: its message names variables and values
-        return f"{name}: {message}" if name else message
-    return f"{name} = {value}: {message[0].lower()}{message[1:]}"
-
-
-def _nearest(location: list[int | str]) -> str:
-    """`; did you mean ...?` among the names of the section the unknown one stands in."""
-    section: type[BaseModel] = TaskConfig
-    for part in location[:-1]:
-        section = _section(section, str(part))
-    names = list(section.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; valid names: {', '.join(names)}"
-
-
-def _section(section: type[BaseModel], name: str) -> type[BaseModel]:
-    annotation = section.model_fields[name].annotation
-    options = [annotation, *get_args(annotation)]
-    return next(t for t in options if isinstance(t, type) and issubclass(t, BaseModel))

@@ -1,10 +1,13 @@
-"""What every section of the schema is."""
+"""The base class of every section of the schema."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from leapai.config.problems import ConfigError, one_line
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -14,3 +17,42 @@ class Section(BaseModel):
     read."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    def given(self) -> dict[str, Any]:
+        """Returns the variables that were set, without defaults and derived values, sections as
+        dictionaries."""
+        return self.model_dump(exclude_unset=True)
+
+    def replace(self, **changes: object) -> Self:
+        """Returns a copy with `changes`, checked again.
+
+        A dictionary for a section changes the fields that it names and keeps the others, at any
+        depth; every other value, dictionaries such as `task_loss_weights` included, is replaced as
+        a whole. Raises ConfigError for an unknown name, a wrong type or a contradiction.
+        """
+        try:
+            return type(self).model_validate(_merged(type(self), self.given(), changes))
+        except ValidationError as error:
+            raise ConfigError(one_line(error, type(self))) from None
+
+
+def _merged(
+    schema: type[BaseModel], values: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns `values` of a section with `changes`, section by section."""
+    merged = dict(values)
+    for name, change in changes.items():
+        section = _section_type(schema, name)
+        if section is None or not isinstance(change, Mapping):
+            merged[name] = change
+        else:
+            merged[name] = _merged(section, merged.get(name, {}), change)
+    return merged
+
+
+def _section_type(schema: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """Returns the type of the field `name` where it is a section of its own."""
+    field = schema.model_fields.get(name)
+    options = () if field is None else (field.annotation, *get_args(field.annotation))
+    found = (t for t in options if isinstance(t, type) and issubclass(t, Section))
+    return next(found, None)

@@ -1,4 +1,4 @@
-"""Sections of the schema that only training reads (design, sections 7 and 8)."""
+"""Sections of the schema that only training reads (docs/design.md, sections 7 and 8)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from leapai.config.section import Probability, Section
 
 
 class DistanceWeights(Section):
-    """Instance weight of the losses by distance and group (design, section 7)."""
+    """Instance weight of the losses by distance and group (docs/design.md, section 7)."""
 
     near_m: float = 6.0
     middle_m: float = 12.0
@@ -23,28 +23,28 @@ class DistanceWeights(Section):
 
 
 class MatchingCosts(Section):
-    """What pairs queries with objects (Carion et al., ECCV 2020, eq. 1)."""
+    """Costs of pairing queries with objects (Carion et al., ECCV 2020, eq. 1)."""
 
     classes: NonNegativeFloat = 2.0
-    """Of the focal classification cost."""
+    """Weight of the focal classification cost."""
     box: NonNegativeFloat = 0.25
-    """Of the L1 distance of centres (metres) and log sizes."""
+    """Weight of the L1 distance of centres (metres) and log sizes."""
 
 
 class StaticLossConfig(Section):
-    """Losses of the static task (design, section 11)."""
+    """Losses of the static task (docs/design.md, section 11)."""
 
     cross_entropy_weight: NonNegativeFloat = 3.0
     dice_weight: NonNegativeFloat = 3.0
     steadiness_weight: NonNegativeFloat = 0.0
-    """Of what comes and goes from frame to frame; 0: it is not computed."""
+    """Weight of the temporal consistency loss; 0: it is not computed."""
     min_cells: PositiveInt = 200
-    """The cross-entropy of a class is divided by the number of its cells in a batch, and what
-    comes and goes by what is said of it, but at least by this."""
+    """The cross-entropy of a class is divided by the number of its cells in a batch, and its
+    temporal consistency loss by the number of predicted ones, but at least by this."""
 
 
 class LossConfig(Section):
-    """Losses (design, section 7)."""
+    """Losses (docs/design.md, section 7)."""
 
     focal_alpha: float = Field(0.25, ge=0, le=1)
     focal_gamma: NonNegativeFloat = 2.0
@@ -54,20 +54,20 @@ class LossConfig(Section):
     angle_bin_weight: NonNegativeFloat = 0.2
     occlusion_weight: NonNegativeFloat = 0.5
     heat_map_weight: NonNegativeFloat = 1.0
-    """Of the auxiliary map of object centres; 0: it is not computed."""
+    """Weight of the auxiliary heat map of object centres; 0: it is not computed."""
     velocity_by_occlusion: tuple[float, float, float, float] = (1.0, 0.8, 0.6, 0.3)
     """Weight of the velocity at each occlusion level: the more occluded, the less."""
     distance: DistanceWeights = DistanceWeights()
     matching: MatchingCosts = MatchingCosts()
     denoising_groups: NonNegativeInt = 5
-    """Copies of the truth, each with its own noise, that are decoded along; 0: none."""
+    """Groups of denoising queries, each a copy of the ground truth with its own noise; 0: none."""
     remembered_s: NonNegativeFloat = 0.0
     """An object that no sensor sees now is still a target for this long after it was seen."""
     static: StaticLossConfig = StaticLossConfig()
 
 
 class OptimizerConfig(Section):
-    """AdamW and its schedule (design, section 8)."""
+    """AdamW and its schedule (docs/design.md, section 8)."""
 
     learning_rate: float = Field(2e-4, gt=0)
     """For 8 GPUs; scaled by sqrt(GPUs / 8)."""
@@ -80,25 +80,26 @@ class OptimizerConfig(Section):
 
 
 class StreamingConfig(Section):
-    """How lanes walk through drives in training (design, section 8)."""
+    """Path of the streams through drives in training (docs/design.md, section 8)."""
 
     clip_frames: PositiveInt = 1
-    """Frames of a drive that follow each other before a lane goes elsewhere; 1: single frames in
+    """Frames of a drive that follow each other before a stream goes elsewhere; 1: single frames in
     random order."""
     frames_without_gradient: NonNegativeInt = 0
-    """Of each optimiser step: first these, only to fill the memory, ..."""
+    """First frames of each optimiser step, which only fill the memory."""
     frames_with_gradient: PositiveInt = 1
-    """... then these."""
+    """Frames of each optimiser step after those."""
     gap_probability: Probability = 0.0
-    """That frames are skipped before the next one, ..."""
+    """Probability that frames are skipped before the next one."""
     max_gap_frames: PositiveInt = 2
-    """... at most this many."""
+    """Most frames that are skipped at once."""
     reset_probability: Probability = 0.0
-    """That a lane forgets everything before a frame, so that beginnings are learnt, too."""
+    """Probability that a stream loses its memory before a frame, so that beginnings are learnt,
+    too."""
 
 
 class AugmentationConfig(Section):
-    """What training changes, drawn once a clip; geometry is folded into the calibration."""
+    """Augmentations of training, drawn once a clip; geometry is folded into the calibration."""
 
     rotation_deg: NonNegativeFloat = 22.5
     """The BEV turns by up to this much."""
@@ -106,40 +107,40 @@ class AugmentationConfig(Section):
     photometric: Probability = 0.3
     """Strength of changes in brightness, contrast and colour; 0: none."""
     calibration_deg: NonNegativeFloat = 0.3
-    """Standard deviation of a camera's wrong rotation, ..."""
+    """Standard deviation of the error in a camera's rotation."""
     calibration_m: NonNegativeFloat = 0.02
-    """... and of its wrong position."""
+    """Standard deviation of the error in a camera's position."""
     lidar_dropout: Probability = 0.1
     cameras_dropout: Probability = 0.1
-    """That all cameras are lost at once; never together with the LiDAR."""
+    """Probability that all cameras are lost at once; never together with the LiDAR."""
     camera_dropout: Probability = 0.05
-    """That one camera is lost, for each."""
+    """Probability of each camera to be lost alone."""
 
 
 class CacheConfig(Section):
-    """What is kept on disk because it is dear to make again."""
+    """Caches on disk of what is expensive to compute again."""
 
     folder: str = "outputs/cache"
     frames_gb: NonNegativeFloat = 0.0
-    """For frames as prepared for the network; 0: none are kept."""
+    """Size of the cache of frames as prepared for the network; 0: none are kept."""
     features_gb: NonNegativeFloat = 0.0
-    """For the output of the frozen trunk; 0: it is computed anew. Needs a trunk frozen from step
-    0."""
+    """Size of the cache of the frozen trunk's output; 0: it is computed each time. Needs a trunk
+    that is frozen from step 0."""
     feature_variants: PositiveInt = 1
-    """Of each frame: the first as it is, every other one under an augmentation drawn once for the
-    drive. A clip draws which it walks through."""
+    """Cached variants of each frame: the first as it is, every other one under an augmentation
+    drawn once for the drive. A clip draws which it walks through."""
 
 
 class TrainingConfig(Section):
-    """The run itself."""
+    """Settings of the training run itself."""
 
     seed: NonNegativeInt = 0
     workers: NonNegativeInt = 2
-    """Processes that read frames beside the one that trains."""
+    """Processes that read frames, in addition to the one that trains."""
     checkpoint_every: PositiveInt = 500
     validate_every: NonNegativeInt = 0
     """Steps between validations on `data.val`; 0: only at the end."""
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
     """Where losses, metrics and pictures go in addition to `train.jsonl`."""
     validation_frames: PositiveInt = 40
-    """Of each drive."""
+    """Frames of each drive that a validation during training streams at most."""

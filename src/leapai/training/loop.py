@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from leapai.config.options import LAST
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import RunOutput
 from leapai.training.reporting import Reporter
 from leapai.training.resume import CheckpointKeeper, restore_training
 from leapai.training.stop_signal import StopSignal
 from leapai.training.train_step import TrainStep
-from leapai.training.training_options import LAST
 from leapai.training.validating import Validator
 from leapai.training.window_losses import Window
 

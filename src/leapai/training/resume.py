@@ -18,11 +18,11 @@ from torch import nn
 
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.config import TaskConfig
+from leapai.config.options import LAST
 from leapai.distributed import Ranks, all_gather
 from leapai.models.tensors import StaticMemory, TemporalState
 from leapai.training.progress import Progress
 from leapai.training.train_step import TrainStep
-from leapai.training.training_options import LAST
 
 MAY_DIFFER = (
     "job_name",
@@ -32,6 +32,8 @@ MAY_DIFFER = (
     "tracking",
     "draw_dynamic_cfg",
     "draw_static_cfg",
+    "freeze_modules",
+    "trainable_modules",
 )
 MAY_DIFFER_OF_TRAINING = (
     "workers",

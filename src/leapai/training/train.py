@@ -16,7 +16,9 @@ from rich.console import Console
 
 from leapai.checkpoints import save_checkpoint
 from leapai.config import TaskConfig
+from leapai.config.options import TrainingOptions
 from leapai.distributed import Ranks, current_ranks, joined_ranks
+from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, open_loggers
 from leapai.training.loop import TrainingLoop
@@ -24,7 +26,6 @@ from leapai.training.resume import progress_of, read_training
 from leapai.training.starting_network import starting_network
 from leapai.training.train_step import TrainStep
 from leapai.training.training_data import logs_of, windows_from
-from leapai.training.training_options import TrainingOptions, adapted
 from leapai.training.validating import Validator
 
 FINAL = "model.ckpt"
@@ -44,7 +45,7 @@ def run_training(
     console = (console or Console()) if ranks.is_first else Console(quiet=True)
     config = adapted(config, options)
     resume = options.resume_from()
-    options.make_output()
+    make_output(options.output)
     with joined_ranks():
         content = read_training(resume, config, ranks) if resume else None
         return _Run(config, options, ranks, console).train(content, resume)

@@ -1,0 +1,82 @@
+"""The configuration that a command runs with: of a file, of the environment or of a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from leapai.config.options import CONFIG_VARIABLE, Argument, existing_checkpoint, existing_config
+from leapai.config.problems import ConfigError
+
+if TYPE_CHECKING:
+    from leapai.config import TaskConfig
+
+OUTPUTS = Path("outputs")
+
+
+@dataclass(frozen=True)
+class SettingOptions:
+    """Changes to a configuration."""
+
+    settings: Annotated[
+        tuple[str, ...],
+        Argument(
+            "change one variable, for example evaluation.min_score=0.2; may be repeated",
+            flags=("--set",),
+            metavar="SECTION.NAME=VALUE",
+        ),
+    ] = ()
+
+    def applied_to(self, config: TaskConfig) -> TaskConfig:
+        """Returns the configuration with the changes. Raises ConfigError as `with_settings`."""
+        from leapai.config.settings import with_settings
+
+        return with_settings(config, self.settings)
+
+
+@dataclass(frozen=True)
+class ConfigurationOptions(SettingOptions):
+    """The configuration file, and changes to it."""
+
+    task_config: Annotated[
+        str | None,
+        Argument(
+            f"task configuration; by default the one that {CONFIG_VARIABLE} names, and for val "
+            "without either that of the checkpoint",
+            metavar="FILE",
+        ),
+    ] = None
+
+    def file(self) -> Path | None:
+        """Returns the configuration file that is named, here or in the environment. Raises
+        ConfigError where it does not exist."""
+        named = self.task_config or os.environ.get(CONFIG_VARIABLE)
+        return existing_config(named) if named else None
+
+    def load(self, checkpoint: Path | None = None) -> TaskConfig:
+        """Returns the configuration of the file, or else of the checkpoint, with the changes.
+
+        Raises ConfigError where neither is named, and ValueError for files that do not exist or
+        hold no valid configuration.
+        """
+        file = self.file()
+        if file is None and checkpoint is None:
+            raise ConfigError(
+                f"{CONFIG_VARIABLE} is not set and there is no --task-config: name a task "
+                "configuration, for example projects/perception/configs/tiny_step2_dynamic.py"
+            )
+        if checkpoint is not None:
+            existing_checkpoint(checkpoint)
+        from leapai.config.settings import check_settings
+
+        check_settings(self.settings)
+        if file is not None:
+            from leapai.config.load import load_config
+
+            return self.applied_to(load_config(file))
+        assert checkpoint is not None
+        from leapai.checkpoints import config_of
+
+        return self.applied_to(config_of(checkpoint))

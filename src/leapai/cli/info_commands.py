@@ -1,0 +1,61 @@
+"""The commands `leapai info` and `leapai merge`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from leapai.cli.arguments import Command, read
+from leapai.config.options import Argument, existing_checkpoint
+
+
+@dataclass(frozen=True)
+class InfoOptions:
+    """Options of what a bug report needs."""
+
+    json: Annotated[bool, Argument("all of it as JSON on stdout")] = False
+
+
+@dataclass(frozen=True)
+class MergeOptions:
+    """Checkpoints to merge, and the one to write."""
+
+    dynamic: Annotated[Path, Argument(positional=True, metavar="STEP2_DYNAMIC")]
+    static: Annotated[Path, Argument(positional=True, metavar="STEP2_STATIC")]
+    output: Annotated[
+        Path, Argument("the merged checkpoint", flags=("-o", "--output"), metavar="OUT")
+    ]
+
+
+def _info(parsed: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from leapai.runs.system_info import render_info, system_info
+
+    info = system_info()
+    as_json = read(InfoOptions, parsed).json
+    text = json.dumps(asdict(info), indent=2) if as_json else render_info(info)
+    sys.stdout.write(f"{text}\n")
+
+
+def _merge(parsed: argparse.Namespace) -> None:
+    options = read(MergeOptions, parsed)
+    for checkpoint in (options.dynamic, options.static):
+        existing_checkpoint(checkpoint)
+    from leapai.training.merge import merge_checkpoints
+
+    merge_checkpoints(options.dynamic, options.static, options.output)
+    sys.stdout.write(f"both tasks on one trunk -> {options.output}\n")
+
+
+INFO = Command("info", "what a bug report needs", _info, (InfoOptions,))
+MERGE = Command(
+    "merge",
+    "make one checkpoint of Step 2 Dynamic and Step 2 Static",
+    _merge,
+    (MergeOptions,),
+)

@@ -1,0 +1,94 @@
+"""The command `leapai inspect`: a data set in numbers and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from leapai.cli.arguments import Command, read
+from leapai.cli.configuration import OUTPUTS
+from leapai.config.options import Argument
+
+IMAGE_SIZE_PX = (256, 480)
+"""Size at which a data set that renders does so for `leapai inspect`."""
+STATISTICS_IMAGE_SIZE_PX = (64, 120)
+"""The same for `--stats`, which looks at no image."""
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """Options of the inspection of a data set."""
+
+    data: Annotated[
+        str, Argument("synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT", positional=True)
+    ]
+    json: Annotated[bool, Argument("results as JSON on stdout")] = False
+    stats: Annotated[bool, Argument("instead: how objects, sizes and motion are distributed")] = (
+        False
+    )
+    against: Annotated[
+        str | None, Argument("with --stats: data to compare with", metavar="DATA")
+    ] = None
+    output: Annotated[
+        Path, Argument("folder of the pictures; default: outputs/inspect", metavar="FOLDER")
+    ] = OUTPUTS / "inspect"
+    max_frames: Annotated[
+        int, Argument("frames whose sensors are read; default: 40", metavar="N", least=1)
+    ] = 40
+    pictures: Annotated[int, Argument("frames to draw; default: 2", metavar="N", least=1)] = 2
+
+
+def _inspect(parsed: argparse.Namespace) -> None:
+    options = read(InspectOptions, parsed)
+    if options.stats:
+        _write_statistics(options)
+        return
+    if options.against:
+        raise ValueError("--against compares statistics; say --stats, too")
+    from rich.console import Console
+
+    from leapai.data.log import open_logs
+    from leapai.inspection.inspection_pictures import write_pictures
+    from leapai.inspection.log_inspection import inspect_logs, render_inspection
+
+    logs = open_logs(options.data, image_size_px=IMAGE_SIZE_PX)
+    inspection = inspect_logs(logs, options.max_frames)
+    if options.json:
+        sys.stdout.write(inspection.model_dump_json(indent=2) + "\n")
+    else:
+        Console().print(render_inspection(inspection))
+    written = write_pictures(logs, options.output, options.pictures)
+    if not options.json:
+        sys.stdout.write(f"{written} pictures -> {options.output}\n")
+
+
+def _write_statistics(options: InspectOptions) -> None:
+    from rich.console import Console
+
+    from leapai.data.log import open_logs
+    from leapai.inspection.comparison import compare, render_statistics
+    from leapai.inspection.inspection_pictures import write_statistics_picture
+    from leapai.inspection.statistics import collect
+
+    names = [options.data, options.against] if options.against else [options.data]
+    samples = [
+        collect(open_logs(name, image_size_px=STATISTICS_IMAGE_SIZE_PX), options.max_frames)
+        for name in names
+    ]
+    other = samples[1] if options.against else None
+    statistics = compare(options.data, samples[0], options.against, other)
+    picture = options.output / "statistics.png"
+    write_statistics_picture(picture, names, samples)
+    if options.json:
+        sys.stdout.write(statistics.model_dump_json(indent=2) + "\n")
+    else:
+        Console().print(render_statistics(statistics))
+        sys.stdout.write(f"{picture}\n")
+
+
+INSPECT = Command(
+    "inspect", "what a data set holds, and whether it is right", _inspect, (InspectOptions,)
+)

@@ -1,0 +1,102 @@
+"""The commands `leapai report`, `leapai runs` and `leapai view`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from leapai.cli.arguments import Command, read
+from leapai.cli.configuration import OUTPUTS
+from leapai.config.options import Argument
+
+_Run = Annotated[Path, Argument("folder that `leapai val` wrote", positional=True, metavar="RUN")]
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Options of a report on one run or two."""
+
+    run: _Run
+    other: Annotated[
+        Path | None, Argument("another, to compare it with", positional=True, metavar="RUN_B")
+    ] = None
+    output: Annotated[
+        Path | None,
+        Argument("default: report.html in RUN, or report_against_RUN_B.html", metavar="FILE"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class RunsOptions:
+    """Options of the table of runs."""
+
+    numbers: Annotated[
+        tuple[int, ...],
+        Argument("two runs to compare, by their numbers", positional=True, metavar="N", least=1),
+    ] = ()
+    table: Annotated[
+        Path,
+        Argument(
+            "table that `leapai val` keeps next to its run folders; default: outputs/runs.parquet",
+            metavar="FILE",
+        ),
+    ] = OUTPUTS / "runs.parquet"
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Options of looking at a run in the viewer."""
+
+    run: _Run
+    drive: Annotated[str | None, Argument("default: the first of the run", metavar="NAME")] = None
+    opens: Annotated[bool, Argument("write the recording, show nothing", flags=("--no-open",))] = (
+        True
+    )
+
+
+def _report(parsed: argparse.Namespace) -> None:
+    from leapai.report.page import write_report
+    from leapai.runs.run_folder import REPORT as REPORT_FILE
+
+    options = read(ReportOptions, parsed)
+    name, folders = REPORT_FILE, [options.run]
+    if options.other:
+        name = f"report_against_{options.other.resolve().name}.html"
+        folders.append(options.other)
+    path = options.output or options.run / name
+    write_report(path, folders)
+    sys.stdout.write(f"{path}\n")
+
+
+def _runs(parsed: argparse.Namespace) -> None:
+    options = read(RunsOptions, parsed)
+    if len(options.numbers) not in (0, 2):
+        raise ValueError("leapai runs takes no number, or the numbers of two runs to compare")
+    from rich.console import Console
+
+    from leapai.report.terminal_runs import comparison_table, runs_table
+    from leapai.runs.history import read_runs
+
+    lines = read_runs(options.table)
+    if options.numbers:
+        first, second = options.numbers
+        Console().print(comparison_table(lines, first, second))
+    else:
+        Console().print(runs_table(lines))
+
+
+def _view(parsed: argparse.Namespace) -> None:
+    from leapai.runs.recordings import view_run
+
+    options = read(ViewOptions, parsed)
+    view_run(options.run, options.drive, opens=options.opens)
+
+
+REPORT = Command(
+    "report", "write the report of a run, or of two side by side", _report, (ReportOptions,)
+)
+RUNS = Command("runs", "list the runs so far, or compare two of them", _runs, (RunsOptions,))
+VIEW = Command("view", "look at a run in rerun's interactive viewer", _view, (ViewOptions,))

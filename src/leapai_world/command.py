@@ -1,0 +1,59 @@
+"""The command `leapai world export`: the embedded world for other programs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from leapai.cli import Command, CommandGroup, read
+from leapai.config.options import Argument
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"'{text}' must be HEIGHTxWIDTH, for example 450x800")
+    return int(height), int(width)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Options of an export as a data set."""
+
+    output: Annotated[
+        Path, Argument("a folder that does not exist yet", positional=True, metavar="OUT")
+    ]
+    format: Annotated[Literal["nuscenes"], Argument("format of the data set")]
+    drives: Annotated[int, Argument("number of drives; default: 1", metavar="N", least=1)] = 1
+    world: Annotated[
+        str, Argument("of the drives: seed=3,frames=40,place=street", metavar="OPTIONS")
+    ] = ""
+    image_size: Annotated[
+        tuple[int, int], Argument("default: 450x800", metavar="HxW", parse=_size)
+    ] = (450, 800)
+
+
+def _export(parsed: argparse.Namespace) -> None:
+    options = read(ExportOptions, parsed)
+    from leapai.data.log import open_logs
+    from leapai_world.export_nuscenes import export_nuscenes
+
+    given = f"{options.world}," if options.world else ""
+    data = f"synthetic:{given}rig=six,drives={options.drives}"
+    drives: Any = open_logs(data, image_size_px=options.image_size)
+    keyframes = export_nuscenes(drives, options.output, _report)
+    sys.stdout.write(f"{len(drives)} drives, {keyframes} keyframes -> {options.output}\n")
+
+
+def _report(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+COMMANDS = CommandGroup(
+    "the embedded world for other programs",
+    (Command("export", "write drives as a data set of a known format", _export, (ExportOptions,)),),
+)
