@@ -59,7 +59,7 @@ def run_training(
     console = (console or Console()) if ranks.is_first else Console(quiet=True)
     config = adapted(config, options)
     resume = options.resume_from()
-    make_writable(options.output)
+    options.make_output()
     connected = connect(ranks)
     try:
         return _Run(config, options, ranks, console).train(resume)
@@ -92,14 +92,6 @@ def _shorten(values: dict[str, Any], steps: int) -> None:
         name: -(-step * steps // before)  # rounded up: what is frozen never still is
         for name, step in values["freeze_module_schedules"].items()
     }
-
-
-def make_writable(folder: Path) -> None:
-    """Makes the output folder and tries it, before anything takes time. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / ".writable"
-    probe.touch()
-    probe.unlink(missing_ok=True)
 
 
 class _Run:
