@@ -79,6 +79,10 @@ def test_a_wrong_option_or_a_missing_file_needs_no_schema(arguments, expected, t
     [
         (["val", "--set", "tracking.gate=1", "--random-weights"], "tracking.gate = 1: unknown"),
         (["val", "--set", "min_score", "--random-weights"], "--set min_score: must be SECTION."),
+        (
+            ["train", "--set", "training.sed=1"],
+            "training.sed = 1: unknown name; did you mean seed?",
+        ),
         (["train", "--output", "."], "there has been a training in this folder"),
     ],
 )

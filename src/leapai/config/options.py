@@ -81,6 +81,14 @@ class TrainingOptions:
             )
         return Path(self.resume) if self.resume else None
 
+    def make_output(self) -> None:
+        """Makes the output folder and tries to write there, before anything takes time. Raises
+        OSError."""
+        self.output.mkdir(parents=True, exist_ok=True)
+        probe = self.output / ".writable"
+        probe.touch()
+        probe.unlink(missing_ok=True)
+
     def check_files(self) -> None:
         """Raises ValueError where the checkpoint that is named to begin from or to go on from does
         not exist."""

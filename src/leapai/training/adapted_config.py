@@ -1,21 +1,11 @@
-"""A configuration as the options of a training change it, and the folder that it writes to."""
+"""A configuration as the options of a training change it."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from leapai.config import TaskConfig
 from leapai.config.options import TrainingOptions
-
-
-def make_output(folder: Path) -> None:
-    """Makes the output folder and tries to write there, before anything takes time. Raises
-    OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / ".writable"
-    probe.touch()
-    probe.unlink(missing_ok=True)
 
 
 def adapted(config: TaskConfig, options: TrainingOptions) -> TaskConfig:

@@ -45,7 +45,7 @@ def run_training(
     console = (console or Console()) if ranks.is_first else Console(quiet=True)
     config = adapted(config, options)
     resume = options.resume_from()
-    make_output(options.output)
+    options.make_output()
     with joined_ranks():
         content = read_training(resume, config, ranks) if resume else None
         return _Run(config, options, ranks, console).train(content, resume)
