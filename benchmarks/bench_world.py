@@ -28,14 +28,14 @@ import cv2
 import numpy as np
 
 from leapai.data.log import open_logs
-from leapai_world.drive import SyntheticDrive
+from leapai_world.sequence import SyntheticDrive
 
 SIZES = {
     "tiny: 7 x 128 x 240, 32 beams": ((128, 240), 32),
     "full: 7 x 512 x 960, 64 beams": ((512, 960), 64),
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-PACKAGE = str(Path("leapai", "data", "synthetic"))
+PACKAGE = "leapai_world"
 SAMPLE_S = 0.002
 SHOWN = 14
 

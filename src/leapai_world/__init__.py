@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from leapai_world.drive import SyntheticDrive
-from leapai_world.places import PLACES
-from leapai_world.rig_files import open_rig
+from leapai_world.places.place import PLACES
+from leapai_world.sensors.rig_files import open_rig
+from leapai_world.sequence import SyntheticDrive
 
 
 @dataclass(frozen=True)

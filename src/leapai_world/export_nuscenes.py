@@ -31,7 +31,7 @@ from leapai.types import (
     ImageArray,
     Labels,
 )
-from leapai_world.drive import SyntheticDrive
+from leapai_world.sequence import SyntheticDrive
 
 VERSION = "v1.0-mini"
 SPLIT = "world"

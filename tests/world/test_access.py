@@ -9,7 +9,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from leapai_world import SPLITS, drive, open_logs
+from leapai_world import SPLITS, open_logs, sequence
 from tests.world.test_sequence import digest
 
 SIZE_PX = (16, 30)
@@ -53,12 +53,12 @@ def test_a_wrong_split_is_named_with_its_remedy(location, said):
 
 
 def test_listing_drives_makes_none_and_few_stay_in_memory():
-    before = drive._world.cache_info().misses
+    before = sequence._world.cache_info().misses
     logs = open_logs("split=train,drives=1000,frames=1,beams=2", image_size_px=SIZE_PX)
-    assert drive._world.cache_info().misses == before
+    assert sequence._world.cache_info().misses == before
     for log in logs[:30]:
         log.ground_truth(0)
-    assert drive._world.cache_info().currsize < 30
+    assert sequence._world.cache_info().currsize < 30
 
 
 def test_truth_is_the_frame_without_what_sensors_tell():

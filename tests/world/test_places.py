@@ -18,9 +18,9 @@ from leapai.types import (
     STATIC_CLASS_IDS,
 )
 from leapai_world import open_logs
-from leapai_world.builders import open_place
-from leapai_world.places import PLACES, Place
-from leapai_world.traffic import (
+from leapai_world.places.builders import open_place
+from leapai_world.places.place import PLACES, Place
+from leapai_world.traffic.motion import (
     EGO_HALF_LENGTH_M,
     EGO_HALF_WIDTH_M,
     EGO_REAR_AXLE_M,

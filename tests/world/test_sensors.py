@@ -10,23 +10,19 @@ import pytest
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras, poses
 from leapai.types import CLASS_NAMES
-from leapai_world import (
-    footprints,
-    headlights,
-    meshes,
-    open_logs,
-    shapes,
-)
-from leapai_world.casting import (
+from leapai_world import meshes, open_logs
+from leapai_world.actors import shapes
+from leapai_world.sensors import footprints, headlights
+from leapai_world.sensors.instants import SAMPLES_S, Course
+from leapai_world.sensors.ray_casting import (
     Gallery,
     Light,
     Solids,
     Stage,
     cast,
 )
-from leapai_world.instants import SAMPLES_S, Course
-from leapai_world.rig import Camera, Rig, camera_rays
-from leapai_world.sensing import sense, visibility
+from leapai_world.sensors.rig import Camera, Rig, camera_rays
+from leapai_world.sensors.sensing import sense, visibility
 
 PERSON, BUS = CLASS_NAMES.index("person"), CLASS_NAMES.index("bus")
 LIGHT = Light(

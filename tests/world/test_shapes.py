@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from leapai.types import CLASS_NAMES
-from leapai_world import colours, meshes, shapes
-from leapai_world.builders import open_place
-from leapai_world.casting import Gallery
-from leapai_world.kinds import KINDS, Limbs
-from leapai_world.traffic import Traffic
+from leapai_world import meshes
+from leapai_world.actors import colours, shapes
+from leapai_world.actors.kinds import KINDS, Limbs
+from leapai_world.places.builders import open_place
+from leapai_world.sensors.ray_casting import Gallery
+from leapai_world.traffic.motion import Traffic
 
 ALL_KINDS = [(name, kind) for name, kinds in KINDS.items() for kind in kinds]
 PERSON = CLASS_NAMES.index("person")

@@ -22,7 +22,7 @@ import pytest
 
 from leapai.types import Frame, VectorMap
 from leapai_world import open_logs
-from leapai_world.drive import WORLD_VERSION
+from leapai_world.sequence import WORLD_VERSION
 
 PINNED = Path(__file__).with_name("world_signature.json")
 LOCATION = "split=val,drives=5,frames=3,rate_hz=2,beams=8"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from leapai_world.drive import LABEL_RANGE_M, SyntheticDrive
-from leapai_world.rig import Rig
+from leapai_world.sensors.rig import Rig
+from leapai_world.sequence import LABEL_RANGE_M, SyntheticDrive
 
 
 @pytest.fixture(scope="module")

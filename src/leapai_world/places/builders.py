@@ -1,0 +1,21 @@
+"""Which function lays out which place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from leapai_world.places import car_parks, junction, street_places
+from leapai_world.places.place import Place
+
+_BUILDERS: dict[str, Callable[[int, float], Place]] = {
+    "street": street_places.street,
+    "crossing": junction.crossing,
+    "residential": street_places.residential,
+    "car_park": car_parks.car_park,
+    "garage": car_parks.garage,
+}
+
+
+def open_place(name: str, seed: int, duration_s: float) -> Place:
+    """A place by its name, one of `places.PLACES`, laid out and cast from a seed."""
+    return _BUILDERS[name](seed, duration_s)

@@ -1,0 +1,163 @@
+"""Who is in a car park or a garage."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leapai_world.places.parking_lot import (
+    AISLE_M,
+    DEPTH_M,
+    LEG_M,
+    SLOT_M,
+    Lot,
+    Slot,
+)
+from leapai_world.places.street import random_generator
+from leapai_world.traffic.motion import (
+    BARRIER,
+    CAR,
+    NON_MOTOR,
+    PERSON,
+    PILLAR,
+    RIDERLESS,
+    Cast,
+    Plan,
+)
+from leapai_world.traffic.routes import rounded
+
+CEILING_M = 2.9
+_COLUMN_M = 0.42
+_WALK_M = 2.95
+"""People walk this far from the middle of an aisle."""
+
+
+def cast_lot(lot: Lot, cast: Cast) -> None:
+    """The ego, who reverses out of its slot in the garage, and all others."""
+    rng = random_generator(lot.seed, 3)
+    taken = {(row, lot.gap) for row in range(1, 2 * lot.aisles - 1)}
+    _ego(lot, cast, taken, rng)
+    for _ in range(4):
+        _loop(lot, cast, CAR, rng)
+    for _ in range(2):
+        _loop(lot, cast, NON_MOTOR, rng)
+    if lot.roofed:
+        _columns(lot, cast)
+    slots = lot.slots()
+    for _ in range(3):
+        _reversing(lot, cast, slots[int(rng.integers(len(slots)))], taken, rng.uniform(-1.0, 5.0))
+    _walkers(lot, cast, rng)
+    _parked(lot, cast, taken, rng)
+    _around_the_rows(lot, cast, rng)
+
+
+def _ego(lot: Lot, cast: Cast, taken: set[tuple[int, int]], rng: np.random.Generator) -> None:
+    aisle = int(rng.integers(lot.aisles))
+    if lot.roofed:
+        row = 2 * aisle if aisle < lot.aisles - 1 else 2 * aisle + 1
+        column = int(rng.integers(6, lot.columns - 6))
+        (slot,) = (s for s in lot.slots() if (s.row, s.column) == (row, column))
+        route, plan = _leaving(lot, cast, slot, rng.uniform(-3.0, -0.5))
+        taken.add((row, column))
+        cast.ego(route, 0.0, 4.0, plan)
+        return
+    following = aisle + int(rng.choice([-1, 1]))
+    if not 0 <= following < lot.aisles:
+        following = 2 * aisle - following
+    # Half of the drives begin just before the end of an aisle, where the ego turns.
+    start = 2 * lot.half_x_m - rng.uniform(0.0, 8.0) * (1 + 3 * float(rng.random() < 0.5))
+    cast.ego(cast.follow(lot.loop(aisle, following, 6)), start, 4.5, Plan(0.35, rng.uniform(0, 6)))
+
+
+def _leaving(lot: Lot, cast: Cast, slot: Slot, begin_s: float) -> tuple[int, Plan]:
+    """The route of one who reverses out of a slot from `begin_s` on, and its plan."""
+    first, then = lot.reversing(slot)
+    route = cast.add(first)
+    return route, Plan(then=cast.add(then), leg_s=(begin_s, begin_s + 4.8), leg_m=LEG_M)
+
+
+def _reversing(
+    lot: Lot, cast: Cast, slot: Slot, taken: set[tuple[int, int]], begin_s: float
+) -> None:
+    if (slot.row, slot.column) not in taken and 6 < slot.column < lot.columns - 6:
+        route, plan = _leaving(lot, cast, slot, begin_s)
+        taken.add((slot.row, slot.column))
+        cast.go(CAR, route, 0.0, 4.0, plan)
+
+
+def _loop(lot: Lot, cast: Cast, class_id: int, rng: np.random.Generator) -> None:
+    aisle = int(rng.integers(lot.aisles - 1))
+    both = (aisle, aisle + 1) if rng.random() < 0.5 else (aisle + 1, aisle)
+    route = cast.follow(lot.loop(*both, 6))
+    start, speed = rng.uniform(6.0, 4 * lot.half_x_m), rng.uniform(3.0, 4.8)
+    cast.go(class_id, route, start, speed, Plan(0.4, rng.uniform(0, 6)))
+
+
+def _columns(lot: Lot, cast: Cast) -> None:
+    """Columns between rows that stand back to back, and along the ends of the outer ones."""
+    size = (_COLUMN_M, _COLUMN_M, CEILING_M - 0.02)
+    kind = "round_column" if lot.seed % 2 else "square_column"
+    for row in range(lot.aisles + 1):
+        y = row * lot.pitch_m - lot.half_y_m
+        y = np.clip(y, -lot.half_y_m + 0.1, lot.half_y_m - 0.1)
+        for column in np.arange(0, lot.columns + 1, 3):
+            at = np.array([column * SLOT_M - lot.half_x_m, y, 0.0])
+            cast.stand(PILLAR, lot.place(at), lot.turned_rad, size, kind)
+
+
+def _walkers(lot: Lot, cast: Cast, rng: np.random.Generator) -> None:
+    """People who walk along the parked cars, through the gap between them to the next aisle, and
+    on; some are hidden by the cars for a while."""
+    x = lot.column_x(lot.gap)
+    for number in range(16):
+        aisle, side = int(rng.integers(lot.aisles)), rng.choice([-1.0, 1.0])
+        y, offset = lot.aisle_y(aisle), rng.uniform(-0.5, 0.5)
+        begin = x + rng.choice([-1.0, 1.0]) * rng.uniform(2.0, 18.0)
+        begin = float(np.clip(begin, -lot.half_x_m, lot.half_x_m))
+        corners = [(begin, y + side * _WALK_M), (x + offset, y + side * _WALK_M)]
+        if 0 <= aisle + side < lot.aisles:
+            beyond = lot.aisle_y(int(aisle + side)) - side * _WALK_M
+            corners += [(x + offset, beyond), (2 * x - begin, beyond)]
+        else:
+            corners.append((x + offset, y - side * (_WALK_M + 1.0)))
+        if rng.random() < 0.4:
+            corners.reverse()
+        route = cast.follow(lot.place(rounded(corners, 0.8)))
+        cast.go(PERSON, route, rng.uniform(0.5, 6.0), rng.uniform(0.9, 1.6), Plan(0.2, number))
+
+
+def _parked(lot: Lot, cast: Cast, taken: set[tuple[int, int]], rng: np.random.Generator) -> None:
+    """Cars in most slots, nose in or nose out; bicycles in one, barriers before another."""
+    bicycles, closed = rng.integers(2, lot.columns - 2, 2)
+    for slot in lot.slots():
+        draw, nose = rng.random(), rng.random() < 0.7
+        wobble, shift = rng.normal(0, 0.012), rng.uniform(-0.06, 0.06, 2)
+        facing = lot.turned_rad + slot.up * (-np.pi / 2 if nose else np.pi / 2)
+        at = np.array([slot.x_m + shift[0], slot.y_m + shift[1], 0.0])
+        if (slot.row, slot.column) in taken:
+            continue
+        if slot.column == bicycles and slot.row % 3 == 0:
+            for place in (-0.8, 0.0, 0.8):
+                spot = lot.place(at + np.array([place, 0.0, 0.0]))
+                cast.stand(RIDERLESS, spot, facing + rng.normal(0, 0.05))
+        elif slot.column == closed and slot.row % 3 == 1:
+            front = np.array([slot.x_m, slot.y_m + slot.up * (DEPTH_M / 2 - 0.6), 0.0])
+            cast.stand(BARRIER, lot.place(front), lot.turned_rad)
+        elif draw < 0.72:
+            cast.stand(CAR, lot.place(at), facing + wobble)
+
+
+def _around_the_rows(lot: Lot, cast: Cast, rng: np.random.Generator) -> None:
+    """Bollards at the ends of rows, barriers along the ring road, people who stand and talk."""
+    for row in range(1, lot.aisles):
+        y = row * lot.pitch_m - lot.half_y_m
+        for x in (-lot.half_x_m - 0.35, lot.half_x_m + 0.35):
+            for offset in (-2.0, 0.0, 2.0):
+                cast.stand(PILLAR, lot.place(np.array([x, y + offset, 0.0])), lot.turned_rad)
+    edge = lot.half_x_m + AISLE_M - 0.1
+    for y in rng.uniform(-lot.half_y_m, lot.half_y_m, 4):
+        at = np.array([edge * rng.choice([-1, 1]), y, 0.0])
+        cast.stand(BARRIER, lot.place(at), lot.turned_rad + np.pi / 2)
+    for _ in range(4):
+        slot = lot.slots()[int(rng.integers(2 * lot.aisles * lot.columns))]
+        at = np.array([lot.column_x(lot.gap) + rng.uniform(-0.8, 0.8), slot.y_m, 0.0])
+        cast.stand(PERSON, lot.place(at), rng.uniform(-np.pi, np.pi))

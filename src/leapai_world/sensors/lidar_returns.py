@@ -1,0 +1,86 @@
+"""From hits to what a spinning LiDAR gives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leapai.geometry import poses
+from leapai.types import BoolArray, FloatArray, IntArray
+from leapai_world import meshes
+from leapai_world.places.street import random_generator
+from leapai_world.sensors.instants import Instants
+from leapai_world.sensors.ray_casting import Float32, Hits, Stage
+from leapai_world.sensors.render import window_panes
+from leapai_world.sensors.rig import MAX_RANGE_M, Lidar
+
+RANGE_NOISE_M = 0.02
+"""Standard deviation of a return's distance."""
+LOST = 0.005
+"""Part of the pulses that come back and are lost all the same."""
+_SENSITIVITY_NOISE = 0.05
+
+
+def raw_returns(
+    lidar: Lidar, hits: Hits, stage: Stage, *noise_stream: int
+) -> tuple[Float32, IntArray]:
+    """Returns [P, 5] float32 as measured, and the packet [P] of each: x y z in the ego frame *at
+    the point's own time*, intensity, dt.
+
+    Intensity is reflectivity x cosine of incidence. A weak return is lost from a distance that
+    grows with its square root: 120 m at an intensity of 0.1 or more. Glass returns nothing.
+    """
+    rng = random_generator(*noise_stream)
+    count = len(hits.rays)
+    noise = rng.standard_normal(count, np.float32) * np.float32(RANGE_NOISE_M)
+    sensitivity = 1 + np.float32(_SENSITIVITY_NOISE) * rng.standard_normal(count, np.float32)
+    sensitivity[rng.random(count, np.float32) < LOST] = 0
+    hit = np.flatnonzero((hits.triangle >= 0) & (hits.distance_m < MAX_RANGE_M))
+    intensity = _intensity(hits, stage, hit)
+    reach = MAX_RANGE_M * np.sqrt(intensity / 0.1) * sensitivity[hit]
+    heard = np.flatnonzero((hits.distance_m[hit] < reach) & ~_is_glass(hits, stage, hit))
+    hit, intensity = hit[heard], intensity[heard]
+    distance = (hits.distance_m[hit] + noise[hit])[:, None].astype(np.float64)
+    xyz = lidar.position_ego_m + lidar.rays_ego[hit] * distance
+    packet = lidar.instant[hit]
+    returns = np.column_stack([xyz, intensity, lidar.dt_s[packet]]).astype(np.float32)
+    return returns, packet
+
+
+def compensated(raw: Float32, packet: IntArray, instants: Instants) -> Float32:
+    """Raw returns [P, 5] in the ego frame at the frame's timestamp: the ego's own motion taken out,
+    that of others not."""
+    ego_from_window = poses.invert(instants.window_from_ego[-1])
+    now_from_then = ego_from_window @ instants.window_from_ego
+    x, y, z = raw[:, :3].T.astype(np.float64)
+    points = raw.copy()
+    for axis in range(3):
+        row = np.ascontiguousarray(now_from_then[:, axis].T)[:, packet]
+        points[:, axis] = row[0] * x + row[1] * y + row[2] * z + row[3]
+    return points
+
+
+def _intensity(hits: Hits, stage: Stage, hit: IntArray) -> Float32:
+    """Intensity [K] in [0, 1] where rays `hit` [K] meet something."""
+    triangle = hits.triangle[hit]
+    normal = stage.scenery.normal.take(triangle, 0, mode="clip")
+    reflectivity = stage.scenery.reflectivity.take(triangle, mode="clip")
+    bodies = np.flatnonzero(hits.actor[hit] >= 0)
+    normal[bodies] = hits.normals_on_actors(stage.gallery, hit[bodies])
+    reflectivity[bodies] = stage.gallery.reflectivity[triangle[bodies]]
+    cosine: FloatArray = np.abs((normal * hits.rays[hit]).sum(-1))
+    return (reflectivity * cosine).astype(np.float32)
+
+
+def _is_glass(hits: Hits, stage: Stage, hit: IntArray) -> BoolArray:
+    """Whether rays `hit` [K] meet a pane: of a vehicle, or painted on a house front."""
+    triangle, body = hits.triangle[hit], hits.actor[hit] >= 0
+    texture = np.where(
+        body,
+        stage.gallery.texture.take(triangle, mode="clip"),
+        stage.scenery.texture.take(triangle, mode="clip"),
+    )
+    glass = texture == meshes.GLASS
+    front = np.flatnonzero(texture == meshes.FACADE)
+    place = hits.places(hit[front]) + stage.anchor_m.astype(np.float32)[:, None]
+    glass[front] = window_panes(place, stage.scenery.normal[triangle[front]].T)[0]
+    return np.asarray(glass)

@@ -1,0 +1,217 @@
+"""From hits to what a camera gives: a shaded image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from leapai.types import (
+    BoolArray,
+    FloatArray,
+    ImageArray,
+    IntArray,
+)
+from leapai_world import meshes
+from leapai_world.places.street import random_generator
+from leapai_world.sensors import headlights
+from leapai_world.sensors.ray_casting import (
+    Blockers,
+    Float32,
+    Hits,
+    Light,
+    Stage,
+    shades,
+)
+from leapai_world.sensors.rig import Camera
+
+Indices = npt.NDArray[np.intp]
+
+_TABLE_SIDE = 256
+_MASK = _TABLE_SIDE - 1
+_TABLE: Float32 = np.random.default_rng(20).random((_TABLE_SIDE, _TABLE_SIDE), np.float32) - 0.5
+"""Value noise in [-0.5, 0.5), looked up by place."""
+_SENSOR_NOISE: Float32 = np.random.default_rng(21).normal(0, 2.2, 1 << 18).astype(np.float32)
+"""Grey levels; a frame's noise is a run of it that starts at a place drawn for frame and camera."""
+_SHADOW_RANGE_M = 60.0
+_FINE_RANGE_M = 25.0
+_STOREY_M, _BAY_M, _SLAB_M = 3.2, 2.6, 0.6
+_LIT_WINDOW: Float32 = np.array([[1.00], [0.80], [0.48]], np.float32)
+_WINDOW: Float32 = np.array([[0.20], [0.25], [0.30]], np.float32)
+
+
+def exposed(camera: Camera, hits: Hits, stage: Stage, moving: Blockers) -> Float32:
+    """Light [3, H * W] on a camera's sensor, 0 to 255; `moving` throws shadows beside those of the
+    stage."""
+    seen, open_sky = np.flatnonzero(hits.triangle >= 0), np.flatnonzero(hits.triangle < 0)
+    colour = np.empty((3, len(hits.rays)), np.float32)
+    colour[:, open_sky] = _sky(camera.rays_ego[open_sky, 2], stage)
+    haze = stage.light.horizon.astype(np.float32)[:, None]
+    clear = np.exp(hits.distance_m[seen] / np.float32(-stage.light.haze_m))
+    colour[:, seen] = haze + (_lit(camera, hits, stage, moving, seen) - haze) * clear
+    colour *= camera.vignette * np.float32(255)
+    return colour
+
+
+def developed(camera: Camera, light: Float32, *noise_stream: int) -> ImageArray:
+    """RGB [H, W, 3] of light [3, H * W] on the sensor; `noise_stream` seeds the sensor noise."""
+    noisy = light + _noise(light.shape[1], *noise_stream)
+    np.clip(noisy, 0, 255, out=noisy)
+    return np.ascontiguousarray(noisy.astype(np.uint8).T).reshape(*camera.size_px, 3)
+
+
+def _sky(up: Float32, stage: Stage) -> Float32:
+    """Colours [3, S] of the sky by the z of rays [S]."""
+    horizon, zenith = (c.astype(np.float32) for c in (stage.light.horizon, stage.light.zenith))
+    height = np.sqrt(np.clip(up * np.float32(2.2), 0, 1))
+    sky: Float32 = horizon[:, None] + (zenith - horizon)[:, None] * height
+    return sky
+
+
+def _noise(count: int, *stream: int) -> Float32:
+    start = int(random_generator(*stream).integers(len(_SENSOR_NOISE)))
+    return _SENSOR_NOISE.take(np.arange(start, start + count), mode="wrap")
+
+
+def _lit(camera: Camera, hits: Hits, stage: Stage, moving: Blockers, seen: Indices) -> Float32:
+    """Colours [3, S] of the seen hits in sun and shade, with their textures, before haze.
+
+    Channels and axes come first here: numpy is several times quicker along long rows.
+    """
+    triangle, distance = hits.triangle[seen], hits.distance_m[seen]
+    colour = stage.scenery.colour.take(triangle, 1, mode="clip")
+    texture = stage.scenery.texture.take(triangle, mode="clip")
+    bodies = np.flatnonzero(hits.actor[seen] >= 0)
+    normal = hits.normals_on_actors(stage.gallery, seen[bodies])
+    own = stage.own_colours[hits.actor[seen[bodies]]]
+    painted = stage.gallery.colours(triangle[bodies], own)
+    colour[:, bodies] = shades(painted, normal, stage.light)
+    texture[bodies] = meshes.PLAIN
+    point = hits.places(seen)
+    shades_by = (stage.scenery, *stage.shadows, moving)
+    facing = _Seen(seen, point, colour[4], distance)
+    sunny = _in_sun(facing, camera.size_px[1], shades_by, stage.light)
+    lit: Float32 = colour[:3] + colour[3:] * sunny
+    dark = headlights.darkness(stage.light)
+    if dark:
+        lit += _by_headlights(hits, stage, facing, colour[:3], (bodies, normal))
+    place = point + stage.anchor_m.astype(np.float32)[:, None]
+    lit *= _grain(texture, place, distance)
+    facade = np.flatnonzero(texture == meshes.FACADE)
+    _windows(lit, facade, place[:, facade], stage.scenery.normal[triangle[facade]].T, dark)
+    return lit
+
+
+def _by_headlights(
+    hits: Hits, stage: Stage, seen: _Seen, shade: Float32, on_bodies: tuple[Indices, FloatArray]
+) -> Float32:
+    """What headlights add to colours [3, S]. `shade` [3, S] is the light of the sky alone, which
+    tells the surface's own colour (`shades`); `on_bodies` are those that lie on actors, and their
+    normals."""
+    normal = stage.scenery.normal.take(hits.triangle[seen.pixel], 0, mode="clip").T.copy()
+    normal[:, on_bodies[0]] = on_bodies[1].T
+    sky = stage.light.ambient[:, None] * (0.8 + 0.2 * normal[2])
+    ego = hits.instants.window_from_ego[0]
+    added = shade / sky * headlights.brightness(seen.point, normal, ego, stage.light)
+    return np.asarray(added, np.float32)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """S pixels that meet something."""
+
+    pixel: Indices
+    """[S] ascending."""
+    point: Float32
+    """[3, S] window frame."""
+    direct: Float32
+    """[S] green light that the sun would add."""
+    distance: Float32
+    """[S]"""
+
+
+def _in_sun(seen: _Seen, width: int, shades_by: Sequence[Blockers], light: Light) -> Float32:
+    """1 where the sun reaches a point [3, S], else 0; beyond `_SHADOW_RANGE_M` it always does.
+
+    Shadows are wide: of four pixels in a square, the one above to the left is asked for all, or
+    each for itself where that one does not face the sun.
+    """
+    lit = np.ones(len(seen.pixel), np.float32)
+    to_sun = light.to_sun.astype(np.float32)
+    sunlit = np.flatnonzero((seen.direct > 0) & (seen.distance < _SHADOW_RANGE_M))
+    spokesman = _spokesmen(seen.pixel[sunlit], width)
+    asked = sunlit[spokesman == np.arange(len(sunlit))]
+    for blockers in shades_by:
+        starts = (seen.point[:, asked] + np.float32(0.02) * to_sun[:, None]).T
+        shaded = blockers.blocks(
+            np.ascontiguousarray(starts), np.broadcast_to(to_sun, starts.shape).copy()
+        )
+        lit[asked[shaded]] = 0
+        asked = asked[~shaded]
+    lit[sunlit] = lit[sunlit[spokesman]]
+    return lit
+
+
+def _spokesmen(pixel: Indices, width: int) -> Indices:
+    """For each of ascending flat pixels [S] the place in them of the one that is asked for it."""
+    row, column = np.divmod(pixel, width)
+    corner = (row & ~1) * width + (column & ~1)
+    place = np.full(int(pixel[-1]) + 1 if len(pixel) else 0, -1)
+    place[pixel] = np.arange(len(pixel))
+    there = place[corner]
+    return np.where(there >= 0, there, np.arange(len(pixel)))
+
+
+_GRAIN = np.zeros(7, np.float32)
+_GRAIN[[meshes.TARMAC, meshes.PAVING, meshes.LEAVES, meshes.GRASS, meshes.FACADE]] = (
+    0.16, 0.14, 0.7, 0.4, 0.06
+)  # fmt: skip
+
+
+def _grain(texture: IntArray, place: Float32, distance: Float32) -> Float32:
+    """Brightness [S] of rough surfaces at places [3, S]: noise of two sizes, the finer one fading
+    with distance; paving has joints."""
+    brightness = np.ones(len(distance), np.float32)
+    rough = np.flatnonzero(texture)
+    grain = _lookup(place[:, rough], 1.4) * np.float32(0.6)
+    near = np.flatnonzero(distance[rough] < _FINE_RANGE_M)
+    fading = 1 - distance[rough[near]] / np.float32(_FINE_RANGE_M)
+    grain[near] += _lookup(place[:, rough[near]], 12.0) * fading
+    brightness[rough] += _GRAIN[texture[rough]] * grain
+    paving = np.flatnonzero((texture == meshes.PAVING) & (distance < 20))
+    x, y = place[:2, paving] % np.float32(_SLAB_M)
+    brightness[paving[(x < 0.035) | (y < 0.035)]] *= np.float32(0.8)
+    return brightness
+
+
+def _lookup(place: FloatArray, per_metre: float) -> Float32:
+    """Noise [S] in [-0.5, 0.5) at points [3, S], constant in cells `per_metre` to a metre."""
+    x, y, z = np.floor(place * np.float32(per_metre)).astype(np.int32)
+    value: Float32 = _TABLE.take((x + 37 * z & _MASK) * _TABLE_SIDE + (y & _MASK))
+    return value
+
+
+def _windows(
+    colour: Float32, facade: Indices, place: Float32, normal: Float32, dark: float
+) -> None:
+    """Rows of windows on house fronts, each a little different, some lit where it is `dark` (0 to
+    1); places and normals are [3, S]."""
+    is_pane, along, storey = window_panes(place, normal)
+    picked = np.flatnonzero(is_pane)
+    pane = np.stack([along[picked], storey[picked], np.zeros(len(picked))])
+    chance = _lookup(pane, 1.0)
+    by_day = _WINDOW * (1 + chance * np.float32(0.8))
+    by_night = np.where(chance > 0.22, _LIT_WINDOW * (0.6 + chance), 0.3 * by_day)
+    colour[:, facade[picked]] = by_day + (by_night - by_day) * np.float32(dark)
+
+
+def window_panes(place: Float32, normal: Float32) -> tuple[BoolArray, Float32, Float32]:
+    """Which places [3, S] of house fronts with normals [3, S] are glass, local frame; and the bay
+    and the storey of each, as fractions."""
+    along = (normal[0] * place[1] - normal[1] * place[0]) / np.float32(_BAY_M)
+    storey = place[2] / np.float32(_STOREY_M)
+    x, z = along % 1, storey % 1
+    margin = np.where(storey < 1, np.float32(0.08), np.float32(0.24))
+    return (x > margin) & (x < 1 - margin) & (z > 0.24) & (z < 0.78), along, storey

@@ -1,0 +1,261 @@
+"""Traffic stepped through a drive once, at its opening: all bodies at 10 Hz, then exact in between.
+
+Each body moves along its route. How fast is decided by the intelligent driver model (Treiber,
+Hennecke and Helbing 2000) against whatever lies or is about to lie on the next 32 m of its route,
+against red lights and against gates, where it waits for a gap in the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from leapai.types import BoolArray, FloatArray, IntArray
+from leapai_world.places.street import smooth_step
+from leapai_world.traffic.routes import Routes
+
+STEP_S = 0.1
+START_S = -0.5
+"""Sensors look a little before the first frame."""
+_AHEAD_M: FloatArray = np.arange(0.0, 33.0, 1.0)
+_NEAR_M = 46.0
+_GAP_S = 1.6
+"""Two bodies that would be at one place less than this apart in time are in conflict."""
+_STOPPING_S = 0.5
+"""Time constant with which a body comes to rest."""
+_BRAKE_MPS2 = 2.0
+_HARDEST_MPS2 = 8.0
+_JERK_MPS3 = 12.0
+_SETTLING = 8
+"""Times that first speeds are lowered to what lies ahead."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """N bodies that move; all arrays are [N] float64 unless said otherwise."""
+
+    length_m: FloatArray
+    width_m: FloatArray
+    start_m: FloatArray
+    speed_mps: FloatArray
+    """Wanted; 0: a red light that never turns."""
+    sway: FloatArray
+    """By which share the wanted speed goes up and down."""
+    phase_rad: FloatArray
+    walks: BoolArray
+    route: IntArray
+    then: IntArray
+    """Route that is followed after a scripted leg; -1: none."""
+    leg_s: FloatArray
+    """[N, 2] when the scripted leg begins and ends."""
+    leg_m: FloatArray
+    """Its length."""
+    gate_m: FloatArray
+    """s of a line to wait at; -1: none."""
+    zone_m: FloatArray
+    """How far beyond the gate others must leave a gap; 0: the gate is a light alone."""
+    green_s: FloatArray
+    """[N, 2] when the light is green; it is red before and after."""
+
+
+@dataclass(frozen=True)
+class Knots:
+    """s, its speed and its acceleration [K, N] every `STEP_S`, and the route from each on."""
+
+    s: FloatArray
+    v: FloatArray
+    a: FloatArray
+    route: IntArray
+
+    def of(
+        self, bodies: IntArray, time_s: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
+        """s, first and second derivative, and route of bodies [M]: quintic Hermite between the
+        knots."""
+        s, v, a = self._all(time_s)
+        return s[bodies], v[bodies], a[bodies], self.route[self._interval(time_s)][bodies]
+
+    def _interval(self, time_s: float) -> int:
+        return min(max(int((time_s - START_S) / STEP_S), 0), len(self.s) - 2)
+
+    def _all(self, time_s: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        k = self._interval(time_s)
+        x, h = (time_s - START_S) / STEP_S - k, STEP_S
+        s0, v0, a0 = self.s[k], self.v[k] * h, self.a[k] * h * h / 2
+        gain = self.s[k + 1] - s0 - v0 - a0
+        rate = self.v[k + 1] * h - v0 - 2 * a0
+        bend = self.a[k + 1] * h * h / 2 - a0
+        c3 = 10 * gain - 4 * rate + bend
+        c4 = -15 * gain + 7 * rate - 2 * bend
+        c5 = 6 * gain - 3 * rate + bend
+        s = s0 + x * (v0 + x * (a0 + x * (c3 + x * (c4 + x * c5))))
+        v = (v0 + x * (2 * a0 + x * (3 * c3 + x * (4 * c4 + x * 5 * c5)))) / h
+        a = (2 * a0 + x * (6 * c3 + x * (12 * c4 + x * 20 * c5))) / h**2
+        return s, v, a
+
+
+def simulate(routes: Routes, crew: Crew, duration_s: float) -> Knots:
+    """The motion of a crew from `START_S` to at least `duration_s`."""
+    count = int(np.ceil((duration_s - START_S) / STEP_S)) + 3
+    shape = (count, len(crew.start_m))
+    s, v, a = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    route = np.zeros(shape, np.int64)
+    s[0], route[0] = crew.start_m, crew.route
+    v[0] = _first_speed(routes, crew)
+    for k in range(count):
+        now = START_S + k * STEP_S
+        _follow_script(crew, now, (s[k], v[k], a[k], route[k]))
+        if k + 1 == count:
+            break
+        if k % 2 == 0:
+            wish = _acceleration(routes, crew, (s[k], v[k], route[k]), now)
+        change = np.clip(wish - a[k], -2.5 * _JERK_MPS3 * STEP_S, _JERK_MPS3 * STEP_S)
+        a[k + 1] = np.maximum(a[k] + change, -v[k] / _STOPPING_S)
+        v[k + 1] = v[k] + STEP_S * (a[k] + a[k + 1]) / 2
+        s[k + 1] = s[k] + STEP_S * v[k] + STEP_S**2 * (2 * a[k] + a[k + 1]) / 6
+        route[k + 1] = route[k]
+    return Knots(s, v, a, route)
+
+
+def _first_speed(routes: Routes, crew: Crew) -> FloatArray:
+    """[N] what each has settled at where it stands, as if all others had long been there too."""
+    speed = _wanted(routes, crew, crew.start_m, crew.route, START_S)
+    room = crew.gate_m - crew.start_m - crew.length_m / 2
+    closed = (room > -0.2) & ((crew.green_s[:, 0] > START_S) | (crew.zone_m > 0))
+    speed[closed] = np.minimum(speed, np.sqrt(3.0 * np.maximum(room - 1.5, 0.0)))[closed]
+    speed[crew.leg_m > 0] = 0.0
+    for _ in range(_SETTLING):
+        change = _acceleration(routes, crew, (crew.start_m, speed, crew.route), START_S)
+        slower = np.maximum(speed + 0.25 * np.minimum(change, 0.0), 0.0)
+        speed = np.where(crew.leg_m > 0, 0.0, slower)
+    return speed
+
+
+def _follow_script(
+    crew: Crew, now_s: float, state: tuple[FloatArray, FloatArray, FloatArray, IntArray]
+) -> None:
+    """Puts those on a scripted leg where it says, and at its end on the route that follows."""
+    s, v, a, route = state
+    lasts = np.maximum(crew.leg_s[:, 1] - crew.leg_s[:, 0], STEP_S)
+    step, step1, step2 = smooth_step((now_s - crew.leg_s[:, 0]) / lasts)
+    on = (crew.leg_m > 0) & (now_s < crew.leg_s[:, 1] + STEP_S / 2)
+    s[on] = (crew.start_m + crew.leg_m * step)[on]
+    v[on] = (crew.leg_m * step1 / lasts)[on]
+    a[on] = (crew.leg_m * step2 / lasts**2)[on]
+    done = on & (now_s > crew.leg_s[:, 1] - STEP_S / 2)
+    route[done] = crew.then[done]
+
+
+def _wanted(routes: Routes, crew: Crew, s: FloatArray, route: IntArray, now_s: float) -> FloatArray:
+    swing = 1 + crew.sway * np.sin(0.55 * now_s + crew.phase_rad)
+    bends = np.where(crew.walks, np.inf, routes.speed_limit(route, s))
+    wanted: FloatArray = np.minimum(crew.speed_mps * swing, bends)
+    return wanted
+
+
+def _acceleration(
+    routes: Routes, crew: Crew, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
+) -> FloatArray:
+    """What each would like [N], m/s^2."""
+    s, v, route = state
+    strength = np.where(crew.walks, 0.9, 1.6)
+    free = strength * (1 - (v / np.maximum(_wanted(routes, crew, s, route, now_s), 0.1)) ** 4)
+    who, gap, leader = _conflicts(routes, crew, state)
+    at_gate, room = _waits(routes, crew, state, now_s)
+    at_end = np.arange(len(s))
+    who = np.concatenate([who, at_gate, at_end])
+    gap = np.concatenate([gap, room, routes.last_m[route] - s - crew.length_m / 2])
+    leader = np.concatenate([leader, np.zeros(len(at_gate) + len(s))])
+    closing = v[who] * (v[who] - leader) / (2 * np.sqrt(strength[who] * _BRAKE_MPS2))
+    still, headway = np.where(crew.walks, 0.5, 1.8)[who], np.where(crew.walks, 0.5, 1.1)[who]
+    desired = still + np.maximum(v[who] * headway + closing, 0)
+    worst = np.zeros(len(s))
+    np.maximum.at(worst, who, strength[who] * (desired / np.maximum(gap, 0.1)) ** 2)
+    return np.maximum(free - worst, -_HARDEST_MPS2)
+
+
+def _ahead(routes: Routes, crew: Crew, s: FloatArray, route: IntArray) -> FloatArray:
+    """Points [N, M, 2] on the routes from the front of each body on."""
+    at = s[:, None] + crew.length_m[:, None] / 2 + _AHEAD_M
+    along = np.broadcast_to(route[:, None], at.shape)
+    beyond = np.minimum(at, routes.last_m[along])
+    return routes.position(along, beyond)[..., :2]
+
+
+def _conflicts(
+    routes: Routes, crew: Crew, state: tuple[FloatArray, FloatArray, IntArray]
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Who [P] has somebody on the way, how far off, and how fast that one leaves."""
+    s, v, route = state
+    place = routes.position(route, s)[:, :2]
+    course = routes.derivatives(route, s)[0][:, :2]
+    x, y = (place[None, :, i] - place[:, None, i] for i in range(2))
+    in_front = x * course[:, None, 0] + y * course[:, None, 1] > 0
+    reach = np.where(crew.walks, 10.0, _NEAR_M)[:, None]
+    near = in_front & (x * x + y * y < reach**2)
+    np.fill_diagonal(near, val=False)
+    one, other = np.nonzero(near)
+    offset = _ahead(routes, crew, s, route)[one] - place[other, None]
+    cosine, sine = course[other].T[..., None]
+    x = offset[..., 0] * cosine + offset[..., 1] * sine
+    y = offset[..., 1] * cosine - offset[..., 0] * sine
+    # Where a walker will be within 1.2 s counts as taken.
+    soon = np.where(crew.walks & ~(crew.leg_m > 0), 1.2 * v, 0.0)[other, None]
+    half = (crew.length_m[other, None] + soon) / 2
+    beside = (crew.width_m[one] + crew.width_m[other])[:, None] / 2 + 0.25
+    outside = np.maximum(np.abs(x - soon / 2) - half - 0.3, np.abs(y) - beside)
+    met = outside <= 0
+    hit = np.flatnonzero(met.any(1))
+    first = met[hit].argmax(1)
+    before, after = outside[hit, np.maximum(first - 1, 0)], outside[hit, first]
+    share = np.where(first > 0, after / np.minimum(after - before, -1e-9), 0.0)
+    one, other = one[hit], other[hit]
+    leader = np.maximum((course[one] * course[other]).sum(-1) * v[other], 0)
+    return one, _AHEAD_M[first] - share, leader
+
+
+def _waits(
+    routes: Routes, crew: Crew, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
+) -> tuple[IntArray, FloatArray]:
+    """Who [W] must wait at its gate, and how far the gate is from its front."""
+    s, v, _ = state
+    room = crew.gate_m - s - crew.length_m / 2
+    stoppable = room > v**2 / (2 * 4.5)
+    coming = (crew.gate_m >= 0) & (room > -0.2) & (room < 40.0) & stoppable
+    red = (now_s < crew.green_s[:, 0]) | (now_s > crew.green_s[:, 1])
+    waits = coming & red
+    asking = np.flatnonzero(coming & ~red & (crew.zone_m > 0) & (room < 6.0))
+    if len(asking):
+        waits[asking] = _is_taken(routes, crew, state, asking)
+    who = np.flatnonzero(waits)
+    return who, room[who] + 0.5
+
+
+def _is_taken(
+    routes: Routes,
+    crew: Crew,
+    state: tuple[FloatArray, FloatArray, IntArray],
+    asking: IntArray,
+) -> BoolArray:
+    """Whether others will be, at nearly the same time, where each of those [A] wants to go."""
+    s, v, route = state
+    beyond = np.arange(0.0, 16.0, 1.2)
+    drives = np.flatnonzero(~crew.walks & (v > 0.3))
+    place = routes.position(route, s)[:, :2]
+    apart = place[asking, None] - place[None, drives]
+    near = ((apart**2).sum(-1) < _NEAR_M**2) & (asking[:, None] != drives)
+    i, j = np.nonzero(near)
+    one, other = asking[i], drives[j]
+    at = crew.gate_m[one, None] + beyond
+    mine = routes.position(np.broadcast_to(route[one, None], at.shape), at)[..., :2]
+    pace = np.where(crew.walks, 1.3, 3.5)[one, None]
+    my_time = np.where(beyond < crew.zone_m[one, None], beyond / pace, np.inf)
+    theirs = _ahead(routes, crew, s, route)[other]
+    late = my_time[:, :, None] - (_AHEAD_M / v[other, None])[:, None]
+    reach = (crew.width_m[one] + crew.width_m[other]) / 2 + 0.7
+    apart = ((mine[:, :, None] - theirs[:, None]) ** 2).sum(-1)
+    meet = (apart < reach[:, None, None] ** 2) & (late > -_GAP_S) & (late < _GAP_S + 1.0)
+    taken = np.zeros(len(asking), bool)
+    np.logical_or.at(taken, i, meet.any((1, 2)))
+    return taken
