@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 
 from leapai.data.log import open_logs
-from leapai_world.sequence import SyntheticDrive
+from leapai_world.sequence import SyntheticSequence
 
 SIZES = {
     "tiny: 7 x 128 x 240, 32 beams": ((128, 240), 32),
@@ -93,7 +93,7 @@ def bench(name: str, data: str, frames: int) -> None:
     unit_s = matrix_product()
     size_px, beams = SIZES[name]
     imported_mb = resident_mb("VmRSS")
-    logs: list[SyntheticDrive] = []
+    logs: list[SyntheticSequence] = []
     rig = seconds(lambda: logs.extend(open_logs(f"{data},beams={beams}", image_size_px=size_px)))
     opening = [seconds(lambda log=log: log.ground_truth(0))[0] for log in logs]
     first = [seconds(lambda log=log: log[0])[0] for log in logs]

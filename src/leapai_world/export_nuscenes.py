@@ -31,7 +31,7 @@ from leapai.types import (
     ImageArray,
     Labels,
 )
-from leapai_world.sequence import SyntheticDrive
+from leapai_world.sequence import SyntheticSequence
 
 VERSION = "v1.0-mini"
 SPLIT = "world"
@@ -53,7 +53,9 @@ _Row = dict[str, Any]
 
 
 def export_nuscenes(
-    drives: Sequence[SyntheticDrive], output: Path, report: Callable[[str], None] = lambda _: None
+    drives: Sequence[SyntheticSequence],
+    output: Path,
+    report: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Writes `drives` into the new folder `output`; returns the number of keyframes.
 
@@ -80,7 +82,7 @@ def export_nuscenes(
     return len(writer.tables["sample"])
 
 
-def _check(drives: Sequence[SyntheticDrive], output: Path) -> None:
+def _check(drives: Sequence[SyntheticSequence], output: Path) -> None:
     if output.exists():
         raise ValueError(f"{output} exists; name a new folder, or remove it first")
     for camera in drives[0].rig.cameras:
@@ -127,7 +129,7 @@ class _Writer:
             for word, occlusion in OCCLUSION_OF_VISIBILITY.items()
         ]
 
-    def add_drive(self, drive: SyntheticDrive) -> None:
+    def add_drive(self, drive: SyntheticSequence) -> None:
         """One scene: its sensors, samples, files and annotations."""
         self._add_sensors(drive)
         scene, times = _token(drive.name), drive.timestamps_us
@@ -175,7 +177,7 @@ class _Writer:
         area = {"category": "semantic_prior", "filename": "maps/none.png"}
         self.tables["map"].append({"token": _token(name, "map"), "log_tokens": [log]} | area)
 
-    def _add_sensors(self, drive: SyntheticDrive) -> None:
+    def _add_sensors(self, drive: SyntheticSequence) -> None:
         """Sensors and calibrations: one of each for the whole data set, as the rig is the same."""
         if self.tables["sensor"]:
             return
@@ -190,7 +192,7 @@ class _Writer:
             row |= _pose_fields(pose) | {"camera_intrinsic": intrinsics.get(channel, [])}
             self.tables["calibrated_sensor"].append(row)
 
-    def _add_files(self, drive: SyntheticDrive, frame: Frame, sample: str, key: bool) -> None:
+    def _add_files(self, drive: SyntheticSequence, frame: Frame, sample: str, key: bool) -> None:
         assert frame.points is not None
         lidar_from_ego = -drive.rig.lidar.position_ego_m
         points = np.zeros((len(frame.points), 5), "<f4")  # x y z intensity ring

@@ -26,21 +26,21 @@ from leapai.types import (
 from leapai_world.actors import shapes
 from leapai_world.places.builders import open_place
 from leapai_world.places.place import Place, global_origin, place_of
-from leapai_world.sensors.instants import SAMPLES_S, SWEEP_S, Course
+from leapai_world.sensors.instants import SAMPLES_S, SWEEP_S, FramePaths
 from leapai_world.sensors.ray_casting import (
-    Blockers,
-    Gallery,
+    MeshLibrary,
+    Occluders,
+    Scene,
     Solids,
-    Stage,
 )
 from leapai_world.sensors.rig import Rig
 from leapai_world.sensors.sensing import (
-    Sensed,
+    Observation,
     raw_sweep,
     sense,
     visibility,
 )
-from leapai_world.sensors.shadows import thrown_by
+from leapai_world.sensors.shadows import occluders_of
 from leapai_world.traffic.motion import Traffic
 
 WORLD_VERSION = "2"
@@ -50,8 +50,8 @@ LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
 _APART_US = 1_000_000_000
 """Drives of successive seeds begin 1000 s apart: no two drives share a time."""
-_CAST_RANGE_M = 95.0
-"""Actors farther than this are not cast at."""
+_ACTOR_RANGE_M = 95.0
+"""Actors farther than this are not actors at."""
 _CLEARANCE_M = 0.005
 """Bodies stand this much above the ground, so that no return from the ground counts as theirs."""
 _HALF_WINDOW_M = 36.0
@@ -61,7 +61,7 @@ _WORLDS_KEPT = 24
 """Drives in memory at once: more than the lanes of a batch, and a bound for a worker."""
 
 
-class SyntheticDrive:
+class SyntheticSequence:
     """A place with traffic that an ego drives through, drawn from a seed."""
 
     version = WORLD_VERSION
@@ -101,8 +101,8 @@ class SyntheticDrive:
         """Renders frame `index`; negative ones count from the end, others outside raise
         IndexError."""
         index = range(len(self))[index]
-        stage, near = self._stage(index)
-        sensed = sense(self._rig, stage, self._seed, 30, index)
+        scene, near = self._scene(index)
+        sensed = sense(self._rig, scene, self._seed, 30, index)
         time_s = self._time_s(index)
         visible = np.zeros(len(self._traffic.class_id))
         visible[near] = sensed.visible_fraction
@@ -125,15 +125,15 @@ class SyntheticDrive:
         """The points [P, 5] of frame `index` before motion compensation: row by row those of
         `Frame.points`, each in the ego frame at its own time, `timestamp_us` + dt."""
         index = range(len(self))[index]
-        return raw_sweep(self._rig, self._stage(index)[0], self._seed, 30, index)
+        return raw_sweep(self._rig, self._scene(index)[0], self._seed, 30, index)
 
     def visibility(self, index: int) -> FloatArray:
         """Visible fraction [N, C] of the labels of frame `index` in each camera; 0 where a camera
         would not see the object even were it alone."""
         index = range(len(self))[index]
-        stage, near = self._stage(index)
+        scene, near = self._scene(index)
         fraction = np.zeros((len(self._traffic.class_id), len(self._rig.cameras)))
-        fraction[near] = visibility(self._rig, stage)
+        fraction[near] = visibility(self._rig, scene)
         labels = self.ground_truth(index).labels
         assert labels is not None
         return fraction[labels.track_id]
@@ -193,29 +193,29 @@ class SyntheticDrive:
         centre[:, 2] += _CLEARANCE_M
         return local_from_ego, np.concatenate([centre, size, actors.heading_rad[:, None]], 1)
 
-    def _stage(self, index: int) -> tuple[Stage, IntArray]:
+    def _scene(self, index: int) -> tuple[Scene, IntArray]:
         """What can be sensed in a frame, and the actors [N] that are in it."""
         time_s = self._time_s(index)
         samples = [self._poses(time_s + dt_s) for dt_s in SAMPLES_S]
         local_from_ego, boxes = (np.stack(part) for part in zip(*samples, strict=True))
         distance = np.linalg.norm(boxes[-1, :, :3] - local_from_ego[-1, :3, 3], axis=1)
-        near = np.flatnonzero(distance < _CAST_RANGE_M)
+        near = np.flatnonzero(distance < _ACTOR_RANGE_M)
         anchor = self._anchor(local_from_ego[-1, :3, 3])
         local_from_ego[:, :3, 3] -= anchor
         boxes[..., :3] -= anchor
         still, parked_shadows = self._window(anchor)
-        stage = Stage(
+        scene = Scene(
             scenery=still,
-            gallery=_gallery(),
+            library=_mesh_library(),
             shape=self._traffic.posed(time_s)[near],
             own_colours=self._traffic.own_colours[near],
-            course=Course(local_from_ego, boxes[:, near]),
+            paths=FramePaths(local_from_ego, boxes[:, near]),
             moves=self._traffic.moves[near],
             shadows=(parked_shadows,),
             anchor_m=anchor,
             light=self._place.light,
         )
-        return stage, near
+        return scene, near
 
     def _labels(self, time_s: float, visible: FloatArray, points: FloatArray) -> Labels:
         """Truth of the actors in range; `visible` [N] is of all actors of the drive."""
@@ -238,7 +238,7 @@ class SyntheticDrive:
             acceleration_mps2=poses.rotate(ego_from_local, motion.acceleration_mps2[kept]),
         )
 
-    def _cameras(self, timestamp_us: int, sensed: Sensed) -> tuple[CameraFrame, ...]:
+    def _cameras(self, timestamp_us: int, sensed: Observation) -> tuple[CameraFrame, ...]:
         return tuple(
             CameraFrame(
                 name=camera.name,
@@ -260,18 +260,18 @@ class SyntheticDrive:
         pitch = self._place.window_m
         return np.array([*(np.round(position_m[:2] / pitch) * pitch), 0.0])
 
-    def _window(self, anchor_m: FloatArray) -> tuple[Solids, Blockers]:
+    def _window(self, anchor_m: FloatArray) -> tuple[Solids, Occluders]:
         """Scenery around an anchor, and what throws the shadows of those who stand there."""
         key, windows = tuple(anchor_m), _world(*self._key).windows
         if key in windows:
             return windows[key]
         boxes = self._poses(0.0)[1]
         boxes[:, :3] -= anchor_m
-        here = np.linalg.norm(boxes[:, :3], axis=1) < _CAST_RANGE_M + _HALF_WINDOW_M
+        here = np.linalg.norm(boxes[:, :3], axis=1) < _ACTOR_RANGE_M + _HALF_WINDOW_M
         parked = np.flatnonzero(here & ~self._traffic.moves)
         mesh = self._place.scenery(anchor_m[:2])
         solids = Solids(mesh.turned(0.0, -anchor_m), self._place.light)
-        windows[key] = solids, thrown_by(boxes[parked], self._traffic.posed(0.0)[parked])
+        windows[key] = solids, occluders_of(boxes[parked], self._traffic.posed(0.0)[parked])
         if len(windows) > _WINDOWS_KEPT:
             windows.popitem(last=False)
         return windows[key]
@@ -284,19 +284,19 @@ class _World:
 
     place: Place
     traffic: Traffic
-    windows: OrderedDict[tuple[float, ...], tuple[Solids, Blockers]]
+    windows: OrderedDict[tuple[float, ...], tuple[Solids, Occluders]]
     """The last ones, by their anchors."""
 
 
 @lru_cache(maxsize=_WORLDS_KEPT)
 def _world(place: str, seed: int, duration_s: float) -> _World:
     opened = open_place(place, seed, duration_s)
-    return _World(opened, Traffic(opened.cast, duration_s), OrderedDict())
+    return _World(opened, Traffic(opened.actors, duration_s), OrderedDict())
 
 
 @cache
-def _gallery() -> Gallery:
-    return Gallery(shapes.prototypes())
+def _mesh_library() -> MeshLibrary:
+    return MeshLibrary(shapes.prototypes())
 
 
 def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:

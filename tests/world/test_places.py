@@ -35,7 +35,7 @@ DRIVES = [(name, seed) for name in PLACES for seed in (0, 1, 2)]
 @cache
 def opened(name: str, seed: int) -> tuple[Place, Traffic]:
     place = open_place(name, seed, DURATION_S)
-    return place, Traffic(place.cast, DURATION_S)
+    return place, Traffic(place.actors, DURATION_S)
 
 
 def outlines(traffic: Traffic, time_s: float) -> np.ndarray:
@@ -91,7 +91,7 @@ def test_moves_as_bodies_of_their_kind_do(name, seed):
 
 
 def test_the_same_place_again_has_the_same_motion():
-    again = Traffic(open_place("crossing", 1, DURATION_S).cast, DURATION_S)
+    again = Traffic(open_place("crossing", 1, DURATION_S).actors, DURATION_S)
     first = opened("crossing", 1)[1]
     assert np.array_equal(first.motion(3.3).position_m, again.motion(3.3).position_m)
 

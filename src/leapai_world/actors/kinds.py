@@ -23,7 +23,7 @@ Spread = tuple[tuple[float, float, float, float], ...]
 
 
 @dataclass(frozen=True)
-class Limbs:
+class Gait:
     """How a body moves while it travels."""
 
     build: Callable[[FloatArray, Generator, int], Mesh]
@@ -45,7 +45,7 @@ class Kind:
     """Part of its class in `draw`; 0: only where asked for by name."""
     variants: int
     size_m: Spread
-    shape: Callable[[FloatArray, Generator], Mesh] | Limbs
+    shape: Callable[[FloatArray, Generator], Mesh] | Gait
 
     def draw_size(self, rng: Generator) -> FloatArray:
         """Length, width and height [3] in metres."""
@@ -152,21 +152,21 @@ KINDS: dict[str, tuple[Kind, ...]] = {
             0.80,
             7,
             ((0.68, 0.09, 0.48, 0.90), (0.64, 0.06, 0.50, 0.80), (1.71, 0.09, 1.48, 1.98)),
-            Limbs(people.adult, people.STEP_PHASES, 0.75, stands=True),
+            Gait(people.adult, people.STEP_PHASES, 0.75, stands=True),
         ),
         Kind(
             "child",
             0.13,
             3,
             ((0.52, 0.06, 0.38, 0.66), (0.48, 0.05, 0.38, 0.60), (1.22, 0.13, 0.95, 1.48)),
-            Limbs(people.child, people.STEP_PHASES, 0.75, stands=True),
+            Gait(people.child, people.STEP_PHASES, 0.75, stands=True),
         ),
         Kind(
             "with_umbrella",
             0.07,
             2,
             ((0.92, 0.03, 0.84, 0.98), (0.88, 0.03, 0.80, 0.95), (1.98, 0.07, 1.84, 2.14)),
-            Limbs(people.with_umbrella, people.STEP_PHASES, 0.68, stands=True),
+            Gait(people.with_umbrella, people.STEP_PHASES, 0.68, stands=True),
         ),
     ),
     "non_motor": (
@@ -175,7 +175,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
             0.48,
             5,
             ((1.78, 0.07, 1.60, 1.95), (0.62, 0.04, 0.52, 0.74), (1.74, 0.08, 1.52, 1.95)),
-            Limbs(riders.cyclist, riding.PEDAL_PHASES, 2.9),
+            Gait(riders.cyclist, riders.PEDAL_PHASES, 2.9),
         ),
         Kind(
             "moped_rider",

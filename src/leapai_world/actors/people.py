@@ -97,7 +97,7 @@ def trunk(
     ]
 
 
-def limbs(pose: Pose, of: Clothes) -> list[Mesh]:
+def arms_and_legs(pose: Pose, of: Clothes) -> list[Mesh]:
     """Legs with shoes and arms with hands."""
     (hx, hz), (sx, sz) = pose.hip, pose.shoulder
     parts = []
@@ -197,7 +197,7 @@ def _walker(carries: str, head: float, rng: Generator, phase: int) -> Mesh:
     pose = step(phase)
     if carries == "umbrella":
         pose = _holding_up(pose)
-    parts = [*trunk(pose.hip, pose.shoulder, of, head), *limbs(pose, of)]
+    parts = [*trunk(pose.hip, pose.shoulder, of, head), *arms_and_legs(pose, of)]
     parts += _carried(carries, pose, carried)
     if skirted:
         parts.append(_skirt(pose, of.bottom))

@@ -22,7 +22,7 @@ from leapai_world.actors.colours import (
 from leapai_world.actors.people import (
     Clothes,
     Pose,
-    limbs,
+    arms_and_legs,
     trunk,
 )
 from leapai_world.meshes import (
@@ -157,7 +157,7 @@ def _seated(
     if rng.random() < 0.6:
         of = Clothes(of.top, of.bottom, of.skin, pick(BRIGHT, rng), of.shoes)
     pose = Pose(hip, shoulder, knees, tuple(feet), (elbow, elbow), (hands, hands))
-    return [*trunk(hip, shoulder, of), *limbs(pose, of)]
+    return [*trunk(hip, shoulder, of), *arms_and_legs(pose, of)]
 
 
 def cyclist(size: FloatArray, rng: Generator, phase: int) -> Mesh:

@@ -10,9 +10,9 @@ import numpy as np
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
 from leapai_world.actors.kinds import (
     KINDS,
+    Gait,
     Generator,
     Kind,
-    Limbs,
 )
 from leapai_world.meshes import Mesh
 
@@ -75,12 +75,12 @@ def _body(shape: int) -> tuple[Mesh, ...]:
     """All phases of a shape, in their unit box."""
     kind, seed = kind_of(shape), [shape // VARIANTS, shape % VARIANTS]
     size = kind.draw_size(np.random.default_rng([*seed, 1]))
-    if not isinstance(kind.shape, Limbs):
+    if not isinstance(kind.shape, Gait):
         return (kind.shape(size, np.random.default_rng(seed)).fitted(np.ones(3)),)
-    limbs = kind.shape
+    gait = kind.shape
     meshes = [
-        limbs.build(size, np.random.default_rng(seed), phase)
-        for phase in range(limbs.phases + limbs.stands)
+        gait.build(size, np.random.default_rng(seed), phase)
+        for phase in range(gait.phases + gait.stands)
     ]
     low, high = meshes[0].extent()
     return tuple(_unit(mesh, low, high) for mesh in meshes)
@@ -104,10 +104,10 @@ def _cycles() -> tuple[IntArray, IntArray, FloatArray, IntArray]:
     rows = []
     following = count
     for shape in range(count):
-        limbs = kind_of(shape).shape
-        if isinstance(limbs, Limbs):
-            rows.append((following, limbs.phases, limbs.cycle_heights, limbs.stands))
-            following += limbs.phases + limbs.stands - 1
+        gait = kind_of(shape).shape
+        if isinstance(gait, Gait):
+            rows.append((following, gait.phases, gait.cycle_heights, gait.stands))
+            following += gait.phases + gait.stands - 1
         else:
             rows.append((shape, 1, 1.0, False))
     first, phases, cycle, stands = zip(*rows, strict=True)

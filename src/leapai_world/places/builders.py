@@ -17,5 +17,5 @@ _BUILDERS: dict[str, Callable[[int, float], Place]] = {
 
 
 def open_place(name: str, seed: int, duration_s: float) -> Place:
-    """A place by its name, one of `places.PLACES`, laid out and cast from a seed."""
+    """A place by its name, one of `places.PLACES`, laid out and actors from a seed."""
     return _BUILDERS[name](seed, duration_s)

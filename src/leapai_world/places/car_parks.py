@@ -25,13 +25,13 @@ from leapai_world.places.furniture import (
     sign,
     tree,
 )
-from leapai_world.places.parking_actors import CEILING_M, cast_lot
+from leapai_world.places.parking_actors import CEILING_M, add_parking_actors
 from leapai_world.places.parking_lot import (
     AISLE_M,
     DEPTH_M,
     KEEP_M,
     SLOT_M,
-    Lot,
+    ParkingLot,
 )
 from leapai_world.places.place import Place, daylight, lamplight
 from leapai_world.places.road_markings import (
@@ -45,7 +45,7 @@ from leapai_world.places.road_markings import (
     tiles,
 )
 from leapai_world.places.street import KERB_HEIGHT_M, random_generator
-from leapai_world.traffic.motion import Cast
+from leapai_world.traffic.motion import Actors
 
 _FLOOR = Material((0.47, 0.47, 0.46), 0.2, meshes.TARMAC)
 _WALL = Material((0.66, 0.66, 0.63), 0.4)
@@ -62,22 +62,22 @@ _BUMP_M, _BUMP_HEIGHT_M = 0.45, 0.05
 def car_park(seed: int, duration_s: float) -> Place:
     """An open car park with hedges and houses around it; the drive's length does not matter."""
     del duration_s
-    lot, cast = Lot(seed, roofed=False), Cast(seed)
-    cast_lot(lot, cast)
+    lot, actors = ParkingLot(seed, roofed=False), Actors(seed)
+    add_parking_actors(lot, actors)
     mesh = joined([*_ground(lot), *_open_surroundings(lot)]).turned(lot.turned_rad, np.zeros(3))
-    return Place(cast, tuple(_lines(lot)), lambda _: mesh, daylight(seed), window_m=1e4)
+    return Place(actors, tuple(_lines(lot)), lambda _: mesh, daylight(seed), window_m=1e4)
 
 
 def garage(seed: int, duration_s: float) -> Place:
     """A storey of an underground garage; the drive's length does not matter."""
     del duration_s
-    lot, cast = Lot(seed, roofed=True), Cast(seed)
-    cast_lot(lot, cast)
+    lot, actors = ParkingLot(seed, roofed=True), Actors(seed)
+    add_parking_actors(lot, actors)
     mesh = joined([*_ground(lot), *_enclosure(lot)]).turned(lot.turned_rad, np.zeros(3))
-    return Place(cast, tuple(_lines(lot)), lambda _: mesh, lamplight(seed), window_m=1e4)
+    return Place(actors, tuple(_lines(lot)), lambda _: mesh, lamplight(seed), window_m=1e4)
 
 
-def _lanes(lot: Lot) -> Iterator[Line]:
+def _lanes(lot: ParkingLot) -> Iterator[Line]:
     """All lanes of the aisles as lines in the lot's axes, from one end of the rows to the other."""
     for aisle in range(lot.aisles):
         y = lot.aisle_y(aisle)
@@ -85,7 +85,7 @@ def _lanes(lot: Lot) -> Iterator[Line]:
         yield straight((lot.half_x_m, y + KEEP_M), np.pi)
 
 
-def _slot_lines(lot: Lot) -> Iterator[tuple[Line, float]]:
+def _slot_lines(lot: ParkingLot) -> Iterator[tuple[Line, float]]:
     """Paint between slots: a line, and its length."""
     for row in range(2 * lot.aisles):
         aisle, above = divmod(row, 2)
@@ -95,13 +95,13 @@ def _slot_lines(lot: Lot) -> Iterator[tuple[Line, float]]:
             yield straight((x, y), (2 * above - 1) * np.pi / 2), DEPTH_M - 0.1
 
 
-def _arrows(lot: Lot) -> Iterator[FloatArray]:
+def _arrows(lot: ParkingLot) -> Iterator[FloatArray]:
     for line in _lanes(lot):
         for s in np.arange(4.0, 2 * lot.half_x_m - 6.0, 15.0):
             yield arrow(line, float(s))
 
 
-def _bumps(lot: Lot) -> Iterator[tuple[float, float]]:
+def _bumps(lot: ParkingLot) -> Iterator[tuple[float, float]]:
     """Middles of the speed bumps, which lie across whole aisles."""
     rng = random_generator(lot.seed, 33)
     for aisle in range(lot.aisles):
@@ -109,7 +109,7 @@ def _bumps(lot: Lot) -> Iterator[tuple[float, float]]:
             yield lot.half_x_m * (share + rng.uniform(-0.1, 0.1)), lot.aisle_y(aisle)
 
 
-def _lines(lot: Lot) -> Iterator[MapLine]:
+def _lines(lot: ParkingLot) -> Iterator[MapLine]:
     """The map, local frame."""
 
     def turned(line: MapLine) -> MapLine:
@@ -138,7 +138,7 @@ def _rectangle(half: list[float]) -> FloatArray:
     return np.concatenate([square, np.zeros((5, 1))], 1)
 
 
-def _ground(lot: Lot) -> Iterator[Mesh]:
+def _ground(lot: ParkingLot) -> Iterator[Mesh]:
     """Floor, paint and bumps, in the lot's axes."""
     low, high = (-lot.wall_x_m, -lot.wall_y_m), (lot.wall_x_m, lot.wall_y_m)
     yield surface(tiles(low, high, 0.0, 5.0), _FLOOR if lot.roofed else scenery.ROAD)
@@ -152,7 +152,7 @@ def _ground(lot: Lot) -> Iterator[Mesh]:
         yield block(middle - size, middle + size + [0, 0, _BUMP_HEIGHT_M], _BUMP, 0.8)
 
 
-def _enclosure(lot: Lot) -> Iterator[Mesh]:
+def _enclosure(lot: ParkingLot) -> Iterator[Mesh]:
     """Walls with a band of colour, ceiling, beams, lamps and pipes, in the lot's axes."""
     x, y, top = lot.wall_x_m, lot.wall_y_m, CEILING_M
     for material, low_m, high_m, inward in ((_WALL, 0.0, top, 0.0), (_BAND, 0.9, 1.15, 0.01)):
@@ -173,7 +173,7 @@ def _enclosure(lot: Lot) -> Iterator[Mesh]:
         yield block(pipe, (x, pipe[1] + 0.11, pipe[2] + 0.11), _PIPE)
 
 
-def _open_surroundings(lot: Lot) -> Iterator[Mesh]:
+def _open_surroundings(lot: ParkingLot) -> Iterator[Mesh]:
     """A kerb, a hedge, lawns, houses, and what stands on the islands, in the lot's axes."""
     rng = random_generator(lot.seed, 34)
     x, y, top = lot.wall_x_m, lot.wall_y_m, KERB_HEIGHT_M
@@ -196,7 +196,7 @@ def _open_surroundings(lot: Lot) -> Iterator[Mesh]:
     yield from _islands(lot, rng)
 
 
-def _islands(lot: Lot, rng: np.random.Generator) -> Iterator[Mesh]:
+def _islands(lot: ParkingLot, rng: np.random.Generator) -> Iterator[Mesh]:
     """Lamps and trees between rows that stand back to back; bins and signs on the pavement."""
     for row in range(1, lot.aisles):
         at = row * lot.pitch_m - lot.half_y_m

@@ -38,7 +38,7 @@ from leapai_world.traffic.motion import (
     NON_MOTOR,
     PERSON,
     TRUCK,
-    Cast,
+    Actors,
     Plan,
 )
 from leapai_world.traffic.routes import rounded
@@ -104,8 +104,8 @@ class Junction:
 
 def crossing(seed: int, duration_s: float) -> Place:
     """A crossing with lights: one arm has green at a time, people cross when a gap lets them."""
-    junction, cast = Junction(seed, duration_s), Cast(seed)
-    _cast(junction, cast)
+    junction, actors = Junction(seed, duration_s), Actors(seed)
+    _add_actors(junction, actors)
     middle = _middle(junction)
     blocks = [
         (arm, number, junction.arms[arm].centre(junction.half_m + (number + 0.5) * scenery.BLOCK_M))
@@ -117,7 +117,7 @@ def crossing(seed: int, duration_s: float) -> Place:
         near = [_arm(junction, arm, n) for arm, n, at in blocks if np.hypot(*(at - point_m)) < 130]
         return joined([middle, *near])
 
-    return Place(cast, tuple(_lines(junction)), around, daylight(seed))
+    return Place(actors, tuple(_lines(junction)), around, daylight(seed))
 
 
 def _exits(arm: int, lane: int, lanes: int) -> list[int]:
@@ -126,16 +126,16 @@ def _exits(arm: int, lane: int, lanes: int) -> list[int]:
     return [*right, (arm + 2) % 4, *([(arm + 3) % 4] if lane == 0 else [])]
 
 
-def _cast(junction: Junction, cast: Cast) -> None:
+def _add_actors(junction: Junction, actors: Actors) -> None:
     rng = random_generator(junction.seed, 3)
     before = rng.uniform(4.0, 22.0) if rng.random() < 0.6 else -rng.uniform(6.0, 12.0)
     stop = junction.length_m - junction.half_m - _STOP_M
     # The ego's arm is green from the start in most drives, in others it turns green later.
     first = int(rng.choice([0, 0, 0, 1])) if before > 0 else 0
     green = [_green((arm - first) % 4) for arm in range(4)]
-    plan = Plan(0.1, 0.0, gate_m=stop, green_s=green[0])
-    cast.ego(
-        cast.follow(junction.way(0, junction.ego_out, junction.ego_lane)),
+    plan = Plan(0.1, 0.0, stop_line_m=stop, green_s=green[0])
+    actors.add_ego(
+        actors.route_through(junction.way(0, junction.ego_out, junction.ego_lane)),
         stop - 2.6 - before,
         9.0,
         plan,
@@ -144,10 +144,10 @@ def _cast(junction: Junction, cast: Cast) -> None:
         for lane_number in range(junction.lanes):
             is_own = arm == 0 and lane_number == junction.ego_lane
             skip = stop - 2.6 - before if is_own else None
-            _queue(junction, cast, (arm, lane_number), green[arm], skip)
-            _leaving(junction, cast, (arm, lane_number))
-    _standing(junction, cast)
-    _people(junction, cast)
+            _queue(junction, actors, (arm, lane_number), green[arm], skip)
+            _leaving(junction, actors, (arm, lane_number))
+    _standing(junction, actors)
+    _people(junction, actors)
 
 
 def _green(turn: int) -> tuple[float, float]:
@@ -158,7 +158,7 @@ def _green(turn: int) -> tuple[float, float]:
 
 def _queue(
     junction: Junction,
-    cast: Cast,
+    actors: Actors,
     lane: tuple[int, int],
     green_s: tuple[float, float],
     skip_m: float | None,
@@ -167,7 +167,9 @@ def _queue(
     arm, number = lane
     rng = random_generator(junction.seed, 5, arm, number)
     stop = junction.length_m - junction.half_m - _STOP_M
-    routes = {out: cast.follow(junction.way(arm, out, number)) for out in range(4) if out != arm}
+    routes = {
+        out: actors.route_through(junction.way(arm, out, number)) for out in range(4) if out != arm
+    }
     waits = green_s[0] > -np.inf
     start, big = stop - rng.uniform(3.0, 5.0), arm in (1, 2) and number == 0
     while start > junction.length_m - junction.reach_m(arm):
@@ -176,54 +178,54 @@ def _queue(
         if big:
             class_id, big, start = (BUS if arm == 1 else TRUCK), False, start - 4.0
         if skip_m is None or abs(start - skip_m) > 11.0:
-            plan = Plan(0.15, rng.uniform(0, 6), gate_m=stop, green_s=green_s)
-            cast.go(class_id, routes[out], start, 9.0 * rng.uniform(0.85, 1.1), plan)
+            plan = Plan(0.15, rng.uniform(0, 6), stop_line_m=stop, green_s=green_s)
+            actors.add_moving(class_id, routes[out], start, 9.0 * rng.uniform(0.85, 1.1), plan)
         start -= 5.0 if class_id == BUS else 0.0
         near = stop - start < 30.0
         start -= rng.uniform(10.0, 12.0) if waits and near else rng.uniform(15.0, 38.0)
 
 
-def _leaving(junction: Junction, cast: Cast, lane: tuple[int, int]) -> None:
+def _leaving(junction: Junction, actors: Actors, lane: tuple[int, int]) -> None:
     """Vehicles that have passed the junction and leave by an arm, and riders that come and go."""
     arm, number = lane
     rng = random_generator(junction.seed, 6, arm, number)
-    route = cast.follow(junction.way((arm + 2) % 4, arm, number))
+    route = actors.route_through(junction.way((arm + 2) % 4, arm, number))
     middle = junction.length_m
     for start in np.arange(middle + junction.half_m + 14.0, middle + junction.reach_m(arm), 24.0):
         if rng.random() < 0.55:
-            cast.go(CAR, route, start + rng.uniform(-6, 6), 9.5, Plan(0.1))
+            actors.add_moving(CAR, route, start + rng.uniform(-6, 6), 9.5, Plan(0.1))
     if number == 0:
         street = junction.arms[arm]
         d = street.carriageway_m - 0.9
         span = (junction.half_m, junction.reach_m(arm))
         for side in (-1, 1):
             points = street_actors.lane_points(street, side * d, *span, side)
-            lane_route, length = cast.follow(points), span[1] - span[0]
+            lane_route, length = actors.route_through(points), span[1] - span[0]
             stop = length - _STOP_M - 1.0
-            plan = Plan(gate_m=stop, green_s=(np.inf, np.inf)) if side > 0 else Plan()
+            plan = Plan(stop_line_m=stop, green_s=(np.inf, np.inf)) if side > 0 else Plan()
             for begin in np.arange(length - 14.0 if side > 0 else 6.0, 0.0, -26.0):
-                cast.go(NON_MOTOR, lane_route, begin, rng.uniform(3.5, 5.0), plan)
+                actors.add_moving(NON_MOTOR, lane_route, begin, rng.uniform(3.5, 5.0), plan)
 
 
-def _standing(junction: Junction, cast: Cast) -> None:
+def _standing(junction: Junction, actors: Actors) -> None:
     """What stands in the parking places and at the kerbs, clear of the zebra crossings."""
     for arm, street in enumerate(junction.arms):
         span = (junction.half_m + 16.0, junction.reach_m(arm))
-        street_actors.parked(street, cast, span)
-        street_actors.at_kerbs(street, cast, span)
+        street_actors.parked(street, actors, span)
+        street_actors.at_kerbs(street, actors, span)
 
 
-def _people(junction: Junction, cast: Cast) -> None:
+def _people(junction: Junction, actors: Actors) -> None:
     for arm, street in enumerate(junction.arms):
         rng = random_generator(junction.seed, 8, arm)
-        street_actors.crossing_people(street, cast, junction.half_m + _ZEBRA_M, rng)
+        street_actors.crossing_people(street, actors, junction.half_m + _ZEBRA_M, rng)
         for side in (-1, 1):
             span = (junction.half_m + 7.0, junction.reach_m(arm))
-            street_actors.walkers(street, cast, side, span)
-        _at_corner(junction, cast, arm)
+            street_actors.walkers(street, actors, side, span)
+        _at_corner(junction, actors, arm)
 
 
-def _at_corner(junction: Junction, cast: Cast, arm: int) -> None:
+def _at_corner(junction: Junction, actors: Actors, arm: int) -> None:
     """People who wait at a corner, and one who walks around it, behind the houses' edge."""
     rng = random_generator(junction.seed, 9, arm)
     kerb, half = junction.arms[0].kerb_m, junction.half_m
@@ -231,7 +233,7 @@ def _at_corner(junction: Junction, cast: Cast, arm: int) -> None:
     for _ in range(int(rng.integers(1, 4))):
         at = np.array([*rng.uniform(kerb + 2.4, half - 0.4, 2), KERB_HEIGHT_M])
         at[:2] = at[:2] @ np.linalg.matrix_power(turn, arm)
-        cast.stand(PERSON, junction.place(at), rng.uniform(-np.pi, np.pi))
+        actors.add_standing(PERSON, junction.place(at), rng.uniform(-np.pi, np.pi))
 
 
 def _lines(junction: Junction) -> list[MapLine]:

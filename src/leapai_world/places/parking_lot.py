@@ -20,7 +20,7 @@ DEPTH_M = 5.1
 AISLE_M = 6.4
 KEEP_M = 1.45
 """Traffic keeps this far to the right of the middle of an aisle."""
-LEG_M = 8.0
+REVERSING_M = 8.0
 """Length of the way out of a slot, in reverse."""
 _FOLD_M = 3.0
 """The way on begins this far behind the body, so that its rear axle has a route too."""
@@ -40,7 +40,7 @@ class Slot:
     """1 where the aisle lies towards +y, else -1."""
 
 
-class Lot:
+class ParkingLot:
     """Aisles along x, one above another, with a row of slots on both sides of each.
 
     A ring road joins the ends of the aisles. Origin in the middle; traffic keeps right.
@@ -105,12 +105,12 @@ class Lot:
         out = rounded(
             [(slot.x_m, slot.y_m), (slot.x_m, y), (slot.x_m - 14.0 * ahead, y)], DEPTH_M / 2 + 0.3
         )
-        fold = route(out).knots_m[round(LEG_M / STEP_M), 0]
+        fold = route(out).samples_m[round(REVERSING_M / STEP_M), 0]
         lane, end = y - KEEP_M * ahead, ahead * (self.half_x_m + AISLE_M / 2 + KEEP_M)
         last = self.aisle_y(self.aisles - 1 if slot.up > 0 else 0) + KEEP_M * ahead
         begin = [(fold - _FOLD_M * ahead, y), (fold + 1.5 * ahead, y), (fold + 7.5 * ahead, lane)]
         way = [*begin, (end, lane), (end, last), (-end, last), (-end, lane), (end, lane)]
         return (
             route(self.place(out), backwards=True),
-            route(self.place(rounded(way, 5.0)), first_m=LEG_M - _FOLD_M),
+            route(self.place(rounded(way, 5.0)), first_m=REVERSING_M - _FOLD_M),
         )

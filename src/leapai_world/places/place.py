@@ -11,7 +11,7 @@ from leapai.types import FloatArray, VectorMap
 from leapai_world.meshes import Mesh
 from leapai_world.places.street import random_generator
 from leapai_world.sensors.ray_casting import Light
-from leapai_world.traffic.motion import Cast
+from leapai_world.traffic.motion import Actors
 
 PLACES = ("street", "crossing", "residential", "car_park", "garage")
 
@@ -20,7 +20,7 @@ PLACES = ("street", "crossing", "residential", "car_park", "garage")
 class Place:
     """One place, and who is in it. All is in the local frame."""
 
-    cast: Cast
+    actors: Actors
     map_lines: VectorMap
     scenery: Callable[[FloatArray], Mesh]
     """What stands still and has no label, within 100 m of a point [2] at least."""

@@ -112,7 +112,7 @@ def _ribbon(
 
 def _ground(street: Street, low: float, high: float) -> list[Mesh]:
     """Surfaces of the block. Pieces are about as long as they are wide: slivers make a slow scene
-    to cast at."""
+    to actors at."""
     lanes, edge = street.lanes_each_way * LANE_M, street.carriageway_m
     kerb, top, front = street.kerb_m, KERB_HEIGHT_M, street.frontage_m
     profile = [

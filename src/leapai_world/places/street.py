@@ -94,11 +94,11 @@ class Street:
     def __init__(self, seed: int, length_m: float, section: Section, bend: Bend) -> None:
         self.seed, self.section, self.bend = seed, section, bend
         self.lanes_each_way = section.lanes_each_way
-        self._knots_m = np.arange(FIRST_S_M, length_m + 500.0, _STEP_M)
-        self._knot_xy = self._integrate()
+        self._sample_s_m = np.arange(FIRST_S_M, length_m + 500.0, _STEP_M)
+        self._sample_xy = self._integrate()
 
     def _integrate(self) -> FloatArray:
-        nodes = self._knots_m[:-1, None] + _STEP_M * (_GAUSS_NODES + 1) / 2
+        nodes = self._sample_s_m[:-1, None] + _STEP_M * (_GAUSS_NODES + 1) / 2
         tangent = self.tangent(self.heading(nodes))
         steps = (tangent * _GAUSS_WEIGHTS[:, None]).sum(1) * _STEP_M / 2
         xy: FloatArray = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)])
@@ -133,11 +133,11 @@ class Street:
     def centre(self, s_m: FloatArray | float) -> FloatArray:
         """Centreline points [..., 2], local frame: cubic Hermite between exact knots."""
         s_m = np.asarray(s_m, np.float64)
-        i = np.clip(((s_m - FIRST_S_M) / _STEP_M).astype(np.int64), 0, len(self._knots_m) - 2)
-        x = ((s_m - self._knots_m[i]) / _STEP_M)[..., None]
-        t0 = self.tangent(self.heading(self._knots_m[i])) * _STEP_M
-        t1 = self.tangent(self.heading(self._knots_m[i + 1])) * _STEP_M
-        p0, p1 = self._knot_xy[i], self._knot_xy[i + 1]
+        i = np.clip(((s_m - FIRST_S_M) / _STEP_M).astype(np.int64), 0, len(self._sample_s_m) - 2)
+        x = ((s_m - self._sample_s_m[i]) / _STEP_M)[..., None]
+        t0 = self.tangent(self.heading(self._sample_s_m[i])) * _STEP_M
+        t1 = self.tangent(self.heading(self._sample_s_m[i + 1])) * _STEP_M
+        p0, p1 = self._sample_xy[i], self._sample_xy[i + 1]
         step = x * x * (3 - 2 * x)
         point: FloatArray = p0 + (p1 - p0) * step + t0 * x * (1 - x) ** 2 - t1 * x * x * (1 - x)
         return point

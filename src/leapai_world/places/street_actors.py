@@ -30,7 +30,7 @@ from leapai_world.traffic.motion import (
     PILLAR,
     RIDERLESS,
     TRUCK,
-    Cast,
+    Actors,
     Plan,
 )
 
@@ -47,7 +47,7 @@ class Pace:
 
     speed_mps: float
     pitch_m: float
-    sway: float
+    speed_variation: float
     """Share by which speeds go up and down; 1: stop and go."""
     occupied: float
     """Share of places in a lane that are taken."""
@@ -86,21 +86,21 @@ def shifted(
     return street.local(s, d, street.height(d))
 
 
-def cast_street(street: Street, cast: Cast, pace: Pace, length_m: float) -> None:
+def add_street_actors(street: Street, actors: Actors, pace: Pace, length_m: float) -> None:
     """The ego, which drives with s from near s = 0, and all others within reach of its way."""
     span = (-REACH_M, length_m + REACH_M)
-    _ego(street, cast, pace, span)
+    _ego(street, actors, pace, span)
     for side in (-1, 1):
         for lane in range(street.lanes_each_way):
-            _lane(street, cast, pace, side * (lane + 1), span)
-    parked(street, cast, span)
-    _changers(street, cast, pace, span)
-    _pulling_out(street, cast, span)
-    _riders(street, cast, span)
-    at_kerbs(street, cast, span)
-    crossers(street, cast, span)
+            _lane(street, actors, pace, side * (lane + 1), span)
+    parked(street, actors, span)
+    _changers(street, actors, pace, span)
+    _pulling_out(street, actors, span)
+    _riders(street, actors, span)
+    at_kerbs(street, actors, span)
+    crossers(street, actors, span)
     for side in (-1, 1):
-        walkers(street, cast, side, span)
+        walkers(street, actors, side, span)
 
 
 def lane_centre(number: int) -> float:
@@ -108,7 +108,7 @@ def lane_centre(number: int) -> float:
     return float(np.sign(number) * LANE_M * (abs(number) - 0.5))
 
 
-def _ego(street: Street, cast: Cast, pace: Pace, span: tuple[float, float]) -> None:
+def _ego(street: Street, actors: Actors, pace: Pace, span: tuple[float, float]) -> None:
     rng = random_generator(street.seed, 3)
     lane = -int(rng.integers(1, street.lanes_each_way + 1))
     d, begin = lane_centre(lane), span[0]
@@ -116,17 +116,21 @@ def _ego(street: Street, cast: Cast, pace: Pace, span: tuple[float, float]) -> N
     if street.lanes_each_way > 1 and rng.random() < 0.5:
         target = lane_centre(-3 - lane)
     points = shifted(street, (d, target), rng.uniform(8.0, 20.0), CHANGE_M, span)
-    plan = Plan(pace.sway, rng.uniform(0, 2 * np.pi))
-    cast.ego(cast.follow(points), -begin, pace.speed_mps * rng.uniform(0.9, 1.1), plan)
+    plan = Plan(pace.speed_variation, rng.uniform(0, 2 * np.pi))
+    actors.add_ego(
+        actors.route_through(points), -begin, pace.speed_mps * rng.uniform(0.9, 1.1), plan
+    )
 
 
-def _lane(street: Street, cast: Cast, pace: Pace, number: int, span: tuple[float, float]) -> None:
+def _lane(
+    street: Street, actors: Actors, pace: Pace, number: int, span: tuple[float, float]
+) -> None:
     """Cars, trucks and buses of a lane. The two lanes next to the centreline have a big one near
     the ego's start, always."""
     rng = random_generator(street.seed, 5, number + 8)
     side = 1 if number > 0 else -1
     points = lane_points(street, lane_centre(number), *span, side)
-    route = cast.follow(points)
+    route = actors.route_through(points)
     length = span[1] - span[0]
     speed = pace.speed_mps * rng.uniform(0.9, 1.1)
     phase = rng.uniform(0, 2 * np.pi)
@@ -142,13 +146,13 @@ def _lane(street: Street, cast: Cast, pace: Pace, number: int, span: tuple[float
             continue  # The ego's place, in whatever lane it drives.
         else:
             class_id = (CAR, CAR, CAR, CAR, CAR, TRUCK, BUS)[int(draw * 97) % 7]
-        sway = pace.sway * rng.uniform(0.7, 1.0)
-        plan = Plan(sway, phase + 0.25 * slot)
+        speed_variation = pace.speed_variation * rng.uniform(0.7, 1.0)
+        plan = Plan(speed_variation, phase + 0.25 * slot)
         if 8.0 < start < length - 8.0:
-            cast.go(class_id, route, start, speed * rng.uniform(0.95, 1.05), plan)
+            actors.add_moving(class_id, route, start, speed * rng.uniform(0.95, 1.05), plan)
 
 
-def _changers(street: Street, cast: Cast, pace: Pace, span: tuple[float, float]) -> None:
+def _changers(street: Street, actors: Actors, pace: Pace, span: tuple[float, float]) -> None:
     """Cars that change from one lane to the other, ahead of the ego and behind it."""
     if street.lanes_each_way < 2:
         return
@@ -157,10 +161,16 @@ def _changers(street: Street, cast: Cast, pace: Pace, span: tuple[float, float])
         one = int(rng.integers(1, 3))
         d = lane_centre(-one), lane_centre(one - 3)
         points = shifted(street, d, at + rng.uniform(2, 10), CHANGE_M, span)
-        cast.go(CAR, cast.follow(points), at - span[0], pace.speed_mps * 1.1, Plan(pace.sway))
+        actors.add_moving(
+            CAR,
+            actors.route_through(points),
+            at - span[0],
+            pace.speed_mps * 1.1,
+            Plan(pace.speed_variation),
+        )
 
 
-def _pulling_out(street: Street, cast: Cast, span: tuple[float, float]) -> None:
+def _pulling_out(street: Street, actors: Actors, span: tuple[float, float]) -> None:
     """Parked cars on the ego's side that drive off when a gap in the traffic lets them."""
     outer = lane_centre(-street.lanes_each_way)
     for slot in range(1, 9):
@@ -170,10 +180,16 @@ def _pulling_out(street: Street, cast: Cast, span: tuple[float, float]) -> None:
             points = shifted(street, (d, outer), s + 0.5, 10.5, span)
             start = s - span[0]
             gate = start + EGO_HALF_LENGTH_M + 0.3
-            cast.go(CAR, cast.follow(points), start, 6.5, Plan(gate_m=gate, zone_m=14.0))
+            actors.add_moving(
+                CAR,
+                actors.route_through(points),
+                start,
+                6.5,
+                Plan(stop_line_m=gate, yield_zone_m=14.0),
+            )
 
 
-def parked(street: Street, cast: Cast, span: tuple[float, float]) -> None:
+def parked(street: Street, actors: Actors, span: tuple[float, float]) -> None:
     """Cars, bicycles and barriers in the parking places along both kerbs."""
     for side, slot in kerb_slots(*span):
         kind = parking_kind(street.seed, side, slot)
@@ -182,49 +198,49 @@ def parked(street: Street, cast: Cast, span: tuple[float, float]) -> None:
         facing = float(street.heading(s)) + (0.0 if side < 0 else np.pi)
         if kind == "car":
             place = street.local(s + rng.uniform(-0.4, 0.4), d + rng.normal(0, 0.06))
-            cast.stand(CAR, place, facing + rng.normal(0, 0.015))
+            actors.add_standing(CAR, place, facing + rng.normal(0, 0.015))
         elif kind == "barrier":
             for offset in (-1.45, 1.45):
                 place = street.local(s + offset, d + rng.normal(0, 0.1))
-                cast.stand(BARRIER, place, facing + rng.normal(0, 0.04))
+                actors.add_standing(BARRIER, place, facing + rng.normal(0, 0.04))
         elif kind == "bicycles":
             for offset in (-1.3, 0.0, 1.3):
                 place = street.local(s + offset, d + rng.normal(0, 0.1))
-                cast.stand(RIDERLESS, place, facing + np.pi / 2 + rng.normal(0, 0.04))
+                actors.add_standing(RIDERLESS, place, facing + np.pi / 2 + rng.normal(0, 0.04))
 
 
-def at_kerbs(street: Street, cast: Cast, span: tuple[float, float]) -> None:
+def at_kerbs(street: Street, actors: Actors, span: tuple[float, float]) -> None:
     """Bicycles and bollards in the strip between kerb and footpath."""
     for side, slot in kerb_slots(*span):
         kind = furniture_kind(street.seed, side, slot)
         s, d = slot * PARKING_PITCH_M, side * (street.kerb_m + 0.85)
         facing, z = float(street.heading(s)), street.height(np.array(d))
         if kind == "bicycle":
-            cast.stand(RIDERLESS, street.local(s, d, z), facing + np.pi * (slot % 2))
+            actors.add_standing(RIDERLESS, street.local(s, d, z), facing + np.pi * (slot % 2))
         elif kind == "bollards":
             for offset in (-1.5, 0.0, 1.5):
-                cast.stand(PILLAR, street.local(s + offset, d, z), facing)
+                actors.add_standing(PILLAR, street.local(s + offset, d, z), facing)
 
 
-def _riders(street: Street, cast: Cast, span: tuple[float, float]) -> None:
+def _riders(street: Street, actors: Actors, span: tuple[float, float]) -> None:
     """Riders in the cycle lanes; the faster of some pairs swings out and overtakes."""
     lane = street.carriageway_m - (0.9 if street.section.cycle_m else 0.7)
     for side in (-1, 1):
         rng = random_generator(street.seed, 16, side)
         points = lane_points(street, side * lane, *span, side)
-        route, s = cast.follow(points), span[0] + rng.uniform(10, 25)
+        route, s = actors.route_through(points), span[0] + rng.uniform(10, 25)
         while s < span[1] - 20:
             start = s - span[0] if side < 0 else span[1] - s
             speed = rng.uniform(3.2, 4.8)
-            cast.go(NON_MOTOR, route, start, speed)
+            actors.add_moving(NON_MOTOR, route, start, speed)
             if street.section.cycle_m and rng.random() < 0.5:
-                _overtaker(street, cast, (side, lane), (span, start, speed))
+                _overtaker(street, actors, (side, lane), (span, start, speed))
             s += rng.uniform(16, 40)
 
 
 def _overtaker(
     street: Street,
-    cast: Cast,
+    actors: Actors,
     lane: tuple[int, float],
     slow: tuple[tuple[float, float], float, float],
 ) -> None:
@@ -235,37 +251,39 @@ def _overtaker(
     out = smooth_step((at - start + 7.0) / 6.0)[0] - smooth_step((at - start - 26.0) / 8.0)[0]
     offset = side * (d - 1.15 * out)
     points = street.local(along, offset, street.height(offset))
-    route = cast.follow(points if side < 0 else points[::-1])
-    cast.go(NON_MOTOR, route, start - 6.5, speed + 2.6)
+    route = actors.route_through(points if side < 0 else points[::-1])
+    actors.add_moving(NON_MOTOR, route, start - 6.5, speed + 2.6)
 
 
-def walkers(street: Street, cast: Cast, side: int, span: tuple[float, float]) -> None:
+def walkers(street: Street, actors: Actors, side: int, span: tuple[float, float]) -> None:
     """People on a pavement: two rows, one each way."""
     for row, direction in ((0, -1), (1, 1)):
         rng = random_generator(street.seed, 17, side, row)
         d = side * (street.kerb_m + 1.9 + 1.3 * row)
-        route = cast.follow(lane_points(street, d, *span, direction))
+        route = actors.route_through(lane_points(street, d, *span, direction))
         for start in np.arange(5.0, span[1] - span[0] - 10.0, WALKER_PITCH_M):
             speed = rng.uniform(0.9, 1.7)
             if rng.random() < 0.22:
-                cast.go(PERSON, route, start + rng.uniform(-2, 2), speed, Plan(0.2, start))
+                actors.add_moving(
+                    PERSON, route, start + rng.uniform(-2, 2), speed, Plan(0.2, start)
+                )
 
 
-def crossers(street: Street, cast: Cast, span: tuple[float, float]) -> None:
+def crossers(street: Street, actors: Actors, span: tuple[float, float]) -> None:
     """People at the zebra crossings; each goes when a gap in the traffic lets it."""
     for slot in zebra_slots(street.seed, *span):
         rng = random_generator(street.seed, 8, slot)
-        crossing_people(street, cast, slot * PARKING_PITCH_M, rng)
+        crossing_people(street, actors, slot * PARKING_PITCH_M, rng)
 
 
-def crossing_people(street: Street, cast: Cast, s_m: float, rng: np.random.Generator) -> None:
+def crossing_people(street: Street, actors: Actors, s_m: float, rng: np.random.Generator) -> None:
     """Four people who want to cross at s, from both sides; they meet in the middle."""
     for place in range(4):
         side = 1.0 if place % 2 else -1.0
         s, edge = s_m + 1.05 * (place - 1.5), street.kerb_m
         back = rng.uniform(0.7, 1.2)
         d = np.arange(edge + 3.9, -edge - 3.9, -0.25) * side
-        route = cast.follow(street.local(s, d, street.height(d)))
+        route = actors.route_through(street.local(s, d, street.height(d)))
         start = 3.9 - back
-        plan = Plan(gate_m=start + 0.5, zone_m=2 * edge)
-        cast.go(PERSON, route, start, rng.uniform(1.1, 1.8), plan)
+        plan = Plan(stop_line_m=start + 0.5, yield_zone_m=2 * edge)
+        actors.add_moving(PERSON, route, start, rng.uniform(1.1, 1.8), plan)

@@ -14,7 +14,7 @@ from leapai_world.places.street import (
     draw_bend,
     random_generator,
 )
-from leapai_world.traffic.motion import Cast
+from leapai_world.traffic.motion import Actors
 
 _FASTEST_MPS = 16.0
 _WINDOW_M = 125.0
@@ -47,8 +47,8 @@ def residential(seed: int, duration_s: float) -> Place:
 def _place(seed: int, duration_s: float, section: Section, pace: street_actors.Pace) -> Place:
     length = _FASTEST_MPS * duration_s
     road = Street(seed, length, section, draw_bend(random_generator(seed, 19)))
-    cast = Cast(seed)
-    street_actors.cast_street(road, cast, pace, length)
+    actors = Actors(seed)
+    street_actors.add_street_actors(road, actors, pace, length)
     numbers = np.arange(-5, int(length / scenery.BLOCK_M) + 6)
     middles = road.centre((numbers + 0.5) * scenery.BLOCK_M)
 
@@ -57,4 +57,4 @@ def _place(seed: int, duration_s: float, section: Section, pace: street_actors.P
         return joined([scenery.build_block(road, int(number)) for number in numbers[near]])
 
     lines = scenery.map_lines(road, -street_actors.REACH_M, length + street_actors.REACH_M)
-    return Place(cast, lines, around, daylight(seed))
+    return Place(actors, lines, around, daylight(seed))

@@ -31,7 +31,7 @@ class Instants:
 
 
 @dataclass(frozen=True)
-class Course:
+class FramePaths:
     """Where the ego and N actors are during a frame: the parabola through three exact samples.
 
     It is off by at most jerk x 8e-6 s^3, less than a tenth of a millimetre in traffic. The last
@@ -47,9 +47,9 @@ class Course:
         assert len(self.boxes) == len(self.window_from_ego) == len(SAMPLES_S)
 
     @staticmethod
-    def still(window_from_ego: FloatArray, boxes: FloatArray) -> Course:
+    def still(window_from_ego: FloatArray, boxes: FloatArray) -> FramePaths:
         """A world where nothing moves: pose [4, 4], boxes [N, 7]."""
-        return Course(np.stack([window_from_ego] * 3), np.stack([boxes] * 3))
+        return FramePaths(np.stack([window_from_ego] * 3), np.stack([boxes] * 3))
 
     def at(self, dt_s: FloatArray) -> Instants:
         """Poses and boxes at times [K]."""

@@ -9,7 +9,7 @@ from leapai.types import BoolArray, FloatArray, IntArray
 from leapai_world import meshes
 from leapai_world.places.street import random_generator
 from leapai_world.sensors.instants import Instants
-from leapai_world.sensors.ray_casting import Float32, Hits, Stage
+from leapai_world.sensors.ray_casting import Float32, Hits, Scene
 from leapai_world.sensors.render import window_panes
 from leapai_world.sensors.rig import MAX_RANGE_M, Lidar
 
@@ -21,7 +21,7 @@ _SENSITIVITY_NOISE = 0.05
 
 
 def raw_returns(
-    lidar: Lidar, hits: Hits, stage: Stage, *noise_stream: int
+    lidar: Lidar, hits: Hits, scene: Scene, *noise_stream: int
 ) -> tuple[Float32, IntArray]:
     """Returns [P, 5] float32 as measured, and the packet [P] of each: x y z in the ego frame *at
     the point's own time*, intensity, dt.
@@ -35,9 +35,9 @@ def raw_returns(
     sensitivity = 1 + np.float32(_SENSITIVITY_NOISE) * rng.standard_normal(count, np.float32)
     sensitivity[rng.random(count, np.float32) < LOST] = 0
     hit = np.flatnonzero((hits.triangle >= 0) & (hits.distance_m < MAX_RANGE_M))
-    intensity = _intensity(hits, stage, hit)
+    intensity = _intensity(hits, scene, hit)
     reach = MAX_RANGE_M * np.sqrt(intensity / 0.1) * sensitivity[hit]
-    heard = np.flatnonzero((hits.distance_m[hit] < reach) & ~_is_glass(hits, stage, hit))
+    heard = np.flatnonzero((hits.distance_m[hit] < reach) & ~_is_glass(hits, scene, hit))
     hit, intensity = hit[heard], intensity[heard]
     distance = (hits.distance_m[hit] + noise[hit])[:, None].astype(np.float64)
     xyz = lidar.position_ego_m + lidar.rays_ego[hit] * distance
@@ -59,28 +59,28 @@ def compensated(raw: Float32, packet: IntArray, instants: Instants) -> Float32:
     return points
 
 
-def _intensity(hits: Hits, stage: Stage, hit: IntArray) -> Float32:
+def _intensity(hits: Hits, scene: Scene, hit: IntArray) -> Float32:
     """Intensity [K] in [0, 1] where rays `hit` [K] meet something."""
     triangle = hits.triangle[hit]
-    normal = stage.scenery.normal.take(triangle, 0, mode="clip")
-    reflectivity = stage.scenery.reflectivity.take(triangle, mode="clip")
+    normal = scene.scenery.normal.take(triangle, 0, mode="clip")
+    reflectivity = scene.scenery.reflectivity.take(triangle, mode="clip")
     bodies = np.flatnonzero(hits.actor[hit] >= 0)
-    normal[bodies] = hits.normals_on_actors(stage.gallery, hit[bodies])
-    reflectivity[bodies] = stage.gallery.reflectivity[triangle[bodies]]
+    normal[bodies] = hits.normals_on_actors(scene.library, hit[bodies])
+    reflectivity[bodies] = scene.library.reflectivity[triangle[bodies]]
     cosine: FloatArray = np.abs((normal * hits.rays[hit]).sum(-1))
     return (reflectivity * cosine).astype(np.float32)
 
 
-def _is_glass(hits: Hits, stage: Stage, hit: IntArray) -> BoolArray:
+def _is_glass(hits: Hits, scene: Scene, hit: IntArray) -> BoolArray:
     """Whether rays `hit` [K] meet a pane: of a vehicle, or painted on a house front."""
     triangle, body = hits.triangle[hit], hits.actor[hit] >= 0
     texture = np.where(
         body,
-        stage.gallery.texture.take(triangle, mode="clip"),
-        stage.scenery.texture.take(triangle, mode="clip"),
+        scene.library.texture.take(triangle, mode="clip"),
+        scene.scenery.texture.take(triangle, mode="clip"),
     )
     glass = texture == meshes.GLASS
     front = np.flatnonzero(texture == meshes.FACADE)
-    place = hits.places(hit[front]) + stage.anchor_m.astype(np.float32)[:, None]
-    glass[front] = window_panes(place, stage.scenery.normal[triangle[front]].T)[0]
+    place = hits.places(hit[front]) + scene.anchor_m.astype(np.float32)[:, None]
+    glass[front] = window_panes(place, scene.scenery.normal[triangle[front]].T)[0]
     return np.asarray(glass)

@@ -18,7 +18,7 @@ from embreex.mesh_construction import TriangleMesh
 from leapai.geometry import poses
 from leapai.types import FloatArray, IntArray
 from leapai_world.meshes import Mesh, joined
-from leapai_world.sensors.instants import Course, Instants
+from leapai_world.sensors.instants import FramePaths, Instants
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -43,7 +43,7 @@ class Light:
     """Distance at which 63 % of a colour is lost in haze."""
 
 
-class Blockers:
+class Occluders:
     """Triangles in the window frame that stand in the way of light."""
 
     def __init__(self, triangles_m: FloatArray) -> None:
@@ -60,7 +60,7 @@ class Blockers:
         return blocked
 
 
-class Solids(Blockers):
+class Solids(Occluders):
     """Triangles in the window frame to cast at, with what shading needs of each."""
 
     def __init__(self, mesh: Mesh, light: Light) -> None:
@@ -93,7 +93,7 @@ def shades(colour: Float32, normal: FloatArray, light: Light) -> Float32:
     return np.ascontiguousarray(both.T, np.float32)
 
 
-class Gallery:
+class MeshLibrary:
     """Every shape an actor can have, once, each in a box of unit size, far from the others.
 
     An actor is never placed among the others: rays are taken into its box instead. So nothing is
@@ -134,20 +134,20 @@ class Gallery:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Scene:
     """What one frame's sensors look at, in the window frame, ready to cast at. N actors."""
 
     scenery: Solids
-    gallery: Gallery
+    library: MeshLibrary
     shape: IntArray
     """[N] of each actor in the gallery."""
     own_colours: Float32
     """[N, 3, 3] RGB (`palette.own_colours`)."""
-    course: Course
+    paths: FramePaths
     """Where the ego and the actors are during the frame."""
     moves: npt.NDArray[np.bool_]
     """[N] whether the actor ever moves."""
-    shadows: tuple[Blockers, ...]
+    shadows: tuple[Occluders, ...]
     """What throws shadows beside scenery and those who move."""
     anchor_m: FloatArray
     """[3] origin of the window frame in the local frame."""
@@ -190,13 +190,13 @@ class Hits:
     """[R] of the gallery where `actor` >= 0, else of the scenery; -1: nothing."""
     actor: Int32
     """[R]; -1: scenery or nothing."""
-    alone: IntArray
+    unoccluded: IntArray
     """[N] rays that would meet the actor were it the only thing in the world."""
 
     @property
     def first(self) -> IntArray:
         """Rays [N] that meet each actor first."""
-        return np.bincount(self.actor[self.actor >= 0], minlength=len(self.alone))
+        return np.bincount(self.actor[self.actor >= 0], minlength=len(self.unoccluded))
 
     def places(self, rays: IntArray) -> Float32:
         """Points [3, K] of the window frame where `rays` [K] meet what they meet."""
@@ -204,10 +204,10 @@ class Hits:
         place += _each(self.origins_m.astype(np.float32), self.instant[rays]).T
         return place
 
-    def normals_on_actors(self, gallery: Gallery, rays: IntArray) -> FloatArray:
+    def normals_on_actors(self, library: MeshLibrary, rays: IntArray) -> FloatArray:
         """Unit normals [K, 3] in window axes where `rays` [K] meet actors."""
         boxes, actor = self.instants.boxes.astype(np.float32), self.actor[rays]
-        x, y, z = (gallery.normal[self.triangle[rays]] / boxes[0, actor, 3:6]).T
+        x, y, z = (library.normal[self.triangle[rays]] / boxes[0, actor, 3:6]).T
         yaw = boxes[self.instant[rays], actor, 6]
         cosine, sine = np.cos(yaw), np.sin(yaw)
         normal = np.stack([cosine * x - sine * y, sine * x + cosine * y, z], -1)
@@ -215,7 +215,9 @@ class Hits:
         return unit
 
 
-def cast(stage: Stage, instants: Instants, sensor: Rays, footprints: Sequence[IntArray]) -> Hits:
+def cast_rays(
+    scene: Scene, instants: Instants, sensor: Rays, footprints: Sequence[IntArray]
+) -> Hits:
     """First hits of a sensor whose rays are cast at `instants`.
 
     `footprints[i]` holds at least all rays that pass through the box of actor i.
@@ -229,19 +231,19 @@ def cast(stage: Stage, instants: Instants, sensor: Rays, footprints: Sequence[In
         np.repeat(np.arange(len(footprints)), [len(f) for f in footprints]),
         sensor.instant,
     )
-    ray, met_actor, met_at, met = _meet_actors(stage, instants, origins, rays, footprint)
+    ray, met_actor, met_at, met = _actor_hits(scene, instants, origins, rays, footprint)
     distance = np.full(len(rays), _FAR_M, np.float32)
     triangle, actor = np.full((2, len(rays)), -1, np.int32)
     np.minimum.at(distance, ray, met_at)
     first = np.flatnonzero(met_at == distance[ray])
     triangle[ray[first]], actor[ray[first]] = met[first], met_actor[first]
-    still_distance, still = stage.scenery.first_hit(starts, rays, distance)
+    still_distance, still = scene.scenery.first_hit(starts, rays, distance)
     before = still >= 0
     distance = np.where(before | (actor >= 0), still_distance, np.float32(np.inf))
     triangle, actor = np.where(before, still, triangle), np.where(before, np.int32(-1), actor)
-    alone = np.bincount(met_actor, minlength=len(footprints))
+    unoccluded = np.bincount(met_actor, minlength=len(footprints))
     return Hits(
-        instants, sensor.instant, origins, rays, distance, triangle, actor, np.asarray(alone)
+        instants, sensor.instant, origins, rays, distance, triangle, actor, np.asarray(unoccluded)
     )
 
 
@@ -296,8 +298,8 @@ class _BoxRows:
     """[B, 3, 3]"""
 
 
-def _meet_actors(
-    stage: Stage, instants: Instants, origins_m: FloatArray, rays: Float32, footprint: _Footprint
+def _actor_hits(
+    scene: Scene, instants: Instants, origins_m: FloatArray, rays: Float32, footprint: _Footprint
 ) -> tuple[IntArray, IntArray, Float32, Int32]:
     """Rays and actors that meet: ray [K], actor [K], distance [K], triangle [K] of the gallery.
 
@@ -320,8 +322,8 @@ def _meet_actors(
     direction = np.stack([slope[through] for slope in along], -1)
     ray, actor, enter = footprint.ray[through], footprint.actor[through], enter[through]
     origins = boxes.start[boxes.row[through]] + direction * enter[:, None].astype(np.float64)
-    beyond, triangle = stage.gallery.first_hit(
-        stage.shape[actor], origins, direction, leave[through] - enter
+    beyond, triangle = scene.library.first_hit(
+        scene.shape[actor], origins, direction, leave[through] - enter
     )
     met = np.flatnonzero(triangle >= 0)
     return ray[met], actor[met], (enter + beyond)[met], triangle[met]

@@ -18,11 +18,11 @@ from leapai_world import meshes
 from leapai_world.places.street import random_generator
 from leapai_world.sensors import headlights
 from leapai_world.sensors.ray_casting import (
-    Blockers,
     Float32,
     Hits,
     Light,
-    Stage,
+    Occluders,
+    Scene,
     shades,
 )
 from leapai_world.sensors.rig import Camera
@@ -42,29 +42,29 @@ _LIT_WINDOW: Float32 = np.array([[1.00], [0.80], [0.48]], np.float32)
 _WINDOW: Float32 = np.array([[0.20], [0.25], [0.30]], np.float32)
 
 
-def exposed(camera: Camera, hits: Hits, stage: Stage, moving: Blockers) -> Float32:
+def sensor_light(camera: Camera, hits: Hits, scene: Scene, moving: Occluders) -> Float32:
     """Light [3, H * W] on a camera's sensor, 0 to 255; `moving` throws shadows beside those of the
     stage."""
     seen, open_sky = np.flatnonzero(hits.triangle >= 0), np.flatnonzero(hits.triangle < 0)
     colour = np.empty((3, len(hits.rays)), np.float32)
-    colour[:, open_sky] = _sky(camera.rays_ego[open_sky, 2], stage)
-    haze = stage.light.horizon.astype(np.float32)[:, None]
-    clear = np.exp(hits.distance_m[seen] / np.float32(-stage.light.haze_m))
-    colour[:, seen] = haze + (_lit(camera, hits, stage, moving, seen) - haze) * clear
+    colour[:, open_sky] = _sky(camera.rays_ego[open_sky, 2], scene)
+    haze = scene.light.horizon.astype(np.float32)[:, None]
+    clear = np.exp(hits.distance_m[seen] / np.float32(-scene.light.haze_m))
+    colour[:, seen] = haze + (_lit(camera, hits, scene, moving, seen) - haze) * clear
     colour *= camera.vignette * np.float32(255)
     return colour
 
 
-def developed(camera: Camera, light: Float32, *noise_stream: int) -> ImageArray:
+def image_from_light(camera: Camera, light: Float32, *noise_stream: int) -> ImageArray:
     """RGB [H, W, 3] of light [3, H * W] on the sensor; `noise_stream` seeds the sensor noise."""
     noisy = light + _noise(light.shape[1], *noise_stream)
     np.clip(noisy, 0, 255, out=noisy)
     return np.ascontiguousarray(noisy.astype(np.uint8).T).reshape(*camera.size_px, 3)
 
 
-def _sky(up: Float32, stage: Stage) -> Float32:
+def _sky(up: Float32, scene: Scene) -> Float32:
     """Colours [3, S] of the sky by the z of rays [S]."""
-    horizon, zenith = (c.astype(np.float32) for c in (stage.light.horizon, stage.light.zenith))
+    horizon, zenith = (c.astype(np.float32) for c in (scene.light.horizon, scene.light.zenith))
     height = np.sqrt(np.clip(up * np.float32(2.2), 0, 1))
     sky: Float32 = horizon[:, None] + (zenith - horizon)[:, None] * height
     return sky
@@ -75,46 +75,46 @@ def _noise(count: int, *stream: int) -> Float32:
     return _SENSOR_NOISE.take(np.arange(start, start + count), mode="wrap")
 
 
-def _lit(camera: Camera, hits: Hits, stage: Stage, moving: Blockers, seen: Indices) -> Float32:
+def _lit(camera: Camera, hits: Hits, scene: Scene, moving: Occluders, seen: Indices) -> Float32:
     """Colours [3, S] of the seen hits in sun and shade, with their textures, before haze.
 
     Channels and axes come first here: numpy is several times quicker along long rows.
     """
     triangle, distance = hits.triangle[seen], hits.distance_m[seen]
-    colour = stage.scenery.colour.take(triangle, 1, mode="clip")
-    texture = stage.scenery.texture.take(triangle, mode="clip")
+    colour = scene.scenery.colour.take(triangle, 1, mode="clip")
+    texture = scene.scenery.texture.take(triangle, mode="clip")
     bodies = np.flatnonzero(hits.actor[seen] >= 0)
-    normal = hits.normals_on_actors(stage.gallery, seen[bodies])
-    own = stage.own_colours[hits.actor[seen[bodies]]]
-    painted = stage.gallery.colours(triangle[bodies], own)
-    colour[:, bodies] = shades(painted, normal, stage.light)
+    normal = hits.normals_on_actors(scene.library, seen[bodies])
+    own = scene.own_colours[hits.actor[seen[bodies]]]
+    painted = scene.library.colours(triangle[bodies], own)
+    colour[:, bodies] = shades(painted, normal, scene.light)
     texture[bodies] = meshes.PLAIN
     point = hits.places(seen)
-    shades_by = (stage.scenery, *stage.shadows, moving)
+    shades_by = (scene.scenery, *scene.shadows, moving)
     facing = _Seen(seen, point, colour[4], distance)
-    sunny = _in_sun(facing, camera.size_px[1], shades_by, stage.light)
+    sunny = _in_sun(facing, camera.size_px[1], shades_by, scene.light)
     lit: Float32 = colour[:3] + colour[3:] * sunny
-    dark = headlights.darkness(stage.light)
+    dark = headlights.darkness(scene.light)
     if dark:
-        lit += _by_headlights(hits, stage, facing, colour[:3], (bodies, normal))
-    place = point + stage.anchor_m.astype(np.float32)[:, None]
+        lit += _by_headlights(hits, scene, facing, colour[:3], (bodies, normal))
+    place = point + scene.anchor_m.astype(np.float32)[:, None]
     lit *= _grain(texture, place, distance)
     facade = np.flatnonzero(texture == meshes.FACADE)
-    _windows(lit, facade, place[:, facade], stage.scenery.normal[triangle[facade]].T, dark)
+    _windows(lit, facade, place[:, facade], scene.scenery.normal[triangle[facade]].T, dark)
     return lit
 
 
 def _by_headlights(
-    hits: Hits, stage: Stage, seen: _Seen, shade: Float32, on_bodies: tuple[Indices, FloatArray]
+    hits: Hits, scene: Scene, seen: _Seen, shade: Float32, on_bodies: tuple[Indices, FloatArray]
 ) -> Float32:
     """What headlights add to colours [3, S]. `shade` [3, S] is the light of the sky alone, which
     tells the surface's own colour (`shades`); `on_bodies` are those that lie on actors, and their
     normals."""
-    normal = stage.scenery.normal.take(hits.triangle[seen.pixel], 0, mode="clip").T.copy()
+    normal = scene.scenery.normal.take(hits.triangle[seen.pixel], 0, mode="clip").T.copy()
     normal[:, on_bodies[0]] = on_bodies[1].T
-    sky = stage.light.ambient[:, None] * (0.8 + 0.2 * normal[2])
+    sky = scene.light.ambient[:, None] * (0.8 + 0.2 * normal[2])
     ego = hits.instants.window_from_ego[0]
-    added = shade / sky * headlights.brightness(seen.point, normal, ego, stage.light)
+    added = shade / sky * headlights.brightness(seen.point, normal, ego, scene.light)
     return np.asarray(added, np.float32)
 
 
@@ -132,7 +132,7 @@ class _Seen:
     """[S]"""
 
 
-def _in_sun(seen: _Seen, width: int, shades_by: Sequence[Blockers], light: Light) -> Float32:
+def _in_sun(seen: _Seen, width: int, shades_by: Sequence[Occluders], light: Light) -> Float32:
     """1 where the sun reaches a point [3, S], else 0; beyond `_SHADOW_RANGE_M` it always does.
 
     Shadows are wide: of four pixels in a square, the one above to the left is asked for all, or
@@ -141,8 +141,8 @@ def _in_sun(seen: _Seen, width: int, shades_by: Sequence[Blockers], light: Light
     lit = np.ones(len(seen.pixel), np.float32)
     to_sun = light.to_sun.astype(np.float32)
     sunlit = np.flatnonzero((seen.direct > 0) & (seen.distance < _SHADOW_RANGE_M))
-    spokesman = _spokesmen(seen.pixel[sunlit], width)
-    asked = sunlit[spokesman == np.arange(len(sunlit))]
+    representative = _representatives(seen.pixel[sunlit], width)
+    asked = sunlit[representative == np.arange(len(sunlit))]
     for blockers in shades_by:
         starts = (seen.point[:, asked] + np.float32(0.02) * to_sun[:, None]).T
         shaded = blockers.blocks(
@@ -150,11 +150,11 @@ def _in_sun(seen: _Seen, width: int, shades_by: Sequence[Blockers], light: Light
         )
         lit[asked[shaded]] = 0
         asked = asked[~shaded]
-    lit[sunlit] = lit[sunlit[spokesman]]
+    lit[sunlit] = lit[sunlit[representative]]
     return lit
 
 
-def _spokesmen(pixel: Indices, width: int) -> Indices:
+def _representatives(pixel: Indices, width: int) -> Indices:
     """For each of ascending flat pixels [S] the place in them of the one that is asked for it."""
     row, column = np.divmod(pixel, width)
     corner = (row & ~1) * width + (column & ~1)

@@ -19,7 +19,7 @@ PACKETS = 72
 """The LiDAR fires 15 columns at a time: so many times a turn, 1.4 ms apart."""
 EXPOSURE_S = 0.016
 """How long a shutter is open where motion blur is asked for."""
-_KNOTS = 41
+_SPLINE_POINTS = 41
 _AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """Ego axes of a level camera that looks ahead: its x is the ego's -y, its y the ego's -z, its z the
 ego's x."""
@@ -200,8 +200,8 @@ def camera_rays(
     """Unit directions [H * W, 3] float32 through every pixel centre: `cameras.pixel_rays`, solved
     at a grid of pixels and joined by quintic splines, which is exact to 1e-4 px and ten times
     faster."""
-    v, u = (np.linspace(0, count - 1, _KNOTS) for count in size_px)
-    grid = np.stack([*np.meshgrid(u, v), np.ones((_KNOTS, _KNOTS))], -1)
+    v, u = (np.linspace(0, count - 1, _SPLINE_POINTS) for count in size_px)
+    grid = np.stack([*np.meshgrid(u, v), np.ones((_SPLINE_POINTS, _SPLINE_POINTS))], -1)
     xy = cameras.undistort((grid @ np.linalg.inv(intrinsics).T)[..., :2], distortion)
     rays = np.ones((3, *size_px), np.float32)
     rows, columns = (np.arange(count) for count in size_px)

@@ -12,11 +12,11 @@ from leapai.types import FloatArray, ImageArray
 from leapai_world.sensors import footprints, lidar_returns, render, shadows
 from leapai_world.sensors.instants import SAMPLES_S, Instants
 from leapai_world.sensors.ray_casting import (
-    Blockers,
     Float32,
     Hits,
-    Stage,
-    cast,
+    Occluders,
+    Scene,
+    cast_rays,
 )
 from leapai_world.sensors.rig import (
     EXPOSURE_S,
@@ -30,7 +30,7 @@ _LIDAR_STREAM = 100
 
 
 @dataclass(frozen=True)
-class Sensed:
+class Observation:
     """What the sensors of a rig give."""
 
     images: tuple[ImageArray, ...]
@@ -43,7 +43,7 @@ class Sensed:
     """[N] in [0, 1]; 0 for an actor that no sensor would see even alone."""
 
 
-def sense(rig: Rig, stage: Stage, *noise_stream: int) -> Sensed:
+def sense(rig: Rig, scene: Scene, *noise_stream: int) -> Observation:
     """Casts all rays of a rig.
 
     The visible fraction of an actor is the number of rays, over all cameras and the LiDAR, that
@@ -51,66 +51,70 @@ def sense(rig: Rig, stage: Stage, *noise_stream: int) -> Sensed:
     """
     images, counts = [], []
     for number, camera in enumerate(rig.cameras):
-        image, count = _photograph(camera, stage, rig.blur, *noise_stream, number)
+        image, count = _image_and_counts(camera, scene, rig.blur, *noise_stream, number)
         images.append(image)
         counts.append(count)
-    hits = _sweep(rig.lidar, stage)
+    hits = _sweep(rig.lidar, scene)
     counts.append(_count(hits))
     stream = (*noise_stream, _LIDAR_STREAM)
-    raw, packet = lidar_returns.raw_returns(rig.lidar, hits, stage, *stream)
+    raw, packet = lidar_returns.raw_returns(rig.lidar, hits, scene, *stream)
     points = lidar_returns.compensated(raw, packet, hits.instants)
-    visible, alone = np.sum(counts, 0)
-    return Sensed(tuple(images), camera_poses(rig, stage), points, visible / np.maximum(alone, 1))
+    visible, unoccluded = np.sum(counts, 0)
+    return Observation(
+        tuple(images), camera_poses(rig, scene), points, visible / np.maximum(unoccluded, 1)
+    )
 
 
-def camera_poses(rig: Rig, stage: Stage) -> FloatArray:
+def camera_poses(rig: Rig, scene: Scene) -> FloatArray:
     """[C, 4, 4] each camera at its exposure in the ego frame at the frame's timestamp."""
-    at = stage.course.at(np.array([0.0, *(camera.dt_us * 1e-6 for camera in rig.cameras)]))
+    at = scene.paths.at(np.array([0.0, *(camera.dt_us * 1e-6 for camera in rig.cameras)]))
     ego_from_then = poses.invert(at.window_from_ego[0]) @ at.window_from_ego[1:]
     composed: FloatArray = ego_from_then @ np.stack([c.ego_from_camera for c in rig.cameras])
     return composed
 
 
-def raw_sweep(rig: Rig, stage: Stage, *noise_stream: int) -> Float32:
+def raw_sweep(rig: Rig, scene: Scene, *noise_stream: int) -> Float32:
     """The LiDAR's returns [P, 5] of `sense`, each in the ego frame at its own time."""
-    hits = _sweep(rig.lidar, stage)
-    return lidar_returns.raw_returns(rig.lidar, hits, stage, *noise_stream, _LIDAR_STREAM)[0]
+    hits = _sweep(rig.lidar, scene)
+    return lidar_returns.raw_returns(rig.lidar, hits, scene, *noise_stream, _LIDAR_STREAM)[0]
 
 
-def visibility(rig: Rig, stage: Stage) -> FloatArray:
+def visibility(rig: Rig, scene: Scene) -> FloatArray:
     """Visible fraction [N, C] in each camera; 0 where it would not see the actor even alone."""
     counts = [
-        _count(_view(camera, stage, stage.course.at(np.array(camera.dt_us * 1e-6))))
+        _count(_view(camera, scene, scene.paths.at(np.array(camera.dt_us * 1e-6))))
         for camera in rig.cameras
     ]
-    visible, alone = np.stack(counts, -1)
-    return np.asarray(visible / np.maximum(alone, 1))
+    visible, unoccluded = np.stack(counts, -1)
+    return np.asarray(visible / np.maximum(unoccluded, 1))
 
 
-def _photograph(
-    camera: Camera, stage: Stage, blur: bool, *noise_stream: int
+def _image_and_counts(
+    camera: Camera, scene: Scene, blur: bool, *noise_stream: int
 ) -> tuple[ImageArray, FloatArray]:
     """A camera's image, and the rays [2, N] that meet each actor first and would meet it alone, in
     the middle of the exposure. Blur is the mean of a few moments of the exposure."""
     steps = (np.arange(_SUB_EXPOSURES) - _SUB_EXPOSURES // 2) / _SUB_EXPOSURES if blur else [0.0]
     light, views = np.zeros((3, len(camera.rays_ego)), np.float32), []
     for step in steps:
-        instants = stage.course.at(np.array(camera.dt_us * 1e-6 + step * EXPOSURE_S))
-        views.append(_view(camera, stage, instants))
-        light += render.exposed(camera, views[-1], stage, _moving_shadows(camera, stage, instants))
+        instants = scene.paths.at(np.array(camera.dt_us * 1e-6 + step * EXPOSURE_S))
+        views.append(_view(camera, scene, instants))
+        light += render.sensor_light(
+            camera, views[-1], scene, _moving_shadows(camera, scene, instants)
+        )
     light /= len(steps)
-    return render.developed(camera, light, *noise_stream), _count(views[len(steps) // 2])
+    return render.image_from_light(camera, light, *noise_stream), _count(views[len(steps) // 2])
 
 
-def _view(camera: Camera, stage: Stage, instants: Instants) -> Hits:
+def _view(camera: Camera, scene: Scene, instants: Instants) -> Hits:
     boxes = _in_ego(instants, 0)
-    return cast(stage, instants, camera, footprints.of_camera(camera, boxes))
+    return cast_rays(scene, instants, camera, footprints.of_camera(camera, boxes))
 
 
-def _sweep(lidar: Lidar, stage: Stage) -> Hits:
-    samples = stage.course.at(np.array(SAMPLES_S))
+def _sweep(lidar: Lidar, scene: Scene) -> Hits:
+    samples = scene.paths.at(np.array(SAMPLES_S))
     boxes = np.stack([_in_ego(samples, k) for k in range(len(SAMPLES_S))])
-    return cast(stage, stage.course.at(lidar.dt_s), lidar, footprints.of_lidar(lidar, boxes))
+    return cast_rays(scene, scene.paths.at(lidar.dt_s), lidar, footprints.of_lidar(lidar, boxes))
 
 
 def _in_ego(instants: Instants, k: int) -> FloatArray:
@@ -118,14 +122,14 @@ def _in_ego(instants: Instants, k: int) -> FloatArray:
     return box_geometry.transform(instants.boxes[k], poses.invert(instants.window_from_ego[k]))
 
 
-def _moving_shadows(camera: Camera, stage: Stage, instants: Instants) -> Blockers:
+def _moving_shadows(camera: Camera, scene: Scene, instants: Instants) -> Occluders:
     """What throws the shadows of those who move and may be seen, where they are at an instant."""
-    to_sun_ego = poses.invert(instants.window_from_ego[0])[:3, :3] @ stage.light.to_sun
-    movers = np.flatnonzero(stage.moves)
+    to_sun_ego = poses.invert(instants.window_from_ego[0])[:3, :3] @ scene.light.to_sun
+    movers = np.flatnonzero(scene.moves)
     movers = movers[shadows.in_view(camera, _in_ego(instants, 0)[movers], to_sun_ego)]
-    return shadows.thrown_by(instants.boxes[0, movers], stage.shape[movers])
+    return shadows.occluders_of(instants.boxes[0, movers], scene.shape[movers])
 
 
 def _count(hits: Hits) -> FloatArray:
     """Rays [2, N] that meet each actor first, and that would meet it alone."""
-    return np.stack([hits.first, hits.alone])
+    return np.stack([hits.first, hits.unoccluded])

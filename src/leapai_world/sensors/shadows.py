@@ -8,7 +8,7 @@ import numpy as np
 
 from leapai.types import FloatArray, IntArray
 from leapai_world.actors import shapes
-from leapai_world.sensors.ray_casting import Blockers
+from leapai_world.sensors.ray_casting import Occluders
 from leapai_world.sensors.rig import Camera
 
 _RANGE_M = 45.0
@@ -17,7 +17,7 @@ _TRIANGLES = 36
 _MARGIN_RAD = 0.1
 
 
-def thrown_by(boxes: FloatArray, shape: IntArray) -> Blockers:
+def occluders_of(boxes: FloatArray, shape: IntArray) -> Occluders:
     """What throws the shadows of M actors with boxes [M, 7] and shapes [M]."""
     outline = _outlines()[shape] * boxes[:, None, None, 3:6].astype(np.float32)
     c, s = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
@@ -25,7 +25,7 @@ def thrown_by(boxes: FloatArray, shape: IntArray) -> Blockers:
     turn = np.array([[c, s, zero], [-s, c, zero], [zero, zero, one]], np.float32)
     corners = outline.reshape(len(boxes), 3 * _TRIANGLES, 3) @ turn.transpose(2, 0, 1)
     corners += boxes[:, None, :3].astype(np.float32)
-    return Blockers(corners.reshape(-1, 3, 3))
+    return Occluders(corners.reshape(-1, 3, 3))
 
 
 def in_view(camera: Camera, boxes_ego: FloatArray, to_sun_ego: FloatArray) -> IntArray:

@@ -9,7 +9,7 @@ from leapai.types import BoolArray, FloatArray, IntArray
 _MARGIN_M = 0.12
 
 
-def keepers(outlines: FloatArray, size_m: FloatArray, precedence: IntArray) -> IntArray:
+def collision_free(outlines: FloatArray, size_m: FloatArray, precedence: IntArray) -> IntArray:
     """Indices [M], ascending, of the bodies that stay.
 
     `outlines` [K, N, 3] are x, y and heading of N bodies at K instants, `size_m` [N, 2] length and

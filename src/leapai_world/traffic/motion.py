@@ -19,13 +19,13 @@ from leapai.types import (
 )
 from leapai_world.actors import colours, shapes
 from leapai_world.places.street import Motion, random_generator
-from leapai_world.traffic.collision_filter import keepers
+from leapai_world.traffic.collision_filter import collision_free
 from leapai_world.traffic.routes import Route, Routes, route
 from leapai_world.traffic.simulation import (
     START_S,
     STEP_S,
-    Crew,
-    Knots,
+    Agents,
+    TrajectorySamples,
     simulate,
 )
 
@@ -35,21 +35,21 @@ EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M = 2.4, 0.95
 CAR, TRUCK, BUS, PERSON, NON_MOTOR, RIDERLESS, BARRIER, PILLAR = range(len(CLASS_NAMES))
 
 _PRESENT = (0.15, 1.0)
-"""Least and largest share of a cast that is there."""
+"""Least and largest share of a actors that is there."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """How somebody moves along a route, beyond its speed; fields as in `simulation.Crew`."""
 
-    sway: float = 0.0
+    speed_variation: float = 0.0
     phase_rad: float = 0.0
-    gate_m: float = -1.0
-    zone_m: float = 0.0
+    stop_line_m: float = -1.0
+    yield_zone_m: float = 0.0
     green_s: tuple[float, float] = (-np.inf, np.inf)
     then: int = -1
-    leg_s: tuple[float, float] = (0.0, 0.0)
-    leg_m: float = 0.0
+    scripted_s: tuple[float, float] = (0.0, 0.0)
+    scripted_m: float = 0.0
 
 
 _JUST_GO = Plan()
@@ -80,7 +80,7 @@ class Moving:
     shape: int
 
 
-class Cast:
+class Actors:
     """The ego and all actors of a drive, in order of precedence; the ego comes first."""
 
     def __init__(self, seed: int) -> None:
@@ -95,29 +95,29 @@ class Cast:
         stays = rng.random(len(self.members)) < share
         return [m for i, m in enumerate(self.members) if i == 0 or stays[i]]
 
-    def follow(self, points_m: FloatArray) -> int:
+    def route_through(self, points_m: FloatArray) -> int:
         """The number of a new route through points [P, 2] or [P, 3]."""
-        return self.add(route(points_m))
+        return self.add_route(route(points_m))
 
-    def add(self, one: Route) -> int:
+    def add_route(self, one: Route) -> int:
         """The number of a new route."""
         self.routes.append(one)
         return len(self.routes) - 1
 
-    def ego(self, route: int, start_m: float, speed_mps: float, plan: Plan = _JUST_GO) -> None:
-        """The ego, which must be cast before all others."""
+    def add_ego(self, route: int, start_m: float, speed_mps: float, plan: Plan = _JUST_GO) -> None:
+        """The ego, which must be actors before all others."""
         assert not self.members
         size = 2 * np.array([EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M, 0.8])
         self.members.append(Moving(CAR, route, start_m, speed_mps, plan, size, 0))
 
-    def go(
+    def add_moving(
         self, class_id: int, route: int, start_m: float, speed_mps: float, plan: Plan = _JUST_GO
     ) -> None:
         """An actor that moves."""
-        size, shape = self._look(class_id)
+        size, shape = self._draw_shape(class_id)
         self.members.append(Moving(class_id, route, start_m, speed_mps, plan, size, shape))
 
-    def stand(
+    def add_standing(
         self,
         class_id: int,
         position_m: FloatArray,
@@ -127,7 +127,7 @@ class Cast:
     ) -> None:
         """An actor that stands still; kind (`kinds.KINDS`) and size are drawn where none is
         given."""
-        size, shape = self._look(class_id, kind)
+        size, shape = self._draw_shape(class_id, kind)
         if size_m is not None:
             size = np.array(size_m)
         self.members.append(
@@ -138,32 +138,32 @@ class Cast:
         """[3, 3] of one who goes or stands (`colours.own_colours`)."""
         return colours.own_colours(random_generator(self._seed, 6, int(number)))
 
-    def _look(self, class_id: int, kind: str = "") -> tuple[FloatArray, int]:
+    def _draw_shape(self, class_id: int, kind: str = "") -> tuple[FloatArray, int]:
         return shapes.draw(class_id, random_generator(self._seed, 4, len(self.members)), kind)
 
 
 class Traffic:
-    """The motion of a cast through a drive of `duration_s`."""
+    """The motion of a actors through a drive of `duration_s`."""
 
-    def __init__(self, cast: Cast, duration_s: float) -> None:
-        members = cast.present()
+    def __init__(self, actors: Actors, duration_s: float) -> None:
+        members = actors.present()
         movers = [m for m in members if isinstance(m, Moving)]
         standing = [m for m in members if isinstance(m, Standing)]
         order = np.array([isinstance(m, Standing) for m in members])
         precedence = np.concatenate([np.flatnonzero(~order), np.flatnonzero(order)])
-        self._routes = Routes(cast.routes)
-        self._knots = simulate(self._routes, _crew(movers), duration_s)
+        self._routes = Routes(actors.routes)
+        self._trajectories = simulate(self._routes, _agents(movers), duration_s)
         self._still = np.array([[*m.position_m, m.heading_rad] for m in standing]).reshape(-1, 4)
         everybody: list[Standing | Moving] = [*movers, *standing]
         size = np.array([m.size_m for m in everybody])
-        kept = keepers(self._outlines(duration_s), size[:, :2], precedence)
+        kept = collision_free(self._outlines(duration_s), size[:, :2], precedence)
         self._movers: IntArray = kept[(kept < len(movers)) & (kept > 0)]
         self._still = self._still[kept[kept >= len(movers)] - len(movers)]
         kept = kept[kept > 0]
         self.class_id: IntArray = np.array([everybody[i].class_id for i in kept], np.int64)
         self.shape: IntArray = np.array([everybody[i].shape for i in kept], np.int64)
         """[N] index into `shapes.prototypes` of each body in its first pose."""
-        self.own_colours = np.array([cast.own_colours(i) for i in kept], np.float32)
+        self.own_colours = np.array([actors.own_colours(i) for i in kept], np.float32)
         """[N, 3, 3] (`colours.own_colours`)."""
         self.size_m: FloatArray = size[kept]
         self.moves: BoolArray = np.arange(len(kept)) < len(self._movers)
@@ -188,28 +188,28 @@ class Traffic:
     def posed(self, time_s: float) -> IntArray:
         """[N] index into `shapes.prototypes` of each body in its pose at a time: legs step by the
         distance walked."""
-        s, v = self._knots.of(self._movers, time_s)[:2]
+        s, v = self._trajectories.of(self._movers, time_s)[:2]
         still = np.zeros(len(self._still))
         travelled, speed = np.concatenate([s, still]), np.concatenate([np.abs(v), still])
         return shapes.posed(self.shape, self.size_m[:, 2], travelled, speed)
 
     def _of(self, movers: IntArray, time_s: float, behind_m: float = 0.0) -> Motion:
         """Motion of points of movers that lie `behind_m` behind their middles."""
-        s, v, a, route = self._knots.of(movers, time_s)
+        s, v, a, route = self._trajectories.of(movers, time_s)
         backwards = self._routes.backwards[route]
         s = s - behind_m * np.where(backwards, -1.0, 1.0)
         first, second = self._routes.derivatives(route, s)
-        course = np.arctan2(first[:, 1], first[:, 0])
+        direction_rad = np.arctan2(first[:, 1], first[:, 0])
         return Motion(
             position_m=self._routes.position(route, s),
-            heading_rad=course + np.pi * backwards,
+            heading_rad=direction_rad + np.pi * backwards,
             velocity_mps=first * v[:, None],
             acceleration_mps2=first * a[:, None] + second * v[:, None] ** 2,
         )
 
     def _outlines(self, duration_s: float) -> FloatArray:
         """Position x y and heading [K, N, 3] of all movers and all who stand, at 10 Hz."""
-        knots: Knots = self._knots
+        knots: TrajectorySamples = self._trajectories
         everybody, outlines = np.arange(knots.s.shape[1]), []
         for time_s in np.arange(START_S, duration_s + 0.15, STEP_S):
             motion = self._of(everybody, time_s)
@@ -226,21 +226,21 @@ class Traffic:
         return np.array([*(ego.position_m[0, :2] + ahead), heading])
 
 
-def _crew(movers: list[Moving]) -> Crew:
+def _agents(movers: list[Moving]) -> Agents:
     plans = [m.plan for m in movers]
-    return Crew(
+    return Agents(
         length_m=np.array([m.size_m[0] for m in movers]),
         width_m=np.array([m.size_m[1] for m in movers]),
         start_m=np.array([m.start_m for m in movers]),
         speed_mps=np.array([m.speed_mps for m in movers]),
-        sway=np.array([p.sway for p in plans]),
+        speed_variation=np.array([p.speed_variation for p in plans]),
         phase_rad=np.array([p.phase_rad for p in plans]),
         walks=np.array([m.class_id == PERSON for m in movers]),
         route=np.array([m.route for m in movers]),
         then=np.array([p.then for p in plans]),
-        leg_s=np.array([p.leg_s for p in plans]),
-        leg_m=np.array([p.leg_m for p in plans]),
-        gate_m=np.array([p.gate_m for p in plans]),
-        zone_m=np.array([p.zone_m for p in plans]),
+        scripted_s=np.array([p.scripted_s for p in plans]),
+        scripted_m=np.array([p.scripted_m for p in plans]),
+        stop_line_m=np.array([p.stop_line_m for p in plans]),
+        yield_zone_m=np.array([p.yield_zone_m for p in plans]),
         green_s=np.array([p.green_s for p in plans]),
     )

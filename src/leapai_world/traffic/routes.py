@@ -21,7 +21,7 @@ _BRAKING_MPS2 = 1.5
 class Route:
     """A curve through evenly spaced knots, local frame; s is counted from `first_m`."""
 
-    knots_m: FloatArray
+    samples_m: FloatArray
     """[K, 3], `STEP_M` apart along the curve."""
     backwards: bool = False
     """Whether who follows it faces against it: reversing."""
@@ -30,7 +30,7 @@ class Route:
     @property
     def last_m(self) -> float:
         """s at the end."""
-        return self.first_m + STEP_M * (len(self.knots_m) - 1)
+        return self.first_m + STEP_M * (len(self.samples_m) - 1)
 
 
 def route(points_m: FloatArray, *, backwards: bool = False, first_m: float = 0.0) -> Route:
@@ -90,10 +90,10 @@ class Routes:
     def __init__(self, routes: Sequence[Route]) -> None:
         pieces, knots = [], []
         for one in routes:
-            at = STEP_M * np.arange(len(one.knots_m))
-            spline = CubicSpline(at, one.knots_m)
+            at = STEP_M * np.arange(len(one.samples_m))
+            spline = CubicSpline(at, one.samples_m)
             pieces.append(spline.c.transpose(1, 0, 2))
-            knots.append(one.knots_m)
+            knots.append(one.samples_m)
         counts = np.array([len(piece) for piece in pieces])
         self._first: IntArray = np.concatenate([[0], np.cumsum(counts)[:-1]])
         self._count: IntArray = counts

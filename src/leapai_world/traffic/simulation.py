@@ -32,7 +32,7 @@ _SETTLING = 8
 
 
 @dataclass(frozen=True)
-class Crew:
+class Agents:
     """N bodies that move; all arrays are [N] float64 unless said otherwise."""
 
     length_m: FloatArray
@@ -40,27 +40,27 @@ class Crew:
     start_m: FloatArray
     speed_mps: FloatArray
     """Wanted; 0: a red light that never turns."""
-    sway: FloatArray
+    speed_variation: FloatArray
     """By which share the wanted speed goes up and down."""
     phase_rad: FloatArray
     walks: BoolArray
     route: IntArray
     then: IntArray
     """Route that is followed after a scripted leg; -1: none."""
-    leg_s: FloatArray
+    scripted_s: FloatArray
     """[N, 2] when the scripted leg begins and ends."""
-    leg_m: FloatArray
+    scripted_m: FloatArray
     """Its length."""
-    gate_m: FloatArray
+    stop_line_m: FloatArray
     """s of a line to wait at; -1: none."""
-    zone_m: FloatArray
+    yield_zone_m: FloatArray
     """How far beyond the gate others must leave a gap; 0: the gate is a light alone."""
     green_s: FloatArray
     """[N, 2] when the light is green; it is red before and after."""
 
 
 @dataclass(frozen=True)
-class Knots:
+class TrajectorySamples:
     """s, its speed and its acceleration [K, N] every `STEP_S`, and the route from each on."""
 
     s: FloatArray
@@ -95,115 +95,117 @@ class Knots:
         return s, v, a
 
 
-def simulate(routes: Routes, crew: Crew, duration_s: float) -> Knots:
+def simulate(routes: Routes, agents: Agents, duration_s: float) -> TrajectorySamples:
     """The motion of a crew from `START_S` to at least `duration_s`."""
     count = int(np.ceil((duration_s - START_S) / STEP_S)) + 3
-    shape = (count, len(crew.start_m))
+    shape = (count, len(agents.start_m))
     s, v, a = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     route = np.zeros(shape, np.int64)
-    s[0], route[0] = crew.start_m, crew.route
-    v[0] = _first_speed(routes, crew)
+    s[0], route[0] = agents.start_m, agents.route
+    v[0] = _first_speed(routes, agents)
     for k in range(count):
         now = START_S + k * STEP_S
-        _follow_script(crew, now, (s[k], v[k], a[k], route[k]))
+        _follow_script(agents, now, (s[k], v[k], a[k], route[k]))
         if k + 1 == count:
             break
         if k % 2 == 0:
-            wish = _acceleration(routes, crew, (s[k], v[k], route[k]), now)
+            wish = _acceleration(routes, agents, (s[k], v[k], route[k]), now)
         change = np.clip(wish - a[k], -2.5 * _JERK_MPS3 * STEP_S, _JERK_MPS3 * STEP_S)
         a[k + 1] = np.maximum(a[k] + change, -v[k] / _STOPPING_S)
         v[k + 1] = v[k] + STEP_S * (a[k] + a[k + 1]) / 2
         s[k + 1] = s[k] + STEP_S * v[k] + STEP_S**2 * (2 * a[k] + a[k + 1]) / 6
         route[k + 1] = route[k]
-    return Knots(s, v, a, route)
+    return TrajectorySamples(s, v, a, route)
 
 
-def _first_speed(routes: Routes, crew: Crew) -> FloatArray:
+def _first_speed(routes: Routes, agents: Agents) -> FloatArray:
     """[N] what each has settled at where it stands, as if all others had long been there too."""
-    speed = _wanted(routes, crew, crew.start_m, crew.route, START_S)
-    room = crew.gate_m - crew.start_m - crew.length_m / 2
-    closed = (room > -0.2) & ((crew.green_s[:, 0] > START_S) | (crew.zone_m > 0))
+    speed = _wanted(routes, agents, agents.start_m, agents.route, START_S)
+    room = agents.stop_line_m - agents.start_m - agents.length_m / 2
+    closed = (room > -0.2) & ((agents.green_s[:, 0] > START_S) | (agents.yield_zone_m > 0))
     speed[closed] = np.minimum(speed, np.sqrt(3.0 * np.maximum(room - 1.5, 0.0)))[closed]
-    speed[crew.leg_m > 0] = 0.0
+    speed[agents.scripted_m > 0] = 0.0
     for _ in range(_SETTLING):
-        change = _acceleration(routes, crew, (crew.start_m, speed, crew.route), START_S)
+        change = _acceleration(routes, agents, (agents.start_m, speed, agents.route), START_S)
         slower = np.maximum(speed + 0.25 * np.minimum(change, 0.0), 0.0)
-        speed = np.where(crew.leg_m > 0, 0.0, slower)
+        speed = np.where(agents.scripted_m > 0, 0.0, slower)
     return speed
 
 
 def _follow_script(
-    crew: Crew, now_s: float, state: tuple[FloatArray, FloatArray, FloatArray, IntArray]
+    agents: Agents, now_s: float, state: tuple[FloatArray, FloatArray, FloatArray, IntArray]
 ) -> None:
     """Puts those on a scripted leg where it says, and at its end on the route that follows."""
     s, v, a, route = state
-    lasts = np.maximum(crew.leg_s[:, 1] - crew.leg_s[:, 0], STEP_S)
-    step, step1, step2 = smooth_step((now_s - crew.leg_s[:, 0]) / lasts)
-    on = (crew.leg_m > 0) & (now_s < crew.leg_s[:, 1] + STEP_S / 2)
-    s[on] = (crew.start_m + crew.leg_m * step)[on]
-    v[on] = (crew.leg_m * step1 / lasts)[on]
-    a[on] = (crew.leg_m * step2 / lasts**2)[on]
-    done = on & (now_s > crew.leg_s[:, 1] - STEP_S / 2)
-    route[done] = crew.then[done]
+    lasts = np.maximum(agents.scripted_s[:, 1] - agents.scripted_s[:, 0], STEP_S)
+    step, step1, step2 = smooth_step((now_s - agents.scripted_s[:, 0]) / lasts)
+    on = (agents.scripted_m > 0) & (now_s < agents.scripted_s[:, 1] + STEP_S / 2)
+    s[on] = (agents.start_m + agents.scripted_m * step)[on]
+    v[on] = (agents.scripted_m * step1 / lasts)[on]
+    a[on] = (agents.scripted_m * step2 / lasts**2)[on]
+    done = on & (now_s > agents.scripted_s[:, 1] - STEP_S / 2)
+    route[done] = agents.then[done]
 
 
-def _wanted(routes: Routes, crew: Crew, s: FloatArray, route: IntArray, now_s: float) -> FloatArray:
-    swing = 1 + crew.sway * np.sin(0.55 * now_s + crew.phase_rad)
-    bends = np.where(crew.walks, np.inf, routes.speed_limit(route, s))
-    wanted: FloatArray = np.minimum(crew.speed_mps * swing, bends)
+def _wanted(
+    routes: Routes, agents: Agents, s: FloatArray, route: IntArray, now_s: float
+) -> FloatArray:
+    swing = 1 + agents.speed_variation * np.sin(0.55 * now_s + agents.phase_rad)
+    bends = np.where(agents.walks, np.inf, routes.speed_limit(route, s))
+    wanted: FloatArray = np.minimum(agents.speed_mps * swing, bends)
     return wanted
 
 
 def _acceleration(
-    routes: Routes, crew: Crew, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
+    routes: Routes, agents: Agents, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
 ) -> FloatArray:
     """What each would like [N], m/s^2."""
     s, v, route = state
-    strength = np.where(crew.walks, 0.9, 1.6)
-    free = strength * (1 - (v / np.maximum(_wanted(routes, crew, s, route, now_s), 0.1)) ** 4)
-    who, gap, leader = _conflicts(routes, crew, state)
-    at_gate, room = _waits(routes, crew, state, now_s)
+    strength = np.where(agents.walks, 0.9, 1.6)
+    free = strength * (1 - (v / np.maximum(_wanted(routes, agents, s, route, now_s), 0.1)) ** 4)
+    who, gap, leader = _conflicts(routes, agents, state)
+    at_gate, room = _waits(routes, agents, state, now_s)
     at_end = np.arange(len(s))
     who = np.concatenate([who, at_gate, at_end])
-    gap = np.concatenate([gap, room, routes.last_m[route] - s - crew.length_m / 2])
+    gap = np.concatenate([gap, room, routes.last_m[route] - s - agents.length_m / 2])
     leader = np.concatenate([leader, np.zeros(len(at_gate) + len(s))])
     closing = v[who] * (v[who] - leader) / (2 * np.sqrt(strength[who] * _BRAKE_MPS2))
-    still, headway = np.where(crew.walks, 0.5, 1.8)[who], np.where(crew.walks, 0.5, 1.1)[who]
+    still, headway = np.where(agents.walks, 0.5, 1.8)[who], np.where(agents.walks, 0.5, 1.1)[who]
     desired = still + np.maximum(v[who] * headway + closing, 0)
     worst = np.zeros(len(s))
     np.maximum.at(worst, who, strength[who] * (desired / np.maximum(gap, 0.1)) ** 2)
     return np.maximum(free - worst, -_HARDEST_MPS2)
 
 
-def _ahead(routes: Routes, crew: Crew, s: FloatArray, route: IntArray) -> FloatArray:
+def _ahead(routes: Routes, agents: Agents, s: FloatArray, route: IntArray) -> FloatArray:
     """Points [N, M, 2] on the routes from the front of each body on."""
-    at = s[:, None] + crew.length_m[:, None] / 2 + _AHEAD_M
+    at = s[:, None] + agents.length_m[:, None] / 2 + _AHEAD_M
     along = np.broadcast_to(route[:, None], at.shape)
     beyond = np.minimum(at, routes.last_m[along])
     return routes.position(along, beyond)[..., :2]
 
 
 def _conflicts(
-    routes: Routes, crew: Crew, state: tuple[FloatArray, FloatArray, IntArray]
+    routes: Routes, agents: Agents, state: tuple[FloatArray, FloatArray, IntArray]
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Who [P] has somebody on the way, how far off, and how fast that one leaves."""
     s, v, route = state
     place = routes.position(route, s)[:, :2]
-    course = routes.derivatives(route, s)[0][:, :2]
+    direction = routes.derivatives(route, s)[0][:, :2]
     x, y = (place[None, :, i] - place[:, None, i] for i in range(2))
-    in_front = x * course[:, None, 0] + y * course[:, None, 1] > 0
-    reach = np.where(crew.walks, 10.0, _NEAR_M)[:, None]
+    in_front = x * direction[:, None, 0] + y * direction[:, None, 1] > 0
+    reach = np.where(agents.walks, 10.0, _NEAR_M)[:, None]
     near = in_front & (x * x + y * y < reach**2)
     np.fill_diagonal(near, val=False)
     one, other = np.nonzero(near)
-    offset = _ahead(routes, crew, s, route)[one] - place[other, None]
-    cosine, sine = course[other].T[..., None]
+    offset = _ahead(routes, agents, s, route)[one] - place[other, None]
+    cosine, sine = direction[other].T[..., None]
     x = offset[..., 0] * cosine + offset[..., 1] * sine
     y = offset[..., 1] * cosine - offset[..., 0] * sine
     # Where a walker will be within 1.2 s counts as taken.
-    soon = np.where(crew.walks & ~(crew.leg_m > 0), 1.2 * v, 0.0)[other, None]
-    half = (crew.length_m[other, None] + soon) / 2
-    beside = (crew.width_m[one] + crew.width_m[other])[:, None] / 2 + 0.25
+    soon = np.where(agents.walks & ~(agents.scripted_m > 0), 1.2 * v, 0.0)[other, None]
+    half = (agents.length_m[other, None] + soon) / 2
+    beside = (agents.width_m[one] + agents.width_m[other])[:, None] / 2 + 0.25
     outside = np.maximum(np.abs(x - soon / 2) - half - 0.3, np.abs(y) - beside)
     met = outside <= 0
     hit = np.flatnonzero(met.any(1))
@@ -211,49 +213,49 @@ def _conflicts(
     before, after = outside[hit, np.maximum(first - 1, 0)], outside[hit, first]
     share = np.where(first > 0, after / np.minimum(after - before, -1e-9), 0.0)
     one, other = one[hit], other[hit]
-    leader = np.maximum((course[one] * course[other]).sum(-1) * v[other], 0)
+    leader = np.maximum((direction[one] * direction[other]).sum(-1) * v[other], 0)
     return one, _AHEAD_M[first] - share, leader
 
 
 def _waits(
-    routes: Routes, crew: Crew, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
+    routes: Routes, agents: Agents, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
 ) -> tuple[IntArray, FloatArray]:
     """Who [W] must wait at its gate, and how far the gate is from its front."""
     s, v, _ = state
-    room = crew.gate_m - s - crew.length_m / 2
+    room = agents.stop_line_m - s - agents.length_m / 2
     stoppable = room > v**2 / (2 * 4.5)
-    coming = (crew.gate_m >= 0) & (room > -0.2) & (room < 40.0) & stoppable
-    red = (now_s < crew.green_s[:, 0]) | (now_s > crew.green_s[:, 1])
+    coming = (agents.stop_line_m >= 0) & (room > -0.2) & (room < 40.0) & stoppable
+    red = (now_s < agents.green_s[:, 0]) | (now_s > agents.green_s[:, 1])
     waits = coming & red
-    asking = np.flatnonzero(coming & ~red & (crew.zone_m > 0) & (room < 6.0))
+    asking = np.flatnonzero(coming & ~red & (agents.yield_zone_m > 0) & (room < 6.0))
     if len(asking):
-        waits[asking] = _is_taken(routes, crew, state, asking)
+        waits[asking] = _is_taken(routes, agents, state, asking)
     who = np.flatnonzero(waits)
     return who, room[who] + 0.5
 
 
 def _is_taken(
     routes: Routes,
-    crew: Crew,
+    agents: Agents,
     state: tuple[FloatArray, FloatArray, IntArray],
     asking: IntArray,
 ) -> BoolArray:
     """Whether others will be, at nearly the same time, where each of those [A] wants to go."""
     s, v, route = state
     beyond = np.arange(0.0, 16.0, 1.2)
-    drives = np.flatnonzero(~crew.walks & (v > 0.3))
+    drives = np.flatnonzero(~agents.walks & (v > 0.3))
     place = routes.position(route, s)[:, :2]
     apart = place[asking, None] - place[None, drives]
     near = ((apart**2).sum(-1) < _NEAR_M**2) & (asking[:, None] != drives)
     i, j = np.nonzero(near)
     one, other = asking[i], drives[j]
-    at = crew.gate_m[one, None] + beyond
+    at = agents.stop_line_m[one, None] + beyond
     mine = routes.position(np.broadcast_to(route[one, None], at.shape), at)[..., :2]
-    pace = np.where(crew.walks, 1.3, 3.5)[one, None]
-    my_time = np.where(beyond < crew.zone_m[one, None], beyond / pace, np.inf)
-    theirs = _ahead(routes, crew, s, route)[other]
+    pace = np.where(agents.walks, 1.3, 3.5)[one, None]
+    my_time = np.where(beyond < agents.yield_zone_m[one, None], beyond / pace, np.inf)
+    theirs = _ahead(routes, agents, s, route)[other]
     late = my_time[:, :, None] - (_AHEAD_M / v[other, None])[:, None]
-    reach = (crew.width_m[one] + crew.width_m[other]) / 2 + 0.7
+    reach = (agents.width_m[one] + agents.width_m[other]) / 2 + 0.7
     apart = ((mine[:, :, None] - theirs[:, None]) ** 2).sum(-1)
     meet = (apart < reach[:, None, None] ** 2) & (late > -_GAP_S) & (late < _GAP_S + 1.0)
     taken = np.zeros(len(asking), bool)
