@@ -27,12 +27,8 @@ from leapai_world.actors import shapes
 from leapai_world.places.builders import open_place
 from leapai_world.places.place import Place, global_origin, place_of
 from leapai_world.sensors.instants import SAMPLES_S, SWEEP_S, FramePaths
-from leapai_world.sensors.ray_casting import (
-    MeshLibrary,
-    Occluders,
-    Scene,
-    Solids,
-)
+from leapai_world.sensors.mesh_library import MeshLibrary
+from leapai_world.sensors.ray_casting import Scene
 from leapai_world.sensors.rig import Rig
 from leapai_world.sensors.sensing import (
     Observation,
@@ -41,6 +37,7 @@ from leapai_world.sensors.sensing import (
     visibility,
 )
 from leapai_world.sensors.shadows import occluders_of
+from leapai_world.sensors.solids import Occluders, Solids
 from leapai_world.traffic.motion import Traffic
 
 WORLD_VERSION = "2"

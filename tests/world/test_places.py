@@ -20,12 +20,8 @@ from leapai.types import (
 from leapai_world import open_logs
 from leapai_world.places.builders import open_place
 from leapai_world.places.place import PLACES, Place
-from leapai_world.traffic.motion import (
-    EGO_HALF_LENGTH_M,
-    EGO_HALF_WIDTH_M,
-    EGO_REAR_AXLE_M,
-    Traffic,
-)
+from leapai_world.traffic.actor_list import EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M
+from leapai_world.traffic.motion import EGO_REAR_AXLE_M, Traffic
 
 DURATION_S = 6.0
 PERSON, NON_MOTOR = CLASS_NAMES.index("person"), CLASS_NAMES.index("non_motor")

@@ -14,15 +14,12 @@ from leapai_world import meshes, open_logs
 from leapai_world.actors import shapes
 from leapai_world.sensors import footprints, headlights
 from leapai_world.sensors.instants import SAMPLES_S, FramePaths
-from leapai_world.sensors.ray_casting import (
-    Light,
-    MeshLibrary,
-    Scene,
-    Solids,
-    cast_rays,
-)
+from leapai_world.sensors.light import Light
+from leapai_world.sensors.mesh_library import MeshLibrary
+from leapai_world.sensors.ray_casting import Scene, cast_rays
 from leapai_world.sensors.rig import Camera, Rig, camera_rays
 from leapai_world.sensors.sensing import sense, visibility
+from leapai_world.sensors.solids import Solids
 
 PERSON, BUS = CLASS_NAMES.index("person"), CLASS_NAMES.index("bus")
 LIGHT = Light(

@@ -10,7 +10,7 @@ from leapai_world import meshes
 from leapai_world.actors import colours, shapes
 from leapai_world.actors.kinds import KINDS, Gait
 from leapai_world.places.builders import open_place
-from leapai_world.sensors.ray_casting import MeshLibrary
+from leapai_world.sensors.mesh_library import MeshLibrary
 from leapai_world.traffic.motion import Traffic
 
 ALL_KINDS = [(name, kind) for name, kinds in KINDS.items() for kind in kinds]

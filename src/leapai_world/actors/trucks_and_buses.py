@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 
 from leapai.types import FloatArray
-from leapai_world.actors.cars import across, pair, wheels
 from leapai_world.actors.colours import (
     AMBER,
     BODY,
@@ -26,6 +25,7 @@ from leapai_world.actors.colours import (
     WOOD,
     pick,
 )
+from leapai_world.actors.vehicle_parts import across, pair, wheels
 from leapai_world.meshes import (
     Material,
     Mesh,

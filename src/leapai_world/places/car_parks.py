@@ -25,6 +25,7 @@ from leapai_world.places.furniture import (
     sign,
     tree,
 )
+from leapai_world.places.lighting import daylight, lamplight
 from leapai_world.places.parking_actors import CEILING_M, add_parking_actors
 from leapai_world.places.parking_lot import (
     AISLE_M,
@@ -33,7 +34,7 @@ from leapai_world.places.parking_lot import (
     SLOT_M,
     ParkingLot,
 )
-from leapai_world.places.place import Place, daylight, lamplight
+from leapai_world.places.place import Place
 from leapai_world.places.road_markings import (
     Line,
     arrow,
@@ -44,8 +45,9 @@ from leapai_world.places.road_markings import (
     straight,
     tiles,
 )
-from leapai_world.places.street import KERB_HEIGHT_M, random_generator
-from leapai_world.traffic.motion import Actors
+from leapai_world.places.street import KERB_HEIGHT_M
+from leapai_world.random_generators import random_generator
+from leapai_world.traffic.actor_list import Actors
 
 _FLOOR = Material((0.47, 0.47, 0.46), 0.2, meshes.TARMAC)
 _WALL = Material((0.66, 0.66, 0.63), 0.4)

@@ -14,7 +14,8 @@ from leapai_world.meshes import (
 )
 from leapai_world.places import scenery, street_actors
 from leapai_world.places.furniture import signal
-from leapai_world.places.place import Place, daylight
+from leapai_world.places.lighting import daylight
+from leapai_world.places.place import Place
 from leapai_world.places.road_markings import (
     MARK,
     arrow,
@@ -24,23 +25,9 @@ from leapai_world.places.road_markings import (
     straight,
     tiles,
 )
-from leapai_world.places.street import (
-    KERB_HEIGHT_M,
-    LANE_M,
-    Bend,
-    Section,
-    Street,
-    random_generator,
-)
-from leapai_world.traffic.motion import (
-    BUS,
-    CAR,
-    NON_MOTOR,
-    PERSON,
-    TRUCK,
-    Actors,
-    Plan,
-)
+from leapai_world.places.street import KERB_HEIGHT_M, LANE_M, Bend, Section, Street
+from leapai_world.random_generators import random_generator
+from leapai_world.traffic.actor_list import BUS, CAR, NON_MOTOR, PERSON, TRUCK, Actors, Plan
 from leapai_world.traffic.routes import rounded
 
 _ZEBRA_M = 2.8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai_world.places.street import random_generator
+from leapai_world.random_generators import random_generator
 
 PARKING_PITCH_M = 6.6
 

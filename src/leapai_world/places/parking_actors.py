@@ -12,8 +12,8 @@ from leapai_world.places.parking_lot import (
     ParkingLot,
     Slot,
 )
-from leapai_world.places.street import random_generator
-from leapai_world.traffic.motion import (
+from leapai_world.random_generators import random_generator
+from leapai_world.traffic.actor_list import (
     BARRIER,
     CAR,
     NON_MOTOR,

@@ -41,12 +41,8 @@ from leapai_world.places.road_markings import (
     painted,
     pieces,
 )
-from leapai_world.places.street import (
-    KERB_HEIGHT_M,
-    LANE_M,
-    Street,
-    random_generator,
-)
+from leapai_world.places.street import KERB_HEIGHT_M, LANE_M, Street
+from leapai_world.random_generators import random_generator
 
 BLOCK_M = 50.0
 ROAD = Material((0.33, 0.33, 0.345), 0.12, meshes.TARMAC)

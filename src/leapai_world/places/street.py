@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leapai.types import FloatArray
+from leapai_world.smooth_step import smooth_step
 
 LANE_M = 3.5
 CYCLE_LANE_M = 1.8
@@ -23,33 +24,6 @@ KERB_RAMP_M = 0.35
 FIRST_S_M = -400.0
 _STEP_M = 0.5
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
-
-
-def random_generator(seed: int, *stream: int) -> np.random.Generator:
-    """A generator of its own for each place of the world, so that no place depends on what came
-    before."""
-    return np.random.default_rng([seed, *(index + (1 << 20) for index in stream)])
-
-
-def smooth_step(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Quintic step 6 x^5 - 15 x^4 + 10 x^3 of x clipped to [0, 1], and its two derivatives."""
-    x = np.clip(x, 0.0, 1.0)
-    rest = 1 - x
-    return x**3 * (10 + x * (6 * x - 15)), 30 * (x * rest) ** 2, 60 * x * rest * (1 - 2 * x)
-
-
-@dataclass(frozen=True)
-class Motion:
-    """Where N bodies are and how they move, in the local frame; float64, metres and seconds."""
-
-    position_m: FloatArray
-    """[N, 3] on the ground."""
-    heading_rad: FloatArray
-    """[N] of the body."""
-    velocity_mps: FloatArray
-    """[N, 3]"""
-    acceleration_mps2: FloatArray
-    """[N, 3]"""
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,10 @@ from leapai_world.places.kerbside import (
     parking_kind,
     zebra_slots,
 )
-from leapai_world.places.street import (
-    LANE_M,
-    Street,
-    random_generator,
-    smooth_step,
-)
-from leapai_world.traffic.motion import (
+from leapai_world.places.street import LANE_M, Street
+from leapai_world.random_generators import random_generator
+from leapai_world.smooth_step import smooth_step
+from leapai_world.traffic.actor_list import (
     BARRIER,
     BUS,
     CAR,

@@ -7,14 +7,11 @@ import numpy as np
 from leapai.types import FloatArray
 from leapai_world.meshes import Mesh, joined
 from leapai_world.places import scenery, street_actors
-from leapai_world.places.place import Place, daylight
-from leapai_world.places.street import (
-    Section,
-    Street,
-    draw_bend,
-    random_generator,
-)
-from leapai_world.traffic.motion import Actors
+from leapai_world.places.lighting import daylight
+from leapai_world.places.place import Place
+from leapai_world.places.street import Section, Street, draw_bend
+from leapai_world.random_generators import random_generator
+from leapai_world.traffic.actor_list import Actors
 
 _FASTEST_MPS = 16.0
 _WINDOW_M = 125.0

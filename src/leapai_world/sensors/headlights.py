@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import expit
 
 from leapai.types import FloatArray
-from leapai_world.sensors.ray_casting import Float32, Light
+from leapai_world.sensors.embree import Float32
+from leapai_world.sensors.light import Light
 
 _LAMPS_EGO_M = ((3.75, 0.62, 0.66), (3.75, -0.62, 0.66))
 _COLOUR = np.array([1.0, 0.95, 0.82])

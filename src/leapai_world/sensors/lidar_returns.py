@@ -7,10 +7,11 @@ import numpy as np
 from leapai.geometry import poses
 from leapai.types import BoolArray, FloatArray, IntArray
 from leapai_world import meshes
-from leapai_world.places.street import random_generator
+from leapai_world.random_generators import random_generator
+from leapai_world.sensors.embree import Float32
+from leapai_world.sensors.facades import window_panes
 from leapai_world.sensors.instants import Instants
-from leapai_world.sensors.ray_casting import Float32, Hits, Scene
-from leapai_world.sensors.render import window_panes
+from leapai_world.sensors.ray_casting import Hits, Scene
 from leapai_world.sensors.rig import MAX_RANGE_M, Lidar
 
 RANGE_NOISE_M = 0.02

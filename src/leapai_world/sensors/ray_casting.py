@@ -12,125 +12,20 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from embreex import rtcore_scene
-from embreex.mesh_construction import TriangleMesh
 
 from leapai.geometry import poses
 from leapai.types import FloatArray, IntArray
-from leapai_world.meshes import Mesh, joined
+from leapai_world.sensors.embree import Float32, Int32
 from leapai_world.sensors.instants import FramePaths, Instants
+from leapai_world.sensors.light import Light
+from leapai_world.sensors.mesh_library import MeshLibrary
+from leapai_world.sensors.solids import Occluders, Solids
 
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
 _FAR_M = 1e5
 _HALF = np.float32(0.5 + 1e-4)
 """Half a unit box, and a skin so that a surface on the box's face is met."""
 _LEVEL = np.float32(1e-9)
 """Stands for a direction of 0 where one divides by it."""
-
-
-@dataclass(frozen=True)
-class Light:
-    """Sun, sky and haze of a drive. Colours are RGB in [0, 1]."""
-
-    to_sun: FloatArray
-    """[3] unit vector."""
-    sun: FloatArray
-    ambient: FloatArray
-    zenith: FloatArray
-    horizon: FloatArray
-    haze_m: float
-    """Distance at which 63 % of a colour is lost in haze."""
-
-
-class Occluders:
-    """Triangles in the window frame that stand in the way of light."""
-
-    def __init__(self, triangles_m: FloatArray) -> None:
-        self._scene = rtcore_scene.EmbreeScene()
-        self._empty = not len(triangles_m)
-        if not self._empty:
-            TriangleMesh(self._scene, np.ascontiguousarray(triangles_m, np.float32))
-
-    def blocks(self, origins_m: Float32, rays: Float32) -> npt.NDArray[np.bool_]:
-        """Whether anything lies on each ray [R, 3] from [R, 3]."""
-        if self._empty or not len(rays):
-            return np.zeros(len(rays), bool)
-        blocked: npt.NDArray[np.bool_] = self._scene.run(origins_m, rays, query="OCCLUDED") >= 0
-        return blocked
-
-
-class Solids(Occluders):
-    """Triangles in the window frame to cast at, with what shading needs of each."""
-
-    def __init__(self, mesh: Mesh, light: Light) -> None:
-        super().__init__(mesh.triangles_m)
-        normal = mesh.normals()
-        self.colour = shades(mesh.colour, normal, light)
-        """[6, T]"""
-        self.normal = normal.astype(np.float32)
-        self.reflectivity = mesh.reflectivity
-        self.texture = mesh.texture
-
-    def first_hit(
-        self, origins_m: Float32, rays: Float32, within_m: Float32
-    ) -> tuple[Float32, Int32]:
-        """Distance [R] and triangle [R] of rays [R, 3] from [R, 3], at most `within_m` [R] away;
-        `within_m` and -1 where there is none."""
-        if self._empty:
-            return within_m, np.full(len(rays), -1, np.int32)
-        hit = self._scene.run(
-            origins_m, rays, dists=within_m.copy(), query="INTERSECT", output=True
-        )
-        return np.where(hit["primID"] >= 0, hit["tfar"], within_m), hit["primID"]
-
-
-def shades(colour: Float32, normal: FloatArray, light: Light) -> Float32:
-    """RGB in the shade, and what the sun adds to it, [6, T] of colours and normals [T, 3]."""
-    facing_sun = np.maximum(normal @ light.to_sun, 0.0)[:, None]
-    ambient = colour * light.ambient * (0.8 + 0.2 * normal[:, 2:])
-    both = np.concatenate([ambient, colour * light.sun * facing_sun], -1)
-    return np.ascontiguousarray(both.T, np.float32)
-
-
-class MeshLibrary:
-    """Every shape an actor can have, once, each in a box of unit size, far from the others.
-
-    An actor is never placed among the others: rays are taken into its box instead. So nothing is
-    built anew in a frame, and what a ray meets is known for each actor as if it were alone.
-    """
-
-    def __init__(self, meshes: Sequence[Mesh]) -> None:
-        place = np.arange(len(meshes))
-        self._offset = 2.0 * np.stack([place % 10, place // 10, 0 * place], -1)
-        whole = joined(meshes)
-        owner = np.repeat(place, [len(mesh) for mesh in meshes])
-        self.colour, self.reflectivity = whole.colour, whole.reflectivity
-        self.texture = whole.texture
-        self._own = whole.paint
-        self.normal = whole.normals().astype(np.float32)
-        """[T, 3] in the unit box."""
-        triangles = whole.triangles_m + self._offset[owner, None]
-        self._scene = rtcore_scene.EmbreeScene()
-        TriangleMesh(self._scene, np.ascontiguousarray(triangles, np.float32))
-
-    def colours(self, triangle: Int32, own: Float32) -> Float32:
-        """Colours [K, 3] of triangles [K], each on an actor whose own colours are `own` [K, 3, 3]
-        (`Material.paint`)."""
-        choice = np.concatenate([self.colour[triangle, None], own], 1)
-        return np.asarray(choice[np.arange(len(triangle)), self._own[triangle]])
-
-    def first_hit(
-        self, shape: IntArray, origins: FloatArray, rays: Float32, within: Float32
-    ) -> tuple[Float32, Int32]:
-        """Multiple of each ray [R, 3] at which it meets its shape [R], at most `within` [R], and
-        the triangle."""
-        if not len(rays):
-            return np.zeros(0, np.float32), np.zeros(0, np.int32)
-        starts = (origins + self._offset[shape]).astype(np.float32)
-        limits = within.copy()
-        hit = self._scene.run(starts, rays, dists=limits, query="INTERSECT", output=True)
-        return hit["tfar"], hit["primID"]
 
 
 @dataclass(frozen=True)

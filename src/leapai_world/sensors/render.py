@@ -9,23 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from leapai.types import (
-    BoolArray,
     FloatArray,
     ImageArray,
     IntArray,
 )
 from leapai_world import meshes
-from leapai_world.places.street import random_generator
+from leapai_world.random_generators import random_generator
 from leapai_world.sensors import headlights
-from leapai_world.sensors.ray_casting import (
-    Float32,
-    Hits,
-    Light,
-    Occluders,
-    Scene,
-    shades,
-)
+from leapai_world.sensors.embree import Float32
+from leapai_world.sensors.facades import window_panes
+from leapai_world.sensors.light import Light
+from leapai_world.sensors.ray_casting import Hits, Scene
 from leapai_world.sensors.rig import Camera
+from leapai_world.sensors.solids import Occluders, shades
 
 Indices = npt.NDArray[np.intp]
 
@@ -37,7 +33,7 @@ _SENSOR_NOISE: Float32 = np.random.default_rng(21).normal(0, 2.2, 1 << 18).astyp
 """Grey levels; a frame's noise is a run of it that starts at a place drawn for frame and camera."""
 _SHADOW_RANGE_M = 60.0
 _FINE_RANGE_M = 25.0
-_STOREY_M, _BAY_M, _SLAB_M = 3.2, 2.6, 0.6
+_SLAB_M = 0.6
 _LIT_WINDOW: Float32 = np.array([[1.00], [0.80], [0.48]], np.float32)
 _WINDOW: Float32 = np.array([[0.20], [0.25], [0.30]], np.float32)
 
@@ -205,13 +201,3 @@ def _windows(
     by_day = _WINDOW * (1 + chance * np.float32(0.8))
     by_night = np.where(chance > 0.22, _LIT_WINDOW * (0.6 + chance), 0.3 * by_day)
     colour[:, facade[picked]] = by_day + (by_night - by_day) * np.float32(dark)
-
-
-def window_panes(place: Float32, normal: Float32) -> tuple[BoolArray, Float32, Float32]:
-    """Which places [3, S] of house fronts with normals [3, S] are glass, local frame; and the bay
-    and the storey of each, as fractions."""
-    along = (normal[0] * place[1] - normal[1] * place[0]) / np.float32(_BAY_M)
-    storey = place[2] / np.float32(_STOREY_M)
-    x, z = along % 1, storey % 1
-    margin = np.where(storey < 1, np.float32(0.08), np.float32(0.24))
-    return (x > margin) & (x < 1 - margin) & (z > 0.24) & (z < 0.78), along, storey

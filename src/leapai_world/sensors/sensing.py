@@ -10,20 +10,16 @@ from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
 from leapai.types import FloatArray, ImageArray
 from leapai_world.sensors import footprints, lidar_returns, render, shadows
+from leapai_world.sensors.embree import Float32
 from leapai_world.sensors.instants import SAMPLES_S, Instants
-from leapai_world.sensors.ray_casting import (
-    Float32,
-    Hits,
-    Occluders,
-    Scene,
-    cast_rays,
-)
+from leapai_world.sensors.ray_casting import Hits, Scene, cast_rays
 from leapai_world.sensors.rig import (
     EXPOSURE_S,
     Camera,
     Lidar,
     Rig,
 )
+from leapai_world.sensors.solids import Occluders
 
 _SUB_EXPOSURES = 5
 _LIDAR_STREAM = 100

@@ -8,8 +8,8 @@ import numpy as np
 
 from leapai.types import FloatArray, IntArray
 from leapai_world.actors import shapes
-from leapai_world.sensors.ray_casting import Occluders
 from leapai_world.sensors.rig import Camera
+from leapai_world.sensors.solids import Occluders
 
 _RANGE_M = 45.0
 """Who is farther from the camera throws no shadow that could be seen."""
