@@ -1,4 +1,4 @@
-"""The embedded world: streets with exact truth, made from a seed, with nothing to download."""
+"""The embedded world: streets with exact ground truth, made from a seed, nothing to download."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 from leapai_world.places.place import PLACES
 from leapai_world.sensors.rig_files import open_rig
-from leapai_world.sequence import SyntheticSequence
+from leapai_world.sequence import WORLD_VERSION, SyntheticSequence
+
+__all__ = ["SPLITS", "WORLD_VERSION", "open_logs"]
 
 
 @dataclass(frozen=True)
 class _Options:
-    """What a location may say."""
+    """The options of a location, with their defaults."""
 
     seed: int = 0
     drives: int = 1

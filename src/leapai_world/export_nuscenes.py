@@ -23,14 +23,8 @@ from scipy.spatial.transform import Rotation
 
 from leapai.data.nuscenes.nuscenes_tables import LIDAR, OCCLUSION_OF_VISIBILITY
 from leapai.geometry import poses
-from leapai.types import (
-    CLASS_NAMES,
-    CameraFrame,
-    FloatArray,
-    Frame,
-    ImageArray,
-    Labels,
-)
+from leapai.types.frames import CameraFrame, Frame, Labels
+from leapai.types.vocabulary import CLASS_NAMES, FloatArray, ImageArray
 from leapai_world.sequence import SyntheticSequence
 
 VERSION = "v1.0-mini"

@@ -11,7 +11,7 @@ from math import dist, hypot
 import numpy as np
 import numpy.typing as npt
 
-from leapai.types import FloatArray, IntArray
+from leapai.types.vocabulary import FloatArray, IntArray
 
 PLAIN, TARMAC, PAVING, FACADE, LEAVES, GRASS, GLASS = range(7)
 """Textures: what the renderer does to a colour, by the place of the hit. No LiDAR pulse comes back

@@ -1,4 +1,4 @@
-"""Meshes of cars: x forward, z up, the ground at z = 0. Each is built about its own size."""
+"""Meshes of cars: x forward, z up, the ground at z = 0. Each is built to about its own size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.actors.colours import (
     BODY,
     DARK,
@@ -33,33 +33,45 @@ Generator = np.random.Generator
 
 
 @dataclass(frozen=True)
-class _Cabin:
-    """Where the glass stands: x as fractions of the length, `waist` of the height."""
+class _Car:
+    """Proportions of a kind of car: x as fractions of the length, z as fractions of the height."""
 
     rear_foot: float
+    """x at which the rear window starts."""
     rear_roof: float
     front_roof: float
     front_foot: float
-    waist: float = 0.60
+    waist: float
+    """z at which the glass starts."""
+    bonnet: float
+    """z of the front end of the bonnet."""
+    tail: float
+    """z of the tail."""
+    wheel_radius_m: float
 
 
-_SALOON = _Cabin(-0.36, -0.20, 0.08, 0.26)
-_HATCHBACK = _Cabin(-0.48, -0.38, 0.06, 0.28)
-_SUV = _Cabin(-0.485, -0.42, 0.07, 0.25, 0.58)
-_PICKUP = _Cabin(-0.10, -0.07, 0.13, 0.27, 0.58)
-_MINIVAN = _Cabin(-0.49, -0.46, 0.18, 0.40, 0.52)
+# fmt: off
+_CARS = {
+    #                  rear foot, rear roof, front roof, front foot, waist, bonnet, tail, wheel (m)
+    "saloon":    _Car(-0.36,  -0.20, 0.08, 0.26, 0.60, 0.52, 0.48, 0.32),
+    "hatchback": _Car(-0.48,  -0.38, 0.06, 0.28, 0.60, 0.53, 0.52, 0.30),
+    "suv":       _Car(-0.485, -0.42, 0.07, 0.25, 0.58, 0.55, 0.54, 0.37),
+    "pickup":    _Car(-0.10,  -0.07, 0.13, 0.27, 0.58, 0.54, 0.50, 0.38),
+    "minivan":   _Car(-0.49,  -0.46, 0.18, 0.40, 0.52, 0.44, 0.50, 0.34),
+}
+# fmt: on
 
 
 def _ring(x0: float, x1: float, y: float, z: float) -> FloatArray:
     return np.array([(x0, -y, z), (x1, -y, z), (x1, y, z), (x0, y, z)])
 
 
-def _glasshouse(size: FloatArray, cabin: _Cabin, paint: Material) -> list[Mesh]:
-    """Glass on all sides between posts, and a roof."""
+def _glasshouse(size: FloatArray, car: _Car, paint: Material) -> list[Mesh]:
+    """Builds glass on all sides between posts, and a roof."""
     length, half, h = size[0], size[1] / 2, size[2]
-    foot_r, foot_f = cabin.rear_foot * length, cabin.front_foot * length
-    roof_r, roof_f = cabin.rear_roof * length, cabin.front_roof * length
-    waist, lid = cabin.waist * h, 0.955 * h
+    foot_r, foot_f = car.rear_foot * length, car.front_foot * length
+    roof_r, roof_f = car.rear_roof * length, car.front_roof * length
+    waist, lid = car.waist * h, 0.955 * h
     glass = [
         _ring(foot_r, foot_f, 0.90 * half, waist - 0.02),
         _ring(roof_r, roof_f, 0.76 * half, lid),
@@ -79,7 +91,7 @@ def _glasshouse(size: FloatArray, cabin: _Cabin, paint: Material) -> list[Mesh]:
 
 
 def _running_gear(size: FloatArray, radius: float) -> list[Mesh]:
-    """Wheels in dark arches."""
+    """Builds wheels in dark arches."""
     length, half = size[0], size[1] / 2
     axles = (-0.30 * length, 0.31 * length)
     arches = [
@@ -96,11 +108,11 @@ def _running_gear(size: FloatArray, radius: float) -> list[Mesh]:
     return [*arches, *wheels(axles, half + 0.012, radius, 0.22)]
 
 
-def _trim(size: FloatArray, cabin: _Cabin, paint: Material, bumper: Material) -> list[Mesh]:
-    """Lamps, plates, grille, bumpers, door sills and mirrors."""
+def _trim(size: FloatArray, car: _Car, paint: Material, bumper: Material) -> list[Mesh]:
+    """Builds lamps, plates, grille, bumpers, door sills and mirrors."""
     length, w, h = size
     half, front, rear = w / 2, length / 2, -length / 2
-    mirror = (cabin.front_foot - 0.07) * length
+    mirror = (car.front_foot - 0.07) * length
     return [
         *pair(front - 0.03, 0.70 * half, 0.44 * h, (0.10, 0.13 * w, 0.10), HEADLAMP),
         *pair(rear + 0.02, 0.76 * half, 0.50 * h, (0.08, 0.10 * w, 0.16), TAIL_LAMP),
@@ -110,21 +122,21 @@ def _trim(size: FloatArray, cabin: _Cabin, paint: Material, bumper: Material) ->
         across(front + 0.02, 0.25 * h, (0.02, 0.52, 0.11), PLATE),
         across(rear - 0.01, 0.40 * h, (0.02, 0.52, 0.11), PLATE),
         *pair(0.0, 0.985 * half, 0.165 * h, (0.42 * length, 0.05, 0.06 * h), DARK),
-        *pair(mirror, half + 0.03, (cabin.waist + 0.03) * h, (0.10, 0.14, 0.12), paint),
+        *pair(mirror, half + 0.03, (car.waist + 0.03) * h, (0.10, 0.14, 0.12), paint),
     ]
 
 
-def _body(size: FloatArray, cabin: _Cabin, bonnet: float, tail: float) -> list[tuple[float, float]]:
-    """Side view of what is below the glass; heights of bonnet and tail as fractions."""
+def _body(size: FloatArray, car: _Car) -> list[tuple[float, float]]:
+    """Returns the side view (x, z) of the body below the glass."""
     length, h = size[0], size[2]
-    front, rear, waist = length / 2, -length / 2, cabin.waist * h
+    front, rear, waist = length / 2, -length / 2, car.waist * h
     return [
         (rear, 0.24 * h),
-        (rear, tail * h),
-        (rear + 0.03 * length, max(tail * h + 0.02, min(waist, tail * h + 0.16))),
-        (cabin.rear_foot * length + 0.06 * length, waist),
-        (cabin.front_foot * length, waist),
-        (front - 0.05 * length, bonnet * h),
+        (rear, car.tail * h),
+        (rear + 0.03 * length, max(car.tail * h + 0.02, min(waist, car.tail * h + 0.16))),
+        (car.rear_foot * length + 0.06 * length, waist),
+        (car.front_foot * length, waist),
+        (front - 0.05 * length, car.bonnet * h),
         (front, 0.42 * h),
         (front, 0.22 * h),
         (front - 0.04 * length, 0.13 * h),
@@ -133,56 +145,57 @@ def _body(size: FloatArray, cabin: _Cabin, bonnet: float, tail: float) -> list[t
 
 
 def saloon(size: FloatArray, rng: Generator) -> Mesh:
-    """Four doors and a boot."""
-    paint = pick(PAINTS, rng, BODY)
+    """Builds a car with four doors and a boot."""
+    car, paint = _CARS["saloon"], pick(PAINTS, rng, BODY)
     return joined(
         [
-            extrusion(_body(size, _SALOON, 0.52, 0.48), size[1] / 2, paint),
-            *_glasshouse(size, _SALOON, paint),
-            *_running_gear(size, 0.32),
-            *_trim(size, _SALOON, paint, paint),
+            extrusion(_body(size, car), size[1] / 2, paint),
+            *_glasshouse(size, car, paint),
+            *_running_gear(size, car.wheel_radius_m),
+            *_trim(size, car, paint, paint),
         ]
     )
 
 
 def hatchback(size: FloatArray, rng: Generator) -> Mesh:
-    """Short, with a steep tail."""
-    paint = pick(PAINTS, rng, BODY)
+    """Builds a short car with a steep tail."""
+    car, paint = _CARS["hatchback"], pick(PAINTS, rng, BODY)
     return joined(
         [
-            extrusion(_body(size, _HATCHBACK, 0.53, 0.52), size[1] / 2, paint),
-            *_glasshouse(size, _HATCHBACK, paint),
-            *_running_gear(size, 0.30),
-            *_trim(size, _HATCHBACK, paint, DARK if rng.random() < 0.4 else paint),
+            extrusion(_body(size, car), size[1] / 2, paint),
+            *_glasshouse(size, car, paint),
+            *_running_gear(size, car.wheel_radius_m),
+            *_trim(size, car, paint, DARK if rng.random() < 0.4 else paint),
         ]
     )
 
 
 def suv(size: FloatArray, rng: Generator) -> Mesh:
-    """High, with large wheels, dark bumpers and roof rails."""
-    paint = pick(PAINTS, rng, BODY)
+    """Builds a high car with large wheels, dark bumpers and roof rails."""
+    car, paint = _CARS["suv"], pick(PAINTS, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     rails = pair(-0.16 * length, 0.70 * half, h + 0.01, (0.42 * length, 0.05, 0.05), METAL)
     return joined(
         [
-            extrusion(_body(size, _SUV, 0.55, 0.54), half, paint),
-            *_glasshouse(size, _SUV, paint),
-            *_running_gear(size, 0.37),
-            *_trim(size, _SUV, paint, DARK),
+            extrusion(_body(size, car), half, paint),
+            *_glasshouse(size, car, paint),
+            *_running_gear(size, car.wheel_radius_m),
+            *_trim(size, car, paint, DARK),
             *rails,
         ]
     )
 
 
 def minivan(size: FloatArray, rng: Generator) -> Mesh:
-    """A high body with a short bonnet; a delivery van has sheet metal instead of rear windows."""
-    paint = pick(PAINTS, rng, BODY)
+    """Builds a high body with a short bonnet; a delivery van has sheet metal instead of rear
+    windows."""
+    car, paint = _CARS["minivan"], pick(PAINTS, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     parts = [
-        extrusion(_body(size, _MINIVAN, 0.44, 0.50), half, paint),
-        *_glasshouse(size, _MINIVAN, paint),
-        *_running_gear(size, 0.34),
-        *_trim(size, _MINIVAN, paint, DARK),
+        extrusion(_body(size, car), half, paint),
+        *_glasshouse(size, car, paint),
+        *_running_gear(size, car.wheel_radius_m),
+        *_trim(size, car, paint, DARK),
     ]
     if rng.random() < 0.5:
         low, high = 0.50 * h, 0.965 * h
@@ -195,11 +208,11 @@ def minivan(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def pickup(size: FloatArray, rng: Generator) -> Mesh:
-    """A cabin in front of an open bed, in which a load may lie."""
-    paint = pick(PAINTS, rng, BODY)
+    """Builds a cabin in front of an open bed, in which a load may lie."""
+    car, paint = _CARS["pickup"], pick(PAINTS, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     rear, cab, floor, rim = -length / 2, -0.11 * length, 0.38 * h, 0.57 * h
-    nose = _body(size, _PICKUP, 0.54, 0.50)[4:8]
+    nose = _body(size, car)[4:8]
     front_half = [(cab, 0.20 * h), (cab, 0.58 * h), *nose, (length / 2 - 0.2, 0.15 * h)]
     bed = [
         block((rear, -half, 0.22 * h), (cab, half, floor), paint),
@@ -217,8 +230,8 @@ def pickup(size: FloatArray, rng: Generator) -> Mesh:
         [
             extrusion(front_half, half, paint),
             *bed,
-            *_glasshouse(size, _PICKUP, paint),
-            *_running_gear(size, 0.38),
-            *_trim(size, _PICKUP, paint, DARK),
+            *_glasshouse(size, car, paint),
+            *_running_gear(size, car.wheel_radius_m),
+            *_trim(size, car, paint, DARK),
         ]
     )

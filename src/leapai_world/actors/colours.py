@@ -10,8 +10,8 @@ from leapai_world.meshes import Material
 
 Colour = tuple[float, float, float]
 BODY, COAT, TROUSER = 1, 2, 3
-"""`Material.paint` of what has a colour of the actor's own, row by row of `own_colours`: bodywork;
-coats, loads and hulls of buses; trousers."""
+"""`Material.paint` of surfaces that have a colour of the actor's own, row by row of `own_colours`:
+bodywork; coats, loads and hulls of buses; trousers."""
 GLASS = Material((0.13, 0.17, 0.21), 0.08, meshes.GLASS)
 TYRE = Material((0.06, 0.06, 0.07), 0.06)
 RIM = Material((0.55, 0.56, 0.58), 0.4)
@@ -70,7 +70,7 @@ HAIRS: tuple[Colour, ...] = (
 
 
 def pick(colours: tuple[Colour, ...], rng: np.random.Generator, paint: int = 0) -> Material:
-    """One of the colours, a little off, as paint or cloth."""
+    """Draws one of the colours, changed a little, as paint or cloth."""
     shade = rng.normal(0.0, 0.025, 3)
     red, green, blue = np.clip(np.array(colours[rng.integers(len(colours))]) + shade, 0.03, 0.97)
     colour = (float(red), float(green), float(blue))
@@ -78,11 +78,11 @@ def pick(colours: tuple[Colour, ...], rng: np.random.Generator, paint: int = 0) 
 
 
 _BODY_SHARES = np.array([0.23, 0.15, 0.14, 0.18, 0.09, 0.08, 0.03, 0.04, 0.06])
-"""How common each of `PAINTS` is, about as on European roads."""
+"""Share of each of `PAINTS`, about as on European roads."""
 
 
 def own_colours(rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Colours [3, 3] of one actor: a row of RGB each for `BODY`, `COAT` and `TROUSER`."""
+    """Draws the colours [3, 3] of one actor: a row of RGB each for `BODY`, `COAT` and `TROUSER`."""
     body = PAINTS[rng.choice(len(PAINTS), p=_BODY_SHARES)]
     coats = (*CLOTHES, *BRIGHT)
     chosen = [body, coats[rng.integers(len(coats))], TROUSERS[rng.integers(len(TROUSERS))]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.actors.colours import (
     BRIGHT,
     CLOTHES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.actors.colours import (
     BODY,
     BRIGHT,

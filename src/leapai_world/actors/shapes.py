@@ -1,4 +1,4 @@
-"""The shapes of actors in unit boxes (x forward, z up), and who gets which."""
+"""Shapes of actors in unit boxes (x forward, z up), and the draw of a shape for an actor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from leapai.types import CLASS_NAMES, FloatArray, IntArray
+from leapai.types.vocabulary import CLASS_NAMES, FloatArray, IntArray
 from leapai_world.actors.kinds import (
     KINDS,
     Gait,
@@ -17,13 +17,13 @@ from leapai_world.actors.kinds import (
 from leapai_world.meshes import Mesh
 
 VARIANTS = 12
-"""Shapes of each class."""
+"""Number of shapes of each class."""
 _AT_REST_MPS = 0.15
 
 
 def draw(class_id: int, rng: Generator, kind: str = "") -> tuple[FloatArray, int]:
-    """Size [3] in metres and shape (index into `prototypes`) of somebody of a class, or of one of
-    its kinds."""
+    """Draws the size [3] in metres and the shape (index into `prototypes`) of an actor of a class,
+    or of one of its kinds."""
     kinds = KINDS[CLASS_NAMES[class_id]]
     shares = [float(k.name == kind) if kind else k.share for k in kinds]
     number = int(rng.choice(len(kinds), p=np.array(shares) / sum(shares)))
@@ -33,12 +33,12 @@ def draw(class_id: int, rng: Generator, kind: str = "") -> tuple[FloatArray, int
 
 
 def draw_size(class_id: int, rng: Generator) -> FloatArray:
-    """Length, width and height [3] in metres from the spread of the class."""
+    """Draws length, width and height [3] in metres from the spread of the class."""
     return draw(class_id, rng)[0]
 
 
 def kind_of(shape: int) -> Kind:
-    """The kind of a shape that `draw` gave."""
+    """Returns the kind of a shape that `draw` gave."""
     class_id, variant = divmod(shape, VARIANTS)
     kinds = KINDS[CLASS_NAMES[class_id]]
     ends = np.cumsum([kind.variants for kind in kinds])
@@ -47,8 +47,8 @@ def kind_of(shape: int) -> Kind:
 
 @cache
 def prototypes() -> tuple[Mesh, ...]:
-    """All shapes in a unit box about the origin: `VARIANTS` of class 0, then of class 1, ...; then
-    the further phases of those with limbs.
+    """Builds all shapes in a unit box around the origin: `VARIANTS` of class 0, then of class 1,
+    ...; then the further phases of those with a gait.
 
     The phases of a body share the box of the first, which touches all sides of it; the others touch
     bottom and top.
@@ -60,9 +60,10 @@ def prototypes() -> tuple[Mesh, ...]:
 def posed(
     shape: IntArray, height_m: FloatArray, travelled_m: FloatArray, speed_mps: FloatArray
 ) -> IntArray:
-    """Index into `prototypes` [N] of bodies that have come so far and are so fast; all are [N].
+    """Returns the index into `prototypes` [N] of bodies by the distance that they have travelled
+    and by their speed; all arrays are [N].
 
-    `shape` is what `draw` gave. Those without limbs keep it.
+    `shape` is what `draw` gave. Bodies without a gait keep it.
     """
     first, phases, cycle, stands = _cycles()
     share = travelled_m / np.maximum(cycle[shape] * height_m, 1e-9)
@@ -72,7 +73,7 @@ def posed(
 
 
 def _body(shape: int) -> tuple[Mesh, ...]:
-    """All phases of a shape, in their unit box."""
+    """Builds all phases of a shape, in their unit box."""
     kind, seed = kind_of(shape), [shape // VARIANTS, shape % VARIANTS]
     size = kind.draw_size(np.random.default_rng([*seed, 1]))
     if not isinstance(kind.shape, Gait):
@@ -87,8 +88,8 @@ def _body(shape: int) -> tuple[Mesh, ...]:
 
 
 def _unit(mesh: Mesh, low: FloatArray, high: FloatArray) -> Mesh:
-    """A phase in the unit box of a body whose first phase reaches from `low` to `high`: pressed
-    where it reaches farther, stretched to its height."""
+    """Fits a phase into the unit box of a body whose first phase reaches from `low` to `high`: it is
+    pressed where it reaches farther, and stretched to the height of the first."""
     own_low, own_high = mesh.extent()
     to_low, to_high = np.maximum(own_low, low), np.minimum(own_high, high)
     to_low[2], to_high[2] = low[2], high[2]
@@ -98,8 +99,8 @@ def _unit(mesh: Mesh, low: FloatArray, high: FloatArray) -> Mesh:
 
 @cache
 def _cycles() -> tuple[IntArray, IntArray, FloatArray, IntArray]:
-    """For each shape of `draw`: its second phase in `prototypes`, phases, heights a cycle, whether
-    it stands."""
+    """Returns for each shape of `draw` its second phase in `prototypes`, its number of phases, its
+    heights a cycle, and whether it stands."""
     count = len(CLASS_NAMES) * VARIANTS
     rows = []
     following = count

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.actors.colours import (
     AMBER,
     BODY,
@@ -40,11 +40,12 @@ from leapai_world.meshes import (
 Generator = np.random.Generator
 _CAB_M = 1.9
 _DECK_M = 1.05
-"""Length of a cab, and height of what carries the load."""
+"""Length of a cab, and height of the deck that carries the load."""
 
 
 def _cab(size: FloatArray, height: float, rng: Generator) -> list[Mesh]:
-    """Cab over the front axle: windscreen, doors with windows, grille, bumper, mirrors, lamps."""
+    """Builds a cab over the front axle: windscreen, doors with windows, grille, bumper, mirrors and
+    lamps."""
     paint = pick((*PAINTS, *BRIGHT), rng, BODY)
     half, front = size[1] / 2, size[0] / 2
     back, belt = front - _CAB_M, 0.57 * height
@@ -66,7 +67,7 @@ def _cab(size: FloatArray, height: float, rng: Generator) -> list[Mesh]:
 
 
 def _chassis(size: FloatArray) -> list[Mesh]:
-    """Frame, wheels, tanks, under-run bar and rear lamps."""
+    """Builds frame, wheels, tanks, under-run bar and rear lamps."""
     length, half = size[0], size[1] / 2
     front, rear = length / 2, -length / 2
     axles = (rear + 0.14 * length, rear + 0.14 * length + 1.15, front - 1.1)
@@ -81,12 +82,12 @@ def _chassis(size: FloatArray) -> list[Mesh]:
 
 
 def _load_ends(size: FloatArray) -> tuple[float, float, float]:
-    """Rear end, front end and half width of the place for a load."""
+    """Returns rear end, front end and half width of the place for a load."""
     return -size[0] / 2, size[0] / 2 - _CAB_M - 0.12, size[1] / 2
 
 
 def box_truck(size: FloatArray, rng: Generator) -> Mesh:
-    """A closed box with ribs and rear doors, and a wind deflector on the cab."""
+    """Builds a closed box with ribs and rear doors, and a wind deflector on the cab."""
     rear, front, half = _load_ends(size)
     h, cab_h = size[2], min(0.84 * size[2], 2.7)
     load = pick((*PAINTS[:2], *BRIGHT), rng, COAT)
@@ -110,7 +111,7 @@ def box_truck(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def flatbed(size: FloatArray, rng: Generator) -> Mesh:
-    """An open platform with a headboard; crates, timber or pipes lie on it."""
+    """Builds an open platform with a headboard; crates, timber or pipes lie on it."""
     rear, front, half = _load_ends(size)
     h, cab_h = size[2], min(0.95 * size[2], 2.7)
     floor, room = _DECK_M + 0.12, front - rear - 0.3
@@ -140,7 +141,7 @@ def flatbed(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def tipper(size: FloatArray, rng: Generator) -> Mesh:
-    """A hopper, wider above than below, heaped with rubble."""
+    """Builds a hopper, wider above than below, heaped with rubble."""
     rear, front, half = _load_ends(size)
     h, cab_h = size[2], min(0.90 * size[2], 2.7)
     paint, rim = pick(BRIGHT, rng, COAT), 0.82 * h
@@ -170,7 +171,7 @@ def tipper(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def mixer(size: FloatArray, rng: Generator) -> Mesh:
-    """A concrete mixer: a striped drum that leans, a hopper and a chute."""
+    """Builds a concrete mixer: a striped drum that leans, a hopper and a chute."""
     rear, front, half = _load_ends(size)
     h, cab_h = size[2], min(0.84 * size[2], 2.7)
     stripe, length = pick(BRIGHT, rng, COAT), front - rear
@@ -197,7 +198,7 @@ def mixer(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def _bus_body(size: FloatArray, paint: Material, nose: float) -> Mesh:
-    """Hull whose front leans back by `nose` metres."""
+    """Builds a hull whose front leans back by `nose` metres."""
     half, h = size[1] / 2, size[2]
     front, rear = size[0] / 2, -size[0] / 2
     body = [
@@ -208,8 +209,8 @@ def _bus_body(size: FloatArray, paint: Material, nose: float) -> Mesh:
 
 
 def _bus_windows(size: FloatArray, pitch: float, end: float) -> list[Mesh]:
-    """A row of panes along both sides up to `end` metres from the front, the driver's window on the
-    left, and the rear window."""
+    """Builds a row of panes along both sides up to `end` metres from the front, the driver's window
+    on the left, and the rear window."""
     half, h = size[1] / 2, size[2]
     front, rear = size[0] / 2, -size[0] / 2
     low, high = 0.42 * h, 0.80 * h
@@ -239,7 +240,7 @@ def _bus_ends(size: FloatArray) -> list[Mesh]:
 
 
 def _door(x: float, size: FloatArray, width: float) -> list[Mesh]:
-    """Two glazed leaves on the right side, at x."""
+    """Builds a door of two glazed leaves on the right side, at x."""
     y, h = -size[1] / 2 - 0.002, size[2]
     frame = block((x - 0.05, y, 0.34), (x + width + 0.05, y + 0.04, 0.84 * h), DARK)
     leaves = [
@@ -250,7 +251,8 @@ def _door(x: float, size: FloatArray, width: float) -> list[Mesh]:
 
 
 def city_bus(size: FloatArray, rng: Generator) -> Mesh:
-    """Upright front, two doors on the right, climate unit on the roof, a display with its line."""
+    """Builds a bus with an upright front, two doors on the right, a climate unit on the roof and a
+    display of its line."""
     paint, stripe = pick((*PAINTS, *BRIGHT), rng, COAT), pick(BRIGHT, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     front, rear = length / 2, -length / 2
@@ -272,7 +274,7 @@ def city_bus(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def minibus(size: FloatArray, rng: Generator) -> Mesh:
-    """Short, with a windscreen that leans far back, and one door."""
+    """Builds a short bus with a windscreen that leans far back, and one door."""
     paint, stripe = pick((*PAINTS, *BRIGHT), rng, COAT), pick(BRIGHT, rng, BODY)
     length, half, h = size[0], size[1] / 2, size[2]
     front, rear, nose = length / 2, -length / 2, 0.65

@@ -9,7 +9,7 @@ from leapai_world.meshes import Material, Mesh, block, tube
 
 
 def wheels(xs: tuple[float, ...], half_width: float, radius: float, tyre: float) -> list[Mesh]:
-    """Pairs of wheels whose outer faces lie at `half_width`."""
+    """Builds pairs of wheels whose outer faces lie at `half_width`."""
     parts = []
     for x in xs:
         for side in (-1.0, 1.0):
@@ -23,13 +23,13 @@ def wheels(xs: tuple[float, ...], half_width: float, radius: float, tyre: float)
 def pair(
     x: float, y: float, z: float, size: tuple[float, float, float], of: Material
 ) -> list[Mesh]:
-    """The same block left and right, centred on (x, +-y, z)."""
+    """Builds the same block left and right, centred on (x, +-y, z)."""
     half = np.array(size) / 2
     return [block(centre - half, centre + half, of) for centre in (np.array([x, y, z]), [x, -y, z])]
 
 
 def across(x: float, z: float, size: tuple[float, float, float], of: Material) -> Mesh:
-    """A block on the middle line."""
+    """Builds a block on the middle line."""
     half = np.array(size) / 2
     centre = np.array([x, 0.0, z])
     return block(centre - half, centre + half, of)

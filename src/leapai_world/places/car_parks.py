@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from leapai.data.static_labels import DRIVABLE_LAYER
-from leapai.types import FloatArray, MapLine
+from leapai.types.map_elements import MapLine
+from leapai.types.vocabulary import FloatArray
 from leapai_world import meshes
 from leapai_world.meshes import (
     Material,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.random_generators import random_generator
 from leapai_world.traffic.routes import (
     STEP_M,

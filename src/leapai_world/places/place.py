@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.types import FloatArray, VectorMap
+from leapai.types.map_elements import VectorMap
+from leapai.types.vocabulary import FloatArray
 from leapai_world.meshes import Mesh
 from leapai_world.random_generators import random_generator
 from leapai_world.sensors.light import Light

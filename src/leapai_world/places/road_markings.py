@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from leapai.types import FloatArray, MapLine
+from leapai.types.map_elements import MapLine
+from leapai.types.vocabulary import FloatArray
 from leapai_world import meshes
 from leapai_world.meshes import Material, Mesh, surface
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from leapai.data.static_labels import DRIVABLE_LAYER
-from leapai.types import FloatArray, MapLine, VectorMap
+from leapai.types.map_elements import MapLine, VectorMap
+from leapai.types.vocabulary import FloatArray
 from leapai_world import meshes
 from leapai_world.meshes import (
     Material,

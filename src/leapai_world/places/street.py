@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.smooth_step import smooth_step
 
 LANE_M = 3.5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.places.kerbside import (
     PARKING_PITCH_M,
     furniture_kind,

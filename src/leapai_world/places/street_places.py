@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.meshes import Mesh, joined
 from leapai_world.places import scenery, street_actors
 from leapai_world.places.lighting import daylight

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai.types import BoolArray
+from leapai.types.vocabulary import BoolArray
 from leapai_world.sensors.embree import Float32
 
 _STOREY_M, _BAY_M = 3.2, 2.6

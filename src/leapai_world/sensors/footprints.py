@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras, poses
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 from leapai_world.sensors.rig import AZIMUTH_STEPS, Camera, Lidar
 
 _NEAR_M = 0.3

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leapai.geometry import poses
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 
 SWEEP_S = 0.1
 """A turn of the LiDAR: it ends at the frame's timestamp."""

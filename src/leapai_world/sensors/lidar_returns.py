@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leapai.geometry import poses
-from leapai.types import BoolArray, FloatArray, IntArray
+from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
 from leapai_world import meshes
 from leapai_world.random_generators import random_generator
 from leapai_world.sensors.embree import Float32

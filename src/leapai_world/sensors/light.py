@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leapai.types import FloatArray, IntArray
+from leapai.types.vocabulary import FloatArray, IntArray
 from leapai_world.meshes import Mesh, joined
 from leapai_world.sensors.embree import Float32, Int32, new_scene
 

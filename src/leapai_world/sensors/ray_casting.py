@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leapai.geometry import poses
-from leapai.types import FloatArray, IntArray
+from leapai.types.vocabulary import FloatArray, IntArray
 from leapai_world.sensors.embree import Float32, Int32
 from leapai_world.sensors.instants import FramePaths, Instants
 from leapai_world.sensors.light import Light

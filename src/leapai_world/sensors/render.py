@@ -8,11 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from leapai.types import (
-    FloatArray,
-    ImageArray,
-    IntArray,
-)
+from leapai.types.vocabulary import FloatArray, ImageArray, IntArray
 from leapai_world import meshes
 from leapai_world.random_generators import random_generator
 from leapai_world.sensors import headlights

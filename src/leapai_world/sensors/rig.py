@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
 from leapai.geometry import cameras, poses
-from leapai.types import FloatArray, IntArray
+from leapai.types.vocabulary import FloatArray, IntArray
 from leapai_world.sensors.instants import SWEEP_S, dt_of_azimuth
 
 MAX_RANGE_M = 120.0

@@ -12,7 +12,7 @@ from leapai.data import reading
 from leapai.data.argoverse2.argoverse2_tables import AV2_FROM_EGO, CAMERA_GROUPS_OF, read_tables
 from leapai.data.transforms import prepare_camera
 from leapai.geometry import cameras, poses
-from leapai.types import CameraFrame
+from leapai.types.frames import CameraFrame
 from leapai_world.sensors.rig import (
     SEVEN,
     SIX,

@@ -8,7 +8,7 @@ import numpy as np
 
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
-from leapai.types import FloatArray, ImageArray
+from leapai.types.vocabulary import FloatArray, ImageArray
 from leapai_world.sensors import footprints, lidar_returns, render, shadows
 from leapai_world.sensors.embree import Float32
 from leapai_world.sensors.instants import SAMPLES_S, Instants

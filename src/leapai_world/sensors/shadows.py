@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from leapai.types import FloatArray, IntArray
+from leapai.types.vocabulary import FloatArray, IntArray
 from leapai_world.actors import shapes
 from leapai_world.sensors.rig import Camera
 from leapai_world.sensors.solids import Occluders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai.types import BoolArray, FloatArray
+from leapai.types.vocabulary import BoolArray, FloatArray
 from leapai_world.meshes import Mesh
 from leapai_world.sensors.embree import Float32, Int32, new_scene
 from leapai_world.sensors.light import Light

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.types import CLASS_NAMES, FloatArray
+from leapai.types.vocabulary import CLASS_NAMES, FloatArray
 from leapai_world.actors import colours, shapes
 from leapai_world.random_generators import random_generator
 from leapai_world.traffic.routes import Route, route

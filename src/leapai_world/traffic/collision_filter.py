@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai.types import BoolArray, FloatArray, IntArray
+from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
 
 _MARGIN_M = 0.12
 

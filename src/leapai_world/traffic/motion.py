@@ -11,11 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.types import (
-    BoolArray,
-    FloatArray,
-    IntArray,
-)
+from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
 from leapai_world.actors import shapes
 from leapai_world.traffic.actor_list import PERSON, Actors, Moving, Standing
 from leapai_world.traffic.collision_filter import collision_free

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from leapai.types import BoolArray, FloatArray, IntArray
+from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
 
 STEP_M = 0.5
 """Distance of the knots along a route."""

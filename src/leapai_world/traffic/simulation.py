@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.types import BoolArray, FloatArray, IntArray
+from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
 from leapai_world.smooth_step import smooth_step
 from leapai_world.traffic.routes import Routes
 
