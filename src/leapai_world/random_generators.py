@@ -6,6 +6,6 @@ import numpy as np
 
 
 def random_generator(seed: int, *stream: int) -> np.random.Generator:
-    """A generator of its own for each place of the world, so that no place depends on what came
-    before."""
+    """Returns a generator of its own for each part of the world, so that no part depends on what
+    was drawn before."""
     return np.random.default_rng([seed, *(index + (1 << 20) for index in stream)])

@@ -36,12 +36,12 @@ def _slab(half_length: float, half_width: float, z: float) -> FloatArray:
 
 
 def _profile(half_length: float, steps: list[tuple[float, float]], of: Material) -> Mesh:
-    """A bar whose cross-section is given from below: (half width, z)."""
+    """Builds a bar whose cross-section is given from below: (half width, z)."""
     return loft([_slab(half_length, y, z) for y, z in steps], of)
 
 
 def jersey(size: FloatArray, rng: Generator) -> Mesh:
-    """A concrete wall with a wide foot; some carry reflectors."""
+    """Builds a concrete wall with a wide foot; some carry reflectors."""
     length, w, h = size
     steps = [(w / 2, 0), (w / 2, 0.10 * h), (0.27 * w, 0.40 * h), (0.17 * w, h)]
     parts = [
@@ -56,7 +56,7 @@ def jersey(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def water_filled(size: FloatArray, rng: Generator) -> Mesh:
-    """A hollow plastic block with a waist, feet, a filler cap and a coupling; red, white or
+    """Builds a hollow plastic block with a waist, feet, a filler cap and a coupling; red, white or
     orange."""
     length, w, h = size
     of, cap = ((RED, DARK), (WHITE, RED), (ORANGE, WHITE))[rng.integers(3)]
@@ -77,7 +77,7 @@ def water_filled(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def _stripes(ends_x: tuple[float, float], half_y: float, z: tuple[float, float]) -> list[Mesh]:
-    """A board of six red and white fields."""
+    """Builds a board of six red and white fields."""
     return [
         block((x0, -half_y, z[0]), (x1, half_y, z[1]), (RED, WHITE)[i % 2])
         for i, (x0, x1) in enumerate(pairwise(np.linspace(*ends_x, 7)))
@@ -85,7 +85,8 @@ def _stripes(ends_x: tuple[float, float], half_y: float, z: tuple[float, float])
 
 
 def board_gate(size: FloatArray, rng: Generator) -> Mesh:
-    """Two feet, two posts, striped boards, a lamp on some: what closes a lane for works."""
+    """Builds the gate that closes a lane for works: two feet, two posts, striped boards and a
+    lamp."""
     length, w, h = size
     posts = (-0.4 * length, 0.4 * length)
     parts = [block((x - 0.06, -w / 2, 0), (x + 0.06, w / 2, 0.07), DARK) for x in posts]
@@ -97,7 +98,7 @@ def board_gate(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def crowd_fence(size: FloatArray, rng: Generator) -> Mesh:
-    """A steel frame of thin upright bars on two flat feet."""
+    """Builds a steel frame of thin upright bars on two flat feet."""
     length, w, h = size
     half, low, bars = length / 2, 0.18 * h, int(rng.integers(9, 13))
     return joined(
@@ -116,7 +117,8 @@ def crowd_fence(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def boom(size: FloatArray, rng: Generator) -> Mesh:
-    """A gate with its arm down: a cabinet at the rear end, the arm along x, a rest at the front."""
+    """Builds a gate with its arm down: a cabinet at the rear end, the arm along x, a rest at the
+    front."""
     length, w, h = size
     rear, front, arm = -length / 2, length / 2, 0.84 * h
     cabinet = (YELLOW, ORANGE, WHITE)[rng.integers(3)]
@@ -134,7 +136,7 @@ _BANDED = ((DARK, WHITE), (CONCRETE, RED), (YELLOW, DARK), (METAL, YELLOW))
 
 
 def round_bollard(size: FloatArray, rng: Generator) -> Mesh:
-    """A post with a reflecting band and a rounded head."""
+    """Builds a post with a reflecting band and a rounded head."""
     r, h = size[0] / 2, size[2]
     body, band = _BANDED[rng.integers(len(_BANDED))]
     return joined(
@@ -148,7 +150,7 @@ def round_bollard(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def square_bollard(size: FloatArray, rng: Generator) -> Mesh:
-    """A square post with a band and a bevelled head."""
+    """Builds a square post with a band and a bevelled head."""
     r, h = size[0] / 2, size[2]
     body, band = _BANDED[rng.integers(len(_BANDED))]
     return joined(
@@ -162,7 +164,7 @@ def square_bollard(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def round_column(size: FloatArray, rng: Generator) -> Mesh:
-    """What carries a ceiling: a shaft with a coloured belt, on a plinth."""
+    """Builds a column that carries a ceiling: a shaft with a coloured belt, on a plinth."""
     r, h = size[0] / 2, size[2]
     belt = (RED, YELLOW, WHITE)[rng.integers(3)]
     return joined(
@@ -175,7 +177,7 @@ def round_column(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def square_column(size: FloatArray, rng: Generator) -> Mesh:
-    """A square shaft with bevelled edges and black and yellow guards at the corners."""
+    """Builds a square shaft with bevelled edges and black and yellow guards at the corners."""
     del rng
     r, h = size[0] / 2, size[2]
     corner = 0.7 * r

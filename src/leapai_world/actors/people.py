@@ -1,4 +1,4 @@
-"""Meshes of people: x forward, z up, the ground at z = 0; one for each phase of the step."""
+"""Meshes of people: x forward, z up, the ground at z = 0; one mesh for each phase of the step."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from leapai_world.meshes import (
 
 Generator = np.random.Generator
 STEP_PHASES = 8
-"""Meshes of one whole stride, left and right step; the one after them stands."""
+"""Number of meshes of one whole stride, left and right step; the mesh after them stands."""
 _THIGH_M, _SHIN_M = 0.43, 0.41
 
 
 @dataclass(frozen=True)
 class Clothes:
-    """What one person wears."""
+    """Materials of one person's clothes, skin and hair."""
 
     top: Material
     bottom: Material
@@ -47,7 +47,7 @@ class Clothes:
 
     @staticmethod
     def draw(rng: Generator) -> Clothes:
-        """Somebody's."""
+        """Draws the clothes of one person."""
         return Clothes(
             pick(CLOTHES, rng, COAT),
             pick(TROUSERS, rng, TROUSER),
@@ -59,7 +59,7 @@ class Clothes:
 
 @dataclass(frozen=True)
 class Pose:
-    """Joints (x, z) in metres of somebody of about 1.75 m; left before right."""
+    """Joints (x, z) in metres of a person of about 1.75 m; left before right."""
 
     hip: tuple[float, float]
     shoulder: tuple[float, float]
@@ -79,7 +79,7 @@ def _oval(x: float, z: float, half_length: float, half_width: float) -> FloatArr
 def trunk(
     hip: tuple[float, float], shoulder: tuple[float, float], of: Clothes, head: float = 1.0
 ) -> list[Mesh]:
-    """Hips, chest, neck and a head with hair, `head` times as large as an adult's."""
+    """Builds hips, chest, neck and a head with hair, `head` times as large as an adult's."""
     (hx, hz), (sx, sz) = hip, shoulder
     chest = [
         _oval(hx, hz + 0.06, 0.115, 0.155),
@@ -98,7 +98,7 @@ def trunk(
 
 
 def arms_and_legs(pose: Pose, of: Clothes) -> list[Mesh]:
-    """Legs with shoes and arms with hands."""
+    """Builds legs with shoes and arms with hands."""
     (hx, hz), (sx, sz) = pose.hip, pose.shoulder
     parts = []
     for (kx, kz), (fx, fz), y in zip(pose.knees, pose.feet, (0.09, -0.09), strict=True):
@@ -117,8 +117,8 @@ def arms_and_legs(pose: Pose, of: Clothes) -> list[Mesh]:
 
 
 def _leg(angle: float) -> tuple[FloatArray, FloatArray]:
-    """Knee and ankle relative to the hip at an angle of the stride: the thigh swings as a sine; the
-    knee bends while the leg comes forward."""
+    """Returns knee and ankle relative to the hip at an angle of the stride. The thigh swings as a
+    sine; the knee bends while the leg comes forward."""
     thigh = 0.06 + 0.36 * np.sin(angle)
     shin = thigh - 0.08 - 0.85 * max(0.0, np.cos(angle)) ** 1.5
     knee = _THIGH_M * np.array([np.sin(thigh), -np.cos(thigh)])
@@ -126,8 +126,8 @@ def _leg(angle: float) -> tuple[FloatArray, FloatArray]:
 
 
 def step(phase: int) -> Pose:
-    """The pose at a phase of the stride: 0 has the left leg far in front, `STEP_PHASES` stands. The
-    lower foot is on the ground."""
+    """Returns the pose at a phase of the stride: 0 has the left leg far in front, `STEP_PHASES`
+    stands. The lower foot is on the ground."""
     if phase == STEP_PHASES:
         knees, feet = ((0.03, 0.49), (0.0, 0.49)), ((0.0, 0.0), (-0.02, 0.0))
         elbows, hands = ((-0.04, 1.14), (-0.02, 1.14)), ((0.04, 0.90), (0.02, 0.90))
@@ -152,7 +152,7 @@ def step(phase: int) -> Pose:
 
 
 def _skirt(pose: Pose, of: Material) -> Mesh:
-    """Cloth about the thighs, as wide as the knees stand apart."""
+    """Builds cloth around the thighs, as wide as the knees stand apart."""
     (hx, hz), knees = pose.hip, np.array(pose.knees)
     middle, spread = knees[:, 0].mean(), np.ptp(knees[:, 0]) / 2
     low = float(knees[:, 1].min())
@@ -160,7 +160,7 @@ def _skirt(pose: Pose, of: Material) -> Mesh:
 
 
 def _umbrella(hand: tuple[float, float], of: Material) -> list[Mesh]:
-    """Open, held overhead in the left hand."""
+    """Builds an open umbrella, held overhead in the left hand."""
     x, z = hand[0] - 0.14, 2.02
     angle = np.arange(8) * (2 * np.pi / 8)
     rim = np.stack([x + 0.48 * np.cos(angle), 0.1 + 0.48 * np.sin(angle), np.full(8, z - 0.20)], -1)
@@ -173,7 +173,7 @@ def _umbrella(hand: tuple[float, float], of: Material) -> list[Mesh]:
 
 
 def _carried(kind: str, pose: Pose, of: Material) -> list[Mesh]:
-    """What somebody carries: `rucksack`, `bag`, `umbrella`, or `` (nothing)."""
+    """Builds the load of a person: `rucksack`, `bag`, `umbrella`, or `` (nothing)."""
     sx, sz = pose.shoulder
     if kind == "rucksack":
         return [block((sx - 0.33, -0.15, sz - 0.44), (sx - 0.11, 0.15, sz), of, 0.85)]
@@ -186,7 +186,7 @@ def _carried(kind: str, pose: Pose, of: Material) -> list[Mesh]:
 
 
 def _holding_up(pose: Pose) -> Pose:
-    """The pose with the left forearm raised."""
+    """Returns the pose with the left forearm raised."""
     sx, sz = pose.shoulder
     elbow, hand = (sx + 0.08, sz - 0.27), (sx + 0.22, sz - 0.12)
     return replace(pose, elbows=(elbow, pose.elbows[1]), hands=(hand, pose.hands[1]))
@@ -205,18 +205,18 @@ def _walker(carries: str, head: float, rng: Generator, phase: int) -> Mesh:
 
 
 def adult(size: FloatArray, rng: Generator, phase: int) -> Mesh:
-    """Someone with nothing to carry, a rucksack or a bag; all are built at one height."""
+    """Builds a person who carries nothing, a rucksack or a bag; all are built at one height."""
     del size
     return _walker(("", "", "rucksack", "bag")[rng.integers(4)], 1.0, rng, phase)
 
 
 def child(size: FloatArray, rng: Generator, phase: int) -> Mesh:
-    """Someone small, whose head is large for the body; built at an adult's height."""
+    """Builds a small person whose head is large for the body, at an adult's height."""
     del size
     return _walker(("", "rucksack")[rng.integers(2)], 1.3, rng, phase)
 
 
 def with_umbrella(size: FloatArray, rng: Generator, phase: int) -> Mesh:
-    """An adult under an open umbrella."""
+    """Builds an adult under an open umbrella."""
     del size
     return _walker("umbrella", 1.0, rng, phase)

@@ -1,4 +1,5 @@
-"""Meshes of two- and three-wheelers, ridden or not: x forward, z up, the ground at z = 0."""
+"""Meshes of two- and three-wheelers, with and without a rider: x forward, z up, the ground at z =
+0."""
 
 from __future__ import annotations
 
@@ -36,11 +37,12 @@ from leapai_world.meshes import (
 
 Generator = np.random.Generator
 PEDAL_PHASES = 6
-"""Meshes of one turn of the cranks."""
+"""Number of meshes of one turn of the cranks."""
 
 
 def bicycle(rng: Generator, crank_angle: float = 0.4) -> list[Mesh]:
-    """Frame, wheels with spokes, saddle, bars, cranks; a basket on some."""
+    """Builds frame, wheels with spokes, saddle, bars and cranks of a bicycle; some have a
+    basket."""
     paint, basket = pick(PAINTS[3:], rng, BODY), rng.random() < 0.35
     rear, front, crank = (-0.54, 0.0, 0.34), (0.54, 0.0, 0.34), (-0.06, 0.0, 0.30)
     seat, head = (-0.20, 0.0, 0.82), (0.36, 0.0, 0.84)
@@ -70,13 +72,14 @@ def _spoke(hub: tuple[float, float, float], angle: float) -> Mesh:
 
 
 def pedals(crank_angle: float) -> list[tuple[float, float]]:
-    """x, z of the left and the right pedal."""
+    """Returns x, z of the left and the right pedal."""
     turn = (crank_angle, crank_angle + np.pi)
     return [(float(-0.06 + 0.16 * np.cos(a)), float(0.30 - 0.16 * np.sin(a))) for a in turn]
 
 
 def moped(rng: Generator) -> list[Mesh]:
-    """A motor scooter: leg shield, foot board, seat, lamps, plate, mirrors; a box on some."""
+    """Builds a motor scooter: leg shield, foot board, seat, lamps, plate, mirrors; some have a
+    box."""
     paint, boxed = pick(PAINTS[3:], rng, BODY), rng.random() < 0.4
     parts = [
         tube((-0.60, -0.06, 0.24), (-0.60, 0.06, 0.24), 0.24, TYRE, 12),
@@ -101,7 +104,7 @@ def moped(rng: Generator) -> list[Mesh]:
 
 
 def kick_scooter(rng: Generator) -> list[Mesh]:
-    """An electric scooter to stand on."""
+    """Builds an electric scooter to stand on."""
     accent = pick(BRIGHT, rng, BODY)
     return [
         tube((-0.45, -0.03, 0.11), (-0.45, 0.03, 0.11), 0.11, TYRE, 10),
@@ -116,7 +119,8 @@ def kick_scooter(rng: Generator) -> list[Mesh]:
 
 
 def tricycle(rng: Generator) -> list[Mesh]:
-    """A cargo tricycle: handlebar and seat in front, a box or an open tray over the rear axle."""
+    """Builds a cargo tricycle: handlebar and seat in front, a box or an open tray over the rear
+    axle."""
     paint = pick(BRIGHT, rng, BODY)
     parts = [
         tube((0.95, -0.05, 0.25), (0.95, 0.05, 0.25), 0.25, TYRE, 12),
@@ -148,8 +152,8 @@ def _seated(
     hands: tuple[float, float],
     rng: Generator,
 ) -> list[Mesh]:
-    """A rider: hip, feet and hands (x, z), shoulders `lean_m` ahead of the hip; most wear a
-    helmet."""
+    """Builds a rider from hip, feet and hands (x, z), with shoulders `lean_m` ahead of the hip;
+    most wear a helmet."""
     (hx, hz), shoulder = hip, (hip[0] + lean_m, hip[1] + 0.53)
     knees = tuple(((hx + fx) / 2 + 0.13, (hz + fz) / 2 + 0.08) for fx, fz in feet)
     elbow = ((shoulder[0] + hands[0]) / 2 - 0.04, (shoulder[1] + hands[1]) / 2 - 0.05)
@@ -161,7 +165,7 @@ def _seated(
 
 
 def cyclist(size: FloatArray, rng: Generator, phase: int) -> Mesh:
-    """Someone who pedals."""
+    """Builds a bicycle with a person who pedals."""
     del size
     angle = 2 * np.pi * phase / PEDAL_PHASES
     bike = bicycle(rng, angle)
@@ -170,21 +174,21 @@ def cyclist(size: FloatArray, rng: Generator, phase: int) -> Mesh:
 
 
 def moped_rider(size: FloatArray, rng: Generator) -> Mesh:
-    """Someone on a motor scooter, feet on the board."""
+    """Builds a motor scooter with a rider, feet on the board."""
     del size
     machine = moped(rng)
     return joined([*machine, *_seated((-0.32, 0.86), 0.10, [(0.2, 0.33)] * 2, (0.29, 1.05), rng)])
 
 
 def kick_scooter_rider(size: FloatArray, rng: Generator) -> Mesh:
-    """Someone who stands on an electric scooter."""
+    """Builds an electric scooter with a rider who stands on it."""
     del size
     feet = [(0.08, 0.17), (-0.24, 0.17)]
     return joined([*kick_scooter(rng), *_seated((-0.10, 1.06), 0.06, feet, (0.29, 1.13), rng)])
 
 
 def tricycle_rider(size: FloatArray, rng: Generator) -> Mesh:
-    """Someone who drives a cargo tricycle; some have a windscreen."""
+    """Builds a cargo tricycle with its driver; some have a windscreen."""
     del size
     parts = [*tricycle(rng), *_seated((0.20, 0.80), 0.08, [(0.58, 0.38)] * 2, (0.58, 1.05), rng)]
     if rng.random() < 0.3:
@@ -193,13 +197,13 @@ def tricycle_rider(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def parked_bicycle(size: FloatArray, rng: Generator) -> Mesh:
-    """A bicycle on its stand."""
+    """Builds a bicycle on its stand."""
     del size
     return joined([*bicycle(rng), tube((-0.25, 0.02, 0.3), (-0.32, 0.22, 0.0), 0.015, METAL, 4)])
 
 
 def racked_bicycle(size: FloatArray, rng: Generator) -> Mesh:
-    """A bicycle beside the hoop it is locked to."""
+    """Builds a bicycle next to the hoop that it is locked to."""
     del size
     posts = [tube((x, -0.16, 0.0), (x, -0.16, 0.85), 0.025, METAL, 6) for x in (-0.4, 0.4)]
     rail = tube((-0.42, -0.16, 0.85), (0.42, -0.16, 0.85), 0.025, METAL, 6)
@@ -207,24 +211,24 @@ def racked_bicycle(size: FloatArray, rng: Generator) -> Mesh:
 
 
 def fallen_bicycle(size: FloatArray, rng: Generator) -> Mesh:
-    """A bicycle that lies on its side."""
+    """Builds a bicycle that lies on its side."""
     del size
     return joined(bicycle(rng)).laid_down()
 
 
 def parked_moped(size: FloatArray, rng: Generator) -> Mesh:
-    """A motor scooter on its stand."""
+    """Builds a motor scooter on its stand."""
     del size
     return joined([*moped(rng), block((-0.3, -0.18, 0.0), (-0.22, 0.18, 0.28), METAL)])
 
 
 def parked_kick_scooter(size: FloatArray, rng: Generator) -> Mesh:
-    """An electric scooter on its stand."""
+    """Builds an electric scooter on its stand."""
     del size
     return joined([*kick_scooter(rng), tube((-0.1, 0.03, 0.1), (-0.14, 0.16, 0), 0.012, METAL, 4)])
 
 
 def parked_tricycle(size: FloatArray, rng: Generator) -> Mesh:
-    """A cargo tricycle without its driver."""
+    """Builds a cargo tricycle without its driver."""
     del size
     return joined(tricycle(rng))

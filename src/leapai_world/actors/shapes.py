@@ -88,8 +88,8 @@ def _body(shape: int) -> tuple[Mesh, ...]:
 
 
 def _unit(mesh: Mesh, low: FloatArray, high: FloatArray) -> Mesh:
-    """Fits a phase into the unit box of a body whose first phase reaches from `low` to `high`: it is
-    pressed where it reaches farther, and stretched to the height of the first."""
+    """Fits a phase into the unit box of a body whose first phase reaches from `low` to `high`. The
+    phase is pressed where it reaches farther, and stretched to the height of the first."""
     own_low, own_high = mesh.extent()
     to_low, to_high = np.maximum(own_low, low), np.minimum(own_high, high)
     to_low[2], to_high[2] = low[2], high[2]

@@ -80,7 +80,9 @@ def _leaving(lot: ParkingLot, actors: Actors, slot: Slot, begin_s: float) -> tup
     first, then = lot.reversing(slot)
     route = actors.add_route(first)
     return route, Plan(
-        then=actors.add_route(then), scripted_s=(begin_s, begin_s + 4.8), scripted_m=REVERSING_M
+        next_route=actors.add_route(then),
+        scripted_s=(begin_s, begin_s + 4.8),
+        scripted_m=REVERSING_M,
     )
 
 

@@ -14,19 +14,19 @@ from leapai_world.traffic.routes import Route, route
 EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M = 2.4, 0.95
 CAR, TRUCK, BUS, PERSON, NON_MOTOR, RIDERLESS, BARRIER, PILLAR = range(len(CLASS_NAMES))
 _PRESENT = (0.15, 1.0)
-"""Least and largest share of a actors that is there."""
+"""Least and largest share of the listed actors that is present."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How somebody moves along a route, beyond its speed; fields as in `simulation.Crew`."""
+    """Plan of an actor on its route, beyond its speed; fields as in `simulation.Agents`."""
 
     speed_variation: float = 0.0
     phase_rad: float = 0.0
     stop_line_m: float = -1.0
     yield_zone_m: float = 0.0
     green_s: tuple[float, float] = (-np.inf, np.inf)
-    then: int = -1
+    next_route: int = -1
     scripted_s: tuple[float, float] = (0.0, 0.0)
     scripted_m: float = 0.0
 
@@ -36,7 +36,7 @@ _JUST_GO = Plan()
 
 @dataclass(frozen=True)
 class Standing:
-    """One who never moves."""
+    """An actor that never moves."""
 
     class_id: int
     position_m: FloatArray
@@ -48,7 +48,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Moving:
-    """One who follows a route, from `start_m` on."""
+    """An actor that follows a route, from `start_m` on."""
 
     class_id: int
     route: int
@@ -60,7 +60,7 @@ class Moving:
 
 
 class Actors:
-    """The ego and all actors of a drive, in order of precedence; the ego comes first."""
+    """The ego and all actors of a drive in order of precedence; the ego comes first."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -68,23 +68,24 @@ class Actors:
         self.members: list[Standing | Moving] = []
 
     def present(self) -> list[Standing | Moving]:
-        """The ego, and whom a drive has of all others: most in a busy one, few in a quiet one."""
+        """Returns the ego and the actors that are present: most of those listed in a busy drive,
+        few in a quiet one."""
         rng = random_generator(self._seed, 22)
         share = rng.uniform(*_PRESENT)
         stays = rng.random(len(self.members)) < share
         return [m for i, m in enumerate(self.members) if i == 0 or stays[i]]
 
     def route_through(self, points_m: FloatArray) -> int:
-        """The number of a new route through points [P, 2] or [P, 3]."""
+        """Adds the route through points [P, 2] or [P, 3] and returns its number."""
         return self.add_route(route(points_m))
 
-    def add_route(self, one: Route) -> int:
-        """The number of a new route."""
-        self.routes.append(one)
+    def add_route(self, new_route: Route) -> int:
+        """Adds a route and returns its number."""
+        self.routes.append(new_route)
         return len(self.routes) - 1
 
     def add_ego(self, route: int, start_m: float, speed_mps: float, plan: Plan = _JUST_GO) -> None:
-        """The ego, which must be actors before all others."""
+        """Adds the ego, which must come before all actors."""
         assert not self.members
         size = 2 * np.array([EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M, 0.8])
         self.members.append(Moving(CAR, route, start_m, speed_mps, plan, size, 0))
@@ -92,7 +93,7 @@ class Actors:
     def add_moving(
         self, class_id: int, route: int, start_m: float, speed_mps: float, plan: Plan = _JUST_GO
     ) -> None:
-        """An actor that moves."""
+        """Adds an actor that moves."""
         size, shape = self._draw_shape(class_id)
         self.members.append(Moving(class_id, route, start_m, speed_mps, plan, size, shape))
 
@@ -104,7 +105,7 @@ class Actors:
         size_m: tuple[float, float, float] | None = None,
         kind: str = "",
     ) -> None:
-        """An actor that stands still; kind (`kinds.KINDS`) and size are drawn where none is
+        """Adds an actor that stands still; kind (`kinds.KINDS`) and size are drawn where none is
         given."""
         size, shape = self._draw_shape(class_id, kind)
         if size_m is not None:
@@ -114,7 +115,7 @@ class Actors:
         )
 
     def own_colours(self, number: int) -> FloatArray:
-        """[3, 3] of one who goes or stands (`colours.own_colours`)."""
+        """Returns the colours [3, 3] of one of the members (`colours.own_colours`)."""
         return colours.own_colours(random_generator(self._seed, 6, int(number)))
 
     def _draw_shape(self, class_id: int, kind: str = "") -> tuple[FloatArray, int]:

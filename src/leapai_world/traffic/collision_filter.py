@@ -1,4 +1,4 @@
-"""Who may stay: bodies that never touch anybody of higher precedence."""
+"""Collision filter: keeps the bodies that never touch a body of higher precedence."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _MARGIN_M = 0.12
 
 
 def collision_free(outlines: FloatArray, size_m: FloatArray, precedence: IntArray) -> IntArray:
-    """Indices [M], ascending, of the bodies that stay.
+    """Returns the indices [M], ascending, of the bodies that stay.
 
     `outlines` [K, N, 3] are x, y and heading of N bodies at K instants, `size_m` [N, 2] length and
-    width, `precedence` [N] low for who stays in any case.
+    width. A body of low `precedence` [N] stays where it touches one of a higher number.
     """
     touching: set[tuple[int, int]] = set()
     moves = (np.ptp(outlines, axis=0) > 0).any(-1)
@@ -30,7 +30,7 @@ def collision_free(outlines: FloatArray, size_m: FloatArray, precedence: IntArra
 
 
 def _near(at: FloatArray, size_m: FloatArray, moves: BoolArray) -> tuple[IntArray, IntArray]:
-    """Pairs whose circumscribed circles meet; the first of a pair moves."""
+    """Returns pairs of bodies whose circumscribed circles meet; the first of a pair moves."""
     movers = np.flatnonzero(moves)
     reach = np.linalg.norm(size_m, axis=1) / 2 + _MARGIN_M
     x, y = (at[movers, None, i] - at[None, :, i] for i in range(2))
@@ -41,7 +41,8 @@ def _near(at: FloatArray, size_m: FloatArray, moves: BoolArray) -> tuple[IntArra
 
 
 def _overlap(at: FloatArray, size_m: FloatArray, one: IntArray, other: IntArray) -> BoolArray:
-    """Whether rectangles overlap or nearly do [P]: no axis of either separates them (SAT)."""
+    """Returns whether rectangles overlap or nearly do [P]: no axis of either separates them
+    (SAT)."""
     apart = at[other, :2] - at[one, :2]
     half = size_m / 2 + _MARGIN_M / 2
     axes = np.stack([np.cos(at[:, 2]), np.sin(at[:, 2])], -1)

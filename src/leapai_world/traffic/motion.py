@@ -1,8 +1,8 @@
-"""Who is in a drive, and where each of them is at any time.
+"""Motion of the ego and of the actors of a drive at any time.
 
-A place casts its actors in order of precedence; the traffic then moves them (`simulation`) and
-takes out whoever would touch somebody of higher precedence at any time, so that nobody ever passes
-through anybody.
+A place lists its actors in order of precedence (`actor_list`). Traffic then moves them
+(`simulation`) and removes each that would touch one of higher precedence at any time
+(`collision_filter`), so that no two bodies ever pass through each other.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ EGO_REAR_AXLE_M = 1.4
 
 @dataclass(frozen=True)
 class Motion:
-    """Where N bodies are and how they move, in the local frame; float64, metres and seconds."""
+    """Positions and motion of N bodies in the local frame; float64, metres and seconds."""
 
     position_m: FloatArray
     """[N, 3] on the ground."""
     heading_rad: FloatArray
-    """[N] of the body."""
+    """[N] direction in which the body faces."""
     velocity_mps: FloatArray
     """[N, 3]"""
     acceleration_mps2: FloatArray
@@ -43,7 +43,7 @@ class Motion:
 
 
 class Traffic:
-    """The motion of a actors through a drive of `duration_s`."""
+    """Traffic of a drive of `duration_s`: the actors that remain, and their motion."""
 
     def __init__(self, actors: Actors, duration_s: float) -> None:
         members = actors.present()
@@ -74,7 +74,8 @@ class Traffic:
         return self._of(np.array([0]), time_s, EGO_REAR_AXLE_M)
 
     def motion(self, time_s: float) -> Motion:
-        """Motion of all actors; positions are where they stand, headings those of the bodies."""
+        """Returns the motion of all actors; positions are on the ground, headings those of the
+        bodies."""
         moving = self._of(self._movers, time_s)
         position, heading = self._still[:, :3], self._still[:, 3]
         none = np.zeros_like(position)
@@ -86,15 +87,16 @@ class Traffic:
         )
 
     def posed(self, time_s: float) -> IntArray:
-        """[N] index into `shapes.prototypes` of each body in its pose at a time: legs step by the
-        distance walked."""
+        """Returns the index [N] into `shapes.prototypes` of each body in its pose at a time: legs
+        step by the distance walked."""
         s, v = self._trajectories.of(self._movers, time_s)[:2]
         still = np.zeros(len(self._still))
         travelled, speed = np.concatenate([s, still]), np.concatenate([np.abs(v), still])
         return shapes.posed(self.shape, self.size_m[:, 2], travelled, speed)
 
     def _of(self, movers: IntArray, time_s: float, behind_m: float = 0.0) -> Motion:
-        """Motion of points of movers that lie `behind_m` behind their middles."""
+        """Returns the motion of points of moving bodies that lie `behind_m` behind their
+        middles."""
         s, v, a, route = self._trajectories.of(movers, time_s)
         backwards = self._routes.backwards[route]
         s = s - behind_m * np.where(backwards, -1.0, 1.0)
@@ -108,9 +110,10 @@ class Traffic:
         )
 
     def _outlines(self, duration_s: float) -> FloatArray:
-        """Position x y and heading [K, N, 3] of all movers and all who stand, at 10 Hz."""
-        knots: TrajectorySamples = self._trajectories
-        everybody, outlines = np.arange(knots.s.shape[1]), []
+        """Returns position x y and heading [K, N, 3] of all moving and all standing bodies, at 10
+        Hz."""
+        samples: TrajectorySamples = self._trajectories
+        everybody, outlines = np.arange(samples.s.shape[1]), []
         for time_s in np.arange(START_S, duration_s + 0.15, STEP_S):
             motion = self._of(everybody, time_s)
             moving = np.concatenate([motion.position_m[:, :2], motion.heading_rad[:, None]], 1)
@@ -119,7 +122,8 @@ class Traffic:
         return np.stack(outlines)
 
     def _ego_middle(self, time_s: float) -> FloatArray:
-        """x, y and heading [3]: the ego's axle follows its route, and its middle swings out."""
+        """Returns x, y and heading [3] of the middle of the ego: its axle follows the route, and
+        its middle swings out."""
         ego = self.ego(time_s)
         heading = ego.heading_rad[0]
         ahead = EGO_REAR_AXLE_M * np.array([np.cos(heading), np.sin(heading)])
@@ -137,7 +141,7 @@ def _agents(movers: list[Moving]) -> Agents:
         phase_rad=np.array([p.phase_rad for p in plans]),
         walks=np.array([m.class_id == PERSON for m in movers]),
         route=np.array([m.route for m in movers]),
-        then=np.array([p.then for p in plans]),
+        next_route=np.array([p.next_route for p in plans]),
         scripted_s=np.array([p.scripted_s for p in plans]),
         scripted_m=np.array([p.scripted_m for p in plans]),
         stop_line_m=np.array([p.stop_line_m for p in plans]),

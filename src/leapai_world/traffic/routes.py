@@ -1,4 +1,4 @@
-"""Routes: smooth curves that bodies follow. Where a body is at s fixes its heading too."""
+"""Routes: smooth curves that bodies follow. The place of a body at s fixes its heading too."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from scipy.interpolate import CubicSpline
 from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
 
 STEP_M = 0.5
-"""Distance of the knots along a route."""
+"""Distance of the samples along a route."""
 _SIDEWAYS_MPS2 = 2.0
 _BRAKING_MPS2 = 1.5
 
 
 @dataclass(frozen=True)
 class Route:
-    """A curve through evenly spaced knots, local frame; s is counted from `first_m`."""
+    """A curve through evenly spaced samples, local frame; s is counted from `first_m`."""
 
     samples_m: FloatArray
     """[K, 3], `STEP_M` apart along the curve."""
     backwards: bool = False
-    """Whether who follows it faces against it: reversing."""
+    """Whether a body that follows it faces against it: reversing."""
     first_m: float = 0.0
 
     @property
     def last_m(self) -> float:
-        """s at the end."""
+        """Distance s at the end of the route."""
         return self.first_m + STEP_M * (len(self.samples_m) - 1)
 
 
 def route(points_m: FloatArray, *, backwards: bool = False, first_m: float = 0.0) -> Route:
-    """The route through points [P, 2] or [P, 3], local frame; it ends less than `STEP_M` early."""
+    """Returns the route through points [P, 2] or [P, 3], local frame; it ends less than `STEP_M`
+    early."""
     points = np.asarray(points_m, np.float64)
     if points.shape[1] == 2:
         points = np.concatenate([points, np.zeros((len(points), 1))], 1)
@@ -47,7 +48,7 @@ def route(points_m: FloatArray, *, backwards: bool = False, first_m: float = 0.0
 
 
 def rounded(corners_m: Sequence[tuple[float, float]], radius_m: float) -> FloatArray:
-    """Points [P, 2] about 0.5 m apart along straight lines between corners, turned by arcs.
+    """Returns points [P, 2] about 0.5 m apart along straight lines between corners, turned by arcs.
 
     An arc is made smaller where its lines are too short for it.
     """
@@ -76,7 +77,7 @@ def rounded(corners_m: Sequence[tuple[float, float]], radius_m: float) -> FloatA
 
 
 def _filled(points: FloatArray) -> FloatArray:
-    """The same polyline with points at most about 0.5 m apart."""
+    """Returns the same polyline with points at most about 0.5 m apart."""
     out = [points[:1]]
     for a, b in pairwise(points):
         count = max(1, round(float(np.linalg.norm(b - a)) / 0.5))
@@ -85,20 +86,20 @@ def _filled(points: FloatArray) -> FloatArray:
 
 
 class Routes:
-    """All routes of a drive in one table, so that many bodies are found at once."""
+    """All routes of a drive in one table, so that many bodies are located at once."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        pieces, knots = [], []
+        pieces, samples = [], []
         for one in routes:
             at = STEP_M * np.arange(len(one.samples_m))
             spline = CubicSpline(at, one.samples_m)
             pieces.append(spline.c.transpose(1, 0, 2))
-            knots.append(one.samples_m)
+            samples.append(one.samples_m)
         counts = np.array([len(piece) for piece in pieces])
         self._first: IntArray = np.concatenate([[0], np.cumsum(counts)[:-1]])
         self._count: IntArray = counts
         self._coefficients: FloatArray = np.concatenate(pieces)
-        self._limit_mps: FloatArray = np.concatenate([_speed_limit(k)[:-1] for k in knots])
+        self._limit_mps: FloatArray = np.concatenate([_speed_limit(k)[:-1] for k in samples])
         self._first_m: FloatArray = np.array([one.first_m for one in routes])
         self.backwards: BoolArray = np.array([one.backwards for one in routes])
         self.last_m: FloatArray = np.array([one.last_m for one in routes])
@@ -109,7 +110,7 @@ class Routes:
         return self._first[route] + i, x - i * STEP_M
 
     def position(self, route: IntArray, s_m: FloatArray) -> FloatArray:
-        """Points [..., 3] at s on routes (same shape)."""
+        """Returns points [..., 3] at s on routes (same shape)."""
         piece, x = self._piece(route, s_m)
         c, x = self._coefficients[piece], x[..., None]
         point: FloatArray = ((c[..., 0, :] * x + c[..., 1, :]) * x + c[..., 2, :]) * x + c[
@@ -118,23 +119,24 @@ class Routes:
         return point
 
     def derivatives(self, route: IntArray, s_m: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """First and second derivative [N, 3] of the position along s."""
+        """Returns the first and second derivative [N, 3] of the position along s."""
         piece, x = self._piece(route, s_m)
         c, x = self._coefficients[piece], x[:, None]
         return (3 * c[:, 0] * x + 2 * c[:, 1]) * x + c[:, 2], 6 * c[:, 0] * x + 2 * c[:, 1]
 
     def speed_limit(self, route: IntArray, s_m: FloatArray) -> FloatArray:
-        """Speed [N] that bends at and beyond s allow, m/s."""
+        """Returns the speed [N] that bends at and beyond s allow, m/s."""
         return self._limit_mps[self._piece(route, s_m)[0]]
 
 
-def _speed_limit(knots: FloatArray) -> FloatArray:
-    """[K] the speed at which bends are comfortable, and from which one can brake for them."""
-    bend = np.zeros(len(knots))
-    second = knots[2:, :2] - 2 * knots[1:-1, :2] + knots[:-2, :2]
+def _speed_limit(samples: FloatArray) -> FloatArray:
+    """Returns the speed [K] at which bends are comfortable, and from which a body can brake for
+    them."""
+    bend = np.zeros(len(samples))
+    second = samples[2:, :2] - 2 * samples[1:-1, :2] + samples[:-2, :2]
     bend[1:-1] = np.linalg.norm(second, axis=1) / STEP_M**2
     squared = _SIDEWAYS_MPS2 / np.maximum(bend, 1e-3)
-    room = 2 * _BRAKING_MPS2 * STEP_M * np.arange(len(knots))
+    room = 2 * _BRAKING_MPS2 * STEP_M * np.arange(len(samples))
     reachable = np.minimum.accumulate((squared + room)[::-1])[::-1] - room
     limit: FloatArray = np.sqrt(np.maximum(reachable, 1.0))
     return limit

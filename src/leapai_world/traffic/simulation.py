@@ -1,8 +1,9 @@
-"""Traffic stepped through a drive once, at its opening: all bodies at 10 Hz, then exact in between.
+"""Traffic simulation: all moving bodies stepped once through a drive, at 10 Hz.
 
-Each body moves along its route. How fast is decided by the intelligent driver model (Treiber,
-Hennecke and Helbing 2000) against whatever lies or is about to lie on the next 32 m of its route,
-against red lights and against gates, where it waits for a gap in the others.
+The motion is exact between the steps. Each body moves along its route. Its speed is decided by the
+intelligent driver model (Treiber, Hennecke and Helbing 2000) against whatever lies or is about to
+lie on the next 32 m of its route, against red lights and against stop lines, where it waits for a
+gap in the others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from leapai_world.traffic.routes import Routes
 
 STEP_S = 0.1
 START_S = -0.5
-"""Sensors look a little before the first frame."""
+"""Time of the first step: sensors look a little before the first frame."""
 _AHEAD_M: FloatArray = np.arange(0.0, 33.0, 1.0)
 _NEAR_M = 46.0
 _GAP_S = 1.6
@@ -28,40 +29,41 @@ _BRAKE_MPS2 = 2.0
 _HARDEST_MPS2 = 8.0
 _JERK_MPS3 = 12.0
 _SETTLING = 8
-"""Times that first speeds are lowered to what lies ahead."""
+"""Number of times that first speeds are lowered to the traffic ahead."""
 
 
 @dataclass(frozen=True)
 class Agents:
-    """N bodies that move; all arrays are [N] float64 unless said otherwise."""
+    """N bodies that move; all arrays are [N] float64 unless stated otherwise."""
 
     length_m: FloatArray
     width_m: FloatArray
     start_m: FloatArray
     speed_mps: FloatArray
-    """Wanted; 0: a red light that never turns."""
+    """Desired speed; 0: a red light that never turns green."""
     speed_variation: FloatArray
-    """By which share the wanted speed goes up and down."""
+    """Share by which the desired_gap speed goes up and down."""
     phase_rad: FloatArray
     walks: BoolArray
     route: IntArray
-    then: IntArray
-    """Route that is followed after a scripted leg; -1: none."""
+    next_route: IntArray
+    """Route that is followed after the scripted part; -1: none."""
     scripted_s: FloatArray
-    """[N, 2] when the scripted leg begins and ends."""
+    """[N, 2] times at which the scripted part begins and ends."""
     scripted_m: FloatArray
-    """Its length."""
+    """Length of the scripted part."""
     stop_line_m: FloatArray
-    """s of a line to wait at; -1: none."""
+    """Distance s of a line to wait at; -1: none."""
     yield_zone_m: FloatArray
-    """How far beyond the gate others must leave a gap; 0: the gate is a light alone."""
+    """Length beyond the stop line in which others must leave a gap; 0: only the light counts."""
     green_s: FloatArray
-    """[N, 2] when the light is green; it is red before and after."""
+    """[N, 2] times between which the light is green; it is red before and after."""
 
 
 @dataclass(frozen=True)
 class TrajectorySamples:
-    """s, its speed and its acceleration [K, N] every `STEP_S`, and the route from each on."""
+    """Trajectory samples: s, its speed and its acceleration [K, N] every `STEP_S`, and the route
+    from each on."""
 
     s: FloatArray
     v: FloatArray
@@ -71,8 +73,8 @@ class TrajectorySamples:
     def of(
         self, bodies: IntArray, time_s: float
     ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
-        """s, first and second derivative, and route of bodies [M]: quintic Hermite between the
-        knots."""
+        """Returns s, first and second derivative, and route of bodies [M]: quintic Hermite between
+        the samples."""
         s, v, a = self._all(time_s)
         return s[bodies], v[bodies], a[bodies], self.route[self._interval(time_s)][bodies]
 
@@ -96,7 +98,7 @@ class TrajectorySamples:
 
 
 def simulate(routes: Routes, agents: Agents, duration_s: float) -> TrajectorySamples:
-    """The motion of a crew from `START_S` to at least `duration_s`."""
+    """Simulates the motion of all agents from `START_S` to at least `duration_s`."""
     count = int(np.ceil((duration_s - START_S) / STEP_S)) + 3
     shape = (count, len(agents.start_m))
     s, v, a = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -109,8 +111,8 @@ def simulate(routes: Routes, agents: Agents, duration_s: float) -> TrajectorySam
         if k + 1 == count:
             break
         if k % 2 == 0:
-            wish = _acceleration(routes, agents, (s[k], v[k], route[k]), now)
-        change = np.clip(wish - a[k], -2.5 * _JERK_MPS3 * STEP_S, _JERK_MPS3 * STEP_S)
+            target = _acceleration(routes, agents, (s[k], v[k], route[k]), now)
+        change = np.clip(target - a[k], -2.5 * _JERK_MPS3 * STEP_S, _JERK_MPS3 * STEP_S)
         a[k + 1] = np.maximum(a[k] + change, -v[k] / _STOPPING_S)
         v[k + 1] = v[k] + STEP_S * (a[k] + a[k + 1]) / 2
         s[k + 1] = s[k] + STEP_S * v[k] + STEP_S**2 * (2 * a[k] + a[k + 1]) / 6
@@ -119,8 +121,9 @@ def simulate(routes: Routes, agents: Agents, duration_s: float) -> TrajectorySam
 
 
 def _first_speed(routes: Routes, agents: Agents) -> FloatArray:
-    """[N] what each has settled at where it stands, as if all others had long been there too."""
-    speed = _wanted(routes, agents, agents.start_m, agents.route, START_S)
+    """Returns the speed [N] that each has settled at where it stands, as if all others had long
+    been there too."""
+    speed = _desired_speed(routes, agents, agents.start_m, agents.route, START_S)
     room = agents.stop_line_m - agents.start_m - agents.length_m / 2
     closed = (room > -0.2) & ((agents.green_s[:, 0] > START_S) | (agents.yield_zone_m > 0))
     speed[closed] = np.minimum(speed, np.sqrt(3.0 * np.maximum(room - 1.5, 0.0)))[closed]
@@ -135,7 +138,8 @@ def _first_speed(routes: Routes, agents: Agents) -> FloatArray:
 def _follow_script(
     agents: Agents, now_s: float, state: tuple[FloatArray, FloatArray, FloatArray, IntArray]
 ) -> None:
-    """Puts those on a scripted leg where it says, and at its end on the route that follows."""
+    """Moves the agents on a scripted part to where the script has them, and at its end to the route
+    that follows."""
     s, v, a, route = state
     lasts = np.maximum(agents.scripted_s[:, 1] - agents.scripted_s[:, 0], STEP_S)
     step, step1, step2 = smooth_step((now_s - agents.scripted_s[:, 0]) / lasts)
@@ -144,25 +148,27 @@ def _follow_script(
     v[on] = (agents.scripted_m * step1 / lasts)[on]
     a[on] = (agents.scripted_m * step2 / lasts**2)[on]
     done = on & (now_s > agents.scripted_s[:, 1] - STEP_S / 2)
-    route[done] = agents.then[done]
+    route[done] = agents.next_route[done]
 
 
-def _wanted(
+def _desired_speed(
     routes: Routes, agents: Agents, s: FloatArray, route: IntArray, now_s: float
 ) -> FloatArray:
     swing = 1 + agents.speed_variation * np.sin(0.55 * now_s + agents.phase_rad)
     bends = np.where(agents.walks, np.inf, routes.speed_limit(route, s))
-    wanted: FloatArray = np.minimum(agents.speed_mps * swing, bends)
-    return wanted
+    desired_mps: FloatArray = np.minimum(agents.speed_mps * swing, bends)
+    return desired_mps
 
 
 def _acceleration(
     routes: Routes, agents: Agents, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
 ) -> FloatArray:
-    """What each would like [N], m/s^2."""
+    """Returns the desired_gap acceleration [N], m/s^2."""
     s, v, route = state
     strength = np.where(agents.walks, 0.9, 1.6)
-    free = strength * (1 - (v / np.maximum(_wanted(routes, agents, s, route, now_s), 0.1)) ** 4)
+    free = strength * (
+        1 - (v / np.maximum(_desired_speed(routes, agents, s, route, now_s), 0.1)) ** 4
+    )
     who, gap, leader = _conflicts(routes, agents, state)
     at_gate, room = _waits(routes, agents, state, now_s)
     at_end = np.arange(len(s))
@@ -171,14 +177,14 @@ def _acceleration(
     leader = np.concatenate([leader, np.zeros(len(at_gate) + len(s))])
     closing = v[who] * (v[who] - leader) / (2 * np.sqrt(strength[who] * _BRAKE_MPS2))
     still, headway = np.where(agents.walks, 0.5, 1.8)[who], np.where(agents.walks, 0.5, 1.1)[who]
-    desired = still + np.maximum(v[who] * headway + closing, 0)
+    desired_gap = still + np.maximum(v[who] * headway + closing, 0)
     worst = np.zeros(len(s))
-    np.maximum.at(worst, who, strength[who] * (desired / np.maximum(gap, 0.1)) ** 2)
+    np.maximum.at(worst, who, strength[who] * (desired_gap / np.maximum(gap, 0.1)) ** 2)
     return np.maximum(free - worst, -_HARDEST_MPS2)
 
 
 def _ahead(routes: Routes, agents: Agents, s: FloatArray, route: IntArray) -> FloatArray:
-    """Points [N, M, 2] on the routes from the front of each body on."""
+    """Returns points [N, M, 2] on the routes from the front of each body on."""
     at = s[:, None] + agents.length_m[:, None] / 2 + _AHEAD_M
     along = np.broadcast_to(route[:, None], at.shape)
     beyond = np.minimum(at, routes.last_m[along])
@@ -188,7 +194,8 @@ def _ahead(routes: Routes, agents: Agents, s: FloatArray, route: IntArray) -> Fl
 def _conflicts(
     routes: Routes, agents: Agents, state: tuple[FloatArray, FloatArray, IntArray]
 ) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Who [P] has somebody on the way, how far off, and how fast that one leaves."""
+    """Returns the agents [P] that have somebody ahead, the distance, and the speed at which that
+    one moves away."""
     s, v, route = state
     place = routes.position(route, s)[:, :2]
     direction = routes.derivatives(route, s)[0][:, :2]
@@ -205,8 +212,8 @@ def _conflicts(
     # Where a walker will be within 1.2 s counts as taken.
     soon = np.where(agents.walks & ~(agents.scripted_m > 0), 1.2 * v, 0.0)[other, None]
     half = (agents.length_m[other, None] + soon) / 2
-    beside = (agents.width_m[one] + agents.width_m[other])[:, None] / 2 + 0.25
-    outside = np.maximum(np.abs(x - soon / 2) - half - 0.3, np.abs(y) - beside)
+    half_width = (agents.width_m[one] + agents.width_m[other])[:, None] / 2 + 0.25
+    outside = np.maximum(np.abs(x - soon / 2) - half - 0.3, np.abs(y) - half_width)
     met = outside <= 0
     hit = np.flatnonzero(met.any(1))
     first = met[hit].argmax(1)
@@ -220,7 +227,8 @@ def _conflicts(
 def _waits(
     routes: Routes, agents: Agents, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
 ) -> tuple[IntArray, FloatArray]:
-    """Who [W] must wait at its gate, and how far the gate is from its front."""
+    """Returns the agents [W] that must wait at their stop line, and the distance of the line from
+    their front."""
     s, v, _ = state
     room = agents.stop_line_m - s - agents.length_m / 2
     stoppable = room > v**2 / (2 * 4.5)
@@ -240,7 +248,8 @@ def _is_taken(
     state: tuple[FloatArray, FloatArray, IntArray],
     asking: IntArray,
 ) -> BoolArray:
-    """Whether others will be, at nearly the same time, where each of those [A] wants to go."""
+    """Returns whether others will be, at nearly the same time, where each of `asking` [A] is about
+    to go."""
     s, v, route = state
     beyond = np.arange(0.0, 16.0, 1.2)
     drives = np.flatnonzero(~agents.walks & (v > 0.3))
