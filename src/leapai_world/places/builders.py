@@ -1,4 +1,4 @@
-"""Which function lays out which place."""
+"""The functions that lay out each place."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ _BUILDERS: dict[str, Callable[[int, float], Place]] = {
 
 
 def open_place(name: str, seed: int, duration_s: float) -> Place:
-    """A place by its name, one of `places.PLACES`, laid out and actors from a seed."""
+    """Lays out a place by its name, one of `place.PLACES`, and lists its actors, from a seed."""
     return _BUILDERS[name](seed, duration_s)

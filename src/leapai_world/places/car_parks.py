@@ -63,7 +63,8 @@ _BUMP_M, _BUMP_HEIGHT_M = 0.45, 0.05
 
 
 def car_park(seed: int, duration_s: float) -> Place:
-    """An open car park with hedges and houses around it; the drive's length does not matter."""
+    """Lays out an open car park with hedges and houses around it; the length of the drive does not
+    matter."""
     del duration_s
     lot, actors = ParkingLot(seed, roofed=False), Actors(seed)
     add_parking_actors(lot, actors)
@@ -72,7 +73,7 @@ def car_park(seed: int, duration_s: float) -> Place:
 
 
 def garage(seed: int, duration_s: float) -> Place:
-    """A storey of an underground garage; the drive's length does not matter."""
+    """Lays out a storey of an underground garage; the length of the drive does not matter."""
     del duration_s
     lot, actors = ParkingLot(seed, roofed=True), Actors(seed)
     add_parking_actors(lot, actors)
@@ -81,7 +82,8 @@ def garage(seed: int, duration_s: float) -> Place:
 
 
 def _lanes(lot: ParkingLot) -> Iterator[Line]:
-    """All lanes of the aisles as lines in the lot's axes, from one end of the rows to the other."""
+    """Yields all lanes of the aisles as lines in the axes of the lot, from one end of the rows to
+    the other."""
     for aisle in range(lot.aisles):
         y = lot.aisle_y(aisle)
         yield straight((-lot.half_x_m, y - KEEP_M), 0.0)
@@ -89,7 +91,7 @@ def _lanes(lot: ParkingLot) -> Iterator[Line]:
 
 
 def _slot_lines(lot: ParkingLot) -> Iterator[tuple[Line, float]]:
-    """Paint between slots: a line, and its length."""
+    """Yields the markings between slots: a line, and its length."""
     for row in range(2 * lot.aisles):
         aisle, above = divmod(row, 2)
         y = lot.aisle_y(aisle) + (2 * above - 1) * AISLE_M / 2
@@ -105,7 +107,7 @@ def _arrows(lot: ParkingLot) -> Iterator[FloatArray]:
 
 
 def _bumps(lot: ParkingLot) -> Iterator[tuple[float, float]]:
-    """Middles of the speed bumps, which lie across whole aisles."""
+    """Yields the middles of the speed bumps, which lie across whole aisles."""
     rng = random_generator(lot.seed, 33)
     for aisle in range(lot.aisles):
         for share in (-0.5, 0.45):
@@ -113,7 +115,7 @@ def _bumps(lot: ParkingLot) -> Iterator[tuple[float, float]]:
 
 
 def _lines(lot: ParkingLot) -> Iterator[MapLine]:
-    """The map, local frame."""
+    """Yields the lines of the map, local frame."""
 
     def turned(line: MapLine) -> MapLine:
         return MapLine(line.kind, line.layer, lot.place(line.points_m))
@@ -136,13 +138,13 @@ def _lines(lot: ParkingLot) -> Iterator[MapLine]:
 
 
 def _rectangle(half: list[float]) -> FloatArray:
-    """Closed outline [5, 3] about the origin."""
+    """Returns the closed outline [5, 3] of a rectangle around the origin."""
     square = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1], [1, 1]]) * half
     return np.concatenate([square, np.zeros((5, 1))], 1)
 
 
 def _ground(lot: ParkingLot) -> Iterator[Mesh]:
-    """Floor, paint and bumps, in the lot's axes."""
+    """Builds floor, markings and bumps, in the axes of the lot."""
     low, high = (-lot.wall_x_m, -lot.wall_y_m), (lot.wall_x_m, lot.wall_y_m)
     yield surface(tiles(low, high, 0.0, 5.0), _FLOOR if lot.roofed else scenery.ROAD)
     for line, length in _slot_lines(lot):
@@ -156,7 +158,8 @@ def _ground(lot: ParkingLot) -> Iterator[Mesh]:
 
 
 def _enclosure(lot: ParkingLot) -> Iterator[Mesh]:
-    """Walls with a band of colour, ceiling, beams, lamps and pipes, in the lot's axes."""
+    """Builds walls with a band of colour, ceiling, beams, lamps and pipes, in the axes of the
+    lot."""
     x, y, top = lot.wall_x_m, lot.wall_y_m, CEILING_M
     for material, low_m, high_m, inward in ((_WALL, 0.0, top, 0.0), (_BAND, 0.9, 1.15, 0.01)):
         for side in (-1.0, 1.0):
@@ -177,7 +180,8 @@ def _enclosure(lot: ParkingLot) -> Iterator[Mesh]:
 
 
 def _open_surroundings(lot: ParkingLot) -> Iterator[Mesh]:
-    """A kerb, a hedge, lawns, houses, and what stands on the islands, in the lot's axes."""
+    """Builds a kerb, a hedge, lawns, houses, and what stands on the islands, in the axes of the
+    lot."""
     rng = random_generator(lot.seed, 34)
     x, y, top = lot.wall_x_m, lot.wall_y_m, KERB_HEIGHT_M
     yield surface(tiles((-x - 90, -y - 90), (x + 90, y + 90), -0.02, 25.0), scenery.LAWN)
@@ -200,7 +204,8 @@ def _open_surroundings(lot: ParkingLot) -> Iterator[Mesh]:
 
 
 def _islands(lot: ParkingLot, rng: np.random.Generator) -> Iterator[Mesh]:
-    """Lamps and trees between rows that stand back to back; bins and signs on the pavement."""
+    """Builds lamps and trees between rows that stand back to back; bins and signs on the
+    pavement."""
     for row in range(1, lot.aisles):
         at = row * lot.pitch_m - lot.half_y_m
         for column in range(3, lot.columns, 6):

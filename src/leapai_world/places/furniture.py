@@ -1,4 +1,4 @@
-"""What stands about in every place and carries no label: trees, lamps, bins, signs."""
+"""Street furniture of every place, which carries no label: trees, lamps, bins, signs, houses."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _SIGNS = ((0.10, 0.25, 0.62), (0.78, 0.10, 0.10), (0.93, 0.80, 0.15))
 def tinted(
     colours: tuple[tuple[float, float, float], ...], rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    """One of some colours, a little changed."""
+    """Draws one of some colours, a little changed."""
     shade = rng.normal(0, 0.03, 3) + rng.normal(0, 0.03)
     red, green, blue = np.clip(np.array(colours[rng.integers(len(colours))]) + shade, 0.05, 0.95)
     return float(red), float(green), float(blue)
 
 
 def tree(rng: np.random.Generator) -> Mesh:
-    """A trunk and four balls of leaves."""
+    """Builds a trunk and four balls of leaves."""
     height, crown = rng.uniform(4.7, 7.0), rng.uniform(1.2, 1.7)
     leaves = Material(tinted(((0.26, 0.42, 0.15), (0.34, 0.44, 0.16)), rng), 0.35, meshes.LEAVES)
     parts = [tube((0, 0, 0), (0, 0, height), (0.16, 0.07), _BARK, 7)]
@@ -52,7 +52,8 @@ def tree(rng: np.random.Generator) -> Mesh:
 
 
 def lamp(side: int) -> Mesh:
-    """A street lamp that reaches over the road, which lies against `side`."""
+    """Builds a street lamp that reaches over the road; `side` is the side of the road on which it
+    stands."""
     reach = -side * 1.6
     return joined(
         [
@@ -65,7 +66,7 @@ def lamp(side: int) -> Mesh:
 
 
 def litter_bin(rng: np.random.Generator) -> Mesh:
-    """A wheeled bin."""
+    """Builds a wheeled bin."""
     colour = Material(tinted(_BINS, rng), 0.25)
     low = block((-0.29, -0.33, 0.06), (0.29, 0.33, 0.95), colour, 1.12)
     lid = block((-0.35, -0.38, 0.95), (0.35, 0.38, 1.05), colour, 0.85)
@@ -73,14 +74,14 @@ def litter_bin(rng: np.random.Generator) -> Mesh:
 
 
 def sign(rng: np.random.Generator) -> Mesh:
-    """A traffic sign that faces -x and +x."""
+    """Builds a traffic sign that faces -x and +x."""
     plate = Material(tinted(_SIGNS, rng), 0.95)
     face = tube((-0.015, 0, 2.45), (0.015, 0, 2.45), 0.34, plate, int(rng.choice([3, 4, 8, 12])))
     return joined([tube((0.04, 0, 0), (0.04, 0, 2.7), 0.035, _POLE, 6), face])
 
 
 def house(half_length_m: float, depth_m: float, rng: np.random.Generator) -> Mesh:
-    """A house about the origin with eaves; its long sides face y."""
+    """Builds a house around the origin with eaves; its long sides face y."""
     height = 3.2 * rng.integers(2, 8) + 0.8
     colour, half, side = tinted(_FACADES, rng), half_length_m, depth_m / 2
     facade = Material(colour, 0.3, meshes.FACADE)
@@ -91,7 +92,7 @@ def house(half_length_m: float, depth_m: float, rng: np.random.Generator) -> Mes
 
 
 def signal() -> Mesh:
-    """A traffic light on a pole that faces +x."""
+    """Builds a traffic light on a pole that faces +x."""
     parts = [tube((0, 0, 0), (0, 0, 3.4), 0.06, _POLE, 8)]
     parts.append(block((-0.02, -0.16, 2.4), (0.24, 0.16, 3.4), Material((0.08, 0.09, 0.09), 0.2)))
     lamps = ((3.2, (0.85, 0.08, 0.06)), (2.9, (0.30, 0.22, 0.05)), (2.6, (0.05, 0.28, 0.12)))

@@ -32,7 +32,7 @@ from leapai_world.traffic.actor_list import BUS, CAR, NON_MOTOR, PERSON, TRUCK, 
 from leapai_world.traffic.routes import rounded
 
 _ZEBRA_M = 2.8
-"""A zebra crossing lies this far outside the junction; the stop line 4 m farther."""
+"""A zebra crossing lies this far outside the junction; the stop line lies 4 m farther."""
 _STOP_M = _ZEBRA_M + 4.0
 _PHASE_S = 7.0
 
@@ -59,21 +59,21 @@ class Junction:
             for arm in range(4)
         ]
         self.half_m = self.arms[0].frontage_m
-        """The junction is the square of twice this side; arms begin there."""
+        """Half the side of the square that is the junction; arms begin at its edge."""
 
     def reach_m(self, arm: int) -> float:
-        """s up to which an arm is peopled: far where the ego leaves by it."""
+        """Returns s up to which an arm has actors: far where the ego leaves by it."""
         return self.length_m if arm == self.ego_out else street_actors.REACH_M
 
     def place(self, points_m: FloatArray) -> FloatArray:
-        """Points [..., 2 or 3] along the arms' axes, in the local frame."""
+        """Returns points [..., 2 or 3] along the axes of the arms in the local frame."""
         c, s = np.cos(self.heading_rad), np.sin(self.heading_rad)
         points = np.array(points_m, float)
         points[..., :2] = points[..., :2] @ np.array([[c, s], [-s, c]])
         return points
 
     def way(self, arm: int, out: int, lane: int) -> FloatArray:
-        """Points [P, 2] of the lane that comes in by an arm and goes out by another."""
+        """Returns points [P, 2] of the lane that comes in by an arm and goes out by another."""
         d = LANE_M * (lane + 0.5)
         comes, goes = (np.array([np.cos(a), np.sin(a)]) for a in (arm * np.pi / 2, out * np.pi / 2))
         left_of_comes, right_of_goes = (
@@ -91,7 +91,8 @@ class Junction:
 
 
 def crossing(seed: int, duration_s: float) -> Place:
-    """A crossing with lights: one arm has green at a time, people cross when a gap lets them."""
+    """Lays out a crossing with lights: one arm has green at a time, people cross when a gap lets
+    them."""
     junction, actors = Junction(seed, duration_s), Actors(seed)
     _add_actors(junction, actors)
     middle = _middle(junction)
@@ -109,7 +110,8 @@ def crossing(seed: int, duration_s: float) -> Place:
 
 
 def _exits(arm: int, lane: int, lanes: int) -> list[int]:
-    """Arms that a lane leads to: the outermost turns right, the innermost left, all go ahead."""
+    """Returns the arms that a lane leads to: the outermost turns right, the innermost left, all go
+    ahead."""
     right = [(arm + 1) % 4] if lane == lanes - 1 else []
     return [*right, (arm + 2) % 4, *([(arm + 3) % 4] if lane == 0 else [])]
 
@@ -139,7 +141,7 @@ def _add_actors(junction: Junction, actors: Actors) -> None:
 
 
 def _green(turn: int) -> tuple[float, float]:
-    """When the arm that has the `turn`-th green may go; the first has gone already."""
+    """Returns when the arm that has the `turn`-th green may go; the first is green already."""
     begin = turn * _PHASE_S - 4.0
     return (-np.inf, begin + _PHASE_S - 1.5) if turn == 0 else (begin + 1.0, begin + _PHASE_S - 1.5)
 
@@ -151,7 +153,7 @@ def _queue(
     green_s: tuple[float, float],
     skip_m: float | None,
 ) -> None:
-    """Vehicles that come in by a lane, from the stop line back, with a gap for the ego."""
+    """Adds vehicles that come in by a lane, from the stop line back, with a gap for the ego."""
     arm, number = lane
     rng = random_generator(junction.seed, 5, arm, number)
     stop = junction.length_m - junction.half_m - _STOP_M
@@ -174,7 +176,8 @@ def _queue(
 
 
 def _leaving(junction: Junction, actors: Actors, lane: tuple[int, int]) -> None:
-    """Vehicles that have passed the junction and leave by an arm, and riders that come and go."""
+    """Adds vehicles that have passed the junction and leave by an arm, and riders that come and
+    go."""
     arm, number = lane
     rng = random_generator(junction.seed, 6, arm, number)
     route = actors.route_through(junction.way((arm + 2) % 4, arm, number))
@@ -196,7 +199,7 @@ def _leaving(junction: Junction, actors: Actors, lane: tuple[int, int]) -> None:
 
 
 def _standing(junction: Junction, actors: Actors) -> None:
-    """What stands in the parking places and at the kerbs, clear of the zebra crossings."""
+    """Adds what stands in the parking places and at the kerbs, clear of the zebra crossings."""
     for arm, street in enumerate(junction.arms):
         span = (junction.half_m + 16.0, junction.reach_m(arm))
         street_actors.parked(street, actors, span)
@@ -214,7 +217,7 @@ def _people(junction: Junction, actors: Actors) -> None:
 
 
 def _at_corner(junction: Junction, actors: Actors, arm: int) -> None:
-    """People who wait at a corner, and one who walks around it, behind the houses' edge."""
+    """Adds people who wait at a corner, between kerb and building line."""
     rng = random_generator(junction.seed, 9, arm)
     kerb, half = junction.arms[0].kerb_m, junction.half_m
     turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -245,7 +248,7 @@ def _lines(junction: Junction) -> list[MapLine]:
 
 
 def _arrows(junction: Junction, arm: int) -> list[FloatArray]:
-    """Outlines of the arrows in the lanes that come in by an arm."""
+    """Returns the outlines of the arrows in the lanes that come in by an arm."""
     street, begin = junction.arms[arm], junction.half_m + _STOP_M + 6.0
     outlines = []
     for lane in range(junction.lanes):
@@ -258,7 +261,7 @@ def _arrows(junction: Junction, arm: int) -> list[FloatArray]:
 
 
 def _arm(junction: Junction, arm: int, number: int) -> Mesh:
-    """A block of an arm; the first has the zebra crossing, the stop line and the light."""
+    """Builds a block of an arm; the first has the zebra crossing, the stop line and the light."""
     street, half = junction.arms[arm], junction.half_m
     parts = [scenery.build_block(street, number, half)]
     if number == 0:
@@ -274,7 +277,8 @@ def _arm(junction: Junction, arm: int, number: int) -> Mesh:
 
 
 def _middle(junction: Junction) -> Mesh:
-    """The square where the arms meet: road, four pavement corners, and ground beyond the lawns."""
+    """Builds the square where the arms meet: road, four pavement corners, and ground beyond the
+    lawns."""
     half, kerb = junction.half_m, junction.arms[0].kerb_m
     road = tiles((-half, -half), (half, half), -0.001, 5.0)
     parts = [surface(road, scenery.ROAD)]

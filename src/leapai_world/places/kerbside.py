@@ -1,4 +1,4 @@
-"""What lies along the kerbs, by side and slot: parking places, furniture, zebra crossings."""
+"""Layout along the kerbs, by side and slot: parking places, furniture, zebra crossings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PARKING_PITCH_M = 6.6
 
 
 def kerb_slots(low_m: float, high_m: float) -> list[tuple[int, int]]:
-    """(side, slot) of all places along both kerbs; side -1 is the right one."""
+    """Returns (side, slot) of all places along both kerbs; side -1 is the right one."""
     first, last = int(np.floor(low_m / PARKING_PITCH_M)), int(np.ceil(high_m / PARKING_PITCH_M))
     return [(side, slot) for side in (-1, 1) for slot in range(first, last + 1)]
 
@@ -19,7 +19,7 @@ _ZEBRA_EVERY = 11
 
 
 def zebra_slots(seed: int, low_m: float, high_m: float) -> list[int]:
-    """Kerb slots at which a zebra crossing lies, on both sides."""
+    """Returns the kerb slots at which a zebra crossing lies, on both sides."""
     shift = int(random_generator(seed, 9).integers(_ZEBRA_EVERY))
     slots = {slot for _, slot in kerb_slots(low_m, high_m)}
     return sorted(slot for slot in slots if slot % _ZEBRA_EVERY == shift)
@@ -30,8 +30,8 @@ def _is_zebra(seed: int, slot: int) -> bool:
 
 
 def parking_kind(seed: int, side: int, slot: int) -> str:
-    """What occupies a parking place: `car`, `leaving` (a car that will pull out), `barrier`,
-    `bicycles`, or `` (free)."""
+    """Returns what occupies a parking place: `car`, `leaving` (a car that will pull out),
+    `barrier`, `bicycles`, or `` (free)."""
     if _is_zebra(seed, slot):
         return ""
     leaving = int(random_generator(seed, 10).integers(2, 6))
@@ -45,8 +45,8 @@ def parking_kind(seed: int, side: int, slot: int) -> str:
 
 
 def furniture_kind(seed: int, side: int, slot: int) -> str:
-    """What stands in the kerb strip: `tree`, `lamp`, `bin`, `sign`, `bicycle`, `bollards`, or ``
-    (nothing)."""
+    """Returns what stands in the kerb strip: `tree`, `lamp`, `bin`, `sign`, `bicycle`, `bollards`,
+    or `` (nothing)."""
     if _is_zebra(seed, slot):
         return ""
     shift = int(random_generator(seed, 13, side).integers(6))

@@ -10,7 +10,8 @@ from leapai_world.sensors.light import Light
 
 
 def daylight(seed: int) -> Light:
-    """Time of day and weather: day mostly, a low sun or dusk sometimes, night now and then."""
+    """Draws time of day and weather: day mostly, a low sun or dusk sometimes, night now and
+    then."""
     rng = random_generator(seed, 31)
     time = rng.random()
     if time < 0.18:
@@ -38,7 +39,7 @@ def _day(rng: np.random.Generator, *, low_sun: bool) -> Light:
 
 
 def _night(rng: np.random.Generator) -> Light:
-    """Town light from above and a moon: what cameras with a long exposure give."""
+    """Draws town light from above and a moon, as cameras with a long exposure show them."""
     return Light(
         to_sun=_towards(rng.uniform(-np.pi, np.pi), np.radians(rng.uniform(35, 60))),
         sun=rng.uniform(0.10, 0.18) * np.array([0.85, 0.95, 1.2]),
@@ -50,7 +51,7 @@ def _night(rng: np.random.Generator) -> Light:
 
 
 def lamplight(seed: int) -> Light:
-    """Under a ceiling: no sun, dim light from all sides."""
+    """Draws the light under a ceiling: no sun, dim light from all sides."""
     rng = random_generator(seed, 31)
     warmth = rng.uniform(-0.05, 0.08)
     return Light(

@@ -1,4 +1,4 @@
-"""Who is in a car park or a garage."""
+"""The actors of a car park or a garage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WALK_M = 2.95
 
 
 def add_parking_actors(lot: ParkingLot, actors: Actors) -> None:
-    """The ego, who reverses out of its slot in the garage, and all others."""
+    """Adds the ego, which reverses out of its slot in the garage, and all actors."""
     rng = random_generator(lot.seed, 3)
     taken = {(row, lot.gap) for row in range(1, 2 * lot.aisles - 1)}
     _ego(lot, actors, taken, rng)
@@ -76,7 +76,7 @@ def _ego(
 
 
 def _leaving(lot: ParkingLot, actors: Actors, slot: Slot, begin_s: float) -> tuple[int, Plan]:
-    """The route of one who reverses out of a slot from `begin_s` on, and its plan."""
+    """Returns the route of a car that reverses out of a slot from `begin_s` on, and its plan."""
     first, then = lot.reversing(slot)
     route = actors.add_route(first)
     return route, Plan(
@@ -104,7 +104,7 @@ def _loop(lot: ParkingLot, actors: Actors, class_id: int, rng: np.random.Generat
 
 
 def _columns(lot: ParkingLot, actors: Actors) -> None:
-    """Columns between rows that stand back to back, and along the ends of the outer ones."""
+    """Adds columns between rows that stand back to back, and along the ends of the outer ones."""
     size = (_COLUMN_M, _COLUMN_M, CEILING_M - 0.02)
     kind = "round_column" if lot.seed % 2 else "square_column"
     for row in range(lot.aisles + 1):
@@ -116,8 +116,8 @@ def _columns(lot: ParkingLot, actors: Actors) -> None:
 
 
 def _walkers(lot: ParkingLot, actors: Actors, rng: np.random.Generator) -> None:
-    """People who walk along the parked cars, through the gap between them to the next aisle, and
-    on; some are hidden by the cars for a while."""
+    """Adds people who walk along the parked cars, through the gap between them to the next aisle,
+    and on; some are hidden by the cars for a while."""
     x = lot.column_x(lot.gap)
     for number in range(16):
         aisle, side = int(rng.integers(lot.aisles)), rng.choice([-1.0, 1.0])
@@ -141,7 +141,8 @@ def _walkers(lot: ParkingLot, actors: Actors, rng: np.random.Generator) -> None:
 def _parked(
     lot: ParkingLot, actors: Actors, taken: set[tuple[int, int]], rng: np.random.Generator
 ) -> None:
-    """Cars in most slots, nose in or nose out; bicycles in one, barriers before another."""
+    """Adds cars in most slots, nose in or nose out; bicycles in one, barriers in front of
+    another."""
     bicycles, closed = rng.integers(2, lot.columns - 2, 2)
     for slot in lot.slots():
         draw, nose = rng.random(), rng.random() < 0.7
@@ -162,7 +163,8 @@ def _parked(
 
 
 def _around_the_rows(lot: ParkingLot, actors: Actors, rng: np.random.Generator) -> None:
-    """Bollards at the ends of rows, barriers along the ring road, people who stand and talk."""
+    """Adds bollards at the ends of rows, barriers along the ring road, people who stand and
+    talk."""
     for row in range(1, lot.aisles):
         y = row * lot.pitch_m - lot.half_y_m
         for x in (-lot.half_x_m - 0.35, lot.half_x_m + 0.35):

@@ -1,4 +1,5 @@
-"""The layout of the open car park and of the underground garage, and the ways through it."""
+"""The parking lot: layout of the open car park and of the underground garage, and the ways through
+it."""
 
 from __future__ import annotations
 
@@ -28,22 +29,22 @@ _FOLD_M = 3.0
 
 @dataclass(frozen=True)
 class Slot:
-    """One place for a car, in the lot's own axes."""
+    """One place for a car, in the axes of the parking lot."""
 
     row: int
     column: int
     x_m: float
     y_m: float
     aisle: int
-    """The aisle it opens to."""
+    """Number of the aisle that it opens to."""
     up: int
     """1 where the aisle lies towards +y, else -1."""
 
 
 class ParkingLot:
-    """Aisles along x, one above another, with a row of slots on both sides of each.
+    """A parking lot: aisles along x, one above another, with a row of slots on both sides of each.
 
-    A ring road joins the ends of the aisles. Origin in the middle; traffic keeps right.
+    A ring road joins the ends of the aisles. The origin is in the middle; traffic keeps right.
     """
 
     def __init__(self, seed: int, *, roofed: bool) -> None:
@@ -58,25 +59,25 @@ class ParkingLot:
         self.wall_x_m = self.half_x_m + AISLE_M + 0.5
         self.wall_y_m = self.half_y_m + 0.4
         self.gap = int(rng.integers(6, self.columns - 6))
-        """People walk through this column, which stays free."""
+        """Column through which people walk; it stays free."""
 
     def place(self, points_m: FloatArray) -> FloatArray:
-        """Points [..., 2 or 3] of the lot's axes in the local frame."""
+        """Returns points [..., 2 or 3] of the axes of the parking lot in the local frame."""
         c, s = np.cos(self.turned_rad), np.sin(self.turned_rad)
         points = np.array(points_m, float)
         points[..., :2] = points[..., :2] @ np.array([[c, s], [-s, c]])
         return points
 
     def aisle_y(self, aisle: int) -> float:
-        """y of the middle of an aisle."""
+        """Returns y of the middle of an aisle."""
         return (aisle + 0.5) * self.pitch_m - self.half_y_m
 
     def column_x(self, column: float) -> float:
-        """x of the middle of a column of slots."""
+        """Returns x of the middle of a column of slots."""
         return (column + 0.5) * SLOT_M - self.half_x_m
 
     def slots(self) -> list[Slot]:
-        """All slots. Row 2 a lies below aisle a and row 2 a + 1 above it."""
+        """Returns all slots. Row 2 a lies below aisle a and row 2 a + 1 above it."""
         found = []
         for row in range(2 * self.aisles):
             aisle, above = divmod(row, 2)
@@ -87,7 +88,8 @@ class ParkingLot:
         return found
 
     def loop(self, aisle: int, following: int, laps: int) -> FloatArray:
-        """Points [P, 2] of a way along an aisle in +x and along another in -x, over and over."""
+        """Returns points [P, 2] of a way along an aisle in +x and along another in -x, over and
+        over."""
         left = following > aisle
         x = self.half_x_m + AISLE_M / 2 + (KEEP_M if left else -KEEP_M)
         there, back = self.aisle_y(aisle) - KEEP_M, self.aisle_y(following) + KEEP_M
@@ -96,10 +98,10 @@ class ParkingLot:
         return self.place(rounded(corners, 5.0 if left else 3.2))
 
     def reversing(self, slot: Slot) -> tuple[Route, Route]:
-        """The way out of a slot backwards, and on from there along the aisle and around.
+        """Returns the way out of a slot backwards, and on from there along the aisle and around.
 
-        Who comes out of a row below its aisle faces +x then, out of one above it -x. The first leg
-        ends at `LEG_M`, in the middle of the aisle and in line with it.
+        A car that comes out of a row below its aisle faces +x then, out of one above it -x. The
+        first part ends at `REVERSING_M`, in the middle of the aisle and in line with it.
         """
         ahead, y = float(slot.up), self.aisle_y(slot.aisle)
         out = rounded(

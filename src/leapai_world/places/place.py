@@ -1,4 +1,4 @@
-"""The places of the world: which there are, and what a drive needs of each."""
+"""The places of the world: their names, and the data that a drive needs of each."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ PLACES = ("street", "crossing", "residential", "car_park", "garage")
 
 @dataclass(frozen=True)
 class Place:
-    """One place, and who is in it. All is in the local frame."""
+    """One place with its actors, map, scenery and light, all in the local frame."""
 
     actors: Actors
     map_lines: VectorMap
     scenery: Callable[[FloatArray], Mesh]
-    """What stands still and has no label, within 100 m of a point [2] at least."""
+    """Builds the mesh of what stands still and has no label, within 100 m of a point [2] at
+    least."""
     light: Light
     window_m: float = 50.0
-    """Scenery is asked for at multiples of this in x and y."""
+    """Scenery is requested at multiples of this in x and y."""
 
 
 def place_of(seed: int) -> str:
-    """The place of a seed: any five seeds in a row show all of them."""
+    """Returns the place of a seed: any five seeds in a row show all of them."""
     return PLACES[seed % len(PLACES)]
 
 
 def global_origin(seed: int) -> FloatArray:
-    """Where the local frame lies on the map [3], metres: far from the origin, as in real data."""
+    """Returns the origin [3] of the local frame on the map, metres: far from the origin, as in real
+    data."""
     rng = random_generator(seed, 18)
     return np.array(
         [rng.uniform(3.2e5, 6.8e5), rng.uniform(5.2e6, 5.9e6), rng.uniform(20.0, 500.0)]

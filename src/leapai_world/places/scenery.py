@@ -1,8 +1,8 @@
-"""All that stands still and carries no label: road, marks, kerbs, pavements, buildings, trees,
-poles, bins.
+"""Scenery of a street, which stands still and carries no label: road, markings, kerbs, pavements,
+buildings, trees, poles, bins.
 
-Made in blocks along the street, each from its own seed, so that any place can be had without the
-ones before it.
+It is made in blocks along the street, each from a seed of its own, so that any block can be built
+without the ones before it.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ LAWN = Material((0.36, 0.46, 0.24), 0.35, meshes.GRASS)
 
 
 def marks(street: Street) -> list[tuple[str, float]]:
-    """Kind (design, section 11) and distance from the centreline of every line of paint along the
-    road."""
+    """Returns the kind (design, section 11) and the distance from the centreline of every lane
+    marking along the road."""
     section, lines = street.section, [(street.section.divider, 0.0)]
     for side in (-1, 1):
         lines += [(section.separator, side * LANE_M * n) for n in range(1, street.lanes_each_way)]
@@ -67,8 +67,8 @@ def marks(street: Street) -> list[tuple[str, float]]:
 
 
 def map_lines(street: Street, low_m: float, high_m: float) -> VectorMap:
-    """Marks, kerbs, middles of lanes and the drivable ground between the kerbs, from s = `low_m` to
-    `high_m`, as polylines in the local frame, a point every 2 m."""
+    """Returns lane markings, kerbs, middles of lanes and the drivable ground between the kerbs,
+    from s = `low_m` to `high_m`, as polylines in the local frame, a point every 2 m."""
     s = np.arange(low_m, high_m + 1.0, 2.0)
     right, left = (street.local(s, side * street.kerb_m) for side in (-1, 1))
     top = np.array([0.0, 0.0, KERB_HEIGHT_M])
@@ -82,7 +82,7 @@ def map_lines(street: Street, low_m: float, high_m: float) -> VectorMap:
 
 
 def build_block(street: Street, number: int, first_m: float = 0.0) -> Mesh:
-    """The scenery of 50 m of street from s = `first_m` + 50 m x `number` on, local frame."""
+    """Builds the scenery of 50 m of street from s = `first_m` + 50 m x `number` on, local frame."""
     low = first_m + number * BLOCK_M
     high = low + BLOCK_M
     # The first block of an arm has the zebra crossing of its junction.
@@ -101,15 +101,15 @@ def build_block(street: Street, number: int, first_m: float = 0.0) -> Mesh:
 def _ribbon(
     street: Street, edges_m: FloatArray, right: tuple[float, float], left: tuple[float, float]
 ) -> FloatArray:
-    """Bands along the street between two lines (d, z), from `edges_m` [K, 2] to each: triangles
-    [2 K, 3, 3] that face up."""
+    """Returns bands along the street between two lines (d, z), from `edges_m` [K, 2] to each:
+    triangles [2 K, 3, 3] that face up."""
     a, b = street.local(edges_m, *right), street.local(edges_m, *left)
     return meshes.quads(np.stack([a[:, 0], a[:, 1], b[:, 1], b[:, 0]], 1))
 
 
 def _ground(street: Street, low: float, high: float) -> list[Mesh]:
-    """Surfaces of the block. Pieces are about as long as they are wide: slivers make a slow scene
-    to actors at."""
+    """Builds the surfaces of the block. Pieces are about as long as they are wide: long, thin
+    triangles make ray casting slow."""
     lanes, edge = street.lanes_each_way * LANE_M, street.carriageway_m
     kerb, top, front = street.kerb_m, KERB_HEIGHT_M, street.frontage_m
     profile = [
@@ -145,12 +145,13 @@ def _zebras(street: Street, low: float, high: float) -> list[Mesh]:
 
 
 def _standing(street: Street, s_m: float, d_m: float, mesh: Mesh) -> Mesh:
-    """A mesh turned along the street and put on the pavement."""
+    """Returns a mesh turned along the street and put on the pavement."""
     return mesh.turned(float(street.heading(s_m)), street.local(s_m, d_m, KERB_HEIGHT_M))
 
 
 def _buildings(street: Street, side: int, number: int, first_m: float) -> list[Mesh]:
-    """Four plots a block: a house of its own height and colour, or a garden with a hedge."""
+    """Builds four plots of a block: each a house of its own height and colour, or a garden with a
+    hedge."""
     parts, plot = [], BLOCK_M / 4
     for place in range(4):
         rng = random_generator(street.seed, 20, side, number, place)

@@ -1,8 +1,8 @@
 """The street: a gently curved centreline and its cross section, in street coordinates (s, d).
 
 s runs along the centreline in metres, d to its left. The *local* frame has its origin where s = 0
-and the z axis up; it differs from the global frame by a shift alone. Traffic keeps right: it
-moves with s where d < 0.
+and the z axis up; it differs from the global frame by a shift alone. Traffic keeps right: it moves
+with s where d < 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARKING_M = 2.4
 PAVEMENT_M = 4.6
 KERB_HEIGHT_M = 0.12
 KERB_RAMP_M = 0.35
-"""Half the width over which what walks across a kerb rises or sinks."""
+"""Half the width over which a body that walks across a kerb rises or sinks."""
 FIRST_S_M = -400.0
 _STEP_M = 0.5
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
@@ -32,14 +32,15 @@ class Section:
 
     lanes_each_way: int
     cycle_m: float = CYCLE_LANE_M
-    """0: riders share the lanes."""
+    """Width of the cycle lane; 0: riders share the lanes."""
     parking_m: float = PARKING_M
     divider: str = "DashedLine"
     separator: str = "DashedLine"
     edge: str = "SolidLine"
-    """Kinds of paint (design, section 11): on the centreline, between lanes, beside the lanes."""
+    """Kinds of lane markings (design, section 11): on the centreline, between lanes, at the outer
+    edge of the lanes."""
     lawn_m: float = 90.0
-    """How far the ground goes on behind the houses."""
+    """Width of the ground behind the houses."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Bend:
 
 
 def draw_bend(rng: np.random.Generator) -> Bend:
-    """A gentle curve to both sides."""
+    """Draws a gentle curve to both sides."""
     return Bend(
         heading_rad=rng.uniform(-np.pi, np.pi),
         swing_rad=rng.uniform(0.25, 0.5) * rng.choice([-1.0, 1.0]),
@@ -80,7 +81,7 @@ class Street:
 
     @property
     def carriageway_m(self) -> float:
-        """Half the width of all that is driven on: lanes and cycle lane."""
+        """Half the width of the carriageway: lanes and cycle lane."""
         return self.lanes_each_way * LANE_M + self.section.cycle_m
 
     @property
@@ -94,18 +95,18 @@ class Street:
         return self.kerb_m + PAVEMENT_M
 
     def heading(self, s_m: FloatArray | float) -> FloatArray:
-        """Direction of the centreline, local frame."""
+        """Returns the direction of the centreline, local frame."""
         bend = self.bend
         wave = np.sin(bend.wave_per_m * s_m + bend.phase_rad)
         return np.asarray(bend.heading_rad + bend.swing_rad * wave)
 
     @staticmethod
     def tangent(heading_rad: FloatArray) -> FloatArray:
-        """Unit vectors [..., 2]."""
+        """Returns unit vectors [..., 2]."""
         return np.stack([np.cos(heading_rad), np.sin(heading_rad)], -1)
 
     def centre(self, s_m: FloatArray | float) -> FloatArray:
-        """Centreline points [..., 2], local frame: cubic Hermite between exact knots."""
+        """Returns centreline points [..., 2], local frame: cubic Hermite between exact samples."""
         s_m = np.asarray(s_m, np.float64)
         i = np.clip(((s_m - FIRST_S_M) / _STEP_M).astype(np.int64), 0, len(self._sample_s_m) - 2)
         x = ((s_m - self._sample_s_m[i]) / _STEP_M)[..., None]
@@ -119,12 +120,13 @@ class Street:
     def local(
         self, s_m: FloatArray | float, d_m: FloatArray | float, z_m: FloatArray | float = 0.0
     ) -> FloatArray:
-        """Points [..., 3] of the local frame (broadcast)."""
+        """Returns points [..., 3] of the local frame (broadcast)."""
         s, d, z = np.broadcast_arrays(np.asarray(s_m, np.float64), d_m, z_m)
         tangent = self.tangent(self.heading(s))
         normal = np.stack([-tangent[..., 1], tangent[..., 0]], -1)
         return np.concatenate([self.centre(s) + normal * d[..., None], z[..., None]], -1)
 
     def height(self, d_m: FloatArray) -> FloatArray:
-        """Height of what stands at d: the kerb is a ramp to who walks over it."""
+        """Returns the height of the ground at d: the kerb is a ramp for bodies that walk over
+        it."""
         return KERB_HEIGHT_M * smooth_step((np.abs(d_m) - self.kerb_m) / (2 * KERB_RAMP_M) + 0.5)[0]

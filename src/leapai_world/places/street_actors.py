@@ -1,4 +1,4 @@
-"""Who is in a street: traffic in its lanes, people on its pavements, what stands at its kerbs."""
+"""The actors of a street: traffic in its lanes, people on its pavements, objects at its kerbs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from leapai_world.traffic.actor_list import (
 )
 
 REACH_M = 115.0
-"""Who is never nearer to the ego along the street than this, is not there."""
+"""Actors that are never nearer to the ego along the street than this are left out."""
 WALKER_PITCH_M = 5.5
 CHANGE_M = 32.0
 """Length of a lane change."""
@@ -40,7 +40,7 @@ CHANGE_M = 32.0
 
 @dataclass(frozen=True)
 class Pace:
-    """How traffic moves in a street."""
+    """Pace of the traffic in a street."""
 
     speed_mps: float
     pitch_m: float
@@ -51,11 +51,11 @@ class Pace:
 
 
 def draw_pace(rng: np.random.Generator, fastest_mps: float) -> Pace:
-    """Free flow mostly, dense traffic sometimes, stop and go now and then."""
-    mood = rng.random()
-    if mood < 0.2:
+    """Draws the pace: free flow mostly, dense traffic sometimes, stop and go now and then."""
+    draw = rng.random()
+    if draw < 0.2:
         return Pace(0.35 * fastest_mps, 12.5, 1.0, 0.9)
-    if mood < 0.45:
+    if draw < 0.45:
         return Pace(0.7 * fastest_mps, 17.0, 0.4, 0.85)
     return Pace(fastest_mps * rng.uniform(0.8, 1.1), 24.0, 0.3, 0.8)
 
@@ -63,7 +63,8 @@ def draw_pace(rng: np.random.Generator, fastest_mps: float) -> Pace:
 def lane_points(
     street: Street, d_m: FloatArray | float, low_m: float, high_m: float, side: int
 ) -> FloatArray:
-    """Points [P, 3] along a street in the direction that traffic on `side` takes (-1: with s)."""
+    """Returns points [P, 3] along a street in the direction that traffic on `side` takes (-1: with
+    s)."""
     s = np.arange(low_m, high_m, 1.0)
     d = np.broadcast_to(np.asarray(d_m, float), s.shape)
     points = street.local(s, d, street.height(d))
@@ -77,14 +78,14 @@ def shifted(
     over_m: float,
     span_m: tuple[float, float],
 ) -> FloatArray:
-    """Points along s that change from one d to another from `at_m` on, over `over_m`."""
+    """Returns points along s that change from one d to another from `at_m` on, over `over_m`."""
     s = np.arange(*span_m, 1.0)
     d = d_m[0] + (d_m[1] - d_m[0]) * smooth_step((s - at_m) / over_m)[0]
     return street.local(s, d, street.height(d))
 
 
 def add_street_actors(street: Street, actors: Actors, pace: Pace, length_m: float) -> None:
-    """The ego, which drives with s from near s = 0, and all others within reach of its way."""
+    """Adds the ego, which drives with s from near s = 0, and all actors within reach of its way."""
     span = (-REACH_M, length_m + REACH_M)
     _ego(street, actors, pace, span)
     for side in (-1, 1):
@@ -101,7 +102,7 @@ def add_street_actors(street: Street, actors: Actors, pace: Pace, length_m: floa
 
 
 def lane_centre(number: int) -> float:
-    """d of a lane: -1 is the innermost of the right side, 1 of the left one."""
+    """Returns d of a lane: -1 is the innermost of the right side, 1 of the left one."""
     return float(np.sign(number) * LANE_M * (abs(number) - 0.5))
 
 
@@ -122,8 +123,8 @@ def _ego(street: Street, actors: Actors, pace: Pace, span: tuple[float, float]) 
 def _lane(
     street: Street, actors: Actors, pace: Pace, number: int, span: tuple[float, float]
 ) -> None:
-    """Cars, trucks and buses of a lane. The two lanes next to the centreline have a big one near
-    the ego's start, always."""
+    """Adds cars, trucks and buses of a lane. The two lanes next to the centreline always have a
+    large vehicle near the start of the ego."""
     rng = random_generator(street.seed, 5, number + 8)
     side = 1 if number > 0 else -1
     points = lane_points(street, lane_centre(number), *span, side)
@@ -140,7 +141,7 @@ def _lane(
         if big and slot == big[1]:
             class_id = big[0]
         elif (number < 0 and slot == 0) or draw > pace.occupied:
-            continue  # The ego's place, in whatever lane it drives.
+            continue  # This slot is for the ego, in whatever lane it drives.
         else:
             class_id = (CAR, CAR, CAR, CAR, CAR, TRUCK, BUS)[int(draw * 97) % 7]
         speed_variation = pace.speed_variation * rng.uniform(0.7, 1.0)
@@ -150,7 +151,7 @@ def _lane(
 
 
 def _changers(street: Street, actors: Actors, pace: Pace, span: tuple[float, float]) -> None:
-    """Cars that change from one lane to the other, ahead of the ego and behind it."""
+    """Adds cars that change from one lane to the other, ahead of the ego and behind it."""
     if street.lanes_each_way < 2:
         return
     rng = random_generator(street.seed, 15)
@@ -168,7 +169,8 @@ def _changers(street: Street, actors: Actors, pace: Pace, span: tuple[float, flo
 
 
 def _pulling_out(street: Street, actors: Actors, span: tuple[float, float]) -> None:
-    """Parked cars on the ego's side that drive off when a gap in the traffic lets them."""
+    """Adds parked cars on the side of the ego that drive off when a gap in the traffic lets
+    them."""
     outer = lane_centre(-street.lanes_each_way)
     for slot in range(1, 9):
         if parking_kind(street.seed, -1, slot) == "leaving":
@@ -187,7 +189,7 @@ def _pulling_out(street: Street, actors: Actors, span: tuple[float, float]) -> N
 
 
 def parked(street: Street, actors: Actors, span: tuple[float, float]) -> None:
-    """Cars, bicycles and barriers in the parking places along both kerbs."""
+    """Adds cars, bicycles and barriers in the parking places along both kerbs."""
     for side, slot in kerb_slots(*span):
         kind = parking_kind(street.seed, side, slot)
         rng = random_generator(street.seed, 7, side, slot)
@@ -207,7 +209,7 @@ def parked(street: Street, actors: Actors, span: tuple[float, float]) -> None:
 
 
 def at_kerbs(street: Street, actors: Actors, span: tuple[float, float]) -> None:
-    """Bicycles and bollards in the strip between kerb and footpath."""
+    """Adds bicycles and bollards in the strip between kerb and footpath."""
     for side, slot in kerb_slots(*span):
         kind = furniture_kind(street.seed, side, slot)
         s, d = slot * PARKING_PITCH_M, side * (street.kerb_m + 0.85)
@@ -220,7 +222,7 @@ def at_kerbs(street: Street, actors: Actors, span: tuple[float, float]) -> None:
 
 
 def _riders(street: Street, actors: Actors, span: tuple[float, float]) -> None:
-    """Riders in the cycle lanes; the faster of some pairs swings out and overtakes."""
+    """Adds riders in the cycle lanes; the faster of some pairs swings out and overtakes."""
     lane = street.carriageway_m - (0.9 if street.section.cycle_m else 0.7)
     for side in (-1, 1):
         rng = random_generator(street.seed, 16, side)
@@ -241,7 +243,7 @@ def _overtaker(
     lane: tuple[int, float],
     slow: tuple[tuple[float, float], float, float],
 ) -> None:
-    """A rider some metres behind a slower one, who swings out now and back in ahead of it."""
+    """Adds a rider some metres behind a slower one, who swings out now and back in ahead of it."""
     (side, d), (span, start, speed) = lane, slow
     along = np.arange(*span, 1.0)
     at = along - span[0] if side < 0 else span[1] - along
@@ -253,7 +255,7 @@ def _overtaker(
 
 
 def walkers(street: Street, actors: Actors, side: int, span: tuple[float, float]) -> None:
-    """People on a pavement: two rows, one each way."""
+    """Adds people on a pavement: two rows, one each way."""
     for row, direction in ((0, -1), (1, 1)):
         rng = random_generator(street.seed, 17, side, row)
         d = side * (street.kerb_m + 1.9 + 1.3 * row)
@@ -267,14 +269,14 @@ def walkers(street: Street, actors: Actors, side: int, span: tuple[float, float]
 
 
 def crossers(street: Street, actors: Actors, span: tuple[float, float]) -> None:
-    """People at the zebra crossings; each goes when a gap in the traffic lets it."""
+    """Adds people at the zebra crossings; each goes when a gap in the traffic lets it."""
     for slot in zebra_slots(street.seed, *span):
         rng = random_generator(street.seed, 8, slot)
         crossing_people(street, actors, slot * PARKING_PITCH_M, rng)
 
 
 def crossing_people(street: Street, actors: Actors, s_m: float, rng: np.random.Generator) -> None:
-    """Four people who want to cross at s, from both sides; they meet in the middle."""
+    """Adds four people who are about to cross at s, from both sides; they meet in the middle."""
     for place in range(4):
         side = 1.0 if place % 2 else -1.0
         s, edge = s_m + 1.05 * (place - 1.5), street.kerb_m

@@ -19,7 +19,8 @@ _WINDOW_M = 125.0
 
 
 def street(seed: int, duration_s: float) -> Place:
-    """One or two lanes each way with cycle lanes, all kinds of paint over the seeds."""
+    """Lays out one or two lanes each way with cycle lanes; all lane markings occur over the
+    seeds."""
     rng = random_generator(seed, 0)
     lanes = int(rng.integers(1, 3))
     solid = ("DoubleSolidLine", "WideSolidLine", "RightSolidLeftDashed", "LeftSolidRightDashed")
@@ -34,7 +35,7 @@ def street(seed: int, duration_s: float) -> Place:
 
 
 def residential(seed: int, duration_s: float) -> Place:
-    """One lane each way, shared with riders, between parked cars."""
+    """Lays out one lane each way, shared with riders, between parked cars."""
     rng = random_generator(seed, 0)
     divider = str(rng.choice(["DashedLine", "ShortDashedLine"]))
     section = Section(1, cycle_m=0.0, divider=divider, edge="ShortDashedLine")

@@ -70,7 +70,7 @@ class Traffic:
         """[N] whether the actor ever moves."""
 
     def ego(self, time_s: float) -> Motion:
-        """Motion of the ego's origin, as arrays of one body."""
+        """Returns the motion of the origin of the ego frame, as arrays of one body."""
         return self._of(np.array([0]), time_s, EGO_REAR_AXLE_M)
 
     def motion(self, time_s: float) -> Motion:

@@ -42,7 +42,7 @@ class Agents:
     speed_mps: FloatArray
     """Desired speed; 0: a red light that never turns green."""
     speed_variation: FloatArray
-    """Share by which the desired_gap speed goes up and down."""
+    """Share by which the desired speed goes up and down."""
     phase_rad: FloatArray
     walks: BoolArray
     route: IntArray
@@ -163,18 +163,18 @@ def _desired_speed(
 def _acceleration(
     routes: Routes, agents: Agents, state: tuple[FloatArray, FloatArray, IntArray], now_s: float
 ) -> FloatArray:
-    """Returns the desired_gap acceleration [N], m/s^2."""
+    """Returns the desired acceleration [N], m/s^2."""
     s, v, route = state
     strength = np.where(agents.walks, 0.9, 1.6)
     free = strength * (
         1 - (v / np.maximum(_desired_speed(routes, agents, s, route, now_s), 0.1)) ** 4
     )
     who, gap, leader = _conflicts(routes, agents, state)
-    at_gate, room = _waits(routes, agents, state, now_s)
+    at_line, room = _waits(routes, agents, state, now_s)
     at_end = np.arange(len(s))
-    who = np.concatenate([who, at_gate, at_end])
+    who = np.concatenate([who, at_line, at_end])
     gap = np.concatenate([gap, room, routes.last_m[route] - s - agents.length_m / 2])
-    leader = np.concatenate([leader, np.zeros(len(at_gate) + len(s))])
+    leader = np.concatenate([leader, np.zeros(len(at_line) + len(s))])
     closing = v[who] * (v[who] - leader) / (2 * np.sqrt(strength[who] * _BRAKE_MPS2))
     still, headway = np.where(agents.walks, 0.5, 1.8)[who], np.where(agents.walks, 0.5, 1.1)[who]
     desired_gap = still + np.maximum(v[who] * headway + closing, 0)
