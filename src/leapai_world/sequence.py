@@ -21,7 +21,6 @@ from leapai.types import (
     VectorMap,
     occlusion_level_of,
 )
-from leapai_world.places.place import global_origin, place_of
 from leapai_world.sensors import embree, sensing
 from leapai_world.sensors.instants import SWEEP_S
 from leapai_world.sensors.rig import Rig
@@ -52,8 +51,7 @@ class SyntheticSequence:
         # The first frame comes when there is a whole sweep of the LiDAR behind it.
         elapsed_s = SWEEP_S + np.arange(frames) / rate_hz
         self._elapsed_us = np.round(1e6 * elapsed_s).astype(np.int64)
-        self._key = (place or place_of(seed), seed, float(self._elapsed_us[-1]) * 1e-6)
-        self._origin_m = global_origin(seed)
+        self._key = (place, seed, float(self._elapsed_us[-1]) * 1e-6)
         self._start_us = _FIRST_TIMESTAMP_US + seed * _APART_US
 
     @property
@@ -149,7 +147,7 @@ class SyntheticSequence:
     def vector_map(self) -> VectorMap:
         """Returns lane marks, road elements and drivable ground of the place, global frame."""
         return tuple(
-            MapLine(line.kind, line.layer, line.points_m + self._origin_m)
+            MapLine(line.kind, line.layer, line.points_m + self._world.origin_m)
             for line in self._world.place.map_lines
         )
 
@@ -159,7 +157,7 @@ class SyntheticSequence:
 
     def _ego2global(self, local_from_ego: FloatArray) -> FloatArray:
         ego2global = local_from_ego.copy()
-        ego2global[:3, 3] += self._origin_m
+        ego2global[:3, 3] += self._world.origin_m
         return ego2global
 
     def static_labels(self, index: int) -> StaticLabels:

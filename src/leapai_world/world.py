@@ -11,7 +11,7 @@ from leapai.geometry import poses
 from leapai.types.vocabulary import FloatArray, IntArray
 from leapai_world.actors import shapes
 from leapai_world.places.builders import open_place
-from leapai_world.places.place import Place
+from leapai_world.places.place import Place, global_origin, place_of
 from leapai_world.sensors.instants import SAMPLES_S, FramePaths
 from leapai_world.sensors.mesh_library import MeshLibrary
 from leapai_world.sensors.ray_casting import Scene
@@ -31,14 +31,16 @@ _WORLDS_KEPT = 24
 
 
 class World:
-    """A place with its traffic, laid out for a drive of `duration_s`.
+    """A place with its traffic, laid out from a seed for a drive of `duration_s`.
 
     Making it takes long. It is therefore made when a frame is asked for, not when drives are
     listed, so that a data set of any number of drives opens at once.
     """
 
-    def __init__(self, place: Place, duration_s: float) -> None:
+    def __init__(self, place: Place, origin_m: FloatArray, duration_s: float) -> None:
         self.place = place
+        self.origin_m = origin_m
+        """[3] origin of the local frame, global frame."""
         self.traffic = Traffic(place.actors, duration_s)
         self._windows: OrderedDict[tuple[float, ...], tuple[Solids, Occluders]] = OrderedDict()
         """The last ones used, by their anchors."""
@@ -99,8 +101,10 @@ class World:
 
 @lru_cache(maxsize=_WORLDS_KEPT)
 def open_world(place: str, seed: int, duration_s: float) -> World:
-    """Returns the world of a drive; the last few are kept in memory."""
-    return World(open_place(place, seed, duration_s), duration_s)
+    """Returns the world of a drive; the last few are kept in memory. `place` is "" where the seed
+    draws it."""
+    opened = open_place(place or place_of(seed), seed, duration_s)
+    return World(opened, global_origin(seed), duration_s)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""How the embedded world is asked for: splits, truth without sensors, version."""
+"""Access to the embedded world: splits, ground truth without sensors, version, missing Embree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.world.test_sequence import digest
 
 SIZE_PX = (16, 30)
 SENSED = ("visible_fraction", "occlusion_level", "num_lidar_points")
-"""Fields of labels that only sensors tell."""
+"""Fields of labels that only sensors measure."""
 
 
 def test_splits_have_seeds_of_their_own():
@@ -99,7 +99,7 @@ def test_the_version_of_the_world_is_known_without_embree():
 
 
 def digests(order: str) -> list[str]:
-    """Of one frame of every place, in the order of the drives."""
+    """Returns digests of one frame of every place, in the order of the sequences."""
     logs = open_logs(EVERY_PLACE, image_size_px=SIZE_PX)
     if order == "backward":
         for log in reversed(logs):

@@ -1,4 +1,4 @@
-"""Places of the embedded world: who moves in them, how, and what their maps say."""
+"""Places of the embedded world: their actors, their motion, and their maps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def opened(name: str, seed: int) -> tuple[Place, Traffic]:
 
 
 def outlines(traffic: Traffic, time_s: float) -> np.ndarray:
-    """Corners [N + 1, 4, 2] of all actors and of the ego."""
+    """Returns corners [N + 1, 4, 2] of all actors and of the ego."""
     motion, ego = traffic.motion(time_s), traffic.ego(time_s)
     yaw = ego.heading_rad[0]
     middle = ego.position_m + EGO_REAR_AXLE_M * np.array([np.cos(yaw), np.sin(yaw), 0.0])

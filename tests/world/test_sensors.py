@@ -80,7 +80,7 @@ def test_what_lies_out_of_sight_has_no_visible_fraction(rig):
 
 
 def test_visibility_equals_a_second_cast_with_the_object_alone(rig):
-    """The slow twin: every actor alone in the scene, all rays of all sensors."""
+    """Compares with the slow twin: every actor by itself in the scene, all rays of all sensors."""
     rng = np.random.default_rng(4)
     classes = [0, 1, 3, 3, 4, 5, 6, 7, 0, 3]
     place = np.stack([np.linspace(4, 40, 10), rng.uniform(-6, 6, 10)], -1)

@@ -1,4 +1,4 @@
-"""The parts of the embedded world: bodies that keep apart, boxes that fit."""
+"""The range of the labels of the embedded world."""
 
 from __future__ import annotations
 

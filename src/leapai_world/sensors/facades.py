@@ -1,4 +1,4 @@
-"""Windows in house fronts: where cameras see panes, and the LiDAR gets no return."""
+"""Windows in house fronts: cameras see panes there, and the LiDAR gets no return."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _STOREY_M, _BAY_M = 3.2, 2.6
 
 
 def window_panes(place: Float32, normal: Float32) -> tuple[BoolArray, Float32, Float32]:
-    """Which places [3, S] of house fronts with normals [3, S] are glass, local frame; and the bay
-    and the storey of each, as fractions."""
+    """Returns which points [3, S] of house fronts with normals [3, S] are glass, local frame; and
+    the bay and the storey of each, as fractions."""
     along = (normal[0] * place[1] - normal[1] * place[0]) / np.float32(_BAY_M)
     storey = place[2] / np.float32(_STOREY_M)
     x, z = along % 1, storey % 1

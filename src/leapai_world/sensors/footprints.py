@@ -1,7 +1,7 @@
-"""Which rays of a sensor can meet a box: a rectangle of pixels, a window of LiDAR azimuth and
-elevation.
+"""Footprints of boxes: the rays of a sensor that can meet a box.
 
-What is found is never too little: a ray outside of it cannot pass through the box.
+They are a rectangle of pixels, or a window of LiDAR azimuth and elevation. A footprint is never too
+small: a ray outside of it cannot pass through the box.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from leapai.types.vocabulary import FloatArray
 from leapai_world.sensors.rig import AZIMUTH_STEPS, Camera, Lidar
 
 _NEAR_M = 0.3
-"""Nothing is ever nearer to a camera than this."""
+"""Distance of the near plane: nothing is ever nearer to a camera than this."""
 Rays = npt.NDArray[np.intp]
 
 
 def of_camera(camera: Camera, boxes_ego: FloatArray) -> list[Rays]:
-    """For each box [N, 7] of the ego frame the pixels (flat) that it may cover.
+    """Returns for each box [N, 7] of the ego frame the pixels (flat) that it may cover.
 
-    A box is convex, so its view through a pinhole lies in the rectangle about its corners; that
+    A box is convex, so its view through a pinhole lies in the rectangle around its corners. That
     rectangle is then sent through the lens, whose mild bend moves its edges outward at their ends
     or middles.
     """
@@ -45,20 +45,21 @@ def of_camera(camera: Camera, boxes_ego: FloatArray) -> list[Rays]:
 
 
 def _in_reach(camera: Camera, boxes_ego: FloatArray) -> Rays:
-    """Boxes whose spheres reach before the near plane and into the view from left to right."""
+    """Returns the boxes whose spheres reach before the near plane and into the view from left to
+    right."""
     camera_from_ego = poses.invert(camera.ego_from_camera)
     x, _, z = poses.apply(camera_from_ego, boxes_ego[:, :3]).T
     radius = np.linalg.norm(boxes_ego[:, 3:6], axis=1) / 2
     limit = 1.1 * camera.view_limit[0]
-    beside = (np.abs(x) - limit * z) / np.hypot(1.0, limit)  # From the planes of the view.
-    return np.flatnonzero((z + radius > _NEAR_M) & (beside < radius))
+    outside = (np.abs(x) - limit * z) / np.hypot(1.0, limit)  # From the planes of the view.
+    return np.flatnonzero((z + radius > _NEAR_M) & (outside < radius))
 
 
 def _rectangles(
     camera: Camera, boxes_ego: FloatArray
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
-    """Lowest and highest x / z, y / z [N, 2] of boxes, cut at the near plane and a little beyond
-    the view; and which boxes [N] lie before the near plane at all."""
+    """Returns lowest and highest x / z, y / z [N, 2] of boxes, cut at the near plane and a little
+    beyond the view; and which boxes [N] lie before the near plane at all."""
     camera_from_ego = poses.invert(camera.ego_from_camera)
     corners = poses.apply(camera_from_ego, box_geometry.corners(boxes_ego))
     ends = corners[:, np.array(box_geometry.EDGES)]
@@ -76,8 +77,9 @@ def _rectangles(
 
 
 def of_lidar(lidar: Lidar, boxes_ego: FloatArray) -> list[Rays]:
-    """For each box the LiDAR rays in the range of azimuth and elevation that it passes through
-    during the sweep. Boxes [S, N, 7] are sampled along it, in the ego frame of each sample."""
+    """Returns for each box the LiDAR rays in the range of azimuth and elevation that it passes
+    through during the sweep. Boxes [S, N, 7] are sampled along it, in the ego frame of each
+    sample."""
     rays = np.arange(lidar.beams * AZIMUTH_STEPS).reshape(lidar.beams, AZIMUTH_STEPS)
     elevation = np.arcsin(lidar.rays_ego[::AZIMUTH_STEPS, 2])
     samples, count = boxes_ego.shape[:2]

@@ -1,4 +1,4 @@
-"""The ego's dipped headlights, which are on where it is dark: two cones that end at the horizon.
+"""Dipped headlights of the ego, which are on where it is dark: two cones that end at the horizon.
 
 They cast no shadows: the cameras stand so near the lamps that little of a shadow would show.
 Colours are those that a camera shows, so light counts by its square root.
@@ -30,14 +30,16 @@ _LIMIT = 1.0
 
 
 def darkness(light: Light) -> float:
-    """0 by day, up to 1 at night: how strongly the lamps of a street count."""
+    """Returns how dark it is, 0 by day and up to 1 at night: the weight of the lamps of a
+    street."""
     return float(np.clip((_DARK - (light.sun + light.ambient)[1]) / 0.4, 0.0, 1.0))
 
 
 def brightness(
     point: Float32, normal: Float32, window_from_ego: FloatArray, light: Light
 ) -> FloatArray:
-    """What headlights add to the light on points [3, S] with unit normals [3, S], RGB [3, S]."""
+    """Returns what headlights add to the light on points [3, S] with unit normals [3, S], RGB [3,
+    S]."""
     ahead, left = window_from_ego[:3, 0:1], window_from_ego[:3, 1:2]
     total = np.zeros(point.shape[1])
     for lamp in _LAMPS_EGO_M:
@@ -45,9 +47,9 @@ def brightness(
         distance = np.maximum(np.linalg.norm(offset, axis=0), 0.5)
         forward = (offset * ahead).sum(0)
         depth = np.maximum(forward, 0.1)
-        beside, above = (offset * left).sum(0) / depth, offset[2] / depth
+        sideways, above = (offset * left).sum(0) / depth, offset[2] / depth
         below = expit(-(above + 0.01) / _FADE) * np.exp(np.minimum(above, 0.0) / _DOWN)
-        beam = np.exp(-((beside / _SPREAD) ** 2)) * below + _STRAY * forward / distance
+        beam = np.exp(-((sideways / _SPREAD) ** 2)) * below + _STRAY * forward / distance
         facing = np.maximum(-(offset * normal).sum(0) / distance, 0.0)
         total += np.where(forward > 0, beam * facing / distance**2, 0.0)
     lit = np.minimum(_STRENGTH * darkness(light) * np.sqrt(total), _LIMIT)

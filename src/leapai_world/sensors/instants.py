@@ -1,7 +1,8 @@
-"""The times at which sensors look: each camera at its own exposure, each packet of the LiDAR at its
-own.
+"""Instants at which sensors measure: each camera at its own exposure, each packet of the LiDAR at
+its own time.
 
-Times are given as `dt_s`, seconds relative to the frame's timestamp, as `Frame.points` has them.
+Times are given as `dt_s`, seconds relative to the timestamp of the frame, as `Frame.points` has
+them.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from leapai.geometry import poses
 from leapai.types.vocabulary import FloatArray
 
 SWEEP_S = 0.1
-"""A turn of the LiDAR: it ends at the frame's timestamp."""
+"""Duration of a turn of the LiDAR, which ends at the timestamp of the frame."""
 SAMPLES_S = (-SWEEP_S, -SWEEP_S / 2, 0.0)
 
 
 @dataclass(frozen=True)
 class Instants:
-    """The ego and N actors at K times, in the window frame."""
+    """Poses of the ego and boxes of N actors at K times, in the window frame."""
 
     dt_s: FloatArray
     """[K]"""
@@ -32,10 +33,10 @@ class Instants:
 
 @dataclass(frozen=True)
 class FramePaths:
-    """Where the ego and N actors are during a frame: the parabola through three exact samples.
+    """Ego path and paths of N actors during a frame: the parabola through three exact samples.
 
     It is off by at most jerk x 8e-6 s^3, less than a tenth of a millimetre in traffic. The last
-    sample, the frame's own time, is met exactly.
+    sample, the time of the frame itself, is met exactly.
     """
 
     window_from_ego: FloatArray
@@ -48,11 +49,11 @@ class FramePaths:
 
     @staticmethod
     def still(window_from_ego: FloatArray, boxes: FloatArray) -> FramePaths:
-        """A world where nothing moves: pose [4, 4], boxes [N, 7]."""
+        """Returns the paths of a world where nothing moves: pose [4, 4], boxes [N, 7]."""
         return FramePaths(np.stack([window_from_ego] * 3), np.stack([boxes] * 3))
 
     def at(self, dt_s: FloatArray) -> Instants:
-        """Poses and boxes at times [K]."""
+        """Returns poses and boxes at times [K]."""
         dt = np.atleast_1d(np.asarray(dt_s, np.float64))
         yaw = np.unwrap(poses.yaw_of(self.window_from_ego))
         xyz = _parabola(self.window_from_ego[:, :3, 3], dt)
@@ -66,13 +67,14 @@ class FramePaths:
 
 
 def _parabola(samples: FloatArray, dt_s: FloatArray) -> FloatArray:
-    """Values [K, ...] at times [K] of the parabola through `samples` [3, ...] (Lagrange)."""
+    """Returns values [K, ...] at times [K] of the parabola through `samples` [3, ...]
+    (Lagrange)."""
     u = dt_s / (SWEEP_S / 2)  # -2, -1, 0 at the samples.
     weights = np.stack([u * (u + 1) / 2, -u * (u + 2), (u + 1) * (u + 2) / 2], -1)
     return np.asarray(np.tensordot(weights, samples, 1))
 
 
 def dt_of_azimuth(azimuth_rad: FloatArray | float) -> FloatArray:
-    """When the LiDAR looks that way: it starts backward, turns to the left past the right side, the
-    front and the left side, and ends backward at the frame's timestamp."""
+    """Returns when the LiDAR looks in a direction: it starts backward, turns to the left past the
+    right side, the front and the left side, and ends backward at the timestamp of the frame."""
     return np.asarray(SWEEP_S * (np.asarray(azimuth_rad) - np.pi) / (2 * np.pi))

@@ -1,4 +1,4 @@
-"""From hits to what a spinning LiDAR gives."""
+"""Returns of a spinning LiDAR from the hits of its rays."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from leapai_world.sensors.ray_casting import Hits, Scene
 from leapai_world.sensors.rig import MAX_RANGE_M, Lidar
 
 RANGE_NOISE_M = 0.02
-"""Standard deviation of a return's distance."""
+"""Standard deviation of the distance of a return."""
 LOST = 0.005
-"""Part of the pulses that come back and are lost all the same."""
+"""Share of the pulses that come back and are lost all the same."""
 _SENSITIVITY_NOISE = 0.05
 
 
 def raw_returns(
     lidar: Lidar, hits: Hits, scene: Scene, *noise_stream: int
 ) -> tuple[Float32, IntArray]:
-    """Returns [P, 5] float32 as measured, and the packet [P] of each: x y z in the ego frame *at
-    the point's own time*, intensity, dt.
+    """Returns the points [P, 5] float32 as measured, and the packet [P] of each: x y z in the ego
+    frame *at the point's own time*, intensity, dt.
 
     Intensity is reflectivity x cosine of incidence. A weak return is lost from a distance that
     grows with its square root: 120 m at an intensity of 0.1 or more. Glass returns nothing.
@@ -38,8 +38,8 @@ def raw_returns(
     hit = np.flatnonzero((hits.triangle >= 0) & (hits.distance_m < MAX_RANGE_M))
     intensity = _intensity(hits, scene, hit)
     reach = MAX_RANGE_M * np.sqrt(intensity / 0.1) * sensitivity[hit]
-    heard = np.flatnonzero((hits.distance_m[hit] < reach) & ~_is_glass(hits, scene, hit))
-    hit, intensity = hit[heard], intensity[heard]
+    received = np.flatnonzero((hits.distance_m[hit] < reach) & ~_is_glass(hits, scene, hit))
+    hit, intensity = hit[received], intensity[received]
     distance = (hits.distance_m[hit] + noise[hit])[:, None].astype(np.float64)
     xyz = lidar.position_ego_m + lidar.rays_ego[hit] * distance
     packet = lidar.instant[hit]
@@ -48,8 +48,8 @@ def raw_returns(
 
 
 def compensated(raw: Float32, packet: IntArray, instants: Instants) -> Float32:
-    """Raw returns [P, 5] in the ego frame at the frame's timestamp: the ego's own motion taken out,
-    that of others not."""
+    """Returns raw points [P, 5] in the ego frame at the timestamp of the frame: the motion of the
+    ego is taken out, that of others is not."""
     ego_from_window = poses.invert(instants.window_from_ego[-1])
     now_from_then = ego_from_window @ instants.window_from_ego
     x, y, z = raw[:, :3].T.astype(np.float64)
@@ -61,7 +61,7 @@ def compensated(raw: Float32, packet: IntArray, instants: Instants) -> Float32:
 
 
 def _intensity(hits: Hits, scene: Scene, hit: IntArray) -> Float32:
-    """Intensity [K] in [0, 1] where rays `hit` [K] meet something."""
+    """Returns the intensity [K] in [0, 1] where rays `hit` [K] meet something."""
     triangle = hits.triangle[hit]
     normal = scene.scenery.normal.take(triangle, 0, mode="clip")
     reflectivity = scene.scenery.reflectivity.take(triangle, mode="clip")
@@ -73,7 +73,7 @@ def _intensity(hits: Hits, scene: Scene, hit: IntArray) -> Float32:
 
 
 def _is_glass(hits: Hits, scene: Scene, hit: IntArray) -> BoolArray:
-    """Whether rays `hit` [K] meet a pane: of a vehicle, or painted on a house front."""
+    """Returns whether rays `hit` [K] meet a pane: of a vehicle, or painted on a house front."""
     triangle, body = hits.triangle[hit], hits.actor[hit] >= 0
     texture = np.where(
         body,
@@ -82,6 +82,6 @@ def _is_glass(hits: Hits, scene: Scene, hit: IntArray) -> BoolArray:
     )
     glass = texture == meshes.GLASS
     front = np.flatnonzero(texture == meshes.FACADE)
-    place = hits.places(hit[front]) + scene.anchor_m.astype(np.float32)[:, None]
+    place = hits.points(hit[front]) + scene.anchor_m.astype(np.float32)[:, None]
     glass[front] = window_panes(place, scene.scenery.normal[triangle[front]].T)[0]
     return np.asarray(glass)

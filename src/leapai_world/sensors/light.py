@@ -1,4 +1,4 @@
-"""The light of a drive."""
+"""Light of a drive: sun, sky and haze."""
 
 from __future__ import annotations
 

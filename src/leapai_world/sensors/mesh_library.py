@@ -12,10 +12,11 @@ from leapai_world.sensors.embree import Float32, Int32, new_scene
 
 
 class MeshLibrary:
-    """Every shape an actor can have, once, each in a box of unit size, far from the others.
+    """Every shape that an actor can have, once, each in a box of unit size, far from the others.
 
     An actor is never placed among the others: rays are taken into its box instead. So nothing is
-    built anew in a frame, and what a ray meets is known for each actor as if it were alone.
+    built anew in a frame, and the first hit of a ray on each actor is known as if no other stood in
+    its way.
     """
 
     def __init__(self, meshes: Sequence[Mesh]) -> None:
@@ -32,16 +33,16 @@ class MeshLibrary:
         self._scene = new_scene(triangles)
 
     def colours(self, triangle: Int32, own: Float32) -> Float32:
-        """Colours [K, 3] of triangles [K], each on an actor whose own colours are `own` [K, 3, 3]
-        (`Material.paint`)."""
+        """Returns the colours [K, 3] of triangles [K], each on an actor whose own colours are `own`
+        [K, 3, 3] (`Material.paint`)."""
         choice = np.concatenate([self.colour[triangle, None], own], 1)
         return np.asarray(choice[np.arange(len(triangle)), self._own[triangle]])
 
     def first_hit(
         self, shape: IntArray, origins: FloatArray, rays: Float32, within: Float32
     ) -> tuple[Float32, Int32]:
-        """Multiple of each ray [R, 3] at which it meets its shape [R], at most `within` [R], and
-        the triangle."""
+        """Returns the multiple of each ray [R, 3] at which it meets its shape [R], at most `within`
+        [R], and the triangle."""
         if not len(rays):
             return np.zeros(0, np.float32), np.zeros(0, np.int32)
         starts = (origins + self._offset[shape]).astype(np.float32)

@@ -1,4 +1,5 @@
-"""Ray casting with Embree: what each ray of a sensor meets first, and whom it would meet alone.
+"""Ray casting with Embree: the first hit of each ray of a sensor, and how many rays would meet each
+actor if it were unoccluded.
 
 Rays are cast in the *window* frame: the local frame moved to a point near the ego, where float32 is
 exact to 0.05 mm.
@@ -23,34 +24,34 @@ from leapai_world.sensors.solids import Occluders, Solids
 
 _FAR_M = 1e5
 _HALF = np.float32(0.5 + 1e-4)
-"""Half a unit box, and a skin so that a surface on the box's face is met."""
+"""Half a unit box, and a skin so that a surface on the face of the box is met."""
 _LEVEL = np.float32(1e-9)
-"""Stands for a direction of 0 where one divides by it."""
+"""Replaces a direction of 0 as a divisor."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What one frame's sensors look at, in the window frame, ready to cast at. N actors."""
+    """Scene of one frame in the window frame, ready for ray casting. It has N actors."""
 
     scenery: Solids
     library: MeshLibrary
     shape: IntArray
-    """[N] of each actor in the gallery."""
+    """[N] shape of each actor in the mesh library."""
     own_colours: Float32
-    """[N, 3, 3] RGB (`palette.own_colours`)."""
+    """[N, 3, 3] RGB (`colours.own_colours`)."""
     paths: FramePaths
-    """Where the ego and the actors are during the frame."""
+    """Ego path and paths of the actors during the frame."""
     moves: npt.NDArray[np.bool_]
     """[N] whether the actor ever moves."""
     shadows: tuple[Occluders, ...]
-    """What throws shadows beside scenery and those who move."""
+    """Occluders that throw shadows in addition to scenery and moving actors."""
     anchor_m: FloatArray
     """[3] origin of the window frame in the local frame."""
     light: Light
 
 
 class Rays(Protocol):
-    """A sensor to cast: R rays from one point of the ego, each at one of K instants."""
+    """The rays of a sensor: R rays from one point of the ego, each at one of K instants."""
 
     @property
     def position_ego_m(self) -> FloatArray:
@@ -70,37 +71,38 @@ class Rays(Protocol):
 
 @dataclass(frozen=True)
 class Hits:
-    """What R rays of one sensor meet first, and how many would meet each of N actors alone."""
+    """Hits of R rays of one sensor, and how many would meet each of N actors if it were
+    unoccluded."""
 
     instants: Instants
     instant: IntArray
-    """[R] when each ray was cast."""
+    """[R] instant at which each ray was cast."""
     origins_m: FloatArray
-    """[K, 3] where the sensor was, window frame."""
+    """[K, 3] position of the sensor at each instant, window frame."""
     rays: Float32
     """[R, 3] window axes."""
     distance_m: Float32
     """[R]; inf: nothing."""
     triangle: Int32
-    """[R] of the gallery where `actor` >= 0, else of the scenery; -1: nothing."""
+    """[R] triangle in the mesh library where `actor` >= 0, else in the scenery; -1: nothing."""
     actor: Int32
     """[R]; -1: scenery or nothing."""
     unoccluded: IntArray
-    """[N] rays that would meet the actor were it the only thing in the world."""
+    """[N] number of rays that would meet the actor if nothing occluded it."""
 
     @property
     def first(self) -> IntArray:
-        """Rays [N] that meet each actor first."""
+        """Number of rays [N] that meet each actor first."""
         return np.bincount(self.actor[self.actor >= 0], minlength=len(self.unoccluded))
 
-    def places(self, rays: IntArray) -> Float32:
-        """Points [3, K] of the window frame where `rays` [K] meet what they meet."""
+    def points(self, rays: IntArray) -> Float32:
+        """Returns points [3, K] of the window frame where `rays` [K] have their hits."""
         place: Float32 = np.ascontiguousarray(self.rays[rays].T) * self.distance_m[rays]
         place += _each(self.origins_m.astype(np.float32), self.instant[rays]).T
         return place
 
     def normals_on_actors(self, library: MeshLibrary, rays: IntArray) -> FloatArray:
-        """Unit normals [K, 3] in window axes where `rays` [K] meet actors."""
+        """Returns unit normals [K, 3] in window axes where `rays` [K] meet actors."""
         boxes, actor = self.instants.boxes.astype(np.float32), self.actor[rays]
         x, y, z = (library.normal[self.triangle[rays]] / boxes[0, actor, 3:6]).T
         yaw = boxes[self.instant[rays], actor, 6]
@@ -113,7 +115,7 @@ class Hits:
 def cast_rays(
     scene: Scene, instants: Instants, sensor: Rays, footprints: Sequence[IntArray]
 ) -> Hits:
-    """First hits of a sensor whose rays are cast at `instants`.
+    """Casts the rays of a sensor at `instants` and returns their first hits.
 
     `footprints[i]` holds at least all rays that pass through the box of actor i.
     """
@@ -143,14 +145,14 @@ def cast_rays(
 
 
 def _each(of_instants: Float32, instant: IntArray) -> Float32:
-    """Values [R, 3] of rays from those of their instants [K, 3]."""
+    """Returns values [R, 3] of rays from those of their instants [K, 3]."""
     if len(of_instants) == 1:
         return np.broadcast_to(of_instants, (len(instant), 3))
     return of_instants[instant]
 
 
 def _turned(rays: Float32, turn: Float32, instant: IntArray) -> Float32:
-    """Rays [R, 3] turned by the rotation of their instant, of rotations [K, 3, 3]."""
+    """Returns rays [R, 3] turned by the rotation of their instant, of rotations [K, 3, 3]."""
     if len(turn) == 1:
         return np.ascontiguousarray(rays @ turn[0].T)
     return np.ascontiguousarray(np.einsum("rij,rj->ri", turn[instant], rays))
@@ -165,10 +167,10 @@ class _Footprint:
     actor: IntArray
     """[P]"""
     instant: IntArray
-    """[R] of every ray."""
+    """[R] instant of every ray."""
 
     def poses(self, instants: Instants, origins_m: FloatArray) -> _BoxRows:
-        """The boxes at the instants at which a ray may meet them."""
+        """Returns the boxes at the instants at which a ray may meet them."""
         count = instants.boxes.shape[1]
         key = self.instant[self.ray] * count + self.actor
         used = np.zeros(len(origins_m) * count, bool)
@@ -183,12 +185,13 @@ class _Footprint:
 
 @dataclass(frozen=True)
 class _BoxRows:
-    """Boxes scaled to unit size: what takes a ray of the window frame into each."""
+    """Boxes scaled to unit size, with the transform that takes a ray of the window frame into
+    each."""
 
     row: IntArray
-    """[P] the box of each pair."""
+    """[P] number of the box of each pair."""
     start: FloatArray
-    """[B, 3] the sensor in the box."""
+    """[B, 3] position of the sensor in the box."""
     turn: Float32
     """[B, 3, 3]"""
 
@@ -196,10 +199,11 @@ class _BoxRows:
 def _actor_hits(
     scene: Scene, instants: Instants, origins_m: FloatArray, rays: Float32, footprint: _Footprint
 ) -> tuple[IntArray, IntArray, Float32, Int32]:
-    """Rays and actors that meet: ray [K], actor [K], distance [K], triangle [K] of the gallery.
+    """Returns the rays and actors that meet: ray [K], actor [K], distance [K], triangle [K] of the
+    mesh library.
 
-    A ray is taken into the actor's box, scaled to unit size, and followed from where it enters to
-    where it leaves (slab method). Its direction is scaled along, so multiples of it stay metres.
+    A ray is taken into the box of the actor, scaled to unit size, and followed from where it enters
+    to where it leaves (slab method). Its direction is scaled along, so multiples of it stay metres.
     """
     boxes = footprint.poses(instants, origins_m)
     # Axes come first: numpy is several times quicker along long rows.

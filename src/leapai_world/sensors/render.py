@@ -1,4 +1,4 @@
-"""From hits to what a camera gives: a shaded image."""
+"""Images of a camera: hits of its rays, shaded."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ Indices = npt.NDArray[np.intp]
 _TABLE_SIDE = 256
 _MASK = _TABLE_SIDE - 1
 _TABLE: Float32 = np.random.default_rng(20).random((_TABLE_SIDE, _TABLE_SIDE), np.float32) - 0.5
-"""Value noise in [-0.5, 0.5), looked up by place."""
+"""Table of value noise in [-0.5, 0.5), looked up by place."""
 _SENSOR_NOISE: Float32 = np.random.default_rng(21).normal(0, 2.2, 1 << 18).astype(np.float32)
-"""Grey levels; a frame's noise is a run of it that starts at a place drawn for frame and camera."""
+"""Sensor noise in grey levels. The noise of a frame is a run of it that starts at a place drawn for
+frame and camera."""
 _SHADOW_RANGE_M = 60.0
 _FINE_RANGE_M = 25.0
 _SLAB_M = 0.6
@@ -35,8 +36,8 @@ _WINDOW: Float32 = np.array([[0.20], [0.25], [0.30]], np.float32)
 
 
 def sensor_light(camera: Camera, hits: Hits, scene: Scene, moving: Occluders) -> Float32:
-    """Light [3, H * W] on a camera's sensor, 0 to 255; `moving` throws shadows beside those of the
-    stage."""
+    """Returns the light [3, H * W] on the sensor of a camera, 0 to 255. `moving` throws shadows in
+    addition to those of the scene."""
     seen, open_sky = np.flatnonzero(hits.triangle >= 0), np.flatnonzero(hits.triangle < 0)
     colour = np.empty((3, len(hits.rays)), np.float32)
     colour[:, open_sky] = _sky(camera.rays_ego[open_sky, 2], scene)
@@ -48,14 +49,15 @@ def sensor_light(camera: Camera, hits: Hits, scene: Scene, moving: Occluders) ->
 
 
 def image_from_light(camera: Camera, light: Float32, *noise_stream: int) -> ImageArray:
-    """RGB [H, W, 3] of light [3, H * W] on the sensor; `noise_stream` seeds the sensor noise."""
-    noisy = light + _noise(light.shape[1], *noise_stream)
-    np.clip(noisy, 0, 255, out=noisy)
-    return np.ascontiguousarray(noisy.astype(np.uint8).T).reshape(*camera.size_px, 3)
+    """Returns the image, RGB [H, W, 3], of light [3, H * W] on the sensor; `noise_stream` seeds the
+    sensor noise."""
+    exposed = light + _noise(light.shape[1], *noise_stream)
+    np.clip(exposed, 0, 255, out=exposed)
+    return np.ascontiguousarray(exposed.astype(np.uint8).T).reshape(*camera.size_px, 3)
 
 
 def _sky(up: Float32, scene: Scene) -> Float32:
-    """Colours [3, S] of the sky by the z of rays [S]."""
+    """Returns the colours [3, S] of the sky by the z of rays [S]."""
     horizon, zenith = (c.astype(np.float32) for c in (scene.light.horizon, scene.light.zenith))
     height = np.sqrt(np.clip(up * np.float32(2.2), 0, 1))
     sky: Float32 = horizon[:, None] + (zenith - horizon)[:, None] * height
@@ -68,7 +70,8 @@ def _noise(count: int, *stream: int) -> Float32:
 
 
 def _lit(camera: Camera, hits: Hits, scene: Scene, moving: Occluders, seen: Indices) -> Float32:
-    """Colours [3, S] of the seen hits in sun and shade, with their textures, before haze.
+    """Returns the colours [3, S] of the visible hits in sun and shade, with their textures, before
+    haze.
 
     Channels and axes come first here: numpy is several times quicker along long rows.
     """
@@ -81,10 +84,10 @@ def _lit(camera: Camera, hits: Hits, scene: Scene, moving: Occluders, seen: Indi
     painted = scene.library.colours(triangle[bodies], own)
     colour[:, bodies] = shades(painted, normal, scene.light)
     texture[bodies] = meshes.PLAIN
-    point = hits.places(seen)
-    shades_by = (scene.scenery, *scene.shadows, moving)
+    point = hits.points(seen)
+    shade_occluders = (scene.scenery, *scene.shadows, moving)
     facing = _Seen(seen, point, colour[4], distance)
-    sunny = _in_sun(facing, camera.size_px[1], shades_by, scene.light)
+    sunny = _in_sun(facing, camera.size_px[1], shade_occluders, scene.light)
     lit: Float32 = colour[:3] + colour[3:] * sunny
     dark = headlights.darkness(scene.light)
     if dark:
@@ -99,9 +102,9 @@ def _lit(camera: Camera, hits: Hits, scene: Scene, moving: Occluders, seen: Indi
 def _by_headlights(
     hits: Hits, scene: Scene, seen: _Seen, shade: Float32, on_bodies: tuple[Indices, FloatArray]
 ) -> Float32:
-    """What headlights add to colours [3, S]. `shade` [3, S] is the light of the sky alone, which
-    tells the surface's own colour (`shades`); `on_bodies` are those that lie on actors, and their
-    normals."""
+    """Returns what headlights add to colours [3, S]. `shade` [3, S] is the light of the sky alone,
+    which gives the surface's own colour (`shades`). `on_bodies` are the pixels that lie on actors,
+    and their normals."""
     normal = scene.scenery.normal.take(hits.triangle[seen.pixel], 0, mode="clip").T.copy()
     normal[:, on_bodies[0]] = on_bodies[1].T
     sky = scene.light.ambient[:, None] * (0.8 + 0.2 * normal[2])
@@ -112,7 +115,7 @@ def _by_headlights(
 
 @dataclass(frozen=True)
 class _Seen:
-    """S pixels that meet something."""
+    """S pixels whose rays have hits."""
 
     pixel: Indices
     """[S] ascending."""
@@ -124,20 +127,21 @@ class _Seen:
     """[S]"""
 
 
-def _in_sun(seen: _Seen, width: int, shades_by: Sequence[Occluders], light: Light) -> Float32:
-    """1 where the sun reaches a point [3, S], else 0; beyond `_SHADOW_RANGE_M` it always does.
+def _in_sun(seen: _Seen, width: int, shade_occluders: Sequence[Occluders], light: Light) -> Float32:
+    """Returns 1 where the sun reaches a point [3, S], else 0; beyond `_SHADOW_RANGE_M` it always
+    does.
 
-    Shadows are wide: of four pixels in a square, the one above to the left is asked for all, or
-    each for itself where that one does not face the sun.
+    Shadows are wide: of four pixels in a square, the one above to the left is tested as the
+    representative of all. Where that one does not face the sun, each is tested for itself.
     """
     lit = np.ones(len(seen.pixel), np.float32)
     to_sun = light.to_sun.astype(np.float32)
     sunlit = np.flatnonzero((seen.direct > 0) & (seen.distance < _SHADOW_RANGE_M))
     representative = _representatives(seen.pixel[sunlit], width)
     asked = sunlit[representative == np.arange(len(sunlit))]
-    for blockers in shades_by:
+    for blockers in shade_occluders:
         starts = (seen.point[:, asked] + np.float32(0.02) * to_sun[:, None]).T
-        shaded = blockers.blocks(
+        shaded = blockers.occlude(
             np.ascontiguousarray(starts), np.broadcast_to(to_sun, starts.shape).copy()
         )
         lit[asked[shaded]] = 0
@@ -147,7 +151,7 @@ def _in_sun(seen: _Seen, width: int, shades_by: Sequence[Occluders], light: Ligh
 
 
 def _representatives(pixel: Indices, width: int) -> Indices:
-    """For each of ascending flat pixels [S] the place in them of the one that is asked for it."""
+    """Returns for each of ascending flat pixels [S] the place in them of its representative."""
     row, column = np.divmod(pixel, width)
     corner = (row & ~1) * width + (column & ~1)
     place = np.full(int(pixel[-1]) + 1 if len(pixel) else 0, -1)
@@ -163,8 +167,8 @@ _GRAIN[[meshes.TARMAC, meshes.PAVING, meshes.LEAVES, meshes.GRASS, meshes.FACADE
 
 
 def _grain(texture: IntArray, place: Float32, distance: Float32) -> Float32:
-    """Brightness [S] of rough surfaces at places [3, S]: noise of two sizes, the finer one fading
-    with distance; paving has joints."""
+    """Returns the brightness [S] of rough surfaces at places [3, S]: noise of two sizes, the finer
+    one fading with distance; paving has joints."""
     brightness = np.ones(len(distance), np.float32)
     rough = np.flatnonzero(texture)
     grain = _lookup(place[:, rough], 1.4) * np.float32(0.6)
@@ -179,7 +183,8 @@ def _grain(texture: IntArray, place: Float32, distance: Float32) -> Float32:
 
 
 def _lookup(place: FloatArray, per_metre: float) -> Float32:
-    """Noise [S] in [-0.5, 0.5) at points [3, S], constant in cells `per_metre` to a metre."""
+    """Returns noise [S] in [-0.5, 0.5) at points [3, S], constant in cells `per_metre` to a
+    metre."""
     x, y, z = np.floor(place * np.float32(per_metre)).astype(np.int32)
     value: Float32 = _TABLE.take((x + 37 * z & _MASK) * _TABLE_SIDE + (y & _MASK))
     return value
@@ -188,8 +193,8 @@ def _lookup(place: FloatArray, per_metre: float) -> Float32:
 def _windows(
     colour: Float32, facade: Indices, place: Float32, normal: Float32, dark: float
 ) -> None:
-    """Rows of windows on house fronts, each a little different, some lit where it is `dark` (0 to
-    1); places and normals are [3, S]."""
+    """Paints rows of windows on house fronts, each a little different, some lit where it is `dark`
+    (0 to 1); places and normals are [3, S]."""
     is_pane, along, storey = window_panes(place, normal)
     picked = np.flatnonzero(is_pane)
     pane = np.stack([along[picked], storey[picked], np.zeros(len(picked))])

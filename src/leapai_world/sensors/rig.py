@@ -1,4 +1,5 @@
-"""The vehicle's sensors: cameras and a LiDAR on the roof, with the rays of each, formed once."""
+"""The sensors of the vehicle: cameras and a LiDAR on the roof, with the rays of each, computed
+once."""
 
 from __future__ import annotations
 
@@ -14,20 +15,20 @@ from leapai_world.sensors.instants import SWEEP_S, dt_of_azimuth
 
 MAX_RANGE_M = 120.0
 AZIMUTH_STEPS = 1080
-"""A third of a degree."""
+"""Number of steps a turn: a third of a degree each."""
 PACKETS = 72
-"""The LiDAR fires 15 columns at a time: so many times a turn, 1.4 ms apart."""
+"""Number of packets a turn: the LiDAR fires 15 columns at a time, 1.4 ms apart."""
 EXPOSURE_S = 0.016
-"""How long a shutter is open where motion blur is asked for."""
+"""Exposure time of a camera with motion blur."""
 _SPLINE_POINTS = 41
 _AXES = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Ego axes of a level camera that looks ahead: its x is the ego's -y, its y the ego's -z, its z the
-ego's x."""
+"""Ego axes of a level camera that looks ahead: its x is -y of the ego, its y -z, its z the x of the
+ego."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """One camera as it is bolted on; angles in degrees, yaw to the left and pitch downward."""
+    """Mount of one camera; angles in degrees, yaw to the left and pitch downward."""
 
     name: str
     group: str
@@ -40,7 +41,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class LidarMount:
-    """The LiDAR: where it is, and the elevation of its lowest and highest beam."""
+    """Mount of the LiDAR: its position, and the elevation of its lowest and highest beam."""
 
     position_m: tuple[float, float, float] = (0.95, 0.0, 1.90)
     elevation_deg: tuple[float, float] = (-26.0, 9.0)
@@ -48,7 +49,7 @@ class LidarMount:
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera of the rig at the size it renders."""
+    """A camera of the rig at the size that it renders."""
 
     name: str
     group: str
@@ -58,9 +59,9 @@ class Camera:
     distortion: FloatArray
     """[5]"""
     ego_from_camera: FloatArray
-    """[4, 4] of a vehicle that stands."""
+    """[4, 4] pose on a vehicle that stands."""
     dt_us: int
-    """The middle of its exposure, relative to the frame's timestamp: the LiDAR then looks its
+    """Middle of its exposure, relative to the timestamp of the frame: the LiDAR then looks its
     way."""
     rays_ego: FloatArray
     """[H * W, 3] float32 unit directions in ego axes, row by row."""
@@ -92,12 +93,12 @@ class Lidar:
     instant: IntArray
     """[beams * AZIMUTH_STEPS] packet of each ray."""
     dt_s: FloatArray
-    """[PACKETS] when each is fired; the last at the frame's timestamp."""
+    """[PACKETS] time of each; the last is fired at the timestamp of the frame."""
 
 
 @dataclass(frozen=True)
 class Rig:
-    """All sensors."""
+    """All sensors of the vehicle."""
 
     cameras: tuple[Camera, ...]
     lidar: Lidar
@@ -106,7 +107,8 @@ class Rig:
 
     @staticmethod
     def seven_cameras(image_size_px: tuple[int, int], beams: int) -> Rig:
-        """The rig of the design, section 3; intrinsics follow the image size (height, width)."""
+        """Returns the rig of the design, section 3; intrinsics follow the image size (height,
+        width)."""
         return mounted(SEVEN, LidarMount(), image_size_px, beams)
 
 
@@ -131,16 +133,16 @@ SIX = (
     Mount("CAM_BACK_LEFT", "side", (1.04, 0.48, 1.56), 110.0, 0.5, 70.0, _NONE),
     Mount("CAM_BACK_RIGHT", "side", (1.01, -0.48, 1.56), -110.0, 0.5, 70.0, _NONE),
 )
-"""As on the cars of nuScenes (https://www.nuscenes.org/nuscenes#data-collection): five views of 70
-degrees, one of 110 backward, no lens distortion."""
+"""Mounts as on the cars of nuScenes (https://www.nuscenes.org/nuscenes#data-collection): five views
+of 70 degrees, one of 110 backward, no lens distortion."""
 
 
 @cache
 def mounted(
     mounts: tuple[Mount, ...], lidar: LidarMount, image_size_px: tuple[int, int], beams: int
 ) -> Rig:
-    """The rig of these mounts. A camera's horizontal view stays what it is at any image size
-    (height, width)."""
+    """Returns the rig of these mounts. The horizontal view of a camera stays the same at any image
+    size (height, width)."""
     made = []
     for mount in mounts:
         focal_px = image_size_px[1] / 2 / np.tan(np.radians(mount.horizontal_view_deg / 2))
@@ -161,7 +163,7 @@ def mounted(
 
 
 def _pose(mount: Mount) -> FloatArray:
-    """`ego_from_camera` [4, 4]."""
+    """Returns `ego_from_camera` [4, 4] of a mount."""
     pitch = np.radians(mount.pitch_deg)
     c, s = np.cos(pitch), np.sin(pitch)
     level_from_pitched = np.array([[1, 0, 0], [0, c, s], [0, -s, c]])
@@ -177,7 +179,7 @@ def camera(
     distortion: FloatArray,
     ego_from_camera: FloatArray,
 ) -> Camera:
-    """A camera with its rays."""
+    """Returns a camera with its rays."""
     rays = camera_rays(intrinsics, distortion, size_px)
     ahead = ego_from_camera[:3, 2]
     return Camera(
@@ -197,9 +199,9 @@ def camera(
 def camera_rays(
     intrinsics: FloatArray, distortion: FloatArray, size_px: tuple[int, int]
 ) -> FloatArray:
-    """Unit directions [H * W, 3] float32 through every pixel centre: `cameras.pixel_rays`, solved
-    at a grid of pixels and joined by quintic splines, which is exact to 1e-4 px and ten times
-    faster."""
+    """Returns unit directions [H * W, 3] float32 through every pixel centre: `cameras.pixel_rays`,
+    solved at a grid of pixels and joined by quintic splines, which is exact to 1e-4 px and ten
+    times faster."""
     v, u = (np.linspace(0, count - 1, _SPLINE_POINTS) for count in size_px)
     grid = np.stack([*np.meshgrid(u, v), np.ones((_SPLINE_POINTS, _SPLINE_POINTS))], -1)
     xy = cameras.undistort((grid @ np.linalg.inv(intrinsics).T)[..., :2], distortion)
@@ -212,7 +214,7 @@ def camera_rays(
 
 
 def spinning(mount: LidarMount, beams: int) -> Lidar:
-    """A LiDAR with its rays."""
+    """Returns a LiDAR with its rays."""
     low, high = np.radians(mount.elevation_deg)
     elevation = np.linspace(low, high, beams)[:, None]
     azimuth = (np.arange(AZIMUTH_STEPS) + 0.5) * (2 * np.pi / AZIMUTH_STEPS) - np.pi

@@ -1,4 +1,4 @@
-"""Rigs by name, of a real vehicle, or from the user's own file."""
+"""Rigs by name, from a log of a real vehicle, or from the user's own file."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ from leapai_world.sensors.rig import (
 
 NAMED = {"seven": SEVEN, "six": SIX}
 BODY_M = ((-1.0, 3.8), (-0.95, 0.95), (0.0, 1.0))
-"""The ego's body up to its windows, x, y and z in the ego frame: a camera in it would see
+"""Body of the ego up to its windows, x, y and z in the ego frame: a camera in it would see
 nothing."""
 _AV2_LIDAR = LidarMount((1.35, 0.0, 1.97), (-25.0, 15.0))
-"""Two stacked VLP-32C on the roof of Argoverse's cars, here as one with the beams asked for."""
+"""Two stacked VLP-32C on the roof of the cars of Argoverse, here as one LiDAR with the beams of the
+options."""
 _REMEDY = "give a rig as docs/world.md describes it"
 
 
 def open_rig(name: str, image_size_px: tuple[int, int], beams: int) -> Rig:
-    """The rig `name` at an image size (height, width): `seven`, `six`, `argoverse2:LOGFOLDER`, or
-    the path of a JSON file.
+    """Returns the rig `name` at an image size (height, width): `seven`, `six`,
+    `argoverse2:LOGFOLDER`, or the path of a JSON file.
 
     Raises ValueError for a name that does not exist, a calibration that cannot be read, and a file
     that is not a rig; it names file, field, value and remedy.
@@ -55,7 +56,7 @@ def open_rig(name: str, image_size_px: tuple[int, int], beams: int) -> Rig:
 
 
 def _argoverse2(folder: Path, image_size_px: tuple[int, int], beams: int) -> Rig:
-    """The ring cameras of a log, resized and cut as its images would be for the model."""
+    """Returns the ring cameras of a log, resized and cut as its images would be for the model."""
     made = []
     for name, calibration in read_tables(folder).cameras.items():
         frame = CameraFrame(

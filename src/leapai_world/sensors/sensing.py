@@ -1,4 +1,5 @@
-"""One frame through all sensors: images, points, and how visible each actor is."""
+"""Simulation of all sensors for one frame: images, points, and the visible fraction of each
+actor."""
 
 from __future__ import annotations
 
@@ -27,23 +28,24 @@ _LIDAR_STREAM = 100
 
 @dataclass(frozen=True)
 class Observation:
-    """What the sensors of a rig give."""
+    """Observation of one frame by the sensors of a rig."""
 
     images: tuple[ImageArray, ...]
     """RGB [H, W, 3], in the order of the rig's cameras."""
     ego_from_camera: FloatArray
-    """[C, 4, 4] each camera at its exposure in the ego frame at the frame's timestamp."""
+    """[C, 4, 4] pose of each camera at its exposure, in the ego frame at the frame's timestamp."""
     points: FloatArray
     """[P, 5] float32 in the ego frame (`Frame.points`)."""
     visible_fraction: FloatArray
-    """[N] in [0, 1]; 0 for an actor that no sensor would see even alone."""
+    """[N] in [0, 1]; 0 for an actor that no sensor would see even if it were unoccluded."""
 
 
 def sense(rig: Rig, scene: Scene, *noise_stream: int) -> Observation:
     """Casts all rays of a rig.
 
     The visible fraction of an actor is the number of rays, over all cameras and the LiDAR, that
-    meet it first, divided by the number that would meet it were it alone; each ray at its own time.
+    meet it first, divided by the number that would meet it if it were unoccluded; each ray at its
+    own time.
     """
     images, counts = [], []
     for number, camera in enumerate(rig.cameras):
@@ -62,7 +64,8 @@ def sense(rig: Rig, scene: Scene, *noise_stream: int) -> Observation:
 
 
 def camera_poses(rig: Rig, scene: Scene) -> FloatArray:
-    """[C, 4, 4] each camera at its exposure in the ego frame at the frame's timestamp."""
+    """Returns the pose [C, 4, 4] of each camera at its exposure, in the ego frame at the timestamp
+    of the frame."""
     at = scene.paths.at(np.array([0.0, *(camera.dt_us * 1e-6 for camera in rig.cameras)]))
     ego_from_then = poses.invert(at.window_from_ego[0]) @ at.window_from_ego[1:]
     composed: FloatArray = ego_from_then @ np.stack([c.ego_from_camera for c in rig.cameras])
@@ -70,13 +73,14 @@ def camera_poses(rig: Rig, scene: Scene) -> FloatArray:
 
 
 def raw_sweep(rig: Rig, scene: Scene, *noise_stream: int) -> Float32:
-    """The LiDAR's returns [P, 5] of `sense`, each in the ego frame at its own time."""
+    """Returns the points [P, 5] of the LiDAR of `sense`, each in the ego frame at its own time."""
     hits = _sweep(rig.lidar, scene)
     return lidar_returns.raw_returns(rig.lidar, hits, scene, *noise_stream, _LIDAR_STREAM)[0]
 
 
 def visibility(rig: Rig, scene: Scene) -> FloatArray:
-    """Visible fraction [N, C] in each camera; 0 where it would not see the actor even alone."""
+    """Returns the visible fraction [N, C] in each camera; 0 where it would not see the actor even
+    if it were unoccluded."""
     counts = [
         _count(_view(camera, scene, scene.paths.at(np.array(camera.dt_us * 1e-6))))
         for camera in rig.cameras
@@ -88,8 +92,9 @@ def visibility(rig: Rig, scene: Scene) -> FloatArray:
 def _image_and_counts(
     camera: Camera, scene: Scene, blur: bool, *noise_stream: int
 ) -> tuple[ImageArray, FloatArray]:
-    """A camera's image, and the rays [2, N] that meet each actor first and would meet it alone, in
-    the middle of the exposure. Blur is the mean of a few moments of the exposure."""
+    """Returns the image of a camera, and the rays [2, N] that meet each actor first and that would
+    meet it unoccluded, in the middle of the exposure. Blur is the mean of a few moments of the
+    exposure."""
     steps = (np.arange(_SUB_EXPOSURES) - _SUB_EXPOSURES // 2) / _SUB_EXPOSURES if blur else [0.0]
     light, views = np.zeros((3, len(camera.rays_ego)), np.float32), []
     for step in steps:
@@ -114,12 +119,13 @@ def _sweep(lidar: Lidar, scene: Scene) -> Hits:
 
 
 def _in_ego(instants: Instants, k: int) -> FloatArray:
-    """Boxes [N, 7] in the ego frame at instant k."""
+    """Returns boxes [N, 7] in the ego frame at instant k."""
     return box_geometry.transform(instants.boxes[k], poses.invert(instants.window_from_ego[k]))
 
 
 def _moving_shadows(camera: Camera, scene: Scene, instants: Instants) -> Occluders:
-    """What throws the shadows of those who move and may be seen, where they are at an instant."""
+    """Returns what throws the shadows of moving actors that may be seen, at their places at an
+    instant."""
     to_sun_ego = poses.invert(instants.window_from_ego[0])[:3, :3] @ scene.light.to_sun
     movers = np.flatnonzero(scene.moves)
     movers = movers[shadows.in_view(camera, _in_ego(instants, 0)[movers], to_sun_ego)]
@@ -127,5 +133,6 @@ def _moving_shadows(camera: Camera, scene: Scene, instants: Instants) -> Occlude
 
 
 def _count(hits: Hits) -> FloatArray:
-    """Rays [2, N] that meet each actor first, and that would meet it alone."""
+    """Returns the number of rays [2, N] that meet each actor first, and that would meet it
+    unoccluded."""
     return np.stack([hits.first, hits.unoccluded])

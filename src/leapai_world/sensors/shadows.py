@@ -1,4 +1,4 @@
-"""What throws the shadows of actors: the largest triangles of their shapes."""
+"""Shadows of actors, thrown by the largest triangles of their shapes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from leapai_world.sensors.rig import Camera
 from leapai_world.sensors.solids import Occluders
 
 _RANGE_M = 45.0
-"""Who is farther from the camera throws no shadow that could be seen."""
+"""Actors farther than this from the camera throw no shadow that could be seen."""
 _TRIANGLES = 36
 _MARGIN_RAD = 0.1
 
 
 def occluders_of(boxes: FloatArray, shape: IntArray) -> Occluders:
-    """What throws the shadows of M actors with boxes [M, 7] and shapes [M]."""
+    """Returns the occluders that throw the shadows of M actors with boxes [M, 7] and shapes [M]."""
     outline = _outlines()[shape] * boxes[:, None, None, 3:6].astype(np.float32)
     c, s = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
     zero, one = np.zeros_like(c), np.ones_like(c)
@@ -29,9 +29,10 @@ def occluders_of(boxes: FloatArray, shape: IntArray) -> Occluders:
 
 
 def in_view(camera: Camera, boxes_ego: FloatArray, to_sun_ego: FloatArray) -> IntArray:
-    """Which of N actors with boxes [N, 7] throw a shadow on the ground that the camera may see.
+    """Returns which of N actors with boxes [N, 7] throw a shadow on the ground that the camera may
+    see.
 
-    Actor and shadow lie in a circle about the middle of both, seen from above.
+    Actor and shadow lie in a circle around the middle of both, seen from above.
     """
     height = boxes_ego[:, 2] + boxes_ego[:, 5] / 2
     shadow = -to_sun_ego[:2] / max(to_sun_ego[2], 0.2) * height[:, None]
@@ -48,7 +49,8 @@ def in_view(camera: Camera, boxes_ego: FloatArray, to_sun_ego: FloatArray) -> In
 
 @cache
 def _outlines() -> FloatArray:
-    """[S, K, 3, 3] float32, of each prototype; a shape of fewer triangles repeats some."""
+    """Returns the largest triangles [S, K, 3, 3] float32 of each prototype; a shape of fewer
+    triangles repeats some."""
     outlines = [
         np.resize(mesh.largest(_TRIANGLES).triangles_m, (_TRIANGLES, 3, 3))
         for mesh in shapes.prototypes()
