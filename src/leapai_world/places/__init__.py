@@ -1,1 +1,1 @@
-"""The places of the embedded world: streets, crossings and car parks, and who is in them."""
+"""The places of the embedded world: streets, crossings and car parks, with their actors."""

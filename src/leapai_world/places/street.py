@@ -1,7 +1,7 @@
 """The street: a gently curved centreline and its cross section, in street coordinates (s, d).
 
 s runs along the centreline in metres, d to its left. The *local* frame has its origin where s = 0
-and the z axis up; it differs from the global frame by a shift alone. Traffic keeps right: it moves
+and the z axis up; it differs from the global frame only by a shift. Traffic keeps right: it moves
 with s where d < 0.
 """
 

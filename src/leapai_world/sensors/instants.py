@@ -40,7 +40,7 @@ class FramePaths:
     """
 
     window_from_ego: FloatArray
-    """[3, 4, 4] at `SAMPLES_S`; upright, turned by a yaw alone."""
+    """[3, 4, 4] at `SAMPLES_S`; upright, turned only by a yaw."""
     boxes: FloatArray
     """[3, N, 7]"""
 

@@ -55,7 +55,7 @@ class Rays(Protocol):
 
     @property
     def position_ego_m(self) -> FloatArray:
-        """[3]"""
+        """[3] metres, position of the sensor in the ego frame."""
         ...
 
     @property
@@ -65,7 +65,7 @@ class Rays(Protocol):
 
     @property
     def instant(self) -> IntArray:
-        """[R] 0 .. K - 1."""
+        """[R] instant of each ray, 0 .. K - 1."""
         ...
 
 

@@ -102,7 +102,7 @@ def _lit(camera: Camera, hits: Hits, scene: Scene, moving: Occluders, seen: Indi
 def _by_headlights(
     hits: Hits, scene: Scene, seen: _Seen, shade: Float32, on_bodies: tuple[Indices, FloatArray]
 ) -> Float32:
-    """Returns what headlights add to colours [3, S]. `shade` [3, S] is the light of the sky alone,
+    """Returns what headlights add to colours [3, S]. `shade` [3, S] is the light of the sky only,
     which gives the surface's own colour (`shades`). `on_bodies` are the pixels that lie on actors,
     and their normals."""
     normal = scene.scenery.normal.take(hits.triangle[seen.pixel], 0, mode="clip").T.copy()

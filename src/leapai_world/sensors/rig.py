@@ -72,7 +72,7 @@ class Camera:
 
     @property
     def position_ego_m(self) -> FloatArray:
-        """[3]"""
+        """[3] metres, position of the camera in the ego frame."""
         return np.asarray(self.ego_from_camera[:3, 3])
 
     @property

@@ -169,17 +169,17 @@ def _acceleration(
     free = strength * (
         1 - (v / np.maximum(_desired_speed(routes, agents, s, route, now_s), 0.1)) ** 4
     )
-    who, gap, leader = _conflicts(routes, agents, state)
+    body, gap, leader = _conflicts(routes, agents, state)
     at_line, room = _waits(routes, agents, state, now_s)
     at_end = np.arange(len(s))
-    who = np.concatenate([who, at_line, at_end])
+    body = np.concatenate([body, at_line, at_end])
     gap = np.concatenate([gap, room, routes.last_m[route] - s - agents.length_m / 2])
     leader = np.concatenate([leader, np.zeros(len(at_line) + len(s))])
-    closing = v[who] * (v[who] - leader) / (2 * np.sqrt(strength[who] * _BRAKE_MPS2))
-    still, headway = np.where(agents.walks, 0.5, 1.8)[who], np.where(agents.walks, 0.5, 1.1)[who]
-    desired_gap = still + np.maximum(v[who] * headway + closing, 0)
+    closing = v[body] * (v[body] - leader) / (2 * np.sqrt(strength[body] * _BRAKE_MPS2))
+    still, headway = np.where(agents.walks, 0.5, 1.8)[body], np.where(agents.walks, 0.5, 1.1)[body]
+    desired_gap = still + np.maximum(v[body] * headway + closing, 0)
     worst = np.zeros(len(s))
-    np.maximum.at(worst, who, strength[who] * (desired_gap / np.maximum(gap, 0.1)) ** 2)
+    np.maximum.at(worst, body, strength[body] * (desired_gap / np.maximum(gap, 0.1)) ** 2)
     return np.maximum(free - worst, -_HARDEST_MPS2)
 
 
@@ -194,8 +194,8 @@ def _ahead(routes: Routes, agents: Agents, s: FloatArray, route: IntArray) -> Fl
 def _conflicts(
     routes: Routes, agents: Agents, state: tuple[FloatArray, FloatArray, IntArray]
 ) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Returns the agents [P] that have somebody ahead, the distance, and the speed at which that
-    one moves away."""
+    """Returns the agents [P] that have another body ahead, the distance, and the speed at which
+    that one moves away."""
     s, v, route = state
     place = routes.position(route, s)[:, :2]
     direction = routes.derivatives(route, s)[0][:, :2]
@@ -238,8 +238,8 @@ def _waits(
     asking = np.flatnonzero(coming & ~red & (agents.yield_zone_m > 0) & (room < 6.0))
     if len(asking):
         waits[asking] = _is_taken(routes, agents, state, asking)
-    who = np.flatnonzero(waits)
-    return who, room[who] + 0.5
+    body = np.flatnonzero(waits)
+    return body, room[body] + 0.5
 
 
 def _is_taken(
