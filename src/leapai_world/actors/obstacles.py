@@ -7,25 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from leapai.types.vocabulary import FloatArray
-from leapai_world.actors.colours import (
-    CONCRETE,
-    DARK,
-    METAL,
-    ORANGE,
-    RED,
-    TAIL_LAMP,
-    WHITE,
-    YELLOW,
-)
-from leapai_world.meshes import (
-    Material,
-    Mesh,
-    block,
-    ellipsoid,
-    joined,
-    loft,
-    tube,
-)
+from leapai_world.actors.colours import CONCRETE, DARK, METAL, ORANGE, RED, TAIL_LAMP, WHITE, YELLOW
+from leapai_world.meshes import Material, Mesh, block, ellipsoid, joined, loft, tube
 
 Generator = np.random.Generator
 

@@ -19,15 +19,7 @@ from leapai_world.actors.colours import (
     TROUSERS,
     pick,
 )
-from leapai_world.meshes import (
-    Material,
-    Mesh,
-    block,
-    ellipsoid,
-    joined,
-    loft,
-    tube,
-)
+from leapai_world.meshes import Material, Mesh, block, ellipsoid, joined, loft, tube
 
 Generator = np.random.Generator
 STEP_PHASES = 8

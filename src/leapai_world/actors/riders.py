@@ -20,20 +20,8 @@ from leapai_world.actors.colours import (
     TYRE,
     pick,
 )
-from leapai_world.actors.people import (
-    Clothes,
-    Pose,
-    arms_and_legs,
-    trunk,
-)
-from leapai_world.meshes import (
-    Mesh,
-    block,
-    extrusion,
-    hoop,
-    joined,
-    tube,
-)
+from leapai_world.actors.people import Clothes, Pose, arms_and_legs, trunk
+from leapai_world.meshes import Mesh, block, extrusion, hoop, joined, tube
 
 Generator = np.random.Generator
 PEDAL_PHASES = 6

@@ -8,12 +8,7 @@ from functools import cache
 import numpy as np
 
 from leapai.types.vocabulary import CLASS_NAMES, FloatArray, IntArray
-from leapai_world.actors.kinds import (
-    KINDS,
-    Gait,
-    Generator,
-    Kind,
-)
+from leapai_world.actors.kinds import KINDS, Gait, Generator, Kind
 from leapai_world.meshes import Mesh
 
 VARIANTS = 12

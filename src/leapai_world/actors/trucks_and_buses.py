@@ -26,16 +26,7 @@ from leapai_world.actors.colours import (
     pick,
 )
 from leapai_world.actors.vehicle_parts import across, pair, wheels
-from leapai_world.meshes import (
-    Material,
-    Mesh,
-    block,
-    ellipsoid,
-    extrusion,
-    joined,
-    loft,
-    tube,
-)
+from leapai_world.meshes import Material, Mesh, block, ellipsoid, extrusion, joined, loft, tube
 
 Generator = np.random.Generator
 _CAB_M = 1.9

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from leapai_world.places import car_parks, junction, street_places
+from leapai_world.places import car_parks, crossing, street_places
 from leapai_world.places.place import Place
 
 _BUILDERS: dict[str, Callable[[int, float], Place]] = {
     "street": street_places.street,
-    "crossing": junction.crossing,
+    "crossing": crossing.crossing,
     "residential": street_places.residential,
     "car_park": car_parks.car_park,
     "garage": car_parks.garage,

@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leapai_world import meshes
-from leapai_world.meshes import (
-    Material,
-    Mesh,
-    block,
-    ellipsoid,
-    joined,
-    tube,
-)
+from leapai_world.meshes import Material, Mesh, block, ellipsoid, joined, tube
 
 _BARK = Material((0.34, 0.26, 0.19), 0.3)
 _POLE = Material((0.42, 0.44, 0.45), 0.4)

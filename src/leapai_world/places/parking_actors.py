@@ -6,6 +6,7 @@ import numpy as np
 
 from leapai_world.places.parking_lot import (
     AISLE_M,
+    CEILING_M,
     DEPTH_M,
     REVERSING_M,
     SLOT_M,
@@ -25,7 +26,6 @@ from leapai_world.traffic.actor_list import (
 )
 from leapai_world.traffic.routes import rounded
 
-CEILING_M = 2.9
 _COLUMN_M = 0.42
 _WALK_M = 2.95
 """People walk this far from the middle of an aisle."""

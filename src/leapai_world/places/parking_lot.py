@@ -9,16 +9,13 @@ import numpy as np
 
 from leapai.types.vocabulary import FloatArray
 from leapai_world.random_generators import random_generator
-from leapai_world.traffic.routes import (
-    STEP_M,
-    Route,
-    rounded,
-    route,
-)
+from leapai_world.traffic.routes import STEP_M, Route, rounded, route
 
 SLOT_M = 2.6
 DEPTH_M = 5.1
 AISLE_M = 6.4
+CEILING_M = 2.9
+"""Height of the ceiling of the garage."""
 KEEP_M = 1.45
 """Traffic keeps this far to the right of the middle of an aisle."""
 REVERSING_M = 8.0

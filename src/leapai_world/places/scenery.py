@@ -13,35 +13,10 @@ from leapai.data.static_labels import DRIVABLE_LAYER
 from leapai.types.map_elements import MapLine, VectorMap
 from leapai.types.vocabulary import FloatArray
 from leapai_world import meshes
-from leapai_world.meshes import (
-    Material,
-    Mesh,
-    block,
-    joined,
-    surface,
-)
-from leapai_world.places.furniture import (
-    house,
-    lamp,
-    litter_bin,
-    sign,
-    tinted,
-    tree,
-)
-from leapai_world.places.kerbside import (
-    PARKING_PITCH_M,
-    furniture_kind,
-    kerb_slots,
-    zebra_slots,
-)
-from leapai_world.places.road_markings import (
-    MARK,
-    MARK_Z_M,
-    element,
-    mark,
-    painted,
-    pieces,
-)
+from leapai_world.meshes import Material, Mesh, block, joined, surface
+from leapai_world.places.furniture import house, lamp, litter_bin, sign, tinted, tree
+from leapai_world.places.kerbside import PARKING_PITCH_M, furniture_kind, kerb_slots, zebra_slots
+from leapai_world.places.road_markings import MARK, MARK_Z_M, element, mark, painted, pieces
 from leapai_world.places.street import KERB_HEIGHT_M, LANE_M, Street
 from leapai_world.random_generators import random_generator
 

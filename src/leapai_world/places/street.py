@@ -22,6 +22,8 @@ KERB_HEIGHT_M = 0.12
 KERB_RAMP_M = 0.35
 """Half the width over which a body that walks across a kerb rises or sinks."""
 FIRST_S_M = -400.0
+REACH_M = 115.0
+"""Actors that are never nearer to the ego along the street than this are left out."""
 _STEP_M = 0.5
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
 

@@ -14,7 +14,7 @@ from leapai_world.places.kerbside import (
     parking_kind,
     zebra_slots,
 )
-from leapai_world.places.street import LANE_M, Street
+from leapai_world.places.street import LANE_M, REACH_M, Street
 from leapai_world.random_generators import random_generator
 from leapai_world.smooth_step import smooth_step
 from leapai_world.traffic.actor_list import (
@@ -31,8 +31,6 @@ from leapai_world.traffic.actor_list import (
     Plan,
 )
 
-REACH_M = 115.0
-"""Actors that are never nearer to the ego along the street than this are left out."""
 WALKER_PITCH_M = 5.5
 CHANGE_M = 32.0
 """Length of a lane change."""

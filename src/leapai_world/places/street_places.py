@@ -9,7 +9,7 @@ from leapai_world.meshes import Mesh, joined
 from leapai_world.places import scenery, street_actors
 from leapai_world.places.lighting import daylight
 from leapai_world.places.place import Place
-from leapai_world.places.street import Section, Street, draw_bend
+from leapai_world.places.street import REACH_M, Section, Street, draw_bend
 from leapai_world.random_generators import random_generator
 from leapai_world.traffic.actor_list import Actors
 
@@ -54,5 +54,5 @@ def _place(seed: int, duration_s: float, section: Section, pace: street_actors.P
         near = np.linalg.norm(middles - point_m, axis=1) < _WINDOW_M
         return joined([scenery.build_block(road, int(number)) for number in numbers[near]])
 
-    lines = scenery.map_lines(road, -street_actors.REACH_M, length + street_actors.REACH_M)
+    lines = scenery.map_lines(road, -REACH_M, length + REACH_M)
     return Place(actors, lines, around, daylight(seed))

@@ -14,12 +14,7 @@ from leapai_world.sensors import footprints, lidar_returns, render, shadows
 from leapai_world.sensors.embree import Float32
 from leapai_world.sensors.instants import SAMPLES_S, Instants
 from leapai_world.sensors.ray_casting import Hits, Scene, cast_rays
-from leapai_world.sensors.rig import (
-    EXPOSURE_S,
-    Camera,
-    Lidar,
-    Rig,
-)
+from leapai_world.sensors.rig import EXPOSURE_S, Camera, Lidar, Rig
 from leapai_world.sensors.solids import Occluders
 
 _SUB_EXPOSURES = 5

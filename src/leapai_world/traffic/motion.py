@@ -16,13 +16,7 @@ from leapai_world.actors import shapes
 from leapai_world.traffic.actor_list import PERSON, Actors, Moving, Standing
 from leapai_world.traffic.collision_filter import collision_free
 from leapai_world.traffic.routes import Routes
-from leapai_world.traffic.simulation import (
-    START_S,
-    STEP_S,
-    Agents,
-    TrajectorySamples,
-    simulate,
-)
+from leapai_world.traffic.simulation import START_S, STEP_S, Agents, TrajectorySamples, simulate
 
 EGO_REAR_AXLE_M = 1.4
 """The rear axle (origin of the ego frame) lies this far behind the middle of the ego vehicle."""
