@@ -1,4 +1,5 @@
-"""Lane markings of the nine kinds of the design (section 11), as meshes and as map lines."""
+"""Lane markings of the nine kinds of the design (docs/design.md, section 11), as meshes and as map
+lines."""
 
 from __future__ import annotations
 
@@ -67,8 +68,8 @@ def mark(kind: str, line: Line, d_m: float, low_m: float, high_m: float) -> MapL
 
 
 def element(kind: str, points_m: FloatArray) -> MapLine:
-    """Returns a road element (design, section 11), local frame; it is an area where it ends at its
-    start."""
+    """Returns a road element (docs/design.md, section 11), local frame; it is an area where it ends
+    at its start."""
     return MapLine(kind, "road_edge" if kind == "Curb" else "road_element", points_m)
 
 

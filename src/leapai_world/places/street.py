@@ -39,8 +39,8 @@ class Section:
     divider: str = "DashedLine"
     separator: str = "DashedLine"
     edge: str = "SolidLine"
-    """Kinds of lane markings (design, section 11): on the centreline, between lanes, at the outer
-    edge of the lanes."""
+    """Kinds of lane markings (docs/design.md, section 11): on the centreline, between lanes, at the
+    outer edge of the lanes."""
     lawn_m: float = 90.0
     """Width of the ground behind the houses."""
 

@@ -107,7 +107,7 @@ class Rig:
 
     @staticmethod
     def seven_cameras(image_size_px: tuple[int, int], beams: int) -> Rig:
-        """Returns the rig of the design, section 3; intrinsics follow the image size (height,
+        """Returns the rig of docs/design.md, section 3; intrinsics follow the image size (height,
         width)."""
         return mounted(SEVEN, LidarMount(), image_size_px, beams)
 
