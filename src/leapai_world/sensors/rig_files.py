@@ -9,8 +9,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from leapai.data import reading
-from leapai.data.argoverse2.argoverse2_tables import AV2_FROM_EGO, CAMERA_GROUPS_OF, read_tables
-from leapai.data.transforms import prepare_camera
 from leapai.geometry import cameras, poses
 from leapai.types.frames import CameraFrame
 from leapai_world.sensors.rig import (
@@ -57,6 +55,14 @@ def open_rig(name: str, image_size_px: tuple[int, int], beams: int) -> Rig:
 
 def _argoverse2(folder: Path, image_size_px: tuple[int, int], beams: int) -> Rig:
     """Returns the ring cameras of a log, resized and cut as its images would be for the model."""
+    # Late, as no other rig needs what they import.
+    from leapai.data.argoverse2.argoverse2_tables import (
+        AV2_FROM_EGO,
+        CAMERA_GROUPS_OF,
+        read_tables,
+    )
+    from leapai.data.transforms import prepare_camera
+
     made = []
     for name, calibration in read_tables(folder).cameras.items():
         frame = CameraFrame(
