@@ -1,13 +1,14 @@
-"""Frames a second of the embedded world on one core, where the time goes, and a worker's memory.
+"""Measures frames a second of the embedded world on one core, the time of each function, and the
+memory of a worker.
 
     python benchmarks/bench_world.py [--frames 20] [--data synthetic:drives=5,frames=60]
 
 Frames are taken in turn from all drives of the data: by default one of every place. Each size runs
 in a process of its own, held to one core. Seconds are those of the processor, so that a busy
-machine says the same as an idle one; the wall clock's rate stands beside them. Every time is also
-given as a multiple of a 2048 x 2048 float32 matrix product measured in the same process. Memory is
-what a worker adds to the process after imports. The breakdown samples the running function of the
-package every 2 ms.
+machine gives the same as an idle one; the rate of the wall clock is printed next to them. Every
+time is also given as a multiple of a 2048 x 2048 float32 matrix product measured in the same
+process. Memory is what a worker adds to the process after imports. The breakdown samples the
+running function of the package every 2 ms.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ import cv2
 import numpy as np
 
 from leapai.data.log import open_logs
-from leapai_world.drive import SyntheticDrive
+from leapai_world.sequence import SyntheticSequence
 
 SIZES = {
     "tiny: 7 x 128 x 240, 32 beams": ((128, 240), 32),
     "full: 7 x 512 x 960, 64 beams": ((512, 960), 64),
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-PACKAGE = str(Path("leapai", "data", "synthetic"))
+PACKAGE = "leapai_world"
 SAMPLE_S = 0.002
 SHOWN = 14
 
 
 class Sampler:
-    """Processor seconds by function of the package, while its context lasts."""
+    """Samples processor seconds by function of the package, while its context lasts."""
 
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
@@ -68,32 +69,32 @@ class Sampler:
 
 
 def resident_mb(field: str) -> float:
-    """`VmRSS` (now) or `VmHWM` (peak) of this process."""
+    """Returns `VmRSS` (now) or `VmHWM` (peak) of this process, in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1e3
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Processor and wall seconds of one call."""
+    """Returns processor and wall seconds of one call."""
     wall, processor = time.perf_counter(), time.process_time()
     work()
     return time.process_time() - processor, time.perf_counter() - wall
 
 
 def matrix_product() -> float:
-    """Processor seconds, the least of five."""
+    """Returns the processor seconds of a matrix product, the least of five."""
     matrix = np.random.default_rng(0).random((2048, 2048), np.float32)
     return min(seconds(lambda: matrix @ matrix)[0] for _ in range(5))
 
 
 def bench(name: str, data: str, frames: int) -> None:
-    """Prints the figures of one size; runs in a process of its own."""
+    """Prints the numbers of one size; runs in a process of its own."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
     unit_s = matrix_product()
     size_px, beams = SIZES[name]
     imported_mb = resident_mb("VmRSS")
-    logs: list[SyntheticDrive] = []
+    logs: list[SyntheticSequence] = []
     rig = seconds(lambda: logs.extend(open_logs(f"{data},beams={beams}", image_size_px=size_px)))
     opening = [seconds(lambda log=log: log.ground_truth(0))[0] for log in logs]
     first = [seconds(lambda log=log: log[0])[0] for log in logs]
@@ -110,7 +111,7 @@ def bench(name: str, data: str, frames: int) -> None:
         "its first frame, slowest": max(first),
         "a frame, mean": each[:, 0].mean(),
         "a frame, slowest": each[:, 0].max(),
-        "a frame's truth alone": gt[0] / frames,
+        "the ground truth of a frame alone": gt[0] / frames,
     }
     print(f"\n## {name}\n\n| | s | x matrix product |\n|---|---|---|")
     for row, value in rows.items():
@@ -122,14 +123,14 @@ def bench(name: str, data: str, frames: int) -> None:
 
 
 def print_shares(spent: Counter[str]) -> None:
-    """The functions that take most of the time."""
+    """Prints the functions that take most of the time."""
     print("\n| where the time goes | share |\n|---|---|")
     for function, function_s in spent.most_common(SHOWN):
         print(f"| {function} | {function_s / spent.total():.1%} |")
 
 
 def main() -> None:
-    """Runs the benchmark, a process a size."""
+    """Runs the benchmark, one process for each size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=20)
     parser.add_argument("--data", default="synthetic:drives=5,frames=60")

@@ -16,7 +16,7 @@ import pytest
 from leapai import cli
 from leapai.config import CONFIG_VARIABLE, explain, load_config
 from leapai.weights import shipped_checkpoint
-from leapai_world.drive import WORLD_VERSION
+from leapai_world.sequence import WORLD_VERSION
 from tests.scenes import small_config
 
 ROOT = Path(__file__).resolve().parents[1]

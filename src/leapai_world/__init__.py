@@ -1,18 +1,20 @@
-"""The embedded world: streets with exact truth, made from a seed, with nothing to download."""
+"""The embedded world: streets with exact ground truth, made from a seed, nothing to download."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from leapai_world.drive import SyntheticDrive
-from leapai_world.places import PLACES
-from leapai_world.rig_files import open_rig
+from leapai_world.places.place import PLACES
+from leapai_world.sensors.rig_files import open_rig
+from leapai_world.sequence import WORLD_VERSION, SyntheticSequence
+
+__all__ = ["SPLITS", "WORLD_VERSION", "open_logs"]
 
 
 @dataclass(frozen=True)
 class _Options:
-    """What a location may say."""
+    """The options of a location, with their defaults."""
 
     seed: int = 0
     drives: int = 1
@@ -32,7 +34,7 @@ _LEAST = {"seed": 0, "drives": 1, "frames": 1, "rate_hz": 0.1, "beams": 2}
 _MOST = {"seed": 1_000_000, "drives": 100_000, "frames": 100_000, "rate_hz": 1000.0, "beams": 256}
 
 
-def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[SyntheticDrive]:
+def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[SyntheticSequence]:
     """Drives of the embedded world; `location` is "" or options such as
     `seed=3,drives=2,frames=40`.
 
@@ -44,7 +46,7 @@ def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[Syntheti
     rig = replace(open_rig(options.rig, image_size_px, options.beams), blur=options.blur)
     first = SPLITS.get(options.split, options.seed)
     return [
-        SyntheticDrive(seed, options.frames, options.rate_hz, rig, options.place)
+        SyntheticSequence(seed, options.frames, options.rate_hz, rig, options.place)
         for seed in range(first, first + options.drives)
     ]
 

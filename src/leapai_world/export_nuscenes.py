@@ -1,9 +1,9 @@
-"""Drives of the embedded world written as a nuScenes data set (tables, images, sweeps).
+"""Export of drives of the embedded world as a nuScenes data set (tables, images, sweeps).
 
 Every code base that reads nuScenes can then be tried without a download. Keyframes come at 2 Hz, as
 in nuScenes; the frames between them are its sweeps. Each camera and the LiDAR has the ego pose of
-its own time. What the format has no place for is lost: acceleration, exact visible fractions, the
-time of a point. `static_object.pillar` is a category of our own.
+its own time. Data that the format has no place for is lost: acceleration, exact visible fractions,
+the time of a point. `static_object.pillar` is a category of our own.
 """
 
 from __future__ import annotations
@@ -23,19 +23,14 @@ from scipy.spatial.transform import Rotation
 
 from leapai.data.nuscenes.nuscenes_tables import LIDAR, OCCLUSION_OF_VISIBILITY
 from leapai.geometry import poses
-from leapai.types import (
-    CLASS_NAMES,
-    CameraFrame,
-    FloatArray,
-    Frame,
-    ImageArray,
-    Labels,
-)
-from leapai_world.drive import SyntheticDrive
+from leapai.types.frames import CameraFrame, Frame, Labels
+from leapai.types.vocabulary import CLASS_NAMES, FloatArray, ImageArray
+from leapai_world.sequence import SyntheticSequence
 
 VERSION = "v1.0-mini"
 SPLIT = "world"
-"""All scenes: `--eval_set world` of the devkit's evaluators (1.2 and later)."""
+"""Name of the split that holds all scenes: `--eval_set world` of the devkit's evaluators (1.2 and
+later)."""
 KEYFRAME_HZ = 2.0
 CATEGORY_OF = {
     "car": "vehicle.car",
@@ -53,21 +48,23 @@ _Row = dict[str, Any]
 
 
 def export_nuscenes(
-    drives: Sequence[SyntheticDrive], output: Path, report: Callable[[str], None] = lambda _: None
+    drives: Sequence[SyntheticSequence],
+    output: Path,
+    say: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Writes `drives` into the new folder `output`; returns the number of keyframes.
 
-    Everything is written beside `output` and moved there at the end: a run that fails leaves
-    nothing. `report` is told of each finished drive. Raises ValueError where `output` exists, where
-    images are not rectified (use `rig=six`), and where the disk is full.
+    Everything is written next to `output` and moved there at the end: a run that fails leaves
+    nothing. `say` is called with the name of each finished drive. Raises ValueError where `output`
+    exists, where images are not rectified (use `rig=six`), and where the disk is full.
     """
     _check(drives, output)
     temporary = output.with_name(f"{output.name}.tmp{os.getpid()}")
     try:
         writer = _Writer(temporary)
-        for drive in drives:
-            writer.add_drive(drive)
-            report(drive.name)
+        for sequence in drives:
+            writer.add_sequence(sequence)
+            say(sequence.name)
         writer.write_tables()
         temporary.rename(output)
     except OSError as error:
@@ -80,7 +77,7 @@ def export_nuscenes(
     return len(writer.tables["sample"])
 
 
-def _check(drives: Sequence[SyntheticDrive], output: Path) -> None:
+def _check(drives: Sequence[SyntheticSequence], output: Path) -> None:
     if output.exists():
         raise ValueError(f"{output} exists; name a new folder, or remove it first")
     for camera in drives[0].rig.cameras:
@@ -92,12 +89,14 @@ def _check(drives: Sequence[SyntheticDrive], output: Path) -> None:
 
 
 def _token(*parts: object) -> str:
-    """The token of a row, from what makes it unique: the same export has the same tokens."""
+    """Returns the token of a row from the parts that make it unique: the same export has the same
+    tokens."""
     return hashlib.md5("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
 
 
 def _visibility_token(occlusion_level: int) -> str:
-    """`1` (hardly visible) to `4` (0 of our levels), as in nuScenes."""
+    """Returns the visibility token, `1` (hardly visible) to `4` (0 of our levels), as in
+    nuScenes."""
     return str(len(OCCLUSION_OF_VISIBILITY) - occlusion_level)
 
 
@@ -127,32 +126,32 @@ class _Writer:
             for word, occlusion in OCCLUSION_OF_VISIBILITY.items()
         ]
 
-    def add_drive(self, drive: SyntheticDrive) -> None:
-        """One scene: its sensors, samples, files and annotations."""
-        self._add_sensors(drive)
-        scene, times = _token(drive.name), drive.timestamps_us
+    def add_sequence(self, sequence: SyntheticSequence) -> None:
+        """Adds one scene: its sensors, samples, files and annotations."""
+        self._add_sensors(sequence)
+        scene, times = _token(sequence.name), sequence.timestamps_us
         step_s = float(np.median(np.diff(times))) / 1e6 if len(times) > 1 else 1.0
         stride = max(1, round(1 / (KEYFRAME_HZ * step_s)))
-        keyframes = list(range(0, len(drive), stride))
+        keyframes = list(range(0, len(sequence), stride))
         samples = [_token(scene, "sample", index) for index in keyframes]
-        self._add_scene(drive.name, scene, samples)
+        self._add_scene(sequence.name, scene, samples)
         files, annotations = len(self.tables["sample_data"]), len(self.tables["sample_annotation"])
-        for index in range(len(drive)):
-            frame = drive[index]
+        for index in range(len(sequence)):
+            frame = sequence[index]
             number = index // stride
             key = index == keyframes[number]
-            self._add_files(drive, frame, samples[number], key)
+            self._add_files(sequence, frame, samples[number], key)
             if key:
                 chain = _neighbours(samples, number)
                 row = {"token": samples[number], "timestamp": frame.timestamp_us}
                 self.tables["sample"].append(row | chain | {"scene_token": scene})
-                self._add_annotations(drive.name, frame, samples[number])
+                self._add_annotations(sequence.name, frame, samples[number])
         self._link_files(self.tables["sample_data"][files:])
         self._link_annotations(self.tables["sample_annotation"][annotations:])
 
     def write_tables(self) -> None:
-        """The JSON files, all thirteen, and `splits.json`, which the official evaluators ask for
-        the scenes of a split of one's own."""
+        """Writes the JSON files, all thirteen, and `splits.json`, which the official evaluators
+        read for the scenes of a split that is not theirs."""
         split = {SPLIT: [scene["name"] for scene in self.tables["scene"]]}
         for table, content in {**self.tables, "splits": split}.items():
             (self.root / VERSION / f"{table}.json").write_text(json.dumps(content, indent=0))
@@ -175,13 +174,14 @@ class _Writer:
         area = {"category": "semantic_prior", "filename": "maps/none.png"}
         self.tables["map"].append({"token": _token(name, "map"), "log_tokens": [log]} | area)
 
-    def _add_sensors(self, drive: SyntheticDrive) -> None:
-        """Sensors and calibrations: one of each for the whole data set, as the rig is the same."""
+    def _add_sensors(self, sequence: SyntheticSequence) -> None:
+        """Adds sensors and calibrations: one of each for the whole data set, as the rig is the
+        same."""
         if self.tables["sensor"]:
             return
-        lidar = poses.from_xyz_yaw(drive.rig.lidar.position_ego_m, 0.0)
-        mounts = {camera.name: camera.ego_from_camera for camera in drive.rig.cameras}
-        intrinsics = {camera.name: camera.intrinsics.tolist() for camera in drive.rig.cameras}
+        lidar = poses.from_xyz_yaw(sequence.rig.lidar.position_ego_m, 0.0)
+        mounts = {camera.name: camera.ego_from_camera for camera in sequence.rig.cameras}
+        intrinsics = {camera.name: camera.intrinsics.tolist() for camera in sequence.rig.cameras}
         for channel, pose in {LIDAR: lidar, **mounts}.items():
             modality = "lidar" if channel == LIDAR else "camera"
             sensor = {"token": _token(channel), "channel": channel, "modality": modality}
@@ -190,9 +190,9 @@ class _Writer:
             row |= _pose_fields(pose) | {"camera_intrinsic": intrinsics.get(channel, [])}
             self.tables["calibrated_sensor"].append(row)
 
-    def _add_files(self, drive: SyntheticDrive, frame: Frame, sample: str, key: bool) -> None:
+    def _add_files(self, sequence: SyntheticSequence, frame: Frame, sample: str, key: bool) -> None:
         assert frame.points is not None
-        lidar_from_ego = -drive.rig.lidar.position_ego_m
+        lidar_from_ego = -sequence.rig.lidar.position_ego_m
         points = np.zeros((len(frame.points), 5), "<f4")  # x y z intensity ring
         points[:, :3] = frame.points[:, :3].astype(np.float64) + lidar_from_ego
         points[:, 3] = frame.points[:, 3] * 255.0
@@ -204,10 +204,10 @@ class _Writer:
         for channel, time_us, size_px, kind, content in files:
             suffix = "pcd.bin" if kind == "pcd" else kind
             folder = "samples" if key else "sweeps"
-            name = f"{folder}/{channel}/{drive.name}__{channel}__{time_us}.{suffix}"
+            name = f"{folder}/{channel}/{sequence.name}__{channel}__{time_us}.{suffix}"
             self._save(name, content)
             token = _token(name)
-            pose = _pose_fields(drive.ego2global_at(time_us))
+            pose = _pose_fields(sequence.ego2global_at(time_us))
             self.tables["ego_pose"].append({"token": token, "timestamp": time_us} | pose)
             self.tables["sample_data"].append(
                 {
@@ -224,13 +224,13 @@ class _Writer:
                 }
             )
 
-    def _add_annotations(self, drive: str, frame: Frame, sample: str) -> None:
+    def _add_annotations(self, name: str, frame: Frame, sample: str) -> None:
         labels = frame.labels
         assert labels is not None
         for i in range(len(labels)):
             word = CLASS_NAMES[labels.class_id[i]]
             attribute = ATTRIBUTE_OF.get(word)
-            instance = _token(drive, "track", labels.track_id[i], word)
+            instance = _token(name, "track", labels.track_id[i], word)
             self._category_of[instance] = CATEGORY_OF[word]
             length, width, height = labels.boxes[i, 3:6].tolist()
             self.tables["sample_annotation"].append(
@@ -286,7 +286,7 @@ def _link(chain: list[_Row]) -> None:
 
 
 def _neighbours(tokens: Sequence[str], i: int) -> _Row:
-    """`prev` and `next` of row i of a chain; "" at its ends."""
+    """Returns `prev` and `next` of row i of a chain; "" at its ends."""
     return {
         "prev": tokens[i - 1] if i else "",
         "next": tokens[i + 1] if i + 1 < len(tokens) else "",
@@ -294,7 +294,7 @@ def _neighbours(tokens: Sequence[str], i: int) -> _Row:
 
 
 def _box_pose(frame: Frame, labels: Labels, i: int) -> _Row:
-    """Translation and rotation of label i in the global frame."""
+    """Returns translation and rotation of label i in the global frame."""
     ego_from_box = poses.from_xyz_yaw(labels.boxes[i, :3], labels.boxes[i, 6])
     return _pose_fields(np.asarray(frame.ego2global) @ ego_from_box)
 

@@ -1,4 +1,4 @@
-"""Triangle meshes with flat colours, and the one way all of them are made: lofting rings of
+"""Triangle meshes with flat colours. All of them are made in one way: by lofting rings of
 points."""
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from math import dist, hypot
 import numpy as np
 import numpy.typing as npt
 
-from leapai.types import FloatArray, IntArray
+from leapai.types.vocabulary import FloatArray, IntArray
 
 PLAIN, TARMAC, PAVING, FACADE, LEAVES, GRASS, GLASS = range(7)
-"""Textures: what the renderer does to a colour, by the place of the hit. No LiDAR pulse comes back
+"""Textures: how the renderer changes a colour by the place of the hit. No LiDAR pulse comes back
 from `GLASS`."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks to a camera and to a LiDAR."""
+    """Appearance of a surface to a camera and to a LiDAR."""
 
     colour: tuple[float, float, float]
     """RGB in [0, 1] in full light."""
     reflectivity: float = 0.3
-    """Part of a LiDAR pulse that comes back at normal incidence."""
+    """Share of a LiDAR pulse that comes back at normal incidence."""
     texture: int = PLAIN
     paint: int = 0
     """0: the surface has this colour; k > 0: it has the k-th own colour of the actor."""
@@ -44,13 +44,13 @@ class Mesh:
     texture: IntArray
     """[T] int8."""
     paint: IntArray
-    """[T] int8, of the materials."""
+    """[T] int8, `Material.paint` of each triangle."""
 
     def __len__(self) -> int:
         return len(self.triangles_m)
 
     def normals(self) -> FloatArray:
-        """Unit normals [T, 3], outward."""
+        """Returns unit normals [T, 3], outward."""
         a, b, c = self.triangles_m.swapaxes(0, 1)
         normal = np.cross(b - a, c - a)
         unit: FloatArray = normal / np.maximum(
@@ -59,39 +59,39 @@ class Mesh:
         return unit
 
     def extent(self) -> tuple[FloatArray, FloatArray]:
-        """Lowest and highest corner [3]."""
+        """Returns the lowest and the highest corner [3]."""
         points = self.triangles_m.reshape(-1, 3)
         return points.min(0), points.max(0)
 
     def largest(self, count: int) -> Mesh:
-        """The `count` largest triangles, which make nearly all of the silhouette."""
+        """Returns the `count` largest triangles, which make nearly all of the silhouette."""
         a, b, c = self.triangles_m.swapaxes(0, 1)
         area = (np.cross(b - a, c - a) ** 2).sum(-1)
         kept = np.argsort(-area, kind="stable")[:count]
         return Mesh(**{f.name: getattr(self, f.name)[kept] for f in fields(self)})
 
     def turned(self, yaw_rad: float, position_m: FloatArray | Sequence[float]) -> Mesh:
-        """The mesh turned about z, then moved to `position_m`."""
+        """Returns the mesh turned about z, then moved to `position_m`."""
         c, s = np.cos(yaw_rad), np.sin(yaw_rad)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
         moved = self.triangles_m @ turn.T + np.asarray(position_m, np.float64)
         return replace(self, triangles_m=moved)
 
     def laid_down(self) -> Mesh:
-        """The mesh on its left side: what was up points to the right."""
+        """Returns the mesh on its left side: its top points to the right."""
         x, y, z = np.moveaxis(self.triangles_m, -1, 0)
         return replace(self, triangles_m=np.stack([x, -z, y], -1))
 
     def fitted(self, size_m: FloatArray) -> Mesh:
-        """The mesh stretched to fill exactly the box of `size_m` (length, width, height) about the
-        origin."""
+        """Returns the mesh stretched to fill exactly the box of `size_m` (length, width, height)
+        around the origin."""
         low, high = self.extent()
         scaled = (self.triangles_m - (low + high) / 2) * (np.asarray(size_m) / (high - low))
         return replace(self, triangles_m=scaled)
 
 
 def surface(triangles_m: FloatArray, material: Material) -> Mesh:
-    """Triangles [T, 3, 3] of one material."""
+    """Returns triangles [T, 3, 3] as a mesh of one material."""
     count = len(triangles_m)
     return Mesh(
         triangles_m=np.asarray(triangles_m, np.float64),
@@ -107,18 +107,18 @@ NOTHING = surface(np.zeros((0, 3, 3)), Material((0.0, 0.0, 0.0)))
 
 
 def joined(parts: Sequence[Mesh]) -> Mesh:
-    """All parts as one mesh."""
+    """Joins all parts into one mesh."""
     columns = (field.name for field in fields(Mesh))
     return Mesh(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns})
 
 
 def quads(corners_m: FloatArray) -> FloatArray:
-    """Quadrilaterals [Q, 4, 3] as triangles [2 Q, 3, 3]."""
+    """Splits quadrilaterals [Q, 4, 3] into triangles [2 Q, 3, 3]."""
     return np.concatenate([corners_m[:, [0, 1, 2]], corners_m[:, [0, 2, 3]]])
 
 
 def loft(rings_m: FloatArray | Sequence[FloatArray], material: Material) -> Mesh:
-    """The closed surface through R convex rings of K points [R, K, 3], turned outward."""
+    """Builds the closed surface through R convex rings of K points [R, K, 3], turned outward."""
     rings = np.asarray(rings_m, np.float64)
     triangles = rings.reshape(-1, 3)[_faces(*rings.shape[:2])]
     if np.linalg.det(triangles).sum() < 0:  # Six times the volume.
@@ -128,7 +128,7 @@ def loft(rings_m: FloatArray | Sequence[FloatArray], material: Material) -> Mesh
 
 @cache
 def _faces(rings: int, points: int) -> IntArray:
-    """Corners [T, 3] of a loft: its sides, then a fan at either end."""
+    """Returns the corners [T, 3] of a loft: its sides, then a fan at either end."""
     index = np.arange(rings * points).reshape(rings, points)
     after = np.roll(index, -1, axis=1)
     sides = np.stack([index[:-1], after[:-1], after[1:], index[1:]], -1).reshape(-1, 4)
@@ -143,8 +143,8 @@ def block(
     material: Material,
     top: float = 1.0,
 ) -> Mesh:
-    """An upright block between two corners; its upper face is `top` times as large as its lower
-    one."""
+    """Builds an upright block between two corners; its upper face is `top` times as large as its
+    lower one."""
     (x0, y0, z0), (x1, y1, z1) = low_m, high_m
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2, 0.0])
     base = np.array([[x0, y0, z0], [x1, y0, z0], [x1, y1, z0], [x0, y1, z0]])
@@ -156,7 +156,8 @@ def block(
 def extrusion(
     profile_xz: Sequence[tuple[float, float]], half_width_m: float, material: Material
 ) -> Mesh:
-    """A convex side view [K, 2] pulled out across y, its flanks drawn in a little at the edges."""
+    """Builds a body from a convex side view [K, 2] pulled out across y, its flanks drawn in a
+    little at the edges."""
     xz = np.asarray(profile_xz, np.float64)
     centre = (xz.min(0) + xz.max(0)) / 2
     rings = []
@@ -173,7 +174,7 @@ def tube(
     material: Material,
     sides: int = 8,
 ) -> Mesh:
-    """A cylinder or cone between two points; radii at start and end."""
+    """Builds a cylinder or cone between two points; radii at start and end."""
     start, end = np.asarray(start_m, np.float64), np.asarray(end_m, np.float64)
     x, y, z = (end - start) / dist(end, start)
     u = np.array((y, -x, 0.0) if abs(z) < 0.9 else (0.0, z, -y))
@@ -191,7 +192,7 @@ def ellipsoid(
     material: Material,
     sides: int = 8,
 ) -> Mesh:
-    """An ellipsoid of six rings."""
+    """Builds an ellipsoid of six rings."""
     polar = np.linspace(0.12, np.pi - 0.12, 6)
     angle = np.arange(sides) * (2 * np.pi / sides)
     x = np.sin(polar)[:, None] * np.cos(angle)
@@ -203,7 +204,7 @@ def ellipsoid(
 def hoop(
     centre_m: Sequence[float], radius_m: float, tyre_m: float, material: Material, sides: int = 14
 ) -> Mesh:
-    """An upright tyre in the x-z plane with an open middle."""
+    """Builds an upright tyre in the x-z plane with an open middle."""
     angle = np.arange(sides) * (2 * np.pi / sides)
     tyre = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)]) * tyre_m
     reach = radius_m - tyre_m + tyre[:, 0]

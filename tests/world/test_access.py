@@ -1,4 +1,4 @@
-"""How the embedded world is asked for: splits, truth without sensors, version."""
+"""Access to the embedded world: splits, ground truth without sensors, version, missing Embree."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from leapai_world import SPLITS, drive, open_logs
+from leapai.data import log as data_log
+from leapai_world import SPLITS, WORLD_VERSION, open_logs
+from leapai_world.world import open_world
 from tests.world.test_sequence import digest
 
 SIZE_PX = (16, 30)
 SENSED = ("visible_fraction", "occlusion_level", "num_lidar_points")
-"""Fields of labels that only sensors tell."""
+"""Fields of labels that only sensors measure."""
 
 
 def test_splits_have_seeds_of_their_own():
@@ -53,12 +55,12 @@ def test_a_wrong_split_is_named_with_its_remedy(location, said):
 
 
 def test_listing_drives_makes_none_and_few_stay_in_memory():
-    before = drive._world.cache_info().misses
+    before = open_world.cache_info().misses
     logs = open_logs("split=train,drives=1000,frames=1,beams=2", image_size_px=SIZE_PX)
-    assert drive._world.cache_info().misses == before
+    assert open_world.cache_info().misses == before
     for log in logs[:30]:
         log.ground_truth(0)
-    assert drive._world.cache_info().currsize < 30
+    assert open_world.cache_info().currsize < 30
 
 
 def test_truth_is_the_frame_without_what_sensors_tell():
@@ -79,8 +81,25 @@ def test_truth_is_the_frame_without_what_sensors_tell():
 EVERY_PLACE = "seed=10,drives=5,frames=3,beams=4"
 
 
+def test_without_embree_opening_names_the_extra_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "embreex", None)
+    with pytest.raises(ValueError, match=r"cast rays with Embree.*pip install 'leapai\[world\]'"):
+        data_log.open_logs("synthetic:frames=1", image_size_px=SIZE_PX)
+
+
+def test_the_version_of_the_world_is_known_without_embree():
+    program = "import sys; sys.modules['embreex'] = None; import leapai_world as w; "
+    found = subprocess.run(
+        [sys.executable, "-c", program + "print(w.WORLD_VERSION)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == WORLD_VERSION
+
+
 def digests(order: str) -> list[str]:
-    """Of one frame of every place, in the order of the drives."""
+    """Returns digests of one frame of every place, in the order of the sequences."""
     logs = open_logs(EVERY_PLACE, image_size_px=SIZE_PX)
     if order == "backward":
         for log in reversed(logs):

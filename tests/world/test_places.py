@@ -1,4 +1,4 @@
-"""Places of the embedded world: who moves in them, how, and what their maps say."""
+"""Places of the embedded world: their actors, their motion, and their maps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,10 @@ from leapai.types import (
     STATIC_CLASS_IDS,
 )
 from leapai_world import open_logs
-from leapai_world.builders import open_place
-from leapai_world.places import PLACES, Place
-from leapai_world.traffic import (
-    EGO_HALF_LENGTH_M,
-    EGO_HALF_WIDTH_M,
-    EGO_REAR_AXLE_M,
-    Traffic,
-)
+from leapai_world.places.builders import open_place
+from leapai_world.places.place import PLACES, Place
+from leapai_world.traffic.actor_list import EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M
+from leapai_world.traffic.motion import EGO_REAR_AXLE_M, Traffic
 
 DURATION_S = 6.0
 PERSON, NON_MOTOR = CLASS_NAMES.index("person"), CLASS_NAMES.index("non_motor")
@@ -35,11 +31,11 @@ DRIVES = [(name, seed) for name in PLACES for seed in (0, 1, 2)]
 @cache
 def opened(name: str, seed: int) -> tuple[Place, Traffic]:
     place = open_place(name, seed, DURATION_S)
-    return place, Traffic(place.cast, DURATION_S)
+    return place, Traffic(place.actors, DURATION_S)
 
 
 def outlines(traffic: Traffic, time_s: float) -> np.ndarray:
-    """Corners [N + 1, 4, 2] of all actors and of the ego."""
+    """Returns corners [N + 1, 4, 2] of all actors and of the ego."""
     motion, ego = traffic.motion(time_s), traffic.ego(time_s)
     yaw = ego.heading_rad[0]
     middle = ego.position_m + EGO_REAR_AXLE_M * np.array([np.cos(yaw), np.sin(yaw), 0.0])
@@ -91,7 +87,7 @@ def test_moves_as_bodies_of_their_kind_do(name, seed):
 
 
 def test_the_same_place_again_has_the_same_motion():
-    again = Traffic(open_place("crossing", 1, DURATION_S).cast, DURATION_S)
+    again = Traffic(open_place("crossing", 1, DURATION_S).actors, DURATION_S)
     first = opened("crossing", 1)[1]
     assert np.array_equal(first.motion(3.3).position_m, again.motion(3.3).position_m)
 

@@ -12,7 +12,7 @@ import pytest
 from leapai.data import transforms
 from leapai.data.argoverse2 import argoverse2_reader
 from leapai_world import open_logs
-from leapai_world.rig_files import open_rig
+from leapai_world.sensors.rig_files import open_rig
 
 SIZE_PX = (48, 90)
 AV2_LOG = (

@@ -10,23 +10,16 @@ import pytest
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras, poses
 from leapai.types import CLASS_NAMES
-from leapai_world import (
-    footprints,
-    headlights,
-    meshes,
-    open_logs,
-    shapes,
-)
-from leapai_world.casting import (
-    Gallery,
-    Light,
-    Solids,
-    Stage,
-    cast,
-)
-from leapai_world.instants import SAMPLES_S, Course
-from leapai_world.rig import Camera, Rig, camera_rays
-from leapai_world.sensing import sense, visibility
+from leapai_world import meshes, open_logs
+from leapai_world.actors import shapes
+from leapai_world.sensors import footprints, headlights
+from leapai_world.sensors.instants import SAMPLES_S, FramePaths
+from leapai_world.sensors.light import Light
+from leapai_world.sensors.mesh_library import MeshLibrary
+from leapai_world.sensors.ray_casting import Scene, cast_rays
+from leapai_world.sensors.rig import Camera, Rig, camera_rays
+from leapai_world.sensors.sensing import sense, visibility
+from leapai_world.sensors.solids import Solids
 
 PERSON, BUS = CLASS_NAMES.index("person"), CLASS_NAMES.index("bus")
 LIGHT = Light(
@@ -44,15 +37,15 @@ def rig():
     return Rig.seven_cameras((128, 240), 32)
 
 
-def staged(boxes: np.ndarray, classes: list[int]) -> Stage:
+def scene_of(boxes: np.ndarray, classes: list[int]) -> Scene:
     """Bodies on an endless plain, the ego at the origin."""
     plain = np.array([[[-200.0, -200, 0], [200, -200, 0], [200, 200, 0], [-200, 200, 0]]])
     ground = meshes.surface(meshes.quads(plain), meshes.Material((0.5, 0.5, 0.5)))
-    return Stage(
+    return Scene(
         scenery=Solids(ground, LIGHT),
-        gallery=Gallery(shapes.prototypes()),
+        library=MeshLibrary(shapes.prototypes()),
         shape=np.array(classes, int) * shapes.VARIANTS,
-        course=Course.still(np.eye(4), boxes),
+        paths=FramePaths.still(np.eye(4), boxes),
         own_colours=np.full((len(boxes), 3, 3), 0.5, np.float32),
         moves=np.ones(len(boxes), bool),
         shadows=(),
@@ -62,7 +55,7 @@ def staged(boxes: np.ndarray, classes: list[int]) -> Stage:
 
 
 def visible(rig: Rig, boxes: list[list[float]], classes: list[int]) -> list[float]:
-    return sense(rig, staged(np.array(boxes), classes), 0).visible_fraction.tolist()
+    return sense(rig, scene_of(np.array(boxes), classes), 0).visible_fraction.tolist()
 
 
 def test_a_person_alone_is_seen_and_behind_a_bus_is_not(rig):
@@ -87,31 +80,31 @@ def test_what_lies_out_of_sight_has_no_visible_fraction(rig):
 
 
 def test_visibility_equals_a_second_cast_with_the_object_alone(rig):
-    """The slow twin: every actor alone in the scene, all rays of all sensors."""
+    """Compares with the slow twin: every actor by itself in the scene, all rays of all sensors."""
     rng = np.random.default_rng(4)
     classes = [0, 1, 3, 3, 4, 5, 6, 7, 0, 3]
     place = np.stack([np.linspace(4, 40, 10), rng.uniform(-6, 6, 10)], -1)
     size = np.array([shapes.draw_size(c, rng) for c in classes])
     height = 0.01 + size[:, 2:] / 2
     boxes = np.concatenate([place, height, size, rng.uniform(-3, 3, (10, 1))], 1)
-    stage = staged(boxes, classes)
+    scene = scene_of(boxes, classes)
     prototypes = shapes.prototypes()
     for sensor in (*rig.cameras, rig.lidar):
         is_lidar = sensor is rig.lidar
         if is_lidar:
-            instants, found = stage.course.at(sensor.dt_s), footprints.of_lidar(sensor, boxes[None])
+            instants, found = scene.paths.at(sensor.dt_s), footprints.of_lidar(sensor, boxes[None])
         else:
-            instants, found = stage.course.at(0.0), footprints.of_camera(sensor, boxes)
-        hits, origin = cast(stage, instants, sensor, found), sensor.position_ego_m
+            instants, found = scene.paths.at(0.0), footprints.of_camera(sensor, boxes)
+        hits, origin = cast_rays(scene, instants, sensor, found), sensor.position_ego_m
         origins = np.broadcast_to(origin.astype(np.float32), sensor.rays_ego.shape).copy()
         far = np.full(len(origins), np.inf, np.float32)
-        nearest, owner = stage.scenery.first_hit(origins, sensor.rays_ego, far)
+        nearest, owner = scene.scenery.first_hit(origins, sensor.rays_ego, far)
         owner = np.full_like(owner, -1)
         for i, (box, class_id) in enumerate(zip(boxes, classes, strict=True)):
             mesh = prototypes[class_id * shapes.VARIANTS].fitted(box[3:6])
             alone = Solids(mesh.turned(box[6], box[:3]), LIGHT)
             distance, triangle = alone.first_hit(origins, sensor.rays_ego, far)
-            assert abs(int((triangle >= 0).sum()) - int(hits.alone[i])) <= 2
+            assert abs(int((triangle >= 0).sum()) - int(hits.unoccluded[i])) <= 2
             closer = distance < nearest
             nearest[closer], owner[closer] = distance[closer], i
         assert (owner != hits.actor).mean() < 1e-3
@@ -121,11 +114,11 @@ def test_visibility_equals_a_second_cast_with_the_object_alone(rig):
 
 def test_a_box_covers_the_pixels_of_its_body(rig):
     boxes = np.array([[12.0, 2.0, 0.85, 4.6, 1.9, 1.6, 0.7]])
-    stage = staged(boxes, [0])
+    scene = scene_of(boxes, [0])
     seen_by = 0
     for camera in rig.cameras:
         everywhere = np.arange(len(camera.rays_ego))
-        hits = cast(stage, stage.course.at(0.0), camera, [everywhere])
+        hits = cast_rays(scene, scene.paths.at(0.0), camera, [everywhere])
         v, u = np.divmod(np.flatnonzero(hits.actor == 0), camera.size_px[1])
         if not len(u):
             continue
@@ -146,25 +139,25 @@ def test_a_box_covers_the_pixels_of_its_body(rig):
     assert seen_by >= 2
 
 
-def passing_by() -> tuple[Stage, np.ndarray]:
+def passing_by() -> tuple[Scene, np.ndarray]:
     """The ego at 12 m/s in a bend, a car that overtakes it at 30 m/s; and the car's velocity."""
     velocity = np.array([30.0, 2.0, 0.0])
     ego = poses.from_xyz_yaw(np.outer(SAMPLES_S, [12.0, 0.0, 0.0]), np.array([-0.04, -0.02, 0.0]))
     car = np.array([9.0, 3.4, 0.81, 4.6, 1.9, 1.6, 0.07])
     boxes = np.stack([[car + np.array([*(velocity * dt), 0, 0, 0, 0])] for dt in SAMPLES_S])
-    stage = staged(boxes[-1], [0])
-    return replace(stage, course=Course(ego, boxes)), velocity
+    scene = scene_of(boxes[-1], [0])
+    return replace(scene, paths=FramePaths(ego, boxes)), velocity
 
 
 def test_a_moving_car_is_in_each_image_where_it_was_at_the_exposure(rig):
     """Its mesh at its pose of that moment, projected with the camera that the frame gives."""
-    stage, _ = passing_by()
-    placed = sense(rig, stage, 0).ego_from_camera
+    scene, _ = passing_by()
+    placed = sense(rig, scene, 0).ego_from_camera
     seen_by = 0
     for camera, ego_from_camera in zip(rig.cameras, placed, strict=True):
-        then = stage.course.at(camera.dt_us * 1e-6)
+        then = scene.paths.at(camera.dt_us * 1e-6)
         boxes = box_geometry.transform(then.boxes[0], poses.invert(then.window_from_ego[0]))
-        hits = cast(stage, then, camera, footprints.of_camera(camera, boxes))
+        hits = cast_rays(scene, then, camera, footprints.of_camera(camera, boxes))
         u = np.flatnonzero(hits.actor == 0) % camera.size_px[1]
         drawn = column_range(camera, ego_from_camera, then.boxes[0, 0])
         if not len(u) or np.isnan(drawn).any() or drawn[0] < 0 or drawn[1] > 239:
@@ -172,7 +165,7 @@ def test_a_moving_car_is_in_each_image_where_it_was_at_the_exposure(rig):
         seen_by += 1
         assert abs(u.min() - drawn[0]) < 1
         assert abs(u.max() - drawn[1]) < 1
-        late = column_range(camera, ego_from_camera, stage.course.boxes[-1, 0])
+        late = column_range(camera, ego_from_camera, scene.paths.boxes[-1, 0])
         assert np.abs(late - drawn).max() > 4
     assert seen_by >= 1
 
@@ -186,9 +179,9 @@ def column_range(camera: Camera, ego_from_camera: np.ndarray, box: np.ndarray) -
 
 
 def test_returns_from_a_moving_car_lie_on_it_at_their_own_times(rig):
-    stage, velocity = passing_by()
-    points = sense(rig, stage, 0).points
-    car = stage.course.boxes[-1]
+    scene, velocity = passing_by()
+    points = sense(rig, scene, 0).points
+    car = scene.paths.boxes[-1]
     on_it = points[(points[:, 2] > 0.1) & (np.abs(points[:, 1]) < 10)].astype(np.float64)
     assert len(on_it) > 100
     assert not box_geometry.points_inside(on_it[:, :3], car)[0].all()
@@ -199,36 +192,36 @@ def test_returns_from_a_moving_car_lie_on_it_at_their_own_times(rig):
 
 def test_footprints_of_the_lidar_hold_every_ray_that_meets_who_moves(rig):
     """The slow twin: every ray is tried on every actor."""
-    stage, _ = passing_by()
-    samples = stage.course.at(np.array(SAMPLES_S))
+    scene, _ = passing_by()
+    samples = scene.paths.at(np.array(SAMPLES_S))
     in_ego = [
         box_geometry.transform(boxes, poses.invert(pose))
         for boxes, pose in zip(samples.boxes, samples.window_from_ego, strict=True)
     ]
-    sweep = stage.course.at(rig.lidar.dt_s)
-    found = cast(stage, sweep, rig.lidar, footprints.of_lidar(rig.lidar, np.stack(in_ego)))
-    everywhere = cast(stage, sweep, rig.lidar, [np.arange(len(rig.lidar.rays_ego))])
-    assert found.alone[0] == everywhere.alone[0] > 100
+    sweep = scene.paths.at(rig.lidar.dt_s)
+    found = cast_rays(scene, sweep, rig.lidar, footprints.of_lidar(rig.lidar, np.stack(in_ego)))
+    everywhere = cast_rays(scene, sweep, rig.lidar, [np.arange(len(rig.lidar.rays_ego))])
+    assert found.unoccluded[0] == everywhere.unoccluded[0] > 100
     assert np.array_equal(found.actor, everywhere.actor)
 
 
 def test_blur_smears_what_moves_and_nothing_else(rig):
-    standing = staged(np.array([[9.0, 3.4, 0.81, 4.6, 1.9, 1.6, 0.07]]), [0])
+    standing = scene_of(np.array([[9.0, 3.4, 0.81, 4.6, 1.9, 1.6, 0.07]]), [0])
     moving, _ = passing_by()
-    for stage, is_smeared in ((standing, False), (moving, True)):
+    for scene, is_smeared in ((standing, False), (moving, True)):
         sharp, smeared = (
-            sense(replace(rig, blur=blur), stage, 0).images[1].astype(int) for blur in (False, True)
+            sense(replace(rig, blur=blur), scene, 0).images[1].astype(int) for blur in (False, True)
         )
         assert (np.abs(sharp - smeared).max() > 30) == is_smeared
         assert np.abs(sharp.mean() - smeared.mean()) < 3
 
 
-def wall(material: meshes.Material) -> Stage:
+def wall(material: meshes.Material) -> Scene:
     """Nothing but a plane 20 m ahead."""
     plane = np.array([[[20.0, -50, -50], [20, 50, -50], [20, 50, 50], [20, -50, 50]]])
-    stage = staged(np.zeros((0, 7)), [])
+    scene = scene_of(np.zeros((0, 7)), [])
     mesh = meshes.surface(meshes.quads(plane), material)
-    return replace(stage, scenery=Solids(mesh, LIGHT))
+    return replace(scene, scenery=Solids(mesh, LIGHT))
 
 
 def test_ranges_are_noisy_and_a_few_returns_are_lost(rig):
@@ -246,15 +239,15 @@ def test_ranges_are_noisy_and_a_few_returns_are_lost(rig):
 
 def test_glass_gives_no_return(rig):
     assert len(sense(rig, wall(meshes.Material((0.5, 0.5, 0.5), 0.5, meshes.GLASS)), 0).points) == 0
-    stage = staged(np.array([[8.0, 0.0, 0.81, 4.6, 1.9, 1.6, 1.2]]), [0])
-    boxes = stage.course.boxes
-    hits = cast(
-        stage, stage.course.at(rig.lidar.dt_s), rig.lidar, footprints.of_lidar(rig.lidar, boxes)
+    scene = scene_of(np.array([[8.0, 0.0, 0.81, 4.6, 1.9, 1.6, 1.2]]), [0])
+    boxes = scene.paths.boxes
+    hits = cast_rays(
+        scene, scene.paths.at(rig.lidar.dt_s), rig.lidar, footprints.of_lidar(rig.lidar, boxes)
     )
-    texture = stage.gallery.texture[hits.triangle[hits.actor == 0]]
+    texture = scene.library.texture[hits.triangle[hits.actor == 0]]
     solid = int((texture != meshes.GLASS).sum())
     slack = boxes[-1] + [0, 0, 0, 0.2, 0.2, 0.2, 0]
-    returned = points_above_ground(sense(rig, stage, 0).points, slack)
+    returned = points_above_ground(sense(rig, scene, 0).points, slack)
     assert (texture == meshes.GLASS).sum() > 20
     assert 0.85 * solid < returned <= solid
 
@@ -264,8 +257,8 @@ def points_above_ground(points: np.ndarray, box: np.ndarray) -> int:
 
 
 def test_visibility_is_told_for_each_camera(rig):
-    stage = staged(np.array([[15.0, 0.0, 0.95, 0.6, 0.6, 1.8, 0.0]]), [PERSON])
-    seen = dict(zip((c.name for c in rig.cameras), visibility(rig, stage)[0], strict=True))
+    scene = scene_of(np.array([[15.0, 0.0, 0.95, 0.6, 0.6, 1.8, 0.0]]), [PERSON])
+    seen = dict(zip((c.name for c in rig.cameras), visibility(rig, scene)[0], strict=True))
     assert seen["front_wide"] == seen["front_narrow"] == 1.0
     assert seen["back"] == seen["back_left"] == 0.0
 

@@ -1,4 +1,4 @@
-"""The embedded world as its users see it: frames, their truth, and the options."""
+"""The embedded world as its users see it: frames, their ground truth, and the options."""
 
 from __future__ import annotations
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from leapai.types import CLASS_NAMES
-from leapai_world import colours, meshes, shapes
-from leapai_world.builders import open_place
-from leapai_world.casting import Gallery
-from leapai_world.kinds import KINDS, Limbs
-from leapai_world.traffic import Traffic
+from leapai_world import meshes
+from leapai_world.actors import colours, shapes
+from leapai_world.actors.kinds import KINDS, Gait
+from leapai_world.places.builders import open_place
+from leapai_world.sensors.mesh_library import MeshLibrary
+from leapai_world.traffic.motion import Traffic
 
 ALL_KINDS = [(name, kind) for name, kinds in KINDS.items() for kind in kinds]
 PERSON = CLASS_NAMES.index("person")
@@ -18,13 +19,13 @@ PERSON = CLASS_NAMES.index("person")
 
 def phases_of(shape: int) -> list[meshes.Mesh]:
     """Every mesh that `posed` can give a shape, over one cycle and at rest."""
-    limbs = shapes.kind_of(shape).shape
+    gait = shapes.kind_of(shape).shape
     travelled = np.linspace(0.0, 6.0, 200)
     count = np.full(len(travelled), shape), np.full(len(travelled), 1.7)
     walking = shapes.posed(*count, travelled, np.full(len(travelled), 1.0))
     resting = shapes.posed(*count, travelled, np.zeros(len(travelled)))
     found = sorted({*walking.tolist(), *resting.tolist()})
-    assert len(found) == (limbs.phases + limbs.stands if isinstance(limbs, Limbs) else 1)
+    assert len(found) == (gait.phases + gait.stands if isinstance(gait, Gait) else 1)
     return [shapes.prototypes()[index] for index in found]
 
 
@@ -77,8 +78,8 @@ def test_a_body_at_rest_stands_and_one_without_limbs_keeps_its_shape():
 
 def test_posing_repeats_after_one_stride():
     shape, height = np.array([PERSON * shapes.VARIANTS]), np.array([1.6])
-    limbs = shapes.kind_of(int(shape[0])).shape
-    stride = limbs.cycle_heights * height
+    gait = shapes.kind_of(int(shape[0])).shape
+    stride = gait.cycle_heights * height
     at = [shapes.posed(shape, height, np.array([d]) + 1e-6, np.array([1.2])) for d in (0.5, 1.0)]
     again = shapes.posed(shape, height, 0.5 + 3 * stride + 1e-6, np.array([1.2]))
     assert at[0] == again
@@ -127,11 +128,11 @@ def test_a_tube_points_outward_whatever_its_direction():
 
 def test_every_actor_has_colours_of_its_own():
     """Two of one shape differ in paint and agree in tyres; what is not painted stays as built."""
-    gallery = Gallery(shapes.prototypes()[:1])
+    library = MeshLibrary(shapes.prototypes()[:1])
     body = shapes.prototypes()[0]
     triangle = np.arange(len(body), dtype=np.int32)
     owners = [colours.own_colours(np.random.default_rng(seed)) for seed in (1, 2)]
-    first, second = (gallery.colours(triangle, np.stack([o] * len(body))) for o in owners)
+    first, second = (library.colours(triangle, np.stack([o] * len(body))) for o in owners)
     painted = body.paint > 0
     assert (first[painted] != second[painted]).any(1).all()
     assert np.allclose(first[painted], owners[0][0])
@@ -139,6 +140,6 @@ def test_every_actor_has_colours_of_its_own():
 
 
 def test_own_colours_belong_to_the_actor_of_the_seed():
-    colours, again = (Traffic(open_place("street", 1, 3.0).cast, 3.0).own_colours for _ in "ab")
+    colours, again = (Traffic(open_place("street", 1, 3.0).actors, 3.0).own_colours for _ in "ab")
     assert np.array_equal(colours, again)
     assert len(np.unique(colours.reshape(len(colours), -1), axis=0)) == len(colours)

@@ -1,12 +1,12 @@
-"""The world's version: what a seed gives may change only together with it.
+"""Version of the world: what a seed gives may change only together with it.
 
-`world_signature.json` holds figures of one frame of every place. They are compared within a
+`world_signature.json` holds numbers of one frame of every place. They are compared within a
 tolerance and not as a checksum of the bytes, because sines (numpy) and hits of rays (Embree) may
-differ in their last digits between processors. Within one machine bytes are equal: `test_synthetic`
-and `test_synthetic_access`.
+differ in their last digits between processors. Within one machine bytes are equal: `test_sequence`
+and `test_access`.
 
-After a change raise WORLD_VERSION and run `python tests/data/test_synthetic_version.py`. While a
-version has not been released, delete the file instead and run the same.
+After a change raise WORLD_VERSION and run `python tests/world/test_version.py`. While a version has
+not been released, delete the file instead and run the same.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ import pytest
 
 from leapai.types import Frame, VectorMap
 from leapai_world import open_logs
-from leapai_world.drive import WORLD_VERSION
+from leapai_world.sequence import WORLD_VERSION
 
 PINNED = Path(__file__).with_name("world_signature.json")
 LOCATION = "split=val,drives=5,frames=3,rate_hz=2,beams=8"
-"""Five drives in a row show every place."""
+"""Five seeds in a row show every place."""
 SIZE_PX = (64, 120)
 GREY_LEVELS, METRES = 3.0, 0.05
-"""By how much means over an image block or a sweep may differ."""
+"""Tolerances of means over an image block or a sweep."""
 REMEDY = (
-    "what a seed gives has changed: raise WORLD_VERSION in leapai/data/synthetic/drive.py and run "
-    "python tests/data/test_synthetic_version.py"
+    "what a seed gives has changed: raise WORLD_VERSION in leapai_world/sequence.py and run "
+    "python tests/world/test_version.py"
 )
 
 
 def signature(frame: Frame, vector_map: VectorMap) -> dict[str, Any]:
-    """Fine figures of labels, pose and map, coarse ones of images and points."""
+    """Returns fine numbers of labels, pose and map, coarse ones of images and points."""
     labels, points = frame.labels, frame.points
     weight = np.cos(np.arange(len(labels)))  # every box counts with a weight of its own
     motion = np.concatenate([labels.boxes, labels.velocity_mps, labels.acceleration_mps2], 1)
@@ -59,7 +59,7 @@ def signature(frame: Frame, vector_map: VectorMap) -> dict[str, Any]:
 
 
 def signatures() -> dict[str, Any]:
-    """Of the last frame of each drive, by its name."""
+    """Returns the signature of the last frame of each sequence, by its name."""
     logs = open_logs(LOCATION, image_size_px=SIZE_PX)
     drives = {log.name: signature(log[2], log.vector_map()) for log in logs}
     return dict(json.loads(json.dumps(drives)))
@@ -92,11 +92,11 @@ def test_sensors_give_what_this_version_gives(drives):
 
 
 def pin() -> None:
-    """Writes the file; refuses to pin other figures for a version that has some."""
+    """Writes the file; refuses to pin other numbers for a version that has some."""
     pinned = json.loads(PINNED.read_text()) if PINNED.exists() else {"version": None}
     drives = signatures()
     if pinned["version"] == WORLD_VERSION and pinned["drives"] != drives:
-        sys.exit(f"{PINNED} holds other figures of version {WORLD_VERSION}: {REMEDY}")
+        sys.exit(f"{PINNED} holds other numbers of version {WORLD_VERSION}: {REMEDY}")
     PINNED.write_text(json.dumps({"version": WORLD_VERSION, "drives": drives}) + "\n")
 
 

@@ -1,11 +1,11 @@
-"""The parts of the embedded world: bodies that keep apart, boxes that fit."""
+"""The range of the labels of the embedded world."""
 
 from __future__ import annotations
 
 import pytest
 
-from leapai_world.drive import LABEL_RANGE_M, SyntheticDrive
-from leapai_world.rig import Rig
+from leapai_world.sensors.rig import Rig
+from leapai_world.sequence import LABEL_RANGE_M, SyntheticSequence
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def rig():
 
 
 def test_labels_cover_the_bev_range_whether_seen_or_not(rig):
-    log = SyntheticDrive(3, 3, 10.0, rig)  # a busy one
+    log = SyntheticSequence(3, 3, 10.0, rig)  # a busy one
     labels = log[1].labels
     assert (labels.visible_fraction == 0).any()
     assert LABEL_RANGE_M == ((-40.0, 62.4), (-44.8, 44.8))

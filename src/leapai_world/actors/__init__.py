@@ -1,0 +1,1 @@
+"""The actors of the embedded world: their kinds, sizes, meshes and colours."""

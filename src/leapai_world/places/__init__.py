@@ -1,0 +1,1 @@
+"""The places of the embedded world: streets, crossings and car parks, with their actors."""

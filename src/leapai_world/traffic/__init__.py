@@ -1,0 +1,1 @@
+"""The traffic of the embedded world: routes, motion and the collision filter."""
