@@ -13,6 +13,7 @@ from rich.console import Console
 
 from leapai import validation
 from leapai.checkpoints import save_checkpoint
+from leapai.data.log import DrivingLog
 from leapai.evaluation.evaluate import RunMetrics
 from leapai.runs.history import read_runs
 from leapai.types import OCCLUSION_NAMES
@@ -28,16 +29,16 @@ from tests.scenes import (
 )
 
 
-class MadeUpLog:
+class MadeUpLog(DrivingLog):
     """Three frames of `tests.scenes` as a drive."""
 
     def __init__(self, name, fail_at=None, without=()):
         self.name, self.fail_at, self.without = name, fail_at, without
         self.labels = self.map = None
-        self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
 
-    def __len__(self):
-        return 3
+    @property
+    def timestamps_us(self):
+        return np.array([make_frame(i).timestamp_us for i in range(3)])
 
     def __getitem__(self, index):
         if index == self.fail_at:
@@ -54,7 +55,7 @@ class MadeUpLog:
 @pytest.fixture
 def drives(monkeypatch):
     logs = [MadeUpLog("one"), MadeUpLog("two")]
-    monkeypatch.setattr(validation, "open_logs", lambda data, image_size_px: logs)
+    monkeypatch.setattr(validation, "open_logs", lambda data, **_: logs)
     return logs
 
 

@@ -160,7 +160,11 @@ class _Run:
         if options.checkpoint:
             load_checkpoint(options.checkpoint, model)
         data = options.data or config.data.val
-        self.logs = logs = open_logs(data, image_size_px=config.camera.image_size_px)
+        self.logs = logs = open_logs(
+            data,
+            image_size_px=config.camera.image_size_px,
+            label_range_m=config.bev.label_range_m,
+        )
         if options.submission:
             check_submission(options.submission, logs)
         weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"

@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 from leapai.config import StaticConfig
+from leapai.data.log import DrivingLog, LabelRange
 from leapai.data.static_labels import rasterise
 from leapai.geometry import angles, poses
 from leapai.geometry import boxes as box_geometry
@@ -46,7 +47,8 @@ from leapai_world.traffic import Traffic
 WORLD_VERSION = "2"
 """Of the bytes that a seed gives: a change that alters them changes this."""
 LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
-"""x and y in which box centres are labelled: the BEV range (design, section 2)."""
+"""x and y range in which box centres are always labelled: the default BEV range (design, section
+2). A run whose BEV is wider gets labels in that, too."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
 _APART_US = 1_000_000_000
 """Drives of successive seeds begin 1000 s apart: no two drives share a time."""
@@ -61,14 +63,23 @@ _WORLDS_KEPT = 24
 """Drives in memory at once: more than the lanes of a batch, and a bound for a worker."""
 
 
-class SyntheticDrive:
+class SyntheticDrive(DrivingLog):
     """A place with traffic that an ego drives through, drawn from a seed."""
 
     version = WORLD_VERSION
 
-    def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig, place: str = "") -> None:
+    def __init__(
+        self,
+        seed: int,
+        frames: int,
+        rate_hz: float,
+        rig: Rig,
+        place: str = "",
+        label_range_m: LabelRange | None = None,
+    ) -> None:
         self.name = f"synthetic-{seed:04d}"
         self._seed, self._rig = seed, rig
+        self._label_range_m = _covering(LABEL_RANGE_M, label_range_m or LABEL_RANGE_M)
         # The first frame comes when there is a whole sweep of the LiDAR behind it.
         elapsed_s = SWEEP_S + np.arange(frames) / rate_hz
         self._elapsed_us = np.round(1e6 * elapsed_s).astype(np.int64)
@@ -223,7 +234,7 @@ class SyntheticDrive:
         ego_from_local = poses.invert(local_from_ego)
         boxes = box_geometry.transform(boxes_local, ego_from_local)
         boxes[:, 6] = angles.wrap(boxes[:, 6])
-        low, high = np.array(LABEL_RANGE_M).T
+        low, high = np.array(self._label_range_m).T
         kept = np.flatnonzero(((boxes[:, :2] >= low) & (boxes[:, :2] <= high)).all(1))
         motion = self._traffic.motion(time_s)
         return Labels(
@@ -297,6 +308,12 @@ def _world(place: str, seed: int, duration_s: float) -> _World:
 @cache
 def _gallery() -> Gallery:
     return Gallery(shapes.prototypes())
+
+
+def _covering(one_m: LabelRange, other_m: LabelRange) -> LabelRange:
+    """Returns the smallest range that holds both."""
+    x, y = ((min(a + b), max(a + b)) for a, b in zip(one_m, other_m, strict=True))
+    return x, y
 
 
 def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:

@@ -17,6 +17,7 @@ from leapai.config import (
     TaskConfig,
 )
 from leapai.config.training import TrainingConfig
+from leapai.data.log import DrivingLog
 from leapai.data.samplers import (
     SampleRef,
     SequenceSampler,
@@ -32,7 +33,7 @@ LENGTHS = (7, 1, 23, 40, 3)
 SEQUENCES = StreamingConfig(clip_frames=8, frames_without_gradient=2, frames_with_gradient=1)
 
 
-class StubLog:
+class StubLog(DrivingLog):
     """A drive of random frames, each with one labelled box."""
 
     def __init__(self, length: int, name: str, error: Exception | None = None) -> None:
@@ -44,18 +45,12 @@ class StubLog:
     def timestamps_us(self) -> np.ndarray:
         return 1_000_000 + np.arange(self.length) * 100_000
 
-    def __len__(self) -> int:
-        return self.length
-
     def __getitem__(self, index: int) -> Frame:
         if self.error is not None:
             raise self.error
         box = np.array([[10.0, 1.0, 0.5, 4.0, 2.0, 1.5, 0.1]])
         frame = make_frame(index, sequence=self.name)
         return replace(frame, labels=Labels.unlabelled(box, np.array([0])))
-
-    def vector_map(self) -> None:
-        return None
 
 
 def walk(

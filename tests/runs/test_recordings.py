@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from leapai import cli, validation
+from leapai.data.log import DrivingLog
 from leapai.runs import recordings
 from leapai.runs.recordings import recorder, view_run
 from leapai.validation import ValidationOptions, run_validation
@@ -25,27 +26,24 @@ from tests.scenes import joint_config, make_frame, small_config
 RERUN = "leapai.pictures.recording"
 
 
-class MadeUpLog:
+class MadeUpLog(DrivingLog):
     """Three frames of `tests.scenes` as a drive."""
 
     def __init__(self, name, start=0):
         self.name, self.start = name, start
-        self.timestamps_us = np.array([make_frame(start + i).timestamp_us for i in range(3)])
 
-    def __len__(self):
-        return 3
+    @property
+    def timestamps_us(self):
+        return np.array([make_frame(self.start + i).timestamp_us for i in range(3)])
 
     def __getitem__(self, index):
         return make_frame(self.start + index, sequence=self.name)
-
-    def vector_map(self):
-        return None
 
 
 def two_drives(monkeypatch):
     logs = [MadeUpLog("one"), MadeUpLog("two")]
     for module in (validation, recordings):
-        monkeypatch.setattr(module, "open_logs", lambda data, image_size_px: logs)
+        monkeypatch.setattr(module, "open_logs", lambda data, **_: logs)
     return logs
 
 

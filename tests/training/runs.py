@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from leapai.config import TaskConfig
+from leapai.data.log import DrivingLog
 from leapai.types import (
     Frame,
     Labels,
@@ -70,7 +71,7 @@ def labels_of(seed: int, index: int) -> Labels:
     )
 
 
-class StubLog:
+class StubLog(DrivingLog):
     """A drive of random pixels, points and labels. `change` may spoil a frame."""
 
     def __init__(
@@ -84,9 +85,6 @@ class StubLog:
     @property
     def timestamps_us(self) -> np.ndarray:
         return 1_000_000 + np.arange(self.frames) * 100_000
-
-    def __len__(self) -> int:
-        return self.frames
 
     def __getitem__(self, index: int) -> Frame:
         frame = make_frame(index, sequence=self.name, seed=self.seed)

@@ -311,11 +311,12 @@ def _say(line: str) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from leapai.data.log import OpenOptions
     from leapai_world import open_logs
     from leapai_world.export_nuscenes import export_nuscenes
 
     given = f"{options.world}," if options.world else ""
     location = f"{given}rig=six,drives={options.drives}"
-    drives = open_logs(location, image_size_px=options.image_size)
+    drives = open_logs(location, OpenOptions(options.image_size))
     keyframes = export_nuscenes(drives, options.output, _say)
     sys.stdout.write(f"{len(drives)} drives, {keyframes} keyframes -> {options.output}\n")

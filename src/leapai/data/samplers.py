@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from leapai.config import StreamingConfig, TaskConfig
 from leapai.data.augmentation import apply, draw_augmentation
-from leapai.data.log import DrivingLog, static_classes_of
+from leapai.data.log import DrivingLog
 from leapai.data.static_labels import with_static_labels
 from leapai.data.transforms import collate, prepare
 from leapai.models.tensors import FrameBatch
@@ -230,7 +230,7 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         if not self.config.static_task:
             return frame
         log = self.logs[drive]
-        return with_static_labels(frame, log.vector_map(), self._region, static_classes_of(log))
+        return with_static_labels(frame, log.vector_map(), self._region, log.static_classes)
 
 
 def read_frame(log: DrivingLog, index: int) -> Frame:

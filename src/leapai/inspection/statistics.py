@@ -7,13 +7,13 @@ middle 98 %; the share covered is that of the other's values within those 98 %.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
 
-from leapai.data.log import DrivingLog, GroundTruthLog
+from leapai.data.log import DrivingLog
 from leapai.geometry import angles, poses
 from leapai.inspection.log_inspection import frames_to_read
 from leapai.types import (
@@ -125,10 +125,7 @@ def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
 
 
 def _truths(log: DrivingLog) -> Iterator[Frame]:
-    read: Callable[[int], Frame] = (
-        log.ground_truth if isinstance(log, GroundTruthLog) else log.__getitem__
-    )
-    return (read(index) for index in range(len(log)))
+    return (log.ground_truth(index) for index in range(len(log)))
 
 
 def _columns(frames: Sequence[tuple[int, Frame]]) -> tuple[IntArray, _Boxes]:

@@ -122,7 +122,12 @@ def _record_afterwards(
 def _log_of(run: Run, drive: SequenceResult) -> DrivingLog:
     """The drive as its data has it; raises ValueError where that is not what the run saw."""
     data, version = run.summary.data, run.summary.data_version
-    logs = open_logs(data, image_size_px=run.config.camera.image_size_px)
+    config = run.config
+    logs = open_logs(
+        data,
+        image_size_px=config.camera.image_size_px,
+        label_range_m=config.bev.label_range_m,
+    )
     if version_of(logs) == version and drive.number < len(logs):
         log = logs[drive.number]
         seen_us = [said.timestamp_us for said in drive.detections]

@@ -200,8 +200,13 @@ class _Run:
         return model
 
     def _logs(self, data: str) -> list[DrivingLog]:
-        size = self.config.camera.image_size_px
-        return open_cached_logs(data, image_size_px=size, cache=self.config.cache)
+        config = self.config
+        return open_cached_logs(
+            data,
+            image_size_px=config.camera.image_size_px,
+            cache=config.cache,
+            label_range_m=config.bev.label_range_m,
+        )
 
     def _windows(self, model: Perception, first: int) -> DataLoader[list[FrameBatch]]:
         """The windows from optimiser step `first` on."""
