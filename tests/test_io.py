@@ -17,12 +17,17 @@ def test_a_file_appears_when_its_block_ends(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def write_half(path):
+    with whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+
+
 def test_a_block_that_raises_leaves_what_was_there(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole_file(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        write_half(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

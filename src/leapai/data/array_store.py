@@ -1,7 +1,7 @@
 """A bounded store of named arrays on disk that any number of processes read and write at once.
 
-An entry is one file in the safetensors format. It is written under a temporary name and moved, so it
-is there whole or not at all, and a checksum in its metadata reveals one that a failing disk has
+An entry is one file in the safetensors format. It is written under a temporary name and moved, so
+it is there whole or not at all, and a checksum in its metadata reveals one that a failing disk has
 damaged. Entries live in a folder that is named after their fingerprint (what they were made of), so
 whatever changes that makes them unreachable instead of wrong.
 
