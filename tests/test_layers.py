@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "leapai"
 ORDER = (
     "types", "geometry", "io", "distributed", "config", "weights", "checkpoints", "models", "data",
-    "pictures", "streaming", "evaluation", "training", "inspection", "runs", "report", "validation",
+    "pictures", "streaming", "evaluation", "training", "runs", "report", "inspection", "validation",
     "cli",
 )  # fmt: skip
 """A room imports from those before it (`docs/architecture.md`)."""
