@@ -14,6 +14,7 @@ from leapai.data.static_labels import rasterise
 from leapai.geometry import angles, poses
 from leapai.geometry import boxes as box_geometry
 from leapai.types import (
+    BevGrid,
     CameraFrame,
     FloatArray,
     Frame,
@@ -46,7 +47,7 @@ from leapai_world.traffic import Traffic
 
 WORLD_VERSION = "2"
 """Of the bytes that a seed gives: a change that alters them changes this."""
-LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
+LABEL_RANGE_M = (BevGrid.x_range_m, BevGrid.y_range_m)
 """x and y range in which box centres are always labelled: the default BEV range (design, section
 2). A run whose BEV is wider gets labels in that, too."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000

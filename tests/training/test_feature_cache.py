@@ -247,7 +247,7 @@ def test_variants_are_augmented_and_last_through_a_clip(tmp_path):
     for step in range(20):
         for samples, batch in zip(cached.samples(step), cached.window(step), strict=True):
             for sample, pose in zip(samples, batch.ego2global, strict=True):
-                plain = cached.logs[sample.drive][sample.frame].ego2global
+                plain = cached.logs[sample.sequence][sample.frame].ego2global
                 turn = np.linalg.inv(plain) @ pose.numpy()
                 turned += not np.allclose(turn, np.eye(4))
                 np.testing.assert_allclose(

@@ -93,7 +93,7 @@ class LogWrapper(DrivingLog):
 
 @dataclass(frozen=True)
 class OpenOptions:
-    """What a run asks of a data set that it opens."""
+    """Options of a run that a data set gets when it is opened."""
 
     image_size_px: tuple[int, int]
     """Height, width of the images that the model uses: a source that renders does so at this

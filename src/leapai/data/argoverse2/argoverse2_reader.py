@@ -213,7 +213,8 @@ class Argoverse2Log(DrivingLog):
         return self._folder / "sensors" / "cameras" / name
 
     def _exposure(self, name: str, time_ns: int) -> int:
-        """Time of the image nearest to `time_ns`. Raises SensorError where none is near."""
+        """Returns the time of the image nearest to `time_ns`. Raises SensorError where none is
+        near."""
         folder = self._camera_folder(name)
         if name not in self._image_times:
             if not folder.is_dir():
@@ -229,7 +230,8 @@ class Argoverse2Log(DrivingLog):
 
 
 def _read_sweep(path: Path) -> FloatArray:
-    """Points [P, 5] of one sweep, which is motion compensated already. Raises SensorError."""
+    """Reads the points [P, 5] of one sweep, which is motion compensated already. Raises
+    SensorError."""
     content = reading.read_bytes(path)
     columns = ["x", "y", "z", "intensity", "offset_ns"]
     try:

@@ -2,9 +2,9 @@
 
 `nuscenes:ROOT[,version=v1.0-mini][,sweeps=10][,scenes=FILE]`. ROOT holds `v1.0-*/` (JSON tables),
 `samples/` and `sweeps/`, and `maps/expansion/*.json` where the map expansion is there; FILE names
-scenes, one a line: a split. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame is
-nuScenes' own: its origin is the centre of the rear axle projected onto the ground (nuscenes-devkit
-issue 161), as ours. Published images are rectified.
+scenes, one each line: a split. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame
+is nuScenes' own: its origin is the centre of the rear axle projected onto the ground
+(nuscenes-devkit issue 161), as ours. Published images are rectified.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def open_logs(location: str, options: OpenOptions) -> list[NuScenesLog]:
 
 
 def _parse(location: str) -> tuple[Path, str, int, str]:
-    """Root folder, version folder in it, number of sweeps, and file of scenes ("": all)."""
+    """Returns root folder, version folder in it, number of sweeps, and file of scenes ("": all)."""
     root, *pairs = location.split(",")
     options = {"version": "", "sweeps": "1", "scenes": ""}
     for pair in pairs:
@@ -70,7 +70,7 @@ def _parse(location: str) -> tuple[Path, str, int, str]:
 
 
 def _listed_scenes(path: str, tables: Tables) -> list[str]:
-    """The scenes that the file `path` names, in its order."""
+    """Returns the scenes that the file `path` names, in its order."""
     try:
         names = Path(path).read_text().split()
     except (OSError, UnicodeDecodeError) as error:
@@ -194,7 +194,7 @@ class NuScenesLog(DrivingLog):
         return np.array(table.rows_of.get(self._samples[index], []), np.int64)
 
     def _number_tracks(self) -> dict[str, int]:
-        """A number for each annotated instance of the scene, in order of appearance."""
+        """Returns a number for each annotated instance of the scene, in order of appearance."""
         numbers: dict[str, int] = {}
         if self._annotations is not None:
             for index in range(len(self)):
@@ -253,7 +253,8 @@ class NuScenesLog(DrivingLog):
         )
 
     def _points(self, lidar: SensorFile, faults: list[str]) -> FloatArray | None:
-        """Points [P, 5] of the keyframe and the sweeps before it; None: the keyframe's failed."""
+        """Reads the points [P, 5] of the keyframe and the sweeps before it; None: the sweep of the
+        keyframe failed."""
         clouds: list[FloatArray] = []
         file: SensorFile | None = lidar
         for _ in range(self._sweeps):
@@ -270,7 +271,8 @@ class NuScenesLog(DrivingLog):
 
 
 def _read_sweep(file: SensorFile, lidar: SensorFile) -> FloatArray:
-    """Points [P, 5] of one sweep in the ego frame of the keyframe `lidar`. Raises SensorError."""
+    """Reads the points [P, 5] of one sweep in the ego frame of the keyframe `lidar`. Raises
+    SensorError."""
     content = reading.read_bytes(file.path)
     if len(content) % _POINT_BYTES:
         raise SensorError(file.path, f"is truncated: {len(content)} bytes are no whole points")
