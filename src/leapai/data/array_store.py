@@ -6,8 +6,8 @@ damaged. Entries live in a folder that is named after their fingerprint (what th
 whatever changes that makes them unreachable instead of wrong.
 
 The bound holds for everything below the store's folder, whatever its fingerprint. Nothing is ever
-evicted: another run may be using it. A store that is full, or whose disk is, says so once and
-keeps no more; whoever uses it goes on without.
+evicted: another run may be using it. A store that is full, or whose disk is, warns once and
+keeps no more; its users go on without.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class ArrayStore:
 
 
 class _DamagedError(Exception):
-    """An entry that cannot be used; the message says what is wrong with it."""
+    """An entry that cannot be used; the message names what is wrong with it."""
 
 
 def _pack(key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

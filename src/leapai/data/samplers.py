@@ -86,7 +86,7 @@ class SequenceSampler:
     def __init__(
         self, lengths: Sequence[int], config: StreamingConfig, streams: int, seed: int
     ) -> None:
-        """`lengths` are the drives' frames. Raises ValueError where they have none."""
+        """Takes the number of frames of each log. Raises ValueError where all have none."""
         if sum(lengths) == 0:
             raise ValueError("the training data has no frames; name other data as data.train")
         self._config = config
@@ -189,7 +189,7 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
     def __init__(
         self, logs: Sequence[DrivingLog], config: TaskConfig, *, rank: int = 0, world_size: int = 1
     ) -> None:
-        """Raises ValueError where the drives have no frames."""
+        """Opens the streams of one rank. Raises ValueError where the logs have no frames."""
         self.logs = list(logs)
         self.config = config
         self._rank = rank
@@ -202,7 +202,7 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         return self.window(step)
 
     def window(self, step: int) -> list[FrameBatch]:
-        """Returns the batches of a step. Raises ValueError, with the drive and the frame, for one
+        """Returns the batches of a step. Raises ValueError, with the log and the frame, for one
         that cannot be read or that does not fit the others."""
         return [self.batch_of(samples) for samples in self.samples(step)]
 

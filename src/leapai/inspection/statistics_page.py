@@ -39,7 +39,8 @@ _SHARES_AFTER = 3
 """Shares stand after this many rows."""
 _BINS = 24
 _OUTER_PERCENT = (0.5, 99.5)
-"""What lies outside is counted in the outermost bins, so that one wild value hides nothing."""
+"""Range of an axis. Values outside are counted in the outermost bins, so that one wild value hides
+nothing."""
 _SIDES_PX = (34, 8, 10, 34)
 """Space left, right, above and below of the inner part of a chart."""
 _PAGE = Markup(
@@ -81,8 +82,8 @@ def render_page(names: Sequence[str], samples: Sequence[Samples]) -> str:
     )
 
 
-def _section(name: str, figures: Sequence[Markup], kind: str) -> Markup:
-    content = Markup("").join(figures)
+def _section(name: str, drawings: Sequence[Markup], kind: str) -> Markup:
+    content = Markup("").join(drawings)
     return Markup('<section><h2>{}</h2><div class="{}">{}</div></section>').format(
         name, kind, content
     )
