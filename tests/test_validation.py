@@ -59,6 +59,16 @@ def drives(monkeypatch):
     return logs
 
 
+def test_labels_are_asked_for_over_the_bev_range_of_the_run(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        validation, "open_logs", lambda data, **options: asked.append(options) or [MadeUpLog("one")]
+    )
+    wide = {"x_range_m": (-51.2, 76.8), "y_range_m": (-51.2, 51.2)}
+    run(tmp_path, pictures=False, changes={"bev": small_config().bev.model_dump() | wide})
+    assert asked[0]["label_range_m"] == ((-51.2, 76.8), (-51.2, 51.2))
+
+
 def run(output, **options):
     console = Console(record=True, width=200, file=io.StringIO())
     changes = options.pop("changes", {})

@@ -55,6 +55,10 @@ def open_nothing(location, options):
     return None
 
 
+def open_none(location, options):
+    return []
+
+
 def open_as_before(location, *, image_size_px):
     return [Log(location, image_size_px)]
 
@@ -95,6 +99,7 @@ def test_a_function_is_named_on_the_command_line_with_any_location(reader):
         ("reader_of_test:not_a_function:/x", "has no function 'not_a_function'"),
         ("reader_of_test:open_others:/x", "class NoLog, which is no DrivingLog; derive the class"),
         ("reader_of_test:open_nothing:/x", "returned NoneType; it must return a list"),
+        ("reader_of_test:open_none:/x", "found no sequence of frames there; check the location"),
         ("reader_of_test:open_as_before:/x", r"cannot be called with \(location, options\).*def"),
     ],
 )

@@ -100,8 +100,9 @@ class StubLog(DrivingLog):
         return tuple(MapLine(kind, "line", np.array(at)) for kind, at in kinds.items())
 
 
-def stub_logs(data: str, **_: Any) -> list[StubLog]:
+def stub_logs(data: str, *, label_range_m: Any, **_: Any) -> list[StubLog]:
     """In the place of `open_cached_logs`: `stub` or `stub:SEED` for two drives."""
+    assert label_range_m == training_config().bev.label_range_m, "labels over the BEV range"
     first = int(data.partition(":")[2] or 0) if data.startswith("stub") else 5
     return [StubLog(first), StubLog(first + 1, frames=5)]
 

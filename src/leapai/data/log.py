@@ -201,6 +201,8 @@ def _check_logs(logs: Any, origin: str) -> None:
             f"{origin} returned {type(logs).__name__}; it must return a list of "
             "leapai.data.log.DrivingLog"
         )
+    if not logs:
+        raise ValueError(f"{origin} found no sequence of frames there; check the location")
     wrong = next((log for log in logs if not isinstance(log, DrivingLog)), None)
     if wrong is not None:
         raise ValueError(
