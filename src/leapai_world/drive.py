@@ -48,8 +48,8 @@ from leapai_world.traffic import Traffic
 WORLD_VERSION = "2"
 """Of the bytes that a seed gives: a change that alters them changes this."""
 LABEL_RANGE_M = (BevGrid.x_range_m, BevGrid.y_range_m)
-"""x and y range in which box centres are always labelled: the default BEV range (design, section
-2). A run whose BEV is wider gets labels in that, too."""
+"""x and y range in which box centres are always labelled: the default BEV range
+(docs/design.md, section 2). A run whose BEV is wider gets labels in that, too."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
 _APART_US = 1_000_000_000
 """Drives of successive seeds begin 1000 s apart: no two drives share a time."""

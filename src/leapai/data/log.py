@@ -100,7 +100,7 @@ class OpenOptions:
     size."""
     label_range_m: LabelRange | None = None
     """x and y range in which box centres must be labelled at least, which matters to a source that
-    makes its labels; None: the default BEV range (design, section 2)."""
+    makes its labels; None: the default BEV range (docs/design.md, section 2)."""
 
 
 Opener = Callable[[str, OpenOptions], Sequence[DrivingLog]]

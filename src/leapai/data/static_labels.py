@@ -1,5 +1,5 @@
-"""Static labels: ground truth of the map as rasters around the ego, from a vector map (design,
-section 11)."""
+"""Static labels: ground truth of the map as rasters around the ego, from a vector map
+(docs/design.md, section 11)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from leapai.types import (
 )
 
 REGION_M = (BevGrid.x_range_m, BevGrid.y_range_m)
-"""x and y range in which boxes are compared: the default BEV range (design, section 2)."""
+"""x and y range in which boxes are compared: the default BEV range (docs/design.md, section 2)."""
 MOVING_MPS = 0.5
 """Speed below which an object counts as standing: annotated positions jitter by a few centimetres
 from frame to frame."""
