@@ -77,7 +77,10 @@ def train(trial: Trial, options: argparse.Namespace) -> None:
     shutil.rmtree(output, ignore_errors=True)
     config = short_config(trial, options.output, options.batch)
     size = config.camera.image_size_px
-    for log in open_cached_logs(options.data, image_size_px=size, cache=config.cache):
+    labels_m = config.bev.label_range_m
+    for log in open_cached_logs(
+        options.data, image_size_px=size, cache=config.cache, label_range_m=labels_m
+    ):
         for index in range(len(log)):
             log[index]
     if torch.cuda.is_available():

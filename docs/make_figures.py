@@ -24,8 +24,6 @@ from leapai.checkpoints import config_of
 from leapai.config import TaskConfig, load_config
 from leapai.data.log import DrivingLog, open_logs
 from leapai.data.transforms import collate, prepare
-from leapai.inspection.inspection_pictures import write_statistics_picture
-from leapai.inspection.statistics import collect
 from leapai.models.dynamic.query_memory import Memory, Remembered, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
@@ -36,7 +34,6 @@ from leapai.validation import ValidationOptions, run_validation
 from leapai.weights import shipped_checkpoint
 
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
-STATISTICS_DATA = "synthetic:split=val,drives=20,frames=156,beams=64"
 SCENES = (
     ("street", 24),
     ("crossing", 23),
@@ -180,17 +177,6 @@ def moving_picture() -> None:
     first.save(FOLDER / "drive.webp", quality=55, method=6, **options)
 
 
-def statistics_figure() -> None:
-    """How what happens in the embedded world is spread, beside the real log of ../shared/data."""
-    real = Path(__file__).resolve().parents[2] / "shared" / "data" / "argoverse2"
-    names = (STATISTICS_DATA, f"argoverse2:{real}")
-    samples = [collect(open_logs(name, image_size_px=(64, 120)), 60) for name in names]
-    path = FOLDER / "world_statistics.png"
-    shown = (STATISTICS_DATA, "argoverse2: one real log of 156 frames")
-    write_statistics_picture(path, shown, samples)
-    Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
 def places_figure() -> None:
     """Every place through three cameras, two of them once more in the dark."""
     rows = []
@@ -246,7 +232,6 @@ def main() -> None:
     config = load_config(CONFIG)
     size = config.camera.image_size_px
     log = open_logs(DRIVE_DATA, image_size_px=size)[0]
-    statistics_figure()
     places_figure()
     world_video(config)
     memory_figure(config, log)

@@ -187,7 +187,7 @@ def test_inspect_compares_the_statistics_of_two_data_sets(tmp_path, capsys):
     assert "objects a frame" in said
     assert "yes 100%" in said
     assert "NO" not in said
-    assert (tmp_path / "statistics.png").is_file()
+    assert (tmp_path / "statistics.html").is_file()
     assert cli.main(["inspect", SMALL_DRIVE, *options, "--json"]) == 0
     statistics = json.loads(capsys.readouterr().out)
     assert statistics["data"] == SMALL_DRIVE

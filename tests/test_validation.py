@@ -13,6 +13,7 @@ from rich.console import Console
 
 from leapai.checkpoints import save_checkpoint
 from leapai.config.options import ValidationOptions
+from leapai.data.log import DrivingLog
 from leapai.evaluation.evaluate import RunMetrics
 from leapai.runs import run_inputs
 from leapai.runs.history import read_runs
@@ -29,16 +30,16 @@ from tests.scenes import (
 )
 
 
-class MadeUpLog:
+class MadeUpLog(DrivingLog):
     """Three frames of `tests.scenes` as a drive."""
 
     def __init__(self, name, fail_at=None, without=()):
         self.name, self.fail_at, self.without = name, fail_at, without
         self.labels = self.map = None
-        self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
 
-    def __len__(self):
-        return 3
+    @property
+    def timestamps_us(self):
+        return np.array([make_frame(i).timestamp_us for i in range(3)])
 
     def __getitem__(self, index):
         if index == self.fail_at:
@@ -57,6 +58,16 @@ def drives(monkeypatch):
     logs = [MadeUpLog("one"), MadeUpLog("two")]
     monkeypatch.setattr(run_inputs, "open_logs", lambda data, **_: logs)
     return logs
+
+
+def test_labels_are_asked_for_over_the_bev_range_of_the_run(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        run_inputs, "open_logs", lambda data, **options: asked.append(options) or [MadeUpLog("one")]
+    )
+    wide = {"x_range_m": (-51.2, 76.8), "y_range_m": (-51.2, 51.2)}
+    run(tmp_path, pictures=False, changes={"bev": small_config().bev.model_dump() | wide})
+    assert asked[0]["label_range_m"] == ((-51.2, 76.8), (-51.2, 51.2))
 
 
 def run(output, **options):

@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import multiprocessing
 
 from leapai.config.options import ValidationOptions
+from leapai.data.log import DrivingLog
 from leapai.distributed import (
     broadcast,
     gather,
@@ -37,7 +38,7 @@ from tests.scenes import (
 WORLD = 2
 
 
-class UnevenLog:
+class UnevenLog(DrivingLog):
     """A made-up drive of `length` labelled frames; in one of them the LiDAR fails."""
 
     def __init__(self, number, length):
@@ -46,9 +47,6 @@ class UnevenLog:
     @property
     def timestamps_us(self):
         return np.array([make_frame(index).timestamp_us for index in range(self.length)])
-
-    def __len__(self):
-        return self.length
 
     def __getitem__(self, index):
         frame = make_frame(index, sequence=self.name, seed=self.number)

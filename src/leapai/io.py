@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, moved there when the block ends, removed when it raises."""
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+def whole_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """Yields a temporary path that is moved to `path` when the block ends, and removed when it
+    raises.
+
+    The temporary file lies next to `path`, or in `folder`, which must be on the same disk. Its name
+    is unique, so that any number of writers may write one `path` at once: the last one stays.
+    """
+    name = f"{path.name}.tmp{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = (folder or path.parent) / name
     try:
         yield temporary
         temporary.replace(path)

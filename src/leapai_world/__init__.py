@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from leapai.data.log import OpenOptions
 from leapai_world.places.place import PLACES
 from leapai_world.sensors.rig_files import open_rig
 from leapai_world.sequence import WORLD_VERSION, SyntheticSequence
@@ -34,20 +35,22 @@ _LEAST = {"seed": 0, "drives": 1, "frames": 1, "rate_hz": 0.1, "beams": 2}
 _MOST = {"seed": 1_000_000, "drives": 100_000, "frames": 100_000, "rate_hz": 1000.0, "beams": 256}
 
 
-def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[SyntheticSequence]:
+def open_logs(location: str, options: OpenOptions) -> list[SyntheticSequence]:
     """Drives of the embedded world; `location` is "" or options such as
     `seed=3,drives=2,frames=40`.
 
     Seeds count up from `seed` or from the first of `split`, one a drive; each draws its place, or
-    all are at `place`. Cameras render at `image_size_px` (height, width) directly. Raises
-    ValueError for an option or a value that does not exist.
+    all are at `place`. Cameras render at `options.image_size_px` directly. Raises ValueError for an
+    option or a value that does not exist.
     """
-    options = _parse(location)
-    rig = replace(open_rig(options.rig, image_size_px, options.beams), blur=options.blur)
-    first = SPLITS.get(options.split, options.seed)
+    chosen = _parse(location)
+    rig = replace(open_rig(chosen.rig, options.image_size_px, chosen.beams), blur=chosen.blur)
+    first = SPLITS.get(chosen.split, chosen.seed)
     return [
-        SyntheticSequence(seed, options.frames, options.rate_hz, rig, options.place)
-        for seed in range(first, first + options.drives)
+        SyntheticSequence(
+            seed, chosen.frames, chosen.rate_hz, rig, chosen.place, options.label_range_m
+        )
+        for seed in range(first, first + chosen.drives)
     ]
 
 

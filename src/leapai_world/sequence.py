@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from leapai.config import StaticConfig
+from leapai.data.log import DrivingLog, LabelRange
 from leapai.data.static_labels import rasterise
 from leapai.geometry import angles, poses
 from leapai.geometry import boxes as box_geometry
@@ -30,13 +31,14 @@ from leapai_world.world import World, open_world
 WORLD_VERSION = "2"
 """Version of the bytes that a seed gives: a change that alters them changes this."""
 LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
-"""Range of x and y in which box centres are labelled: the BEV range (docs/design.md, section 2)."""
+"""Range of x and y in which box centres are always labelled: the default BEV range (docs/design.md,
+section 2). A run whose BEV is wider gets labels in that, too."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
 _APART_US = 1_000_000_000
 """Sequences of successive seeds begin 1000 s apart: no two sequences share a time."""
 
 
-class SyntheticSequence:
+class SyntheticSequence(DrivingLog):
     """A drive of the ego through a place with traffic, drawn from a seed.
 
     Raises ValueError where Embree, which casts the rays of its sensors, is not installed.
@@ -44,10 +46,19 @@ class SyntheticSequence:
 
     version = WORLD_VERSION
 
-    def __init__(self, seed: int, frames: int, rate_hz: float, rig: Rig, place: str = "") -> None:
+    def __init__(
+        self,
+        seed: int,
+        frames: int,
+        rate_hz: float,
+        rig: Rig,
+        place: str = "",
+        label_range_m: LabelRange | None = None,
+    ) -> None:
         embree.check_installed()
         self.name = f"synthetic-{seed:04d}"
         self._seed, self._rig = seed, rig
+        self._label_range_m = _covering(LABEL_RANGE_M, label_range_m or LABEL_RANGE_M)
         # The first frame comes when there is a whole sweep of the LiDAR behind it.
         elapsed_s = SWEEP_S + np.arange(frames) / rate_hz
         self._elapsed_us = np.round(1e6 * elapsed_s).astype(np.int64)
@@ -175,7 +186,7 @@ class SyntheticSequence:
         ego_from_local = poses.invert(local_from_ego)
         boxes = box_geometry.transform(boxes_local, ego_from_local)
         boxes[:, 6] = angles.wrap(boxes[:, 6])
-        low, high = np.array(LABEL_RANGE_M).T
+        low, high = np.array(self._label_range_m).T
         kept = np.flatnonzero(((boxes[:, :2] >= low) & (boxes[:, :2] <= high)).all(1))
         motion = self._world.traffic.motion(time_s)
         return Labels(
@@ -206,6 +217,12 @@ class SyntheticSequence:
                 self._rig.cameras, seen.images, seen.ego_from_camera, strict=True
             )
         )
+
+
+def _covering(one_m: LabelRange, other_m: LabelRange) -> LabelRange:
+    """Returns the smallest range that holds both."""
+    x, y = ((min(a + b), max(a + b)) for a, b in zip(one_m, other_m, strict=True))
+    return x, y
 
 
 def _count_inside(points: FloatArray, boxes: FloatArray) -> IntArray:

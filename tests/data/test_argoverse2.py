@@ -15,6 +15,7 @@ from leapai.data.argoverse2.argoverse2_tables import (
     EGO_HEIGHT_M,
     NO_COUNTERPART,
 )
+from leapai.data.log import OpenOptions
 from leapai.geometry import cameras, poses
 from leapai.types import CAMERA_GROUPS, CLASS_NAMES
 
@@ -118,7 +119,7 @@ class Drive:
         return self.folder / "sensors" / "cameras" / name / f"{time_ns(frame) + EXPOSURE_NS}.jpg"
 
     def log(self):
-        (log,) = open_logs(str(self.folder), image_size_px=SIZE_PX)
+        (log,) = open_logs(str(self.folder), OpenOptions(SIZE_PX))
         return log
 
 
@@ -362,12 +363,12 @@ def test_logs_are_found_in_a_log_a_split_or_a_root(drive):
     Drive(drive.write().folder.parent / "log-b").write()
     split, root = drive.folder.parent, drive.folder.parent.parent
     names = [
-        [log.name for log in open_logs(str(folder), image_size_px=SIZE_PX)]
+        [log.name for log in open_logs(str(folder), OpenOptions(SIZE_PX))]
         for folder in (drive.folder, split, root)
     ]
     assert names == [["log-a"], ["log-a", "log-b"], ["log-a", "log-b"]]
     with pytest.raises(ValueError, match="there is no log; give a log folder"):
-        open_logs(str(root.parent), image_size_px=SIZE_PX)
+        open_logs(str(root.parent), OpenOptions(SIZE_PX))
 
 
 def test_the_map_tells_marks_crossings_and_drivable_areas(drive):
@@ -405,7 +406,7 @@ def test_the_map_tells_marks_crossings_and_drivable_areas(drive):
 def real():
     if not REAL.is_dir():
         pytest.skip(f"no Argoverse 2 sample at {REAL}")
-    (log,) = open_logs(str(REAL), image_size_px=SIZE_PX)
+    (log,) = open_logs(str(REAL), OpenOptions(SIZE_PX))
     return log
 
 

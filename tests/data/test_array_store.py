@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from leapai.data.array_store import ArrayStore
 
@@ -56,6 +57,26 @@ def test_what_is_put_is_got_also_by_a_store_opened_later(tmp_path):
         assert_same(opened.get("a"), arrays(2))
         assert_same(opened.get("b/../c"), arrays(1))
         assert "a" in opened
+
+
+def test_an_entry_is_a_safetensors_file_that_any_reader_reads(tmp_path):
+    store = ArrayStore(tmp_path, FINGERPRINT, BIG)
+    store.put("a", arrays())
+    found = safetensors.numpy.load_file(entries(store)[0])
+    assert set(found) == set(arrays())
+    np.testing.assert_array_equal(found["points"], arrays()["points"], strict=True)
+
+
+def test_no_changed_byte_goes_unnoticed(tmp_path):
+    store = ArrayStore(tmp_path, FINGERPRINT, BIG)
+    store.put("a", arrays(size=2))
+    (path,) = entries(store)
+    content = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in range(len(content)):
+            path.write_bytes(content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :])
+            assert store.get("a") is None, i
 
 
 def test_what_is_got_may_be_written_to_without_harm(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from leapai.config import CacheConfig
 from leapai.data.array_store import ArrayStore
 from leapai.data.frame_cache import CachedLog, PreparedLog, open_cached_logs
-from leapai.data.log import open_logs, static_classes_of, version_of
+from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.types import (
     STATIC_CLASSES,
     Frame,
@@ -22,7 +22,7 @@ from leapai.types import (
 from tests.scenes import make_frame
 
 
-class StubLog:
+class StubLog(DrivingLog):
     """A drive in memory that counts how often it is read."""
 
     version = "stub-1"
@@ -35,9 +35,6 @@ class StubLog:
     @property
     def timestamps_us(self) -> np.ndarray:
         return np.array([f.timestamp_us for f in self.frames])
-
-    def __len__(self) -> int:
-        return len(self.frames)
 
     def __getitem__(self, index: int) -> Frame:
         self.reads += 1
@@ -89,7 +86,7 @@ def test_every_field_comes_back_and_the_drive_is_read_once(tmp_path):
     elsewhere = pickle.loads(pickle.dumps(CachedLog(StubLog(some_frames()), store)))
     assert_equal(elsewhere[1], inner.frames[1])
     assert_equal(elsewhere[-3], inner.frames[1])
-    assert elsewhere._log.reads == 0
+    assert elsewhere.inner.reads == 0
 
 
 def test_name_times_map_and_version_are_the_inner_drives(tmp_path):
@@ -99,10 +96,10 @@ def test_name_times_map_and_version_are_the_inner_drives(tmp_path):
     assert len(log) == 4
     np.testing.assert_array_equal(log.timestamps_us, inner.timestamps_us)
     assert log.vector_map()[0].kind == "solid"
-    assert static_classes_of(log) == STATIC_CLASSES
+    assert log.static_classes == STATIC_CLASSES
     inner.static_classes = ("Curb",)
     partly = CachedLog(PreparedLog(inner, (64, 96)), ArrayStore(tmp_path, {}, 10**9))
-    assert static_classes_of(partly) == ("Curb",)
+    assert partly.static_classes == ("Curb",)
     assert version_of([log]) == "stub-1"
     with pytest.raises(IndexError):
         log[4]
@@ -169,6 +166,18 @@ def test_opened_by_configuration_frames_equal_the_data_sets(tmp_path):
     assert len(list((tmp_path / "cache" / "frames").glob("*/fingerprint.json"))) == 1
     open_cached_logs(data, image_size_px=(40, 48), cache=cache)
     assert len(list((tmp_path / "cache" / "frames").glob("*/fingerprint.json"))) == 2
+
+
+def test_frames_with_labels_of_another_range_are_other_entries(tmp_path):
+    data, size = "synthetic:seed=3,frames=1,place=street,beams=2", (32, 48)
+    cache = CacheConfig(folder=str(tmp_path / "cache"), frames_gb=0.1)
+    counts = []
+    for label_range_m in (None, ((-80.0, 104.0), (-80.0, 80.0)), None):
+        (log,) = open_cached_logs(
+            data, image_size_px=size, cache=cache, label_range_m=label_range_m
+        )
+        counts.append(len(log[0].labels))
+    assert counts[0] == counts[2] < counts[1]
 
 
 def test_without_room_for_frames_nothing_is_wrapped(tmp_path):

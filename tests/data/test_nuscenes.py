@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leapai.data.log import OpenOptions
 from leapai.data.nuscenes.nuscenes_reader import open_logs
 from leapai.geometry import cameras, poses
 from leapai.types import CLASS_NAMES
@@ -141,7 +142,7 @@ class Drive:
         )
 
     def log(self, options=""):
-        (log,) = open_logs(f"{self.root}{options}", image_size_px=SIZE_PX)
+        (log,) = open_logs(f"{self.root}{options}", OpenOptions(SIZE_PX))
         return log
 
 
@@ -403,17 +404,17 @@ def test_the_version_is_found_or_asked_for(drive):
 )
 def test_a_wrong_location_says_what_to_do(location, message):
     with pytest.raises(ValueError, match=message):
-        open_logs(location, image_size_px=SIZE_PX)
+        open_logs(location, OpenOptions(SIZE_PX))
 
 
 def test_a_split_is_a_file_of_scenes(drive, tmp_path):
     drive.tables["scene"].append({"token": "empty", "name": "scene-0002"})
     root, split = drive.write().root, tmp_path / "split.txt"
     split.write_text("scene-0002\nscene-0001\n")
-    logs = open_logs(f"{root},scenes={split}", image_size_px=SIZE_PX)
+    logs = open_logs(f"{root},scenes={split}", OpenOptions(SIZE_PX))
     assert [log.name for log in logs] == ["scene-0002", "scene-0001"]
     split.write_text("scene-0001\n")
-    (log,) = open_logs(f"{root},scenes={split}", image_size_px=SIZE_PX)
+    (log,) = open_logs(f"{root},scenes={split}", OpenOptions(SIZE_PX))
     assert log.sample_tokens == ["s0", "s1", "s2"]
 
 
@@ -425,16 +426,16 @@ def test_a_split_that_does_not_fit_is_refused(drive, tmp_path, content, message)
     root, split = drive.write().root, tmp_path / "split.txt"
     split.write_text(content)
     with pytest.raises(ValueError, match=message):
-        open_logs(f"{root},scenes={split}", image_size_px=SIZE_PX)
+        open_logs(f"{root},scenes={split}", OpenOptions(SIZE_PX))
     with pytest.raises(ValueError, match=r"nowhere\.txt cannot be read"):
-        open_logs(f"{root},scenes={tmp_path / 'nowhere.txt'}", image_size_px=SIZE_PX)
+        open_logs(f"{root},scenes={tmp_path / 'nowhere.txt'}", OpenOptions(SIZE_PX))
 
 
 @pytest.fixture(scope="module")
 def real():
     if not REAL.is_dir():
         pytest.skip(f"no nuScenes sample at {REAL}")
-    (log,) = open_logs(str(REAL), image_size_px=SIZE_PX)
+    (log,) = open_logs(str(REAL), OpenOptions(SIZE_PX))
     return log[0]
 
 

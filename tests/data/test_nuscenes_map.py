@@ -11,7 +11,7 @@ from shapely.geometry import LineString, Point, Polygon, box
 from shapely.ops import unary_union
 
 from leapai.config import StaticConfig
-from leapai.data.log import open_logs, static_classes_of
+from leapai.data.log import open_logs
 from leapai.data.nuscenes.nuscenes_map import MAPPED_CLASSES, NEAR_M, read_map
 from leapai.data.nuscenes.nuscenes_map_tables import arclines
 from leapai.data.static_labels import rasterise, with_static_labels
@@ -285,7 +285,7 @@ def test_a_frame_sees_the_road_of_its_place(place, tmp_path):
     of_drive(tmp_path, place)
     log = open_drive(tmp_path)
     frame = log.ground_truth(2)  # 10 m on
-    labels = with_static_labels(frame, log.vector_map(), GRID, static_classes_of(log)).static_labels
+    labels = with_static_labels(frame, log.vector_map(), GRID, log.static_classes).static_labels
     reported = {name for name, known in zip(STATIC_CLASSES, labels.known, strict=True) if known}
     assert reported == set(MAPPED_CLASSES)
     assert reported == {"SolidLine", "DoubleSolidLine", "DashedLine", "Curb", "Lane", "GroundSigns"}

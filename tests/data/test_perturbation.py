@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leapai.data.log import version_of
+from leapai.data.log import DrivingLog, version_of
 from leapai.data.perturbation import (
     PerturbedLog,
     calibration_off,
@@ -19,7 +19,7 @@ from leapai.types import Frame
 from tests.scenes import make_frame
 
 
-class StubLog:
+class StubLog(DrivingLog):
     """Three frames."""
 
     name = "stub"
@@ -29,14 +29,8 @@ class StubLog:
     def timestamps_us(self) -> np.ndarray:
         return np.arange(3) * 100_000
 
-    def __len__(self) -> int:
-        return 3
-
     def __getitem__(self, index: int) -> Frame:
         return make_frame(index)
-
-    def vector_map(self) -> None:
-        return None
 
 
 def test_a_lost_lidar_is_one_that_failed():

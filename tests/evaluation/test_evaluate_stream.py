@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from leapai.data.log import DrivingLog
 from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.report.terminal import metrics_tables
 from leapai.streaming.session import StreamSession
@@ -27,7 +28,7 @@ CONFIG = CONFIG.model_copy(
 MODEL = seeded_model(CONFIG)
 
 
-class LabelledLog:
+class LabelledLog(DrivingLog):
     """Four frames whose truth is what `MODEL` itself says of them: its figures are perfect."""
 
     def __init__(self, name, seed, unlabelled=()):
@@ -52,15 +53,9 @@ class LabelledLog:
     def timestamps_us(self):
         return np.array([self._bare(index).timestamp_us for index in range(4)])
 
-    def __len__(self):
-        return 4
-
     def __getitem__(self, index):
         labels = None if index in self.unlabelled else self.labels[index]
         return replace(self._bare(index), labels=labels)
-
-    def vector_map(self):
-        return None
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from leapai.data.log import DrivingLog
 from leapai.geometry import poses
 from leapai.inspection.inspection_pictures import write_pictures
 from leapai.pictures.camera_overlay import CameraView
@@ -23,7 +24,7 @@ ALONG_M = np.arange(4.0, 41.0, 2.0)
 KERB_M = np.stack([ALONG_M, np.full_like(ALONG_M, 2.0), SLOPE * ALONG_M], -1)
 
 
-class OneFrame:
+class OneFrame(DrivingLog):
     """A drive up a slope, with a kerb on its left where there is a map."""
 
     name = "drive"
@@ -31,9 +32,6 @@ class OneFrame:
 
     def __init__(self, has_map: bool) -> None:
         self._has_map = has_map
-
-    def __len__(self) -> int:
-        return 1
 
     def __getitem__(self, index: int):
         return frame(index, cameras=(camera(),))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from leapai.data.log import open_logs
+from leapai.data.log import DrivingLog, open_logs
 from leapai.data.reading import AnnotatedBoxes
 from leapai.geometry import poses
 from leapai.inspection.log_inspection import inspect_logs, points_inside, render_inspection
@@ -45,7 +45,7 @@ def frame_of(index, recorded_points=2):
     )
 
 
-class Log:
+class Log(DrivingLog):
     """Five frames at 10 Hz that offer nothing beside themselves."""
 
     name = "made-up"
@@ -55,15 +55,9 @@ class Log:
         self.recorded_points = recorded_points
         self.read = []
 
-    def __len__(self):
-        return 5
-
     def __getitem__(self, index):
         self.read.append(index)
         return frame_of(index, self.recorded_points)
-
-    def vector_map(self):
-        return None
 
 
 class LogWithTables(Log):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leapai.data.log import GroundTruthLog, open_logs
+from leapai.data.log import DrivingLog, open_logs
 from leapai.geometry import poses
 from leapai.inspection.comparison import compare, render_statistics, spread
 from leapai.inspection.statistics import (
@@ -22,19 +22,17 @@ REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "argover
 CAR, PERSON, PILLAR = (CLASS_NAMES.index(name) for name in ("car", "person", "pillar"))
 
 
-class MadeUpLog:
+class MadeUpLog(DrivingLog):
     """Ten frames a second, the ego turning: a car that turns 20 degrees a second at 8 m/s, a person
     who leaves after 1 s, a pillar, and a car out of the BEV range."""
 
     def __init__(self, frames=31):
         self.name = "made up"
-        self.timestamps_us = 1_000_000_000 + 100_000 * np.arange(frames)
+        self.frames = frames
 
-    def __len__(self):
-        return len(self.timestamps_us)
-
-    def vector_map(self):
-        return None
+    @property
+    def timestamps_us(self):
+        return 1_000_000_000 + 100_000 * np.arange(self.frames)
 
     def __getitem__(self, index):
         time_s, ego_yaw = 0.1 * index, 0.05 * index
@@ -139,7 +137,7 @@ def test_data_without_boxes_is_an_error_with_its_remedy():
 
 def test_the_embedded_world_is_sampled_for_what_only_sensors_tell():
     logs = open_logs("synthetic:seed=2,frames=12,beams=8", image_size_px=(16, 30))
-    assert isinstance(logs[0], GroundTruthLog)
+    assert (logs[0].ground_truth(0).labels.num_lidar_points == -1).all()
     samples = collect(logs, 1)
     counted = sum(len(s.values) for s in samples.rows[1])
     assert 0 < counted <= len(logs[0][0].labels) + 20

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from leapai import cli
 from leapai.config.options import ValidationOptions
+from leapai.data.log import DrivingLog
 from leapai.runs import recordings, run_inputs
 from leapai.runs.recordings import recorder, view_run
 from leapai.validation import run_validation
@@ -26,21 +27,18 @@ from tests.scenes import joint_config, make_frame, small_config
 RERUN = "leapai.pictures.recording"
 
 
-class MadeUpLog:
+class MadeUpLog(DrivingLog):
     """Three frames of `tests.scenes` as a drive."""
 
     def __init__(self, name, start=0):
         self.name, self.start = name, start
-        self.timestamps_us = np.array([make_frame(start + i).timestamp_us for i in range(3)])
 
-    def __len__(self):
-        return 3
+    @property
+    def timestamps_us(self):
+        return np.array([make_frame(self.start + i).timestamp_us for i in range(3)])
 
     def __getitem__(self, index):
         return make_frame(self.start + index, sequence=self.name)
-
-    def vector_map(self):
-        return None
 
 
 def two_drives(monkeypatch):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from leapai.config import TaskConfig
+from leapai.data.log import DrivingLog
 from leapai.types import (
     Frame,
     Labels,
@@ -70,7 +71,7 @@ def labels_of(seed: int, index: int) -> Labels:
     )
 
 
-class StubLog:
+class StubLog(DrivingLog):
     """A drive of random pixels, points and labels. `change` may spoil a frame."""
 
     def __init__(
@@ -84,9 +85,6 @@ class StubLog:
     @property
     def timestamps_us(self) -> np.ndarray:
         return 1_000_000 + np.arange(self.frames) * 100_000
-
-    def __len__(self) -> int:
-        return self.frames
 
     def __getitem__(self, index: int) -> Frame:
         frame = make_frame(index, sequence=self.name, seed=self.seed)
@@ -102,8 +100,9 @@ class StubLog:
         return tuple(MapLine(kind, "line", np.array(at)) for kind, at in kinds.items())
 
 
-def stub_logs(data: str, **_: Any) -> list[StubLog]:
+def stub_logs(data: str, *, label_range_m: Any, **_: Any) -> list[StubLog]:
     """In the place of `open_cached_logs`: `stub` or `stub:SEED` for two drives."""
+    assert label_range_m == training_config().bev.label_range_m, "labels over the BEV range"
     first = int(data.partition(":")[2] or 0) if data.startswith("stub") else 5
     return [StubLog(first), StubLog(first + 1, frames=5)]
 

@@ -20,6 +20,7 @@ from leapai.config import (
 from leapai.config.checks import TRUNK_MODULES
 from leapai.config.training import CacheConfig
 from leapai.data.array_store import ArrayStore
+from leapai.data.log import DrivingLog
 from leapai.data.samplers import StreamingDataset, window_loader
 from leapai.data.transforms import collate
 from leapai.distributed import Ranks
@@ -44,7 +45,7 @@ STILL = AugmentationConfig(
 )  # fmt: skip
 
 
-class StubLog:
+class StubLog(DrivingLog):
     """A drive of random frames with two labelled boxes."""
 
     version = "1"
@@ -57,16 +58,10 @@ class StubLog:
     def timestamps_us(self) -> np.ndarray:
         return 1_000_000 + np.arange(self.length) * 100_000
 
-    def __len__(self) -> int:
-        return self.length
-
     def __getitem__(self, index: int) -> Frame:
         boxes = np.array([[10.0, 1, 0.5, 4, 2, 1.5, 0.1], [-6.0, 4, 0.9, 0.6, 0.6, 1.8, 1.0]])
         labels = Labels.unlabelled(boxes, np.array([0, 3]))
         return replace(make_frame(index, sequence=self.name), labels=labels)
-
-    def vector_map(self) -> None:
-        return None
 
 
 def logs() -> list[StubLog]:
@@ -252,7 +247,7 @@ def test_variants_are_augmented_and_last_through_a_clip(tmp_path):
     for step in range(20):
         for samples, batch in zip(cached.samples(step), cached.window(step), strict=True):
             for sample, pose in zip(samples, batch.ego2global, strict=True):
-                plain = cached.logs[sample.drive][sample.frame].ego2global
+                plain = cached.logs[sample.sequence][sample.frame].ego2global
                 turn = np.linalg.inv(plain) @ pose.numpy()
                 turned += not np.allclose(turn, np.eye(4))
                 np.testing.assert_allclose(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from leapai.data import log as data_log
+from leapai.data.log import OpenOptions
 from leapai_world import SPLITS, WORLD_VERSION, open_logs
 from leapai_world.world import open_world
 from tests.world.test_sequence import digest
@@ -21,7 +22,7 @@ SENSED = ("visible_fraction", "occlusion_level", "num_lidar_points")
 
 def test_splits_have_seeds_of_their_own():
     names = [
-        {log.name for log in open_logs(f"{which},drives=2,frames=1", image_size_px=SIZE_PX)}
+        {log.name for log in open_logs(f"{which},drives=2,frames=1", OpenOptions(SIZE_PX))}
         for which in ("split=train", "split=val", "seed=0", "seed=1000000")
     ]
     assert [len(group) for group in names] == [2] * 4
@@ -37,7 +38,7 @@ def test_the_longest_split_and_the_last_seed_of_a_user_do_not_meet():
 
 def test_fewer_drives_of_a_split_are_its_first():
     some, more = (
-        open_logs(f"split=val,drives={count},frames=1", image_size_px=SIZE_PX) for count in (1, 2)
+        open_logs(f"split=val,drives={count},frames=1", OpenOptions(SIZE_PX)) for count in (1, 2)
     )
     assert [log.name for log in some] == [log.name for log in more[:1]]
 
@@ -51,12 +52,12 @@ def test_fewer_drives_of_a_split_are_its_first():
 )
 def test_a_wrong_split_is_named_with_its_remedy(location, said):
     with pytest.raises(ValueError, match=said):
-        open_logs(location, image_size_px=SIZE_PX)
+        open_logs(location, OpenOptions(SIZE_PX))
 
 
 def test_listing_drives_makes_none_and_few_stay_in_memory():
     before = open_world.cache_info().misses
-    logs = open_logs("split=train,drives=1000,frames=1,beams=2", image_size_px=SIZE_PX)
+    logs = open_logs("split=train,drives=1000,frames=1,beams=2", OpenOptions(SIZE_PX))
     assert open_world.cache_info().misses == before
     for log in logs[:30]:
         log.ground_truth(0)
@@ -64,7 +65,7 @@ def test_listing_drives_makes_none_and_few_stay_in_memory():
 
 
 def test_truth_is_the_frame_without_what_sensors_tell():
-    log = open_logs("seed=5,frames=3,beams=4", image_size_px=SIZE_PX)[0]
+    log = open_logs("seed=5,frames=3,beams=4", OpenOptions(SIZE_PX))[0]
     frame, truth = log[2], log.ground_truth(2)
     assert truth.timestamp_us == frame.timestamp_us
     assert np.array_equal(truth.ego2global, frame.ego2global)
@@ -100,7 +101,7 @@ def test_the_version_of_the_world_is_known_without_embree():
 
 def digests(order: str) -> list[str]:
     """Returns digests of one frame of every place, in the order of the sequences."""
-    logs = open_logs(EVERY_PLACE, image_size_px=SIZE_PX)
+    logs = open_logs(EVERY_PLACE, OpenOptions(SIZE_PX))
     if order == "backward":
         for log in reversed(logs):
             log[2]

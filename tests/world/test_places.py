@@ -9,6 +9,7 @@ import pytest
 from shapely.geometry import Polygon
 from shapely.strtree import STRtree
 
+from leapai.data.log import OpenOptions
 from leapai.geometry import angles
 from leapai.geometry import boxes as box_geometry
 from leapai.types import (
@@ -160,7 +161,7 @@ def test_the_ego_reverses_out_of_its_slot_in_the_garage_and_drives_on():
 
 
 def test_a_place_can_be_asked_for_and_an_unknown_one_is_named():
-    log = open_logs("place=garage,seed=1,frames=1,beams=2", image_size_px=(32, 32))[0]
+    log = open_logs("place=garage,seed=1,frames=1,beams=2", OpenOptions((32, 32)))[0]
     assert "Wall" in {line.kind for line in log.vector_map()}
     with pytest.raises(ValueError, match="no place 'moon'; use one of: street, crossing"):
-        open_logs("place=moon", image_size_px=(32, 32))
+        open_logs("place=moon", OpenOptions((32, 32)))

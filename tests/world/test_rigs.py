@@ -11,6 +11,7 @@ import pytest
 
 from leapai.data import transforms
 from leapai.data.argoverse2 import argoverse2_reader
+from leapai.data.log import OpenOptions
 from leapai_world import open_logs
 from leapai_world.sensors.rig_files import open_rig
 
@@ -43,7 +44,7 @@ OWN = {
 
 
 def test_six_cameras_as_on_the_cars_of_nuscenes():
-    frame = open_logs("rig=six,frames=1,beams=2", image_size_px=SIZE_PX)[0][0]
+    frame = open_logs("rig=six,frames=1,beams=2", OpenOptions(SIZE_PX))[0][0]
     assert [(c.name, c.group) for c in frame.cameras] == [
         ("CAM_FRONT", "front_wide"),
         ("CAM_FRONT_RIGHT", "side"),
@@ -59,7 +60,7 @@ def test_six_cameras_as_on_the_cars_of_nuscenes():
 @pytest.mark.skipif(not AV2_LOG.is_dir(), reason=f"{AV2_LOG} is not there")
 def test_the_rig_of_a_real_log_has_the_calibration_of_its_prepared_images():
     rig = open_rig(f"argoverse2:{AV2_LOG}", SIZE_PX, 2)
-    frame = argoverse2_reader.open_logs(str(AV2_LOG), image_size_px=SIZE_PX)[0][0]
+    frame = argoverse2_reader.open_logs(str(AV2_LOG), OpenOptions(SIZE_PX))[0][0]
     real = [transforms.prepare_camera(camera, SIZE_PX) for camera in frame.cameras]
     assert [c.name for c in rig.cameras] == [c.name for c in real]
     assert [c.group for c in rig.cameras] == [c.group for c in real]
@@ -67,7 +68,7 @@ def test_the_rig_of_a_real_log_has_the_calibration_of_its_prepared_images():
         assert np.allclose(made.intrinsics, camera.intrinsics)
         assert np.abs(made.ego_from_camera[:3, :3] - camera.ego_from_camera[:3, :3]).max() < 0.01
         assert 1.2 < made.ego_from_camera[2, 3] < 2.2
-    log = open_logs(f"frames=1,beams=2,rig=argoverse2:{AV2_LOG}", image_size_px=SIZE_PX)[0]
+    log = open_logs(f"frames=1,beams=2,rig=argoverse2:{AV2_LOG}", OpenOptions(SIZE_PX))[0]
     assert len(log[0].cameras) == 7
 
 
@@ -78,7 +79,7 @@ def written(folder: Path, content: object) -> str:
 
 
 def test_a_rig_of_ones_own(tmp_path):
-    log = open_logs(f"frames=1,beams=4,rig={written(tmp_path, OWN)}", image_size_px=SIZE_PX)[0]
+    log = open_logs(f"frames=1,beams=4,rig={written(tmp_path, OWN)}", OpenOptions(SIZE_PX))[0]
     windscreen, mirror = log[0].cameras
     assert (windscreen.name, windscreen.group) == ("windscreen", "front_wide")
     assert np.isclose(windscreen.intrinsics[0, 0], SIZE_PX[1] / 2)
@@ -129,6 +130,6 @@ def test_an_unreadable_rig_file_and_an_unknown_name(tmp_path):
     with pytest.raises(ValueError, match=r"broken\.json is not valid JSON"):
         open_rig(str(tmp_path / "broken.json"), SIZE_PX, 2)
     with pytest.raises(ValueError, match="no rig 'eight'; use one of: seven, six"):
-        open_logs("rig=eight", image_size_px=SIZE_PX)
+        open_logs("rig=eight", OpenOptions(SIZE_PX))
     with pytest.raises(ValueError, match="blur = 'yes' must be true or false"):
-        open_logs("blur=yes", image_size_px=SIZE_PX)
+        open_logs("blur=yes", OpenOptions(SIZE_PX))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from leapai.data.log import OpenOptions
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras, poses
 from leapai.types import CLASS_NAMES
@@ -274,7 +275,7 @@ def test_rays_are_those_of_the_camera_model(size_px):
 
 @pytest.fixture(scope="module")
 def log():
-    return open_logs("seed=5,frames=12,beams=16", image_size_px=(32, 60))[0]
+    return open_logs("seed=5,frames=12,beams=16", OpenOptions((32, 60)))[0]
 
 
 def test_raw_points_compensated_by_hand_are_the_points_of_the_frame(log):

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from leapai.data.log import OpenOptions
 from leapai.geometry import angles, cameras, poses
 from leapai.geometry import boxes as box_geometry
 from leapai.types import (
@@ -39,7 +40,7 @@ def digest(frame: Frame) -> str:
 
 @pytest.fixture(scope="module")
 def log():
-    return open_logs("seed=15,frames=40", image_size_px=SIZE_PX)[0]
+    return open_logs("seed=15,frames=40", OpenOptions(SIZE_PX))[0]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def frame(log):
 
 
 def test_names_count_up_from_the_seed_and_options_are_obeyed():
-    logs = open_logs("seed=7,drives=2,frames=5,rate_hz=4,beams=8", image_size_px=SIZE_PX)
+    logs = open_logs("seed=7,drives=2,frames=5,rate_hz=4,beams=8", OpenOptions(SIZE_PX))
     assert [log.name for log in logs] == ["synthetic-0007", "synthetic-0008"]
     assert np.diff(logs[0].timestamps_us).tolist() == [250_000] * 4
     assert len(logs[0][0].points) < 8 * 1080
@@ -67,7 +68,7 @@ def test_names_count_up_from_the_seed_and_options_are_obeyed():
 )
 def test_a_wrong_option_is_named_with_its_remedy(location, said):
     with pytest.raises(ValueError, match=said):
-        open_logs(location, image_size_px=SIZE_PX)
+        open_logs(location, OpenOptions(SIZE_PX))
 
 
 def test_the_same_bytes_in_another_process_and_in_another_order(log):
@@ -75,7 +76,7 @@ def test_the_same_bytes_in_another_process_and_in_another_order(log):
     here = digest(log[12])
     program = (
         "from tests.world.test_sequence import *\n"
-        "print(digest(open_logs('seed=15,frames=40', image_size_px=SIZE_PX)[0][12]))"
+        "print(digest(open_logs('seed=15,frames=40', OpenOptions(SIZE_PX))[0][12]))"
     )
     there = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -84,7 +85,7 @@ def test_the_same_bytes_in_another_process_and_in_another_order(log):
 
 
 def test_another_seed_is_another_street(frame):
-    other = open_logs("seed=4,frames=40", image_size_px=SIZE_PX)[0][20]
+    other = open_logs("seed=4,frames=40", OpenOptions(SIZE_PX))[0][20]
     assert digest(other) != digest(frame)
     assert np.abs(other.ego2global[:2, 3] - frame.ego2global[:2, 3]).max() > 100
 
@@ -115,7 +116,7 @@ def test_rig_has_seven_cameras_in_their_groups(frame):
 
 def test_intrinsics_scale_with_the_image():
     small, large = (
-        open_logs("frames=1,beams=2", image_size_px=size)[0][0].cameras[1]
+        open_logs("frames=1,beams=2", OpenOptions(size))[0][0].cameras[1]
         for size in ((64, 120), (128, 240))
     )
     resized = cameras.resize_and_crop(small.intrinsics, (2.0, 2.0), (0.0, 0.0))
@@ -141,7 +142,7 @@ def test_the_ego_is_far_from_the_origin_and_drives(log):
 
 def test_every_class_appears_and_most_of_them_in_every_drive():
     everything = set()
-    for log in open_logs("drives=5,beams=2", image_size_px=(32, 32)):
+    for log in open_logs("drives=5,beams=2", OpenOptions((32, 32))):
         seen = set()
         for index in (0, 39):
             seen |= set(log.ground_truth(index).labels.class_id.tolist())
@@ -190,7 +191,7 @@ def test_points_have_an_intensity_and_a_time(frame):
 
 def test_truth_of_one_drive_agrees_with_itself_over_time():
     """Differences of global positions and headings give velocity, acceleration and heading."""
-    log = open_logs("seed=5,frames=120,rate_hz=100,beams=2", image_size_px=(32, 32))[0]
+    log = open_logs("seed=5,frames=120,rate_hz=100,beams=2", OpenOptions((32, 32)))[0]
     window = [log[index] for index in (59, 60, 61)]
     tracks = [
         dict(zip(f.labels.track_id.tolist(), range(len(f.labels)), strict=True)) for f in window

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
+from leapai.data.log import OpenOptions
 from leapai.types import Frame, VectorMap
 from leapai_world import open_logs
 from leapai_world.sequence import WORLD_VERSION
@@ -60,7 +61,7 @@ def signature(frame: Frame, vector_map: VectorMap) -> dict[str, Any]:
 
 def signatures() -> dict[str, Any]:
     """Returns the signature of the last frame of each sequence, by its name."""
-    logs = open_logs(LOCATION, image_size_px=SIZE_PX)
+    logs = open_logs(LOCATION, OpenOptions(SIZE_PX))
     drives = {log.name: signature(log[2], log.vector_map()) for log in logs}
     return dict(json.loads(json.dumps(drives)))
 

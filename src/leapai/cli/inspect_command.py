@@ -70,8 +70,8 @@ def _write_statistics(options: InspectOptions) -> None:
 
     from leapai.data.log import open_logs
     from leapai.inspection.comparison import compare, render_statistics
-    from leapai.inspection.inspection_pictures import write_statistics_picture
     from leapai.inspection.statistics import collect
+    from leapai.inspection.statistics_page import write_statistics_page
 
     names = [options.data, options.against] if options.against else [options.data]
     samples = [
@@ -80,13 +80,13 @@ def _write_statistics(options: InspectOptions) -> None:
     ]
     other = samples[1] if options.against else None
     statistics = compare(options.data, samples[0], options.against, other)
-    picture = options.output / "statistics.png"
-    write_statistics_picture(picture, names, samples)
+    page = options.output / "statistics.html"
+    write_statistics_page(page, names, samples)
     if options.json:
         sys.stdout.write(statistics.model_dump_json(indent=2) + "\n")
     else:
         Console().print(render_statistics(statistics))
-        sys.stdout.write(f"{picture}\n")
+        sys.stdout.write(f"{page}\n")
 
 
 INSPECT = Command(

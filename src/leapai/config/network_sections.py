@@ -22,6 +22,11 @@ class BevConfig(Section):
     channels: PositiveInt = 256
     """Width of camera features and of every shared BEV map."""
 
+    @property
+    def label_range_m(self) -> tuple[Range, Range]:
+        """x and y range in metres, ego frame, in which a run needs labels."""
+        return self.x_range_m, self.y_range_m
+
     def grid(self) -> BevGrid:
         """Returns the grid. Raises ValueError where a range is not a whole number of cells."""
         return BevGrid(self.x_range_m, self.y_range_m, self.z_range_m, self.cell_m)

@@ -1,1 +1,1 @@
-"""Drives become frames: the `DrivingLog` protocol, one file a data set, and the embedded world."""
+"""Data sets: logs of frames, readers, transforms, augmentation, samplers, caches, labels."""

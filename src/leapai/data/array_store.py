@@ -1,13 +1,13 @@
 """A bounded store of named arrays on disk that any number of processes read and write at once.
 
-An entry is one file: a header, then the raw arrays. It is written under a temporary name and moved,
-so it is there whole or not at all, and a checksum tells one that a lost disk has damaged. Entries
-live in a folder that is named after their fingerprint (what they were made of), so whatever changes
-that makes them unreachable instead of wrong.
+An entry is one file in the safetensors format. It is written under a temporary name and moved, so
+it is there whole or not at all, and a checksum in its metadata reveals one that a failing disk has
+damaged. Entries live in a folder that is named after their fingerprint (what they were made of), so
+whatever changes that makes them unreachable instead of wrong.
 
 The bound holds for everything below the store's folder, whatever its fingerprint. Nothing is ever
-evicted: another run may be using it. A store that is full, or whose disk is, says so once and
-keeps no more; whoever uses it goes on without.
+evicted: another run may be using it. A store that is full, or whose disk is, warns once and
+keeps no more; its users go on without.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 import warnings
 import zlib
@@ -25,29 +24,32 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from leapai.io import whole_file
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-_MAGIC = b"leapai01"
-_PREFIX_BYTES = 16
-"""Magic 8, length of the header 4, checksum of all that follows 4."""
-_ALIGNMENT = 64
+_FORMAT = "safetensors 1"
+"""Format of the files, a part of every fingerprint: it changes when their layout changes."""
 _STALE_S = 600.0
-"""A temporary file of this age belongs to a writer that was killed: writing takes milliseconds."""
+"""A temporary file older than this belongs to a writer that was killed: writing takes
+milliseconds."""
 _SHARE_OF_ROOM = 0.1
-"""Of the room that was left, what one process may write before it looks again how much is left:
-ten processes that write at once keep the bound."""
+"""Share of the remaining room that one process may write before it measures the room again: ten
+processes that write at once keep the bound."""
 
 
 class ArrayStore:
     """Entries `key -> {name: array}` below `folder / <hash of fingerprint>`."""
 
     def __init__(self, folder: Path, fingerprint: Mapping[str, object], max_bytes: int) -> None:
-        """Opens the store, making it where there is none. `fingerprint` is plain JSON.
+        """Opens the store, and creates it where there is none. `fingerprint` is plain JSON.
 
         Raises ValueError where the folder cannot be written.
         """
-        text = json.dumps(fingerprint, sort_keys=True, indent=1)
+        text = json.dumps({**fingerprint, "store": _FORMAT}, sort_keys=True, indent=1)
         self.root = folder
         self.folder = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
         self.max_bytes = max_bytes
@@ -62,30 +64,29 @@ class ArrayStore:
                 f"cache folder {folder} cannot be written ({error.strerror}); name another one as "
                 "cache.folder, or switch the cache off"
             ) from error
-        self._look()
+        self._measure()
 
     def get(self, key: str) -> Arrays | None:
-        """The arrays of `key`, writable, or None where there are none. A damaged entry is removed
-        and counts as none."""
+        """Returns the arrays of `key`, writable, or None where there are none. A damaged entry is
+        removed and counts as none."""
         path = self._path(key)
         try:
-            raw = np.fromfile(path, np.uint8)
+            return _unpack(path, key)
         except OSError:
             return None
-        try:
-            return _unpack(raw, key)
         except _DamagedError as error:
             path.unlink(missing_ok=True)
             warnings.warn(f"{path}: {error}; it is made again", stacklevel=2)
             return None
 
     def put(self, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bool:
-        """Keeps the arrays under `key`, replacing what was there. False: there is no room."""
+        """Stores the arrays under `key`, replacing what was there. Returns False where there is no
+        room."""
         if not self._accepts:
             return False
         packed = _pack(key, arrays)
         if self._written + len(packed) > self._room * _SHARE_OF_ROOM:
-            self._look()
+            self._measure()
         if len(packed) > self._room:
             self._give_up(f"it holds {self.max_bytes / 1e9:.3g} GB, as many as it may")
             return False
@@ -100,24 +101,19 @@ class ArrayStore:
         return True
 
     def __contains__(self, key: str) -> bool:
-        """Whether there is an entry, unread."""
+        """Returns whether there is an entry, without reading it."""
         return self._path(key).exists()
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         return self.folder / name[:2] / name[2:]
 
-    def _write(self, path: Path, content: bytes | bytearray) -> None:
-        handle, name = tempfile.mkstemp(dir=self._temporary)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+    def _write(self, path: Path, content: bytes) -> None:
+        with whole_file(path, self._temporary) as temporary:
+            temporary.write_bytes(content)
 
-    def _look(self) -> None:
-        """Measures the room that is left, whoever filled the rest."""
+    def _measure(self) -> None:
+        """Measures the room that is left, whoever filled the rest of it."""
         self._room = self.max_bytes - _bytes_below(self.root)
         self._written = 0
 
@@ -125,7 +121,7 @@ class ArrayStore:
         self._accepts = False
         warnings.warn(
             f"the cache {self.root} keeps no more: {why}. Work goes on without; delete folders in "
-            "it that no run uses (their fingerprint.json says what they hold), or allow it more",
+            "it that no run uses (their fingerprint.json lists what they hold), or allow it more",
             stacklevel=3,
         )
 
@@ -139,55 +135,47 @@ class ArrayStore:
 
 
 class _DamagedError(Exception):
-    """What is wrong with an entry."""
+    """An entry that cannot be used; the message names what is wrong with it."""
 
 
-def _pack(key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytearray:
-    described, offset = [], 0
-    for name, array in arrays.items():
-        assert not array.dtype.hasobject, f"{key}: {name} holds objects"
-        described.append([name, array.dtype.str, list(array.shape), offset])
-        offset += _aligned(array.nbytes)
-    header = json.dumps({"key": key, "bytes": offset, "arrays": described}).encode()
-    start = _aligned(_PREFIX_BYTES + len(header))
-    packed = bytearray(start + offset)
-    packed[_PREFIX_BYTES : _PREFIX_BYTES + len(header)] = header
-    for array, (_, _, _, at) in zip(arrays.values(), described, strict=True):
-        assert isinstance(at, int)
-        place = np.frombuffer(packed, np.uint8, array.nbytes, start + at)
-        place[:] = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
-    checksum = zlib.crc32(memoryview(packed)[_PREFIX_BYTES:])
-    sizes = np.array([len(header), checksum], "<u4").tobytes()
-    packed[:_PREFIX_BYTES] = _MAGIC + sizes
-    return packed
+def _pack(key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Returns the arrays in the safetensors format, with key, order and checksum as metadata."""
+    packed = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    metadata = {
+        "key": key,
+        "names": json.dumps(list(packed)),  # safetensors sorts them
+        "crc32": str(_checksum(packed)),
+    }
+    return safetensors.numpy.save(packed, metadata)
 
 
-def _unpack(raw: npt.NDArray[np.uint8], key: str) -> Arrays:
-    """The arrays as views of `raw`. Raises _DamagedError."""
-    if len(raw) < _PREFIX_BYTES or raw[:8].tobytes() != _MAGIC:
-        raise _DamagedError("not an entry of this store")
-    header_bytes, checksum = (int(v) for v in raw[8:_PREFIX_BYTES].view("<u4"))
-    if zlib.crc32(raw[_PREFIX_BYTES:].data) != checksum:
+def _unpack(path: Path, key: str) -> Arrays:
+    """Returns the arrays of a file, writable. Raises _DamagedError, and OSError where it cannot be
+    read."""
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in json.loads(metadata["names"])}
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise _DamagedError("not an entry of this store") from error
+    if metadata.get("key") != key:
+        raise _DamagedError(f"the entry is of {metadata.get('key')}")
+    if metadata.get("crc32") != str(_checksum(arrays)):
         raise _DamagedError("the entry is damaged")
-    header = json.loads(raw[_PREFIX_BYTES : _PREFIX_BYTES + header_bytes].tobytes())
-    if header["key"] != key:
-        raise _DamagedError(f"the entry is of {header['key']}")
-    start = _aligned(_PREFIX_BYTES + header_bytes)
-    arrays: Arrays = {}
-    for name, dtype, shape, offset in header["arrays"]:
-        kind = np.dtype(dtype)
-        first = start + offset
-        last = first + kind.itemsize * int(np.prod(shape, dtype=np.int64))
-        arrays[name] = raw[first:last].view(kind).reshape(shape)
     return arrays
 
 
-def _aligned(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+def _checksum(arrays: Arrays) -> int:
+    """Returns a checksum of names, types, shapes and values."""
+    checksum = 0
+    for name, array in arrays.items():
+        checksum = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), checksum)
+        checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data, checksum)
+    return checksum
 
 
 def _bytes_below(folder: Path) -> int:
-    """Bytes of all files below a folder that others may be changing."""
+    """Returns the bytes of all files below a folder that others may be changing."""
     total = 0
     try:
         with os.scandir(folder) as entries:
@@ -196,6 +184,6 @@ def _bytes_below(folder: Path) -> int:
                     total += _bytes_below(Path(entry.path))
                 else:
                     total += entry.stat(follow_symlinks=False).st_size
-    except FileNotFoundError:  # removed while we looked
+    except FileNotFoundError:  # removed meanwhile
         pass
     return total

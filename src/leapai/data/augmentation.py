@@ -1,10 +1,10 @@
-"""What training changes of a frame, the same through a clip (`AugmentationConfig`).
+"""Augmentation of training frames, the same through a clip (`AugmentationConfig`).
 
 The ego frame itself is turned, and mirrored, about its z axis: points, labels, calibration and pose
-all move with it, so images stay as they are and every relation between sensors, truth and motion
-still holds. A mirrored `ego_from_camera` or `ego2global` has determinant -1; nothing minds, since
-only their inverses (transposes) and products are used, and in a relative pose of two frames of the
-clip the mirror occurs twice.
+all move with it, so images stay as they are and every relation between sensors, ground truth and
+motion still holds. A mirrored `ego_from_camera` or `ego2global` has determinant -1, which does no
+harm, since only their inverses (transposes) and products are used, and in a relative pose of two
+frames of the clip the mirror occurs twice.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _MIDDLE = 127.5
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One draw, for N cameras."""
+    """One random draw for N cameras."""
 
     new_from_ego: FloatArray
-    """[4, 4] the turned, perhaps mirrored, ego frame."""
+    """[4, 4] transform into the turned, perhaps mirrored, ego frame."""
     calibration_error: FloatArray
     """[N, 4, 4] wrong calibration (`perturbation.with_camera_errors`)."""
     colour: FloatArray
@@ -52,7 +52,7 @@ class Augmentation:
 def draw_augmentation(
     config: AugmentationConfig, rng: np.random.Generator, camera_names: Sequence[str]
 ) -> Augmentation:
-    """One draw for a vehicle with these cameras."""
+    """Draws the augmentation of a vehicle with these cameras."""
     count = len(camera_names)
     turn = np.deg2rad(rng.uniform(-config.rotation_deg, config.rotation_deg))
     mirror = np.diag([1.0, -1.0 if rng.random() < config.mirror_probability else 1.0, 1.0, 1.0])
@@ -70,7 +70,7 @@ def draw_augmentation(
 
 
 def apply(frame: Frame, augmentation: Augmentation) -> Frame:
-    """The frame as augmented. Its last working sensor is never taken from it."""
+    """Returns the augmented frame. Its last working sensor is never taken from it."""
     frame = _with_losses(frame, augmentation)
     cameras = zip(frame.cameras, augmentation.colour, strict=True)
     frame = replace(frame, cameras=tuple(_coloured(camera, colour) for camera, colour in cameras))
@@ -79,7 +79,8 @@ def apply(frame: Frame, augmentation: Augmentation) -> Frame:
 
 
 def change_ego(frame: Frame, new_from_ego: FloatArray) -> Frame:
-    """The frame seen from another ego frame: [4, 4], orthogonal, perhaps a mirror, z stays up."""
+    """Returns the frame seen from another ego frame; `new_from_ego` [4, 4] is orthogonal, perhaps a
+    mirror, and z stays up."""
     cameras = (replace(c, ego_from_camera=new_from_ego @ c.ego_from_camera) for c in frame.cameras)
     points = frame.points
     if points is not None:
@@ -116,7 +117,7 @@ def _with_losses(frame: Frame, augmentation: Augmentation) -> Frame:
 
 
 def _draw_colour(strength: float, rng: np.random.Generator, count: int) -> FloatArray:
-    """Affine maps [count, 3, 4]: brightness, contrast, saturation and the gains of the three
+    """Draws affine maps [count, 3, 4]: brightness, contrast, saturation and the gains of the three
     channels are each drawn within 1 +- strength, the gains within a third of it."""
     colour = np.zeros((count, 3, 4))
     grey = np.tile(_LUMA, (3, 1))

@@ -1,4 +1,4 @@
-"""Drives whose frames are kept on disk, ready for the network: read or rendered once, not each
+"""Logs whose frames are kept on disk, ready for the network: read or rendered once, not each
 epoch."""
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from leapai.config import CacheConfig
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.log import (
     DrivingLog,
-    PartlyMappedLog,
-    VersionedLog,
+    LabelRange,
+    LogWrapper,
+    OpenOptions,
     open_logs,
     version_of,
 )
@@ -24,47 +25,29 @@ from leapai.data.transforms import prepare
 from leapai.types import (
     CameraFrame,
     Frame,
-    IntArray,
     Labels,
     MapLine,
     VectorMap,
 )
 
 FORMAT = 1
-"""Of an entry; goes up when what is stored of a frame changes."""
+"""Version of an entry; it goes up when what is stored of a frame changes."""
 _MAP_KEY = "map-1"
-"""Of a drive's map; another number when what is stored of it changes."""
+"""Key of a map; its number goes up when what is stored of a map changes."""
 _CALIBRATION = (("intrinsics", (3, 3)), ("distortion", (5,)), ("ego_from_camera", (4, 4)))
 
 
-class CachedLog:
-    """A drive that reads its frames from a store, and fills the store from another drive.
+class CachedLog(LogWrapper):
+    """A log that reads its frames from a store, and fills the store from the inner log.
 
-    A frame comes back equal in every field. Its key is the drive's name and the index; all else
-    that it depends on belongs into the store's fingerprint. Its map is kept, too: an embedded
-    drive makes its world to tell it. `gt` is not offered.
+    A frame comes back equal in every field. Its key is the name of the log and the index; all else
+    that it depends on belongs into the store's fingerprint. The map is kept, too, because an
+    embedded sequence has to build its world to return it.
     """
 
-    version: str
-    static_classes: tuple[str, ...]
-    """Both are there only where the other drive has them."""
-
-    def __init__(self, log: DrivingLog, store: ArrayStore) -> None:
-        self.name = log.name
-        if isinstance(log, VersionedLog):
-            self.version = log.version
-        if isinstance(log, PartlyMappedLog):
-            self.static_classes = log.static_classes
-        self._log = log
+    def __init__(self, inner: DrivingLog, store: ArrayStore) -> None:
+        super().__init__(inner)
         self._store = store
-
-    @property
-    def timestamps_us(self) -> IntArray:
-        """[T] int64."""
-        return self._log.timestamps_us
-
-    def __len__(self) -> int:
-        return len(self._log)
 
     def __getitem__(self, index: int) -> Frame:
         if not -len(self) <= index < len(self):
@@ -73,80 +56,68 @@ class CachedLog:
         arrays = self._store.get(key)
         if arrays is not None:
             return frame_of(arrays)
-        frame = self._log[index]
+        frame = self.inner[index]
         self._store.put(key, arrays_of(frame))
         return frame
 
     def vector_map(self) -> VectorMap | None:
-        """The other drive's map."""
+        """Returns the map of the inner log, from the store where it is kept."""
         key = f"{self.name}/{_MAP_KEY}"
         arrays = self._store.get(key)
         if arrays is not None:
             return _map_of(arrays)
-        vector_map = self._log.vector_map()
+        vector_map = self.inner.vector_map()
         if vector_map is not None:
             self._store.put(key, _arrays_of_map(vector_map))
         return vector_map
 
 
-class PreparedLog:
-    """A drive whose images are of the size that the network wants, so that no more is kept."""
+class PreparedLog(LogWrapper):
+    """A log whose images have the size that the network uses, so that no more is kept."""
 
-    version: str
-    static_classes: tuple[str, ...]
-    """Both are there only where the other drive has them."""
-
-    def __init__(self, log: DrivingLog, image_size_px: tuple[int, int]) -> None:
-        self.name = log.name
-        if isinstance(log, VersionedLog):
-            self.version = log.version
-        if isinstance(log, PartlyMappedLog):
-            self.static_classes = log.static_classes
-        self._log = log
+    def __init__(self, inner: DrivingLog, image_size_px: tuple[int, int]) -> None:
+        super().__init__(inner)
         self._image_size_px = image_size_px
 
-    @property
-    def timestamps_us(self) -> IntArray:
-        """[T] int64."""
-        return self._log.timestamps_us
-
-    def __len__(self) -> int:
-        return len(self._log)
-
     def __getitem__(self, index: int) -> Frame:
-        return prepare(self._log[index], self._image_size_px)
-
-    def vector_map(self) -> VectorMap | None:
-        """The other drive's map."""
-        return self._log.vector_map()
+        return prepare(self.inner[index], self._image_size_px)
 
 
-def frames_fingerprint(
-    data: str, version: str | None, image_size_px: tuple[int, int]
-) -> dict[str, object]:
-    """What the stored frames of a data set depend on."""
-    return {"data": data, "version": version, "image_size_px": image_size_px, "format": FORMAT}
+def frames_fingerprint(data: str, version: str | None, options: OpenOptions) -> dict[str, object]:
+    """Returns all that the stored frames of a data set depend on."""
+    return {
+        "data": data,
+        "version": version,
+        "image_size_px": options.image_size_px,
+        "label_range_m": options.label_range_m,
+        "format": FORMAT,
+    }
 
 
 def open_cached_logs(
-    data: str, *, image_size_px: tuple[int, int], cache: CacheConfig
+    data: str,
+    *,
+    image_size_px: tuple[int, int],
+    cache: CacheConfig,
+    label_range_m: LabelRange | None = None,
 ) -> list[DrivingLog]:
-    """The drives of `data`, with their frames kept below `cache.folder` where `cache.frames_gb`
-    allows any.
+    """Opens the logs of `data`, with their frames kept below `cache.folder` where
+    `cache.frames_gb` allows any.
 
     Raises ValueError for data that cannot be opened and for a folder that cannot be written.
     """
-    logs = open_logs(data, image_size_px=image_size_px)
+    logs = open_logs(data, image_size_px=image_size_px, label_range_m=label_range_m)
     if not cache.frames_gb:
         return list(logs)
-    fingerprint = frames_fingerprint(data, version_of(logs), image_size_px)
+    options = OpenOptions(image_size_px, label_range_m)
+    fingerprint = frames_fingerprint(data, version_of(logs), options)
     folder = Path(cache.folder).expanduser() / "frames"
     store = ArrayStore(folder, fingerprint, int(cache.frames_gb * 1e9))
     return [CachedLog(PreparedLog(log, image_size_px), store) for log in logs]
 
 
 def arrays_of(frame: Frame) -> Arrays:
-    """A frame as a log gives it, as named arrays; what is no array becomes JSON."""
+    """Returns a frame of a log as named arrays; what is no array becomes JSON."""
     described = {
         "sequence": frame.sequence,
         "timestamp_us": int(frame.timestamp_us),
@@ -175,7 +146,7 @@ def arrays_of(frame: Frame) -> Arrays:
 
 
 def frame_of(arrays: Arrays) -> Frame:
-    """The inverse of `arrays_of`."""
+    """Returns the frame that `arrays_of` made arrays of."""
     described = json.loads(arrays["described"].tobytes())
     labels = None
     if "labels.boxes" in arrays:

@@ -1,104 +1,211 @@
-"""The `DrivingLog` protocol and the table of data sets: any drive, real or made, becomes frames."""
+"""`DrivingLog`, the base class of every sequence of frames, and `open_logs`, which finds data sets.
+
+A data set is a plug-in: a function `opener(location, options)` that returns driving logs. It is
+installed under a name (entry point group `leapai.data`), or named on the command line as
+`module:function:location`. `docs/own_data.md` shows how to write one.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from typing import Protocol, cast, runtime_checkable
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from leapai.types import (
-    STATIC_CLASSES,
-    Frame,
-    IntArray,
-    VectorMap,
-)
+from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
+
+ENTRY_POINTS = "leapai.data"
+"""Group of the entry points that name data sets."""
+
+LabelRange = tuple[tuple[float, float], tuple[float, float]]
+"""x and y range in metres, ego frame."""
 
 
-class DrivingLog(Protocol):
-    """One drive: frames in order of time, each readable on its own."""
+class DrivingLog(ABC):
+    """A sequence of frames in order of time, each readable on its own.
+
+    A subclass sets `name` and implements `timestamps_us` and `__getitem__`; the rest has defaults.
+    """
 
     name: str
     """Unique in its data set."""
+    version: str | None = None
+    """Version of the content, which results name; None: the data set has none."""
+    static_classes: tuple[str, ...] = STATIC_CLASSES
+    """The classes of `STATIC_CLASSES` that the map can contain."""
+
+    @property
+    @abstractmethod
+    def timestamps_us(self) -> IntArray:
+        """[T] int64, strictly increasing, without reading any sensor."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Frame:
+        """Returns frame `index`, with its sensors and labels."""
+
+    def __len__(self) -> int:
+        return len(self.timestamps_us)
+
+    def ground_truth(self, index: int) -> Frame:
+        """Returns frame `index` without cameras and points.
+
+        This default reads the whole frame. A log that has its labels in tables overrides it, and
+        marks as not labelled what only sensors can measure.
+        """
+        return replace(self[index], cameras=(), points=None)
+
+    def vector_map(self) -> VectorMap | None:
+        """Returns the map around the sequence in the global frame, or None where there is none."""
+        return None
+
+
+class LogWrapper(DrivingLog):
+    """A log that delegates everything to `inner`; a subclass overrides what it changes."""
+
+    def __init__(self, inner: DrivingLog) -> None:
+        self.inner = inner
+        self.name = inner.name
+        self.version = inner.version
+        self.static_classes = inner.static_classes
 
     @property
     def timestamps_us(self) -> IntArray:
-        """[T] int64, strictly increasing, without reading any sensor."""
-        ...
+        """[T] int64."""
+        return self.inner.timestamps_us
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(self.inner)
 
-    def __getitem__(self, index: int) -> Frame: ...
-
-    def vector_map(self) -> VectorMap | None:
-        """The map around the drive in the global frame, or None where there is none."""
-        ...
-
-
-@runtime_checkable
-class GroundTruthLog(Protocol):
-    """What a log may offer beside its frames: their truth without reading a sensor."""
+    def __getitem__(self, index: int) -> Frame:
+        return self.inner[index]
 
     def ground_truth(self, index: int) -> Frame:
-        """The frame without cameras and points; labels that only sensors tell are marked as not
-        labelled."""
-        ...
+        """Returns the ground truth of the inner log."""
+        return self.inner.ground_truth(index)
+
+    def vector_map(self) -> VectorMap | None:
+        """Returns the map of the inner log."""
+        return self.inner.vector_map()
 
 
-@runtime_checkable
-class VersionedLog(Protocol):
-    """What a log may offer beside its frames: the version of its content, for results to name."""
+@dataclass(frozen=True)
+class OpenOptions:
+    """Options of a run that a data set gets when it is opened."""
 
-    version: str
-
-
-@runtime_checkable
-class PartlyMappedLog(Protocol):
-    """What a log may offer beside its frames: the static classes that its map tells of, where these
-    are not all."""
-
-    static_classes: tuple[str, ...]
+    image_size_px: tuple[int, int]
+    """Height, width of the images that the model uses: a source that renders does so at this
+    size."""
+    label_range_m: LabelRange | None = None
+    """x and y range in which box centres must be labelled at least, which matters to a source that
+    makes its labels; None: the default BEV range (docs/design.md, section 2)."""
 
 
-class LogOpener(Protocol):
-    """What a data set's file offers: opens `location` and lists its drives.
+Opener = Callable[[str, OpenOptions], Sequence[DrivingLog]]
+"""A plug-in: opens a location and returns its logs in a stable order."""
 
-    `image_size_px` (height, width) is what the model will use: a source that renders does so at
-    this size.
+
+def open_logs(
+    data: str, *, image_size_px: tuple[int, int], label_range_m: LabelRange | None = None
+) -> Sequence[DrivingLog]:
+    """Opens the logs of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`,
+    `NAME:LOCATION` of another installed plug-in, or `module:function:location`.
+
+    Raises ValueError for a data set that is not found or whose plug-in does not work; the plug-in
+    raises for what it cannot read.
     """
-
-    def __call__(self, location: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]:
-        """The drives, in a stable order."""
-        ...
-
-
-SOURCES: dict[str, str] = {
-    "synthetic": "leapai_world:open_logs",
-    "nuscenes": "leapai.data.nuscenes.nuscenes_reader:open_logs",
-    "argoverse2": "leapai.data.argoverse2.argoverse2_reader:open_logs",
-}
-"""One line a data set: the word before the colon, and the function that opens it."""
+    opener, location, origin = _find(data)
+    options = OpenOptions(image_size_px, label_range_m)
+    try:
+        inspect.signature(opener).bind(location, options)
+    except TypeError as error:
+        raise ValueError(
+            f"data '{data}': {origin} cannot be called with (location, options): {error}; define "
+            "it as `def open_logs(location: str, options: OpenOptions)`"
+        ) from None
+    logs = opener(location, options)
+    _check_logs(logs, f"data '{data}': {origin}")
+    return logs
 
 
 def version_of(logs: Sequence[DrivingLog]) -> str | None:
-    """The version that the drives name, or None."""
-    versions = {log.version for log in logs if isinstance(log, VersionedLog)}
+    """Returns the versions that the logs name, joined, or None where they name none."""
+    versions = {log.version for log in logs if log.version is not None}
     return ", ".join(sorted(versions)) or None
 
 
-def static_classes_of(log: DrivingLog) -> tuple[str, ...]:
-    """The classes of `STATIC_CLASSES` that the map of a drive tells of."""
-    return log.static_classes if isinstance(log, PartlyMappedLog) else STATIC_CLASSES
+def _find(data: str) -> tuple[Opener, str, str]:
+    """Returns the function that opens `data`, the location to give it, and its name for errors."""
+    name, _, location = data.partition(":")
+    installed = _installed()
+    if name in installed:
+        target = installed[name].value
+        opener = _load(data, f"plug-in '{name}' ({target})", *target.split(":", 1))
+        return opener, location, f"plug-in '{name}' ({target})"
+    function, colon, inner_location = location.partition(":")
+    if not colon or not function.isidentifier() or not _is_module(name):
+        known = ", ".join(sorted(installed)) or "none"
+        raise ValueError(
+            f"data '{data}': there is no data set '{name}'; use one of those installed: {known}; "
+            "or name a function of your own as module:function:location"
+        )
+    origin = f"function '{name}:{function}'"
+    return _load(data, origin, name, function), inner_location, origin
 
 
-def open_logs(data: str, *, image_size_px: tuple[int, int]) -> Sequence[DrivingLog]:
-    """The drives of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`.
+def _installed() -> dict[str, EntryPoint]:
+    """Returns the entry points of all installed data sets by name. Raises ValueError where two
+    packages use one name."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        other = found.setdefault(point.name, point)
+        if other.value != point.value:
+            raise ValueError(
+                f"two installed packages have a data set '{point.name}' ({other.value} and "
+                f"{point.value}); uninstall one of them"
+            )
+    return found
 
-    Raises ValueError for an unknown data set; the adapter raises for what it cannot read.
-    """
-    source, _, location = data.partition(":")
-    if source not in SOURCES:
-        known = ", ".join(SOURCES)
-        raise ValueError(f"data '{data}': there is no data set '{source}'; use one of: {known}")
-    module_name, _, function = SOURCES[source].partition(":")
-    opener = cast(LogOpener, getattr(importlib.import_module(module_name), function))
-    return opener(location, image_size_px=image_size_px)
+
+def _is_module(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def _load(data: str, origin: str, module_name: str, function: str) -> Opener:
+    """Imports a plug-in and returns its function. Raises ValueError where there is none."""
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the code of a plug-in raises while it is imported
+        known = ", ".join(sorted(_installed())) or "none"
+        raise ValueError(
+            f"data '{data}': {origin} cannot be imported ({type(error).__name__}: {error}); "
+            "install its package and what that needs, or put its folder on PYTHONPATH; data sets "
+            f"installed: {known}"
+        ) from error
+    opener = getattr(module, function, None)
+    if not callable(opener):
+        raise ValueError(
+            f"data '{data}': {origin}: {module_name} has no function '{function}'; name the one "
+            "that opens the data set"
+        )
+    found: Opener = opener
+    return found
+
+
+def _check_logs(logs: Any, origin: str) -> None:
+    """Raises ValueError where a plug-in returned something other than driving logs."""
+    if not isinstance(logs, Sequence):
+        raise ValueError(
+            f"{origin} returned {type(logs).__name__}; it must return a list of "
+            "leapai.data.log.DrivingLog"
+        )
+    if not logs:
+        raise ValueError(f"{origin} found no sequence of frames there; check the location")
+    wrong = next((log for log in logs if not isinstance(log, DrivingLog)), None)
+    if wrong is not None:
+        raise ValueError(
+            f"{origin} returned an object of class {type(wrong).__name__}, which is no "
+            "DrivingLog; derive the class from leapai.data.log.DrivingLog"
+        )

@@ -13,44 +13,47 @@ PIECE_M = 2.0
 Area = Sequence[FloatArray]
 """Closed outlines [K, 3]: the outer one and those of holes. What an odd number of them encloses is
 inside."""
-_BESIDE_M = 0.3
+_SIDEWAYS_M = 0.3
+"""Distance from an outline at which both of its sides are examined."""
 
 
 def along(line_m: FloatArray) -> FloatArray:
-    """Length [K] up to each point of a line [K, 3]."""
+    """Returns the length [K] up to each point of a line [K, 3]."""
     steps = np.linalg.norm(np.diff(line_m, axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 def road_edges(areas: Sequence[Area]) -> list[FloatArray]:
-    """Lines [K, 3] where the ground of all areas ends; none is closed, which would make it an area.
+    """Returns lines [K, 3] where the ground of all areas ends. None is closed, as it would then
+    count as an area.
 
     Areas of the map meet: a piece of an outline that has drivable ground on both of its sides lies
-    in the middle of the road.
+    in the middle of the carriageway.
     """
     outlines = [outline for area in areas for outline in area]
     lines = [half for outline in outlines for half in _halves(_with_points_between(outline))]
     start = np.concatenate([np.zeros((0, 2)), *(line[:-1, :2] for line in lines)])
     vector = np.concatenate([np.zeros((0, 2)), *(np.diff(line[:, :2], axis=0) for line in lines)])
     length = np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-9)
-    beside = _BESIDE_M * np.stack([-vector[:, 1], vector[:, 0]], -1) / length
+    sideways = _SIDEWAYS_M * np.stack([-vector[:, 1], vector[:, 0]], -1) / length
     middle = start + vector / 2
-    ends = ~(_drivable(middle + beside, areas) & _drivable(middle - beside, areas))
+    ends = ~(_drivable(middle + sideways, areas) & _drivable(middle - sideways, areas))
     of_lines = np.split(ends, np.cumsum([len(line) - 1 for line in lines]))
     return [run for line, kept in zip(lines, of_lines, strict=False) for run in runs(line, kept)]
 
 
 def runs(line_m: FloatArray, kept: BoolArray) -> list[FloatArray]:
-    """The parts of a line [K, 3] whose pieces [K - 1] are kept."""
+    """Returns the parts of a line [K, 3] whose pieces [K - 1] are kept."""
     changes = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]]).astype(np.int8)))
     return [line_m[a : b + 1] for a, b in changes.reshape(-1, 2)]
 
 
 def clipped(outline_m: FloatArray, low_m: FloatArray, high_m: FloatArray) -> FloatArray:
-    """A closed line [K, 3] that encloses in the box from `low_m` to `high_m` [2] what `outline_m`
-    does, and nothing elsewhere; [0, 3] where there is nothing. Parts of it lie on the border.
+    """Clips a closed line to the box from `low_m` to `high_m` [2]: the result [K, 3] encloses in
+    the box what `outline_m` does, and nothing elsewhere; [0, 3] where there is nothing. Parts of it
+    lie on the border.
 
-    Side by side of the box, as Sutherland and Hodgman (1974).
+    Clips at one side of the box after the other, as Sutherland and Hodgman (1974).
     """
     sides = ((0, low_m[0], 1), (1, low_m[1], 1), (0, high_m[0], -1), (1, high_m[1], -1))
     for axis, limit, sign in sides:
@@ -65,7 +68,7 @@ def clipped(outline_m: FloatArray, low_m: FloatArray, high_m: FloatArray) -> Flo
 
 
 def closed(line_m: FloatArray) -> FloatArray:
-    """The line [K, 3], with its first point again at its end."""
+    """Returns the line [K, 3] with its first point again at its end."""
     is_closed = len(line_m) == 0 or (line_m[0] == line_m[-1]).all()
     return line_m if is_closed else np.concatenate([line_m, line_m[:1]])
 
@@ -76,7 +79,7 @@ def _halves(line_m: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _with_points_between(line_m: FloatArray) -> FloatArray:
-    """The line [K, 3] with points added, so that none is farther than 2 m from the next."""
+    """Returns the line [K, 3] with points added, so that none is farther than 2 m from the next."""
     at_points = along(line_m)
     count = np.maximum(np.ceil(np.diff(at_points) / PIECE_M), 1).astype(np.int64)
     ends = zip(at_points[:-1], at_points[1:], count, strict=True)
@@ -87,7 +90,7 @@ def _with_points_between(line_m: FloatArray) -> FloatArray:
 
 
 def _drivable(points_m: FloatArray, areas: Sequence[Area]) -> BoolArray:
-    """Which points [P, 2] lie in one of the areas."""
+    """Returns which points [P, 2] lie in one of the areas."""
     found = np.zeros(len(points_m), bool)
     for area in areas:
         low, high = area[0][:, :2].min(0), area[0][:, :2].max(0)
@@ -97,8 +100,9 @@ def _drivable(points_m: FloatArray, areas: Sequence[Area]) -> BoolArray:
 
 
 def _inside(points_m: FloatArray, area: Area) -> BoolArray:
-    """Points [P, 2] in an area, by the even-odd rule: inside has an odd number of edges to its
-    right. Points in order of y, an edge has to do with those between its ends only."""
+    """Returns which points [P, 2] are in an area by the even-odd rule: a point inside has an odd
+    number of edges to its right. Points are sorted by y, so that an edge is compared with those
+    between its ends only."""
     x0, y0 = np.concatenate([outline[:-1, :2] for outline in area]).T
     x1, y1 = np.concatenate([outline[1:, :2] for outline in area]).T
     order = np.argsort(points_m[:, 1])

@@ -1,6 +1,6 @@
 """Sensors that are lost, calibration and poses that are wrong: Frame -> Frame.
 
-Training makes the network used to them (`augmentation`), measurements ask what they cost.
+Training applies them as augmentation (`augmentation`); measurements show what they cost.
 """
 
 from __future__ import annotations
@@ -11,22 +11,17 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from leapai.data.log import DrivingLog, PartlyMappedLog, VersionedLog
-from leapai.types import (
-    FloatArray,
-    Frame,
-    IntArray,
-    VectorMap,
-)
+from leapai.data.log import DrivingLog, LogWrapper
+from leapai.types import FloatArray, Frame
 
 
 def without_lidar(frame: Frame) -> Frame:
-    """The frame with its LiDAR failed."""
+    """Returns the frame with its LiDAR failed."""
     return replace(frame, points=None, faults=(*frame.faults, "LiDAR: left out"))
 
 
 def without_cameras(frame: Frame, names: Collection[str] | None = None) -> Frame:
-    """The frame with the cameras of these names failed; None: with all of them failed.
+    """Returns the frame with the cameras of these names failed; None: with all of them failed.
 
     Raises ValueError for a name that no camera has.
     """
@@ -45,8 +40,8 @@ def without_cameras(frame: Frame, names: Collection[str] | None = None) -> Frame
 def small_motion(
     rotation_deg: float, translation_m: float, rng: np.random.Generator, count: int
 ) -> FloatArray:
-    """Rigid transforms [count, 4, 4] near the identity: rotation vector and translation are normal
-    with these standard deviations about, and along, each axis."""
+    """Draws rigid transforms [count, 4, 4] near the identity: rotation vector and translation are
+    normal with these standard deviations about, and along, each axis."""
     turns = rng.normal(scale=np.deg2rad(rotation_deg), size=(count, 3))
     motions = np.tile(np.eye(4), (count, 1, 1))
     for motion, turn in zip(motions, turns, strict=True):
@@ -56,10 +51,10 @@ def small_motion(
 
 
 def with_camera_errors(frame: Frame, calibration_error: FloatArray) -> Frame:
-    """The frame with a wrong `ego_from_camera` for each of its N cameras.
+    """Returns the frame with a wrong `ego_from_camera` for each of its N cameras.
 
-    `calibration_error` [N, 4, 4] takes a point from where a camera sees it to where we are told it
-    does, both in that camera's axes. What the camera sees does not change.
+    `calibration_error` [N, 4, 4] takes a point from where a camera sees it to where the
+    reported calibration puts it, both in that camera's axes. What the camera sees does not change.
     """
     cameras = (
         replace(camera, ego_from_camera=camera.ego_from_camera @ error)
@@ -71,8 +66,8 @@ def with_camera_errors(frame: Frame, calibration_error: FloatArray) -> Frame:
 def calibration_off(
     frame: Frame, rotation_deg: float, translation_m: float, rng: np.random.Generator
 ) -> Frame:
-    """The frame with every camera wrongly calibrated by normal errors of these standard deviations
-    about, and along, each axis."""
+    """Returns the frame with every camera wrongly calibrated, by normal errors of these standard
+    deviations about, and along, each axis."""
     errors = small_motion(rotation_deg, translation_m, rng, len(frame.cameras))
     return with_camera_errors(frame, errors)
 
@@ -80,44 +75,27 @@ def calibration_off(
 def pose_noise(
     frame: Frame, rotation_deg: float, translation_m: float, rng: np.random.Generator
 ) -> Frame:
-    """The frame with an error of these standard deviations in its ego pose: what bad odometry
-    does. Sensors and labels, which live in the ego frame, stay right."""
+    """Returns the frame with an error of these standard deviations in its ego pose, as bad odometry
+    makes it. Sensors and labels, which live in the ego frame, stay right."""
     (error,) = small_motion(rotation_deg, translation_m, rng, 1)
     return replace(frame, ego2global=frame.ego2global @ error)
 
 
-class PerturbedLog:
-    """A drive whose frames pass through a function as they are read.
+class PerturbedLog(LogWrapper):
+    """A log whose frames pass through a function as they are read.
 
     The function must depend on nothing but the frame, so that frames may be read in any order: it
     makes its generator anew, from a number for an error that stays, from the timestamp for one
     that changes.
     """
 
-    version: str
-    static_classes: tuple[str, ...]
-    """Both are there only where the other drive has them."""
-
-    def __init__(self, log: DrivingLog, function: Callable[[Frame], Frame]) -> None:
-        self.name = log.name
-        if isinstance(log, VersionedLog):
-            self.version = log.version
-        if isinstance(log, PartlyMappedLog):
-            self.static_classes = log.static_classes
-        self._log = log
+    def __init__(self, inner: DrivingLog, function: Callable[[Frame], Frame]) -> None:
+        super().__init__(inner)
         self._function = function
 
-    @property
-    def timestamps_us(self) -> IntArray:
-        """[T] int64."""
-        return self._log.timestamps_us
-
-    def __len__(self) -> int:
-        return len(self._log)
-
     def __getitem__(self, index: int) -> Frame:
-        return self._function(self._log[index])
+        return self._function(self.inner[index])
 
-    def vector_map(self) -> VectorMap | None:
-        """The other drive's map."""
-        return self._log.vector_map()
+    def ground_truth(self, index: int) -> Frame:
+        """Returns the perturbed frame without cameras and points."""
+        return DrivingLog.ground_truth(self, index)

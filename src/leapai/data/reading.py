@@ -1,4 +1,4 @@
-"""What adapters share: tables that must be right, sensors that may fail, velocities."""
+"""Functions that readers share: tables that must be right, sensors that may fail, velocities."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AnnotatedBoxes(NamedTuple):
     size_lwh_m: FloatArray
     """[N, 3] float64."""
     words: tuple[str, ...]
-    """[N] the publisher's own class."""
+    """[N] the publisher's own classes."""
     class_id: IntArray
     """[N] int64, index into `CLASS_NAMES`; -1: no counterpart."""
     num_lidar_points: IntArray
@@ -34,7 +34,7 @@ class AnnotatedBoxes(NamedTuple):
 
     @property
     def upright(self) -> FloatArray:
-        """Boxes [N, 7] of the ego frame."""
+        """Upright boxes [N, 7] in the ego frame."""
         yaw = poses.yaw_of(self.ego_from_box)[:, None]
         return np.concatenate([self.ego_from_box[:, :3, 3], self.size_lwh_m, yaw], -1)
 
@@ -42,7 +42,7 @@ class AnnotatedBoxes(NamedTuple):
 class SensorError(Exception):
     """A sensor file that cannot be used. The frame goes on without the sensor.
 
-    `named_as` is what the log names once: the file, or the folder of a file that is not there.
+    `named_as` is what the log file names once: the file, or the folder of a file that is not there.
     """
 
     def __init__(self, path: Path, problem: str, named_as: Path | None = None) -> None:
@@ -60,7 +60,7 @@ class FaultLog:
         self._named: set[Path] = set()
 
     def note(self, sensor: str, fault: SensorError) -> str:
-        """`CAM_BACK: samples/CAM_BACK/x.jpg: cannot be decoded`."""
+        """Returns words such as `CAM_BACK: samples/CAM_BACK/x.jpg: cannot be decoded`."""
         words = f"{sensor}: {fault.path.relative_to(self._root)}: {fault.problem}"
         if fault.named_as not in self._named:
             self._named.add(fault.named_as)
@@ -70,7 +70,7 @@ class FaultLog:
 
 
 def missing(path: Path) -> SensorError:
-    """The fault of a `path` that does not exist, or of the topmost missing folder above it."""
+    """Returns the fault of a missing `path`, or of the topmost missing folder above it."""
     if path.parent.exists():
         return SensorError(path, "no such file", named_as=path.parent)
     while not path.parent.exists():
@@ -79,7 +79,7 @@ def missing(path: Path) -> SensorError:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Content of a sensor file. Raises SensorError where there is none."""
+    """Returns the content of a sensor file. Raises SensorError where there is none."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -92,9 +92,9 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_image(path: Path, size_px: tuple[int, int]) -> ImageArray:
-    """Image [H, W, 3] RGB of the calibrated `size_px` (height, width). Raises SensorError.
+    """Reads an image [H, W, 3] RGB of the calibrated `size_px` (height, width). Raises SensorError.
 
-    Pillow, because it refuses a truncated file that OpenCV fills up with grey.
+    Pillow decodes it, because it refuses a truncated file that OpenCV fills up with grey.
     """
     content = read_bytes(path)
     try:
@@ -110,7 +110,7 @@ def read_image(path: Path, size_px: tuple[int, int]) -> ImageArray:
 
 
 def read_json(path: Path, remedy: str) -> Any:
-    """Content of a JSON table. Raises ValueError that names the file and says `remedy`."""
+    """Returns the content of a JSON table. Raises ValueError with the file and the `remedy`."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -125,7 +125,8 @@ def checked_poses(
     path: Path,
     row_names: Sequence[object],
 ) -> FloatArray:
-    """Poses [N, 4, 4] float64 from quaternions [N, 4] and translations [N, 3] of the table `path`.
+    """Returns poses [N, 4, 4] float64 from quaternions [N, 4] and translations [N, 3] of the table
+    `path`.
 
     Raises ValueError that names file and row where a number is not finite or the quaternion zero.
     """
@@ -149,7 +150,8 @@ def central_velocity(
     after: IntArray,
     max_gap_s: float,
 ) -> FloatArray:
-    """Velocity [M, 3] of annotations from their neighbours in the same track, NaN where unknown.
+    """Returns velocities [M, 3] of annotations from their neighbours in the same track, NaN where
+    unknown.
 
     `before` and `after` [M] are rows of the neighbours, -1 where the track begins or ends: there
     the difference is one-sided. Each side may lie `max_gap_s` away at most. Positions [M, 3] are of

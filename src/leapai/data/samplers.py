@@ -1,10 +1,10 @@
-"""Training data: streams that walk through drives, as a pure function of the step.
+"""Samplers of training data: streams that walk through drives, as a pure function of the step.
 
 An epoch cuts every drive into clips of at most `clip_frames`, at a new offset, and shuffles them.
-The endless list of the clips of epoch after epoch is dealt to the global streams (rank x streams a
-rank + stream) round robin, and each stream walks its own clips frame by frame. What a stream sees
-at a step thus depends on the seed, the stream and the step alone: two ranks with four streams see
-what one rank with eight sees, and to resume is to start at another step.
+The endless list of the clips of epoch after epoch is sharded over the global streams (rank x
+streams per rank + stream) round robin, and each stream walks its own clips frame by frame. What a
+stream sees at a step thus depends on the seed, the stream and the step alone: two ranks with four
+streams see what one rank with eight sees, and to resume is to start at another step.
 """
 
 from __future__ import annotations
@@ -21,114 +21,119 @@ from torch.utils.data import DataLoader, Dataset
 
 from leapai.config import StreamingConfig, TaskConfig
 from leapai.data.augmentation import apply, draw_augmentation
-from leapai.data.log import DrivingLog, static_classes_of
+from leapai.data.log import DrivingLog
 from leapai.data.static_labels import with_static_labels
 from leapai.data.transforms import collate, prepare
 from leapai.models.tensors import FrameBatch
 from leapai.types import BoolArray, Frame, IntArray
 
-_ROUND_FRAMES = 2048
-"""Small data sets are planned many epochs at a time, so that late steps are found quickly."""
-_KEPT_ROUNDS = 64
-"""Lanes with shorter clips run ahead of others, so that more than one round is in use: a few dozen
-after a thousand."""
+_PLAN_FRAMES = 2048
+"""Frames of a plan at least: small data sets are planned many epochs at a time, so that late steps
+are found quickly."""
+_KEPT_PLANS = 64
+"""Plans in memory. Streams with shorter clips run ahead of others, so that more than one plan is in
+use: a few dozen after a thousand."""
 _WALK, _AUGMENTATION = 0, 1
-"""What a generator is for: the second number of its seed."""
+"""Purpose of a random generator: the second number of its seed."""
 
 
 @dataclass(frozen=True)
 class SampleRef:
-    """What one stream sees at one time."""
+    """Frame that one stream sees at one time."""
 
-    drive: int
+    sequence: int
+    """Number of the log."""
     frame: int
+    """Index in the log."""
     is_first: bool
     """The stream's memory starts here: a clip begins, or forgetting is practised."""
     clip: int
-    """Number of the clip in the endless list: no other visit to a clip has it."""
+    """Number of the clip in the endless list; no other walk through a clip has it."""
 
 
 @dataclass(frozen=True)
 class _EpochPlan:
-    """Whole epochs, planned: K clips in the order of dealing, V visits clip by clip."""
+    """Plan of whole epochs: K clips in the order of sharding, V samples clip by clip."""
 
     first_clip: int
     clip_start: IntArray
-    """[K + 1] where the visits of each clip start."""
-    drive: IntArray
-    """[V]"""
+    """[K + 1] index of the first sample of each clip."""
+    sequence: IntArray
+    """[V] number of the log."""
     frame: IntArray
-    """[V]"""
+    """[V] index in the log."""
     is_first: BoolArray
-    """[V]"""
+    """[V] whether memory starts here."""
 
     @property
     def clips(self) -> int:
-        """K."""
+        """Number of clips K."""
         return len(self.clip_start) - 1
 
     def stream_ends(self, stream: int, streams: int) -> tuple[int, IntArray]:
-        """The stream's first clip here, and after how many of its visits each of its clips ends."""
+        """Returns the stream's first clip here, and the number of its samples after which each of
+        its clips ends."""
         first = (stream - self.first_clip) % streams
         return first, np.cumsum(np.diff(self.clip_start)[first::streams])
 
 
 class SequenceSampler:
-    """Where each global stream is at each time (frames a stream has seen). Rounds are planned as
-    they
-    are first needed, which costs about a microsecond a visit."""
+    """Position of each global stream at each time (number of frames that a stream has seen).
+
+    Epochs are planned when they are first needed, which costs about a microsecond each sample.
+    """
 
     def __init__(
         self, lengths: Sequence[int], config: StreamingConfig, streams: int, seed: int
     ) -> None:
-        """`lengths` are the drives' frames. Raises ValueError where they have none."""
+        """Takes the number of frames of each log. Raises ValueError where all have none."""
         if sum(lengths) == 0:
             raise ValueError("the training data has no frames; name other data as data.train")
         self._config = config
         self._streams = streams
         self._seed = seed
-        epochs = math.ceil(_ROUND_FRAMES / sum(lengths))
+        epochs = math.ceil(_PLAN_FRAMES / sum(lengths))
         runs = np.tile(np.asarray(lengths, np.int64), epochs)
         self._epoch_of_run = np.repeat(np.arange(epochs), len(lengths))
         self._run = np.repeat(np.arange(len(runs)), runs)
-        self._drive = self._run % len(lengths)
+        self._sequence = self._run % len(lengths)
         self._frame = np.concatenate([np.arange(n) for n in runs])
         self._may_shift = runs > config.clip_frames
         self._first_clips = [0]
         self._starts: list[IntArray] = [np.zeros(streams, np.int64)]
-        self._rounds: dict[int, _EpochPlan] = {}
+        self._plans: dict[int, _EpochPlan] = {}
 
     def sample(self, stream: int, time: int) -> SampleRef:
-        """What global stream `stream` sees at `time` (0, 1, ...)."""
+        """Returns what global stream `stream` sees at `time` (0, 1, ...)."""
         while self._starts[-1][stream] <= time:
             self._plan_next()
         number = bisect_right(self._starts, time, key=lambda starts: int(starts[stream])) - 1
-        plan = self._round(number)
+        plan = self._plan(number)
         within = time - int(self._starts[number][stream])
         first, ends = plan.stream_ends(stream, self._streams)
         turn = int(np.searchsorted(ends, within, side="right"))
         clip = first + turn * self._streams
         at = int(plan.clip_start[clip + 1]) - int(ends[turn]) + within
         return SampleRef(
-            drive=int(plan.drive[at]),
+            sequence=int(plan.sequence[at]),
             frame=int(plan.frame[at]),
             is_first=bool(plan.is_first[at]),
             clip=plan.first_clip + clip,
         )
 
     def _plan_next(self) -> None:
-        plan = self._round(len(self._starts) - 1)
+        plan = self._plan(len(self._starts) - 1)
         samples = np.zeros(self._streams, np.int64)
         stream = (plan.first_clip + np.arange(plan.clips)) % self._streams
         np.add.at(samples, stream, np.diff(plan.clip_start))
         self._starts.append(self._starts[-1] + samples)
         self._first_clips.append(plan.first_clip + plan.clips)
 
-    def _round(self, number: int) -> _EpochPlan:
-        plan = self._rounds.pop(number, None) or self._planned(number)
-        self._rounds[number] = plan  # now the last in the order of use
-        if len(self._rounds) > _KEPT_ROUNDS:
-            del self._rounds[next(iter(self._rounds))]
+    def _plan(self, number: int) -> _EpochPlan:
+        plan = self._plans.pop(number, None) or self._planned(number)
+        self._plans[number] = plan  # now the last in the order of use
+        if len(self._plans) > _KEPT_PLANS:
+            del self._plans[next(iter(self._plans))]
         return plan
 
     def _planned(self, number: int) -> _EpochPlan:
@@ -137,37 +142,37 @@ class SequenceSampler:
         offset = rng.integers(config.clip_frames, size=len(self._may_shift)) * self._may_shift
         starts = (self._frame == 0) | ((self._frame - offset[self._run]) % config.clip_frames == 0)
         begin = np.flatnonzero(starts)
-        visited = self._visited(begin, rng)
+        seen = self._seen(begin, rng)
         is_first = starts | (rng.random(len(starts)) < config.reset_probability)
         epoch = self._epoch_of_run[self._run[begin]]
         order = np.lexsort((rng.random(len(begin)), epoch))
         place = np.empty(len(begin), np.int64)
         place[order] = np.arange(len(begin))
         clip = np.cumsum(starts) - 1
-        samples = np.flatnonzero(visited)
+        samples = np.flatnonzero(seen)
         samples = samples[np.argsort(place[clip[samples]], kind="stable")]
-        length = np.add.reduceat(visited.astype(np.int64), begin)[order]
+        length = np.add.reduceat(seen.astype(np.int64), begin)[order]
         return _EpochPlan(
             first_clip=self._first_clips[number],
             clip_start=np.concatenate([[0], np.cumsum(length)]),
-            drive=self._drive[samples],
+            sequence=self._sequence[samples],
             frame=self._frame[samples],
             is_first=is_first[samples],
         )
 
-    def _visited(self, begin: IntArray, rng: np.random.Generator) -> BoolArray:
-        """Which frames are seen when every clip is walked from its begin, with gaps."""
+    def _seen(self, begin: IntArray, rng: np.random.Generator) -> BoolArray:
+        """Returns which frames are seen when every clip is walked from its begin, with gaps."""
         config, frames = self._config, len(self._frame)
         gaps = rng.integers(1, config.max_gap_frames + 1, frames)
         step = 1 + gaps * (rng.random(frames) < config.gap_probability)
-        visited = np.zeros(frames, bool)
+        seen = np.zeros(frames, bool)
         at, end = begin, np.append(begin[1:], frames)
         while len(at):
-            visited[at] = True
+            seen[at] = True
             at = at + step[at]
             inside = at < end
             at, end = at[inside], end[inside]
-        return visited
+        return seen
 
 
 class StreamingDataset(Dataset[list[FrameBatch]]):
@@ -184,7 +189,7 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
     def __init__(
         self, logs: Sequence[DrivingLog], config: TaskConfig, *, rank: int = 0, world_size: int = 1
     ) -> None:
-        """Raises ValueError where the drives have no frames."""
+        """Opens the streams of one rank. Raises ValueError where the logs have no frames."""
         self.logs = list(logs)
         self.config = config
         self._rank = rank
@@ -197,12 +202,12 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         return self.window(step)
 
     def window(self, step: int) -> list[FrameBatch]:
-        """The batches of a step. Raises ValueError, with the drive and the frame, for one that
-        cannot be read or that does not fit the others."""
+        """Returns the batches of a step. Raises ValueError, with the log and the frame, for one
+        that cannot be read or that does not fit the others."""
         return [self.batch_of(samples) for samples in self.samples(step)]
 
     def samples(self, step: int) -> list[list[SampleRef]]:
-        """What the rank's streams see in a step: [frames of the window][streams]."""
+        """Returns what the streams of the rank see in a step: [frames of the window][streams]."""
         streaming, streams = self.config.streaming, self.config.batch_sizes.train
         frames = streaming.frames_without_gradient + streaming.frames_with_gradient
         first = self._rank * streams
@@ -212,29 +217,30 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         ]
 
     def batch_of(self, samples: Sequence[SampleRef]) -> FrameBatch:
-        """One frame of each stream."""
-        batch = collate([self._frame(v) for v in samples], [v.is_first for v in samples])
+        """Returns the batch of one frame of each stream."""
+        batch = collate([self._frame(s) for s in samples], [s.is_first for s in samples])
         return replace(batch, frames=tuple(without_sensors(frame) for frame in batch.frames))
 
     def _frame(self, sample: SampleRef) -> Frame:
         camera = self.config.camera
-        frame = read_frame(self.logs[sample.drive], sample.frame)
+        frame = read_frame(self.logs[sample.sequence], sample.frame)
         frame = prepare(frame, camera.image_size_px, camera.groups)
         rng = np.random.default_rng([self.config.training.seed, _AUGMENTATION, sample.clip])
         names = [c.name for c in frame.cameras]
         frame = apply(frame, draw_augmentation(self.config.augmentation, rng, names))
-        return self.with_map(frame, sample.drive)
+        return self.with_map(frame, sample.sequence)
 
-    def with_map(self, frame: Frame, drive: int) -> Frame:
-        """The frame of a drive with its static labels, where that task is on and there is a map."""
+    def with_map(self, frame: Frame, sequence: int) -> Frame:
+        """Returns the frame of a log with its static labels, where that task is on and there is a
+        map."""
         if not self.config.static_task:
             return frame
-        log = self.logs[drive]
-        return with_static_labels(frame, log.vector_map(), self._region, static_classes_of(log))
+        log = self.logs[sequence]
+        return with_static_labels(frame, log.vector_map(), self._region, log.static_classes)
 
 
 def read_frame(log: DrivingLog, index: int) -> Frame:
-    """Frame `index` of a drive; what it raises becomes a ValueError that names drive and frame."""
+    """Returns frame `index` of a log. Raises ValueError that names log and frame."""
     try:
         return log[index]
     except (ValueError, OSError) as error:
@@ -242,7 +248,7 @@ def read_frame(log: DrivingLog, index: int) -> Frame:
 
 
 def without_sensors(frame: Frame) -> Frame:
-    """The frame with neither images nor points: small enough to send between processes."""
+    """Returns the frame with neither images nor points: small enough to send between processes."""
     cameras = tuple(replace(camera, image=None) for camera in frame.cameras)
     return replace(frame, cameras=cameras, points=None)
 
@@ -250,7 +256,8 @@ def without_sensors(frame: Frame) -> Frame:
 def window_loader(
     dataset: Dataset[list[FrameBatch]], steps: range, workers: int
 ) -> DataLoader[list[FrameBatch]]:
-    """The windows of these steps, in order, read by `workers` processes; 0: by this one."""
+    """Returns a loader of the windows of these steps, in order, read by `workers` processes; 0: by
+    this one."""
     return DataLoader(
         dataset,
         batch_size=None,
@@ -263,7 +270,7 @@ def window_loader(
 
 
 def as_it_is(item: Any) -> Any:
-    """Instead of a loader's collation, where items are batches already."""
+    """Returns the item, in the place of a loader's collation where items are batches already."""
     return item
 
 

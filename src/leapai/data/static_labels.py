@@ -1,4 +1,5 @@
-"""Truth of what does not move, as rasters about the ego, from a vector map (design, section 11)."""
+"""Static labels: ground truth of the map as rasters around the ego, from a vector map
+(docs/design.md, section 11)."""
 
 from __future__ import annotations
 
@@ -33,20 +34,21 @@ WIDTH_M = {
     "SpeedBump": 0.40,
     "GroundSigns": 0.20,
 }
-"""Width of an open line by its kind; a double line is two single ones and what lies between."""
+"""Width of an open line by its kind, metres; a double line is two single ones and what lies
+between."""
 MIRRORED = {
     "RightSolidLeftDashed": "LeftSolidRightDashed",
     "LeftSolidRightDashed": "RightSolidLeftDashed",
 }
-"""What a mirror makes of a kind; all others stay what they are."""
+"""Kinds that a mirror turns into each other; all others stay as they are."""
 _PIECE_M = 1.0
 
 
 def with_static_labels(
     frame: Frame, vector_map: VectorMap | None, region: BevGrid, known: Collection[str]
 ) -> Frame:
-    """The frame with the static truth about its ego, which may be turned or mirrored; the frame as
-    it is where there is no map. `known`: the classes that the map tells of."""
+    """Returns the frame with static labels around its ego, which may be turned or mirrored, or the
+    frame as it is where there is no map. `known`: the classes that the map can contain."""
     if vector_map is None:
         return frame
     labels = rasterise(vector_map, frame.ego2global, region)
@@ -60,7 +62,7 @@ def rasterise(
     region: BevGrid,
     boxes: FloatArray | None = None,
 ) -> StaticLabels:
-    """Static truth of one frame over `region`.
+    """Returns the static labels of one frame over `region`.
 
     Lines count where their `kind` is one of `STATIC_CLASSES`. An open line covers a cell whose
     centre is at most half of its `WIDTH_M`, or half a cell, away. A road element's line that ends
@@ -89,7 +91,7 @@ _Outlines = dict[str, list[FloatArray]]
 
 
 def _sorted_by_class(vector_map: VectorMap, ego2global: FloatArray) -> tuple[_Outlines, _Outlines]:
-    """Open lines, and areas, among which drivable ones stand under `DRIVABLE_LAYER`."""
+    """Sorts open lines and areas by class; drivable areas stand under `DRIVABLE_LAYER`."""
     lines, areas = defaultdict(list), defaultdict(list)
     ego_from_global = poses.invert(ego2global)
     is_mirror = np.linalg.det(ego2global[:3, :3]) < 0
@@ -110,8 +112,8 @@ def _is_closed(outline_m: FloatArray) -> bool:
 
 
 def _covered(footprints_m: FloatArray, region: BevGrid) -> BoolArray:
-    """Cells [rows, columns] whose centre is in a footprint [N, 4, 2] or within half a cell of
-    it."""
+    """Returns the cells [rows, columns] whose centre is in a footprint [N, 4, 2] or within half
+    a cell of it."""
     outlines = list(np.concatenate([footprints_m, footprints_m[:, :1]], 1))
     return _inside_any(outlines, region) | near(outlines, 0.0, region)
 
@@ -126,11 +128,11 @@ def _inside_any(outlines_m: Sequence[FloatArray], region: BevGrid) -> BoolArray:
 
 
 def near(lines_m: Sequence[FloatArray], half_width_m: float, region: BevGrid) -> BoolArray:
-    """Cells [rows, columns] whose centre is within `half_width_m`, at least half a cell, of one of
-    the lines [K, 2].
+    """Returns the cells [rows, columns] whose centre is within `half_width_m`, at least half a
+    cell, of one of the lines [K, 2].
 
-    Lines are cut into pieces of a metre or less; each piece asks the cells of a small square about
-    it.
+    Lines are cut into pieces of a metre or less; each piece tests the cells of a small square
+    around it.
     """
     reach = max(half_width_m, region.cell_m / 2)
     start, along = _pieces(lines_m, reach, region)
@@ -155,7 +157,7 @@ def near(lines_m: Sequence[FloatArray], half_width_m: float, region: BevGrid) ->
 def _pieces(
     lines_m: Sequence[FloatArray], reach_m: float, region: BevGrid
 ) -> tuple[FloatArray, FloatArray]:
-    """Starts and vectors [P, 2] of pieces of at most `_PIECE_M`, those in range only."""
+    """Returns starts and vectors [P, 2] of pieces of at most `_PIECE_M`, those in range only."""
     nothing = [np.zeros((0, 2))]
     begin = np.concatenate([*(line[:-1] for line in lines_m), *nothing])
     vector = np.concatenate([*(np.diff(line, axis=0) for line in lines_m), *nothing])
@@ -171,7 +173,8 @@ def _pieces(
 
 
 def inside(outline_m: FloatArray, region: BevGrid) -> BoolArray:
-    """Cells [rows, columns] whose centre lies inside a closed outline [K, 2], by the even-odd rule.
+    """Returns the cells [rows, columns] whose centre lies inside a closed outline [K, 2], by the
+    even-odd rule.
 
     Every edge crosses the centre lines of some rows; what lies right of an odd number of crossings
     is inside.
@@ -180,7 +183,7 @@ def inside(outline_m: FloatArray, region: BevGrid) -> BoolArray:
     column, row = ((outline_m - low) / region.cell_m - 0.5).T
     first, last = np.sort(np.stack([row[:-1], row[1:]]), axis=0)
     first = np.clip(np.ceil(first), 0, region.rows).astype(np.int64)
-    last = np.clip(np.ceil(last), 0, region.rows).astype(np.int64)  # A row on the end: the next's.
+    last = np.clip(np.ceil(last), 0, region.rows).astype(np.int64)  # the end: next edge
     edge = np.repeat(np.arange(len(first)), last - first)
     crossed = np.arange(len(edge)) - np.repeat(np.cumsum(last - first) - last, last - first)
     share = (crossed - row[edge]) / (row[edge + 1] - row[edge])

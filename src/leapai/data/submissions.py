@@ -1,4 +1,4 @@
-"""`leapai val --format`: a run in the formats of public benchmarks."""
+"""Detections of a run in the formats of public benchmarks (`leapai val --format`)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SubmissionFormat = Literal["nuscenes", "argoverse2"]
 
 
 def check_submission(format: SubmissionFormat, logs: Sequence[DrivingLog]) -> None:
-    """Raises ValueError where `logs` are not of the data set of `format`: asked before a run, not
-    after its hours."""
+    """Raises ValueError where `logs` are not of the data set of `format`: checked before a
+    run, not after its hours."""
     if format == "nuscenes":
         sample_tokens(logs)
     else:
@@ -31,9 +31,9 @@ def write_submission(
     *,
     use_lidar: bool = True,
 ) -> list[Path]:
-    """Writes what was said of `logs` into `output`; returns the paths of the files.
+    """Writes the detections of `logs` into `output`; returns the paths of the files.
 
-    `use_lidar`: whether the network looked at it, which nuScenes wants to know. Raises ValueError
+    `use_lidar`: whether the network used the LiDAR, which nuScenes asks for. Raises ValueError
     as `check_submission` does.
     """
     if format == "nuscenes":

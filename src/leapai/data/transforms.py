@@ -1,4 +1,5 @@
-"""Frames to the tensors of one step: resize, crop, fold both into the calibration, collate."""
+"""Transforms of frames to the tensors of one step: resize, crop, fold both into the calibration,
+collate."""
 
 from __future__ import annotations
 
@@ -19,16 +20,16 @@ from leapai.types import (
 )
 
 HORIZON_ROW = 0.45
-"""Where the principal point comes to lie, as a fraction of the height, when an image is too
+"""Row at which the principal point comes to lie, as a fraction of the height, when an image is too
 tall."""
 
 
 def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame:
-    """The camera with its image scaled to cover `size_px` (height, width), then cut to it.
+    """Returns the camera with its image scaled to cover `size_px` (height, width), then cut to it.
 
-    The intrinsics follow, so nobody after this needs to know. Too tall an image loses sky and
-    bonnet around its principal point, too wide a one loses both sides equally. A failed camera
-    stays failed.
+    The intrinsics follow, so that later code does not depend on the scale. Too tall an image loses
+    sky and bonnet around its principal point, too wide a one loses both sides equally. A failed
+    camera stays failed.
     """
     height, width = camera.size_px
     scale = max(size_px[0] / height, size_px[1] / width)
@@ -54,7 +55,8 @@ def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame
 def prepare(
     frame: Frame, size_px: tuple[int, int], groups: Mapping[str, str] | None = None
 ) -> Frame:
-    """The frame as the model wants it: every image of `size_px`, groups of cameras as in `groups`.
+    """Returns the frame as the model requires it: every image of `size_px`, groups of cameras as in
+    `groups`.
 
     Raises ValueError where `groups` names a camera that the frame does not have.
     """
@@ -71,10 +73,10 @@ def prepare(
 
 
 def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
-    """Prepared frames, one a stream, to a batch. All streams must have the same cameras in the same
-    order.
+    """Collates prepared frames, one for each stream, into a batch. All streams must have the same
+    cameras in the same order.
 
-    `is_first` says which streams start a sequence. Raises ValueError where the cameras differ.
+    `is_first` marks the streams that start a sequence. Raises ValueError where the cameras differ.
     """
     rig = [(c.name, c.group, c.size_px) for c in frames[0].cameras]
     for frame in frames[1:]:
@@ -105,7 +107,7 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
 
 
 def _images(frame: Frame) -> ImageArray:
-    """[N, 3, H, W] uint8; zeros for a failed camera."""
+    """Returns images [N, 3, H, W] uint8; zeros for a failed camera."""
     pictures = [
         np.zeros((*c.size_px, 3), np.uint8) if c.image is None else c.image for c in frame.cameras
     ]

@@ -1,1 +1,1 @@
-"""What a data set holds, and whether it is right: checks, statistics, pictures."""
+"""Inspection of a data set: checks of its geometry, statistics, pictures."""

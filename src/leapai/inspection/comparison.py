@@ -1,4 +1,4 @@
-"""Two data sets side by side: medians, ranges, and what one covers of the other."""
+"""Comparison of two data sets: medians, ranges, and coverage of one by the other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Metrics(BaseModel):
 
 
 class Spread(_Metrics):
-    """One quantity in one data set."""
+    """Percentiles of one quantity in one data set."""
 
     count: int
     percent_1: float
@@ -31,16 +31,16 @@ class Spread(_Metrics):
 
 
 class Quantity(_Metrics):
-    """One quantity of the data, and of what it is compared with; None: there are no values."""
+    """One quantity of the data, and of the data it is compared with; None: there are no values."""
 
     name: str
     unit: str
     data: Spread | None
     against: Spread | None
     share_covered: float | None
-    """Of the values of `against`: those from the 1st to the 99th percentile of the data."""
+    """Share of the values of `against` from the 1st to the 99th percentile of the data."""
     covered: bool | None
-    """Whether the 5th to 95th percentile of `against` lie within these."""
+    """Whether the 5th to 95th percentile of `against` lie within that range."""
 
 
 class Kind(_Metrics):
@@ -53,7 +53,7 @@ class Kind(_Metrics):
 
 
 class Statistics(_Metrics):
-    """What `leapai inspect --stats` says."""
+    """Result of `leapai inspect --stats`."""
 
     data: str
     against: str | None
@@ -62,7 +62,7 @@ class Statistics(_Metrics):
 
 
 def compare(data: str, own: Samples, against: str | None, other: Samples | None) -> Statistics:
-    """The figures of the data set named `data`, beside those of `against` where there is one."""
+    """Compares the samples of the data set `data` with those of `against` where there is one."""
     own_samples = [sample for row in own.rows for sample in row]
     others: list[Sample | None] = [None] * len(own_samples)
     other_shares: list[Shares | None] = [None] * len(own.shares)
@@ -82,7 +82,7 @@ def compare(data: str, own: Samples, against: str | None, other: Samples | None)
 
 
 def spread(values: FloatArray) -> Spread | None:
-    """The spread of values [K]; None without any."""
+    """Returns the percentiles of values [K], or None without any."""
     if not len(values):
         return None
     low, five, median, ninety_five, high = np.percentile(values, (1, 5, 50, 95, 99)).tolist()
@@ -111,7 +111,8 @@ def _quantity(own: Sample, other: Sample | None) -> Quantity:
 
 
 def _coverage(own: FloatArray, other: FloatArray) -> tuple[float, bool]:
-    """Share of `other` [K] within the covering range of `own` [L], and whether its middle is."""
+    """Returns the share of `other` [K] within the covering range of `own` [L], and whether its
+    middle is within."""
     if not len(own):
         return 0.0, False
     low, high = np.percentile(own, _COVERING_PERCENT)
@@ -127,7 +128,7 @@ def _known(shares: Shares | None, index: int) -> float | None:
 
 
 def render_statistics(statistics: Statistics) -> Group:
-    """The figures as tables for the terminal."""
+    """Renders the statistics as tables for the terminal."""
     names = f"data: {statistics.data}"
     if statistics.against:
         names += f"\nagainst: {statistics.against}"
@@ -158,7 +159,7 @@ def _spread_text(spread: Spread | None) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits at most, two of them behind the point."""
+    """Formats a value with three digits at most, two of them behind the point."""
     decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: a zero without a sign
 

@@ -1,4 +1,4 @@
-"""The figures of `leapai inspect`: what a data set holds, and whether its geometry is right.
+"""The metrics of `leapai inspect`: the content of a data set, and whether its geometry is right.
 
 One wrong convention (box bottom for box centre, a pose inverted) hides in training
 metrics. Counting the points inside the recorded boxes shows it, as data sets record that number.
@@ -29,14 +29,14 @@ from leapai.types import (
 
 @runtime_checkable
 class AnnotatedLog(Protocol):
-    """What a log of real data may offer beside its frames, so that counting needs no sensor."""
+    """Methods that a log of real data may have in addition, so that counting needs no sensor."""
 
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
-        """All recorded boxes of a frame, without reading a sensor; None: not annotated."""
+        """Returns all recorded boxes of a frame, without reading a sensor; None: not annotated."""
         ...
 
     def has_sweep(self, index: int) -> bool:
-        """Whether the frame's LiDAR file is there, without reading it."""
+        """Returns whether the LiDAR file of the frame is there, without reading it."""
         ...
 
 
@@ -45,18 +45,19 @@ class _Metrics(BaseModel):
 
 
 class CameraMetrics(_Metrics):
-    """One camera of the rig."""
+    """Metrics of one camera of the rig."""
 
     name: str
     group: str
     height_px: int
     width_px: int
     frames_with_image: int
-    """Of the frames read."""
+    """Number of the frames read that have its image."""
 
 
 class PointCounts(_Metrics):
-    """How the number of points inside the boxes agrees with the number the data set recorded."""
+    """Agreement of the number of points inside the boxes with the number that the data set
+    recorded."""
 
     boxes: int
     """Boxes with a recorded number, in frames read that have points."""
@@ -65,7 +66,7 @@ class PointCounts(_Metrics):
 
 
 class Fault(_Metrics):
-    """What failed of one sensor, in the frames read."""
+    """Failures of one sensor in the frames read."""
 
     sensor: str
     frames: int
@@ -73,14 +74,14 @@ class Fault(_Metrics):
 
 
 class Inspection(_Metrics):
-    """What `leapai inspect` says of a data set."""
+    """Result of `leapai inspect` for a data set."""
 
     sequences: int
     frames: int
     rate_hz: float | None
-    """Median over consecutive frames; None where no sequence has two."""
+    """Median over consecutive frames; None where no sequence has two frames."""
     frames_read: int
-    """Frames whose sensors were read; cameras, points, counts and faults speak of these."""
+    """Frames whose sensors were read; cameras, points, counts and faults refer to these."""
     frames_with_points: int
     cameras: tuple[CameraMetrics, ...]
     frames_annotated: int
@@ -93,7 +94,7 @@ class Inspection(_Metrics):
 
 
 def inspect_logs(logs: Sequence[DrivingLog], max_frames: int = 40) -> Inspection:
-    """The figures of `logs`, reading the sensors of at most `max_frames` frames.
+    """Inspects `logs`, reading the sensors of at most `max_frames` frames.
 
     Those are spread evenly over all frames that have a LiDAR sweep, then over the others.
     """
@@ -114,7 +115,7 @@ def inspect_logs(logs: Sequence[DrivingLog], max_frames: int = 40) -> Inspection
 
 
 def points_inside(recorded: AnnotatedBoxes, points: FloatArray) -> IntArray:
-    """How many of points [P, 3+] each recorded box [N] holds, boundary included."""
+    """Counts how many of the points [P, 3+] each recorded box [N] holds, boundary included."""
     counts = np.zeros(len(recorded.words), np.int64)
     xyz = points[:, :3].astype(np.float64)
     box_from_ego = poses.invert(recorded.ego_from_box)
@@ -125,7 +126,7 @@ def points_inside(recorded: AnnotatedBoxes, points: FloatArray) -> IntArray:
 
 
 def render_inspection(inspection: Inspection) -> Group:
-    """The figures as tables for the terminal."""
+    """Renders the metrics as tables for the terminal."""
     tables = [_overview(inspection), _camera_table(inspection), _box_table(inspection)]
     if inspection.faults:
         tables.append(_fault_table(inspection))
@@ -133,7 +134,7 @@ def render_inspection(inspection: Inspection) -> Group:
 
 
 class _Tally:
-    """Adds up frames and boxes."""
+    """Adds up frames, boxes and faults."""
 
     def __init__(self) -> None:
         self.frames_read = self.frames_with_points = self.frames_annotated = 0
@@ -177,7 +178,7 @@ class _Tally:
                 self.classes[CLASS_NAMES[class_id]] += 1
 
     def inspection(self, logs: Sequence[DrivingLog]) -> Inspection:
-        """The figures of all that was added, and of the times of `logs`."""
+        """Returns the metrics of all that was added, and of the times of `logs`."""
         differences = np.concatenate([np.zeros(0, np.int64), *self.differences])
         return Inspection(
             sequences=len(logs),
@@ -202,7 +203,7 @@ class _Tally:
 
 
 def _as_recorded(labels: Labels | None) -> AnnotatedBoxes | None:
-    """Labels as recorded boxes, for a log that offers nothing else."""
+    """Returns labels as recorded boxes, for a log that has no `annotated_boxes`."""
     if labels is None:
         return None
     return AnnotatedBoxes(
@@ -215,7 +216,7 @@ def _as_recorded(labels: Labels | None) -> AnnotatedBoxes | None:
 
 
 def frames_to_read(logs: Sequence[DrivingLog], max_frames: int) -> list[tuple[DrivingLog, int]]:
-    """At most `max_frames` frames, in order, those with a sweep preferred, evenly spread."""
+    """Chooses at most `max_frames` frames, evenly spread, in order; those with a sweep first."""
     with_sweep: list[tuple[int, int]] = []
     without: list[tuple[int, int]] = []
     for log_index, log in enumerate(logs):
@@ -228,7 +229,7 @@ def frames_to_read(logs: Sequence[DrivingLog], max_frames: int) -> list[tuple[Dr
 
 
 def _spread(items: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
-    """`count` of `items`, evenly spaced, or all where there are fewer."""
+    """Returns `count` of `items`, evenly spaced, or all where there are fewer."""
     picked = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[i] for i in picked]
 

@@ -1,25 +1,26 @@
-"""The figures of `leapai inspect --stats`: how what happens in a data set is spread.
+"""The quantities of `leapai inspect --stats`: objects, sizes, motion and points of a data set.
 
 Two data sets are compared within the BEV range, because not every data set labels what lies
-outside. One covers another in a quantity where the middle 90 % of the other lies within its own
+outside it. One covers another in a quantity where the middle 90 % of the other lies within its own
 middle 98 %; the share covered is that of the other's values within those 98 %.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
 
-from leapai.data.log import DrivingLog, GroundTruthLog
+from leapai.data.log import DrivingLog
 from leapai.geometry import angles, poses
 from leapai.inspection.log_inspection import frames_to_read
 from leapai.types import (
     CLASS_GROUPS,
     CLASS_NAMES,
     OCCLUSION_NAMES,
+    BevGrid,
     BoolArray,
     FloatArray,
     Frame,
@@ -27,10 +28,11 @@ from leapai.types import (
     Labels,
 )
 
-REGION_M = ((-40.0, 62.4), (-44.8, 44.8))
-"""x and y in which boxes are compared (design, section 2)."""
+REGION_M = (BevGrid.x_range_m, BevGrid.y_range_m)
+"""x and y range in which boxes are compared: the default BEV range (docs/design.md, section 2)."""
 MOVING_MPS = 0.5
-"""What is slower stands: annotated positions jitter by a few centimetres a frame."""
+"""Speed below which an object counts as standing: annotated positions jitter by a few centimetres
+from frame to frame."""
 HEADING_INTERVAL_S, _TOLERANCE_S = 1.0, 0.06
 POINT_BANDS_M = (0.0, 6.0, 12.0, 24.0, 60.0)
 _GROUPS = ("MOD", "VRU", "SOD")
@@ -51,7 +53,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Shares:
-    """How a data set divides into kinds."""
+    """Shares of kinds in a data set."""
 
     name: str
     kinds: tuple[str, ...]
@@ -70,20 +72,20 @@ class Samples:
 
 @dataclass(frozen=True)
 class _Boxes:
-    """Boxes of many frames in columns of N; drive and time tell where each is from."""
+    """Boxes of many frames as columns [N]; each has the sequence and the time that it is from."""
 
-    drive: IntArray
+    sequence: IntArray
     time_s: FloatArray
     track_id: IntArray
     class_id: IntArray
     distance_m: FloatArray
-    """From the ego, on the ground."""
+    """[N] from the ego, on the ground."""
     speed_mps: FloatArray
-    """On the ground; NaN: not labelled."""
+    """[N] on the ground; NaN: not labelled."""
     heading_rad: FloatArray
-    """In the global frame."""
+    """[N] in the global frame."""
     size_m: FloatArray
-    """[N, 3]"""
+    """[N, 3] length, width, height."""
     lidar_points: IntArray
     occlusion_level: IntArray
 
@@ -95,24 +97,24 @@ class _Boxes:
 
     @property
     def tracks(self) -> tuple[IntArray, IntArray]:
-        """The first box of each track, and the number [N] of each box's track; a box without an id
-        is a track of its own."""
+        """First box of each track, and the number [N] of each box's track; a box without an id is a
+        track of its own."""
         loose = self.track_id < 0
         own = np.where(loose, -1 - np.arange(len(loose)), self.track_id)
-        key = np.stack([self.drive, own], -1)
+        key = np.stack([self.sequence, own], -1)
         _, first, number = np.unique(key, axis=0, return_index=True, return_inverse=True)
         return first, number.reshape(-1)
 
 
 def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
-    """Every quantity of `logs`: from the truth of all frames, and where points or occlusion are not
-    in it, from the sensors of at most `max_frames` frames.
+    """Collects every quantity of `logs`: from the ground truth of all frames, and where points or
+    occlusion are not in it, from the sensors of at most `max_frames` frames.
 
     Raises ValueError for data without boxes.
     """
-    gt = [(drive, frame) for drive, log in enumerate(logs) for frame in _truths(log)]
+    gt = [(number, frame) for number, log in enumerate(logs) for frame in _gt_frames(log)]
     objects, boxes = _columns(gt)
-    if not len(boxes.drive):
+    if not len(boxes.sequence):
         raise ValueError(
             f"{', '.join(log.name for log in logs[:3])}: no boxes in the BEV range, so there is "
             "nothing to count; name data with labels"
@@ -124,27 +126,24 @@ def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
     return Samples(rows=_rows(objects, boxes, sensed), shares=_shares(boxes, sensed))
 
 
-def _truths(log: DrivingLog) -> Iterator[Frame]:
-    read: Callable[[int], Frame] = (
-        log.ground_truth if isinstance(log, GroundTruthLog) else log.__getitem__
-    )
-    return (read(index) for index in range(len(log)))
+def _gt_frames(log: DrivingLog) -> Iterator[Frame]:
+    return (log.ground_truth(index) for index in range(len(log)))
 
 
 def _columns(frames: Sequence[tuple[int, Frame]]) -> tuple[IntArray, _Boxes]:
-    """Number of boxes of each frame, and all boxes, of those frames that are annotated."""
+    """Returns the number of boxes of each annotated frame, and all boxes."""
     parts = [
-        _boxes_of(drive, frame.labels, frame.timestamp_us, frame.ego2global)
-        for drive, frame in frames
+        _boxes_of(sequence, frame.labels, frame.timestamp_us, frame.ego2global)
+        for sequence, frame in frames
         if frame.labels is not None
     ]
-    counts = np.array([len(part.drive) for part in parts], np.int64)
+    counts = np.array([len(part.sequence) for part in parts], np.int64)
     parts.append(_boxes_of(0, Labels.unlabelled(np.zeros((0, 7)), counts[:0]), 0, np.eye(4)))
     columns = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(_Boxes)}
     return counts, _Boxes(**columns)
 
 
-def _boxes_of(drive: int, labels: Labels, timestamp_us: int, ego2global: FloatArray) -> _Boxes:
+def _boxes_of(sequence: int, labels: Labels, timestamp_us: int, ego2global: FloatArray) -> _Boxes:
     low, high = np.array(REGION_M).T
     centre = labels.boxes[:, :2]
     labels = labels.select(((centre >= low) & (centre <= high)).all(1))
@@ -154,7 +153,7 @@ def _boxes_of(drive: int, labels: Labels, timestamp_us: int, ego2global: FloatAr
     ahead = poses.rotate(ego2global, ahead)
     speed = np.linalg.norm(labels.velocity_mps[:, :2], axis=1)
     return _Boxes(
-        drive=np.full(count, drive, np.int64),
+        sequence=np.full(count, sequence, np.int64),
         time_s=np.full(count, timestamp_us * 1e-6),
         track_id=labels.track_id,
         class_id=labels.class_id,
@@ -185,7 +184,7 @@ def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sampl
     timelines = [
         Sample(f"life of a track, {group}", "s", _timelines(b)) for group, b in groups.items()
     ]
-    first = boxes.where(np.isin(np.arange(len(boxes.drive)), boxes.tracks[0]))
+    first = boxes.where(np.isin(np.arange(len(boxes.sequence)), boxes.tracks[0]))
     sizes = [
         tuple(
             Sample(f"{side}, {name}", "m", first.size_m[first.class_id == class_id, axis])
@@ -197,14 +196,14 @@ def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sampl
 
 
 def _with_points(sensed: _Boxes) -> FloatArray:
-    """Number of boxes that hold a point, in each frame that has one."""
+    """Returns the number of boxes that hold a point, in each frame that has one."""
     met = sensed.where(sensed.lidar_points > 0)
-    frame = np.stack([met.drive, met.time_s], -1)
+    frame = np.stack([met.sequence, met.time_s], -1)
     return np.unique(frame, axis=0, return_counts=True)[1].astype(np.float64)
 
 
 def _points(sensed: _Boxes) -> Iterator[Sample]:
-    """Points in a box, by group and band of distance."""
+    """Yields the points in a box, by group and band of distance."""
     recorded = sensed.where(sensed.lidar_points >= 0)
     for group in _MOVING_GROUPS:
         boxes = recorded.of_group(group)
@@ -215,7 +214,7 @@ def _points(sensed: _Boxes) -> Iterator[Sample]:
 
 
 def heading_changes_deg(boxes: _Boxes) -> FloatArray:
-    """By how much the heading of each track turned within `HEADING_INTERVAL_S`, signed, from every
+    """Returns the signed change of heading of each track within `HEADING_INTERVAL_S`, from every
     box that has a later one of its track at that distance in time."""
     _, track = boxes.tracks
     order = np.lexsort([boxes.time_s, track])
@@ -223,15 +222,15 @@ def heading_changes_deg(boxes: _Boxes) -> FloatArray:
     time_s = boxes.time_s[order] - boxes.time_s.min(initial=np.inf)
     # One sorted key for all tracks: longer than any drive apart.
     key = track * (2 * time_s.max(initial=0.0) + 10.0) + time_s
-    wanted = key + HEADING_INTERVAL_S
-    later = np.searchsorted(key, wanted - _TOLERANCE_S).clip(max=len(key) - 1)
-    found = np.abs(key[later] - wanted) <= _TOLERANCE_S
+    target = key + HEADING_INTERVAL_S
+    later = np.searchsorted(key, target - _TOLERANCE_S).clip(max=len(key) - 1)
+    found = np.abs(key[later] - target) <= _TOLERANCE_S
     turned: FloatArray = np.degrees(angles.wrap(heading[later] - heading)[found])
     return turned
 
 
 def _timelines(boxes: _Boxes) -> FloatArray:
-    """Seconds from the first to the last box of each track with an id."""
+    """Returns the seconds from the first to the last box of each track with an id."""
     tracked = boxes.where(boxes.track_id >= 0)
     first, number = tracked.tracks
     begin, end = np.full(len(first), np.inf), np.full(len(first), -np.inf)
@@ -256,7 +255,7 @@ def _shares(boxes: _Boxes, sensed: _Boxes) -> tuple[Shares, ...]:
 
 
 def _fractions(values: IntArray, kinds: int) -> FloatArray:
-    """[kinds] share of each; NaN without values."""
+    """Returns the share of each kind [kinds]; NaN without values."""
     if not len(values):
         return np.full(kinds, np.nan)
     return np.bincount(values, minlength=kinds) / len(values)

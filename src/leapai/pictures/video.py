@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from leapai.extras import import_extra
+from leapai.io import whole_file
 from leapai.types import ImageArray
 
 _BT709 = 1
@@ -22,9 +23,8 @@ def write_png(path: Path, image: ImageArray) -> None:
     """Writes an RGB picture [H, W, 3] uint8; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(encoded.tobytes())
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
 
 
 class VideoWriter:

@@ -121,7 +121,12 @@ def _record_afterwards(
 def _log_of(run: Run, sequence: SequenceResult) -> DrivingLog:
     """Opens the data of a sequence again. Raises ValueError where it is not what the run read."""
     data, version = run.summary.data, run.summary.data_version
-    logs = open_logs(data, image_size_px=run.config.camera.image_size_px)
+    config = run.config
+    logs = open_logs(
+        data,
+        image_size_px=config.camera.image_size_px,
+        label_range_m=config.bev.label_range_m,
+    )
     if version_of(logs) == version and sequence.number < len(logs):
         log = logs[sequence.number]
         read_us = [found.timestamp_us for found in sequence.detections]

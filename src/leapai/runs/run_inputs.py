@@ -51,7 +51,11 @@ def open_inputs(
     model = build_model(config)
     if checkpoint is not None:
         load_checkpoint(checkpoint, model)
-    logs = open_logs(data, image_size_px=config.camera.image_size_px)
+    logs = open_logs(
+        data,
+        image_size_px=config.camera.image_size_px,
+        label_range_m=config.bev.label_range_m,
+    )
     origin = RunOrigin(
         job_name=config.job_name,
         data=data,

@@ -116,7 +116,7 @@ class CachedFeatures(StreamingDataset):
         """Collates one frame of each stream. Raises ValueError for one whose features are gone."""
         arrays = [self._read(sample) for sample in samples]
         frames = tuple(
-            self.with_map(frame_of(a), v.drive) for a, v in zip(arrays, samples, strict=True)
+            self.with_map(frame_of(a), v.sequence) for a, v in zip(arrays, samples, strict=True)
         )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
         batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in samples])
@@ -125,9 +125,9 @@ class CachedFeatures(StreamingDataset):
     def _read(self, sample: SampleRef) -> Arrays:
         seed = [self.config.training.seed, _VARIANT_OF_CLIP, sample.clip]
         variant = int(np.random.default_rng(seed).integers(self.variants))
-        arrays = self.store.get(self.key((sample.drive, sample.frame, variant)))
+        arrays = self.store.get(self.key((sample.sequence, sample.frame, variant)))
         if arrays is None:
-            name = self.logs[sample.drive].name
+            name = self.logs[sample.sequence].name
             raise ValueError(
                 f"{name}, frame {sample.frame}: its features are gone from {self.store.folder}; "
                 "start again with --resume auto, which makes what is missing"

@@ -17,7 +17,12 @@ from leapai.training.feature_cache import cached_features
 
 def logs_of(data: str, config: TaskConfig) -> list[DrivingLog]:
     """Opens data with images of the configuration's size, through its cache of frames."""
-    return open_cached_logs(data, image_size_px=config.camera.image_size_px, cache=config.cache)
+    return open_cached_logs(
+        data,
+        image_size_px=config.camera.image_size_px,
+        cache=config.cache,
+        label_range_m=config.bev.label_range_m,
+    )
 
 
 def windows_from(

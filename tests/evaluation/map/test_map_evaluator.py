@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from leapai.data.log import DrivingLog
 from leapai.data.static_labels import rasterise
 from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
@@ -27,15 +28,15 @@ CONFIG = joint_config(static={**joint_config().static.model_dump(), "cell_m": 0.
 REGION = CONFIG.static.region()
 
 
-class MappedLog:
+class MappedLog(DrivingLog):
     """Three frames of `tests.scenes` as a drive."""
 
     def __init__(self, name, vector_map=ROAD_MAP, seed=0):
         self.name, self.seed, self._map = name, seed, vector_map
-        self.timestamps_us = np.array([make_frame(i).timestamp_us for i in range(3)])
 
-    def __len__(self):
-        return 3
+    @property
+    def timestamps_us(self):
+        return np.array([make_frame(i).timestamp_us for i in range(3)])
 
     def __getitem__(self, index):
         return make_frame(index, sequence=self.name, seed=self.seed)

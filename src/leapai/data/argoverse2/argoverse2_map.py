@@ -28,22 +28,22 @@ LANE_MARK_OF = {
     "DASH_SOLID": ("LeftSolidRightDashed", "RightSolidLeftDashed"),
 }
 """Mark type without its colour -> our class where it is the left, and the right, boundary of a
-lane: double lines are told from the lane outwards (av2 `rendering/map.py`). `NONE` and `UNKNOWN`
+lane: double lines are named from the lane outwards (av2 `rendering/map.py`). `NONE` and `UNKNOWN`
 are no paint and keep their words."""
 MAPPED_CLASSES = tuple(
     name
     for name in STATIC_CLASSES
     if name in {"Curb", "Lane", "GroundSigns", *(n for pair in LANE_MARK_OF.values() for n in pair)}
 )
-"""What the map tells of. It knows neither walls nor speed bumps, nor how wide a line or how short a
-dash is; of what is painted on the ground it has crossings."""
+"""Classes that the map can contain. It has neither walls nor speed bumps, nor the width of a line
+or the length of a dash; of what is painted on the ground it has crossings."""
 MAPS_IN_MEMORY = 32
-"""Of about 0.1 MB each."""
+"""Maps of this many logs stay in memory, about 0.1 MB each."""
 _REMEDY = "get this log again, or leave it out"
 
 
 def read_map(folder: Path) -> VectorMap | None:
-    """The vector map in the log `folder`, in the city frame; None where there is none.
+    """Returns the vector map in the log `folder`, in the city frame, or None where there is none.
 
     Lane boundaries are of our class, or of the mark type's word where nothing is painted; crossings
     and drivable areas are closed lines; the edges of all drivable ground are kerbs; the middles of
@@ -73,7 +73,7 @@ def _points(points: Iterable[dict[str, float]]) -> FloatArray:
 
 
 def _lane_boundaries(segments: Sequence[dict[str, Any]]) -> list[MapLine]:
-    """Both boundaries of every lane; one that neighbours share is given once."""
+    """Returns both boundaries of every lane; one that neighbours share occurs once."""
     lines: dict[tuple[str, bytes], MapLine] = {}
     for segment in segments:
         for i, side in enumerate(("left", "right")):
@@ -86,7 +86,7 @@ def _lane_boundaries(segments: Sequence[dict[str, Any]]) -> list[MapLine]:
 
 
 def _lanes(segments: Sequence[dict[str, Any]]) -> list[MapLine]:
-    """The middle between both boundaries, a point every 2 m."""
+    """Returns the middle between both boundaries of every lane, a point every 2 m."""
     lines = []
     for segment in segments:
         if not segment["is_intersection"]:
@@ -98,7 +98,7 @@ def _lanes(segments: Sequence[dict[str, Any]]) -> list[MapLine]:
 
 
 def _resampled(line_m: FloatArray, count: int) -> FloatArray:
-    """`count` points, 2 or more, at equal distances along a line [K, 3]."""
+    """Returns `count` points, 2 or more, at equal distances along a line [K, 3]."""
     at_points = along(line_m)
     at = np.linspace(0.0, at_points[-1], max(count, 2))
     return np.stack([np.interp(at, at_points, line_m[:, i]) for i in range(3)], -1)

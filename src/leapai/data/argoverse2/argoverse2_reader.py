@@ -26,6 +26,7 @@ from leapai.data.argoverse2.argoverse2_tables import (
     nearest_index,
     read_tables,
 )
+from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
 from leapai.geometry import poses
 from leapai.types import (
@@ -44,8 +45,8 @@ _LOG_MARKS = ("city_SE3_egovehicle.feather", "annotations.feather", "calibration
 _EGO_FROM_AV2 = poses.invert(AV2_FROM_EGO)
 
 
-def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[Argoverse2Log]:
-    """The logs under the folder `location`. Images keep their size: `image_size_px` is not used.
+def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
+    """Opens the logs under the folder `location`. Images keep their size: `options` have no effect.
 
     Tables are read when a log is first used. Raises ValueError where there is no log, and, then,
     where a table is missing, broken, or not finite.
@@ -69,8 +70,8 @@ def _logs_in(folder: Path) -> list[Path]:
     return sorted(log for log in folder.glob("*") if log.is_dir() and _is_log(log))
 
 
-class Argoverse2Log:
-    """One log. Sensors are read when a frame is asked for."""
+class Argoverse2Log(DrivingLog):
+    """One Argoverse 2 log. Sensors are read when a frame is asked for."""
 
     static_classes = MAPPED_CLASSES
 
@@ -87,7 +88,7 @@ class Argoverse2Log:
 
     @property
     def timestamps_ns(self) -> IntArray:
-        """[T] int64, exact: how Argoverse names its sweeps."""
+        """[T] int64 nanoseconds, exact: the names of the sweeps in Argoverse."""
         return self._frame_ns
 
     def __len__(self) -> int:
@@ -110,7 +111,7 @@ class Argoverse2Log:
         )
 
     def ground_truth(self, index: int) -> Frame:
-        """Pose and labels of a frame, without reading a sensor."""
+        """Returns pose and labels of a frame without reading a sensor."""
         time_ns = self._frame_ns[index]
         city_from_av2 = self._tables.poses.at(time_ns)
         return Frame(
@@ -123,16 +124,17 @@ class Argoverse2Log:
         )
 
     def vector_map(self) -> VectorMap | None:
-        """Lane boundaries, lanes, crossings, drivable areas and their edges; None: the log has no
-        map."""
+        """Returns lane boundaries, lanes, crossings, drivable areas and their edges; None: the log
+        has no map."""
         return read_map(self._folder)
 
     def has_sweep(self, index: int) -> bool:
-        """Whether the frame's LiDAR file is there (it may still turn out broken)."""
+        """Returns whether the LiDAR file of the frame is there (it may still turn out broken)."""
         return self._sweep_path(index).is_file()
 
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
-        """All boxes of a frame, mapped to our classes or not; None: the log is not annotated."""
+        """Returns all boxes of a frame, mapped to our classes or not, or None where the log is not
+        annotated."""
         table = self._tables.annotations
         if table is None:
             return None
@@ -211,7 +213,8 @@ class Argoverse2Log:
         return self._folder / "sensors" / "cameras" / name
 
     def _exposure(self, name: str, time_ns: int) -> int:
-        """Time of the image nearest to `time_ns`. Raises SensorError where none is near."""
+        """Returns the time of the image nearest to `time_ns`. Raises SensorError where none is
+        near."""
         folder = self._camera_folder(name)
         if name not in self._image_times:
             if not folder.is_dir():
@@ -227,7 +230,8 @@ class Argoverse2Log:
 
 
 def _read_sweep(path: Path) -> FloatArray:
-    """Points [P, 5] of one sweep, which is motion compensated already. Raises SensorError."""
+    """Reads the points [P, 5] of one sweep, which is motion compensated already. Raises
+    SensorError."""
     content = reading.read_bytes(path)
     columns = ["x", "y", "z", "intensity", "offset_ns"]
     try:

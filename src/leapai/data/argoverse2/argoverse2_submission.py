@@ -1,4 +1,4 @@
-"""What the system says, in the detection format of Argoverse 2: one feather file, a row a box.
+"""Detections in the submission format of Argoverse 2: one feather file, one row for each box.
 
 Columns are those of `av2.evaluation.detection.eval.evaluate`, and `track_uuid` where a detection
 has an identity, which that evaluator ignores. Boxes are in Argoverse's ego frame, whose origin is
@@ -33,7 +33,7 @@ CATEGORIES: dict[str, str] = {
     "pillar": "BOLLARD",
 }
 """Our eight classes in Argoverse's words. `CLASS_OF` reads several words as one class, which cannot
-be told apart again: here stands the most frequent of them in log 7fab2350, else the plainest."""
+be separated again: here stands the most frequent of them in log 7fab2350, else the plainest."""
 SCHEMA = pa.schema(
     [
         ("log_id", pa.string()),
@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
 
 
 def argoverse2_table(detections: Detections, timestamp_ns: int | None = None) -> pa.Table:
-    """The detections of one frame as rows of `SCHEMA`.
+    """Returns the detections of one frame as rows of `SCHEMA`.
 
     `timestamp_ns` is the sweep's own name, which microseconds do not give exactly; without it they
     are taken. `track_uuid` is null where there is no identity.
@@ -88,8 +88,8 @@ def write_argoverse2(
 
 
 def sweep_times_ns(logs: Sequence[DrivingLog]) -> dict[tuple[str, int], int]:
-    """Nanoseconds of every frame, by sequence and timestamp_us. Raises ValueError where a log is
-    not of Argoverse 2."""
+    """Returns the nanoseconds of every frame by sequence and timestamp_us. Raises ValueError where
+    a log is not of Argoverse 2."""
     times_ns: dict[tuple[str, int], int] = {}
     for log in logs:
         if not isinstance(log, Argoverse2Log):

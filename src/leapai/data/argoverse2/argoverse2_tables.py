@@ -26,7 +26,8 @@ CAMERA_GROUPS_OF = {
     "ring_rear_left": "back",
     "ring_rear_right": "back",
 }
-"""The ring. The two stereo cameras look where ring_front_center does and are not used."""
+"""Ring cameras and their groups. The two stereo cameras look where ring_front_center does and are
+not used."""
 
 CLASS_OF = {
     "REGULAR_VEHICLE": "car",
@@ -40,7 +41,7 @@ CLASS_OF = {
     "ARTICULATED_BUS": "bus",
     "PEDESTRIAN": "person",
     "OFFICIAL_SIGNALER": "person",
-    "BICYCLIST": "non_motor",  # the rider's classes are apart from the machine's
+    "BICYCLIST": "non_motor",  # riders and machines have classes of their own
     "MOTORCYCLIST": "non_motor",
     "WHEELED_RIDER": "non_motor",
     "BICYCLE": "riderless_non_motor",
@@ -73,7 +74,8 @@ AV2_FROM_EGO = poses.from_xyz_yaw(np.array([0.0, 0.0, -EGO_HEIGHT_M]), 0.0)
 """[4, 4]: our ego frame, on the ground, seen in Argoverse's."""
 
 MAX_GAP_S = 0.3
-"""Between an annotation (10 Hz) and its neighbour in the track, for a velocity: three frames."""
+"""Longest time between an annotation (10 Hz) and its neighbour in the track, for a velocity: three
+frames."""
 MAX_POSE_AGE_S = 0.05
 LOGS_IN_MEMORY = 32
 """Tables of this many logs stay in memory, about 4 MB each."""
@@ -85,7 +87,7 @@ _REMEDY = "get this log again, or leave it out"
 
 @dataclass(frozen=True)
 class CameraCalibration:
-    """One ring camera."""
+    """Calibration of one ring camera."""
 
     size_px: tuple[int, int]
     """(height, width)."""
@@ -106,7 +108,8 @@ class PoseTable:
     """[K, 4, 4] float64."""
 
     def at(self, time_ns: IntArray) -> FloatArray:
-        """Poses [..., 4, 4] nearest to [...] times. ValueError where that is over 50 ms away."""
+        """Returns the poses [..., 4, 4] nearest to [...] times. Raises ValueError where one is over
+        50 ms away."""
         nearest = nearest_index(self.time_ns, time_ns)
         away_ns = np.abs(self.time_ns[nearest] - time_ns)
         if away_ns.max() > MAX_POSE_AGE_S * 1e9:
@@ -137,7 +140,7 @@ class Annotations:
 
 @dataclass(frozen=True)
 class LogTables:
-    """All tables of a log."""
+    """All tables of one log, joined."""
 
     frame_ns: IntArray
     """[T] int64: the annotated times, or those of the sweeps where nothing is annotated."""
@@ -147,7 +150,8 @@ class LogTables:
 
 
 def nearest_index(sorted_ns: IntArray, time_ns: IntArray) -> IntArray:
-    """Index [...] of the time in `sorted_ns` [K], K >= 1, nearest to each of [...] times."""
+    """Returns the index [...] of the time in `sorted_ns` [K], K >= 1, nearest to each of [...]
+    times."""
     after = np.searchsorted(sorted_ns, time_ns).clip(0, len(sorted_ns) - 1)
     before = (after - 1).clip(0)
     nearer = np.abs(time_ns - sorted_ns[before]) <= np.abs(sorted_ns[after] - time_ns)
@@ -156,7 +160,8 @@ def nearest_index(sorted_ns: IntArray, time_ns: IntArray) -> IntArray:
 
 @lru_cache(maxsize=LOGS_IN_MEMORY)
 def read_tables(folder: Path) -> LogTables:
-    """The tables of the log `folder`. ValueError where one is missing, broken, or not finite."""
+    """Reads the tables of the log `folder`. Raises ValueError where one is missing, broken, or not
+    finite."""
     pose_table = _pose_table(folder / "city_SE3_egovehicle.feather")
     cameras = _cameras(folder / "calibration")
     annotation_path = folder / "annotations.feather"
@@ -190,7 +195,8 @@ def _pose_table(path: Path) -> PoseTable:
 
 
 def _cameras(folder: Path) -> dict[str, CameraCalibration]:
-    """Ring cameras with both intrinsics and extrinsics, in the order of `CAMERA_GROUPS_OF`.
+    """Returns the ring cameras with both intrinsics and extrinsics, in the order of
+    `CAMERA_GROUPS_OF`.
 
     The published images are undistorted already (argoverse-api issue 81, av2-api issue 226, user
     guide), so k1, k2, k3 of the table do not apply to them and are not read.
@@ -251,7 +257,8 @@ def _class_ids(words: list[str], path: Path) -> IntArray:
 
 
 def _velocities(position_m: FloatArray, row_ns: IntArray, track_id: IntArray) -> FloatArray:
-    """Velocity [M, 3] by central differences over the annotated neighbours in the same track."""
+    """Returns velocities [M, 3] by central differences over the annotated neighbours in the same
+    track."""
     order = np.lexsort((row_ns, track_id))
     same = np.diff(track_id[order]) == 0
     before, after = np.full(len(order), -1), np.full(len(order), -1)

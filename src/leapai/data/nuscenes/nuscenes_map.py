@@ -1,10 +1,10 @@
-"""nuScenes' map expansion (version 1.3, JSON) about one scene, in the classes of the static task
+"""nuScenes' map expansion (version 1.3, JSON) around one scene, in the classes of the static task
 (design, section 11).
 
 Its frame is the global frame; it has no heights, and neither have nuScenes' ego poses. Not read:
 `stop_line` (ground to stop on, no paint), `walkway`, `carpark_area`, `traffic_light`, lanes across
-intersections (`lane_connector`), and the divider segments of `lane`, which say again, out of order
-(nuscenes-devkit issue 417), what `lane_divider` says.
+intersections (`lane_connector`), and the divider segments of `lane`, which repeat, out of order
+(nuscenes-devkit issue 417), what `lane_divider` holds.
 """
 
 from __future__ import annotations
@@ -40,25 +40,27 @@ LANE_MARK_OF = {
     # commonest word: it is taken for that line.
     "DOUBLE_DASHED_WHITE": "DashedLine",
 }
-"""Segment type of a lane divider -> our class. `NIL` is no paint, or nobody looked;
+"""Segment type of a lane divider -> our class. `NIL` is no paint, or not annotated;
 `SINGLE_ZIGZAG_WHITE` is paint that we have no class for: both keep their words."""
 ROAD_DIVIDER = "ROAD_DIVIDER"
-"""Our word for what parts the two directions: the map says where, not what is painted there."""
+"""Our word for what separates the two directions: the map has its place, not what is painted
+there."""
 MAPPED_CLASSES = tuple(
     name
     for name in STATIC_CLASSES
     if name in {"Curb", "Lane", "GroundSigns", *LANE_MARK_OF.values()}
 )
-"""What the map tells of. Of paint it has crossings and what parts lanes of one direction; lines
-between directions have no type, and those along the edge of the road are not in it."""
+"""Classes that the map can contain. Of paint it has crossings and what separates lanes of one
+direction; lines between directions have no type, and those along the edge of the carriageway are
+missing."""
 NEAR_M = 120.0
-"""What is farther from the box around the ego's path is left out."""
+"""Distance from the box around the ego's path beyond which the map is left out."""
 CITIES_IN_MEMORY, MAPS_IN_MEMORY = 4, 32
 
 
 def read_map(path: Path, ego_path_m: FloatArray) -> VectorMap | None:
-    """The vector map of the file `path` about a drive along `ego_path_m` [T, 2], global frame; None
-    where there is no such file.
+    """Returns the vector map of the file `path` around a drive along `ego_path_m` [T, 2], global
+    frame, or None where there is no such file.
 
     Lane dividers are of our class, or of the segment type's word, and are cut where that changes;
     crossings and drivable areas are closed lines; the edges of all drivable ground are kerbs; the
@@ -89,14 +91,14 @@ def _near(path: Path, low_m: tuple[float, ...], high_m: tuple[float, ...]) -> Ve
 
 
 def _meeting(boxes_m: FloatArray, low_m: FloatArray, high_m: FloatArray) -> list[int]:
-    """Those of `boxes_m` [N, 2, 2] (low, high) that share ground with the box."""
+    """Returns the indices of those of `boxes_m` [N, 2, 2] (low, high) that overlap with the box."""
     meets = (boxes_m[:, 1] > low_m).all(1) & (boxes_m[:, 0] < high_m).all(1)
     return [int(i) for i in np.flatnonzero(meets)]
 
 
 def _as_one_line(area: Area) -> FloatArray:
-    """The outlines of an area as one closed line [K, 3]: a hole hangs on it by a way to its nearest
-    point and back, which encloses nothing."""
+    """Returns the outlines of an area as one closed line [K, 3]: a hole is joined to it by a way to
+    its nearest point and back, which encloses nothing."""
     whole, *holes = area
     for hole in holes:
         distance, nearest = KDTree(whole).query(hole)
@@ -108,7 +110,7 @@ def _as_one_line(area: Area) -> FloatArray:
 
 
 class _City(NamedTuple):
-    """All of a file, as arrays: some MB."""
+    """The content of one file as arrays, some MB."""
 
     lines: VectorMap
     line_boxes_m: FloatArray
@@ -144,8 +146,8 @@ def _boxes(lines_m: Sequence[FloatArray]) -> FloatArray:
 
 
 def _lane_dividers(tables: MapTables) -> Iterable[MapLine]:
-    """A type belongs to the piece from its node to the next; that of the last one says nothing
-    (`NIL` in nuscenes-devkit issue 894)."""
+    """Returns lane dividers, cut where their type changes. A type belongs to the piece from its
+    node to the next; that of the last node has no meaning (`NIL` in nuscenes-devkit issue 894)."""
     for points_m, words in tables.lane_dividers():
         kinds = np.array([LANE_MARK_OF.get(word, word) for word in words])
         kept = np.append(moves(points_m), True)

@@ -1,4 +1,5 @@
-"""The tables of nuScenes' map expansion (version 1.3), one JSON file a place, as lines and areas.
+"""The tables of nuScenes' map expansion (version 1.3), one JSON file for each place, as lines and
+areas.
 
 The format is that of nuscenes-devkit's `map_expansion/map_api.py` and `arcline_path_utils.py`.
 """
@@ -28,20 +29,20 @@ _FIELDS = {
     "road_divider": ("line_token",),
     "lane": ("token",),
 }
-"""What is read of each table."""
+"""Fields that are read of each table."""
 _PATH_FIELDS = ("start_pose", "shape", "radius", "segment_length")
 _T = TypeVar("_T")
 _Row = Mapping[str, Any]
 
 
 def moves(line_m: FloatArray) -> BoolArray:
-    """Which points [K - 1] of a line [K, 3] are not where the next one is."""
+    """Returns which points [K - 1] of a line [K, 3] differ from the next one."""
     apart: BoolArray = np.linalg.norm(np.diff(line_m, axis=0), axis=1) > _APART_M
     return apart
 
 
 class MapTables:
-    """The tables of one file. What is missing in it, or no number, is a ValueError."""
+    """The tables of one file. Raises ValueError for what is missing in it or is no number."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -54,7 +55,7 @@ class MapTables:
         self._polygons = {row["token"]: row for row in self._rows("polygon")}
 
     def lane_dividers(self) -> Iterable[tuple[FloatArray, list[str]]]:
-        """Points [K, 3] and types [K] of each."""
+        """Yields the points [K, 3] and types [K] of each lane divider."""
         for row in self._rows("lane_divider"):
             segments = row["lane_divider_segments"]
             self._check(segments, ("node_token", "segment_type"), "lane_divider_segments")
@@ -63,7 +64,7 @@ class MapTables:
                 yield points, [segment["segment_type"] for segment in segments]
 
     def road_dividers(self) -> Iterable[FloatArray]:
-        """Points [K, 3] of each."""
+        """Yields the points [K, 3] of each road divider."""
         lines = {row["token"]: row["node_tokens"] for row in self._rows("line")}
         for row in self._rows("road_divider"):
             points = self._points(self._find(lines, row["line_token"], "line"))
@@ -71,19 +72,19 @@ class MapTables:
                 yield points
 
     def crossings(self) -> Iterable[FloatArray]:
-        """The outer outline of each."""
+        """Yields the outer outline [K, 3] of each crossing."""
         for row in self._rows("ped_crossing"):
             yield from self._area(row["polygon_token"])[:1]
 
     def drivable_areas(self) -> list[Area]:
-        """Every polygon of every one, once."""
+        """Returns every polygon of every drivable area once."""
         rows = self._rows("drivable_area")
         tokens = dict.fromkeys(token for row in rows for token in row["polygon_tokens"])
         areas = [self._area(token) for token in tokens]
         return [area for area in areas if area]
 
     def centre_lines(self) -> list[FloatArray]:
-        """The middle of each lane, a point every 2 m."""
+        """Returns the middle [K, 3] of each lane, a point every 2 m."""
         paths_of = self._table("arcline_path_3")
         tokens = [row["token"] for row in self._rows("lane")]
         paths = [self._find(paths_of, token, "arcline_path_3") for token in tokens]
@@ -111,7 +112,7 @@ class MapTables:
         return arclines(start, turn.reshape(-1, 3) / radius_m, length_m)
 
     def _area(self, polygon_token: str | None) -> list[FloatArray]:
-        """Closed outlines of a polygon, the outer one first; none where it has no ground."""
+        """Returns closed outlines of a polygon, the outer one first; none where it has no area."""
         polygon = self._find(self._polygons, polygon_token, "polygon")
         self._check(polygon["holes"], ("node_tokens",), "holes")
         tokens = [polygon["exterior_node_tokens"], *(h["node_tokens"] for h in polygon["holes"])]
@@ -120,7 +121,7 @@ class MapTables:
         return [outline for outline in outlines if len(outline) > 3] if is_area else []
 
     def _points(self, node_tokens: Sequence[str]) -> FloatArray:
-        """[K, 3]"""
+        """Returns the points [K, 3] of nodes."""
         places = [self._find(self._place, token, "node") for token in node_tokens]
         return self._xyz[np.array(places, np.int64)]
 
@@ -151,7 +152,7 @@ class MapTables:
         return table[token]
 
     def _numbers(self, rows: Sequence[Sequence[float]], table: str, count: int) -> FloatArray:
-        """[N, count]"""
+        """Returns a table of numbers [N, count]. Raises ValueError where one is not finite."""
         try:
             numbers = np.array(rows, np.float64).reshape(len(rows), count)
         except (TypeError, ValueError) as error:
@@ -167,8 +168,8 @@ class MapTables:
 def arclines(
     start: FloatArray, curvature_per_m: FloatArray, length_m: FloatArray
 ) -> list[FloatArray]:
-    """Points [K, 3] of paths made of three arcs, or straight parts, each: both ends, and a point
-    every 2 m or less.
+    """Returns the points [K, 3] of paths made of three arcs, or straight parts, each: both ends,
+    and a point every 2 m or less.
 
     `start` [N, 3]: x y yaw. `curvature_per_m` [N, 3] of each part, positive to the left.
     """
@@ -189,7 +190,8 @@ def arclines(
 
 
 def _advanced(pose: FloatArray, curvature_per_m: FloatArray, length_m: FloatArray) -> FloatArray:
-    """Where arcs [N] from poses [N, 3] (x y yaw) end: along the chord, half of the turn away."""
+    """Returns the end poses [N, 3] of arcs [N] from poses [N, 3] (x y yaw): along the chord, half
+    of the turn away."""
     turn = curvature_per_m * length_m
     chord_m = length_m * np.sinc(turn / (2 * np.pi))  # sin(turn / 2) / (turn / 2)
     yaw = pose[:, 2] + turn / 2

@@ -2,9 +2,9 @@
 
 `nuscenes:ROOT[,version=v1.0-mini][,sweeps=10][,scenes=FILE]`. ROOT holds `v1.0-*/` (JSON tables),
 `samples/` and `sweeps/`, and `maps/expansion/*.json` where the map expansion is there; FILE names
-scenes, one a line: a split. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame is
-nuScenes' own: its origin is the centre of the rear axle projected onto the ground (nuscenes-devkit
-issue 161), as ours. Published images are rectified.
+scenes, one each line: a split. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame
+is nuScenes' own: its origin is the centre of the rear axle projected onto the ground
+(nuscenes-devkit issue 161), as ours. Published images are rectified.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from leapai.data import reading
+from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.nuscenes.nuscenes_map import MAPPED_CLASSES, read_map
 from leapai.data.nuscenes.nuscenes_tables import (
     CAMERA_GROUPS_OF,
@@ -38,8 +39,8 @@ from leapai.types import (
 _POINT_BYTES = 20
 
 
-def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[NuScenesLog]:
-    """The scenes of `ROOT[,version=...][,sweeps=N][,scenes=FILE]`. `image_size_px` has no effect.
+def open_logs(location: str, options: OpenOptions) -> list[NuScenesLog]:
+    """Opens the scenes of `ROOT[,version=...][,sweeps=N][,scenes=FILE]`. `options` have no effect.
 
     With `sweeps=N` the points of the N - 1 sweeps before the keyframe are added, motion compensated
     by the ego poses. With `scenes=FILE` only those named in it are opened, a split for example.
@@ -53,7 +54,7 @@ def open_logs(location: str, *, image_size_px: tuple[int, int]) -> list[NuScenes
 
 
 def _parse(location: str) -> tuple[Path, str, int, str]:
-    """Root folder, version folder in it, number of sweeps, and file of scenes ("": all)."""
+    """Returns root folder, version folder in it, number of sweeps, and file of scenes ("": all)."""
     root, *pairs = location.split(",")
     options = {"version": "", "sweeps": "1", "scenes": ""}
     for pair in pairs:
@@ -69,7 +70,7 @@ def _parse(location: str) -> tuple[Path, str, int, str]:
 
 
 def _listed_scenes(path: str, tables: Tables) -> list[str]:
-    """The scenes that the file `path` names, in its order."""
+    """Returns the scenes that the file `path` names, in its order."""
     try:
         names = Path(path).read_text().split()
     except (OSError, UnicodeDecodeError) as error:
@@ -97,8 +98,8 @@ def _only_version(root: Path) -> str:
     return versions[0]
 
 
-class NuScenesLog:
-    """One scene. Sensors are read when a frame is asked for."""
+class NuScenesLog(DrivingLog):
+    """One nuScenes scene. Sensors are read when a frame is asked for."""
 
     static_classes = MAPPED_CLASSES
 
@@ -121,7 +122,7 @@ class NuScenesLog:
 
     @property
     def sample_tokens(self) -> list[str]:
-        """[T] how nuScenes names the frames."""
+        """[T] names of the frames in nuScenes."""
         return self._samples
 
     def __len__(self) -> int:
@@ -143,7 +144,7 @@ class NuScenesLog:
         )
 
     def ground_truth(self, index: int) -> Frame:
-        """Pose and labels of a frame, without reading a sensor."""
+        """Returns pose and labels of a frame without reading a sensor."""
         lidar = self._files[index][LIDAR]
         return Frame(
             sequence=self.name,
@@ -155,19 +156,20 @@ class NuScenesLog:
         )
 
     def vector_map(self) -> VectorMap | None:
-        """Lane dividers, lanes, crossings, drivable areas and their edges about the scene; None:
-        the map expansion, a separate download, is not there."""
+        """Returns lane dividers, lanes, crossings, drivable areas and their edges around the scene;
+        None: the map expansion, a separate download, is not there."""
         if self._map is None:
             return None
         path_m = np.array([files[LIDAR].global_from_ego[:2, 3] for files in self._files])
         return read_map(self._map, path_m)
 
     def has_sweep(self, index: int) -> bool:
-        """Whether the frame's LiDAR file is there (it may still turn out broken)."""
+        """Returns whether the LiDAR file of the frame is there (it may still turn out broken)."""
         return self._files[index][LIDAR].path.is_file()
 
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
-        """All boxes of a frame, mapped to our classes or not; None: the version has no annotations.
+        """Returns all boxes of a frame, mapped to our classes or not; None: the version has no
+        annotations.
 
         Recorded point numbers count the keyframe's sweep alone; with more sweeps they are all -1.
         """
@@ -192,7 +194,7 @@ class NuScenesLog:
         return np.array(table.rows_of.get(self._samples[index], []), np.int64)
 
     def _number_tracks(self) -> dict[str, int]:
-        """A number for each annotated instance of the scene, in order of appearance."""
+        """Returns a number for each annotated instance of the scene, in order of appearance."""
         numbers: dict[str, int] = {}
         if self._annotations is not None:
             for index in range(len(self)):
@@ -251,7 +253,8 @@ class NuScenesLog:
         )
 
     def _points(self, lidar: SensorFile, faults: list[str]) -> FloatArray | None:
-        """Points [P, 5] of the keyframe and the sweeps before it; None: the keyframe's failed."""
+        """Reads the points [P, 5] of the keyframe and the sweeps before it; None: the sweep of the
+        keyframe failed."""
         clouds: list[FloatArray] = []
         file: SensorFile | None = lidar
         for _ in range(self._sweeps):
@@ -268,7 +271,8 @@ class NuScenesLog:
 
 
 def _read_sweep(file: SensorFile, lidar: SensorFile) -> FloatArray:
-    """Points [P, 5] of one sweep in the ego frame of the keyframe `lidar`. Raises SensorError."""
+    """Reads the points [P, 5] of one sweep in the ego frame of the keyframe `lidar`. Raises
+    SensorError."""
     content = reading.read_bytes(file.path)
     if len(content) % _POINT_BYTES:
         raise SensorError(file.path, f"is truncated: {len(content)} bytes are no whole points")

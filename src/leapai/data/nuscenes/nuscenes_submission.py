@@ -1,4 +1,4 @@
-"""What the system says, in the submission formats of nuScenes' detection and tracking tasks.
+"""Detections in the submission formats of nuScenes' detection and tracking tasks.
 
 Both are JSON: `meta`, and `results` by sample token (nuscenes-devkit, `eval/detection/README.md`
 and `eval/tracking/README.md`). Boxes are in the global frame; a size is width length height, a
@@ -28,7 +28,7 @@ MAX_BOXES_A_SAMPLE = 500
 
 
 class Counterpart(NamedTuple):
-    """What one of our classes is called in nuScenes; "": the task does not have it."""
+    """Names of one of our classes in nuScenes; "": the task does not have it."""
 
     detection: str
     tracking: str
@@ -40,21 +40,21 @@ COUNTERPARTS: dict[str, Counterpart] = {
     "truck": Counterpart("truck", "truck"),  # trailers and construction vehicles are trucks here
     "bus": Counterpart("bus", "bus"),
     "person": Counterpart("pedestrian", "pedestrian"),
-    # Our classes tell ridden from parked, not bicycle from motorcycle.
+    # Our classes separate ridden from parked, not bicycle from motorcycle.
     "non_motor": Counterpart("bicycle", "bicycle", "cycle.with_rider"),
     "riderless_non_motor": Counterpart("bicycle", "bicycle", "cycle.without_rider"),
     "barrier": Counterpart("barrier", ""),  # cones are barriers here
     "pillar": Counterpart("", ""),
 }
-"""Our eight classes in nuScenes' ten detection and seven tracking names. What we never say:
-construction_vehicle, trailer, motorcycle, traffic_cone."""
+"""Our eight classes in nuScenes' ten detection and seven tracking names. Names that never
+occur: construction_vehicle, trailer, motorcycle, traffic_cone."""
 _Row = dict[str, Any]
 
 
 def detection_rows(detections: Detections, sample_token: str) -> list[_Row]:
-    """Entries of the detection format, most confident first, at most `MAX_BOXES_A_SAMPLE`."""
+    """Returns the most confident `MAX_BOXES_A_SAMPLE` entries of the detection format, in order."""
     names = [COUNTERPARTS[name] for name in CLASS_NAMES]
-    said = _best(detections, np.array([bool(name.detection) for name in names]))
+    named = _best(detections, np.array([bool(name.detection) for name in names]))
     return [
         box
         | {
@@ -63,16 +63,16 @@ def detection_rows(detections: Detections, sample_token: str) -> list[_Row]:
             "attribute_name": names[class_id].attribute,
         }
         for box, class_id, score in zip(
-            _boxes(said, sample_token), said.class_id.tolist(), said.score.tolist(), strict=True
+            _boxes(named, sample_token), named.class_id.tolist(), named.score.tolist(), strict=True
         )
     ]
 
 
 def tracking_rows(detections: Detections, sample_token: str) -> list[_Row]:
-    """Entries of the tracking format: the detections that have an identity."""
+    """Returns entries of the tracking format: the detections that have an identity."""
     names = [COUNTERPARTS[name].tracking for name in CLASS_NAMES]
     tracked = detections.select(detections.track_id >= 0)
-    said = _best(tracked, np.array([bool(name) for name in names]))
+    named = _best(tracked, np.array([bool(name) for name in names]))
     return [
         box
         | {
@@ -81,10 +81,10 @@ def tracking_rows(detections: Detections, sample_token: str) -> list[_Row]:
             "tracking_score": score,
         }
         for box, track_id, class_id, score in zip(
-            _boxes(said, sample_token),
-            said.track_id.tolist(),
-            said.class_id.tolist(),
-            said.score.tolist(),
+            _boxes(named, sample_token),
+            named.track_id.tolist(),
+            named.class_id.tolist(),
+            named.score.tolist(),
             strict=True,
         )
     ]
@@ -99,11 +99,11 @@ def write_nuscenes(
 ) -> list[Path]:
     """Writes both submissions of a run over `logs` into `output`; returns their paths.
 
-    The evaluators want every sample of a split and no other: a sample of `logs` without detections
-    gets an empty list. Raises ValueError as `sample_tokens` does.
+    The evaluators require every sample of a split and no other: a sample of `logs` without
+    detections gets an empty list. Raises ValueError as `sample_tokens` does.
     """
     tokens = sample_tokens(logs)
-    said = {tokens[d.sequence, d.timestamp_us]: d for d in detections}
+    by_token = {tokens[d.sequence, d.timestamp_us]: d for d in detections}
     meta = {
         "use_camera": True,
         "use_lidar": use_lidar,
@@ -113,13 +113,13 @@ def write_nuscenes(
     }
     files = {output / DETECTION_FILE: detection_rows, output / TRACKING_FILE: tracking_rows}
     for path, rows in files.items():
-        _write(path, meta, tokens.values(), said, rows)
+        _write(path, meta, tokens.values(), by_token, rows)
     return list(files)
 
 
 def sample_tokens(logs: Sequence[DrivingLog]) -> dict[tuple[str, int], str]:
-    """The token of every frame, by sequence and timestamp_us. Raises ValueError where a log is not
-    of nuScenes."""
+    """Returns the token of every frame by sequence and timestamp_us. Raises ValueError where a log
+    is not of nuScenes."""
     tokens: dict[tuple[str, int], str] = {}
     for log in logs:
         if not isinstance(log, NuScenesLog):
@@ -140,7 +140,7 @@ def _best(detections: Detections, has_name: np.ndarray) -> Detections:
 
 
 def _boxes(detections: Detections, sample_token: str) -> list[_Row]:
-    """What both formats say of a box."""
+    """Returns the fields of boxes that both formats share."""
     if not len(detections):  # SciPy 1.12, which we allow, makes no rotations of nothing
         return []
     ego2global = np.asarray(detections.ego2global, np.float64)
@@ -160,13 +160,13 @@ def _write(
     path: Path,
     meta: Mapping[str, bool],
     tokens: Iterable[str],
-    said: Mapping[str, Detections],
+    by_token: Mapping[str, Detections],
     rows: Callable[[Detections, str], list[_Row]],
 ) -> None:
-    """A sample at a time: the rows of a whole split would fill gigabytes."""
+    """Writes one sample at a time, because the rows of a whole split would fill gigabytes."""
     with whole_file(path) as temporary, temporary.open("w") as file:
         file.write(f'{{"meta": {json.dumps(meta)},\n"results": {{')
         for i, token in enumerate(tokens):
-            entries = rows(said[token], token) if token in said else []
+            entries = rows(by_token[token], token) if token in by_token else []
             file.write(f"{',' if i else ''}\n{json.dumps(token)}: {json.dumps(entries)}")
         file.write("\n}}\n")

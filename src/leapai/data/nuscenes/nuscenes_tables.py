@@ -33,7 +33,7 @@ CLASS_OF = {
     "human.pedestrian.personal_mobility": "non_motor",  # a rider on a scooter, Segway, skateboard
     "movable_object.barrier": "barrier",
     "movable_object.trafficcone": "barrier",  # put on the road, as a barrier, to close a part of it
-    "static_object.pillar": "pillar",  # only in what `nuscenes_export` writes
+    "static_object.pillar": "pillar",  # only in what `leapai world export` writes
     "vehicle.bicycle": "non_motor",  # see RIDERLESS_ATTRIBUTE
     "vehicle.motorcycle": "non_motor",
     "vehicle.bus.bendy": "bus",
@@ -60,7 +60,7 @@ rider."""
 
 OCCLUSION_OF_VISIBILITY = {"v80-100": 0, "v60-80": 1, "v40-60": 2, "v0-40": 3}
 MAX_GAP_S = 1.5
-"""Between an annotation and its neighbour, for a velocity; the devkit's limit."""
+"""Longest time between an annotation and its neighbour, for a velocity; the devkit's limit."""
 
 _REMEDY = "unpack the metadata archive of this version again, whole, into the root folder"
 _FIELDS = {
@@ -83,14 +83,14 @@ _FIELDS = {
     "sensor": ("token", "channel"),
     "visibility": ("token", "level"),
 }
-"""What is read of each table."""
+"""Fields that are read of each table."""
 _T = TypeVar("_T")
 _Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A row of `calibrated_sensor`."""
+    """One row of the table `calibrated_sensor`."""
 
     channel: str
     ego_from_sensor: FloatArray
@@ -116,7 +116,7 @@ class SensorFile:
 
 @dataclass(frozen=True)
 class Annotations:
-    """All annotations as columns [M], so that a million of them stay small."""
+    """All annotations as columns [M], so that a million of them stay small in memory."""
 
     rows_of: Mapping[str, list[int]]
     """Sample token -> its rows."""
@@ -135,7 +135,7 @@ class Annotations:
 
 @dataclass(frozen=True)
 class Tables:
-    """What is kept of a version."""
+    """All that is kept of one version of the data set."""
 
     scenes: Mapping[str, list[str]]
     """Scene name -> tokens of its samples, in order of time."""
@@ -151,7 +151,8 @@ class Tables:
 
 
 def read_tables(root: Path, version: str, *, with_sweeps: bool) -> Tables:
-    """Tables of `root/version`. ValueError where one is missing, incomplete, or not finite."""
+    """Reads the tables of `root/version`. Raises ValueError where one is missing, incomplete, or
+    not finite."""
     folder = root / version
     samples = _rows(folder, "sample")
     keyframes: dict[str, dict[str, SensorFile]] = defaultdict(dict)
@@ -188,7 +189,7 @@ def _rows(folder: Path, table: str) -> list[_Row]:
 
 
 def _find(table: Mapping[str, _T], token: str, path: Path) -> _T:
-    """The row of `token`; ValueError that names the file which lacks it."""
+    """Returns the row of `token`. Raises ValueError that names the file which lacks it."""
     if token not in table:
         raise ValueError(
             f"{path}: there is no row '{token}', to which another table refers; {_REMEDY}"
@@ -237,7 +238,8 @@ def _poses(rows: list[_Row], path: Path) -> FloatArray:
 
 
 def _sensor_files(root: Path, folder: Path, with_sweeps: bool) -> list[tuple[_Row, SensorFile]]:
-    """The rows in use: keyframes of cameras and LiDAR, and LiDAR sweeps if asked for."""
+    """Returns the rows in use: keyframes of cameras and LiDAR, and LiDAR sweeps if asked
+    for."""
     calibrations = _calibrations(folder)
     ego_rows = _rows(folder, "ego_pose")
     ego_poses = _poses(ego_rows, folder / "ego_pose.json")
@@ -294,7 +296,7 @@ def _annotations(folder: Path, samples: list[_Row]) -> Annotations | None:
 
 
 def _classes(folder: Path, rows: list[_Row]) -> tuple[list[str], IntArray]:
-    """The publisher's word [M] and our class [M] of each annotation."""
+    """Returns the publisher's word [M] and our class [M] of each annotation."""
     word_of = {row["token"]: row["name"] for row in _rows(folder, "category")}
     instances = {row["token"]: row["category_token"] for row in _rows(folder, "instance")}
     attributes = {row["token"]: row["name"] for row in _rows(folder, "attribute")}
@@ -336,7 +338,7 @@ def _velocities(
 
 
 def _occlusion_levels(folder: Path, rows: list[_Row]) -> IntArray:
-    """Occlusion level [M]; -1 where no visibility is recorded."""
+    """Returns the occlusion levels [M]; -1 where no visibility is recorded."""
     path = folder / "visibility.json"
     words = {row["token"]: row["level"] for row in _rows(folder, "visibility")}
     unknown = set(words.values()) - set(OCCLUSION_OF_VISIBILITY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from leapai.config import TaskConfig
-from leapai.data.log import DrivingLog, static_classes_of
+from leapai.data.log import DrivingLog
 from leapai.data.static_labels import with_static_labels
 from leapai.evaluation.map.line_metrics import true_lines
 from leapai.evaluation.map.map_flicker import MapView
@@ -27,7 +27,7 @@ class MapEvaluator:
         counts nothing, and the drive's map is not read."""
         if not self._wanted:
             return lambda result: None
-        vector_map, known = log.vector_map(), static_classes_of(log)
+        vector_map, known = log.vector_map(), log.static_classes
         memory = SightMemory(self._region)
 
         def add(result: StepResult) -> None:

@@ -1,0 +1,172 @@
+"""`statistics.html` of `leapai inspect --stats`: every quantity of one or two data sets as a chart.
+
+Charts and style sheet are those of the report. The first data set is filled, the second an outline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+
+from leapai.inspection.statistics import Sample, Samples, Shares
+from leapai.io import whole_file
+from leapai.report.svg_charts import (
+    LARGE_PX,
+    SMALL_PX,
+    Axis,
+    Bars,
+    Frame,
+    Line,
+    Mark,
+    draw,
+    path,
+    svg,
+    text,
+    ticks,
+    y_axis,
+)
+from leapai.types import FloatArray
+
+FILL, OUTLINE = "#9dc0e8", "#b4540a"
+"""Colours of the first and the second data set."""
+ROW_NAMES = ("Objects and motion", "LiDAR points", "Tracks", "Length", "Width", "Height")
+"""Headings of `Samples.rows`."""
+_SHARES_AFTER = 3
+"""Shares stand after this many rows."""
+_BINS = 24
+_OUTER_PERCENT = (0.5, 99.5)
+"""Range of an axis. Values outside are counted in the outermost bins, so that one wild value hides
+nothing."""
+_SIDES_PX = (34, 8, 10, 34)
+"""Space left, right, above and below of the inner part of a chart."""
+_PAGE = Markup(
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    "<title>Statistics: {names}</title><style>{style}</style></head>\n<body><header>"
+    '<h1>Statistics</h1><div class="legend">{legend}</div>'
+    '<p class="note">Share of the values of each quantity, in the BEV range. Values beyond the '
+    "axis are counted at its ends.</p></header>\n<main>{sections}</main></body></html>\n"
+)
+
+Tick = tuple[float, str]
+"""Place on an axis and its label."""
+
+
+def write_statistics_page(path: Path, names: Sequence[str], samples: Sequence[Samples]) -> None:
+    """Writes the charts of one or two data sets, called `names`, into one HTML file that needs no
+    other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        temporary.write_text(render_page(names, samples), encoding="utf-8")
+
+
+def render_page(names: Sequence[str], samples: Sequence[Samples]) -> str:
+    """Returns the HTML text of the page."""
+    rows = zip(*(data.rows for data in samples), strict=True)
+    sections = [
+        _section(name, [_histogram(each) for each in zip(*row, strict=True)], "charts small")
+        for name, row in zip(ROW_NAMES, rows, strict=True)
+    ]
+    bars = [_bars(shares) for shares in zip(*(data.shares for data in samples), strict=True)]
+    sections.insert(_SHARES_AFTER, _section("Shares", bars, "charts"))
+    style = files("leapai.report").joinpath("page", "style.css").read_text(encoding="utf-8")
+    return _PAGE.format(
+        names=" against ".join(names),
+        style=Markup(style),
+        legend=Markup("").join(map(_key, names, (FILL, OUTLINE))),
+        sections=Markup("\n").join(sections),
+    )
+
+
+def _section(name: str, drawings: Sequence[Markup], kind: str) -> Markup:
+    content = Markup("").join(drawings)
+    return Markup('<section><h2>{}</h2><div class="{}">{}</div></section>').format(
+        name, kind, content
+    )
+
+
+def _key(name: str, colour: str) -> Markup:
+    """Returns one entry of the legend."""
+    square = '<span><svg class="key"><rect width="22" height="12" fill="{}"/></svg>{}</span>'
+    return Markup(square).format(colour, name)
+
+
+def _figure(name: str, drawing: Markup) -> Markup:
+    return Markup("<figure><figcaption>{}</figcaption>{}</figure>").format(name, drawing)
+
+
+def _histogram(quantity: Sequence[Sample]) -> Markup:
+    """Returns the histograms of one quantity, one for each data set, over one axis."""
+    first = quantity[0]
+    scaled = [np.log10(1 + s.values) if first.is_count else s.values for s in quantity]
+    outer = [np.percentile(values, _OUTER_PERCENT) for values in scaled if len(values)]
+    if not outer:
+        return _figure(first.name, Markup('<p class="note">no values</p>'))
+    low, high = float(np.min(outer)), float(np.max(outer))
+    margin = 0.02 * (high - low) or 0.5
+    edges = np.linspace(low - margin, high + margin, _BINS + 1)
+    shares = [_histogram_shares(values, edges) for values in scaled]
+    x = Axis(first.unit, edges[0], edges[-1])
+    top = max(float(share.max()) for share in shares)
+    frame = Frame(x, Axis("share", 0.0, 1.1 * top), SMALL_PX, _SIDES_PX)
+    marks: list[Mark] = [Bars(edges, shares[0], FILL)]
+    marks += [_outline(edges, share) for share in shares[1:] if share.any()]
+    labels = _count_ticks(x) if first.is_count else [(v, f"{v:g}") for v in ticks(x.low, x.high)]
+    return _figure(first.name, _panel(first.name, frame, SMALL_PX, marks, labels))
+
+
+def _histogram_shares(values: FloatArray, edges: FloatArray) -> FloatArray:
+    """Returns the share [K] of the values in each bin; values outside are in the outermost bins."""
+    counts = np.histogram(values.clip(edges[0], edges[-1]), edges)[0]
+    return np.asarray(counts / max(len(values), 1))
+
+
+def _outline(edges: FloatArray, share: FloatArray) -> Line:
+    return Line(np.repeat(edges, 2)[1:-1], np.repeat(share, 2), OUTLINE)
+
+
+def _count_ticks(axis: Axis) -> list[Tick]:
+    """Returns ticks at powers of ten of an axis that shows log10(1 + count)."""
+    numbers = (0, *(10**power for power in range(6)))
+    places = [(float(np.log10(1 + number)), f"{number}") for number in numbers]
+    return [(at, word) for at, word in places if axis.low <= at <= axis.high]
+
+
+def _bars(shares: Sequence[Shares]) -> Markup:
+    """Returns the shares of each kind side by side; a share that is not known is left out."""
+    first = shares[0]
+    top = max(float(np.nan_to_num(each.share).max()) for each in shares) or 1.0
+    x, y = Axis("", 0.0, float(len(first.kinds))), Axis("share", 0.0, 1.1 * top)
+    frame = Frame(x, y, LARGE_PX, _SIDES_PX)
+    marks: list[Mark] = []
+    words: list[Markup] = []
+    width = 0.8 / len(shares)
+    for number, (each, colour) in enumerate(zip(shares, (FILL, OUTLINE), strict=False)):
+        left = np.arange(len(first.kinds)) + 0.1 + number * width
+        for start, share in zip(left, each.share, strict=True):
+            marks.append(Bars(np.array([start, start + width]), np.array([share]), colour))
+            if np.isfinite(share):
+                at = frame.x(start + width / 2), frame.y(share) - 4
+                words.append(text(*at, f"{share:.0%}", "tick middle"))
+    labels = [(number + 0.5, kind) for number, kind in enumerate(first.kinds)]
+    return _figure(first.name, _panel(first.name, frame, LARGE_PX, marks, labels, words))
+
+
+def _panel(
+    name: str,
+    frame: Frame,
+    size_px: tuple[int, int],
+    marks: Sequence[Mark],
+    labels: Sequence[Tick],
+    words: Sequence[Markup] = (),
+) -> Markup:
+    """Returns a chart with these labels along its x axis."""
+    parts = [y_axis(frame), path("axis", f"M{frame.left} {frame.bottom}H{frame.right}")]
+    parts += [draw(mark, frame) for mark in marks]
+    parts += [text(frame.x(at), frame.bottom + 16, word, "tick middle") for at, word in labels]
+    parts.append(text(frame.right, frame.bottom + 32, frame.x_axis.name, "name end"))
+    return svg(name, size_px, Markup("").join([*parts, *words]), "chart")

@@ -1,0 +1,83 @@
+"""The page of `leapai inspect --stats`: what is there is drawn in its data set's colour."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+
+from leapai.inspection.statistics import Sample, Samples, Shares
+from leapai.inspection.statistics_page import FILL, OUTLINE, render_page, write_statistics_page
+
+
+def samples(values, share=(0.2, 0.8), is_count=False):
+    quantity = Sample("speed", "m/s", np.asarray(values, np.float64), is_count)
+    shares = Shares("classes", ("car", "bus"), np.asarray(share, np.float64))
+    return Samples(((quantity,),) * 6, (shares,))
+
+
+def charts(page, name):
+    """The drawings of this name."""
+    found = re.findall(rf'<svg class="chart"[^>]*aria-label="{name}">.*?</svg>', page)
+    return [ElementTree.fromstring(drawing) for drawing in found]
+
+
+def heights(drawing, colour):
+    """Heights of all bars of a colour."""
+    paths = [p.get("d") for p in drawing.iter("path") if p.get("fill") == colour]
+    bars = (re.findall(r"M\S+ ([\d.]+)V([\d.]+)H", d) for d in paths)
+    return [float(foot) - float(top) for found in bars for foot, top in found]
+
+
+def test_both_data_sets_are_drawn_where_their_values_lie():
+    low, high = np.linspace(0, 1, 200), np.linspace(9, 10, 200)
+    page = render_page(("a", "b"), [samples(low), samples(high)])
+    (chart, *_) = charts(page, "speed")
+    filled = heights(chart, FILL)
+    assert [h > 0 for h in filled] == [True] * 3 + [False] * 21
+    lines = [p.get("d") for p in chart.iter("path") if p.get("stroke") == OUTLINE]
+    points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", lines[0])]
+    foot = max(y for _, y in points)
+    assert min(x for x, y in points if y < foot) > 150
+    assert page.count(f'fill="{FILL}"/></svg>a<') == page.count(f'fill="{OUTLINE}"/></svg>b<') == 1
+
+
+def test_no_values_are_named_and_one_value_is_drawn():
+    nothing = render_page(("a",), [samples([])])
+    assert nothing.count("no values") == 6
+    assert not charts(nothing, "speed")
+    (chart, *_) = charts(render_page(("a",), [samples([9.0], is_count=True)]), "speed")
+    assert sum(height > 0 for height in heights(chart, FILL)) == 1
+
+
+def test_counts_have_ticks_at_powers_of_ten():
+    page = render_page(("a",), [samples([0, 5, 50, 5000], is_count=True)])
+    words = [label.text for label in charts(page, "speed")[0].iter("text")]
+    assert {"0", "1", "10", "100", "1000"} < set(words)
+
+
+def test_bars_rise_with_their_share_and_unknown_ones_are_absent():
+    unknown = samples([1.0, 2.0], (np.nan, np.nan))
+    page = render_page(("a", "b"), [samples([1.0, 2.0]), unknown])
+    (chart,) = charts(page, "classes")
+    few, many = heights(chart, FILL)
+    assert abs(many / few - 4) < 0.1
+    assert not heights(chart, OUTLINE)
+    words = [label.text for label in chart.iter("text")]
+    assert [w for w in words if w and w.endswith("%")] == ["20%", "80%"]
+    assert words.index("car") < words.index("bus")
+
+
+def test_the_file_is_one_page_with_every_section_and_the_reports_style(tmp_path):
+    path = tmp_path / "new" / "statistics.html"
+    write_statistics_page(path, ("<a>", "b"), [samples([1.0]), samples([2.0])])
+    text = path.read_text()
+    headings = re.findall("<h2>(.*?)</h2>", text)
+    assert headings == [
+        *("Objects and motion", "LiDAR points", "Tracks", "Shares"),
+        *("Length", "Width", "Height"),
+    ]
+    assert "&lt;a&gt; against b" in text
+    assert "--ink:" in text
+    assert "http" not in text, "it loads nothing"
