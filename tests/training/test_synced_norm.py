@@ -51,6 +51,7 @@ def one_rank(rank: int, port: int, output: Path) -> None:
         layers = network()
         synchronise(layers)
         torch.save(sequence_result(layers, SHARES[rank]), output / f"{rank}.pt")
+    assert not dist.is_initialized()
 
 
 @pytest.fixture(scope="module")
