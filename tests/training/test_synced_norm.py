@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
