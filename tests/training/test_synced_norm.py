@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
@@ -51,6 +52,7 @@ def one_rank(rank: int, port: int, output: Path) -> None:
         layers = network()
         synchronise(layers)
         torch.save(sequence_result(layers, SHARES[rank]), output / f"{rank}.pt")
+    assert not dist.is_initialized()
 
 
 @pytest.fixture(scope="module")
