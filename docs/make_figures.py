@@ -146,7 +146,7 @@ def view_transfer_figure(config: TaskConfig, log: DrivingLog) -> None:
     axes[0].set_ylabel("x, forward (m)")
     camera = next(i for i, c in enumerate(frame.cameras) if c.name == "front_wide")
     axes[1].imshow(frame.cameras[camera].image)
-    cells = grid.cell_centres_m().numpy()
+    cells = grid.cell_centres_m()
     for target, colour in (((12.0, 3.0), "#ff7f0e"), ((20.0, -4.0), "#e377c2")):
         cell = np.linalg.norm(cells - target, axis=1).argmin()
         pair = (projection.pair_cell == int(cell)) & (projection.pair_map == camera)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from leapai.checkpoints import load_checkpoint
+from leapai.checkpoints import Checkpoint, load_checkpoint, read_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.data.submissions import SubmissionFormat, check_submission, write_submission
@@ -70,7 +70,7 @@ class ValidationOptions:
     output: Path
     data: str | None = None
     """Instead of `data.val` of the configuration."""
-    checkpoint: Path | None = None
+    checkpoint: Path | Checkpoint | None = None
     random_weights: bool = False
     max_frames: int | None = None
     """Of each drive."""
@@ -157,13 +157,14 @@ class _Run:
         config, options = self.config, self.options
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
         model = build_model(config)
-        if options.checkpoint:
-            load_checkpoint(options.checkpoint, model)
+        checkpoint = read_checkpoint(options.checkpoint) if options.checkpoint else None
+        if checkpoint:
+            load_checkpoint(checkpoint, model)
         data = options.data or config.data.val
         self.logs = logs = open_logs(data, image_size_px=config.camera.image_size_px)
         if options.submission:
             check_submission(options.submission, logs)
-        weights = str(options.checkpoint) if options.checkpoint else "random: it has learnt nothing"
+        weights = str(checkpoint) if checkpoint else "random: it has learnt nothing"
         summary = RunSummary(
             job_name=config.job_name,
             data=data,
@@ -171,8 +172,8 @@ class _Run:
             device=self.device,
             data_version=version_of(logs),
             config_sha256=hashlib.sha256(config_json(config).encode()).hexdigest(),
-            checkpoint_sha256=_sha256(options.checkpoint),
-            seed=config.training.seed if options.checkpoint else RANDOM_WEIGHTS_SEED,
+            checkpoint_sha256=checkpoint.sha256 if checkpoint else None,
+            seed=config.training.seed if checkpoint else RANDOM_WEIGHTS_SEED,
             max_frames=options.max_frames,
         )
         self.console.print(
@@ -237,13 +238,6 @@ class _Run:
                     pictures.add(index, frame, result)
                 record(frame, result)
                 yield result
-
-
-def _sha256(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tell(run: Run, output: Path, console: Console) -> None:

@@ -106,7 +106,7 @@ def slow_warp(bev, past_from_now):
     """A cell after another, in float64."""
     warped, geometry = np.zeros(bev.shape), np.zeros((5, *bev.shape[1:]))
     turn = past_from_now[:2, 0]
-    x, y = (c.double().numpy() for c in (GRID.column_centres_m(), GRID.row_centres_m()))
+    x, y = (c.astype(float) for c in (GRID.column_centres_m(), GRID.row_centres_m()))
     for i in range(GRID.rows):
         for j in range(GRID.columns):
             there = past_from_now @ np.array([x[j], y[i], 0.0, 1.0])

@@ -27,6 +27,7 @@ from leapai.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from leapai.checkpoints import Checkpoint
     from leapai.config import TaskConfig
 
 INSPECTION_IMAGE_SIZE_PX = (256, 480)
@@ -119,22 +120,32 @@ def _command(
     return parser
 
 
-def _load(options: argparse.Namespace, checkpoint: Path | None = None) -> TaskConfig:
-    """The configuration of `--task-config`, or else of the environment, or else of the
-    checkpoint."""
+def _load(options: argparse.Namespace) -> TaskConfig:
+    """Returns the configuration of `--task-config`, or else of the environment."""
     from leapai.config import CONFIG_VARIABLE, ConfigError, load_config
 
     path = options.task_config or os.environ.get(CONFIG_VARIABLE)
-    if not path and checkpoint:
-        from leapai.checkpoints import config_of
-
-        return config_of(checkpoint)
     if not path:
         raise ConfigError(
             f"{CONFIG_VARIABLE} is not set and there is no --task-config: name a task "
             "configuration, for example projects/perception/configs/tiny_step2_dynamic.py"
         )
     return load_config(path)
+
+
+def _load_with_checkpoint(
+    options: argparse.Namespace,
+) -> tuple[TaskConfig, Path | Checkpoint | None]:
+    """Returns the configuration, by default that of `--ckpt`, and the checkpoint as far as it was
+    read for it."""
+    from leapai.config import CONFIG_VARIABLE
+
+    if not options.ckpt or options.task_config or os.environ.get(CONFIG_VARIABLE):
+        return _load(options), options.ckpt
+    from leapai.checkpoints import read_checkpoint
+
+    checkpoint = read_checkpoint(options.ckpt)
+    return checkpoint.config, checkpoint
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -155,7 +166,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _validate(options: argparse.Namespace) -> None:
-    config = _load(options, options.ckpt)
+    config, checkpoint = _load_with_checkpoint(options)
     from leapai.validation import ValidationOptions, run_validation
 
     run_validation(
@@ -163,7 +174,7 @@ def _validate(options: argparse.Namespace) -> None:
         ValidationOptions(
             output=options.output or Path("outputs") / config.job_name,
             data=options.data,
-            checkpoint=options.ckpt,
+            checkpoint=checkpoint,
             random_weights=options.random_weights,
             max_frames=options.max_frames,
             submission=options.format,
@@ -271,13 +282,13 @@ def _inspect_statistics(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from leapai.checkpoints import config_of
+    from leapai.checkpoints import read_checkpoint
     from leapai.validation import ValidationOptions, run_validation
     from leapai.weights import shipped_checkpoint
 
-    checkpoint = shipped_checkpoint()
+    checkpoint = read_checkpoint(shipped_checkpoint())
     run_validation(
-        config_of(checkpoint),
+        checkpoint.config,
         ValidationOptions(
             output=options.output,
             data=options.data,

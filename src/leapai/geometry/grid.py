@@ -17,7 +17,7 @@ def cells_in(grid: BevGrid, other_from_this: Tensor) -> tuple[Tensor, Tensor]:
     `other_from_this` [..., 4, 4] moves the cells' centres on the ground; its precision is that
     of the result.
     """
-    centres = grid.cell_centres_m().to(other_from_this)
+    centres = torch.from_numpy(grid.cell_centres_m()).to(other_from_this)
     points = torch.cat([centres, torch.zeros_like(centres[:, :1])], 1)
     xy = poses.apply(other_from_this, points)[..., :2]
     cell = (xy - xy.new_tensor(grid.low_m[:2])) / grid.cell_m

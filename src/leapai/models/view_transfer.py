@@ -213,7 +213,7 @@ def _anchors(
     """Feature-map positions [B, N, Q, Z, 2] of the cells and whether they are in the picture [B, N,
     Q, Z]."""
     intrinsics = calibration.intrinsics
-    xy = grid.cell_centres_m().to(intrinsics)
+    xy = torch.from_numpy(grid.cell_centres_m()).to(intrinsics)
     z = intrinsics.new_tensor(heights_m)
     points = torch.cat(
         [xy[:, None].expand(-1, len(z), 2), z[None, :, None].expand(len(xy), -1, 1)], -1

@@ -21,7 +21,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from leapai.checkpoints import initialise_from, save_checkpoint
+from leapai.checkpoints import save_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.frame_cache import open_cached_logs
 from leapai.data.log import DrivingLog
@@ -32,6 +32,7 @@ from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
 from leapai.training.feature_cache import cached_features
 from leapai.training.freezing import FreezeSchedule
+from leapai.training.initialise import initialise_from
 from leapai.training.module import TrainingModule
 from leapai.training.reporting import Reporter, forget_lines_after
 from leapai.training.resume import (
