@@ -312,12 +312,16 @@ def test_a_loaded_stream_has_read_its_checkpoint_once(step1, reads):
 @pytest.mark.parametrize("command", ["val", "demo", "train", "merge"])
 def test_a_command_reads_a_checkpoint_once(command, tmp_path, step1, reads, monkeypatch):
     monkeypatch.delenv("LEAPAI_TASK_CONFIG", raising=False)
-    data = ("--data", "synthetic:frames=2,beams=4", "--output", str(tmp_path / "run"))
+    world = "synthetic:frames=2,beams=4"
+    data = ("--data", world, "--output", str(tmp_path / "run"))
     static = tmp_path / "static.ckpt"
     if command == "demo":
         monkeypatch.setattr(weights_package, "shipped_checkpoint", lambda: step1)
     if command == "train":
-        (tmp_path / "task.py").write_text(explain(small_config(max_steps=1, finetune_steps=1)))
+        config = small_config(
+            max_steps=1, finetune_steps=1, data={"val": world}, training={"workers": 0}
+        )
+        (tmp_path / "task.py").write_text(explain(config))
     if command == "merge":
         save_checkpoint(static, seeded_model(static_config()), static_config())
     arguments = {
