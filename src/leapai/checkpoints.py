@@ -219,7 +219,10 @@ def load_checkpoint(source: Path | Checkpoint, model: nn.Module) -> None:
 
 
 def differences(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[str]:
-    """Lists what keeps weights `theirs` from fitting into `ours`, shapes first: they explain most."""
+    """Lists what keeps weights `theirs` from fitting into `ours`.
+
+    Shapes come first, because they explain most.
+    """
     return [
         *(
             f"{name} is {tuple(theirs[name].shape)}, the network has {tuple(ours[name].shape)}"

@@ -5,7 +5,7 @@ import pytest
 
 from leapai.data.log import open_logs
 from leapai.pictures import palette
-from leapai.pictures.legend import HEADER_PX
+from leapai.pictures.page_parts import HEADER_PX
 from leapai.types import Frame, ImageArray, MapLine
 from tests.pictures.made_up import (
     FAR_AWAY,

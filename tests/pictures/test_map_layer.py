@@ -11,7 +11,7 @@ from leapai.pictures.bev_canvas import draw_bev
 from leapai.pictures.bev_scene import BevScene, shown_road
 from leapai.pictures.camera_overlay import CameraView, draw_camera, ground_paths
 from leapai.pictures.frame_painter import FramePainter
-from leapai.pictures.legend import LEGEND_PX
+from leapai.pictures.page_parts import LEGEND_PX
 from leapai.pictures.palette import CLASS_COLOURS, ROAD_COLOURS
 from leapai.types import STATIC_CLASSES, BevGrid, Map, MapLine, MapPolyline
 from tests.pictures.made_up import (

@@ -8,23 +8,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
+from leapai.config.schema import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.geometry import boxes as box_geometry
-from leapai.pictures import map_layer, palette, strokes
+from leapai.pictures import drawing, palette
 from leapai.pictures.bev_scene import EGO_OUTLINE_M, BevLine, BevScene, Trail, gt_by_colour
+from leapai.pictures.drawing import Label, Rectangle, draw_labels, draw_text, text_size
 from leapai.pictures.palette import (
     CLASS_COLOURS,
     OCCLUSION_STYLES,
     SOLID,
     THIN,
     Colour,
-)
-from leapai.pictures.text import (
-    Label,
-    Rectangle,
-    draw_labels,
-    draw_text,
-    text_size,
 )
 from leapai.types import (
     Detections,
@@ -89,13 +83,13 @@ def draw_bev(
     view = BevView(draw.coords, draw.label_h, draw.label_w)
     image = _background(view).copy()
     if scene.road is not None:
-        map_layer.tint_cells(image, scene.road.probability, scene.road.grid, view.pixels)
+        drawing.tint_cells(image, scene.road.probability, scene.road.grid, view.pixels)
     _draw_map(image, view, scene.map_lines)
     if scene.points is not None:
         _draw_points(image, view, scene.points)
     if scene.road is not None:
         lines = [(line.kind, [view.pixels(line.points_m[:, :2])]) for line in scene.road.lines]
-        map_layer.draw_lines(image, lines)
+        drawing.draw_map_lines(image, lines)
     _draw_ego(image, view)
     if scene.gt is not None:
         _draw_gt(image, view, scene.gt, alone=scene.detections is None)
@@ -112,8 +106,8 @@ def draw_bev(
 def _draw_gt(image: ImageArray, view: BevView, gt: Labels, alone: bool) -> None:
     outlines = view.pixels(box_geometry.corners_bev(gt.boxes))
     for colour, index in gt_by_colour(gt, alone):
-        sides = [side for i in index for side in strokes.sides(outlines[i])]
-        strokes.draw_paths(image, sides, colour, THIN)
+        sides = [side for i in index for side in drawing.sides(outlines[i])]
+        drawing.draw_paths(image, sides, colour, THIN)
 
 
 @lru_cache(maxsize=4)
@@ -129,7 +123,7 @@ def _background(view: BevView) -> ImageArray:
     angle = np.linspace(0, 2 * np.pi, 181)
     circle = np.stack([np.cos(angle), np.sin(angle)], -1)
     rings = [view.pixels(radius * circle) for radius in ring_radii_m(view)]
-    strokes.draw_paths(image, rings, palette.RING, THIN)
+    drawing.draw_paths(image, rings, palette.RING, THIN)
     return image
 
 
@@ -156,7 +150,7 @@ def _ring_labels(view: BevView) -> list[tuple[str, Rectangle]]:
 def _draw_map(image: ImageArray, view: BevView, lines: Sequence[BevLine]) -> None:
     for line in lines:
         colour = palette.MAP_COLOURS.get(line.layer, palette.MAP_DEFAULT)
-        strokes.draw_paths(image, [view.pixels(line.points_m)], colour, THIN)
+        drawing.draw_paths(image, [view.pixels(line.points_m)], colour, THIN)
 
 
 def _draw_points(image: ImageArray, view: BevView, points: FloatArray) -> None:
@@ -171,8 +165,8 @@ def _draw_points(image: ImageArray, view: BevView, points: FloatArray) -> None:
 
 def _draw_ego(image: ImageArray, view: BevView) -> None:
     outline = view.pixels(EGO_OUTLINE_M)
-    strokes.fill_areas(image, [(outline, palette.EGO)], 0.35)
-    strokes.draw_paths(image, strokes.sides(outline), palette.EGO, THIN)
+    drawing.fill_areas(image, [(outline, palette.EGO)], 0.35)
+    drawing.draw_paths(image, drawing.sides(outline), palette.EGO, THIN)
 
 
 def _draw_trails(
@@ -197,10 +191,10 @@ def _draw_trail(image: ImageArray, path: FloatArray, hidden: list[bool], colour:
     for k, hollow in enumerate(hidden):
         strength = 0.3 + 0.6 * (k + 1) / len(hidden)
         shade = palette.faded(colour, palette.CANVAS, strength)
-        strokes.draw_paths(image, [path[k : k + 2]], shade, THIN)
+        drawing.draw_paths(image, [path[k : k + 2]], shade, THIN)
         if hollow:
-            strokes.draw_dot(image, path[k], 3.0, palette.CANVAS)
-        strokes.draw_dot(image, path[k], 3.0 if hollow else 2.0, shade, hollow)
+            drawing.draw_dot(image, path[k], 3.0, palette.CANVAS)
+        drawing.draw_dot(image, path[k], 3.0 if hollow else 2.0, shade, hollow)
 
 
 def _draw_memory(
@@ -214,8 +208,8 @@ def _draw_memory(
     ):
         shade = palette.faded(CLASS_COLOURS[class_id], palette.CANVAS, float(strength))
         if temporal.show_velocity:
-            strokes.draw_arrow(image, centre, tip, shade, THIN)
-        strokes.draw_dot(image, centre, 2.5, shade)
+            drawing.draw_arrow(image, centre, tip, shade, THIN)
+        drawing.draw_dot(image, centre, 2.5, shade)
 
 
 def _arrow_px(velocity_mps: FloatArray, px_per_mps: float) -> FloatArray:
@@ -233,16 +227,16 @@ def _draw_detections(
     """The first detection lies on top; a wedge from the front corners shows the heading."""
     outlines = view.pixels(box_geometry.corners_bev(detections.boxes))
     colours = [CLASS_COLOURS[c] for c in detections.class_id]
-    strokes.fill_areas(image, list(zip(outlines, colours, strict=True)), 0.28)
+    drawing.fill_areas(image, list(zip(outlines, colours, strict=True)), 0.28)
     centres = view.pixels(detections.boxes)
     tips = centres + _arrow_px(detections.velocity_mps, velocity_scale)
     for i in reversed(range(len(detections))):
         style = OCCLUSION_STYLES[detections.occlusion_level[i]] if draw.draw_occlusion else SOLID
-        strokes.draw_paths(image, strokes.sides(outlines[i]), colours[i], style)
+        drawing.draw_paths(image, drawing.sides(outlines[i]), colours[i], style)
         wedge = np.stack([outlines[i, 0], centres[i], outlines[i, 3]])
-        strokes.draw_paths(image, [wedge], colours[i], THIN)
+        drawing.draw_paths(image, [wedge], colours[i], THIN)
         if draw.draw_velo:
-            strokes.draw_arrow(image, centres[i], tips[i], colours[i], SOLID)
+            drawing.draw_arrow(image, centres[i], tips[i], colours[i], SOLID)
 
 
 def _draw_labels(image: ImageArray, view: BevView, detections: Detections | None) -> None:

@@ -13,21 +13,15 @@ from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
 from leapai.geometry.polylines import in_space
-from leapai.pictures import map_layer, palette, strokes
+from leapai.pictures import drawing, palette
 from leapai.pictures.bev_scene import gt_by_colour
+from leapai.pictures.drawing import Label, Rectangle, chip_at, draw_chip, draw_labels
 from leapai.pictures.palette import (
     CLASS_COLOURS,
     OCCLUSION_STYLES,
     SOLID,
     THIN,
     Colour,
-)
-from leapai.pictures.text import (
-    Label,
-    Rectangle,
-    chip_at,
-    draw_chip,
-    draw_labels,
 )
 from leapai.types import (
     BoolArray,
@@ -195,13 +189,13 @@ def draw_camera(
     view = CameraView(camera, size_px)
     if points is not None:
         _draw_points(image, view, points[:, :3])
-    map_layer.draw_lines(
+    drawing.draw_map_lines(
         image, [(line.kind, ground_paths(view, line.points_m)) for line in road_lines]
     )
     if gt is not None:
         for colour, index in gt_by_colour(gt, alone=detections is None):
             paths = visible_boxes(view, gt.boxes[index])[1]
-            strokes.draw_paths(image, [edge for box in paths for edge in box], colour, THIN)
+            drawing.draw_paths(image, [edge for box in paths for edge in box], colour, THIN)
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)
         taken = [chip_at(camera.name, (0, 0), _NAME_PX)]
@@ -216,7 +210,7 @@ def _no_image(name: str, size_px: tuple[int, int]) -> ImageArray:
     hatching = [
         np.array([[start, height], [start + height, 0.0]]) for start in range(-height, width, 24)
     ]
-    strokes.draw_paths(image, hatching, palette.GRID, THIN)
+    drawing.draw_paths(image, hatching, palette.GRID, THIN)
     chip = chip_at("no image", (0, 0), 20)
     place = chip_at("no image", ((width - chip.right) // 2, (height - chip.bottom) // 2), 20)
     if place.inside(size_px):
@@ -266,11 +260,11 @@ def _draw_detections(
     seen = detections.select(index)
     depth = poses.apply(view.camera_from_ego, seen.boxes[:, :3])[:, 2]
     colours = [CLASS_COLOURS[c] for c in seen.class_id]
-    strokes.fill_areas(image, _front_faces(view, seen.boxes, colours), 0.3)
+    drawing.fill_areas(image, _front_faces(view, seen.boxes, colours), 0.3)
     labels = []
     for i in np.argsort(-depth, kind="stable"):
         style = OCCLUSION_STYLES[seen.occlusion_level[i]] if draw_occlusion else SOLID
-        strokes.draw_paths(image, paths[i], colours[i], style)
+        drawing.draw_paths(image, paths[i], colours[i], style)
         around = _around(paths[i], view)
         if around.bottom - around.top >= _MIN_LABELLED_PX:
             identity = f"{seen.track_id[i]}  " if seen.track_id[i] >= 0 else ""

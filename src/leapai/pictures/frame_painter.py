@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai.config import (
+from leapai.config.schema import (
     DrawDynamicConfig,
     DrawStaticConfig,
     TaskConfig,
@@ -16,22 +16,22 @@ from leapai.pictures.bev_canvas import draw_bev
 from leapai.pictures.bev_scene import (
     BevLine,
     BevScene,
+    Trails,
     shown_detections,
     shown_labels,
     shown_memory,
     shown_road,
 )
-from leapai.pictures.camera_layout import arrange_cameras
 from leapai.pictures.camera_overlay import draw_camera
-from leapai.pictures.legend import (
+from leapai.pictures.page_parts import (
     HEADER_PX,
     LEGEND_PX,
     MARGIN_PX,
+    arrange_cameras,
     draw_header,
     draw_legend,
     header_parts,
 )
-from leapai.pictures.trails import Trails
 from leapai.types import (
     Detections,
     FloatArray,

@@ -20,9 +20,9 @@ import rerun as rr
 
 from leapai.geometry import poses
 from leapai.pictures import recording_parts as parts
+from leapai.pictures.bev_scene import Trails
 from leapai.pictures.camera_overlay import CameraView
 from leapai.pictures.recording_blueprint import Entity, drive_blueprint, plot_styles
-from leapai.pictures.trails import Trails
 from leapai.types import (
     CLASS_GROUPS,
     Detections,

@@ -9,7 +9,7 @@ import rerun as rr
 import rerun.blueprint as rrb
 
 from leapai.pictures import palette
-from leapai.pictures.camera_layout import arrange_cameras
+from leapai.pictures.page_parts import arrange_cameras
 from leapai.pictures.palette import CLASS_COLOURS, Colour
 from leapai.pictures.recording_parts import recorded_size_px
 from leapai.types import CameraFrame

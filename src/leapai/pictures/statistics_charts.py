@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from leapai.pictures.drawing import draw_text, elide, text_size
 from leapai.pictures.palette import (
     BACKGROUND,
     CANVAS,
@@ -18,7 +19,6 @@ from leapai.pictures.palette import (
     Colour,
     faded,
 )
-from leapai.pictures.text import draw_text, elide, text_size
 from leapai.types import FloatArray, ImageArray
 
 COLOURS: tuple[Colour, Colour] = (CLASS_COLOURS[0], CLASS_COLOURS[1])

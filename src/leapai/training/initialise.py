@@ -30,7 +30,8 @@ class LoadReport:
     left_out: Mapping[str, int]
     """Modules that the network lacks."""
     settings: tuple[str, ...]
-    """Differences that the shapes do not show: `bev.x_range_m was (-40.0, 62.4), is (-20.0, 82.4)`."""
+    """Differences that the shapes do not show, such as
+    `bev.x_range_m was (-40.0, 62.4), is (-20.0, 82.4)`."""
 
     def __str__(self) -> str:
         """Returns one paragraph for the console."""
@@ -44,9 +45,7 @@ class LoadReport:
         return "; ".join(lines)
 
 
-def initialise_from(
-    source: Path | Checkpoint, model: nn.Module, config: TaskConfig
-) -> LoadReport:
+def initialise_from(source: Path | Checkpoint, model: nn.Module, config: TaskConfig) -> LoadReport:
     """Starts `model` from the weights of another run, such as Step 2 from Step 1.
 
     Whole modules of the design may be new or left out, parts of a module may not. Raises
@@ -132,5 +131,3 @@ def _sum(sizes: Mapping[str, int]) -> str:
         families.setdefault(module.rstrip("0123456789"), []).append(module)
     names = [f"{m[0]}..{m[-1][-1]}" if len(m) > 1 else m[0] for m in families.values()]
     return f"{sum(sizes.values()):,} weights of {', '.join(names)}"
-
-

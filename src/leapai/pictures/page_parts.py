@@ -1,20 +1,24 @@
-"""The header and the legend of a composed picture."""
+"""The parts of a composed picture: header, legend, and where the cameras of a rig go."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+
 import numpy as np
 
-from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
-from leapai.pictures import map_layer, palette, strokes
+from leapai.config.schema import DrawDynamicConfig, TemporalVisualizationConfig
+from leapai.pictures import drawing, palette
+from leapai.pictures.drawing import Rectangle, draw_text, elide, text_size
 from leapai.pictures.palette import (
     SOLID,
     THIN,
     Colour,
     LineStyle,
 )
-from leapai.pictures.text import draw_text, elide, text_size
 from leapai.types import (
     CLASS_NAMES,
+    CameraFrame,
     Detections,
     FloatArray,
     Frame,
@@ -41,6 +45,10 @@ _ROAD_ENTRIES = (
     ("speed bump", "SpeedBump"),
 )
 _MAX_ARROW_PX = 60
+_SAME_DIRECTION_RAD = np.deg2rad(12.0)
+"""Cameras whose angles to forward differ by less stay in one row: left and right partners."""
+_CLEARLY_LARGER = 0.01
+"""Of arrangements about equally large the one with the larger front pictures is taken."""
 _SAMPLE_SPEEDS_MPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 
@@ -132,29 +140,29 @@ class _Row:
         self._finish(text, 22)
 
     def line(self, text: str, colour: Colour, style: LineStyle) -> None:
-        strokes.draw_paths(self._area, [self._sample()], colour, style)
+        drawing.draw_paths(self._area, [self._sample()], colour, style)
         self._finish(text, _SAMPLE_PX)
 
     def road(self, text: str, kind: str) -> None:
-        map_layer.draw_lines(self._area, [(kind, [self._sample()])])
+        drawing.draw_map_lines(self._area, [(kind, [self._sample()])])
         self._finish(text, _SAMPLE_PX)
 
     def arrow(self, text: str, length_px: float) -> None:
         ends = self._point(0), self._point(length_px)
-        strokes.draw_arrow(self._area, *ends, palette.TEXT, SOLID)
+        drawing.draw_arrow(self._area, *ends, palette.TEXT, SOLID)
         self._finish(text, round(length_px))
 
     def dots(self, text: str, hollow: bool) -> None:
-        strokes.draw_paths(self._area, [self._sample()], palette.DIM_TEXT, THIN)
+        drawing.draw_paths(self._area, [self._sample()], palette.DIM_TEXT, THIN)
         for along_px in (4, 19, 34):
             centre = self._point(along_px)
             if hollow:
-                strokes.draw_dot(self._area, centre, 3.0, palette.BACKGROUND)
-            strokes.draw_dot(self._area, centre, 3.0 if hollow else 2.0, palette.DIM_TEXT, hollow)
+                drawing.draw_dot(self._area, centre, 3.0, palette.BACKGROUND)
+            drawing.draw_dot(self._area, centre, 3.0 if hollow else 2.0, palette.DIM_TEXT, hollow)
         self._finish(text, _SAMPLE_PX)
 
     def dot(self, text: str) -> None:
-        strokes.draw_dot(self._area, self._point(4), 3.0, palette.DIM_TEXT)
+        drawing.draw_dot(self._area, self._point(4), 3.0, palette.DIM_TEXT)
         self._finish(text, 8)
 
     def _point(self, along_px: float) -> FloatArray:
@@ -167,3 +175,66 @@ class _Row:
         top = self._middle - text_size(text, _TEXT_PX)[1] // 2
         left_top = (self._left + sample_px + 8, top)
         self._left = draw_text(self._area, text, left_top, _TEXT_PX) + 26
+
+
+def arrange_cameras(
+    cameras: Sequence[CameraFrame], size_px: tuple[int, int], gap_px: int
+) -> list[Rectangle]:
+    """A place for each camera, in the order given, inside an area of `size_px` (height, width).
+
+    Cameras are sorted by the angle of their optical axis to forward and dealt to rows; a row is
+    sorted from left to right and its pictures are equally high. Of all ways to break the rows that
+    one is taken whose pictures have the largest geometric mean area. Aspect ratios are kept.
+    """
+    axes = np.array([camera.ego_from_camera[:2, 2] for camera in cameras]).reshape(-1, 2)
+    aspects = np.array([camera.size_px[1] / camera.size_px[0] for camera in cameras])
+    directions = _directions(axes)
+    best: list[Rectangle] = []
+    best_size = -np.inf
+    for count in range(len(directions)):
+        for cuts in combinations(range(1, len(directions)), count):
+            places = _fit(_rows(directions, cuts, axes), aspects, size_px, gap_px)
+            size = np.mean([np.log((p.right - p.left) * (p.bottom - p.top)) for p in places])
+            if size > best_size + _CLEARLY_LARGER:
+                best, best_size = places, float(size)
+    return best
+
+
+def _directions(axes: FloatArray) -> list[list[int]]:
+    """Indices of cameras by angle to forward, those of nearly the same angle together."""
+    angle = np.abs(np.arctan2(axes[:, 1], axes[:, 0]))
+    directions: list[list[int]] = []
+    for i in np.argsort(angle, kind="stable"):
+        if directions and angle[i] - angle[directions[-1][0]] < _SAME_DIRECTION_RAD:
+            directions[-1].append(int(i))
+        else:
+            directions.append([int(i)])
+    return directions
+
+
+def _rows(directions: list[list[int]], cuts: tuple[int, ...], axes: FloatArray) -> list[list[int]]:
+    """Rows of camera indices; the more an optical axis points left, the more left it stands."""
+    bounds = (0, *cuts, len(directions))
+    rows = [[i for group in directions[a:b] for i in group] for a, b in pairwise(bounds)]
+    return [sorted(row, key=lambda i: -axes[i, 1]) for row in rows]
+
+
+def _fit(
+    rows: list[list[int]], aspects: FloatArray, size_px: tuple[int, int], gap_px: int
+) -> list[Rectangle]:
+    """Rows as wide as the area, or all smaller alike where they are too high together; centred."""
+    height, width = size_px
+    full_heights = [(width - gap_px * (len(row) - 1)) / aspects[row].sum() for row in rows]
+    gaps = gap_px * (len(rows) - 1)
+    scale = min(1.0, (height - gaps) / sum(full_heights))
+    top = (height - gaps - scale * sum(full_heights)) / 2
+    places: dict[int, Rectangle] = {}
+    for row, full_height in zip(rows, full_heights, strict=True):
+        bottom = top + scale * full_height
+        widths = aspects[row] * (bottom - top)
+        left = (width - widths.sum() - gap_px * (len(row) - 1)) / 2
+        for i, tile_width in zip(row, widths, strict=True):
+            places[i] = Rectangle(int(left), int(top), int(left + tile_width), int(bottom))
+            left += tile_width + gap_px
+        top = bottom + gap_px
+    return [places[i] for i in range(len(places))]
