@@ -172,7 +172,7 @@ def moving_picture() -> None:
     for index in range(MOVING_FRAMES):
         frame = log[index]
         said = stream.step(frame)
-        picture = painter.paint(frame, said, said.memory, road=stream.road)
+        picture = painter.paint(frame, said, said.memory, bev_map=stream.map)
         small = cv2.resize(picture, (1152, 648), interpolation=cv2.INTER_AREA)
         pictures.append(Image.fromarray(small))
     first, *others = pictures

@@ -13,7 +13,7 @@ from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
 from leapai.pictures.camera_overlay import CameraView
-from leapai.pictures.palette import CLASS_COLOURS, ROAD_COLOURS
+from leapai.pictures.palette import CLASS_COLOURS, MAP_ELEMENT_COLOURS
 from leapai.types import MapLine, MapPolyline, MemorySlots
 from tests.pictures.made_up import (
     RIG,
@@ -131,7 +131,7 @@ def test_lines_of_the_road_lie_on_the_ground_and_in_the_cameras(tmp_path):
     expected = [[4, 2, 0], [20, 2, 0], [40, 5, 0]]
     assert points_of(lines["LineStrips3D:strips"][0][0]) == pytest.approx(np.array(expected))
     assert lines["LineStrips3D:labels"][0] == ["Curb  0.93"]
-    assert rgb(lines["LineStrips3D:colors"][0]) == [ROAD_COLOURS["Curb"]]
+    assert rgb(lines["LineStrips3D:colors"][0]) == [MAP_ELEMENT_COLOURS["Curb"]]
     view = CameraView(one.cameras[0], recorded_size_px(one.cameras[0]))
     pixels, _ = view.project(np.array(expected[1:2]))
     ends = np.concatenate(projected["LineStrips2D:strips"][0])

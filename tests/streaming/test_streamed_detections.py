@@ -21,7 +21,7 @@ CAR = [10.0, 4.0, 0.8, 4.0, 2.0, 1.6, 0.3]
 PERSON = [20.0, -6.0, 0.9, 0.6, 0.6, 1.8, 0.0]
 DRAW = DrawDynamicConfig(draw_velo=False)
 VIEW = BevView(DRAW.coords, DRAW.label_h, DRAW.label_w)
-HEALTH = Health({}, memory_age_s=0.1, memory_reach_s=0.3, memory_reset=False)
+HEALTH = Health({}, newest_age_s=0.1, oldest_age_s=0.3, memory_reset=False)
 
 
 def result(boxes=(CAR, PERSON), **fields):

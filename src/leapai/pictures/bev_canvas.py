@@ -82,13 +82,13 @@ def draw_bev(
     """
     view = BevView(draw.coords, draw.label_h, draw.label_w)
     image = _background(view).copy()
-    if scene.road is not None:
-        drawing.tint_cells(image, scene.road.probability, scene.road.grid, view.pixels)
+    if scene.map is not None:
+        drawing.tint_cells(image, scene.map.probability, scene.map.grid, view.pixels)
     _draw_map(image, view, scene.map_lines)
     if scene.points is not None:
         _draw_points(image, view, scene.points)
-    if scene.road is not None:
-        lines = [(line.kind, [view.pixels(line.points_m[:, :2])]) for line in scene.road.lines]
+    if scene.map is not None:
+        lines = [(line.kind, [view.pixels(line.points_m[:, :2])]) for line in scene.map.lines]
         drawing.draw_map_lines(image, lines)
     _draw_ego(image, view)
     if scene.gt is not None:
@@ -149,7 +149,7 @@ def _ring_labels(view: BevView) -> list[tuple[str, Rectangle]]:
 
 def _draw_map(image: ImageArray, view: BevView, lines: Sequence[BevLine]) -> None:
     for line in lines:
-        colour = palette.MAP_COLOURS.get(line.layer, palette.MAP_DEFAULT)
+        colour = palette.MAP_LAYER_COLOURS.get(line.layer, palette.MAP_LAYER_DEFAULT)
         drawing.draw_paths(image, [view.pixels(line.points_m)], colour, THIN)
 
 
@@ -202,7 +202,7 @@ def _draw_memory(
 ) -> None:
     centres = view.pixels(memory.position_m)
     tips = centres + _arrow_px(memory.velocity_mps, temporal.velocity_scale)
-    strengths = 0.75 * (1 - (memory.age - 1) / (temporal.history_frames + 1))
+    strengths = 0.75 * (1 - (memory.frames_ago - 1) / (temporal.history_frames + 1))
     for centre, tip, class_id, strength in zip(
         centres, tips, memory.class_id, strengths, strict=True
     ):

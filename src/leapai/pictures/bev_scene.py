@@ -66,7 +66,7 @@ class BevScene:
     trails: Sequence[Trail] = ()
     memory: MemorySlots | None = None
     map_lines: Sequence[BevLine] = ()
-    road: Map | None = None
+    map: Map | None = None
 
 
 def in_valid_range(
@@ -98,12 +98,12 @@ def shown_labels(labels: Labels, draw: DrawDynamicConfig) -> Labels:
     return labels.select(in_valid_range(labels.boxes, draw.valid_range))
 
 
-def shown_road(road: Map, static: DrawStaticConfig) -> Map:
+def shown_map(bev_map: Map, static: DrawStaticConfig) -> Map:
     """The cells and lines of at least `static_conf`, as far as they are drawn."""
-    shown = (road.probability >= static.static_conf) & static.draw_cells
-    probability = np.where(shown, road.probability, 0)
-    sure = tuple(line for line in road.lines if line.confidence >= static.static_conf)
-    return Map(probability, road.grid, sure if static.draw_lines else ())
+    shown = (bev_map.probability >= static.static_conf) & static.draw_cells
+    probability = np.where(shown, bev_map.probability, 0)
+    sure = tuple(line for line in bev_map.lines if line.confidence >= static.static_conf)
+    return Map(probability, bev_map.grid, sure if static.draw_lines else ())
 
 
 def gt_by_colour(gt: Labels, alone: bool) -> list[tuple[Colour, IntArray]]:
@@ -124,9 +124,9 @@ def shown_memory(
     memory: MemorySlots, draw: DrawDynamicConfig, temporal: TemporalVisualizationConfig
 ) -> MemorySlots:
     """The slots of the last `history_frames` frames inside `valid_range`, oldest first."""
-    recent = memory.age <= temporal.history_frames
+    recent = memory.frames_ago <= temporal.history_frames
     kept = memory.select(recent & in_valid_range(memory.position_m, draw.valid_range))
-    return kept.select(np.argsort(-kept.age, kind="stable"))
+    return kept.select(np.argsort(-kept.frames_ago, kind="stable"))
 
 
 class Trails:

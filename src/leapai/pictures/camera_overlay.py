@@ -172,7 +172,7 @@ def draw_camera(
     gt: Labels | None = None,
     *,
     points: FloatArray | None = None,
-    road_lines: Sequence[MapPolyline] = (),
+    map_lines: Sequence[MapPolyline] = (),
     draw_occlusion: bool = True,
 ) -> ImageArray:
     """One camera's picture [height, width, 3] with its name; `size_px` is (height, width).
@@ -190,7 +190,7 @@ def draw_camera(
     if points is not None:
         _draw_points(image, view, points[:, :3])
     drawing.draw_map_lines(
-        image, [(line.kind, ground_paths(view, line.points_m)) for line in road_lines]
+        image, [(line.kind, ground_paths(view, line.points_m)) for line in map_lines]
     )
     if gt is not None:
         for colour, index in gt_by_colour(gt, alone=detections is None):

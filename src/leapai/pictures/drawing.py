@@ -117,7 +117,7 @@ def tint_cells(
     `probability` is [14, rows, columns]; `pixels` takes ego points [N, 2] to pixels [N, 2] and is
     affine.
     """
-    colours = np.array([palette.ROAD_COLOURS[kind] for kind in STATIC_CLASSES], np.float32)
+    colours = np.array([palette.MAP_ELEMENT_COLOURS[kind] for kind in STATIC_CLASSES], np.float32)
     layer = np.empty((grid.rows, grid.columns, 4), np.float32)
     layer[..., :3] = colours[probability.argmax(0)]
     layer[..., 3] = probability.max(0) * _CELL_OPACITY
@@ -132,7 +132,7 @@ def tint_cells(
 def draw_map_lines(image: ImageArray, lines: Sequence[tuple[str, Sequence[FloatArray]]]) -> None:
     """Lines as (kind, paths [K, 2] in pixels). A double line has a dark middle."""
     for kind, paths in lines:
-        colour, style = palette.ROAD_COLOURS[kind], palette.ROAD_STYLES[kind]
+        colour, style = palette.MAP_ELEMENT_COLOURS[kind], palette.MAP_ELEMENT_STYLES[kind]
         draw_paths(image, paths, colour, style)
         if kind in palette.DOUBLE_LINES:
             draw_paths(image, paths, palette.CANVAS, LineStyle(1, style.dash_px))

@@ -19,8 +19,8 @@ from leapai.pictures.bev_scene import (
     Trails,
     shown_detections,
     shown_labels,
+    shown_map,
     shown_memory,
-    shown_road,
 )
 from leapai.pictures.camera_overlay import draw_camera
 from leapai.pictures.page_parts import (
@@ -74,17 +74,17 @@ class FramePainter:
         detections: Detections | None,
         memory: MemorySlots | None = None,
         vector_map: VectorMap | None = None,
-        road: Map | None = None,
+        bev_map: Map | None = None,
     ) -> ImageArray:
         """The composed picture [H, W, 3] RGB uint8, 1080 x 1920 with the default canvas.
 
-        `detections`, `memory` and `road` are in the ego frame of `frame`, `vector_map` in the
+        `detections`, `memory` and `bev_map` are in the ego frame of `frame`, `vector_map` in the
         global frame. The configuration says what is shown of them; `draw_bev` and `draw_camera`
         say how.
         """
         self._count(frame)
         shown = None if detections is None else shown_detections(detections, self._draw)
-        road = None if road is None else shown_road(road, self._static)
+        bev_map = None if bev_map is None else shown_map(bev_map, self._static)
         gt = None if frame.labels is None else shown_labels(frame.labels, self._draw)
         scene = BevScene(
             points=frame.points,
@@ -93,7 +93,7 @@ class FramePainter:
             trails=self._trails.seen_from(frame),
             memory=None if memory is None else shown_memory(memory, self._draw, self._temporal),
             map_lines=map_in_ego(vector_map or (), frame.ego2global),
-            road=road,
+            map=bev_map,
         )
         if detections is not None:
             self._trails.add(frame, detections)
@@ -102,7 +102,7 @@ class FramePainter:
         _draw_cameras(cameras, frame, scene, self._draw.draw_occlusion)
         seconds = (frame.timestamp_us - self._start_us) / 1e6
         draw_header(picture[:HEADER_PX], header_parts(frame, self._number, seconds, shown))
-        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, with_road=road is not None)
+        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, with_map=bev_map is not None)
         return picture
 
     def follow(self, frame: Frame, detections: Detections) -> None:
@@ -140,7 +140,7 @@ def _page(canvas: ImageArray) -> tuple[ImageArray, ImageArray]:
 
 def _draw_cameras(area: ImageArray, frame: Frame, scene: BevScene, draw_occlusion: bool) -> None:
     places = arrange_cameras(frame.cameras, area.shape[:2], _TILE_GAP_PX)
-    lines = () if scene.road is None else scene.road.lines
+    lines = () if scene.map is None else scene.map.lines
     for camera, place in zip(frame.cameras, places, strict=True):
         size_px = (place.bottom - place.top, place.right - place.left)
         area[place.top : place.bottom, place.left : place.right] = draw_camera(
@@ -148,7 +148,7 @@ def _draw_cameras(area: ImageArray, frame: Frame, scene: BevScene, draw_occlusio
             size_px,
             scene.detections,
             scene.gt,
-            road_lines=lines,
+            map_lines=lines,
             draw_occlusion=draw_occlusion,
         )
 

@@ -32,7 +32,7 @@ _HEADER_TEXT_PX = 20
 _TEXT_PX = 17
 _SAMPLE_PX = 38
 """Width of a line that the legend explains."""
-_ROAD_ENTRIES = (
+_MAP_ENTRIES = (
     ("solid", "SolidLine"),
     ("dashed", "DashedLine"),
     ("short dashes", "ShortDashedLine"),
@@ -87,14 +87,14 @@ def draw_legend(
     area: ImageArray,
     draw: DrawDynamicConfig,
     temporal: TemporalVisualizationConfig,
-    with_road: bool = False,
+    with_map: bool = False,
 ) -> None:
     """Classes in the first row of `area` [LEGEND_PX, W, 3], what is drawn of them in the second,
-    and `with_road` kinds of the road in the third."""
-    middles_px = (18, 53, 88) if with_road else (22, 66)
+    and `with_map` kinds of the road in the third."""
+    middles_px = (18, 53, 88) if with_map else (22, 66)
     classes, styles, *more = (_Row(area, middle_px) for middle_px in middles_px)
     for row in more:
-        _road_row(row)
+        _map_row(row)
     for name, colour in zip(CLASS_NAMES, palette.CLASS_COLOURS, strict=True):
         classes.swatch(name, colour)
     if draw.draw_occlusion:
@@ -115,11 +115,11 @@ def draw_legend(
         styles.dot("memory")
 
 
-def _road_row(row: _Row) -> None:
-    for text, kind in _ROAD_ENTRIES:
-        row.road(text, kind)
-    row.swatch("sign", palette.ROAD_COLOURS["GroundSigns"])
-    row.line("given map", palette.MAP_COLOURS["lane_boundary"], THIN)
+def _map_row(row: _Row) -> None:
+    for text, kind in _MAP_ENTRIES:
+        row.map_line(text, kind)
+    row.swatch("sign", palette.MAP_ELEMENT_COLOURS["GroundSigns"])
+    row.line("given map", palette.MAP_LAYER_COLOURS["lane_boundary"], THIN)
 
 
 def _sample_speed_mps(px_per_mps: float) -> float:
@@ -143,7 +143,7 @@ class _Row:
         drawing.draw_paths(self._area, [self._sample()], colour, style)
         self._finish(text, _SAMPLE_PX)
 
-    def road(self, text: str, kind: str) -> None:
+    def map_line(self, text: str, kind: str) -> None:
         drawing.draw_map_lines(self._area, [(kind, [self._sample()])])
         self._finish(text, _SAMPLE_PX)
 

@@ -57,13 +57,13 @@ CLASS_COLOURS_ON_WHITE: tuple[Colour, ...] = (
 )
 """The same hues for a white page: each has a contrast of 3 or more with it (WCAG 2, 1.4.11)."""
 
-MAP_COLOURS: dict[str, Colour] = {
+MAP_LAYER_COLOURS: dict[str, Colour] = {
     "lane_boundary": (84, 100, 122),
     "crossing": (64, 116, 122),
     "drivable_area": (66, 77, 95),
 }
-MAP_DEFAULT: Colour = (48, 58, 73)
-"""Map layers that `MAP_COLOURS` does not name."""
+MAP_LAYER_DEFAULT: Colour = (48, 58, 73)
+"""Map layers that `MAP_LAYER_COLOURS` does not name."""
 
 _HEIGHT_RANGE_M = (-1.0, 3.0)
 
@@ -79,7 +79,7 @@ class LineStyle:
 SOLID = LineStyle()
 THIN = LineStyle(thickness_px=1)
 DOUBLE_LINES = tuple(kind for kind in LANE_MARKINGS if "Double" in kind or "Left" in kind)
-ROAD_COLOURS: dict[str, Colour] = {
+MAP_ELEMENT_COLOURS: dict[str, Colour] = {
     **dict.fromkeys(LANE_MARKINGS, (226, 222, 190)),  # cream
     **dict.fromkeys(DOUBLE_LINES, (214, 190, 84)),  # mustard
     "Wall": (176, 122, 196),  # mauve
@@ -89,7 +89,7 @@ ROAD_COLOURS: dict[str, Colour] = {
     "GroundSigns": (110, 168, 196),  # dusty blue
 }
 """What the system says of the road, by kind: paler than boxes, warmer than the given map."""
-ROAD_STYLES: dict[str, LineStyle] = {
+MAP_ELEMENT_STYLES: dict[str, LineStyle] = {
     **dict.fromkeys(STATIC_CLASSES, THIN),
     "DashedLine": LineStyle(1, (9.0, 6.0)),
     "ShortDashedLine": LineStyle(1, (4.0, 4.0)),

@@ -67,7 +67,7 @@ class DriveRecording:
         frame: Frame,
         detections: Detections,
         memory: MemorySlots | None,
-        road: Sequence[MapPolyline] = (),
+        map_lines: Sequence[MapPolyline] = (),
     ) -> None:
         """Records a frame; `detections`, `memory` and the lines of the `road` are in its ego frame.
 
@@ -83,12 +83,12 @@ class DriveRecording:
         log.log(Entity.LIDAR, parts.returns(frame.points))
         gt = frame.labels or parts.no_labels()
         log.log(Entity.GT, parts.gt(gt))
-        log.log(Entity.ROAD, parts.road_lines(road))
+        log.log(Entity.PREDICTED_MAP, parts.predicted_map_lines(map_lines))
         self._log_detections(Entity.BOXES, shown)
         self._log_detections(Entity.UNSURE, detections.select(~sure))
         self._log_memory(memory or parts.no_memory())
         self._log_tracks(frame, shown)
-        self._log_cameras(frame, shown, gt, road)
+        self._log_cameras(frame, shown, gt, map_lines)
         self._log_metrics(frame, shown, memory)
         self._number += 1
 
@@ -146,20 +146,20 @@ class DriveRecording:
             self._log.log(f"{path}/image", parts.image(view))
             self._log.log(f"{path}/boxes", parts.projected_boxes(view, shown))
             self._log.log(f"{path}/truth", parts.projected_gt(view, gt))
-            self._log.log(f"{path}/road", parts.projected_road(view, lines))
+            self._log.log(f"{path}/road", parts.projected_map(view, lines))
 
     def _log_metrics(self, frame: Frame, shown: Detections, memory: MemorySlots | None) -> None:
         """What is plotted, and what failed."""
         metrics: dict[str, float] = {"objects/detections": len(shown)}
         if memory is not None:
-            metrics["memory/slots"] = len(memory.age)
+            metrics["memory/slots"] = len(memory.frames_ago)
         if frame.labels is not None:
             metrics["objects/truth"] = len(frame.labels)
         group = np.array(CLASS_GROUPS)[shown.class_id]
         for name in np.unique(group):
             metrics[f"confidence/{name}"] = shown.score[group == name].mean()
-        for name, figure in metrics.items():
-            self._log.log(f"{Entity.FIGURES}/{name}", rr.Scalars(figure))
+        for name, value in metrics.items():
+            self._log.log(f"{Entity.METRICS}/{name}", rr.Scalars(value))
         for fault in frame.faults:
             self._log.log(Entity.FAULTS, rr.TextLog(fault, level=rr.TextLogLevel.WARN))
 

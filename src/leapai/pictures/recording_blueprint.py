@@ -24,13 +24,13 @@ class Entity(StrEnum):
     EGO = "world/ego"
     VEHICLE = "world/ego/vehicle"
     LIDAR = "world/ego/lidar"
-    ROAD = "world/ego/road"
+    PREDICTED_MAP = "world/ego/road"
     BOXES = "world/ego/boxes"
     UNSURE = "world/ego/unsure"
     GT = "world/ego/truth"
     MEMORY = "world/ego/memory"
     CAMERAS = "world/ego/cameras"
-    FIGURES = "figures"
+    METRICS = "figures"
     FAULTS = "faults"
 
     def child(self, name: str) -> str:
@@ -47,7 +47,7 @@ _PLOTS: dict[str, Colour] = {
     "confidence/VRU": CLASS_COLOURS[3],
     "confidence/SOD": CLASS_COLOURS[6],
 }
-"""Under `Entity.FIGURES`: what is plotted, in which colour."""
+"""Under `Entity.METRICS`: what is plotted, in which colour."""
 _CAMERAS_AREA_PX = (400, 1000)
 """Height and width of the part of the window that the cameras get; only the ratio counts."""
 _SHOWN_ON_DEMAND = (Entity.UNSURE, Entity.CAMERAS)
@@ -57,7 +57,7 @@ _SHOWN_ON_DEMAND = (Entity.UNSURE, Entity.CAMERAS)
 def plot_styles() -> Mapping[str, rr.SeriesLines]:
     """The look of every plotted entity, by path."""
     return {
-        f"{Entity.FIGURES}/{name}": rr.SeriesLines(colors=[colour], names=[name.split("/")[1]])
+        f"{Entity.METRICS}/{name}": rr.SeriesLines(colors=[colour], names=[name.split("/")[1]])
         for name, colour in _PLOTS.items()
     }
 
@@ -65,9 +65,9 @@ def plot_styles() -> Mapping[str, rr.SeriesLines]:
 def drive_blueprint(cameras: Sequence[CameraFrame]) -> rrb.Blueprint:
     """The scene from behind the ego and from above, every camera, and plots over time."""
     plots = rrb.Tabs(
-        rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/objects", name="Objects"),
-        rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/confidence", name="Mean confidence"),
-        rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/memory", name="Memory"),
+        rrb.TimeSeriesView(origin=f"{Entity.METRICS}/objects", name="Objects"),
+        rrb.TimeSeriesView(origin=f"{Entity.METRICS}/confidence", name="Mean confidence"),
+        rrb.TimeSeriesView(origin=f"{Entity.METRICS}/memory", name="Memory"),
         rrb.TextLogView(origin=Entity.FAULTS, name="Faults"),
     )
     views = rrb.Vertical(

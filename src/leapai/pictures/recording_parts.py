@@ -69,15 +69,15 @@ def vehicle() -> rr.LineStrips3D:
 
 def map_lines(layer: str, lines_m: Sequence[FloatArray]) -> rr.LineStrips3D:
     """Polylines, each [K, 3], of one layer of the map."""
-    colour = palette.MAP_COLOURS.get(layer, palette.MAP_DEFAULT)
+    colour = palette.MAP_LAYER_COLOURS.get(layer, palette.MAP_LAYER_DEFAULT)
     return rr.LineStrips3D(lines_m, colors=[colour], radii=_px(_THIN_PX))
 
 
-def road_lines(lines: Sequence[MapPolyline]) -> rr.LineStrips3D:
+def predicted_map_lines(lines: Sequence[MapPolyline]) -> rr.LineStrips3D:
     """Lines of the road on the ground in the colours of their kinds, with their words."""
     return rr.LineStrips3D(
         [in_space(line.points_m) for line in lines],
-        colors=[palette.ROAD_COLOURS[line.kind] for line in lines],
+        colors=[palette.MAP_ELEMENT_COLOURS[line.kind] for line in lines],
         radii=_px(_OUTLINE_PX[0]),
         labels=[_of_line(line) for line in lines],
         show_labels=False,
@@ -160,11 +160,11 @@ def no_memory() -> MemorySlots:
 
 def slots(memory: MemorySlots) -> tuple[rr.Points3D, rr.AnyValues]:
     """Memory slots in the colours of their classes, darker the older."""
-    strength = np.clip(1 - (memory.age - 1) / _SLOTS_FADE_OVER, 0, 1)[:, None]
+    strength = np.clip(1 - (memory.frames_ago - 1) / _SLOTS_FADE_OVER, 0, 1)[:, None]
     background = np.array(palette.BACKGROUND)
     shades = background + (_colours(memory.class_id) - background) * strength
     points = rr.Points3D(memory.position_m, colors=shades.astype(np.uint8), radii=[_SLOT_RADIUS_M])
-    return points, rr.AnyValues(age_frames=memory.age, class_id=memory.class_id)
+    return points, rr.AnyValues(age_frames=memory.frames_ago, class_id=memory.class_id)
 
 
 def recorded_size_px(camera: CameraFrame) -> tuple[int, int]:
@@ -218,14 +218,14 @@ def projected_gt(view: CameraView, labels: Labels) -> rr.LineStrips2D:
     return rr.LineStrips2D(edges, colors=_gt_colours(labels)[owner], radii=_px(_THIN_PX))
 
 
-def projected_road(view: CameraView, lines: Sequence[MapPolyline]) -> rr.LineStrips2D:
+def projected_map(view: CameraView, lines: Sequence[MapPolyline]) -> rr.LineStrips2D:
     """The visible parts of lines of the road as the lens shows them."""
     if view.camera.image is None:
         lines = ()
     paths = [(line, path) for line in lines for path in ground_paths(view, line.points_m)]
     return rr.LineStrips2D(
         [_simplified(path) + PIXEL_CENTRE for _, path in paths],
-        colors=[palette.ROAD_COLOURS[line.kind] for line, _ in paths],
+        colors=[palette.MAP_ELEMENT_COLOURS[line.kind] for line, _ in paths],
         radii=_px(_THIN_PX),
         labels=[_of_line(line) for line, _ in paths],
         show_labels=False,

@@ -34,7 +34,7 @@ class DrivePictures:
         if wanted is None and self._every is None:
             self._painter.follow(frame, said)
             return
-        dots, road = memory_slots_of(result), result.road
+        dots, road = memory_slots_of(result), result.map
         picture = self._painter.paint(frame, said, dots, self._vector_map, road)
         if wanted is not None:
             self._worst.keep(wanted, picture)

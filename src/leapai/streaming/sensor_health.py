@@ -53,9 +53,9 @@ class Health:
 
     sensors: Mapping[str, SensorHealth]
     """By name: every camera of the frame, and `lidar`."""
-    memory_age_s: float | None
+    newest_age_s: float | None
     """Time since the newest frame that memory held; None: it was empty."""
-    memory_reach_s: float | None
+    oldest_age_s: float | None
     """Time since the oldest one."""
     memory_reset: bool
     """Memory was dropped in this frame: a new sequence, a gap, or time that ran backwards."""
@@ -83,8 +83,8 @@ def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
     ages_s = (frame.timestamp_us - stored_us) / 1e6
     return Health(
         sensors,
-        memory_age_s=float(ages_s.min()) if len(ages_s) else None,
-        memory_reach_s=float(ages_s.max()) if len(ages_s) else None,
+        newest_age_s=float(ages_s.min()) if len(ages_s) else None,
+        oldest_age_s=float(ages_s.max()) if len(ages_s) else None,
         memory_reset=bool(memory.reset[0]),
     )
 

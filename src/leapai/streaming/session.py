@@ -48,7 +48,7 @@ class StepResult:
     """The memory after this frame."""
 
     @cached_property
-    def road(self) -> Map | None:
+    def map(self) -> Map | None:
         """Cells and lines of the road, made of `static` when first asked for; None: the static
         task is off."""
         if self.static is None:
@@ -59,7 +59,7 @@ class StepResult:
     @property
     def lines(self) -> tuple[MapPolyline, ...]:
         """Of the road; none where the static task is off."""
-        return () if self.road is None else self.road.lines
+        return () if self.map is None else self.map.lines
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def memory_slots_of(result: StepResult) -> MemorySlots | None:
     stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
     # Frames may be unevenly spaced, so age counts distinct times, newest first.
     distinct = np.unique(stored_us)
-    age = len(distinct) - np.searchsorted(distinct, stored_us)
+    frames_ago = len(distinct) - np.searchsorted(distinct, stored_us)
     return MemorySlots(
         position_m=memory.reference_m[0].cpu().numpy()[valid],
         velocity_mps=memory.velocity_mps[0].cpu().numpy()[valid],
         class_id=memory.class_id[0].cpu().numpy()[valid],
-        age=age,
+        frames_ago=frames_ago,
     )

@@ -16,8 +16,8 @@ from leapai.pictures.bev_scene import (
     BevScene,
     shown_detections,
     shown_labels,
+    shown_map,
     shown_memory,
-    shown_road,
 )
 from leapai.pictures.video import write_png
 from leapai.streaming.detection_table import to_table
@@ -45,7 +45,7 @@ class StreamedDetections(Detections):
         self,
         frame: Frame | None = None,
         path: str | Path | None = None,
-        road: Map | None = None,
+        bev_map: Map | None = None,
     ) -> ImageArray:
         """The bird's-eye view [H, W, 3] RGB uint8, also written to `path` (PNG) where one is given.
 
@@ -66,7 +66,7 @@ class StreamedDetections(Detections):
             gt=None if labels is None else shown_labels(labels, draw),
             detections=shown_detections(self, draw),
             memory=None if self.memory is None else shown_memory(self.memory, draw, temporal),
-            road=None if road is None else shown_road(road, self.config.draw_static_cfg),
+            map=None if bev_map is None else shown_map(bev_map, self.config.draw_static_cfg),
         )
         image = draw_bev(scene, draw, temporal)
         if path is not None:
