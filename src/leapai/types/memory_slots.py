@@ -21,7 +21,7 @@ class MemorySlots:
     """[S] frames since the slot was stored: 1 is the last frame."""
 
     def select(self, index: IntArray | BoolArray) -> MemorySlots:
-        """The slots at `index` (integers [M] or mask [S])."""
+        """Returns the slots at `index` (integers [M] or mask [S])."""
         return MemorySlots(
             self.position_m[index],
             self.velocity_mps[index],

@@ -1,4 +1,5 @@
-"""Words everything shares: arrays, classes, groups of both, occlusion levels, camera groups."""
+"""The vocabulary of the package: array types, classes, their groups, occlusion levels, camera
+groups."""
 
 from __future__ import annotations
 
@@ -42,11 +43,12 @@ LANE_MARKINGS = (
 ROAD_ELEMENTS = ("Wall", "Curb", "Lane", "SpeedBump", "GroundSigns")
 """Planes of its second raster; `Lane` is the centre line of a lane."""
 STATIC_CLASSES = (*LANE_MARKINGS, *ROAD_ELEMENTS)
-"""All planes in the order of the network's logits."""
+"""All planes, in the order of the network's logits."""
 
 
 def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
-    """Occlusion level [N] (0..3) of visible fractions [N] in [0, 1] (design, section 2)."""
+    """Returns the occlusion levels [N] (0..3) of visible fractions [N] in [0, 1] (design, section
+    2)."""
     thresholds = np.asarray(OCCLUSION_MIN_VISIBLE)
     below = np.asarray(visible_fraction)[..., None] < thresholds
     return np.asarray(below.sum(-1), np.int64)
