@@ -92,7 +92,7 @@ def memory_figure(config: TaskConfig, log: DrivingLog) -> None:
     for i in range(4):
         frame = log[start + i * STEP]
         batch = collate([prepare(frame, config.camera.image_size_px)], [i == 0])
-        report = memory.recall(state, batch, queries)
+        report = memory.read(state, batch, queries)
         new = remembered(frame, config.topk_query, channels)
         if i < 3:
             raw.append(new.reference_m[0].numpy())

@@ -59,13 +59,13 @@ def stored(module, steps, streams=2, pose_of=lambda i: np.eye(4)):
     state = empty_state(streams, SLOTS, CHANNELS)
     for i in range(steps):
         batch = batch_at(1_000_000 + i * 100_000, pose_of(i), first=i == 0, streams=streams)
-        report = module.recall(state, batch, torch.zeros(streams, 24, CHANNELS))
+        report = module.read(state, batch, torch.zeros(streams, 24, CHANNELS))
         state = module.push(state, report, remembered(i, streams), batch)
     return state
 
 
 def recall(module, state, batch):
-    return module.recall(state, batch, torch.zeros(batch.streams, 24, CHANNELS))
+    return module.read(state, batch, torch.zeros(batch.streams, 24, CHANNELS))
 
 
 def test_alignment_equals_world_coordinates():

@@ -74,7 +74,7 @@ class World:
         """What memory says before it sees the frame."""
         dynamic = self.config.dynamic
         queries = torch.zeros(batch.streams, dynamic.queries, dynamic.embed)
-        return self.memory.recall(self.state, batch, queries)
+        return self.memory.read(self.state, batch, queries)
 
     def wait(self, seconds):
         """Nothing is seen."""

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 
 def conv_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch norm, ReLU: [B, in, H, W] -> [B, out, H / stride, W / stride]."""
+    """Returns 3x3 convolution, batch norm and ReLU: [B, in, H, W] -> [B, out, H / stride, W /
+    stride]."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -35,7 +36,7 @@ class ConvResBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, H, W]."""
+        """Maps [B, in, H, W] -> [B, out, H, W]."""
         return torch.relu(self.body(x) + self.skip(x))
 
 
@@ -49,6 +50,6 @@ class ConvResBlockNeck(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, bev: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, H, W]."""
+        """Maps [B, in, H, W] -> [B, out, H, W]."""
         out: Tensor = self.blocks(bev)
         return out

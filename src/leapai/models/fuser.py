@@ -12,7 +12,7 @@ class Fuser(nn.Module):
     """Concatenate, 3x3 convolution, norm, ReLU: n x [B, C, H, W] -> [B, C, H, W].
 
     A modality that is missing in a stream is replaced by a learnt vector, not by zeros: the network
-    can tell "nothing there" from "nobody looked".
+    can distinguish "nothing there" from "not observed".
     """
 
     def __init__(self, channels: int, modalities: int) -> None:
@@ -22,7 +22,8 @@ class Fuser(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, bevs: list[Tensor], present: list[Tensor]) -> Tensor:
-        """BEV maps [B, C, H, W] of each modality, and whether each stream has it [B] bool."""
+        """Fuses BEV maps [B, C, H, W] of each modality, given whether each stream has it [B]
+        bool."""
         filled = [
             torch.where(here[:, None, None, None], bev, fill[:, None, None])
             for bev, here, fill in zip(bevs, present, self.missing, strict=True)

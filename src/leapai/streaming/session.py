@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.argoverse2.argoverse2_submission import argoverse2_table
 from leapai.data.nuscenes.nuscenes_submission import detection_rows, tracking_rows
 from leapai.pictures.bev_canvas import draw_bev

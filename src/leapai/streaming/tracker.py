@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from leapai.config import TrackingConfig
+from leapai.config.schema import TrackingConfig
 from leapai.geometry import poses
 from leapai.models.tensors import MemoryReport, TemporalState
 from leapai.types import (
