@@ -2,7 +2,7 @@
 
 A checkpoint is a dictionary in PyTorch's own format: `state_dict`, `config`, `class_names`,
 `version`, and the metrics that the weights reached, under the key `figures`. Training adds sections
-of its own to resume from; whoever only needs weights never looks at them. Reading never runs code
+of its own to resume from; readers of weights ignore them. Reading never runs code
 (`weights_only=True`), and what cannot be used is refused with the file, the difference and the
 remedy.
 
@@ -55,7 +55,7 @@ class Checkpoint:
 
     path: Path
     sha256: str
-    """Of the bytes that were read, as hexadecimal digits."""
+    """Digest of the bytes that were read, as hexadecimal digits."""
     content: Mapping[str, Any]
     """The whole dictionary, with the sections of training where there are any."""
 

@@ -35,13 +35,14 @@ _TICK_CELLS = 10
 _RING_STEPS_M = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _MAX_RINGS = 7
 _RING_LABEL_RAD = -0.62
-"""Ring labels stand ahead and to the right: off the lane, where objects are rarer."""
+"""Ring labels stand ahead and to the right, off the ego's path, where objects are rarer."""
 _LABEL_PX = 13
 
 
 @dataclass(frozen=True)
 class BevView:
-    """Metres to canvas pixels. Each of the `label_h` x `label_w` cells is a square of pixels."""
+    """Mapping of metres to canvas pixels. Each of the `label_h` x `label_w` cells is a square of
+    pixels."""
 
     coords: tuple[float, float, float, float]
     """x and y range, metres."""
@@ -59,7 +60,7 @@ class BevView:
         return self.label_w * self.cell_px, self.label_h * self.cell_px
 
     def pixels(self, xy_m: FloatArray) -> FloatArray:
-        """Pixels [..., 2] (right, down) of ego points [..., 2 or more]."""
+        """Returns pixels [..., 2] (right, down) of ego points [..., 2 or more]."""
         x_min, x_max, y_min, y_max = self.coords
         height, width = self.size_px
         right = (y_max - xy_m[..., 1]) * (width / (y_max - y_min))
@@ -70,15 +71,15 @@ class BevView:
 def draw_bev(
     scene: BevScene, draw: DrawDynamicConfig, temporal: TemporalVisualizationConfig
 ) -> ImageArray:
-    """The canvas [label_w k, label_h k, 3] of a scene, k pixels a cell.
+    """Draws the canvas [label_w k, label_h k, 3] of a scene, k pixels a cell.
 
-    All that the scene holds is drawn: select first (`leapai.pictures.bev_scene`). From the
-    bottom: range rings, cells of the road, the given map, LiDAR coloured by height, lines of the
-    road, truth (thin; see `gt_by_colour`); trails
-    (`draw_trajectory`; with `show_occlusion` a point is hollow where the object was partly or
-    heavily occluded); memory (`show_history`: a dot a slot, fading over `history_frames`;
-    `show_velocity`: its arrow); detections (outline by occlusion with `draw_occlusion`) with
-    velocity (`draw_velo`) and id. Arrows are `velocity_scale` pixels long for each m/s.
+    Everything that the scene holds is drawn: select first (`leapai.pictures.bev_scene`). From the
+    bottom: range rings, cells of the predicted map, the given map, LiDAR coloured by height, lines
+    of the predicted map, ground truth (thin; see `gt_by_colour`); trails (`draw_trajectory`; with
+    `show_occlusion` a point is hollow where the object was partly or heavily occluded); memory
+    (`show_history`: a dot a slot, fading over `history_frames`; `show_velocity`: its arrow);
+    detections (outline by occlusion with `draw_occlusion`) with velocity (`draw_velo`) and id.
+    Arrows are `velocity_scale` pixels long for each m/s.
     """
     view = BevView(draw.coords, draw.label_h, draw.label_w)
     image = _background(view).copy()
@@ -112,7 +113,8 @@ def _draw_gt(image: ImageArray, view: BevView, gt: Labels, alone: bool) -> None:
 
 @lru_cache(maxsize=4)
 def _background(view: BevView) -> ImageArray:
-    """Empty canvas: a tick at the border for each cell, a faint line every ten, range rings."""
+    """Returns the empty canvas: a tick at the border for each cell, a faint line every ten, range
+    rings."""
     height, width = view.size_px
     image = np.full((height, width, 3), palette.CANVAS, np.uint8)
     k = view.cell_px
@@ -128,7 +130,8 @@ def _background(view: BevView) -> ImageArray:
 
 
 def ring_radii_m(view: BevView) -> range:
-    """Radii of the range rings: round numbers, at most seven of them up to the furthest border."""
+    """Returns the radii of the range rings: round numbers, at most seven of them up to the furthest
+    border."""
     reach = max(abs(limit) for limit in view.coords)
     step = next((s for s in _RING_STEPS_M if reach / s <= _MAX_RINGS), _RING_STEPS_M[-1])
     return range(step, int(reach) + 1, step)
@@ -154,7 +157,7 @@ def _draw_map(image: ImageArray, view: BevView, lines: Sequence[BevLine]) -> Non
 
 
 def _draw_points(image: ImageArray, view: BevView, points: FloatArray) -> None:
-    """One pixel a return, brighter the higher; of several in a pixel the highest shows."""
+    """Draws one pixel a return, brighter the higher; of several in a pixel the highest shows."""
     pixels = np.rint(view.pixels(points[:, :2])).astype(np.int64)
     height, width = view.size_px
     inside = ((pixels >= 0) & (pixels < (width, height))).all(-1)
@@ -176,7 +179,7 @@ def _draw_trails(
     trails: Sequence[Trail],
     show_occlusion: bool,
 ) -> None:
-    """Trails of the detections that are drawn, each ending at its detection."""
+    """Draws the trails of the shown detections, each ending at its detection."""
     index_of = {int(track): i for i, track in enumerate(detections.track_id)}
     for trail in trails:
         if trail.track_id in index_of:
@@ -187,7 +190,8 @@ def _draw_trails(
 
 
 def _draw_trail(image: ImageArray, path: FloatArray, hidden: list[bool], colour: Colour) -> None:
-    """Line and dots, stronger the later; the last point of `path` is where the object is now."""
+    """Draws line and dots, stronger the later; the last point of `path` is where the object is
+    now."""
     for k, hollow in enumerate(hidden):
         strength = 0.3 + 0.6 * (k + 1) / len(hidden)
         shade = palette.faded(colour, palette.CANVAS, strength)
@@ -213,7 +217,7 @@ def _draw_memory(
 
 
 def _arrow_px(velocity_mps: FloatArray, px_per_mps: float) -> FloatArray:
-    """Canvas vectors [N, 2] of velocities [N, 3]."""
+    """Returns canvas vectors [N, 2] of velocities [N, 3]."""
     return -velocity_mps[:, 1::-1] * px_per_mps
 
 
@@ -224,7 +228,7 @@ def _draw_detections(
     draw: DrawDynamicConfig,
     velocity_scale: float,
 ) -> None:
-    """The first detection lies on top; a wedge from the front corners shows the heading."""
+    """Draws boxes, the first detection on top; a wedge from the front corners shows the heading."""
     outlines = view.pixels(box_geometry.corners_bev(detections.boxes))
     colours = [CLASS_COLOURS[c] for c in detections.class_id]
     drawing.fill_areas(image, list(zip(outlines, colours, strict=True)), 0.28)
@@ -240,7 +244,7 @@ def _draw_detections(
 
 
 def _draw_labels(image: ImageArray, view: BevView, detections: Detections | None) -> None:
-    """Ring labels, then ids where they cover neither text nor an object."""
+    """Draws ring labels, then ids where they cover neither text nor an object."""
     ring_labels = _ring_labels(view)
     for text, place in ring_labels:
         draw_text(image, text, (place.left, place.top), _LABEL_PX, palette.DIM_TEXT)

@@ -43,7 +43,7 @@ def _fixed(points_px: FloatArray) -> npt.NDArray[np.int32]:
 def draw_paths(
     image: ImageArray, paths: Sequence[FloatArray], colour: Colour, style: LineStyle
 ) -> None:
-    """Open polylines, each [K, 2]."""
+    """Draws open polylines, each [K, 2]."""
     if style.dash_px is not None:
         paths = [dash for path in paths for dash in dashes(path, *style.dash_px)]
     if len(paths) == 0:
@@ -67,7 +67,7 @@ def dashes(path: FloatArray, on_px: float, off_px: float) -> FloatArray:
 def draw_dot(
     image: ImageArray, centre_px: FloatArray, radius_px: float, colour: Colour, hollow: bool = False
 ) -> None:
-    """A disc, or its rim where `hollow`."""
+    """Draws a disc, or its rim where `hollow`."""
     x, y = (int(value) for value in _fixed(centre_px))
     radius = int(radius_px * (1 << _SHIFT))
     cv2.circle(image, (x, y), radius, colour, 1 if hollow else -1, cv2.LINE_AA, _SHIFT)
@@ -76,7 +76,8 @@ def draw_dot(
 def draw_arrow(
     image: ImageArray, start_px: FloatArray, end_px: FloatArray, colour: Colour, style: LineStyle
 ) -> None:
-    """A line with a filled head at `end_px`; nothing below one pixel, which shows no direction."""
+    """Draws a line with a filled head at `end_px`; nothing below one pixel, which shows no
+    direction."""
     length = float(np.hypot(*(end_px - start_px)))
     if length < 1.0:
         return
@@ -92,7 +93,7 @@ def draw_arrow(
 def fill_areas(
     image: ImageArray, areas: Sequence[tuple[FloatArray, Colour]], opacity: float
 ) -> None:
-    """Translucent polygons [K, 2] with their colours."""
+    """Fills polygons [K, 2] translucently with their colours."""
     if not areas:
         return
     filled = image.copy()
@@ -102,7 +103,7 @@ def fill_areas(
 
 
 def sides(outline: FloatArray) -> list[FloatArray]:
-    """The K sides [2, 2] of a closed polygon [K, 2]."""
+    """Returns the K sides [2, 2] of a closed polygon [K, 2]."""
     return list(np.stack([outline, np.roll(outline, -1, axis=0)], 1))
 
 
@@ -130,7 +131,8 @@ def tint_cells(
 
 
 def draw_map_lines(image: ImageArray, lines: Sequence[tuple[str, Sequence[FloatArray]]]) -> None:
-    """Lines as (kind, paths [K, 2] in pixels). A double line has a dark middle."""
+    """Draws lines of a map, each (kind, paths [K, 2] in pixels). A double line has a dark
+    middle."""
     for kind, paths in lines:
         colour, style = palette.MAP_ELEMENT_COLOURS[kind], palette.MAP_ELEMENT_STYLES[kind]
         draw_paths(image, paths, colour, style)
@@ -147,7 +149,7 @@ class Rectangle(NamedTuple):
     bottom: int
 
     def overlaps(self, other: Rectangle) -> bool:
-        """Whether both share a pixel."""
+        """Returns whether both share a pixel."""
         return (
             self.left < other.right
             and other.left < self.right
@@ -156,14 +158,14 @@ class Rectangle(NamedTuple):
         )
 
     def inside(self, size_px: tuple[int, int]) -> bool:
-        """Whether a picture of (height, width) holds all of it."""
+        """Returns whether a picture of (height, width) holds all of it."""
         height, width = size_px
         return min(self.left, self.top) >= 0 and self.bottom <= height and self.right <= width
 
 
 @dataclass(frozen=True)
 class Label:
-    """A short text that stands beside the rectangle `around` its object, where there is room."""
+    """A short text next to the rectangle `around` its object, where there is room."""
 
     text: str
     around: Rectangle
@@ -178,7 +180,8 @@ def _font(size_px: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=2048)
 def _coverage(text: str, size_px: int) -> npt.NDArray[np.uint8]:
-    """Coverage [H, W] in 0..255 of one line of text; H is the same for every text of a size."""
+    """Returns the coverage [H, W] in 0..255 of one line of text; H is the same for every text of a
+    size."""
     font = _font(size_px)
     ascent, descent = font.getmetrics()
     page = Image.new("L", (int(np.ceil(font.getlength(text))) + 1, ascent + descent))
@@ -187,7 +190,7 @@ def _coverage(text: str, size_px: int) -> npt.NDArray[np.uint8]:
 
 
 def text_size(text: str, size_px: int) -> tuple[int, int]:
-    """(width, height) in pixels that `draw_text` covers."""
+    """Returns (width, height) in pixels that `draw_text` covers."""
     height, width = _coverage(text, size_px).shape
     return width, height
 
@@ -207,7 +210,7 @@ def draw_text(
 
 
 def elide(text: str, size_px: int, width_px: int) -> str:
-    """`text`, or as much of its beginning as fits into `width_px`, then an ellipsis."""
+    """Returns `text`, or as much of its beginning as fits into `width_px`, then an ellipsis."""
     font = _font(size_px)
     if font.getlength(text) < width_px:
         return text
@@ -220,14 +223,14 @@ def elide(text: str, size_px: int, width_px: int) -> str:
 def draw_chip(
     image: ImageArray, text: str, place: Rectangle, size_px: int, colour: Colour = TEXT
 ) -> None:
-    """Text on a translucent dark chip that fills `place`, which must lie inside `image`."""
+    """Draws text on a translucent dark chip that fills `place`, which must lie inside `image`."""
     region = image[place.top : place.bottom, place.left : place.right]
     region[:] = region * (1 - _CHIP_OPACITY) + np.multiply(palette.BACKGROUND, _CHIP_OPACITY)
     draw_text(image, text, (place.left + _PADDING_PX, place.top), size_px, colour)
 
 
 def chip_at(text: str, left_top: tuple[int, int], size_px: int) -> Rectangle:
-    """The place that `draw_chip` needs for `text`."""
+    """Returns the place that `draw_chip` needs for `text`."""
     width, height = text_size(text, size_px)
     left, top = left_top
     return Rectangle(left, top, left + width + 2 * _PADDING_PX, top + height)
@@ -236,7 +239,7 @@ def chip_at(text: str, left_top: tuple[int, int], size_px: int) -> Rectangle:
 def place_labels(
     labels: Sequence[Label], size_px: tuple[int, int], taken: Iterable[Rectangle] = ()
 ) -> list[tuple[Label, Rectangle]]:
-    """Finds room beside each label's object, first come first served; without room it is left out.
+    """Finds room next to each label's object, first come first served; without room it is left out.
 
     `size_px` is (height, width) of the picture. The places lie inside it, and overlap neither each
     other nor a rectangle that is `taken`.
@@ -261,7 +264,7 @@ def draw_labels(
 
 
 def _places(label: Label) -> list[Rectangle]:
-    """Where a label may stand: above, right, left, below its object, then at its corners."""
+    """Lists where a label may stand: above, right, left, below its object, then at its corners."""
     width, height = chip_at(label.text, (0, 0), label.size_px)[2:]
     around = label.around
     lefts = (around.left - width - 2, (around.left + around.right - width) // 2, around.right + 2)

@@ -1,4 +1,4 @@
-"""One picture a frame: header, canvas beside the cameras, legend."""
+"""One picture a frame: header, canvas next to the cameras, legend."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from leapai.types import (
 
 _TILE_GAP_PX = 8
 _CAMERAS_WIDTH_PX = 1088
-"""Beside the default canvas of 784 pixels this makes 1920."""
+"""With the default canvas of 784 pixels this makes 1920."""
 
 
 class FramePainter:
@@ -59,7 +59,7 @@ class FramePainter:
         temporal: TemporalVisualizationConfig,
         static: DrawStaticConfig | None = None,
     ) -> None:
-        """`static`: how roads are drawn; None: by default."""
+        """Takes what to draw of objects, of memory and of the map (`static`; None: by default)."""
         self._draw = draw
         self._temporal = temporal
         self._static = static or DrawStaticConfig()
@@ -76,11 +76,11 @@ class FramePainter:
         vector_map: VectorMap | None = None,
         bev_map: Map | None = None,
     ) -> ImageArray:
-        """The composed picture [H, W, 3] RGB uint8, 1080 x 1920 with the default canvas.
+        """Returns the composed picture [H, W, 3] RGB uint8, 1080 x 1920 with the default canvas.
 
         `detections`, `memory` and `bev_map` are in the ego frame of `frame`, `vector_map` in the
-        global frame. The configuration says what is shown of them; `draw_bev` and `draw_camera`
-        say how.
+        global frame. The configuration selects what is shown of them; `draw_bev` and `draw_camera`
+        describe how.
         """
         self._count(frame)
         shown = None if detections is None else shown_detections(detections, self._draw)
@@ -106,7 +106,7 @@ class FramePainter:
         return picture
 
     def follow(self, frame: Frame, detections: Detections) -> None:
-        """A frame that is not painted: trails and numbers go on as if it had been."""
+        """Counts a frame that is not painted: trails and numbers go on as if it had been."""
         self._count(frame)
         self._trails.seen_from(frame)
         self._trails.add(frame, detections)
@@ -118,7 +118,8 @@ class FramePainter:
 
 
 def map_in_ego(vector_map: VectorMap, ego2global: FloatArray) -> list[BevLine]:
-    """The map's lines (global frame) in the ego frame of `ego2global`; formed in float64."""
+    """Moves the lines of a given map (global frame) to the ego frame of `ego2global`; formed in
+    float64."""
     ego_from_global = poses.invert(np.asarray(ego2global, np.float64))
     return [
         BevLine(line.layer, poses.apply(ego_from_global, line.points_m)[:, :2])
@@ -127,7 +128,8 @@ def map_in_ego(vector_map: VectorMap, ego2global: FloatArray) -> list[BevLine]:
 
 
 def _page(canvas: ImageArray) -> tuple[ImageArray, ImageArray]:
-    """A page with the canvas on it, and the view of the page that is left for the cameras."""
+    """Returns a page with the canvas on it, and the view of the page that is left for the
+    cameras."""
     height, width = canvas.shape[:2]
     page_height = HEADER_PX + height + MARGIN_PX + LEGEND_PX
     page_width = width + _CAMERAS_WIDTH_PX + 3 * MARGIN_PX
@@ -154,7 +156,7 @@ def _draw_cameras(area: ImageArray, frame: Frame, scene: BevScene, draw_occlusio
 
 
 def painter_of(config: TaskConfig) -> FramePainter:
-    """Draws what the configuration wants drawn."""
+    """Returns the painter that draws what the configuration selects."""
     return FramePainter(
         config.draw_dynamic_cfg, config.temporal_visualization, config.draw_static_cfg
     )

@@ -55,7 +55,7 @@ _SAMPLE_SPEEDS_MPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 def header_parts(
     frame: Frame, number: int, seconds: float, shown: Detections | None
 ) -> list[tuple[str, Colour]]:
-    """Sequence, frame number, seconds since the sequence's start, counts and faults."""
+    """Returns sequence, frame number, seconds since the sequence's start, counts and faults."""
     points = "no LiDAR" if frame.points is None else f"{len(frame.points):,} points"
     parts = [
         (frame.sequence, palette.TEXT),
@@ -76,7 +76,8 @@ def header_parts(
 
 
 def draw_header(area: ImageArray, parts: list[tuple[str, Colour]]) -> None:
-    """Texts one after another in `area` [HEADER_PX, W, 3]; what has no room ends in an ellipsis."""
+    """Draws texts one after another in `area` [HEADER_PX, W, 3]; what has no room ends in an
+    ellipsis."""
     left, top = MARGIN_PX, (HEADER_PX - text_size("", _HEADER_TEXT_PX)[1]) // 2
     for text, colour in parts:
         fitting = elide(text, _HEADER_TEXT_PX, area.shape[1] - MARGIN_PX - left)
@@ -89,8 +90,8 @@ def draw_legend(
     temporal: TemporalVisualizationConfig,
     with_map: bool = False,
 ) -> None:
-    """Classes in the first row of `area` [LEGEND_PX, W, 3], what is drawn of them in the second,
-    and `with_map` kinds of the road in the third."""
+    """Draws classes in the first row of `area` [LEGEND_PX, W, 3], what is drawn of them in the
+    second, and `with_map` the kinds of map elements in the third."""
     middles_px = (18, 53, 88) if with_map else (22, 66)
     classes, styles, *more = (_Row(area, middle_px) for middle_px in middles_px)
     for row in more:
@@ -123,7 +124,7 @@ def _map_row(row: _Row) -> None:
 
 
 def _sample_speed_mps(px_per_mps: float) -> float:
-    """A round speed whose arrow fits the legend."""
+    """Returns a round speed whose arrow fits the legend."""
     fitting = (speed for speed in _SAMPLE_SPEEDS_MPS if speed * px_per_mps <= _MAX_ARROW_PX)
     return max(fitting, default=_SAMPLE_SPEEDS_MPS[0])
 
@@ -180,11 +181,13 @@ class _Row:
 def arrange_cameras(
     cameras: Sequence[CameraFrame], size_px: tuple[int, int], gap_px: int
 ) -> list[Rectangle]:
-    """A place for each camera, in the order given, inside an area of `size_px` (height, width).
+    """Returns a place for each camera, in the order given, inside an area of `size_px` (height,
+    width).
 
-    Cameras are sorted by the angle of their optical axis to forward and dealt to rows; a row is
-    sorted from left to right and its pictures are equally high. Of all ways to break the rows that
-    one is taken whose pictures have the largest geometric mean area. Aspect ratios are kept.
+    Cameras are sorted by the angle of their optical axis to forward and distributed over rows; a
+    row is sorted from left to right and its pictures are equally high. Of all ways to break the
+    rows that one is taken whose pictures have the largest geometric mean area. Aspect ratios are
+    kept.
     """
     axes = np.array([camera.ego_from_camera[:2, 2] for camera in cameras]).reshape(-1, 2)
     aspects = np.array([camera.size_px[1] / camera.size_px[0] for camera in cameras])
@@ -201,7 +204,7 @@ def arrange_cameras(
 
 
 def _directions(axes: FloatArray) -> list[list[int]]:
-    """Indices of cameras by angle to forward, those of nearly the same angle together."""
+    """Returns indices of cameras by angle to forward, those of nearly the same angle together."""
     angle = np.abs(np.arctan2(axes[:, 1], axes[:, 0]))
     directions: list[list[int]] = []
     for i in np.argsort(angle, kind="stable"):
@@ -213,7 +216,8 @@ def _directions(axes: FloatArray) -> list[list[int]]:
 
 
 def _rows(directions: list[list[int]], cuts: tuple[int, ...], axes: FloatArray) -> list[list[int]]:
-    """Rows of camera indices; the more an optical axis points left, the more left it stands."""
+    """Returns rows of camera indices; the more an optical axis points left, the more left it
+    stands."""
     bounds = (0, *cuts, len(directions))
     rows = [[i for group in directions[a:b] for i in group] for a, b in pairwise(bounds)]
     return [sorted(row, key=lambda i: -axes[i, 1]) for row in rows]
@@ -222,7 +226,8 @@ def _rows(directions: list[list[int]], cuts: tuple[int, ...], axes: FloatArray) 
 def _fit(
     rows: list[list[int]], aspects: FloatArray, size_px: tuple[int, int], gap_px: int
 ) -> list[Rectangle]:
-    """Rows as wide as the area, or all smaller alike where they are too high together; centred."""
+    """Places rows as wide as the area, or all smaller alike where they are too high together;
+    centred."""
     height, width = size_px
     full_heights = [(width - gap_px * (len(row) - 1)) / aspects[row].sum() for row in rows]
     gaps = gap_px * (len(rows) - 1)

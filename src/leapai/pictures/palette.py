@@ -88,7 +88,8 @@ MAP_ELEMENT_COLOURS: dict[str, Colour] = {
     "SpeedBump": (214, 104, 124),  # rose
     "GroundSigns": (110, 168, 196),  # dusty blue
 }
-"""What the system says of the road, by kind: paler than boxes, warmer than the given map."""
+"""Predicted lane markings and map elements, by kind: paler than boxes, warmer than the given
+map."""
 MAP_ELEMENT_STYLES: dict[str, LineStyle] = {
     **dict.fromkeys(STATIC_CLASSES, THIN),
     "DashedLine": LineStyle(1, (9.0, 6.0)),
@@ -110,7 +111,7 @@ OCCLUSION_WORDS = tuple(name.removesuffix("Occluded").lower() for name in OCCLUS
 
 
 def faded(colour: Colour, background: Colour, strength: float) -> Colour:
-    """`colour` at `strength` (1: itself, 0: `background`)."""
+    """Blends `colour` at `strength` (1: itself, 0: `background`)."""
     red, green, blue = (
         round(b + (c - b) * strength) for c, b in zip(colour, background, strict=True)
     )
@@ -118,8 +119,8 @@ def faded(colour: Colour, background: Colour, strength: float) -> Colour:
 
 
 def height_colours(z_m: FloatArray) -> ImageArray:
-    """Colours [P, 3] of LiDAR returns at heights [P]: from dark slate at -1 m to pale blue at 3 m,
-    calm enough for boxes to stand out."""
+    """Returns colours [P, 3] of LiDAR returns at heights [P]: from dark slate at -1 m to pale blue
+    at 3 m, calm enough for boxes to stand out."""
     low, high = _HEIGHT_RANGE_M
     level = np.clip((z_m - low) / (high - low), 0, 1) * 255
     colours: ImageArray = _height_table()[level.astype(np.uint8)]
@@ -128,7 +129,7 @@ def height_colours(z_m: FloatArray) -> ImageArray:
 
 @lru_cache(maxsize=1)
 def _height_table() -> ImageArray:
-    """[256, 3]"""
+    """Returns the colours of 256 heights [256, 3]."""
     stops = np.array([[44, 62, 88], [66, 104, 140], [120, 160, 185], [200, 220, 232]])
     at = np.linspace(0, len(stops) - 1, 256)
     channels = [np.interp(at, range(len(stops)), stops[:, c]) for c in range(3)]

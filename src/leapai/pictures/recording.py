@@ -1,6 +1,6 @@
-"""A drive as a recording for rerun's viewer: cameras, LiDAR, boxes, tracks, memory, road and map.
+"""A drive as a recording for rerun's viewer: cameras, LiDAR, boxes, tracks, memory, and the map.
 
-Needs rerun-sdk (`pip install 'leapai[viewer]'`), so whoever records imports this late.
+Needs rerun-sdk (`pip install 'leapai[viewer]'`), so this module is imported late.
 
 The frame `world` of a recording is the ego frame of its first frame. The viewer calculates in
 float32, whose neighbours lie 0.5 m apart at map coordinates: so all poses are made relative to that
@@ -69,7 +69,8 @@ class DriveRecording:
         memory: MemorySlots | None,
         map_lines: Sequence[MapPolyline] = (),
     ) -> None:
-        """Records a frame; `detections`, `memory` and the lines of the `road` are in its ego frame.
+        """Records a frame; `detections`, `memory` and `map_lines`, those of the predicted map, are
+        in its ego frame.
 
         What a frame lacks is recorded as empty: the viewer shows the last it was given.
         """
@@ -93,7 +94,7 @@ class DriveRecording:
         self._number += 1
 
     def _begin(self, frame: Frame) -> None:
-        """What holds for all frames: `world` is where the first one is."""
+        """Records what holds for all frames: `world` is where the first one is."""
         self._world_from_global = poses.invert(np.asarray(frame.ego2global, np.float64))
         self._start_us = frame.timestamp_us
         log = self._log
@@ -110,7 +111,7 @@ class DriveRecording:
             log.log(Entity.MAP.child(layer), parts.map_lines(layer, lines), static=True)
 
     def _world_from_ego(self, frame: Frame) -> FloatArray:
-        """[4, 4] float64."""
+        """Returns the ego frame of `frame` in `world` [4, 4] float64."""
         pose: FloatArray = self._world_from_global @ np.asarray(frame.ego2global, np.float64)
         return pose
 
@@ -126,7 +127,7 @@ class DriveRecording:
         self._log.log(f"{Entity.MEMORY}/velocity", arrows)
 
     def _log_tracks(self, frame: Frame, shown: Detections) -> None:
-        """Where the tracks of the shown detections have been, up to now, in `world`."""
+        """Records where the tracks of the shown detections have been, up to now, in `world`."""
         world = replace(frame, ego2global=poses.invert(self._world_from_global))
         now = poses.apply(self._world_from_ego(frame), shown.boxes[:, :3])
         index_of = {int(track): i for i, track in enumerate(shown.track_id)}
@@ -149,7 +150,7 @@ class DriveRecording:
             self._log.log(f"{path}/road", parts.projected_map(view, lines))
 
     def _log_metrics(self, frame: Frame, shown: Detections, memory: MemorySlots | None) -> None:
-        """What is plotted, and what failed."""
+        """Records what is plotted, and what failed."""
         metrics: dict[str, float] = {"objects/detections": len(shown)}
         if memory is not None:
             metrics["memory/slots"] = len(memory.frames_ago)

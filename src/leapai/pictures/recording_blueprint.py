@@ -1,4 +1,4 @@
-"""Where things lie in a recording, and how the viewer shows them at first."""
+"""Entity paths of a recording, and how the viewer shows them at first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from leapai.types import CameraFrame
 
 
 class Entity(StrEnum):
-    """Paths of what is recorded."""
+    """Paths of the recorded entities."""
 
     WORLD = "world"
     MAP = "world/map"
@@ -34,7 +34,7 @@ class Entity(StrEnum):
     FAULTS = "faults"
 
     def child(self, name: str) -> str:
-        """The path of something below this, whatever characters its name has."""
+        """Returns the path of something below this, whatever characters its name has."""
         path: str = rr.new_entity_path([*self.split("/"), name])
         return path
 
@@ -55,7 +55,7 @@ _SHOWN_ON_DEMAND = (Entity.UNSURE, Entity.CAMERAS)
 
 
 def plot_styles() -> Mapping[str, rr.SeriesLines]:
-    """The look of every plotted entity, by path."""
+    """Returns the look of every plotted entity, by path."""
     return {
         f"{Entity.METRICS}/{name}": rr.SeriesLines(colors=[colour], names=[name.split("/")[1]])
         for name, colour in _PLOTS.items()
@@ -63,7 +63,8 @@ def plot_styles() -> Mapping[str, rr.SeriesLines]:
 
 
 def drive_blueprint(cameras: Sequence[CameraFrame]) -> rrb.Blueprint:
-    """The scene from behind the ego and from above, every camera, and plots over time."""
+    """Returns the layout: the scene from behind the ego and from above, every camera, and plots
+    over time."""
     plots = rrb.Tabs(
         rrb.TimeSeriesView(origin=f"{Entity.METRICS}/objects", name="Objects"),
         rrb.TimeSeriesView(origin=f"{Entity.METRICS}/confidence", name="Mean confidence"),
@@ -98,7 +99,7 @@ def _above() -> rrb.Spatial3DView:
 
 
 def _scene(name: str, eye: rrb.EyeControls3D, with_labels: bool) -> rrb.Spatial3DView:
-    """The world as seen from the ego, which stands still in it."""
+    """Returns a view of the world from the ego, which stands still in it."""
     hidden = {entity: rrb.EntityBehavior(visible=False) for entity in _SHOWN_ON_DEMAND}
     return rrb.Spatial3DView(
         origin=Entity.EGO,
@@ -112,7 +113,7 @@ def _scene(name: str, eye: rrb.EyeControls3D, with_labels: bool) -> rrb.Spatial3
 
 
 def _camera_rows(cameras: Sequence[CameraFrame]) -> rrb.Container:
-    """Front above, back below, left on the left, as `layout` puts them into a picture."""
+    """Arranges cameras as `arrange_cameras` does: front above, back below, left on the left."""
     places = arrange_cameras(cameras, _CAMERAS_AREA_PX, 4)
     rows: dict[int, list[int]] = {}
     for i in sorted(range(len(cameras)), key=lambda i: (places[i].top, places[i].left)):
@@ -130,7 +131,7 @@ def _camera_rows(cameras: Sequence[CameraFrame]) -> rrb.Container:
 
 
 def _camera(camera: CameraFrame) -> rrb.Spatial2DView:
-    """Filled by the image; what is projected beyond its border is cut."""
+    """Returns a view that the image fills; what is projected beyond its border is cut."""
     height, width = recorded_size_px(camera)
     return rrb.Spatial2DView(
         origin=Entity.CAMERAS.child(camera.name),

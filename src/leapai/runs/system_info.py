@@ -228,4 +228,4 @@ def _checkpoint() -> CheckpointInfo | str:
         checkpoint = read_checkpoint(path)
     except ValueError as error:
         return str(error)
-    return CheckpointInfo(str(path), checkpoint.sha256, checkpoint.metrics)
+    return CheckpointInfo(str(path), checkpoint.sha256, dict(checkpoint.metrics))

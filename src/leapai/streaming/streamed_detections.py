@@ -1,4 +1,4 @@
-"""What a user of a stream holds of a frame: detections that can be drawn, tabulated, exchanged."""
+"""Detections of a stream, which can be drawn, tabulated and exchanged."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StreamedDetections(Detections):
-    """`Detections`, and what a stream knows beside them.
+    """`Detections` with the health of the sensors and the memory behind them.
 
-    It holds no image, no point and no tensor, so a whole drive of them stays small.
+    They hold no image, no point and no tensor, so those of a whole drive stay small.
     """
 
     health: Health
     memory: MemorySlots | None
-    """What the network remembered in this frame, in its ego frame; None: it has no dynamic task."""
+    """Valid memory slots in this frame, in its ego frame; None: the network has no dynamic task."""
     config: TaskConfig = field(repr=False)
-    """Of the network that said it."""
+    """Configuration of the network that detected them."""
 
     def plot(
         self,
@@ -47,12 +47,14 @@ class StreamedDetections(Detections):
         path: str | Path | None = None,
         bev_map: Map | None = None,
     ) -> ImageArray:
-        """The bird's-eye view [H, W, 3] RGB uint8, also written to `path` (PNG) where one is given.
+        """Draws the bird's-eye view [H, W, 3] RGB uint8, also written to `path` (PNG) where one is
+        given.
 
-        With the `frame` that was streamed, its LiDAR points and its truth are drawn, too; with
-        `road`, `Stream.road` of the same frame, cells and lines. `draw_dynamic_cfg`,
-        `draw_static_cfg` and `temporal_visualization` of `config` say what is shown; trails need
-        the frames before, so `FramePainter` draws them. Raises ValueError for another frame.
+        With the `frame` that was streamed, its LiDAR points and its ground truth are drawn, too;
+        with `bev_map`, the `Stream.map` of the same frame, cells and lines of the map.
+        `draw_dynamic_cfg`, `draw_static_cfg` and `temporal_visualization` of `config` select what
+        is shown; trails need the frames before, so `FramePainter` draws them. Raises ValueError for
+        another frame.
         """
         if frame and (frame.sequence, frame.timestamp_us) != (self.sequence, self.timestamp_us):
             raise ValueError(
@@ -74,11 +76,11 @@ class StreamedDetections(Detections):
         return image
 
     def to_table(self) -> pa.Table:
-        """One row a detection, as in `detections.parquet`: names with units, ego frame."""
+        """Returns one row a detection, as in `detections.parquet`: names with units, ego frame."""
         return to_table(self)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """`to_table` for pandas. Raises ImportError where pandas is not installed."""
+        """Returns `to_table` for pandas. Raises ImportError where pandas is not installed."""
         try:
             return self.to_table().to_pandas()
         except ImportError as error:
@@ -87,11 +89,12 @@ class StreamedDetections(Detections):
             ) from error
 
     def to_nuscenes(self, sample_token: str, *, tracking: bool = False) -> list[dict[str, Any]]:
-        """Entries of nuScenes' detection format for this sample, or of its tracking format."""
+        """Returns entries of nuScenes' detection format for this sample, or of its tracking
+        format."""
         rows = tracking_rows if tracking else detection_rows
         return rows(self, sample_token)
 
     def to_argoverse2(self, timestamp_ns: int | None = None) -> pa.Table:
-        """Rows of Argoverse 2's detection format; without `timestamp_ns` it is that of the frame,
-        exact to the microsecond."""
+        """Returns rows of Argoverse 2's detection format; without `timestamp_ns` it is that of the
+        frame, exact to the microsecond."""
         return argoverse2_table(self, timestamp_ns)
