@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from leapai.config.schema import TaskConfig
-from leapai.models.blocks import ConvResBlockNeck
+from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import Backbone, FpnNeck, indices_of_strides
 from leapai.models.dynamic.dynamic_head import DynamicHead
-from leapai.models.fuser import Fuser
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
 from leapai.models.perception import (
     CameraBranch,

@@ -13,11 +13,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from leapai.config.schema import TaskConfig
-from leapai.models.blocks import ConvResBlockNeck
+from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import Backbone, FpnNeck
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
-from leapai.models.fuser import Fuser
 from leapai.models.lidar import (
     LidarMiddleEncoder,
     Pillars,
