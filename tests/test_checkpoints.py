@@ -269,8 +269,10 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path):
     path = tmp_path / "last.ckpt"
     write_checkpoint(path, {"state_dict": {"w": torch.ones(2)}})
     command = [sys.executable, "-c", FULL_DISK, str(path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"{path} cannot be written: File too large; the one written before is untouched" in said
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (
+        f"{path} cannot be written: File too large; the one written before is untouched" in output
+    )
     assert torch.equal(read_checkpoint(path).state_dict["w"], torch.ones(2))
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 

@@ -1,4 +1,4 @@
-"""The road as the system sees it, on the canvas and in the cameras."""
+"""The predicted map, on the canvas and in the cameras."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def cells(kind: str, x: float, y: float, probability: float = 1.0) -> Map:
     return Map(planes, GRID)
 
 
-def canvas(road: Map | None) -> np.ndarray:
-    return draw_bev(BevScene(map=road), DrawDynamicConfig(), TemporalVisualizationConfig())
+def canvas(bev_map: Map | None) -> np.ndarray:
+    return draw_bev(BevScene(map=bev_map), DrawDynamicConfig(), TemporalVisualizationConfig())
 
 
-def paint(road: Map | None, static: DrawStaticConfig | None = None, said=None, vector_map=None):
+def paint(bev_map: Map | None, static: DrawStaticConfig | None = None, found=None, vector_map=None):
     painter = FramePainter(DrawDynamicConfig(**QUIET), TemporalVisualizationConfig(), static)
     one = frame(0, cameras=(camera(),), labels=None)
-    return painter.paint(one, said, None, vector_map, road)
+    return painter.paint(one, found, None, vector_map, bev_map)
 
 
 @pytest.mark.parametrize("place", [(30.1, 5.1), (-15.1, -18.1)])
@@ -97,25 +97,25 @@ def test_dashed_lines_have_gaps_and_double_ones_a_dark_middle():
 
 def test_what_is_said_and_the_given_map_can_be_told_apart():
     given = MapLine("SOLID_WHITE", "lane_boundary", np.array([[5, 12.057, 0], [40, 12.057, 0]]))
-    said = Map(NO_CELLS, GRID, [line([(5, 9.086), (40, 9.086)], "SolidLine")])
+    found = Map(NO_CELLS, GRID, [line([(5, 9.086), (40, 9.086)], "SolidLine")])
     one = frame(0)
     painter = FramePainter(DrawDynamicConfig(**QUIET), TemporalVisualizationConfig())
     world = np.pad(given.points_m, ((0, 0), (0, 1)), constant_values=1) @ one.ego2global.T
     vector_map = (MapLine(given.kind, given.layer, world[:, :3]),)
-    drawn = canvas_of(painter.paint(one, None, None, vector_map, said))
-    at_given, at_said = default_view().pixels(np.array([[27.0, 12.057], [27.0, 9.086]]))
+    drawn = canvas_of(painter.paint(one, None, None, vector_map, found))
+    at_given, at_predicted = default_view().pixels(np.array([[27.0, 12.057], [27.0, 9.086]]))
     assert shows(drawn, at_given, palette.MAP_LAYER_COLOURS["lane_boundary"], 20)
-    assert shows(drawn, at_said, MAP_ELEMENT_COLOURS["SolidLine"], 30)
+    assert shows(drawn, at_predicted, MAP_ELEMENT_COLOURS["SolidLine"], 30)
 
 
 def test_each_switch_has_its_effect():
     place = default_view().pixels(np.array([30.1, 5.1]))
-    road = Map(cells("Wall", 30.1, 5.1, 0.7).probability, GRID, [line([(5, 9), (40, 9)])])
-    plain, nothing = canvas_of(paint(road)), canvas_of(paint(None))
-    only_lines = canvas_of(paint(road, DrawStaticConfig(draw_cells=False)))
-    only_cells = canvas_of(paint(road, DrawStaticConfig(draw_lines=False)))
-    neither = canvas_of(paint(road, DrawStaticConfig(draw_lines=False, draw_cells=False)))
-    sure = canvas_of(paint(road, DrawStaticConfig(static_conf=0.95)))
+    bev_map = Map(cells("Wall", 30.1, 5.1, 0.7).probability, GRID, [line([(5, 9), (40, 9)])])
+    plain, nothing = canvas_of(paint(bev_map)), canvas_of(paint(None))
+    only_lines = canvas_of(paint(bev_map, DrawStaticConfig(draw_cells=False)))
+    only_cells = canvas_of(paint(bev_map, DrawStaticConfig(draw_lines=False)))
+    neither = canvas_of(paint(bev_map, DrawStaticConfig(draw_lines=False, draw_cells=False)))
+    sure = canvas_of(paint(bev_map, DrawStaticConfig(static_conf=0.95)))
     assert not np.array_equal(at(plain, place), at(nothing, place))
     assert np.array_equal(at(only_lines, place), at(nothing, place))
     assert np.array_equal(at(only_cells, place), at(plain, place))
@@ -126,13 +126,13 @@ def test_each_switch_has_its_effect():
 
 
 def test_what_is_not_sure_is_not_shown():
-    road = Map(NO_CELLS, GRID, [line([(0, 0), (1, 0)], confidence=c) for c in (0.4, 0.6)])
-    assert [each.confidence for each in shown_map(road, DrawStaticConfig()).lines] == [0.6]
+    bev_map = Map(NO_CELLS, GRID, [line([(0, 0), (1, 0)], confidence=c) for c in (0.4, 0.6)])
+    assert [each.confidence for each in shown_map(bev_map, DrawStaticConfig()).lines] == [0.6]
 
 
 def test_boxes_lie_on_top_of_lines():
-    road = Map(NO_CELLS, GRID, [line([(0.0, 4.0), (40.0, 4.0)])])
-    drawn = canvas_of(paint(road, said=detections([car(20, 5)], track_id=[-1])))
+    bev_map = Map(NO_CELLS, GRID, [line([(0.0, 4.0), (40.0, 4.0)])])
+    drawn = canvas_of(paint(bev_map, found=detections([car(20, 5)], track_id=[-1])))
     assert shows(drawn, default_view().pixels(np.array([20.3, 4.0])), CLASS_COLOURS[0])
 
 
@@ -165,10 +165,10 @@ def test_lines_that_pass_the_camera_end_at_the_picture():
 
 
 def test_the_legend_tells_kinds_where_a_road_is_drawn():
-    without, with_road = (paint(road)[-LEGEND_PX:] for road in (None, cells("Wall", 30, 5)))
-    third_row = with_road[75:102]
+    without, with_map = (paint(bev_map)[-LEGEND_PX:] for bev_map in (None, cells("Wall", 30, 5)))
+    third_row = with_map[75:102]
     assert close_to(third_row, MAP_ELEMENT_COLOURS["Curb"], 60).sum() > 20
     assert close_to(third_row, MAP_ELEMENT_COLOURS["GroundSigns"], 10).sum() > 200
     assert close_to(without, MAP_ELEMENT_COLOURS["Curb"], 20).sum() == 0
-    assert (with_road[-8:] == palette.BACKGROUND).all()
-    assert (with_road[:, -30:] == palette.BACKGROUND).all()
+    assert (with_map[-8:] == palette.BACKGROUND).all()
+    assert (with_map[:, -30:] == palette.BACKGROUND).all()

@@ -62,10 +62,10 @@ def test_its_memory_can_be_looked_at_saved_and_set_back(checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("nowhere.ckpt", "there is no such file"), ("", "is a folder")]
+    ("name", "message"), [("nowhere.ckpt", "there is no such file"), ("", "is a folder")]
 )
-def test_what_is_no_checkpoint_is_refused(tmp_path, name, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_checkpoint_is_refused(tmp_path, name, message):
+    with pytest.raises(ValueError, match=message):
         leapai.load(tmp_path / name)
 
 

@@ -1,4 +1,4 @@
-"""Every way in which a sensor fails, and the age of memory, as a user is told them."""
+"""Every way in which a sensor fails, and the age of memory, as they are reported to a user."""
 
 from dataclasses import replace
 
