@@ -46,12 +46,12 @@ _UNREADABLE = (
     struct.error,
     OSError,
 )
-"""What `torch.load` raises for files that are no checkpoints, cut short, or damaged."""
+"""Errors that `torch.load` raises for files that are no checkpoints, cut short, or damaged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a checkpoint file holds, on the CPU."""
+    """Content of a checkpoint file, on the CPU."""
 
     path: Path
     sha256: str

@@ -26,7 +26,7 @@ from tests.pictures.made_up import (
 from tests.recordings import blueprint_of, needs_rerun, recorded
 
 pytest.importorskip("rerun", reason=needs_rerun)
-from leapai.pictures.recording import DriveRecording
+from leapai.pictures.recording import SequenceRecording
 from leapai.pictures.recording_parts import IMAGE_WIDTH_PX, POINT_STEP_M, recorded_size_px
 
 pytestmark = pytest.mark.filterwarnings("error")  # rerun only warns of what it cannot record
@@ -53,7 +53,7 @@ EVERY_FRAME = (
 
 
 def record(path, frames, found, *, memory=None, vector_map=None):
-    with DriveRecording(path, vector_map, confident=0.3) as recording:
+    with SequenceRecording(path, vector_map, confident=0.3) as recording:
         for each, of_frame in zip(frames, found, strict=True):
             recording.add(each, of_frame, memory)
     return recorded(path)
@@ -123,7 +123,7 @@ def test_a_detection_without_id_and_in_full_view_says_only_its_class_and_confide
 def test_lines_of_the_road_lie_on_the_ground_and_in_the_cameras(tmp_path):
     kerb = MapPolyline("Curb", 0.934, np.array([[4.0, 2.0], [20.0, 2.0], [40.0, 5.0]]))
     one = frame(cameras=(camera(),))
-    with DriveRecording(tmp_path / "a.rrd", None, confident=0.3) as recording:
+    with SequenceRecording(tmp_path / "a.rrd", None, confident=0.3) as recording:
         recording.add(one, detections([]), None, (kerb,))
         recording.add(one, detections([]), None)
     entities = recorded(tmp_path / "a.rrd")
@@ -377,6 +377,6 @@ def test_the_viewer_is_told_to_show_the_scene_every_camera_and_plots(tmp_path):
 
 
 def test_no_frame_no_harm(tmp_path):
-    with DriveRecording(tmp_path / "a.rrd", None, confident=0.3):
+    with SequenceRecording(tmp_path / "a.rrd", None, confident=0.3):
         pass
     assert "/world/ego" not in recorded(tmp_path / "a.rrd")

@@ -1,4 +1,4 @@
-"""What flows through the network: batches, memory, predictions."""
+"""Tensors that flow through the network: batches, memory, predictions."""
 
 from __future__ import annotations
 
@@ -85,9 +85,10 @@ class FrameBatch(_Tensors):
     camera_groups: tuple[int, ...]
     """[N] group index of each camera, the same in all streams."""
     frames: tuple[Frame, ...] = ()
-    """What this was made of: labels and names for losses and messages; the model never reads it."""
+    """Frames that the batch was made of: labels and names for losses and messages; the model never
+    reads them."""
     denoising: DenoisingQueries | None = None
-    """In training: denoising queries to decode along."""
+    """Denoising queries to decode along, in training only."""
     fused_bev: Tensor | None = None
     """[B, C, rows, columns]: the fuser's output where it is known already (the feature cache); the
     network then skips the trunk."""
@@ -150,7 +151,7 @@ class TemporalState(_Tensors):
     has_last: Tensor
     """[B] bool: False before the stream's first frame."""
     static: StaticMemory | None = None
-    """None: the static task has no memory."""
+    """Memory of the static task; None: it has none."""
 
     def stream(self, index: int | Sequence[int]) -> TemporalState:
         """Returns the state of one stream, or of several in the given order."""

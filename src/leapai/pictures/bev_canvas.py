@@ -29,7 +29,7 @@ from leapai.types import (
 )
 
 HIDDEN_LEVEL = 2
-"""From this occlusion level on a trail's point is hollow."""
+"""A trail's point is hollow from this occlusion level on."""
 _TARGET_HEIGHT_PX = 900
 _TICK_CELLS = 10
 _RING_STEPS_M = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -56,7 +56,7 @@ class BevView:
 
     @property
     def size_px(self) -> tuple[int, int]:
-        """(height, width): x runs along the height, y along the width."""
+        """Size (height, width): x runs along the height, y along the width."""
         return self.label_w * self.cell_px, self.label_h * self.cell_px
 
     def pixels(self, xy_m: FloatArray) -> FloatArray:

@@ -66,7 +66,9 @@ class BevScene:
     trails: Sequence[Trail] = ()
     memory: MemorySlots | None = None
     map_lines: Sequence[BevLine] = ()
+    """Lines of the given map."""
     map: Map | None = None
+    """The predicted map."""
 
 
 def in_valid_range(

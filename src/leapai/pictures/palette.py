@@ -105,7 +105,7 @@ MAP_ELEMENT_STYLES: dict[str, LineStyle] = {
 }
 """How lines of a kind are drawn: dashed where they are, wide where they are."""
 OCCLUSION_STYLES = (SOLID, LineStyle(2, (8.0, 5.0)), LineStyle(2, (1.5, 5.0)), THIN)
-"""By occlusion level: solid, dashed, dotted, thin."""
+"""Styles by occlusion level: solid, dashed, dotted, thin."""
 OCCLUSION_WORDS = tuple(name.removesuffix("Occluded").lower() for name in OCCLUSION_NAMES)
 """Short names of the levels: no, slightly, partly, heavily."""
 

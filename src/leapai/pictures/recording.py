@@ -22,7 +22,7 @@ from leapai.geometry import poses
 from leapai.pictures import recording_parts as parts
 from leapai.pictures.bev_scene import Trails
 from leapai.pictures.camera_overlay import CameraView
-from leapai.pictures.recording_blueprint import Entity, drive_blueprint, plot_styles
+from leapai.pictures.recording_blueprint import Entity, plot_styles, sequence_blueprint
 from leapai.types import (
     CLASS_GROUPS,
     Detections,
@@ -41,7 +41,7 @@ _LARGE_CHUNKS = {"flush_tick": 3600.0, "flush_num_bytes": 4_000_000}
 open."""
 
 
-class DriveRecording:
+class SequenceRecording:
     """Records the frames of one drive, in order, into a file; a context manager.
 
     The file can be read when the block has ended. `confident` is the confidence from which a
@@ -100,7 +100,7 @@ class DriveRecording:
         log = self._log
         log.send_recording_name(frame.sequence)
         log.send_recording_start_time_nanos(frame.timestamp_us * 1000)
-        log.send_blueprint(drive_blueprint(frame.cameras))
+        log.send_blueprint(sequence_blueprint(frame.cameras))
         log.log(Entity.WORLD, rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
         log.log(Entity.VEHICLE, parts.vehicle(), static=True)
         for path, style in plot_styles().items():

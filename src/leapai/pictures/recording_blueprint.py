@@ -62,7 +62,7 @@ def plot_styles() -> Mapping[str, rr.SeriesLines]:
     }
 
 
-def drive_blueprint(cameras: Sequence[CameraFrame]) -> rrb.Blueprint:
+def sequence_blueprint(cameras: Sequence[CameraFrame]) -> rrb.Blueprint:
     """Returns the layout: the scene from behind the ego and from above, every camera, and plots
     over time."""
     plots = rrb.Tabs(

@@ -50,7 +50,7 @@ def _recording(
 ) -> Iterator[Record]:
     with (
         whole_file(path) as temporary,
-        module.DriveRecording(temporary, log.vector_map(), confident) as drive,
+        module.SequenceRecording(temporary, log.vector_map(), confident) as drive,
     ):
 
         def record(frame: Frame, result: StepResult) -> None:
@@ -114,7 +114,7 @@ def _record_afterwards(
     """From the sensors as the data gives them again; memory slots are not on disk."""
     log = _log_of(run, drive)
     confident = run.config.draw_dynamic_cfg.dynamic_conf
-    with module.DriveRecording(path, log.vector_map(), confident) as recording:
+    with module.SequenceRecording(path, log.vector_map(), confident) as recording:
         for i, said in enumerate(track(drive.detections, log.name, console=console)):
             recording.add(log[i], said, None, drive.lines[i])
 

@@ -35,7 +35,7 @@ class StepResult:
     """Everything that one step of a session gives."""
 
     frame: Frame
-    """As the model saw it: images resized, calibration folded."""
+    """The frame as the model saw it: images resized, calibration folded."""
     detections: Detections
     """Detections with track ids; empty where the dynamic task is off."""
     memory: MemoryReport | None

@@ -1,4 +1,4 @@
-"""From a mask to the cells along the middle of its lines: thinning, then tracing."""
+"""Thinning of a mask, and tracing of the cells along the middle of its lines."""
 
 from __future__ import annotations
 

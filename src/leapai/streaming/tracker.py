@@ -58,7 +58,7 @@ class Tracks:
     """State of the tracker of a stream after a frame: T tracks, in the global frame."""
 
     sequence: str | None
-    """None: before the first frame."""
+    """Name of the sequence; None: before the first frame."""
     timestamp_us: int
     next_sequence: int
     next_id: int

@@ -1,4 +1,4 @@
-"""What a data set gives: frames, their cameras and their labels."""
+"""Frames, their cameras and their labels: what a data set gives."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Labels:
 
     @property
     def seen(self) -> BoolArray:
-        """[N] whether some sensor sees the object now: a LiDAR point on it, or a visible part. An
+        """Whether some sensor sees the object now [N]: a LiDAR point on it, or a visible part. An
         object of which neither is known counts as seen."""
         points, visible = self.num_lidar_points, self.visible_fraction
         unknown = (points < 0) & np.isnan(visible)

@@ -26,7 +26,8 @@ OCCLUSION_MIN_VISIBLE = (0.8, 0.6, 0.4)
 """Visible fraction from which an object is of level 0, 1, 2; below the last it is of level 3."""
 
 CAMERA_GROUPS = ("front_narrow", "front_wide", "back", "side")
-"""In the order of their backbones and necks, `stage1_backbone0` .. `stage1_backbone3`."""
+"""Groups of cameras in the order of their backbones and necks, `stage1_backbone0` ..
+`stage1_backbone3`."""
 
 LANE_MARKINGS = (
     "SolidLine",

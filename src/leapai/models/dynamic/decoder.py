@@ -59,8 +59,8 @@ class BevCrossAttention(nn.Module):
             self.offsets.bias.copy_((direction * radius[:, None]).flatten())
 
     def forward(self, query: Tensor, reference: Tensor, bev: BevRows) -> Tensor:
-        """Attends: queries with position [B, Q, C], reference points [B, Q, 3] in [0, 1] -> [B, Q,
-        C]."""
+        """Attends to BEV: queries with position [B, Q, C], reference points [B, Q, 3] in [0, 1] ->
+        [B, Q, C]."""
         B, Q, C = query.shape
         shape = (B, Q, self.heads, self.points)
         location = self._centres(reference, bev.size) + self.offsets(query).view(*shape, 2)

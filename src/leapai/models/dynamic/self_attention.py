@@ -23,15 +23,15 @@ SLOT_VALUES = 12
 """Values pooled of a slot: presence, offset 3, velocity 3, displacement over time 3, confidence,
 age."""
 LENGTH_M, SPEED_MPS = 4.0, 10.0
-"""What brings pooled lengths and speeds to the order of 1."""
+"""Scales that bring pooled lengths and speeds to the order of 1."""
 MIN_AGE_S = 0.05
 """The displacement of a younger slot gives no velocity."""
 FAR_M = 1e4
-"""From a query, an invalid slot is this far away: its weight is zero, and its gradient, too."""
+"""Distance of an invalid slot from every query: its weight is zero, and its gradient, too."""
 MAX_LOGIT = 30.0
 """Above it a slot is as good as sure, and exponentials come near the end of float32."""
 FIRST_SLOT_LOGIT = 3.0
-"""What a slot at the query's own place begins with, against 0 for no slot."""
+"""Initial logit of a slot at the query's own place, against 0 for no slot."""
 
 
 @dataclass(frozen=True)
