@@ -26,7 +26,7 @@ from leapai.data.log import DrivingLog, open_logs
 from leapai.data.transforms import collate, prepare
 from leapai.inspection.inspection_pictures import write_statistics_picture
 from leapai.inspection.statistics import collect
-from leapai.models.dynamic.query_memory import Memory, Remembered, empty_state
+from leapai.models.dynamic.query_memory import Memory, NewSlots, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
 from leapai.pictures.frame_painter import FramePainter, painter_of
@@ -57,7 +57,7 @@ STEP = 5
 """Frames between those shown, so that motion is seen."""
 
 
-def remembered(frame: Frame, slots: int, channels: int) -> Remembered:
+def remembered(frame: Frame, slots: int, channels: int) -> NewSlots:
     """Truth as if the network had found it: the `slots` nearest objects."""
     assert frame.labels is not None
     order = np.argsort(np.linalg.norm(frame.labels.boxes[:, :2], axis=1))[:slots]
@@ -71,7 +71,7 @@ def remembered(frame: Frame, slots: int, channels: int) -> Remembered:
 
     position = padded(labels.boxes[:, :3]).float()
     position[:, count:] = torch.nan  # not remembered
-    return Remembered(
+    return NewSlots(
         query=torch.zeros(1, slots, channels),
         reference_m=position,
         velocity_mps=padded(labels.velocity_mps).float(),
