@@ -63,7 +63,7 @@ JOINT: dict[str, Any] = {
     "task_loss_weights": {"dynamic": 2.5, "static": 0.67},
     "static": {"cell_m": 0.8, "channels": 8, "memory_frames": 6, "past_s": (0.2, 0.4)},
 }
-"""Beside the objects the road, with memory: 14 x 26 cells of the BEV, logits of 0.8 m."""
+"""Changes that add the static task, with memory: 14 x 26 cells of the BEV, logits of 0.8 m."""
 ROAD_ALONE: dict[str, Any] = {
     **JOINT,
     "dynamic_task": False,
@@ -85,7 +85,7 @@ def joint_config(**changes: Any) -> TaskConfig:
 
 
 def static_config(**changes: Any) -> TaskConfig:
-    """The road alone, with memory."""
+    """The static task alone, with memory."""
     return small_config(**(ROAD_ALONE | changes))
 
 

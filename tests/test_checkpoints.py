@@ -1,6 +1,7 @@
 """Checkpoints: whole, plain, and refused with the reason."""
 
 import contextlib
+import hashlib
 import pickle
 import subprocess
 import sys
@@ -8,17 +9,22 @@ import sys
 import pytest
 import torch
 
+import leapai
+from leapai import __version__, cli
+from leapai import weights as weights_package
 from leapai.checkpoints import (
     config_of,
     header,
-    initialise_from,
     load_checkpoint,
     read_checkpoint,
     save_checkpoint,
     write_checkpoint,
 )
+from leapai.config import explain
 from leapai.models.build import build_model
-from tests.scenes import make_batch, seeded_model, small_config
+from leapai.training.initialise import initialise_from
+from leapai.types import CLASS_NAMES
+from tests.scenes import make_batch, seeded_model, small_config, static_config
 
 TRUNK = ("fuser", "view_transfer", "lidar_vfe", "lidar_middle_encoder", "lidar_bev_backbone")
 
@@ -55,7 +61,7 @@ def test_round_trip(tmp_path):
 
 def test_a_checkpoint_knows_its_configuration_and_what_it_reached(step1):
     assert config_of(step1) == step1_config()
-    assert read_checkpoint(step1)["figures"] == {"mAP": 0.5}
+    assert read_checkpoint(step1).metrics == {"mAP": 0.5}
 
 
 def test_half_is_half_the_size_and_detects_the_same(tmp_path, step1):
@@ -66,7 +72,7 @@ def test_half_is_half_the_size_and_detects_the_same(tmp_path, step1):
         ] = 1e6  # beyond float16
     save_checkpoint(tmp_path / "half.ckpt", model, step1_config(), half=True)
     save_checkpoint(tmp_path / "whole.ckpt", model, step1_config())
-    kept = read_checkpoint(tmp_path / "half.ckpt")["state_dict"]
+    kept = read_checkpoint(tmp_path / "half.ckpt").state_dict
     assert sum(p.dtype == torch.float16 for p in kept.values()) > 100
     assert {n: kept[n].dtype for n, _ in model.named_buffers() if n in kept} == {
         n: b.dtype for n, b in model.named_buffers() if n in kept
@@ -112,7 +118,7 @@ def test_step_1_initialises_step_2_whole(step1):
 
 
 def test_whole_modules_may_be_new_or_left_out_and_are_named(tmp_path, step1):
-    content = read_checkpoint(step1)
+    content = dict(read_checkpoint(step1).content)
     state = {n: v for n, v in content["state_dict"].items() if not n.startswith("bev_dynamic_head")}
     state["bev_static_head.weight"] = torch.ones(3, 2)
     write_checkpoint(tmp_path / "b.ckpt", content | {"state_dict": state})
@@ -140,14 +146,14 @@ def refused(tmp_path, content, reason, config=None):
 
 
 def test_a_part_of_a_module_must_not_be_missing(tmp_path, step1):
-    content = read_checkpoint(step1)
+    content = dict(read_checkpoint(step1).content)
     state = dict(content["state_dict"])
     del state["bev_dynamic_head.query"]
     refused(tmp_path, content | {"state_dict": state}, "lacks bev_dynamic_head.query")
 
 
 def test_a_module_of_no_design_is_refused(tmp_path, step1):
-    content = read_checkpoint(step1)
+    content = dict(read_checkpoint(step1).content)
     state = content["state_dict"] | {"extra.weight": torch.ones(1)}
     refused(tmp_path, content | {"state_dict": state}, "has extra.weight, which the network lacks")
 
@@ -159,7 +165,7 @@ def test_nothing_in_common_is_refused(tmp_path, state):
 
 
 def test_a_frozen_module_must_not_stay_random(tmp_path, step1):
-    content = read_checkpoint(step1)
+    content = dict(read_checkpoint(step1).content)
     state = {n: v for n, v in content["state_dict"].items() if not n.startswith("view_transfer")}
     config = small_config(freeze_module_schedules=dict.fromkeys(TRUNK, 0))
     reason = "lacks view_transfer, which freeze_module_schedules freezes at step 0"
@@ -263,12 +269,68 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path):
     path = tmp_path / "last.ckpt"
     write_checkpoint(path, {"state_dict": {"w": torch.ones(2)}})
     command = [sys.executable, "-c", FULL_DISK, str(path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"{path} cannot be written: File too large; the one written before is untouched" in said
-    assert torch.equal(read_checkpoint(path)["state_dict"]["w"], torch.ones(2))
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (
+        f"{path} cannot be written: File too large; the one written before is untouched" in output
+    )
+    assert torch.equal(read_checkpoint(path).state_dict["w"], torch.ones(2))
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(OSError, match=r"none/a.ckpt cannot be written: No such file"):
         write_checkpoint(tmp_path / "none" / "a.ckpt", {"state_dict": {}})
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Paths of the checkpoint files that are read, in order."""
+    paths, load = [], torch.load
+
+    def counted(file, *args, **options):
+        paths.append(getattr(file, "name", file))
+        return load(file, *args, **options)
+
+    monkeypatch.setattr(torch, "load", counted)
+    return paths
+
+
+def test_what_was_read_is_not_read_again(step1, reads):
+    checkpoint = read_checkpoint(step1)
+    assert checkpoint.config == config_of(checkpoint) == step1_config()
+    assert checkpoint.class_names == list(CLASS_NAMES)
+    assert (str(checkpoint), checkpoint.version) == (str(step1), __version__)
+    assert checkpoint.sha256 == hashlib.sha256(step1.read_bytes()).hexdigest()
+    load_checkpoint(checkpoint, build_model(step1_config()))
+    initialise_from(checkpoint, build_model(small_config()), small_config())
+    assert reads == [str(step1)]
+
+
+def test_a_loaded_stream_has_read_its_checkpoint_once(step1, reads):
+    leapai.load(step1, device="cpu")
+    assert reads == [str(step1)]
+
+
+@pytest.mark.parametrize("command", ["val", "demo", "train", "merge"])
+def test_a_command_reads_a_checkpoint_once(command, tmp_path, step1, reads, monkeypatch):
+    monkeypatch.delenv("LEAPAI_TASK_CONFIG", raising=False)
+    world = "synthetic:frames=2,beams=4"
+    data = ("--data", world, "--output", str(tmp_path / "run"))
+    static = tmp_path / "static.ckpt"
+    if command == "demo":
+        monkeypatch.setattr(weights_package, "shipped_checkpoint", lambda: step1)
+    if command == "train":
+        config = small_config(
+            max_steps=1, finetune_steps=1, data={"val": world}, training={"workers": 0}
+        )
+        (tmp_path / "task.py").write_text(explain(config))
+    if command == "merge":
+        save_checkpoint(static, seeded_model(static_config()), static_config())
+    arguments = {
+        "val": ["val", "--ckpt", str(step1), *data],
+        "demo": ["demo", *data],
+        "train": ["train", "--task-config", f"{tmp_path}/task.py", "--ckpt", str(step1), *data],
+        "merge": ["merge", str(step1), str(static), "-o", str(tmp_path / "both.ckpt")],
+    }
+    assert cli.main(arguments[command]) == 0
+    assert reads == ([str(step1), str(static)] if command == "merge" else [str(step1)])

@@ -17,7 +17,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / "projects" / "perception" / "con
 def test_it_is_small_and_says_what_it_reached():
     path = shipped_checkpoint()
     assert path.stat().st_size < MOST_BYTES
-    assert read_checkpoint(path)["figures"]
+    assert read_checkpoint(path).metrics
 
 
 def test_it_is_both_second_steps_on_one_trunk():

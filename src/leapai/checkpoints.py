@@ -1,20 +1,24 @@
-"""Checkpoints: tensors and plain data only, written whole or not at all.
+"""Checkpoints: tensors and plain data only, written whole or not at all, read once.
 
 A checkpoint is a dictionary in PyTorch's own format: `state_dict`, `config`, `class_names`,
-`version`, and `metrics`, what the weights reached. Training adds sections of its own to resume
-from; whoever only wants weights never looks at them. Reading never runs code
+`version`, and the metrics that the weights reached, under the key `figures`. Training adds sections
+of its own to resume from; readers of weights ignore them. Reading never runs code
 (`weights_only=True`), and what cannot be used is refused with the file, the difference and the
 remedy.
+
+`read_checkpoint` opens the file once and gives a `Checkpoint`. Whatever else takes a checkpoint
+takes its path or a `Checkpoint` that was read before, so a command reads a file a single time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import struct
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +27,13 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from leapai import __version__
-from leapai.config import TaskConfig
-from leapai.config.checks import ALL_MODULES
 from leapai.config.options import existing_checkpoint
+from leapai.config.schema import TaskConfig
 from leapai.io import whole_file
-from leapai.types import CLASS_NAMES
+from leapai.types.vocabulary import CLASS_NAMES
 
 SHOWN_DIFFERENCES = 4
 """A refusal lists this many and counts the rest."""
-SHAPING_SECTIONS = ("bev", "camera", "lidar", "dynamic", "static")
-"""Sections of the configuration that say what a weight means."""
 
 _UNREADABLE = (
     RuntimeError,
@@ -46,34 +47,62 @@ _UNREADABLE = (
     struct.error,
     OSError,
 )
-"""What `torch.load` raises for files that are no checkpoints, cut short, or damaged."""
+"""Errors that `torch.load` raises for files that are no checkpoints, cut short, or damaged."""
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What `initialise_from` did: numbers of weights by module."""
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Content of a checkpoint file, on the CPU."""
 
     path: Path
-    version: str
-    """Of the package that wrote the checkpoint."""
-    loaded: Mapping[str, int]
-    new: Mapping[str, int]
-    """The checkpoint has none of it: the weights are those the network was built with."""
-    left_out: Mapping[str, int]
-    """The network has none of it."""
-    settings: tuple[str, ...]
-    """What the shapes do not show: `bev.x_range_m was (-40.0, 62.4), is (-20.0, 82.4)`."""
+    sha256: str
+    """Digest of the bytes that were read, as hexadecimal digits."""
+    content: Mapping[str, Any]
+    """The whole dictionary, with the sections of training where there are any."""
 
     def __str__(self) -> str:
-        """One paragraph for the console."""
-        lines = [f"{self.path} (leapai {self.version}): loaded {_sum(self.loaded)}"]
-        if self.new:
-            lines.append(f"new, as built: {_sum(self.new)}")
-        if self.left_out:
-            lines.append(f"left out: {_sum(self.left_out)}")
-        if self.settings:
-            lines.append(f"trained with other settings: {', '.join(self.settings)}")
-        return "; ".join(lines)
+        """Returns the path, which names the checkpoint to a user."""
+        return str(self.path)
+
+    @property
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Weights by name; half of them may be float16."""
+        weights: Mapping[str, Tensor] = self.content["state_dict"]
+        return weights
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Metrics that the weights reached; empty where none were measured."""
+        metrics: Mapping[str, Any] = self.content.get("figures", {})
+        return metrics
+
+    @property
+    def version(self) -> str:
+        """Version of the package that wrote the checkpoint, or `unknown`."""
+        return str(self.content.get("version", "unknown"))
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes that the weights detect, in the order of their logits."""
+        return list(self.content.get("class_names", CLASS_NAMES))
+
+    @cached_property
+    def config(self) -> TaskConfig:
+        """The configuration that the checkpoint was made with, validated when first asked for.
+
+        Raises ValueError where it is missing or of another version of the schema.
+        """
+        if "config" not in self.content:
+            raise ValueError(
+                f"checkpoint {self.path}: holds no configuration; name one by --task-config"
+            )
+        try:
+            return TaskConfig.model_validate_json(json.dumps(self.content["config"]))
+        except (ValidationError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"checkpoint {self.path}: its configuration, of version {self.version}, "
+                f"is not valid in {__version__}: {_first_problem(error)}; name one by --task-config"
+            ) from error
 
 
 def save_checkpoint(
@@ -83,7 +112,7 @@ def save_checkpoint(
     metrics: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> None:
-    """Writes weights, configuration, class names, version and figures (plain data).
+    """Writes weights, configuration, class names, version and metrics (plain data).
 
     `half` writes parameters as float16, at half the size; buffers such as the running statistics
     of batch norm keep their type. Raises OSError as `write_checkpoint` does.
@@ -100,7 +129,7 @@ def save_checkpoint(
 
 
 def header(config: TaskConfig) -> dict[str, Any]:
-    """What every checkpoint says of itself beside its weights."""
+    """Returns what every checkpoint holds in addition to its weights and metrics."""
     return {
         "config": config.model_dump(mode="json"),
         "class_names": list(CLASS_NAMES),
@@ -124,133 +153,74 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _cause_on_disk(error: BaseException) -> str:
-    """PyTorch's writer hides what the disk said behind a message about its own position."""
+    """Returns the disk's own reason, which PyTorch's writer hides behind a message about its
+    position."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, OSError):
         seen = seen.__context__
     return (isinstance(seen, OSError) and seen.strerror) or _first_line(error)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU.
+def read_checkpoint(source: Path | Checkpoint) -> Checkpoint:
+    """Reads a checkpoint file, or returns the checkpoint that was read already.
 
     Raises ValueError with the file and the reason: missing, a folder, not a checkpoint, cut short,
     with code in it, made for other classes.
     """
-    existing_checkpoint(path)
+    if isinstance(source, Checkpoint):
+        return source
+    existing_checkpoint(source)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with source.open("rb") as file:  # the digest is that of the bytes that are loaded
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise ValueError(
-            f"checkpoint {path}: cannot be read as a checkpoint: {_first_line(error)}"
+            f"checkpoint {source}: cannot be read as a checkpoint: {_first_line(error)}"
         ) from error
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(
-            f"checkpoint {path}: holds no 'state_dict' of tensors; is it a LeapAI checkpoint?"
+            f"checkpoint {source}: holds no 'state_dict' of tensors; is it a LeapAI checkpoint?"
         )
     names = content.get("class_names", list(CLASS_NAMES))
     if names != list(CLASS_NAMES):
         raise ValueError(
-            f"checkpoint {path}: made for classes {names}, this version has {list(CLASS_NAMES)}; "
+            f"checkpoint {source}: made for classes {names}, this version has {list(CLASS_NAMES)}; "
             "it cannot serve here: train one with these classes"
         )
-    checked: dict[str, Any] = content
-    return checked
+    return Checkpoint(source, sha256, content)
 
 
-def config_of(path: Path) -> TaskConfig:
-    """The configuration that a checkpoint was made with.
+def config_of(source: Path | Checkpoint) -> TaskConfig:
+    """Returns the configuration that a checkpoint was made with.
 
-    Raises ValueError as `read_checkpoint` does, and where the configuration is missing or of
-    another version of the schema.
+    Raises ValueError as `read_checkpoint` and `Checkpoint.config` do.
     """
-    return config_in(read_checkpoint(path), path)
+    return read_checkpoint(source).config
 
 
-def config_in(content: Mapping[str, Any], path: Path) -> TaskConfig:
-    """The configuration in the content of the checkpoint `path`. Raises ValueError as
-    `config_of`."""
-    if "config" not in content:
-        raise ValueError(f"checkpoint {path}: holds no configuration; name one by --task-config")
-    try:
-        return TaskConfig.model_validate_json(json.dumps(content["config"]))
-    except (ValidationError, TypeError, ValueError) as error:
-        version = content.get("version", "unknown")
-        raise ValueError(
-            f"checkpoint {path}: its configuration, of version {version}, "
-            f"is not valid in {__version__}: {_first_problem(error)}; name one by --task-config"
-        ) from error
-
-
-def load_checkpoint(path: Path, model: nn.Module) -> None:
+def load_checkpoint(source: Path | Checkpoint, model: nn.Module) -> None:
     """Loads weights into `model`, all of them or none; float16 becomes the network's type.
 
     Raises ValueError as `read_checkpoint` does, and where a name or a shape differs.
     """
-    theirs, ours = read_checkpoint(path)["state_dict"], model.state_dict()
-    problems = _differences(theirs, ours)
+    checkpoint = read_checkpoint(source)
+    problems = differences(checkpoint.state_dict, model.state_dict())
     if problems:
         raise ValueError(
-            f"checkpoint {path}: not made with this configuration: {_listed(problems)}; "
+            f"checkpoint {checkpoint.path}: not made with this configuration: {listed(problems)}; "
             "use the configuration it was trained with"
         )
-    model.load_state_dict(theirs)
+    model.load_state_dict(dict(checkpoint.state_dict))
 
 
-def initialise_from(path: Path, model: nn.Module, config: TaskConfig) -> LoadReport:
-    """Starts `model` from the weights of another run, such as Step 2 from Step 1.
+def differences(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[str]:
+    """Lists what keeps weights `theirs` from fitting into `ours`.
 
-    Whole modules of the design may be new or left out, parts of a module may not. Raises
-    ValueError, and changes nothing, as `read_checkpoint` does and where: a shape or a part of a
-    module differs; nothing is in common; `config` freezes a module from step 0 on that the
-    checkpoint does not have, which would keep random weights for ever.
+    Shapes come first, because they explain most.
     """
-    content = read_checkpoint(path)
-    theirs, ours = content["state_dict"], model.state_dict()
-    shared = {_module(name) for name in theirs} & {_module(name) for name in ours}
-    if not shared & set(ALL_MODULES):
-        raise ValueError(
-            f"checkpoint {path}: has nothing in common with this network: it has "
-            f"{_listed(sorted({_module(name) for name in theirs})) or 'no weights'}; "
-            "name a checkpoint that `leapai train` wrote"
-        )
-    settled = {*ALL_MODULES} - shared
-    problems = _differences(
-        {name: value for name, value in theirs.items() if _module(name) not in settled},
-        {name: value for name, value in ours.items() if _module(name) not in settled},
-    )
-    if problems:
-        raise ValueError(
-            f"checkpoint {path}: of another size than this configuration ({config.job_name}): "
-            f"{_listed(problems)}; use a checkpoint trained with the same network sizes, or train "
-            "Step 1 with these"
-        )
-    new = _sizes(ours, {_module(name) for name in ours} - shared)
-    _refuse_frozen_and_new(path, new, config)
-    model.load_state_dict({**ours, **{n: v for n, v in theirs.items() if _module(n) in shared}})
-    return LoadReport(
-        path,
-        str(content.get("version", "unknown")),
-        loaded=_sizes(ours, shared),
-        new=new,
-        left_out=_sizes(theirs, {_module(name) for name in theirs} - shared),
-        settings=_other_settings(content.get("config"), config),
-    )
-
-
-def _refuse_frozen_and_new(path: Path, new: Mapping[str, int], config: TaskConfig) -> None:
-    random = [module for module in new if config.freeze_module_schedules.get(module) == 0]
-    if random:
-        raise ValueError(
-            f"checkpoint {path}: lacks {_listed(random)}, which freeze_module_schedules freezes at "
-            "step 0: it would stay as random as it is; use a checkpoint that has it, or do not "
-            "freeze it"
-        )
-
-
-def _differences(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[str]:
-    """What keeps weights `theirs` from fitting into `ours`, shapes first: they tell most."""
     return [
         *(
             f"{name} is {tuple(theirs[name].shape)}, the network has {tuple(ours[name].shape)}"
@@ -262,44 +232,8 @@ def _differences(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> li
     ]
 
 
-def _other_settings(theirs: object, config: TaskConfig) -> tuple[str, ...]:
-    """Settings of the network that differ although every shape fits; an area that has moved by
-    10 m, say."""
-    if not isinstance(theirs, dict):
-        return ()
-    ours = config.model_dump(mode="json")
-    return tuple(
-        f"{section}.{name} was {theirs[section][name]}, is {value}"
-        for section in SHAPING_SECTIONS
-        if isinstance(theirs.get(section), dict)
-        for name, value in ours[section].items()
-        if theirs[section].get(name, value) != value
-    )
-
-
-def _module(name: str) -> str:
-    return name.partition(".")[0]
-
-
-def _sizes(state: Mapping[str, Tensor], modules: set[str]) -> dict[str, int]:
-    """Numbers of weights of `modules`, in the order of the network."""
-    sizes: Counter[str] = Counter()
-    for name, value in state.items():
-        if _module(name) in modules:
-            sizes[_module(name)] += value.numel()
-    return dict(sizes)
-
-
-def _sum(sizes: Mapping[str, int]) -> str:
-    """`1,234 weights of stage1_backbone0..3, fuser`."""
-    families: dict[str, list[str]] = {}
-    for module in sizes:
-        families.setdefault(module.rstrip("0123456789"), []).append(module)
-    names = [f"{m[0]}..{m[-1][-1]}" if len(m) > 1 else m[0] for m in families.values()]
-    return f"{sum(sizes.values()):,} weights of {', '.join(names)}"
-
-
-def _listed(items: list[str]) -> str:
+def listed(items: list[str]) -> str:
+    """Returns the first `SHOWN_DIFFERENCES` items and the number of the others, as one line."""
     more = len(items) - SHOWN_DIFFERENCES
     return ", ".join(items[:SHOWN_DIFFERENCES]) + (f" and {more} more" if more > 0 else "")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.markup import escape
 
+from leapai.checkpoints import Checkpoint, read_checkpoint
 from leapai.config import TaskConfig
 from leapai.config.options import ValidationOptions
 from leapai.data.submissions import check_submission, write_submission
@@ -26,17 +27,21 @@ from leapai.runs.stream_sequences import StreamResults, stream_sequences
 
 
 def run_validation(
-    config: TaskConfig, options: ValidationOptions, console: Console | None = None
+    config: TaskConfig,
+    options: ValidationOptions,
+    console: Console | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> RunSummary:
     """Streams the sequences of the data and writes the run; returns its summary, that of all
     processes on each of them.
 
-    Raises ValueError for what a user can fix, before the first frame where it can be known then.
+    `checkpoint` is that of the options where it was read before; it is not read again. Raises
+    ValueError for what a user can fix, before the first frame where it can be known then.
     """
     _check(config, options)
     with joined_ranks() as ranks:
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
-        inputs = _begin(config, options, console)
+        inputs = _begin(config, options, checkpoint, console)
         results = stream_sequences(inputs, options.output, console, viewer=options.viewer)
         if results is None:
             return broadcast(None)
@@ -58,11 +63,13 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
         import_extra("rerun", "viewer", "a recording needs rerun-sdk")
 
 
-def _begin(config: TaskConfig, options: ValidationOptions, console: Console) -> RunInputs:
+def _begin(
+    config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | None, console: Console
+) -> RunInputs:
     """Opens all that the run reads, and its folder; announces what will run."""
-    inputs = open_inputs(
-        config, options.checkpoint, options.data or config.data.val, options.max_frames
-    )
+    if checkpoint is None and options.checkpoint is not None:
+        checkpoint = read_checkpoint(options.checkpoint)
+    inputs = open_inputs(config, checkpoint, options.data or config.data.val, options.max_frames)
     if options.submission:
         check_submission(options.submission, inputs.logs)
     origin = inputs.origin

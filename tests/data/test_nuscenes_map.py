@@ -212,7 +212,7 @@ def test_a_hole_has_kerbs_and_is_no_ground(place, tmp_path):
     pose[:3, 3] = ORIGIN_M
     free = rasterise(lines, pose, GRID, np.zeros((0, 7))).free_space
     ground = Polygon(outline, holes)
-    x, y = (g.numpy().astype(float) for g in (GRID.column_centres_m(), GRID.row_centres_m()))
+    x, y = (g.astype(float) for g in (GRID.column_centres_m(), GRID.row_centres_m()))
     for row in range(0, GRID.rows, 5):
         for column in range(0, 220, 3):
             assert free[row, column] == ground.contains(Point(x[column], y[row]))
@@ -289,7 +289,7 @@ def test_a_frame_sees_the_road_of_its_place(place, tmp_path):
     reported = {name for name, known in zip(STATIC_CLASSES, labels.known, strict=True) if known}
     assert reported == set(MAPPED_CLASSES)
     assert reported == {"SolidLine", "DoubleSolidLine", "DashedLine", "Curb", "Lane", "GroundSigns"}
-    x, y = (g.numpy() for g in (GRID.column_centres_m(), GRID.row_centres_m()))
+    x, y = GRID.column_centres_m(), GRID.row_centres_m()
 
     def extent(plane):
         row, column = np.nonzero(plane)

@@ -34,7 +34,7 @@ def line(kind: str, points: list[tuple[float, float]], layer: str = "lane_bounda
 
 
 def centres() -> tuple[np.ndarray, np.ndarray]:
-    return GRID.column_centres_m().numpy().astype(float), GRID.row_centres_m().numpy().astype(float)
+    return GRID.column_centres_m().astype(float), GRID.row_centres_m().astype(float)
 
 
 def test_the_grid_is_the_designs():

@@ -39,7 +39,7 @@ def test_normalising_keeps_the_precision_of_its_input():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"cell_m": 0.7}, "x = .*whole number of 0.7 m cells"),
         ({"y_range_m": (-44.8, 44.9)}, r"y = \(-44.8, 44.9\)"),
@@ -47,6 +47,6 @@ def test_normalising_keeps_the_precision_of_its_input():
         ({"z_range_m": (5.0, -3.0)}, "z = "),
     ],
 )
-def test_a_range_that_cannot_be_cut_into_cells_is_refused(change, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_range_that_cannot_be_cut_into_cells_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
         BevGrid(**change)

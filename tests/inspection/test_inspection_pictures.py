@@ -10,7 +10,7 @@ from leapai.data.log import DrivingLog
 from leapai.geometry import poses
 from leapai.inspection.inspection_pictures import write_pictures
 from leapai.pictures.camera_overlay import CameraView
-from leapai.pictures.palette import ROAD_COLOURS
+from leapai.pictures.palette import MAP_ELEMENT_COLOURS
 from leapai.types import MapLine
 from tests.pictures.made_up import (
     FAR_AWAY,
@@ -49,9 +49,9 @@ def test_the_maps_lines_stand_in_the_cameras_at_their_heights(tmp_path, has_map)
     view = CameraView(camera(), (120, 240))
     for x in (6.0, 10.0, 20.0):
         pixel, _ = view.project(np.array([[x, 2.0, SLOPE * x]]))
-        assert shows(drawn, pixel[0], ROAD_COLOURS["Curb"], 60) == has_map
+        assert shows(drawn, pixel[0], MAP_ELEMENT_COLOURS["Curb"], 60) == has_map
     on_the_plane, _ = view.project(np.array([[20.0, 2.0, 0.0]]))
-    assert not shows(drawn, on_the_plane[0], ROAD_COLOURS["Curb"], 60)
+    assert not shows(drawn, on_the_plane[0], MAP_ELEMENT_COLOURS["Curb"], 60)
 
 
 def test_the_maps_cells_and_lines_stand_on_the_canvas(tmp_path):

@@ -106,7 +106,7 @@ def slow_warp(bev, past_from_now):
     """A cell after another, in float64."""
     warped, geometry = np.zeros(bev.shape), np.zeros((5, *bev.shape[1:]))
     turn = past_from_now[:2, 0]
-    x, y = (c.double().numpy() for c in (GRID.column_centres_m(), GRID.row_centres_m()))
+    x, y = (c.astype(float) for c in (GRID.column_centres_m(), GRID.row_centres_m()))
     for i in range(GRID.rows):
         for j in range(GRID.columns):
             there = past_from_now @ np.array([x[j], y[i], 0.0, 1.0])
@@ -145,7 +145,7 @@ def test_a_place_in_the_world_stays_where_it_is_while_the_ego_moves():
         bev, row, column = torch.zeros(1, *SIZE), *cell_of(then, place)
         bev[:, :, row, column] = rng.uniform(1, 2)
         memory = push(empty_memory(1, CONFIG), bev, batch_at(0, then), MIN_GAP_US)
-        past, geometry = StaticTemporalFusion(CONFIG).recall(memory, batch_at(700_000, now))
+        past, geometry = StaticTemporalFusion(CONFIG).read(memory, batch_at(700_000, now))
         rows, columns = past[0, 0, 0].nonzero().unbind(1)
         at = cell_of(now, place)
         assert len(rows) >= 1
@@ -167,7 +167,7 @@ def test_far_from_the_maps_origin_everything_lies_where_it_lies_near_it():
             for x, y, yaw in ((0.3, 0.1, 0.1), (7.3, 1.9, -0.2))
         )
         memory = push(empty_memory(1, CONFIG), bev, batch_at(0, then), MIN_GAP_US)
-        found.append(StaticTemporalFusion(CONFIG).recall(memory, batch_at(700_000, now)))
+        found.append(StaticTemporalFusion(CONFIG).read(memory, batch_at(700_000, now)))
     assert found[0][0].any()
     for near, far in zip(*found, strict=True):
         assert torch.equal(near, far)

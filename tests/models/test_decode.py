@@ -44,12 +44,12 @@ def predictions():
         return model(make_batch(0, seeds=(0, 1)), model.initial_state(2))[0].dynamic
 
 
-def spoken(predictions, said):
+def predicted(predictions, queries):
     """Predictions in which stream 1 says {query: (class, probability, regression, angle
     logits)}."""
     logits = torch.full_like(predictions.class_logits, -12.0)
     boxes = predictions.boxes.clone()
-    for query, (class_id, probability, regression, bins) in said.items():
+    for query, (class_id, probability, regression, bins) in queries.items():
         logits[-1, 1, query, class_id] = math.log(probability / (1 - probability))
         boxes[1, query] = decode_boxes(regression, bins)
     return replace(predictions, class_logits=logits, boxes=boxes)
@@ -59,9 +59,9 @@ def test_detections_are_metres_confidence_first_without_overlaps(predictions):
     car = regression_of([10.0, -5.0, 0.8], [4.5, 1.9, 1.6], [8.0, -1.0, 0.0], 0.3)
     beside = regression_of([10.2, -5.1, 0.8], [4.4, 1.9, 1.6], [8.0, -1.0, 0.0], 0.3)
     person = regression_of([10.1, -5.0, 0.9], [0.6, 0.6, 1.7], [0.0, 1.0, 0.0], 1.0)
-    said = {3: (0, 0.6, *beside), 7: (0, 0.9, *car), 9: (3, 0.5, *person), 11: (0, 0.02, *car)}
+    queries = {3: (0, 0.6, *beside), 7: (0, 0.9, *car), 9: (3, 0.5, *person), 11: (0, 0.02, *car)}
     batch = make_batch(0, seeds=(0, 1))
-    nothing, found = decode(spoken(predictions, said), batch, GRID, EvaluationConfig())
+    nothing, found = decode(predicted(predictions, queries), batch, GRID, EvaluationConfig())
     assert len(nothing) == 0
     assert found.query_index.tolist() == [7, 9]  # 3 overlaps 7, 11 is not sure enough
     assert found.class_id.tolist() == [0, 3]
@@ -75,9 +75,9 @@ def test_detections_are_metres_confidence_first_without_overlaps(predictions):
 
 def test_what_is_not_finite_is_not_reported(predictions):
     car = regression_of([10.0, -5.0, 0.8], [4.5, 1.9, 1.6], [8.0, -1.0, 0.0], 0.3)
-    said = spoken(predictions, {1: (0, 0.9, *car), 2: (1, 0.9, *car)})
-    said.boxes[1, 1, 8] = float("nan")
-    found = decode(said, make_batch(0, seeds=(0, 1)), GRID, EvaluationConfig())[1]
+    raw = predicted(predictions, {1: (0, 0.9, *car), 2: (1, 0.9, *car)})
+    raw.boxes[1, 1, 8] = float("nan")
+    found = decode(raw, make_batch(0, seeds=(0, 1)), GRID, EvaluationConfig())[1]
     assert found.query_index.tolist() == [2]
 
 

@@ -59,13 +59,13 @@ def stored(module, steps, streams=2, pose_of=lambda i: np.eye(4)):
     state = empty_state(streams, SLOTS, CHANNELS)
     for i in range(steps):
         batch = batch_at(1_000_000 + i * 100_000, pose_of(i), first=i == 0, streams=streams)
-        report = module.recall(state, batch, torch.zeros(streams, 24, CHANNELS))
+        report = module.read(state, batch, torch.zeros(streams, 24, CHANNELS))
         state = module.push(state, report, remembered(i, streams), batch)
     return state
 
 
-def recall(module, state, batch):
-    return module.recall(state, batch, torch.zeros(batch.streams, 24, CHANNELS))
+def read(module, state, batch):
+    return module.read(state, batch, torch.zeros(batch.streams, 24, CHANNELS))
 
 
 def test_alignment_equals_world_coordinates():
@@ -77,7 +77,7 @@ def test_alignment_equals_world_coordinates():
 
     module = memory()
     state = stored(module, 2, pose_of=pose_of)
-    report = recall(module, state, batch_at(1_000_000 + 250_000, pose_of(2.5)))
+    report = read(module, state, batch_at(1_000_000 + 250_000, pose_of(2.5)))
     new = remembered(0)
     moving = (new.class_id[0] != PILLAR).numpy()[:, None]
     velocity = new.velocity_mps[0].numpy() * moving
@@ -104,7 +104,7 @@ def test_features_are_conditioned_on_how_the_slot_moved():
     slots = slice(SLOTS - KEPT, SLOTS)
 
     def conditioned(time_us, pose):
-        return recall(module, state, batch_at(time_us, pose)).history_query[0, slots]
+        return read(module, state, batch_at(time_us, pose)).history_query[0, slots]
 
     still = conditioned(1_100_000, np.eye(4))
     later = conditioned(1_600_000, np.eye(4))
@@ -116,7 +116,7 @@ def test_features_are_conditioned_on_how_the_slot_moved():
 def test_velocity_zeroing_holds_static_classes_still():
     for switch, moved in ((True, False), (False, True)):
         module = memory(velocity_zeroing=switch)
-        report = recall(module, stored(module, 1), batch_at(1_500_000))
+        report = read(module, stored(module, 1), batch_at(1_500_000))
         newest = slice(SLOTS - KEPT, SLOTS)
         displaced = report.displacement_m[0, newest].norm(dim=-1) > 0
         is_pillar = remembered().class_id[0] == PILLAR
@@ -138,7 +138,7 @@ def test_velocity_zeroing_holds_static_classes_still():
 def test_reset(time_us, first, pose, dropped):
     module = memory()
     state = stored(module, 3)
-    report = recall(module, state, batch_at(time_us, np.eye(4) * pose, first))
+    report = read(module, state, batch_at(time_us, np.eye(4) * pose, first))
     assert bool(report.reset[0]) is dropped
     assert report.valid[0].any().item() is not dropped
     assert report.history_query.isfinite().all()
@@ -163,12 +163,12 @@ def test_what_is_not_finite_is_not_remembered():
     new = remembered(1)
     query = new.query.clone()
     query[0, 2] = float("nan")
-    report = recall(module, state, batch)
+    report = read(module, state, batch)
     state = module.push(state, report, replace(new, query=query), batch)
     assert not state.valid[0, SLOTS - KEPT + 2]
     assert state.valid[1, SLOTS - KEPT :].all()
     assert state.query.isfinite().all()
-    after = recall(module, state, batch_at(1_200_000))
+    after = read(module, state, batch_at(1_200_000))
     assert after.history_query.isfinite().all()
     assert (after.history_query[0, SLOTS - KEPT + 2] == 0).all()
 

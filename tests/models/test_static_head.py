@@ -26,10 +26,10 @@ def test_the_full_size_has_the_documented_shapes():
     neck, head = StaticNeck(config).eval(), StaticHead(config).eval()
     with torch.no_grad():
         features = neck(torch.zeros(1, 256, 112, 128))
-        said = head(features)
+        predicted = head(features)
     assert features.shape == (1, 128, 56, 104)
-    assert said.lane_markings.shape == (1, 9, 224, 416)
-    assert said.road_elements.shape == (1, 5, 224, 416)
+    assert predicted.lane_markings.shape == (1, 9, 224, 416)
+    assert predicted.road_elements.shape == (1, 5, 224, 416)
 
 
 @pytest.mark.parametrize(("row", "column"), [(20, 30), (21, 31), (40, 77)])
@@ -81,8 +81,8 @@ def test_lines_of_one_cell_are_told_apart_from_their_neighbours():
         optimizer.zero_grad()
         cost.backward()
         optimizer.step()
-    said = head(neck(bev)).logits > 0
-    assert (said & (gt > 0)).sum() / (said | (gt > 0)).sum() > 0.9
+    predicted = head(neck(bev)).logits > 0
+    assert (predicted & (gt > 0)).sum() / (predicted | (gt > 0)).sum() > 0.9
 
 
 def test_either_task_alone_is_what_it_is_beside_the_other():

@@ -11,7 +11,7 @@ from leapai.config import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.geometry import poses
 from leapai.pictures.bev_canvas import BevView
 from leapai.pictures.frame_painter import FramePainter
-from leapai.pictures.legend import HEADER_PX, MARGIN_PX
+from leapai.pictures.page_parts import HEADER_PX, MARGIN_PX
 from leapai.pictures.palette import Colour
 from leapai.types import (
     CameraFrame,

@@ -102,10 +102,10 @@ def test_map_lines_by_layer():
     line = np.array([[5.0, 12.057], [40.0, 12.057]])  # along the middle of a pixel column
     pixel = default_view().pixels(np.array([26.3, 12.0]))
     assert shows(draw(), pixel, CANVAS, 0)
-    assert not shows(draw(), pixel, palette.MAP_DEFAULT, 20)
+    assert not shows(draw(), pixel, palette.MAP_LAYER_DEFAULT, 20)
     for layer, colour in (
-        ("crossing", palette.MAP_COLOURS["crossing"]),
-        ("?", palette.MAP_DEFAULT),
+        ("crossing", palette.MAP_LAYER_COLOURS["crossing"]),
+        ("?", palette.MAP_LAYER_DEFAULT),
     ):
         image = draw(map_lines=[BevLine(layer, line)])
         assert shows(image, pixel, colour, 20)

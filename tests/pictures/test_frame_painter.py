@@ -5,7 +5,7 @@ import pytest
 
 from leapai.data.log import open_logs
 from leapai.pictures import palette
-from leapai.pictures.legend import HEADER_PX
+from leapai.pictures.page_parts import HEADER_PX
 from leapai.types import Frame, ImageArray, MapLine
 from tests.pictures.made_up import (
     FAR_AWAY,
@@ -101,9 +101,9 @@ def test_map_lines_are_moved_from_the_global_into_the_ego_frame():
     line = MapLine("SOLID", "crossing", ego_line @ FAR_AWAY[:3, :3].T + FAR_AWAY[:3, 3])
     canvas = canvas_of(painter().paint(frame(), None, vector_map=(line,)))
     pixel = default_view().pixels(np.array([22.0, 12.0]))
-    assert shows(canvas, pixel, palette.MAP_COLOURS["crossing"], 30)
+    assert shows(canvas, pixel, palette.MAP_LAYER_COLOURS["crossing"], 30)
     assert not shows(
-        canvas_of(painter().paint(frame(), None)), pixel, palette.MAP_COLOURS["crossing"], 30
+        canvas_of(painter().paint(frame(), None)), pixel, palette.MAP_LAYER_COLOURS["crossing"], 30
     )
 
 

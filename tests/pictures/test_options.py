@@ -240,7 +240,7 @@ MEMORY = MemorySlots(
     position_m=np.array([[10.0, 10.0, 0], [20.0, 10.0, 0], [30.0, 10.0, 0]]),
     velocity_mps=np.array([[0.0, -8.0, 0]] * 3),
     class_id=np.array([0, 0, 0]),
-    age=np.array([1, 2, 3]),
+    frames_ago=np.array([1, 2, 3]),
 )
 
 

@@ -13,7 +13,7 @@ from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
 from leapai.pictures.camera_overlay import CameraView
-from leapai.pictures.palette import CLASS_COLOURS, ROAD_COLOURS
+from leapai.pictures.palette import CLASS_COLOURS, MAP_ELEMENT_COLOURS
 from leapai.types import MapLine, MapPolyline, MemorySlots
 from tests.pictures.made_up import (
     RIG,
@@ -26,7 +26,7 @@ from tests.pictures.made_up import (
 from tests.recordings import blueprint_of, needs_rerun, recorded
 
 pytest.importorskip("rerun", reason=needs_rerun)
-from leapai.pictures.recording import DriveRecording
+from leapai.pictures.recording import SequenceRecording
 from leapai.pictures.recording_parts import IMAGE_WIDTH_PX, POINT_STEP_M, recorded_size_px
 
 pytestmark = pytest.mark.filterwarnings("error")  # rerun only warns of what it cannot record
@@ -52,16 +52,16 @@ EVERY_FRAME = (
 )
 
 
-def record(path, frames, said, *, memory=None, vector_map=None):
-    with DriveRecording(path, vector_map, confident=0.3) as recording:
-        for each, of_frame in zip(frames, said, strict=True):
+def record(path, frames, found, *, memory=None, vector_map=None):
+    with SequenceRecording(path, vector_map, confident=0.3) as recording:
+        for each, of_frame in zip(frames, found, strict=True):
             recording.add(each, of_frame, memory)
     return recorded(path)
 
 
-def record_one(tmp_path, said=None, memory=None, **changes):
-    said = detections([]) if said is None else said
-    return record(tmp_path / "a.rrd", [frame(**changes)], [said], memory=memory)
+def record_one(tmp_path, found=None, memory=None, **changes):
+    found = detections([]) if found is None else found
+    return record(tmp_path / "a.rrd", [frame(**changes)], [found], memory=memory)
 
 
 def memory_of(position_m, velocity_mps, age):
@@ -84,8 +84,8 @@ def test_every_entity_has_a_row_for_every_frame_on_both_timelines(tmp_path):
     times_us = [0, 250_000, 1_250_001]
     sensors = {"cameras": (camera(),), "points": np.ones((4, 5), np.float32)}
     frames = [frame(timestamp_us=start + t, labels=gt([]), **sensors) for t in times_us]
-    said = [detections([car(10, 0)]), detections([]), detections([car(10, 0), car(20, 3)])]
-    entities = record(tmp_path / "a.rrd", frames, said)
+    found = [detections([car(10, 0)]), detections([]), detections([car(10, 0), car(20, 3)])]
+    entities = record(tmp_path / "a.rrd", frames, found)
     for path in EVERY_FRAME:
         assert entities[path]["frame"] == [0, 1, 2], path
         in_sequence = [round(time.total_seconds() * 1e6) for time in entities[path]["time"]]
@@ -123,7 +123,7 @@ def test_a_detection_without_id_and_in_full_view_says_only_its_class_and_confide
 def test_lines_of_the_road_lie_on_the_ground_and_in_the_cameras(tmp_path):
     kerb = MapPolyline("Curb", 0.934, np.array([[4.0, 2.0], [20.0, 2.0], [40.0, 5.0]]))
     one = frame(cameras=(camera(),))
-    with DriveRecording(tmp_path / "a.rrd", None, confident=0.3) as recording:
+    with SequenceRecording(tmp_path / "a.rrd", None, confident=0.3) as recording:
         recording.add(one, detections([]), None, (kerb,))
         recording.add(one, detections([]), None)
     entities = recorded(tmp_path / "a.rrd")
@@ -131,7 +131,7 @@ def test_lines_of_the_road_lie_on_the_ground_and_in_the_cameras(tmp_path):
     expected = [[4, 2, 0], [20, 2, 0], [40, 5, 0]]
     assert points_of(lines["LineStrips3D:strips"][0][0]) == pytest.approx(np.array(expected))
     assert lines["LineStrips3D:labels"][0] == ["Curb  0.93"]
-    assert rgb(lines["LineStrips3D:colors"][0]) == [ROAD_COLOURS["Curb"]]
+    assert rgb(lines["LineStrips3D:colors"][0]) == [MAP_ELEMENT_COLOURS["Curb"]]
     view = CameraView(one.cameras[0], recorded_size_px(one.cameras[0]))
     pixels, _ = view.project(np.array(expected[1:2]))
     ends = np.concatenate(projected["LineStrips2D:strips"][0])
@@ -140,8 +140,8 @@ def test_lines_of_the_road_lie_on_the_ground_and_in_the_cameras(tmp_path):
 
 
 def test_unsure_detections_are_recorded_apart(tmp_path):
-    said = detections([car(10, 0), car(20, 0), car(30, 0)], score=[0.9, 0.1, 0.3])
-    entities = record_one(tmp_path, said, cameras=(camera(),))
+    found = detections([car(10, 0), car(20, 0), car(30, 0)], score=[0.9, 0.1, 0.3])
+    entities = record_one(tmp_path, found, cameras=(camera(),))
     assert [box[0] for box in entities[BOXES]["Boxes3D:centers"][0]] == [10, 30]
     assert [box[0] for box in entities["/world/ego/unsure"]["Boxes3D:centers"][0]] == [20]
     assert set(entities[f"{FRONT}/boxes"]["LineStrips2D:labels"][0]) == {
@@ -162,7 +162,7 @@ def drive_at(offset_m):
     """Five frames of an ego that drives and turns; a wall, a parked car, and a map, from there."""
     wall_m = np.array([[30.0, 6.0, 1.0], [30.0, -6.0, 1.0]])
     parked_m = np.array([[20.0, 4.0, 0.8]])
-    frames, said = [], []
+    frames, found = [], []
     for i in range(5):
         global_from_ego = poses.from_xyz_yaw(np.array([1.5 * i, 0.2 * i, 0.0]), 0.3 + 0.1 * i)
         ego_from_global = poses.invert(global_from_ego)
@@ -172,8 +172,8 @@ def drive_at(offset_m):
         pose[:3, 3] += offset_m
         frames.append(frame(i, ego2global=pose, points=points.astype(np.float32)))
         box = [*poses.apply(ego_from_global, parked_m)[0], 4.0, 2.0, 1.6, 0.0]
-        said.append(detections([box], track_id=[7]))
-    return frames, said, (MapLine("solid", "lane_boundary", wall_m + offset_m),)
+        found.append(detections([box], track_id=[7]))
+    return frames, found, (MapLine("solid", "lane_boundary", wall_m + offset_m),)
 
 
 def in_world(entities, path, column, number):
@@ -190,11 +190,11 @@ def in_world(entities, path, column, number):
 def test_what_stands_still_stands_still_within_a_millimetre_6000_km_from_the_origin(
     tmp_path, offset_m
 ):
-    frames, said, vector_map = drive_at(np.array(offset_m))
-    entities = record(tmp_path / "a.rrd", frames, said, vector_map=vector_map)
+    frames, found, vector_map = drive_at(np.array(offset_m))
+    entities = record(tmp_path / "a.rrd", frames, found, vector_map=vector_map)
     map_m = points_of(entities["/world/map/lane_boundary"]["LineStrips3D:strips"][0][0])
     first_m = in_world(entities, BOXES, "Boxes3D:centers", 0)
-    assert first_m == pytest.approx(said[0].boxes[:, :3], abs=1e-6)  # world is the first ego frame
+    assert first_m == pytest.approx(found[0].boxes[:, :3], abs=1e-6)  # world is the first ego frame
     assert map_m == pytest.approx(frames[0].points[:, :3], abs=1e-3)
     for number in range(5):
         wall_m = in_world(entities, "/world/ego/lidar", "Points3D:positions", number)
@@ -204,12 +204,12 @@ def test_what_stands_still_stands_still_within_a_millimetre_6000_km_from_the_ori
 
 
 def test_a_track_leaves_a_trail_where_it_was_in_the_world(tmp_path):
-    frames, said, _ = drive_at(np.array([3.1e6, -5.4e6, 440.0]))
-    entities = record(tmp_path / "a.rrd", frames, said)
+    frames, found, _ = drive_at(np.array([3.1e6, -5.4e6, 440.0]))
+    entities = record(tmp_path / "a.rrd", frames, found)
     trails = entities["/world/tracks"]["LineStrips3D:strips"]
     assert [len(row) for row in trails] == [0, 1, 1, 1, 1]
     last = points_of(trails[-1][0])
-    assert last == pytest.approx(np.tile(said[0].boxes[0, :3], (5, 1)), abs=1e-3)
+    assert last == pytest.approx(np.tile(found[0].boxes[0, :3], (5, 1)), abs=1e-3)
 
 
 def test_lidar_is_where_it_was_measured_and_brighter_the_higher(tmp_path):
@@ -226,8 +226,8 @@ def test_failed_sensors_are_empty_and_named(tmp_path):
     working = {"cameras": (camera(),), "points": np.ones((3, 5), np.float32)}
     failed = {"cameras": (camera(image=None),), "points": None, "faults": ("front: black",)}
     frames = [frame(0, **working), frame(1, **failed)]
-    said = [detections([car(12, 0)])] * 2
-    entities = record(tmp_path / "a.rrd", frames, said)
+    found = [detections([car(12, 0)])] * 2
+    entities = record(tmp_path / "a.rrd", frames, found)
     assert [len(row) for row in entities["/world/ego/lidar"]["Points3D:positions"]] == [3, 0]
     edges = entities[f"{FRONT}/boxes"]["LineStrips2D:strips"]
     assert len(edges[0]) == 12
@@ -328,8 +328,8 @@ def test_memory_slots_fade_with_age(tmp_path):
 
 def test_counts_and_mean_confidence_are_plotted(tmp_path):
     boxes = [car(10, 0), car(20, 0), car(30, 0), car(40, 0)]
-    said = detections(boxes, class_id=[0, 1, 3, 0], score=[0.9, 0.5, 0.4, 0.1])
-    entities = record_one(tmp_path, said, labels=gt([car(10, 0)]))
+    found = detections(boxes, class_id=[0, 1, 3, 0], score=[0.9, 0.5, 0.4, 0.1])
+    entities = record_one(tmp_path, found, labels=gt([car(10, 0)]))
     metrics = {
         path.removeprefix("/figures/"): rows["Scalars:scalars"][0][0]
         for path, rows in entities.items()
@@ -377,6 +377,6 @@ def test_the_viewer_is_told_to_show_the_scene_every_camera_and_plots(tmp_path):
 
 
 def test_no_frame_no_harm(tmp_path):
-    with DriveRecording(tmp_path / "a.rrd", None, confident=0.3):
+    with SequenceRecording(tmp_path / "a.rrd", None, confident=0.3):
         pass
     assert "/world/ego" not in recorded(tmp_path / "a.rrd")

@@ -45,7 +45,7 @@ def test_without_a_checkpoint_it_is_the_one_that_ships():
 
 def test_its_memory_can_be_looked_at_saved_and_set_back(checkpoint):
     stream = leapai.load(str(checkpoint), device="cpu")
-    assert stream.last is stream.road is None
+    assert stream.last is stream.map is None
     for i in range(3):
         stream.step(make_frame(i))
     saved = stream.state
@@ -53,7 +53,7 @@ def test_its_memory_can_be_looked_at_saved_and_set_back(checkpoint):
     assert saved.memory.valid.any()
     expected = stream.step(make_frame(3))
     assert stream.last.memory.valid.any()
-    assert stream.road is None  # this network has no static task
+    assert stream.map is None  # this network has no static task
     stream.state = saved
     again = stream.step(make_frame(3))
     np.testing.assert_array_equal(expected.boxes, again.boxes)
@@ -62,10 +62,10 @@ def test_its_memory_can_be_looked_at_saved_and_set_back(checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("nowhere.ckpt", "there is no such file"), ("", "is a folder")]
+    ("name", "message"), [("nowhere.ckpt", "there is no such file"), ("", "is a folder")]
 )
-def test_what_is_no_checkpoint_is_refused(tmp_path, name, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_checkpoint_is_refused(tmp_path, name, message):
+    with pytest.raises(ValueError, match=message):
         leapai.load(tmp_path / name)
 
 
@@ -75,13 +75,13 @@ def test_a_network_of_the_road_alone_detects_nothing_and_tells_the_road(tmp_path
     stream = leapai.load(path, device="cpu")
     detections = stream.step(make_frame(0))
     assert len(detections) == 0
-    assert stream.road.probability.shape == (14, config.static.region().rows, 104)
-    assert ((stream.road.probability >= 0) & (stream.road.probability <= 1)).all()
-    assert stream.road is stream.road  # it is made once
+    assert stream.map.probability.shape == (14, config.static.region().rows, 104)
+    assert ((stream.map.probability >= 0) & (stream.map.probability <= 1)).all()
+    assert stream.map is stream.map  # it is made once
     shown = detections.config.draw_static_cfg
-    sure = (stream.road.probability >= shown.static_conf).any()
-    assert sure == (detections.plot(road=stream.road) != detections.plot()).any()
-    assert (detections.memory, detections.health.memory_age_s) == (None, None)
+    sure = (stream.map.probability >= shown.static_conf).any()
+    assert sure == (detections.plot(bev_map=stream.map) != detections.plot()).any()
+    assert (detections.memory, detections.health.newest_age_s) == (None, None)
     assert detections.plot().ndim == 3
 
 

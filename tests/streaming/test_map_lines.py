@@ -15,7 +15,7 @@ from leapai.streaming.map_lines import MIN_LENGTH_M, polylines
 from leapai.types import STATIC_CLASSES, BevGrid, MapPolyline
 
 GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
-CENTRES = GRID.cell_centres_m().numpy().astype(float)
+CENTRES = GRID.cell_centres_m().astype(float)
 ARC = np.linspace(0.0, 1.2, 40)
 LINES = {
     "along": np.array([[-15.0, 3.13], [60.0, 3.13]]),
@@ -73,7 +73,7 @@ def test_a_line_is_found_where_it_is(name, kind):
 def test_a_soft_raster_is_finer_than_its_cells(name):
     """Probabilities that fall off smoothly tell where in a cell a line lies."""
     true = LINES[name]
-    x, y = np.meshgrid(GRID.column_centres_m().numpy(), GRID.row_centres_m().numpy())
+    x, y = np.meshgrid(GRID.column_centres_m(), GRID.row_centres_m())
     near_it = near(true, 0.8)
     distance = np.array(
         [LineString(true).distance(Point(p)) for p in zip(x[near_it], y[near_it], strict=True)]

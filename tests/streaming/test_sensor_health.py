@@ -1,4 +1,4 @@
-"""Every way in which a sensor fails, and the age of memory, as a user is told them."""
+"""Every way in which a sensor fails, and the age of memory, as they are reported to a user."""
 
 from dataclasses import replace
 
@@ -123,7 +123,7 @@ def test_memory_tells_its_age_its_reach_and_its_reset():
     for i in (0, 1, 2, 3, 4, 40):
         frame = make_frame(i)
         health = health_of(frame, session.step(frame).memory)
-        reported.append((health.memory_age_s, health.memory_reach_s, health.memory_reset))
+        reported.append((health.newest_age_s, health.oldest_age_s, health.memory_reset))
     empty = (None, None, True)
     filling = [(0.1, 0.1, False), (0.1, 0.2, False), (0.1, 0.3, False), (0.1, 0.3, False)]
     assert reported == [empty, *filling, empty]  # 3.6 s without a frame drop it
@@ -134,4 +134,4 @@ def test_a_network_without_memory_has_none_to_age():
     session = StreamSession(seeded_model(config), config)
     session.step(make_frame(0))
     health = health_of(make_frame(1), session.step(make_frame(1)).memory)
-    assert (health.memory_age_s, health.memory_reach_s) == (None, None)
+    assert (health.newest_age_s, health.oldest_age_s) == (None, None)

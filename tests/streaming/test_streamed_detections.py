@@ -21,19 +21,19 @@ CAR = [10.0, 4.0, 0.8, 4.0, 2.0, 1.6, 0.3]
 PERSON = [20.0, -6.0, 0.9, 0.6, 0.6, 1.8, 0.0]
 DRAW = DrawDynamicConfig(draw_velo=False)
 VIEW = BevView(DRAW.coords, DRAW.label_h, DRAW.label_w)
-HEALTH = Health({}, memory_age_s=0.1, memory_reach_s=0.3, memory_reset=False)
+HEALTH = Health({}, newest_age_s=0.1, oldest_age_s=0.3, memory_reset=False)
 
 
 def result(boxes=(CAR, PERSON), **fields):
     defaults = {"class_id": [0, 3], "track_id": [5, -1], "score": [0.9, 0.8]}
-    said = detections(list(boxes), **(defaults if not fields and boxes else fields))
+    streamed = detections(list(boxes), **(defaults if not fields and boxes else fields))
     frame = make_frame(0)
-    said = replace(said, sequence=frame.sequence, timestamp_us=frame.timestamp_us)
+    streamed = replace(streamed, sequence=frame.sequence, timestamp_us=frame.timestamp_us)
     dots = MemorySlots(
         np.array([[-15.0, 2.0, 0.5]]), np.zeros((1, 3)), np.array([1]), np.array([1])
     )
     config = small_config(draw_dynamic_cfg=DRAW)
-    return StreamedDetections(**vars(said), health=HEALTH, memory=dots, config=config)
+    return StreamedDetections(**vars(streamed), health=HEALTH, memory=dots, config=config)
 
 
 def shows(image, x_m, y_m, colour):
@@ -42,22 +42,22 @@ def shows(image, x_m, y_m, colour):
 
 
 def test_its_arrays_have_names():
-    said = result()
-    np.testing.assert_array_equal(said.position_m, [CAR[:3], PERSON[:3]])
-    np.testing.assert_array_equal(said.size_m, [CAR[3:6], PERSON[3:6]])
-    np.testing.assert_array_equal(said.yaw_rad, [0.3, 0.0])
-    assert said.class_name.tolist() == ["car", "person"]
-    assert said.occlusion_name.tolist() == ["NoOccluded", "NoOccluded"]
+    streamed = result()
+    np.testing.assert_array_equal(streamed.position_m, [CAR[:3], PERSON[:3]])
+    np.testing.assert_array_equal(streamed.size_m, [CAR[3:6], PERSON[3:6]])
+    np.testing.assert_array_equal(streamed.yaw_rad, [0.3, 0.0])
+    assert streamed.class_name.tolist() == ["car", "person"]
+    assert streamed.occlusion_name.tolist() == ["NoOccluded", "NoOccluded"]
     empty = result(boxes=())
     assert [len(a) for a in (empty.position_m, empty.class_name, empty.occlusion_name)] == [0, 0, 0]
 
 
 def test_a_selection_keeps_what_belongs_to_the_frame():
-    said = result()
-    one = said.select(said.class_name == "person")
+    streamed = result()
+    one = streamed.select(streamed.class_name == "person")
     assert isinstance(one, StreamedDetections)
     assert isinstance(one, Detections)
-    assert (len(one), one.health, one.config) == (1, said.health, said.config)
+    assert (len(one), one.health, one.config) == (1, streamed.health, streamed.config)
     np.testing.assert_array_equal(one.boxes, [PERSON])
 
 
@@ -72,9 +72,9 @@ def test_a_plot_shows_detections_and_memory():
 
 
 def test_a_plot_shows_what_the_network_remembered():
-    said = result(boxes=())
-    forgetful = replace(said, memory=said.memory.select(np.zeros(0, np.int64)))
-    changed = np.argwhere((said.plot() != forgetful.plot()).any(-1))
+    streamed = result(boxes=())
+    forgetful = replace(streamed, memory=streamed.memory.select(np.zeros(0, np.int64)))
+    changed = np.argwhere((streamed.plot() != forgetful.plot()).any(-1))
     assert len(changed)
     assert np.abs(changed - VIEW.pixels(np.array([-15.0, 2.0]))[::-1]).max() < 5
 
@@ -86,10 +86,10 @@ def test_a_plot_hides_what_the_configuration_hides():
 
 
 def test_with_its_frame_a_plot_shows_points_and_gt():
-    said = result(boxes=())
+    streamed = result(boxes=())
     points = np.array([[25.0, 20.0, 1.0, 0.5, 0.0]], np.float32)
     frame = replace(make_frame(0), points=points, labels=gt([30.0, -20.0, 0.8, 4, 2, 1.6, 0]))
-    changed = np.argwhere((said.plot() != said.plot(frame)).any(-1))
+    changed = np.argwhere((streamed.plot() != streamed.plot(frame)).any(-1))
     for place in ([25.0, 20.0], [28.0, -20.0]):
         away = np.abs(changed - VIEW.pixels(np.array(place))[::-1]).max(1)
         assert away.min() < 2
@@ -117,9 +117,9 @@ def test_a_table_has_names_with_units():
 
 def test_a_dataframe_is_the_table():
     pytest.importorskip("pandas")
-    said = result()
-    frame = said.to_dataframe()
-    assert list(frame.columns) == said.to_table().column_names
+    streamed = result()
+    frame = streamed.to_dataframe()
+    assert list(frame.columns) == streamed.to_table().column_names
     assert frame["y_m"].tolist() == [4.0, -6.0]
 
 
@@ -130,11 +130,11 @@ def test_without_pandas_the_extra_is_named(monkeypatch):
 
 
 def test_it_goes_to_other_programs():
-    said = result()
-    assert [row["detection_name"] for row in said.to_nuscenes("s")] == ["car", "pedestrian"]
-    assert [row["tracking_id"] for row in said.to_nuscenes("s", tracking=True)] == ["5"]
-    assert said.to_argoverse2(7)["timestamp_ns"].to_pylist() == [7, 7]
-    assert said.to_argoverse2()["timestamp_ns"].to_pylist() == [1_000_000_000] * 2
+    streamed = result()
+    assert [row["detection_name"] for row in streamed.to_nuscenes("s")] == ["car", "pedestrian"]
+    assert [row["tracking_id"] for row in streamed.to_nuscenes("s", tracking=True)] == ["5"]
+    assert streamed.to_argoverse2(7)["timestamp_ns"].to_pylist() == [7, 7]
+    assert streamed.to_argoverse2()["timestamp_ns"].to_pylist() == [1_000_000_000] * 2
 
 
 def test_it_is_small():

@@ -53,12 +53,12 @@ class World:
         """One dictionary a stream."""
         t = self.frame * STEP_S
         pose = self.ego(t)
-        said = [self.detections_of(objects, pose, sequence) for objects in streams]
+        observed = [self.detections_of(objects, pose, sequence) for objects in streams]
         batch = self._batch(pose, len(streams), self.frame == 0 if first is None else first)
-        report = self.recall(batch)
-        state = self.memory.push(self.state, report, self._remembered(said), batch)
+        report = self.read(batch)
+        state = self.memory.push(self.state, report, self._new_slots(observed), batch)
         ids = []
-        for stream, detections in enumerate(said):
+        for stream, detections in enumerate(observed):
             found, self.tracks[stream] = track(
                 detections,
                 self.tracks[stream],
@@ -70,11 +70,11 @@ class World:
         self.state, self.frame = state, self.frame + 1
         return ids
 
-    def recall(self, batch):
+    def read(self, batch):
         """What memory says before it sees the frame."""
         dynamic = self.config.dynamic
         queries = torch.zeros(batch.streams, dynamic.queries, dynamic.embed)
-        return self.memory.recall(self.state, batch, queries)
+        return self.memory.read(self.state, batch, queries)
 
     def wait(self, seconds):
         """Nothing is seen."""
@@ -112,7 +112,7 @@ class World:
             *[nothing] * 8, time_us, poses_of_streams, torch.full((streams,), first), ()
         )
 
-    def _remembered(self, streams):
+    def _new_slots(self, streams):
         """The detections' slots, and unused queries to fill up."""
 
         def rows(values, fill=0.0):
@@ -122,16 +122,20 @@ class World:
             ]
             return torch.from_numpy(np.stack(padded)).float()
 
-        spare = rows([said.query_index for said in streams], -1).long()
-        for indices, said in zip(spare, streams, strict=True):
-            others = [q for q in range(self.config.dynamic.queries) if q not in said.query_index]
-            indices[len(said) :] = torch.tensor(others)[: self.config.topk_query - len(said)]
+        spare = rows([observed.query_index for observed in streams], -1).long()
+        for indices, observed in zip(spare, streams, strict=True):
+            others = [
+                q for q in range(self.config.dynamic.queries) if q not in observed.query_index
+            ]
+            indices[len(observed) :] = torch.tensor(others)[
+                : self.config.topk_query - len(observed)
+            ]
         return NewSlots(
             query=torch.zeros(len(streams), self.config.topk_query, self.config.dynamic.embed),
-            reference_m=rows([said.boxes[:, :3] for said in streams], 500.0),
-            velocity_mps=rows([said.velocity_mps for said in streams]),
-            confidence=rows([said.score for said in streams]),
-            class_id=rows([said.class_id for said in streams]).long(),
+            reference_m=rows([observed.boxes[:, :3] for observed in streams], 500.0),
+            velocity_mps=rows([observed.velocity_mps for observed in streams]),
+            confidence=rows([observed.score for observed in streams]),
+            class_id=rows([observed.class_id for observed in streams]).long(),
             query_index=spare,
         )
 
@@ -316,8 +320,8 @@ def test_memory_says_where_a_track_is_expected():
     before = world.see({0: standing()})[0]
     readout = MemoryReadout(np.array([before]), np.array([[30.0, 0.0, 0.0]]), reset=False)
     for x, expected in ((30.0, before), (10.0, before + 1)):
-        said = world.detections_of({0: standing(x=x)}, np.eye(4))
-        found, _ = track(said, world.tracks[0], CONFIG.tracking, readout)
+        observed = world.detections_of({0: standing(x=x)}, np.eye(4))
+        found, _ = track(observed, world.tracks[0], CONFIG.tracking, readout)
         assert found.track_id.tolist() == [expected]
 
 
@@ -325,7 +329,7 @@ def test_of_the_slots_of_a_track_the_newest_counts():
     world = World()
     for x in (10.0, 11.0, 12.0):
         born = world.see({0: standing(x=x), 1: standing(y=8)})[0]
-    report = world.recall(world._batch(np.eye(4), 1, first=False))
+    report = world.read(world._batch(np.eye(4), 1, first=False))
     readout = memory_readout(report, stream=0)
     assert readout.track_id.tolist() == [born, born + 1]
     assert readout.position_m[0, 0] == pytest.approx(12.0)
@@ -374,10 +378,10 @@ def test_time_that_runs_backwards_ends_every_track_also_without_a_network():
 def test_a_pose_that_is_not_known_ends_every_track_and_gives_no_id(config):
     world = World(config=config)
     car = world.see({0: standing()})[0]
-    said = replace(
+    observed = replace(
         world.detections_of({0: standing()}, np.eye(4)), ego2global=np.full((4, 4), np.nan)
     )
-    found, tracks = track(said, world.tracks[0], config.tracking)
+    found, tracks = track(observed, world.tracks[0], config.tracking)
     assert found.track_id.tolist() == [-1]
     assert len(tracks) == 0
     world.tracks[0] = tracks
@@ -484,7 +488,7 @@ def test_motion_is_that_of_a_kalman_filter():
             state = state + gain @ (measured - state)
             covariance = covariance - gain @ covariance
         time_us = tracks.timestamp_us + round(interval_s * 1e6)
-        said = Detections(
+        observed = Detections(
             sequence="s",
             timestamp_us=time_us,
             ego2global=np.eye(4),
@@ -496,7 +500,7 @@ def test_motion_is_that_of_a_kalman_filter():
             track_id=np.array([-1]),
             query_index=np.array([0]),
         )
-        found, tracks = track(said, tracks, TRACKING)
+        found, tracks = track(observed, tracks, TRACKING)
         assert found.track_id.tolist() == [0], i
         np.testing.assert_allclose(tracks.motion[0].ravel(), state, atol=1e-9)
         np.testing.assert_allclose(tracks.covariance[0], covariance[::3, ::3], atol=1e-9)

@@ -11,6 +11,7 @@ from leapai.config.options import CONFIG_VARIABLE, Argument, existing_checkpoint
 from leapai.config.problems import ConfigError
 
 if TYPE_CHECKING:
+    from leapai.checkpoints import Checkpoint
     from leapai.config import TaskConfig
 
 OUTPUTS = Path("outputs")
@@ -55,28 +56,37 @@ class ConfigurationOptions(SettingOptions):
         named = self.task_config or os.environ.get(CONFIG_VARIABLE)
         return existing_config(named) if named else None
 
-    def load(self, checkpoint: Path | None = None) -> TaskConfig:
-        """Returns the configuration of the file, or else of the checkpoint, with the changes.
+    def load(self) -> TaskConfig:
+        """Returns the configuration of the file, with the changes.
+
+        Raises ConfigError where none is named, does not exist or is not valid.
+        """
+        return self.load_or_that_of(None)[0]
+
+    def load_or_that_of(self, path: Path | None) -> tuple[TaskConfig, Checkpoint | None]:
+        """Returns the configuration of the file, or else of the checkpoint `path`, with the
+        changes; and the checkpoint, where it was read for it.
 
         Raises ConfigError where neither is named, and ValueError for files that do not exist or
         hold no valid configuration.
         """
         file = self.file()
-        if file is None and checkpoint is None:
+        if file is None and path is None:
             raise ConfigError(
                 f"{CONFIG_VARIABLE} is not set and there is no --task-config: name a task "
                 "configuration, for example projects/perception/configs/tiny_step2_dynamic.py"
             )
-        if checkpoint is not None:
-            existing_checkpoint(checkpoint)
+        if path is not None:
+            existing_checkpoint(path)
         from leapai.config.settings import check_settings
 
         check_settings(self.settings)
         if file is not None:
             from leapai.config.load import load_config
 
-            return self.applied_to(load_config(file))
-        assert checkpoint is not None
-        from leapai.checkpoints import config_of
+            return self.applied_to(load_config(file)), None
+        assert path is not None
+        from leapai.checkpoints import read_checkpoint
 
-        return self.applied_to(config_of(checkpoint))
+        checkpoint = read_checkpoint(path)
+        return self.applied_to(checkpoint.config), checkpoint

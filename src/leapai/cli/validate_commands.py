@@ -31,21 +31,22 @@ def _validate(parsed: argparse.Namespace) -> None:
     configuration = read(ConfigurationOptions, parsed)
     if configuration.file() is not None:
         given.check_files()  # before the configuration is read
-    config = configuration.load(given.checkpoint)
+    config, checkpoint = configuration.load_or_that_of(given.checkpoint)
     options = read(ValidationOptions, parsed, output=OUTPUTS / config.job_name)
     from leapai.validation import run_validation
 
-    run_validation(config, options)
+    run_validation(config, options, checkpoint=checkpoint)
 
 
 def _demo(parsed: argparse.Namespace) -> None:
-    from leapai.checkpoints import config_of
+    from leapai.checkpoints import read_checkpoint
     from leapai.validation import run_validation
     from leapai.weights import shipped_checkpoint
 
-    checkpoint = shipped_checkpoint()
-    config = read(SettingOptions, parsed).applied_to(config_of(checkpoint))
-    run_validation(config, replace(read(DemoOptions, parsed), checkpoint=checkpoint))
+    checkpoint = read_checkpoint(shipped_checkpoint())
+    config = read(SettingOptions, parsed).applied_to(checkpoint.config)
+    options = replace(read(DemoOptions, parsed), checkpoint=checkpoint.path)
+    run_validation(config, options, checkpoint=checkpoint)
 
 
 VAL = Command(

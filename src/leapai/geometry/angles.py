@@ -11,36 +11,37 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 
 NUM_BINS = 8
 DEFAULT_OVERLAP = 1.0 / 36.0
-"""Of pi: neighbouring bins share 5 degrees (design, section 12)."""
+"""Share of pi: neighbouring bins overlap by 5 degrees (design, section 12)."""
 
 
 def wrap(angle_rad: FloatArray) -> FloatArray:
-    """Angles in (-pi, pi]."""
+    """Wraps angles to (-pi, pi]."""
     return -((-np.asarray(angle_rad) + np.pi) % (2 * np.pi) - np.pi)
 
 
 def wrap_tensor(angle_rad: Tensor) -> Tensor:
-    """Angles in (-pi, pi], differentiable."""
+    """Wraps angles to (-pi, pi], differentiably."""
     return -(torch.remainder(-angle_rad + math.pi, 2 * math.pi) - math.pi)
 
 
 def bin_centres(num_bins: int = NUM_BINS) -> Tensor:
-    """Centres [num_bins] in (-pi, pi]: bin 0 looks along +x, bins go counter-clockwise."""
+    """Returns bin centres [num_bins] in (-pi, pi]: bin 0 looks along +x, bins go
+    counter-clockwise."""
     return wrap_tensor(torch.arange(num_bins, dtype=torch.float32) * (2 * math.pi / num_bins))
 
 
 def encode(
     yaw_rad: Tensor, num_bins: int = NUM_BINS, overlap: float = DEFAULT_OVERLAP
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Yaw [...] -> nearest bin [...] int64, residual to every bin [..., num_bins], covering bins
-    [..., num_bins].
+    """Encodes yaw [...]: nearest bin [...] int64, residual to every bin [..., num_bins], whether a
+    bin covers it [..., num_bins].
 
-    A bin covers a yaw whose residual is at most half a bin plus half of what neighbours share
-    (`overlap` pi).
+    A bin covers a yaw whose residual is at most half a bin plus half of the overlap
+    of neighbours (`overlap` pi).
     """
     residual = wrap_tensor(yaw_rad[..., None] - bin_centres(num_bins).to(yaw_rad))
     covers = residual.abs() <= math.pi / num_bins + overlap * math.pi / 2
@@ -48,8 +49,8 @@ def encode(
 
 
 def decode(bin_logits: Tensor, residual_rad: Tensor) -> Tensor:
-    """Yaw [...] in (-pi, pi]: the likeliest bin's centre plus its residual. Both inputs [...,
-    num_bins]."""
+    """Decodes yaw [...] in (-pi, pi]: the likeliest bin's centre plus its residual. Both inputs are
+    [..., num_bins]."""
     best = bin_logits.argmax(-1, keepdim=True)
     centre = bin_centres(bin_logits.shape[-1]).to(residual_rad)[best[..., 0]]
     return wrap_tensor(centre + residual_rad.gather(-1, best)[..., 0])

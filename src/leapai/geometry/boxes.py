@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leapai.geometry import angles, poses
-from leapai.types import BoolArray, FloatArray
+from leapai.types.vocabulary import BoolArray, FloatArray
 
 _UNIT_CORNERS = np.array(
     [
@@ -33,19 +33,19 @@ EDGES = (
 
 
 def corners(boxes: FloatArray) -> FloatArray:
-    """Corners [N, 8, 3]: four below (front left, rear left, rear right, front right), then the four
-    above."""
+    """Returns corners [N, 8, 3]: four below (front left, rear left, rear right, front right), then
+    the four above."""
     ego_from_box = poses.from_xyz_yaw(boxes[:, :3], boxes[:, 6])
     return poses.apply(ego_from_box, _UNIT_CORNERS * boxes[:, None, 3:6])
 
 
 def corners_bev(boxes: FloatArray) -> FloatArray:
-    """Footprints [N, 4, 2], counter-clockwise from the front left corner."""
+    """Returns footprints [N, 4, 2], counter-clockwise from the front left corner."""
     return corners(boxes)[:, :4, :2]
 
 
 def transform(boxes: FloatArray, dst_from_src: FloatArray) -> FloatArray:
-    """Boxes [N, 7] in frame dst; the heading keeps its horizontal direction (boxes stay
+    """Moves boxes [N, 7] to frame dst; the heading keeps its horizontal direction (boxes stay
     upright)."""
     moved = boxes.copy()
     moved[:, :3] = poses.apply(dst_from_src, boxes[:, :3])
@@ -56,7 +56,7 @@ def transform(boxes: FloatArray, dst_from_src: FloatArray) -> FloatArray:
 
 
 def points_inside(points_m: FloatArray, boxes: FloatArray) -> BoolArray:
-    """Whether points [P, 3] lie in boxes [N, 7], boundary included: [N, P].
+    """Returns whether points [P, 3] lie in boxes [N, 7], boundary included: [N, P].
 
     One box at a time: a sweep of 100 000 points against 80 boxes at once would need a gigabyte.
     """

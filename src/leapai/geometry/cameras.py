@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from leapai.geometry.poses import ArrayOrTensor
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 
 MIN_DEPTH_M = 0.1
 _NO_FOLD_RADIUS2 = 1e6
 
 
 def distort(xy: ArrayOrTensor, distortion: ArrayOrTensor) -> ArrayOrTensor:
-    """Normalised image points [..., 2] seen through a lens [..., 5] (leading axes broadcast)."""
+    """Distorts normalised image points [..., 2] by lenses [..., 5] (leading axes broadcast)."""
     k1, k2, p1, p2, k3 = (distortion[..., i] for i in range(5))
     x, y = xy[..., 0], xy[..., 1]
     r2 = x * x + y * y
@@ -32,7 +32,7 @@ def distort(xy: ArrayOrTensor, distortion: ArrayOrTensor) -> ArrayOrTensor:
 
 
 def undistort(xy_distorted: FloatArray, distortion: FloatArray, iterations: int = 20) -> FloatArray:
-    """Inverse of `distort` for arrays [..., 2] by fixed-point iteration (as
+    """Inverts `distort` for arrays [..., 2] by fixed-point iteration (as
     `cv2.undistortPoints`)."""
     k1, k2, p1, p2, k3 = np.moveaxis(np.asarray(distortion, np.float64), -1, 0)
     xy = np.array(xy_distorted, np.float64)
@@ -48,10 +48,11 @@ def undistort(xy_distorted: FloatArray, distortion: FloatArray, iterations: int 
 
 
 def fold_radius2(distortion: FloatArray) -> FloatArray:
-    """Squared normalised radius [...] at which lenses [..., 5] stop growing outward (1e6: never).
+    """Returns the squared normalised radius [...] at which lenses [..., 5] stop growing outward
+    (1e6: never).
 
-    The first positive root of d/dr [r (1 + k1 r^2 + k2 r^4 + k3 r^6)] = 1 + 3 k1 s + 5 k2 s^2 + 7
-    k3 s^3, s = r^2.
+    It is the first positive root of d/dr [r (1 + k1 r^2 + k2 r^4 + k3 r^6)] = 1 + 3 k1 s + 5 k2 s^2
+    + 7 k3 s^3, s = r^2.
     """
     lenses = np.asarray(distortion, np.float64).reshape(-1, 5)
     limits = np.full(len(lenses), _NO_FOLD_RADIUS2)
@@ -65,7 +66,7 @@ def fold_radius2(distortion: FloatArray) -> FloatArray:
 def project(
     points_camera_m: FloatArray, intrinsics: FloatArray, distortion: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Points [P, 3] of one camera -> pixels [P, 2] and depth [P] in metres.
+    """Projects points [P, 3] of one camera to pixels [P, 2] and depth [P] in metres.
 
     Pixels are NaN where a point lies behind the camera or beyond the lens model's fold. The centre
     of the top left pixel is (0, 0), as in OpenCV.
@@ -81,8 +82,8 @@ def project(
 def project_tensor(
     points_camera_m: Tensor, intrinsics: Tensor, distortion: Tensor, max_radius2: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """`project` for points [..., P, 3] of many cameras: intrinsics [..., 3, 3], distortion [...,
-    5], fold [...].
+    """Projects points [..., P, 3] of many cameras as `project` does: intrinsics [..., 3, 3],
+    distortion [..., 5], fold [...].
 
     Returns pixels [..., P, 2] (finite everywhere) and seen [..., P] bool.
     """
@@ -97,7 +98,7 @@ def project_tensor(
 def pixel_rays(
     intrinsics: FloatArray, distortion: FloatArray, size_px: tuple[int, int]
 ) -> FloatArray:
-    """Unit directions [H, W, 3] float64 in the camera frame through every pixel centre."""
+    """Returns unit directions [H, W, 3] float64 in the camera frame through every pixel centre."""
     height, width = size_px
     u, v = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
     homogeneous = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(intrinsics).T
@@ -110,8 +111,8 @@ def pixel_rays(
 def resize_and_crop(
     intrinsics: FloatArray, scale: tuple[float, float], crop_xy_px: tuple[float, float]
 ) -> FloatArray:
-    """Intrinsics after resizing by `scale` (x, y) and cutting `crop_xy_px` from the left and the
-    top.
+    """Returns intrinsics after resizing by `scale` (x, y) and cutting `crop_xy_px` from the left
+    and the top.
 
     Pixel centres are whole numbers, so resizing by s takes u to s (u + 0.5) - 0.5.
     """

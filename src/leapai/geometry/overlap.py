@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from leapai.types import BoolArray, FloatArray, IntArray
+from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
 
 _BLOCK = 48
 """Boxes that NMS decides at a time: enough to spread numpy's cost a call, few enough that a cluster
@@ -21,8 +21,8 @@ is thinned before its pairs are clipped."""
 
 
 def intersection_bev(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
-    """Area [P] in square metres that the footprints of boxes [P, 7] and boxes [P, 7] share, pair
-    by pair.
+    """Returns the area [P] in square metres that the footprints of boxes [P, 7] and boxes [P, 7]
+    share, pair by pair.
 
     Positions are subtracted before anything else, so that coordinates far from the origin cost no
     accuracy beyond their own rounding.
@@ -34,15 +34,16 @@ def intersection_bev(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
 
 
 def iou_bev_paired(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
-    """IoU [P] in [0, 1] of the footprints of boxes [P, 7] and boxes [P, 7], pair by pair; 0 where
-    both are empty."""
+    """Returns the IoU [P] in [0, 1] of the footprints of boxes [P, 7] and boxes [P, 7], pair by
+    pair; 0 where both are empty."""
     shared = intersection_bev(boxes_a, boxes_b)
     union = boxes_a[:, 3] * boxes_a[:, 4] + boxes_b[:, 3] * boxes_b[:, 4] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def iou_bev(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
-    """IoU [N, M] in [0, 1] of the footprints of every box of [N, 7] and every box of [M, 7]."""
+    """Returns the IoU [N, M] in [0, 1] of the footprints of every box of [N, 7] and every box of
+    [M, 7]."""
     iou = np.zeros((len(boxes_a), len(boxes_b)))
     a, b = np.nonzero(_may_overlap(boxes_a, boxes_b))
     iou[a, b] = iou_bev_paired(boxes_a[a], boxes_b[b])
@@ -52,7 +53,8 @@ def iou_bev(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
 def nms_bev(
     boxes: FloatArray, score: FloatArray, class_id: IntArray, iou_threshold: float
 ) -> IntArray:
-    """Indices [K] of the boxes [N, 7] that greedy non-maximum suppression keeps, best score first.
+    """Returns indices [K] of the boxes [N, 7] that greedy non-maximum suppression keeps, best score
+    first.
 
     A box goes when a better one of its own class that stays overlaps it by more than
     `iou_threshold`. Of equal scores the lower index is the better one.
@@ -69,7 +71,8 @@ def nms_bev(
 
 
 def _greedy(clash: BoolArray) -> BoolArray:
-    """Which of boxes [N], best first, stay, where clash [N, N] says who may not stay together."""
+    """Returns which of boxes [N], best first, stay; those that clash [N, N] may not stay
+    together."""
     stays = np.ones(len(clash), bool)
     for i in range(len(clash)):
         if stays[i]:
@@ -80,7 +83,7 @@ def _greedy(clash: BoolArray) -> BoolArray:
 def _clashes(
     boxes: FloatArray, class_id: IntArray, rows_columns: tuple[IntArray, IntArray], threshold: float
 ) -> BoolArray:
-    """Whether boxes at rows [R] and columns [C] are of one class and overlap beyond the
+    """Returns whether boxes at rows [R] and columns [C] are of one class and overlap beyond the
     threshold: [R, C]."""
     rows, columns = rows_columns
     same_class = class_id[rows, None] == class_id[columns]
@@ -91,7 +94,7 @@ def _clashes(
 
 
 def _may_overlap(boxes_a: FloatArray, boxes_b: FloatArray) -> BoolArray:
-    """Whether the circles around footprints [N, 7] and [M, 7] meet: [N, M]."""
+    """Returns whether the circles around footprints [N, 7] and [M, 7] meet: [N, M]."""
     radius_a, radius_b = (np.hypot(boxes[:, 3], boxes[:, 4]) / 2 for boxes in (boxes_a, boxes_b))
     dx = boxes_a[:, None, 0] - boxes_b[:, 0]
     dy = boxes_a[:, None, 1] - boxes_b[:, 1]
@@ -100,8 +103,8 @@ def _may_overlap(boxes_a: FloatArray, boxes_b: FloatArray) -> BoolArray:
 
 
 def _corners_in_b(boxes_a: FloatArray, boxes_b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """x and y [4, P] of the corners of A, counter-clockwise, seen from the centre and along the
-    axes of B."""
+    """Returns x and y [4, P] of the corners of A, counter-clockwise, seen from the centre and along
+    the axes of B."""
     dx, dy = boxes_a[:, 0] - boxes_b[:, 0], boxes_a[:, 1] - boxes_b[:, 1]
     cos_b, sin_b = np.cos(boxes_b[:, 6]), np.sin(boxes_b[:, 6])
     centre_x, centre_y = cos_b * dx + sin_b * dy, cos_b * dy - sin_b * dx
@@ -121,7 +124,7 @@ def _corners_in_b(boxes_a: FloatArray, boxes_b: FloatArray) -> tuple[FloatArray,
 def _clamped_integral(
     x: FloatArray, y: FloatArray, half_x: FloatArray, half_y: FloatArray
 ) -> FloatArray:
-    """-integral of clamp(y) dx around polygons with corners x, y [4, P], x limited to +-half_x [P]
+    """Integrates -clamp(y) dx around polygons with corners x, y [4, P], x limited to +-half_x [P]
     and clamp to +-half_y [P]: [P]."""
     dx, dy = np.roll(x, -1, 0) - x, np.roll(y, -1, 0) - y
     limited_x = np.clip(x, -half_x, half_x)
@@ -134,7 +137,7 @@ def _clamped_integral(
 
 
 def _mean_of_clamped(start: FloatArray, end: FloatArray, half: FloatArray) -> FloatArray:
-    """Mean of clamp(y) to +-half while y goes evenly from start to end.
+    """Returns the mean of clamp(y) to +-half while y goes evenly from start to end.
 
     Three parts weighted by their shares: until y enters the band, inside it, and beyond it. Where
     y stays on one side, first and last are equal and are the mean; elsewhere no share is negative,

@@ -8,24 +8,26 @@ import cv2
 import numpy as np
 
 from leapai.geometry import poses
-from leapai.types import FloatArray, MapPolyline, VectorMap
+from leapai.types.map_elements import MapPolyline, VectorMap
+from leapai.types.vocabulary import FloatArray
 
 _DETAIL_M = 0.05
-"""No point of a simplified line is further from what it stands for."""
+"""No point of the original line is further from the simplified one."""
 
 
 def length_m(line_m: FloatArray) -> float:
-    """Of a line [K, 2]."""
+    """Returns the length of a line [K, 2]."""
     return float(np.hypot(*np.diff(line_m, axis=0).T).sum())
 
 
 def in_space(line_m: FloatArray) -> FloatArray:
-    """The line [K, 2] on the plane z = 0, or as it is [K, 3], float64 [K, 3]."""
+    """Returns the line [K, 2] on the plane z = 0, or a line [K, 3] as it is: float64 [K, 3]."""
     return np.pad(np.asarray(line_m, np.float64), ((0, 0), (0, 3 - line_m.shape[1])))
 
 
 def simplified(line_m: FloatArray) -> FloatArray:
-    """A line [K, 2] with as few of its points as keep `_DETAIL_M`; a closed one stays closed."""
+    """Returns a line [K, 2] with as few of its points as keep `_DETAIL_M`; a closed one stays
+    closed."""
     closed = bool((line_m[0] == line_m[-1]).all())
     points = (line_m[:-1] if closed else line_m).astype(np.float32)
     kept = cv2.approxPolyDP(points[:, None], _DETAIL_M, closed)[:, 0].astype(np.float64)
@@ -35,8 +37,8 @@ def simplified(line_m: FloatArray) -> FloatArray:
 def lines_in_ego(
     vector_map: VectorMap, ego2global: FloatArray, kinds: Collection[str]
 ) -> tuple[MapPolyline, ...]:
-    """The lines of a map (global frame) that are of `kinds`, with their heights, in the ego frame;
-    formed in float64."""
+    """Moves the lines of a map (global frame) that are of `kinds` to the ego frame, with their
+    heights; formed in float64."""
     ego_from_global = poses.invert(np.asarray(ego2global, np.float64))
     return tuple(
         MapPolyline(line.kind, 1.0, poses.apply(ego_from_global, line.points_m))

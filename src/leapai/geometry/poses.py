@@ -9,25 +9,26 @@ import numpy as np
 from torch import Tensor
 
 from leapai.geometry import angles
-from leapai.types import FloatArray
+from leapai.types.vocabulary import FloatArray
 
 ArrayOrTensor = TypeVar("ArrayOrTensor", FloatArray, Tensor)
 
 
 def apply(dst_from_src: ArrayOrTensor, points: ArrayOrTensor) -> ArrayOrTensor:
-    """Points [..., P, 3] of frame src in frame dst."""
+    """Moves points [..., P, 3] from frame src to frame dst."""
     rotation, translation = dst_from_src[..., :3, :3], dst_from_src[..., :3, 3]
     return points @ rotation.swapaxes(-1, -2) + translation[..., None, :]
 
 
 def rotate(dst_from_src: ArrayOrTensor, vectors: ArrayOrTensor) -> ArrayOrTensor:
-    """Directions or velocities [..., P, 3] of frame src in the axes of frame dst."""
+    """Rotates directions or velocities [..., P, 3] from the axes of frame src to those of frame
+    dst."""
     return vectors @ dst_from_src[..., :3, :3].swapaxes(-1, -2)
 
 
 def invert(dst_from_src: ArrayOrTensor) -> ArrayOrTensor:
-    """`src_from_dst` of rigid transforms, by transposing the rotation (exact where a solver is
-    not)."""
+    """Inverts rigid transforms to `src_from_dst`, by transposing the rotation (exact where a solver
+    is not)."""
     src_from_dst = dst_from_src * 1
     rotation_t = dst_from_src[..., :3, :3].swapaxes(-1, -2)
     src_from_dst[..., :3, :3] = rotation_t
@@ -36,7 +37,7 @@ def invert(dst_from_src: ArrayOrTensor) -> ArrayOrTensor:
 
 
 def from_quaternion(wxyz: FloatArray, translation_m: FloatArray) -> FloatArray:
-    """Poses [..., 4, 4] float64 from quaternions [..., 4] (w x y z, any length but 0) and
+    """Returns poses [..., 4, 4] float64 from quaternions [..., 4] (w x y z, any length but 0) and
     translations [..., 3]."""
     q = np.asarray(wxyz, np.float64)
     w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
@@ -53,7 +54,7 @@ def from_quaternion(wxyz: FloatArray, translation_m: FloatArray) -> FloatArray:
 
 
 def from_xyz_yaw(xyz_m: FloatArray, yaw_rad: FloatArray | float) -> FloatArray:
-    """Poses [..., 4, 4] float64 of positions [..., 3] turned by yaw [...] about z."""
+    """Returns poses [..., 4, 4] float64 of positions [..., 3] turned by yaw [...] about z."""
     position, yaw = np.asarray(xyz_m, np.float64), np.asarray(yaw_rad, np.float64)
     pose = np.zeros((*position.shape[:-1], 4, 4))
     pose[..., 0, 0] = pose[..., 1, 1] = np.cos(yaw)
@@ -65,5 +66,5 @@ def from_xyz_yaw(xyz_m: FloatArray, yaw_rad: FloatArray | float) -> FloatArray:
 
 
 def yaw_of(dst_from_src: FloatArray) -> FloatArray:
-    """Yaw [...] in (-pi, pi] of the x axis of src seen in dst."""
+    """Returns yaw [...] in (-pi, pi] of the x axis of src seen in dst."""
     return angles.wrap(np.arctan2(dst_from_src[..., 1, 0], dst_from_src[..., 0, 0]))

@@ -77,5 +77,5 @@ def _camera_picture(camera: CameraFrame, frame: Frame, lines: Sequence[MapPolyli
         grey = np.full((*camera.size_px, 3), NO_IMAGE_GREY, np.uint8)
         camera = replace(camera, name=f"{camera.name}: no image", image=grey)
     return draw_camera(
-        camera, camera.size_px, None, frame.labels, points=frame.points, road_lines=lines
+        camera, camera.size_px, None, frame.labels, points=frame.points, map_lines=lines
     )

@@ -1,4 +1,4 @@
-"""Convolutional blocks shared by the LiDAR branch, the fuser and the necks."""
+"""Convolutional blocks of the LiDAR branch and the necks, and the fuser of camera and LiDAR BEV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 
 def conv_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch norm, ReLU: [B, in, H, W] -> [B, out, H / stride, W / stride]."""
+    """Returns 3x3 convolution, batch norm and ReLU: [B, in, H, W] -> [B, out, H / stride, W /
+    stride]."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -35,7 +36,7 @@ class ConvResBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, H, W]."""
+        """Maps [B, in, H, W] -> [B, out, H, W]."""
         return torch.relu(self.body(x) + self.skip(x))
 
 
@@ -49,6 +50,30 @@ class ConvResBlockNeck(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, bev: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, H, W]."""
+        """Maps [B, in, H, W] -> [B, out, H, W]."""
         out: Tensor = self.blocks(bev)
         return out
+
+
+class Fuser(nn.Module):
+    """Concatenate, 3x3 convolution, norm, ReLU: n x [B, C, H, W] -> [B, C, H, W].
+
+    A modality that is missing in a stream is replaced by a learnt vector, not by zeros: the network
+    can distinguish "nothing there" from "not observed".
+    """
+
+    def __init__(self, channels: int, modalities: int) -> None:
+        super().__init__()
+        self.missing = nn.Parameter(torch.zeros(modalities, channels))
+        self.fuse = conv_norm_relu(channels * modalities, channels)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, bevs: list[Tensor], present: list[Tensor]) -> Tensor:
+        """Fuses BEV maps [B, C, H, W] of each modality, given whether each stream has it [B]
+        bool."""
+        filled = [
+            torch.where(here[:, None, None, None], bev, fill[:, None, None])
+            for bev, here, fill in zip(bevs, present, self.missing, strict=True)
+        ]
+        fused: Tensor = self.fuse(torch.cat(filled, 1))
+        return fused

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from leapai.config import TaskConfig
-from leapai.models.blocks import ConvResBlockNeck
+from leapai.config.schema import TaskConfig
+from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import Backbone, FpnNeck, indices_of_strides
 from leapai.models.dynamic.dynamic_head import DynamicHead
-from leapai.models.fuser import Fuser
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
 from leapai.models.perception import (
     CameraBranch,
@@ -22,7 +21,7 @@ from leapai.types import CAMERA_GROUPS
 
 
 def build_model(config: TaskConfig) -> Perception:
-    """The network of `config`, with fresh weights from torch's global random state.
+    """Builds the network of `config`, with fresh weights from torch's global random state.
 
     Raises ValueError for parts that do not fit.
     """
@@ -49,7 +48,7 @@ def _static(config: TaskConfig) -> StaticBranch:
 
 
 def _camera(config: TaskConfig) -> CameraBranch:
-    out_indices = indices_of_strides(config.camera)  # asked once: it builds the model to look at it
+    out_indices = indices_of_strides(config.camera)  # asked once: it builds the model to inspect it
     backbones = [Backbone(config.camera, out_indices) for _ in CAMERA_GROUPS]
     necks = [FpnNeck(b.channels, config.bev.channels) for b in backbones]
     return CameraBranch(backbones, necks, ViewTransfer(config.camera, config.bev))

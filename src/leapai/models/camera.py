@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leapai.config import CameraConfig
+from leapai.config.network_sections import CameraConfig
 
 STRIDES = (8, 16, 32)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -22,7 +22,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Backbone(nn.Module):
     """A timm feature backbone: images [M, 3, H, W] uint8 -> maps at strides 8, 16, 32.
 
-    `out_indices` says which of the model's maps those are (`indices_of_strides`).
+    `out_indices` selects them from the model's maps (`indices_of_strides`).
     """
 
     mean: Tensor
@@ -41,16 +41,16 @@ class Backbone(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Maps [M, C_i, H / stride_i, W / stride_i]."""
+        """Returns maps [M, C_i, H / stride_i, W / stride_i]."""
         pixels = (images - self.mean) / self.std
         maps: list[Tensor] = self.net(pixels.contiguous(memory_format=torch.channels_last))
         return maps
 
 
 def indices_of_strides(config: CameraConfig) -> tuple[int, ...]:
-    """Which of the model's feature maps are those at strides 8, 16, 32.
+    """Returns which of the model's feature maps are those at strides 8, 16, 32.
 
-    Raises ValueError where timm knows no such model or it has no maps at these strides.
+    Raises ValueError where timm has no such model or it has no maps at these strides.
     """
     try:
         probe = timm.create_model(config.backbone, features_only=True, **config.backbone_args)
@@ -80,7 +80,7 @@ class FpnNeck(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Maps from fine to coarse -> [M, C, H/8, W/8]."""
+        """Merges maps from fine to coarse -> [M, C, H/8, W/8]."""
         top: Tensor = self.lateral[-1](maps[-1])
         for lateral, finer in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
             top = lateral(finer) + F.interpolate(top, size=finer.shape[-2:], mode="nearest")

@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from leapai.config import LidarConfig
+from leapai.config.network_sections import LidarConfig
 from leapai.models.blocks import conv_norm_relu
 from leapai.models.sampling import segment_sum
 from leapai.types import BevGrid
@@ -27,7 +27,7 @@ MAX_LOGIT = 10.0
 
 @dataclass(frozen=True)
 class Pillars:
-    """Points sorted by pillar."""
+    """The points of all streams, sorted by pillar."""
 
     points: Tensor
     """[P', 5] kept points x y z intensity dt, sorted by pillar."""
@@ -71,7 +71,7 @@ def group_pillars(
 
 
 def _nearest(cells: Tensor, grid: BevGrid, limit: int) -> Tensor:
-    """Mask [V] of the at most `limit` pillars a stream that are nearest to the ego."""
+    """Returns a mask [V] of the at most `limit` pillars a stream that are nearest to the ego."""
     per_stream = grid.rows * grid.columns
     stream = cells // per_stream
     if len(cells) <= limit or int(stream.bincount().max()) <= limit:
@@ -105,7 +105,7 @@ class PillarVfe(nn.Module):
         self.pillar_mlp = nn.Linear(channels, channels)
 
     def forward(self, pillars: Pillars) -> Tensor:
-        """Features [V, C]; [0, C] of an empty cloud."""
+        """Returns features [V, C]; [0, C] for an empty cloud."""
         points = torch.relu(self.point_norm(self.point_mlp(self._features(pillars))))  # [P', C]
         # Bounded by tanh: exp cannot overflow, so the softmax needs no maximum of each pillar.
         logits = MAX_LOGIT * torch.tanh(self.attention(points).float()[:, 0] / MAX_LOGIT)
@@ -115,7 +115,7 @@ class PillarVfe(nn.Module):
         return torch.relu(self.pillar_mlp(features))
 
     def _features(self, pillars: Pillars) -> Tensor:
-        """Inputs [P', 10] of the point network, scaled to about [-1, 1]."""
+        """Returns inputs [P', 10] of the point network, scaled to about [-1, 1]."""
         grid, points = self.grid, pillars.points
         xyz = points[:, :3]
         counts = torch.diff(pillars.offsets, append=pillars.offsets.new_tensor([len(points)]))
@@ -150,14 +150,14 @@ class LidarMiddleEncoder(nn.Module):
         return flat.view(streams, rows, columns, self.channels).permute(0, 3, 1, 2)
 
     def forward(self, features: Tensor, cell: Tensor, streams: int) -> Tensor:
-        """[B, C', rows, columns]."""
+        """Returns the dense BEV [B, C', rows, columns]."""
         bev: Tensor = self.down(self.canvas(features, cell, streams))
         return bev
 
 
 def pillar_grid(config: LidarConfig, bev: BevGrid) -> BevGrid:
-    """The pillars' grid over the BEV range; raises ValueError unless a BEV cell is 2^n pillars
-    wide."""
+    """Returns the pillars' grid over the BEV range. Raises ValueError unless a BEV cell is 2^n
+    pillars wide."""
     halvings = math.log2(bev.cell_m / config.pillar_m)
     if halvings < 1 or abs(halvings - round(halvings)) > 1e-6:
         raise ValueError(

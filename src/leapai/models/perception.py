@@ -12,12 +12,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from leapai.config import TaskConfig
-from leapai.models.blocks import ConvResBlockNeck
+from leapai.config.schema import TaskConfig
+from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import Backbone, FpnNeck
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
-from leapai.models.fuser import Fuser
 from leapai.models.lidar import (
     LidarMiddleEncoder,
     Pillars,
@@ -50,7 +49,7 @@ class CameraBranch:
 
 @dataclass(frozen=True)
 class LidarBranch:
-    """Built LiDAR modules."""
+    """Built modules of the LiDAR branch."""
 
     vfe: PillarVfe
     middle_encoder: LidarMiddleEncoder
@@ -75,8 +74,8 @@ class StaticBranch:
 
 
 class Perception(nn.Module):
-    """Seven cameras and a LiDAR in; objects, the road, and the next memory out.
-    `build.build_model` assembles it."""
+    """The perception network: seven cameras and a LiDAR in; objects, the map, and the next memory
+    out. `build.build_model` assembles it."""
 
     lidar_vfe: PillarVfe | None
     bev_dynamic_head: DynamicHead | None
@@ -112,7 +111,7 @@ class Perception(nn.Module):
         self.bev_static_head = static.head if static else None
 
     def forward(self, batch: FrameBatch, state: TemporalState) -> tuple[Predictions, TemporalState]:
-        """One frame of every stream."""
+        """Runs one frame of every stream: predictions of each task and the next memory."""
         bev = self.trunk(batch) if batch.fused_bev is None else batch.fused_bev
         static, static_memory = self.static_task(bev, batch, state)
         dynamic, state = self.dynamic_task(bev, batch, state)
@@ -121,17 +120,18 @@ class Perception(nn.Module):
     def dynamic_task(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
     ) -> tuple[DynamicPredictions | None, TemporalState]:
-        """What is there, and the next memory; None where the task is off."""
+        """Returns raw predictions of objects, and the next memory; None where the task is off."""
         if self.bev_dynamic_head is None:
             return None, with_pose(state, batch)
         rows = self.bev_dynamic_neck(bev).flatten(2).transpose(1, 2)  # [B, 14336, 512]
-        said: tuple[DynamicPredictions, TemporalState] = self.bev_dynamic_head(rows, batch, state)
-        return said
+        result: tuple[DynamicPredictions, TemporalState] = self.bev_dynamic_head(rows, batch, state)
+        return result
 
     def static_task(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
     ) -> tuple[StaticPredictions | None, StaticMemory | None]:
-        """The road, and the next memory of it; None where the task, or its memory, is off."""
+        """Returns the logits of the map, and its next memory; None where the task, or its memory,
+        is off."""
         if self.bev_static_head is None:
             return None, None
         features, memory = self.bev_static_neck(bev), None  # [B, 128, 56, 104]
@@ -140,7 +140,7 @@ class Perception(nn.Module):
         return self.bev_static_head(features), memory
 
     def trunk(self, batch: FrameBatch) -> Tensor:
-        """All that sees: sensors to one BEV [B, 256, 112, 128]. It knows nothing of other
+        """Perceives one frame: sensors to one BEV [B, 256, 112, 128], independent of other
         frames."""
         features = self.camera_features(batch)  # [B, 7, 256, 64, 120]
         camera_bev = self.view_transfer(features, calibration_of(batch))  # [B, 256, 112, 128]
@@ -152,7 +152,8 @@ class Perception(nn.Module):
         return bev
 
     def camera_features(self, batch: FrameBatch) -> Tensor:
-        """Features [B, N, C, H/8, W/8] float32; zeros for a failed camera, which costs no time."""
+        """Returns features [B, N, C, H/8, W/8] float32; zeros for a failed camera, which costs no
+        time."""
         B, N, _, H, W = batch.images.shape
         channels = self.config.bev.channels
         features = torch.zeros(B * N, H // 8, W // 8, channels, device=batch.images.device).permute(
@@ -168,12 +169,13 @@ class Perception(nn.Module):
         return features.view(B, N, *features.shape[1:])
 
     def _ranks_wait(self) -> bool:
-        """Another rank may have images of a group that this one lacks: then this one calls the
-        group, too, with none, because batch norm and gradients meet over ranks."""
+        """Returns whether other ranks may wait for a group of cameras that this rank lacks: then
+        this one calls the group, too, with no image, because batch norm and gradients meet over
+        ranks."""
         return self.training and dist.is_available() and dist.is_initialized()
 
     def _encode(self, group: int, images: Tensor) -> Tensor:
-        """Images [M, 3, H, W] of one group -> features [M, C, H/8, W/8] float32."""
+        """Encodes images [M, 3, H, W] of one group -> features [M, C, H/8, W/8] float32."""
         backbone = self.get_submodule(f"stage1_backbone{group}")
         neck = self.get_submodule(f"stage1_neck{group}")
         amp = self.config.use_backbone_amp and images.is_cuda
@@ -182,14 +184,14 @@ class Perception(nn.Module):
         return features.float()
 
     def pillars(self, batch: FrameBatch) -> Pillars:
-        """The points of all streams grouped into pillars."""
+        """Groups the points of all streams into pillars."""
         assert self.lidar_vfe is not None
         lidar = self.config.lidar
         limits = (lidar.max_pillars, lidar.max_points_per_pillar)
         return group_pillars(batch.points, batch.point_stream, self.lidar_vfe.grid, *limits)
 
     def lidar_bev(self, batch: FrameBatch) -> Tensor:
-        """BEV [B, C, rows, columns] of the points."""
+        """Returns the BEV [B, C, rows, columns] of the points."""
         assert self.lidar_vfe is not None
         pillars = self.pillars(batch)
         dense = self.lidar_middle_encoder(self.lidar_vfe(pillars), pillars.cell, batch.streams)
@@ -197,7 +199,7 @@ class Perception(nn.Module):
         return bev
 
     def initial_state(self, streams: int, device: torch.device | str = "cpu") -> TemporalState:
-        """A memory that remembers nothing."""
+        """Returns an empty memory."""
         config = self.config
         state = empty_state(streams, config.history_slots, config.dynamic.embed, device)
         if not config.enable_static_temporal:
@@ -206,7 +208,7 @@ class Perception(nn.Module):
 
 
 def calibration_of(batch: FrameBatch) -> Calibration:
-    """What the view transfer needs of a batch."""
+    """Returns the calibration of a batch, which the view transfer needs."""
     return Calibration(
         batch.intrinsics, batch.distortion, batch.ego_from_camera, batch.camera_valid
     )

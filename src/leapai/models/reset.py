@@ -13,20 +13,20 @@ US_PER_S = 1_000_000
 
 
 def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tensor:
-    """Lanes [B] whose memory is dropped: a sequence starts, time runs back, the gap or a pose is
-    bad."""
+    """Returns which streams [B] drop their memory: a sequence starts, time runs back, the gap or a
+    pose is bad."""
     interval_us = batch.timestamp_us - state.last_timestamp_us
     bad_time = (interval_us < 0) | (interval_us > round(max_gap_s * US_PER_S))
     return batch.is_first | ~state.has_last | bad_time | ~has_pose(batch)
 
 
 def has_pose(batch: FrameBatch) -> Tensor:
-    """Lanes [B] whose ego pose is known."""
+    """Returns which streams [B] have a finite ego pose."""
     return batch.ego2global.isfinite().flatten(1).all(1)
 
 
 def with_pose(state: TemporalState, batch: FrameBatch) -> TemporalState:
-    """The state whose last frame is this one."""
+    """Returns the state whose last frame is this one."""
     finite = has_pose(batch)
     eye = torch.eye(4, dtype=torch.float64, device=finite.device)
     return replace(

@@ -18,12 +18,12 @@ PAD_LOW, PAD_HIGH = 1, 2
 
 
 def padded_size(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of a map [height, width] with its border."""
+    """Returns rows and columns of a map [height, width] with its border."""
     return height + PAD_LOW + PAD_HIGH, width + PAD_LOW + PAD_HIGH
 
 
 def to_rows(maps: Tensor) -> Tensor:
-    """Maps [M, C, H, W] -> rows [M * (H + 3) * (W + 3), C], border zero."""
+    """Turns maps [M, C, H, W] into rows [M * (H + 3) * (W + 3), C], border zero."""
     padded = F.pad(maps.permute(0, 2, 3, 1), (0, 0, PAD_LOW, PAD_HIGH, PAD_LOW, PAD_HIGH))
     return padded.reshape(-1, maps.shape[1])
 
@@ -31,10 +31,10 @@ def to_rows(maps: Tensor) -> Tensor:
 def bilinear_taps(
     xy: Tensor, map_index: Tensor | int, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Where to read `to_rows` for samples at xy [..., 2] in cells; the centre of the first cell is
-    (0, 0).
+    """Returns where to read `to_rows` for samples at xy [..., 2] in cells; the centre of the first
+    cell is (0, 0).
 
-    `map_index` [...] says which map. Samples outside read zeros, as `grid_sample` with zero
+    `map_index` [...] selects the map. Samples outside read zeros, as `grid_sample` with zero
     padding. Returns row indices [..., 4] int32 and weights [..., 4], differentiable in xy.
     """
     height, width = size
@@ -53,7 +53,7 @@ def bilinear_taps(
 
 
 def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-    """Sum of weight [G, T] times rows[index [G, T]] -> [G, C]."""
+    """Sums weight [G, T] times rows[index [G, T]] -> [G, C]."""
     if index.shape[0] == 0:
         return rows[:0]  # a part of the graph: gradients of all ranks meet in what comes before
     return F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight)

@@ -1,4 +1,4 @@
-"""What flows through the network: batches, memory, predictions."""
+"""Tensors that flow through the network: batches, memory, predictions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class _Tensors:
     """Moves every tensor of a dataclass together; what is not a tensor stays as it is."""
 
     def to(self: _T, device: torch.device | str) -> _T:
-        """A copy on `device`."""
+        """Returns a copy on `device`."""
         return self.mapped(lambda tensor: tensor.to(device))
 
     def mapped(self: _T, function: Callable[[Tensor], Tensor]) -> _T:
-        """A copy whose tensors, nested ones too, went through `function`."""
+        """Returns a copy whose tensors, nested ones too, went through `function`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         return replace(self, **{k: _mapped(v, function) for k, v in values.items()})  # type: ignore[type-var]
 
@@ -36,16 +36,17 @@ def _mapped(value: object, function: Callable[[Tensor], Tensor]) -> object:
 
 @dataclass(frozen=True)
 class DenoisingQueries(_Tensors):
-    """Denoising queries of a training step (DN-DETR; Li et al., CVPR 2022): truth with noise.
+    """Denoising queries of a training step (DN-DETR; Li et al., CVPR 2022): ground truth with
+    noise.
 
     D of them a stream. They never see another group, and what is no denoising query never sees
     them.
     """
 
     reference: Tensor
-    """[B, D, 3] noisy centres in [0, 1] of the BEV range."""
+    """[B, D, 3] centres with noise in [0, 1] of the BEV range."""
     class_id: Tensor
-    """[B, D] int64, noisy too; 8 where there is none."""
+    """[B, D] int64, with noise, too; 8 where there is none."""
     group: Tensor
     """[D] int64."""
     target: Tensor
@@ -84,24 +85,24 @@ class FrameBatch(_Tensors):
     camera_groups: tuple[int, ...]
     """[N] group index of each camera, the same in all streams."""
     frames: tuple[Frame, ...] = ()
-    """What this was made of: labels and names for losses and messages; the model never reads it."""
+    """Frames that the batch was made of: labels and names for losses and messages; the model never
+    reads them."""
     denoising: DenoisingQueries | None = None
-    """In training: denoising queries to decode along."""
+    """Denoising queries to decode along, in training only."""
     fused_bev: Tensor | None = None
     """[B, C, rows, columns]: the fuser's output where it is known already (the feature cache); the
-    network then skips all that sees."""
+    network then skips the trunk."""
 
     @property
     def streams(self) -> int:
-        """B."""
+        """Number of streams B."""
         return int(self.timestamp_us.shape[0])
 
 
 @dataclass(frozen=True)
 class StaticMemory(_Tensors):
-    """What the static task remembers: features of K past frames a stream, in no order, each where
-    and
-    when it was seen. A slot that is not `valid` holds nothing."""
+    """Memory of the static task: features of K past frames a stream, in no order, each with the
+    pose and time at which it was seen. A slot that is not `valid` holds nothing."""
 
     bev: Tensor
     """[B, K, C, rows, columns] float16, in the ego frame of its own time."""
@@ -115,9 +116,8 @@ class StaticMemory(_Tensors):
 
 @dataclass(frozen=True)
 class TemporalState(_Tensors):
-    """The memory: S = (queue_length - 1) x topk slots a stream, oldest frame first, in the ego
-    frame
-    of the last frame; and that of the static task.
+    """The temporal memory: S = (queue_length - 1) x topk slots a stream, oldest frame first, in the
+    ego frame of the last frame; and the memory of the static task.
 
     A slot that is not `valid` holds nothing: it is masked wherever it could be read. Poses of the
     world are kept once a stream in float64; a slot's own pose is relative, so float32 is exact
@@ -151,17 +151,17 @@ class TemporalState(_Tensors):
     has_last: Tensor
     """[B] bool: False before the stream's first frame."""
     static: StaticMemory | None = None
-    """None: the static task has no memory."""
+    """Memory of the static task; None: it has none."""
 
     def stream(self, index: int | Sequence[int]) -> TemporalState:
-        """The state of one stream, or of several in the given order."""
+        """Returns the state of one stream, or of several in the given order."""
         picked = [index] if isinstance(index, int) else list(index)
         return self.mapped(lambda tensor: tensor[picked])
 
 
 @dataclass(frozen=True)
 class MemoryReport(_Tensors):
-    """What the head tells of its memory (design, section 5). S history slots, Q queries."""
+    """What the head read from its memory (design, section 5). S history slots, Q queries."""
 
     current_query: Tensor
     """[B, Q, C] the queries before decoding."""
@@ -199,7 +199,7 @@ class MemoryReport(_Tensors):
 
 @dataclass(frozen=True)
 class LayerOutputs(_Tensors):
-    """What the branches say of queries. Letters: L decoder layers, B streams, Q queries."""
+    """What the branches predict for queries. Letters: L decoder layers, B streams, Q queries."""
 
     class_logits: Tensor
     """[L, B, Q, 8]"""
@@ -225,7 +225,7 @@ class DynamicPredictions(LayerOutputs):
     """[L, B, Q, C]"""
     memory: MemoryReport
     denoising: LayerOutputs | None = None
-    """Training only: what became of the denoising queries, [L, B, D, ...]."""
+    """Training only: outputs of the denoising queries, [L, B, D, ...]."""
     heat_map: Tensor | None = None
     """Training only: [B, 8, rows, columns] logits of the auxiliary map of object centres."""
 
@@ -239,12 +239,12 @@ class StaticPredictions(_Tensors):
 
     @property
     def lane_markings(self) -> Tensor:
-        """[B, 9, rows, columns]."""
+        """Logits of `LANE_MARKINGS` [B, 9, rows, columns]."""
         return self.logits[:, : len(LANE_MARKINGS)]
 
     @property
     def road_elements(self) -> Tensor:
-        """[B, 5, rows, columns]."""
+        """Logits of `ROAD_ELEMENTS` [B, 5, rows, columns]."""
         return self.logits[:, len(LANE_MARKINGS) :]
 
 

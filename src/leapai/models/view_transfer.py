@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leapai.config import BevConfig, CameraConfig
+from leapai.config.network_sections import BevConfig, CameraConfig
 from leapai.geometry import cameras, poses
 from leapai.models import sampling
 from leapai.models.camera import STRIDES
@@ -26,7 +26,7 @@ from leapai.types import BevGrid
 
 @dataclass(frozen=True)
 class Calibration:
-    """All that projections depend on."""
+    """Calibration of all cameras: everything that projections depend on."""
 
     intrinsics: Tensor
     """[B, N, 3, 3]"""
@@ -38,7 +38,7 @@ class Calibration:
     """[B, N] bool: a failed camera sees nothing."""
 
     def equals(self, other: Calibration | None) -> bool:
-        """Same values on the same device."""
+        """Returns whether all values are the same, on the same device."""
         if other is None:
             return False
         pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)]
@@ -47,7 +47,7 @@ class Calibration:
         )
 
     def clone(self) -> Calibration:
-        """A copy that later changes in place cannot reach."""
+        """Returns a copy that later changes in place cannot reach."""
         return Calibration(**{f.name: getattr(self, f.name).detach().clone() for f in fields(self)})
 
 
@@ -109,7 +109,7 @@ class ViewTransfer(nn.Module):
             self.offsets.bias.copy_(ring.flatten())
 
     def forward(self, features: Tensor, calibration: Calibration) -> Tensor:
-        """Features [B, N, C, H, W] float32 -> [B, C, rows, columns]."""
+        """Transfers features [B, N, C, H, W] float32 -> [B, C, rows, columns]."""
         B, _, C, H, W = features.shape
         projection = self.projection(calibration, (H, W))
         rows = sampling.to_rows(features.flatten(0, 1))  # [B * N * (H+3) * (W+3), C]
@@ -118,8 +118,8 @@ class ViewTransfer(nn.Module):
         return bev.view(B, self.grid.rows, self.grid.columns, C).permute(0, 3, 1, 2)
 
     def projection(self, calibration: Calibration, size: tuple[int, int]) -> Projection:
-        """The projection for a calibration, computed anew only when it differs from the last
-        one."""
+        """Returns the projection for a calibration, computed anew only when it differs from the
+        last one."""
         if (
             self._cached is None
             or self._cached[1] != size
@@ -130,14 +130,14 @@ class ViewTransfer(nn.Module):
         return self._cached[2]
 
     def _ipm(self, rows: Tensor, projection: Projection) -> Tensor:
-        """Mean of the visible samples of each cell [B * Q, C]; zeros where no camera looks."""
+        """Averages the visible samples of each cell [B * Q, C]; zeros where no camera looks."""
         sums = sampling.weighted_rows(rows, projection.ipm_index, projection.ipm_weight)
         return sampling.segment_sum(sums, projection.cell_offsets)
 
     def _attend(
         self, rows: Tensor, ipm: Tensor, projection: Projection, size: tuple[int, int]
     ) -> Tensor:
-        """Deformable attention of cells [B * Q, C] to the maps around their projections [B * Q,
+        """Attends from cells [B * Q, C] to the maps around their projections, deformably [B * Q,
         C]."""
         streams = ipm.shape[0] // self.cell_embedding.shape[0]
         query = self.query_norm(ipm) + self.cell_embedding.repeat(streams, 1)
@@ -153,7 +153,7 @@ class ViewTransfer(nn.Module):
         return sampling.segment_sum(pairs.view(-1, rows.shape[1]), projection.cell_offsets)
 
     def _locations(self, query: Tensor, projection: Projection) -> tuple[Tensor, Tensor]:
-        """Sampling locations [M, K, P, 2] in cells of the map and attention [M, K, P]."""
+        """Returns sampling locations [M, K, P, 2] in cells of the map and attention [M, K, P]."""
         per_height = self.points // len(self.heights_m)
         shape = (-1, self.heads, self.points)
         offsets = self.offsets(query)[projection.pair_cell].view(*shape, 2)
@@ -210,10 +210,10 @@ def _anchors(
     size: tuple[int, int],
     stride: int,
 ) -> tuple[Tensor, Tensor]:
-    """Feature-map positions [B, N, Q, Z, 2] of the cells and whether they are in the picture [B, N,
-    Q, Z]."""
+    """Returns feature-map positions [B, N, Q, Z, 2] of the cells and whether they are in the
+    picture [B, N, Q, Z]."""
     intrinsics = calibration.intrinsics
-    xy = grid.cell_centres_m().to(intrinsics)
+    xy = torch.from_numpy(grid.cell_centres_m()).to(intrinsics)
     z = intrinsics.new_tensor(heights_m)
     points = torch.cat(
         [xy[:, None].expand(-1, len(z), 2), z[None, :, None].expand(len(xy), -1, 1)], -1

@@ -1,13 +1,19 @@
-"""What there is to draw in one frame, in its ego frame, and which of it a configuration shows."""
+"""Everything to draw of one frame, in its ego frame, and which of it a configuration shows."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.config import DrawDynamicConfig, DrawStaticConfig, TemporalVisualizationConfig
+from leapai.config.validation_sections import (
+    DrawDynamicConfig,
+    DrawStaticConfig,
+    TemporalVisualizationConfig,
+)
+from leapai.geometry import poses
 from leapai.pictures.palette import (
     CLASS_COLOURS,
     GT,
@@ -19,12 +25,15 @@ from leapai.types import (
     BoolArray,
     Detections,
     FloatArray,
+    Frame,
     IntArray,
     Labels,
     Map,
     MemorySlots,
 )
 
+_FORGET_US = 1_000_000
+"""A track that has been gone for this long loses its trail."""
 HEAVILY_OCCLUDED = len(OCCLUSION_NAMES) - 1
 EGO_OUTLINE_M = np.array([[3.9, 0.0], [3.0, 0.95], [-1.0, 0.95], [-1.0, -0.95], [3.0, -0.95]])
 """A passenger car around the rear axle, pointed in front."""
@@ -32,18 +41,18 @@ EGO_OUTLINE_M = np.array([[3.9, 0.0], [3.0, 0.95], [-1.0, 0.95], [-1.0, -0.95], 
 
 @dataclass(frozen=True)
 class Trail:
-    """Where a track was before, oldest first, in the current ego frame. K points."""
+    """Past positions of a track, oldest first, in the current ego frame. K points."""
 
     track_id: int
     position_m: FloatArray
     """[K, 3]"""
     occlusion_level: IntArray
-    """[K] at that time."""
+    """[K] occlusion level at that time."""
 
 
 @dataclass(frozen=True)
 class BevLine:
-    """One line of the map in the current ego frame."""
+    """One line of the given map in the current ego frame."""
 
     layer: str
     points_m: FloatArray
@@ -61,13 +70,15 @@ class BevScene:
     trails: Sequence[Trail] = ()
     memory: MemorySlots | None = None
     map_lines: Sequence[BevLine] = ()
-    road: Map | None = None
+    """Lines of the given map."""
+    map: Map | None = None
+    """The predicted map."""
 
 
 def in_valid_range(
     position_m: FloatArray, valid_range: tuple[float, float, float, float]
 ) -> BoolArray:
-    """Mask [N] of ego positions [N, 2 or more] inside `valid_range`.
+    """Returns a mask [N] of ego positions [N, 2 or more] inside `valid_range`.
 
     The first pair runs along the canvas' downward axis, so it bounds -x: (-150, 20) is 150 m ahead
     to 20 m behind. The second pair bounds y, left positive.
@@ -79,9 +90,9 @@ def in_valid_range(
 
 
 def shown_detections(detections: Detections, draw: DrawDynamicConfig) -> Detections:
-    """The detections that a picture shows, most confident first.
+    """Returns the detections that a picture shows, most confident first.
 
-    Those of at least `dynamic_conf` inside `valid_range`; of these at most `max_objects`.
+    They are those of at least `dynamic_conf` inside `valid_range`; of these at most `max_objects`.
     """
     confident = detections.score >= draw.dynamic_conf
     kept = detections.select(confident & in_valid_range(detections.boxes, draw.valid_range))
@@ -89,23 +100,23 @@ def shown_detections(detections: Detections, draw: DrawDynamicConfig) -> Detecti
 
 
 def shown_labels(labels: Labels, draw: DrawDynamicConfig) -> Labels:
-    """The true objects inside `valid_range`."""
+    """Returns the ground-truth objects inside `valid_range`."""
     return labels.select(in_valid_range(labels.boxes, draw.valid_range))
 
 
-def shown_road(road: Map, static: DrawStaticConfig) -> Map:
-    """The cells and lines of at least `static_conf`, as far as they are drawn."""
-    shown = (road.probability >= static.static_conf) & static.draw_cells
-    probability = np.where(shown, road.probability, 0)
-    sure = tuple(line for line in road.lines if line.confidence >= static.static_conf)
-    return Map(probability, road.grid, sure if static.draw_lines else ())
+def shown_map(bev_map: Map, static: DrawStaticConfig) -> Map:
+    """Returns the cells and lines of at least `static_conf`, as far as they are drawn."""
+    shown = (bev_map.probability >= static.static_conf) & static.draw_cells
+    probability = np.where(shown, bev_map.probability, 0)
+    sure = tuple(line for line in bev_map.lines if line.confidence >= static.static_conf)
+    return Map(probability, bev_map.grid, sure if static.draw_lines else ())
 
 
 def gt_by_colour(gt: Labels, alone: bool) -> list[tuple[Colour, IntArray]]:
-    """Colours and the indices [M] of the true objects drawn in each.
+    """Returns colours and the indices [M] of the ground-truth objects drawn in each.
 
-    Truth that stands `alone`, without detections, has the colours of its classes; beside detections
-    it is grey, darker where heavily occluded.
+    Ground truth that is drawn `alone`, without detections, has the colours of its classes; next to
+    detections it is grey, darker where heavily occluded.
     """
     if alone:
         colours = [(colour, gt.class_id == i) for i, colour in enumerate(CLASS_COLOURS)]
@@ -118,7 +129,50 @@ def gt_by_colour(gt: Labels, alone: bool) -> list[tuple[Colour, IntArray]]:
 def shown_memory(
     memory: MemorySlots, draw: DrawDynamicConfig, temporal: TemporalVisualizationConfig
 ) -> MemorySlots:
-    """The slots of the last `history_frames` frames inside `valid_range`, oldest first."""
-    recent = memory.age <= temporal.history_frames
+    """Returns the slots of the last `history_frames` frames inside `valid_range`, oldest first."""
+    recent = memory.frames_ago <= temporal.history_frames
     kept = memory.select(recent & in_valid_range(memory.position_m, draw.valid_range))
-    return kept.select(np.argsort(-kept.age, kind="stable"))
+    return kept.select(np.argsort(-kept.frames_ago, kind="stable"))
+
+
+class Trails:
+    """Past positions of tracks in the global frame; forgotten when the sequence changes."""
+
+    def __init__(self, length: int) -> None:
+        """Keeps `length` points for each track."""
+        self._length = length
+        self._sequence: str | None = None
+        self._points: dict[int, deque[tuple[FloatArray, int]]] = {}
+        self._last_seen_us: dict[int, int] = {}
+
+    def seen_from(self, frame: Frame) -> list[Trail]:
+        """Returns the trails before this frame, in its ego frame; float64, so exact far from the
+        origin."""
+        if frame.sequence != self._sequence:
+            self._sequence = frame.sequence
+            self._points.clear()
+            self._last_seen_us.clear()
+        ego_from_global = poses.invert(np.asarray(frame.ego2global, np.float64))
+        return [
+            Trail(
+                track_id,
+                poses.apply(ego_from_global, np.stack([position for position, _ in points])),
+                np.array([level for _, level in points]),
+            )
+            for track_id, points in self._points.items()
+            if points
+        ]
+
+    def add(self, frame: Frame, detections: Detections) -> None:
+        """Stores where the tracks of this frame are; drops those gone for a second."""
+        positions = poses.apply(np.asarray(frame.ego2global, np.float64), detections.boxes[:, :3])
+        for track_id, position, level in zip(
+            detections.track_id.tolist(), positions, detections.occlusion_level, strict=True
+        ):
+            if track_id >= 0:
+                points = self._points.setdefault(track_id, deque(maxlen=self._length))
+                points.append((position, int(level)))
+                self._last_seen_us[track_id] = frame.timestamp_us
+        for track_id, last_seen_us in list(self._last_seen_us.items()):
+            if frame.timestamp_us - last_seen_us >= _FORGET_US:
+                del self._points[track_id], self._last_seen_us[track_id]

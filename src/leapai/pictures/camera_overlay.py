@@ -13,21 +13,15 @@ from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
 from leapai.geometry.polylines import in_space
-from leapai.pictures import map_layer, palette, strokes
+from leapai.pictures import drawing, palette
 from leapai.pictures.bev_scene import gt_by_colour
+from leapai.pictures.drawing import Label, Rectangle, chip_at, draw_chip, draw_labels
 from leapai.pictures.palette import (
     CLASS_COLOURS,
     OCCLUSION_STYLES,
     SOLID,
     THIN,
     Colour,
-)
-from leapai.pictures.text import (
-    Label,
-    Rectangle,
-    chip_at,
-    draw_chip,
-    draw_labels,
 )
 from leapai.types import (
     BoolArray,
@@ -45,13 +39,13 @@ SAMPLES_PER_EDGE = 13
 _MARGIN = 1.05
 """Edges are cut at a pyramid this much wider than the picture."""
 _FRONT_CORNERS = (0, 3, 7, 4)
-"""Of `boxes.corners`, around the front face."""
+"""Indices of `boxes.corners`, around the front face."""
 _MAX_DEPTH_M = 60.0
 """The far end of the depth colours."""
 _NAME_PX = 15
 _LABEL_PX = 13
 _MIN_LABELLED_PX = 22
-"""Boxes lower than this have no label: it would hide more than it tells."""
+"""Boxes lower than this have no label: it would hide more than it explains."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +58,20 @@ class CameraView:
 
     @cached_property
     def intrinsics(self) -> FloatArray:
-        """[3, 3] of the picture."""
+        """Intrinsics [3, 3] of the picture."""
         (height, width), (camera_height, camera_width) = self.size_px, self.camera.size_px
         scale = (width / camera_width, height / camera_height)
         return camera_geometry.resize_and_crop(self.camera.intrinsics, scale, (0.0, 0.0))
 
     @cached_property
     def camera_from_ego(self) -> FloatArray:
-        """[4, 4]"""
+        """Pose [4, 4] of the ego frame in the camera frame."""
         return poses.invert(self.camera.ego_from_camera)
 
     @cached_property
     def reach(self) -> FloatArray:
-        """[2] the largest |x| / z and |y| / z of the picture, lens undone, and a small margin."""
+        """Half extent of the view [2]: the largest |x| / z and |y| / z of the picture, lens undone,
+        and a small margin."""
         height, width = self.size_px
         u, v = np.meshgrid(np.linspace(0, width - 1, 9), np.linspace(0, height - 1, 9))
         border = np.stack([u, v, np.ones_like(u)], -1).reshape(-1, 3)
@@ -87,19 +82,21 @@ class CameraView:
         return reach
 
     def project(self, points_ego_m: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Pixels [P, 2] of the picture (NaN: not visible) and depths [P] of ego points [P, 3]."""
+        """Returns pixels [P, 2] of the picture (NaN: not visible) and depths [P] of ego points [P,
+        3]."""
         points_camera = poses.apply(self.camera_from_ego, np.asarray(points_ego_m, np.float64))
         return camera_geometry.project(points_camera, self.intrinsics, self.camera.distortion)
 
     def contains(self, pixels: FloatArray) -> BoolArray:
-        """Mask [...] of pixels [..., 2] inside the picture; False for NaN."""
+        """Returns a mask [...] of pixels [..., 2] inside the picture; False for NaN."""
         height, width = self.size_px
         inside: BoolArray = np.all((pixels > -0.5) & (pixels < (width - 0.5, height - 0.5)), -1)
         return inside
 
 
 def project_edges(view: CameraView, boxes: FloatArray) -> FloatArray:
-    """The twelve edges of boxes [N, 7] as polylines [N, 12, SAMPLES_PER_EDGE, 2] in the picture.
+    """Projects the twelve edges of boxes [N, 7] as polylines [N, 12, SAMPLES_PER_EDGE, 2] in the
+    picture.
 
     Each edge is cut in space at the near plane and at the sides of the view, so an edge that passes
     the camera ends where it leaves the picture. An edge of which nothing is visible is NaN.
@@ -115,14 +112,14 @@ def project_edges(view: CameraView, boxes: FloatArray) -> FloatArray:
 
 
 def _samples(start_m: FloatArray, end_m: FloatArray) -> FloatArray:
-    """Points [..., SAMPLES_PER_EDGE, 3] from start to end [..., 3]."""
+    """Returns points [..., SAMPLES_PER_EDGE, 3] from start to end [..., 3]."""
     along = np.linspace(0, 1, SAMPLES_PER_EDGE)[:, None]
     return start_m[..., None, :] * (1 - along) + end_m[..., None, :] * along
 
 
 def ground_paths(view: CameraView, line_m: FloatArray) -> list[FloatArray]:
-    """The visible parts [K, 2] of a line [N, 2] on the ground, or [N, 3], a path for each of its
-    segments."""
+    """Projects the visible parts [K, 2] of a line [N, 2] on the ground, or [N, 3], a path for each
+    of its segments."""
     in_camera = poses.apply(view.camera_from_ego, in_space(line_m))
     start, end = clip_to_view(in_camera[:-1], in_camera[1:], view.reach)
     samples = _samples(start, end)
@@ -136,7 +133,8 @@ def ground_paths(view: CameraView, line_m: FloatArray) -> list[FloatArray]:
 def clip_to_view(
     start_m: FloatArray, end_m: FloatArray, reach: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """The parts of segments [..., 3] (camera frame) beyond the near plane with |x|, |y| <= reach z.
+    """Clips segments [..., 3] (camera frame) to the part beyond the near plane with |x|, |y| <=
+    reach z.
 
     Both ends of a segment outside are NaN. After Liang and Barsky, "A New Concept and Method for
     Line Clipping" (1984): each plane raises the first or lowers the last position on the segment.
@@ -156,14 +154,15 @@ def clip_to_view(
 
 
 def _view_planes(reach: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Normals [5, 3] and offsets [5]: a camera point p is in view where normals @ p >= offsets."""
+    """Returns normals [5, 3] and offsets [5]: a camera point p is in view where normals @ p >=
+    offsets."""
     x, y = reach
     normals = np.array([[0, 0, 1.0], [1, 0, x], [-1, 0, x], [0, 1, y], [0, -1, y]])
     return normals, np.array([2 * camera_geometry.MIN_DEPTH_M, 0, 0, 0, 0])
 
 
 def _near_view(view: CameraView, boxes: FloatArray) -> IntArray:
-    """Indices of the boxes [N, 7] whose bounding sphere reaches into the view."""
+    """Returns the indices of the boxes [N, 7] whose bounding sphere reaches into the view."""
     normals, offsets = _view_planes(view.reach)
     centres = poses.apply(view.camera_from_ego, boxes[:, :3])
     radius = np.linalg.norm(boxes[:, 3:6], axis=-1, keepdims=True) / 2
@@ -178,16 +177,16 @@ def draw_camera(
     gt: Labels | None = None,
     *,
     points: FloatArray | None = None,
-    road_lines: Sequence[MapPolyline] = (),
+    map_lines: Sequence[MapPolyline] = (),
     draw_occlusion: bool = True,
 ) -> ImageArray:
-    """One camera's picture [height, width, 3] with its name; `size_px` is (height, width).
+    """Draws one camera's picture [height, width, 3] with its name; `size_px` is (height, width).
 
-    All that is given and visible is drawn: select first. From the bottom: image; `points`
-    [P, 3 or more] (ego frame) coloured by depth; lines of the road, on the plane z = 0 where they
-    have no heights; truth (thin; see `gt_by_colour`); detections in the colour of their class
-    with the front face shaded, outlined by occlusion level with `draw_occlusion`; track ids and
-    confidences. A camera without image says so, and nothing is projected into it.
+    Everything that is given and visible is drawn: select first. From the bottom: image; `points`
+    [P, 3 or more] (ego frame) coloured by depth; lines of the map, on the plane z = 0 where they
+    have no heights; ground truth (thin; see `gt_by_colour`); detections in the colour of their
+    class with the front face shaded, outlined by occlusion level with `draw_occlusion`; track ids
+    and confidences. A camera without image is labelled so, and nothing is projected into it.
     """
     if camera.image is None:
         return _no_image(camera.name, size_px)
@@ -195,13 +194,13 @@ def draw_camera(
     view = CameraView(camera, size_px)
     if points is not None:
         _draw_points(image, view, points[:, :3])
-    map_layer.draw_lines(
-        image, [(line.kind, ground_paths(view, line.points_m)) for line in road_lines]
+    drawing.draw_map_lines(
+        image, [(line.kind, ground_paths(view, line.points_m)) for line in map_lines]
     )
     if gt is not None:
         for colour, index in gt_by_colour(gt, alone=detections is None):
             paths = visible_boxes(view, gt.boxes[index])[1]
-            strokes.draw_paths(image, [edge for box in paths for edge in box], colour, THIN)
+            drawing.draw_paths(image, [edge for box in paths for edge in box], colour, THIN)
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)
         taken = [chip_at(camera.name, (0, 0), _NAME_PX)]
@@ -216,7 +215,7 @@ def _no_image(name: str, size_px: tuple[int, int]) -> ImageArray:
     hatching = [
         np.array([[start, height], [start + height, 0.0]]) for start in range(-height, width, 24)
     ]
-    strokes.draw_paths(image, hatching, palette.GRID, THIN)
+    drawing.draw_paths(image, hatching, palette.GRID, THIN)
     chip = chip_at("no image", (0, 0), 20)
     place = chip_at("no image", ((width - chip.right) // 2, (height - chip.bottom) // 2), 20)
     if place.inside(size_px):
@@ -232,7 +231,7 @@ def _draw_name(image: ImageArray, name: str) -> None:
 
 
 def _draw_points(image: ImageArray, view: CameraView, points_m: FloatArray) -> None:
-    """Squares of two pixels from red (near) to blue (far), far ones first."""
+    """Draws squares of two pixels from red (near) to blue (far), far ones first."""
     pixels, depth = view.project(points_m)
     visible = np.flatnonzero(view.contains(pixels))
     visible = visible[np.argsort(-depth[visible], kind="stable")]
@@ -246,7 +245,8 @@ def _draw_points(image: ImageArray, view: CameraView, points_m: FloatArray) -> N
 
 
 def visible_boxes(view: CameraView, boxes: FloatArray) -> tuple[IntArray, list[list[FloatArray]]]:
-    """Indices of the boxes [N, 7] that show, and for each the visible edges as paths [K, 2]."""
+    """Returns the indices of the visible boxes [N, 7], and for each the visible edges as paths [K,
+    2]."""
     index = _near_view(view, boxes)
     edges = project_edges(view, boxes[index])
     shows = np.flatnonzero(np.any(view.contains(edges), (1, 2)))
@@ -266,11 +266,11 @@ def _draw_detections(
     seen = detections.select(index)
     depth = poses.apply(view.camera_from_ego, seen.boxes[:, :3])[:, 2]
     colours = [CLASS_COLOURS[c] for c in seen.class_id]
-    strokes.fill_areas(image, _front_faces(view, seen.boxes, colours), 0.3)
+    drawing.fill_areas(image, _front_faces(view, seen.boxes, colours), 0.3)
     labels = []
     for i in np.argsort(-depth, kind="stable"):
         style = OCCLUSION_STYLES[seen.occlusion_level[i]] if draw_occlusion else SOLID
-        strokes.draw_paths(image, paths[i], colours[i], style)
+        drawing.draw_paths(image, paths[i], colours[i], style)
         around = _around(paths[i], view)
         if around.bottom - around.top >= _MIN_LABELLED_PX:
             identity = f"{seen.track_id[i]}  " if seen.track_id[i] >= 0 else ""
@@ -280,7 +280,7 @@ def _draw_detections(
 
 
 def _around(paths: list[FloatArray], view: CameraView) -> Rectangle:
-    """What a box covers of the picture."""
+    """Returns the rectangle that a box covers of the picture."""
     height, width = view.size_px
     points = np.clip(np.concatenate(paths), 0, (width - 1, height - 1))
     limits = np.rint(np.concatenate([points.min(0), points.max(0)])).astype(int)
@@ -290,7 +290,8 @@ def _around(paths: list[FloatArray], view: CameraView) -> Rectangle:
 def _front_faces(
     view: CameraView, boxes: FloatArray, colours: list[Colour]
 ) -> list[tuple[FloatArray, Colour]]:
-    """Outlines [4 SAMPLES_PER_EDGE, 2] of the front faces that lie wholly before the camera."""
+    """Returns outlines [4 SAMPLES_PER_EDGE, 2] of the front faces that lie wholly before the
+    camera."""
     corners = box_geometry.corners(boxes)[:, _FRONT_CORNERS]
     outline = _samples(corners, np.roll(corners, -1, axis=1))
     pixels, _ = view.project(outline.reshape(-1, 3))

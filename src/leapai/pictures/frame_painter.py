@@ -1,13 +1,13 @@
-"""One picture a frame: header, canvas beside the cameras, legend."""
+"""One picture a frame: header, canvas next to the cameras, legend."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from leapai.config import (
+from leapai.config.schema import TaskConfig
+from leapai.config.validation_sections import (
     DrawDynamicConfig,
     DrawStaticConfig,
-    TaskConfig,
     TemporalVisualizationConfig,
 )
 from leapai.geometry import poses
@@ -16,22 +16,22 @@ from leapai.pictures.bev_canvas import draw_bev
 from leapai.pictures.bev_scene import (
     BevLine,
     BevScene,
+    Trails,
     shown_detections,
     shown_labels,
+    shown_map,
     shown_memory,
-    shown_road,
 )
-from leapai.pictures.camera_layout import arrange_cameras
 from leapai.pictures.camera_overlay import draw_camera
-from leapai.pictures.legend import (
+from leapai.pictures.page_parts import (
     HEADER_PX,
     LEGEND_PX,
     MARGIN_PX,
+    arrange_cameras,
     draw_header,
     draw_legend,
     header_parts,
 )
-from leapai.pictures.trails import Trails
 from leapai.types import (
     Detections,
     FloatArray,
@@ -44,7 +44,7 @@ from leapai.types import (
 
 _TILE_GAP_PX = 8
 _CAMERAS_WIDTH_PX = 1088
-"""Beside the default canvas of 784 pixels this makes 1920."""
+"""With the default canvas of 784 pixels this makes 1920."""
 
 
 class FramePainter:
@@ -59,7 +59,7 @@ class FramePainter:
         temporal: TemporalVisualizationConfig,
         static: DrawStaticConfig | None = None,
     ) -> None:
-        """`static`: how roads are drawn; None: by default."""
+        """Takes what to draw of objects, of memory and of the map (`static`; None: by default)."""
         self._draw = draw
         self._temporal = temporal
         self._static = static or DrawStaticConfig()
@@ -74,17 +74,17 @@ class FramePainter:
         detections: Detections | None,
         memory: MemorySlots | None = None,
         vector_map: VectorMap | None = None,
-        road: Map | None = None,
+        bev_map: Map | None = None,
     ) -> ImageArray:
-        """The composed picture [H, W, 3] RGB uint8, 1080 x 1920 with the default canvas.
+        """Returns the composed picture [H, W, 3] RGB uint8, 1080 x 1920 with the default canvas.
 
-        `detections`, `memory` and `road` are in the ego frame of `frame`, `vector_map` in the
-        global frame. The configuration says what is shown of them; `draw_bev` and `draw_camera`
-        say how.
+        `detections`, `memory` and `bev_map` are in the ego frame of `frame`, `vector_map` in the
+        global frame. The configuration selects what is shown of them; `draw_bev` and `draw_camera`
+        describe how.
         """
         self._count(frame)
         shown = None if detections is None else shown_detections(detections, self._draw)
-        road = None if road is None else shown_road(road, self._static)
+        bev_map = None if bev_map is None else shown_map(bev_map, self._static)
         gt = None if frame.labels is None else shown_labels(frame.labels, self._draw)
         scene = BevScene(
             points=frame.points,
@@ -93,7 +93,7 @@ class FramePainter:
             trails=self._trails.seen_from(frame),
             memory=None if memory is None else shown_memory(memory, self._draw, self._temporal),
             map_lines=map_in_ego(vector_map or (), frame.ego2global),
-            road=road,
+            map=bev_map,
         )
         if detections is not None:
             self._trails.add(frame, detections)
@@ -102,11 +102,11 @@ class FramePainter:
         _draw_cameras(cameras, frame, scene, self._draw.draw_occlusion)
         seconds = (frame.timestamp_us - self._start_us) / 1e6
         draw_header(picture[:HEADER_PX], header_parts(frame, self._number, seconds, shown))
-        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, with_road=road is not None)
+        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, with_map=bev_map is not None)
         return picture
 
     def follow(self, frame: Frame, detections: Detections) -> None:
-        """A frame that is not painted: trails and numbers go on as if it had been."""
+        """Counts a frame that is not painted: trails and numbers go on as if it had been."""
         self._count(frame)
         self._trails.seen_from(frame)
         self._trails.add(frame, detections)
@@ -118,7 +118,8 @@ class FramePainter:
 
 
 def map_in_ego(vector_map: VectorMap, ego2global: FloatArray) -> list[BevLine]:
-    """The map's lines (global frame) in the ego frame of `ego2global`; formed in float64."""
+    """Moves the lines of a given map (global frame) to the ego frame of `ego2global`; formed in
+    float64."""
     ego_from_global = poses.invert(np.asarray(ego2global, np.float64))
     return [
         BevLine(line.layer, poses.apply(ego_from_global, line.points_m)[:, :2])
@@ -127,7 +128,8 @@ def map_in_ego(vector_map: VectorMap, ego2global: FloatArray) -> list[BevLine]:
 
 
 def _page(canvas: ImageArray) -> tuple[ImageArray, ImageArray]:
-    """A page with the canvas on it, and the view of the page that is left for the cameras."""
+    """Returns a page with the canvas on it, and the view of the page that is left for the
+    cameras."""
     height, width = canvas.shape[:2]
     page_height = HEADER_PX + height + MARGIN_PX + LEGEND_PX
     page_width = width + _CAMERAS_WIDTH_PX + 3 * MARGIN_PX
@@ -140,7 +142,7 @@ def _page(canvas: ImageArray) -> tuple[ImageArray, ImageArray]:
 
 def _draw_cameras(area: ImageArray, frame: Frame, scene: BevScene, draw_occlusion: bool) -> None:
     places = arrange_cameras(frame.cameras, area.shape[:2], _TILE_GAP_PX)
-    lines = () if scene.road is None else scene.road.lines
+    lines = () if scene.map is None else scene.map.lines
     for camera, place in zip(frame.cameras, places, strict=True):
         size_px = (place.bottom - place.top, place.right - place.left)
         area[place.top : place.bottom, place.left : place.right] = draw_camera(
@@ -148,13 +150,13 @@ def _draw_cameras(area: ImageArray, frame: Frame, scene: BevScene, draw_occlusio
             size_px,
             scene.detections,
             scene.gt,
-            road_lines=lines,
+            map_lines=lines,
             draw_occlusion=draw_occlusion,
         )
 
 
 def painter_of(config: TaskConfig) -> FramePainter:
-    """Draws what the configuration wants drawn."""
+    """Returns the painter that draws what the configuration selects."""
     return FramePainter(
         config.draw_dynamic_cfg, config.temporal_visualization, config.draw_static_cfg
     )

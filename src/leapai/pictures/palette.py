@@ -57,13 +57,13 @@ CLASS_COLOURS_ON_WHITE: tuple[Colour, ...] = (
 )
 """The same hues for a white page: each has a contrast of 3 or more with it (WCAG 2, 1.4.11)."""
 
-MAP_COLOURS: dict[str, Colour] = {
+MAP_LAYER_COLOURS: dict[str, Colour] = {
     "lane_boundary": (84, 100, 122),
     "crossing": (64, 116, 122),
     "drivable_area": (66, 77, 95),
 }
-MAP_DEFAULT: Colour = (48, 58, 73)
-"""Map layers that `MAP_COLOURS` does not name."""
+MAP_LAYER_DEFAULT: Colour = (48, 58, 73)
+"""Map layers that `MAP_LAYER_COLOURS` does not name."""
 
 _HEIGHT_RANGE_M = (-1.0, 3.0)
 
@@ -79,7 +79,7 @@ class LineStyle:
 SOLID = LineStyle()
 THIN = LineStyle(thickness_px=1)
 DOUBLE_LINES = tuple(kind for kind in LANE_MARKINGS if "Double" in kind or "Left" in kind)
-ROAD_COLOURS: dict[str, Colour] = {
+MAP_ELEMENT_COLOURS: dict[str, Colour] = {
     **dict.fromkeys(LANE_MARKINGS, (226, 222, 190)),  # cream
     **dict.fromkeys(DOUBLE_LINES, (214, 190, 84)),  # mustard
     "Wall": (176, 122, 196),  # mauve
@@ -88,8 +88,9 @@ ROAD_COLOURS: dict[str, Colour] = {
     "SpeedBump": (214, 104, 124),  # rose
     "GroundSigns": (110, 168, 196),  # dusty blue
 }
-"""What the system says of the road, by kind: paler than boxes, warmer than the given map."""
-ROAD_STYLES: dict[str, LineStyle] = {
+"""Predicted lane markings and map elements, by kind: paler than boxes, warmer than the given
+map."""
+MAP_ELEMENT_STYLES: dict[str, LineStyle] = {
     **dict.fromkeys(STATIC_CLASSES, THIN),
     "DashedLine": LineStyle(1, (9.0, 6.0)),
     "ShortDashedLine": LineStyle(1, (4.0, 4.0)),
@@ -104,13 +105,13 @@ ROAD_STYLES: dict[str, LineStyle] = {
 }
 """How lines of a kind are drawn: dashed where they are, wide where they are."""
 OCCLUSION_STYLES = (SOLID, LineStyle(2, (8.0, 5.0)), LineStyle(2, (1.5, 5.0)), THIN)
-"""By occlusion level: solid, dashed, dotted, thin."""
+"""Styles by occlusion level: solid, dashed, dotted, thin."""
 OCCLUSION_WORDS = tuple(name.removesuffix("Occluded").lower() for name in OCCLUSION_NAMES)
 """Short names of the levels: no, slightly, partly, heavily."""
 
 
 def faded(colour: Colour, background: Colour, strength: float) -> Colour:
-    """`colour` at `strength` (1: itself, 0: `background`)."""
+    """Blends `colour` at `strength` (1: itself, 0: `background`)."""
     red, green, blue = (
         round(b + (c - b) * strength) for c, b in zip(colour, background, strict=True)
     )
@@ -118,8 +119,8 @@ def faded(colour: Colour, background: Colour, strength: float) -> Colour:
 
 
 def height_colours(z_m: FloatArray) -> ImageArray:
-    """Colours [P, 3] of LiDAR returns at heights [P]: from dark slate at -1 m to pale blue at 3 m,
-    calm enough for boxes to stand out."""
+    """Returns colours [P, 3] of LiDAR returns at heights [P]: from dark slate at -1 m to pale blue
+    at 3 m, calm enough for boxes to stand out."""
     low, high = _HEIGHT_RANGE_M
     level = np.clip((z_m - low) / (high - low), 0, 1) * 255
     colours: ImageArray = _height_table()[level.astype(np.uint8)]
@@ -128,7 +129,7 @@ def height_colours(z_m: FloatArray) -> ImageArray:
 
 @lru_cache(maxsize=1)
 def _height_table() -> ImageArray:
-    """[256, 3]"""
+    """Returns the colours of 256 heights [256, 3]."""
     stops = np.array([[44, 62, 88], [66, 104, 140], [120, 160, 185], [200, 220, 232]])
     at = np.linspace(0, len(stops) - 1, 256)
     channels = [np.interp(at, range(len(stops)), stops[:, c]) for c in range(3)]

@@ -1,6 +1,6 @@
-"""A drive as a recording for rerun's viewer: cameras, LiDAR, boxes, tracks, memory, road and map.
+"""A drive as a recording for rerun's viewer: cameras, LiDAR, boxes, tracks, memory, and the map.
 
-Needs rerun-sdk (`pip install 'leapai[viewer]'`), so whoever records imports this late.
+Needs rerun-sdk (`pip install 'leapai[viewer]'`), so this module is imported late.
 
 The frame `world` of a recording is the ego frame of its first frame. The viewer calculates in
 float32, whose neighbours lie 0.5 m apart at map coordinates: so all poses are made relative to that
@@ -20,9 +20,9 @@ import rerun as rr
 
 from leapai.geometry import poses
 from leapai.pictures import recording_parts as parts
+from leapai.pictures.bev_scene import Trails
 from leapai.pictures.camera_overlay import CameraView
-from leapai.pictures.recording_blueprint import Entity, drive_blueprint, plot_styles
-from leapai.pictures.trails import Trails
+from leapai.pictures.recording_blueprint import Entity, plot_styles, sequence_blueprint
 from leapai.types import (
     CLASS_GROUPS,
     Detections,
@@ -41,7 +41,7 @@ _LARGE_CHUNKS = {"flush_tick": 3600.0, "flush_num_bytes": 4_000_000}
 open."""
 
 
-class DriveRecording:
+class SequenceRecording:
     """Records the frames of one drive, in order, into a file; a context manager.
 
     The file can be read when the block has ended. `confident` is the confidence from which a
@@ -67,9 +67,10 @@ class DriveRecording:
         frame: Frame,
         detections: Detections,
         memory: MemorySlots | None,
-        road: Sequence[MapPolyline] = (),
+        map_lines: Sequence[MapPolyline] = (),
     ) -> None:
-        """Records a frame; `detections`, `memory` and the lines of the `road` are in its ego frame.
+        """Records a frame; `detections`, `memory` and `map_lines`, those of the predicted map, are
+        in its ego frame.
 
         What a frame lacks is recorded as empty: the viewer shows the last it was given.
         """
@@ -83,23 +84,23 @@ class DriveRecording:
         log.log(Entity.LIDAR, parts.returns(frame.points))
         gt = frame.labels or parts.no_labels()
         log.log(Entity.GT, parts.gt(gt))
-        log.log(Entity.ROAD, parts.road_lines(road))
+        log.log(Entity.PREDICTED_MAP, parts.predicted_map_lines(map_lines))
         self._log_detections(Entity.BOXES, shown)
         self._log_detections(Entity.UNSURE, detections.select(~sure))
         self._log_memory(memory or parts.no_memory())
         self._log_tracks(frame, shown)
-        self._log_cameras(frame, shown, gt, road)
+        self._log_cameras(frame, shown, gt, map_lines)
         self._log_metrics(frame, shown, memory)
         self._number += 1
 
     def _begin(self, frame: Frame) -> None:
-        """What holds for all frames: `world` is where the first one is."""
+        """Records what holds for all frames: `world` is where the first one is."""
         self._world_from_global = poses.invert(np.asarray(frame.ego2global, np.float64))
         self._start_us = frame.timestamp_us
         log = self._log
         log.send_recording_name(frame.sequence)
         log.send_recording_start_time_nanos(frame.timestamp_us * 1000)
-        log.send_blueprint(drive_blueprint(frame.cameras))
+        log.send_blueprint(sequence_blueprint(frame.cameras))
         log.log(Entity.WORLD, rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
         log.log(Entity.VEHICLE, parts.vehicle(), static=True)
         for path, style in plot_styles().items():
@@ -110,7 +111,7 @@ class DriveRecording:
             log.log(Entity.MAP.child(layer), parts.map_lines(layer, lines), static=True)
 
     def _world_from_ego(self, frame: Frame) -> FloatArray:
-        """[4, 4] float64."""
+        """Returns the ego frame of `frame` in `world` [4, 4] float64."""
         pose: FloatArray = self._world_from_global @ np.asarray(frame.ego2global, np.float64)
         return pose
 
@@ -126,7 +127,7 @@ class DriveRecording:
         self._log.log(f"{Entity.MEMORY}/velocity", arrows)
 
     def _log_tracks(self, frame: Frame, shown: Detections) -> None:
-        """Where the tracks of the shown detections have been, up to now, in `world`."""
+        """Records where the tracks of the shown detections have been, up to now, in `world`."""
         world = replace(frame, ego2global=poses.invert(self._world_from_global))
         now = poses.apply(self._world_from_ego(frame), shown.boxes[:, :3])
         index_of = {int(track): i for i, track in enumerate(shown.track_id)}
@@ -146,20 +147,20 @@ class DriveRecording:
             self._log.log(f"{path}/image", parts.image(view))
             self._log.log(f"{path}/boxes", parts.projected_boxes(view, shown))
             self._log.log(f"{path}/truth", parts.projected_gt(view, gt))
-            self._log.log(f"{path}/road", parts.projected_road(view, lines))
+            self._log.log(f"{path}/road", parts.projected_map(view, lines))
 
     def _log_metrics(self, frame: Frame, shown: Detections, memory: MemorySlots | None) -> None:
-        """What is plotted, and what failed."""
+        """Records what is plotted, and what failed."""
         metrics: dict[str, float] = {"objects/detections": len(shown)}
         if memory is not None:
-            metrics["memory/slots"] = len(memory.age)
+            metrics["memory/slots"] = len(memory.frames_ago)
         if frame.labels is not None:
             metrics["objects/truth"] = len(frame.labels)
         group = np.array(CLASS_GROUPS)[shown.class_id]
         for name in np.unique(group):
             metrics[f"confidence/{name}"] = shown.score[group == name].mean()
-        for name, figure in metrics.items():
-            self._log.log(f"{Entity.FIGURES}/{name}", rr.Scalars(figure))
+        for name, value in metrics.items():
+            self._log.log(f"{Entity.METRICS}/{name}", rr.Scalars(value))
         for fault in frame.faults:
             self._log.log(Entity.FAULTS, rr.TextLog(fault, level=rr.TextLogLevel.WARN))
 

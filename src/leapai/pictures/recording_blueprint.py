@@ -1,4 +1,4 @@
-"""Where things lie in a recording, and how the viewer shows them at first."""
+"""Entity paths of a recording, and how the viewer shows them at first."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import rerun as rr
 import rerun.blueprint as rrb
 
 from leapai.pictures import palette
-from leapai.pictures.camera_layout import arrange_cameras
+from leapai.pictures.page_parts import arrange_cameras
 from leapai.pictures.palette import CLASS_COLOURS, Colour
 from leapai.pictures.recording_parts import recorded_size_px
 from leapai.types import CameraFrame
 
 
 class Entity(StrEnum):
-    """Paths of what is recorded."""
+    """Paths of the recorded entities."""
 
     WORLD = "world"
     MAP = "world/map"
@@ -24,17 +24,17 @@ class Entity(StrEnum):
     EGO = "world/ego"
     VEHICLE = "world/ego/vehicle"
     LIDAR = "world/ego/lidar"
-    ROAD = "world/ego/road"
+    PREDICTED_MAP = "world/ego/road"
     BOXES = "world/ego/boxes"
     UNSURE = "world/ego/unsure"
     GT = "world/ego/truth"
     MEMORY = "world/ego/memory"
     CAMERAS = "world/ego/cameras"
-    FIGURES = "figures"
+    METRICS = "figures"
     FAULTS = "faults"
 
     def child(self, name: str) -> str:
-        """The path of something below this, whatever characters its name has."""
+        """Returns the path of something below this, whatever characters its name has."""
         path: str = rr.new_entity_path([*self.split("/"), name])
         return path
 
@@ -47,7 +47,7 @@ _PLOTS: dict[str, Colour] = {
     "confidence/VRU": CLASS_COLOURS[3],
     "confidence/SOD": CLASS_COLOURS[6],
 }
-"""Under `Entity.FIGURES`: what is plotted, in which colour."""
+"""Under `Entity.METRICS`: what is plotted, in which colour."""
 _CAMERAS_AREA_PX = (400, 1000)
 """Height and width of the part of the window that the cameras get; only the ratio counts."""
 _SHOWN_ON_DEMAND = (Entity.UNSURE, Entity.CAMERAS)
@@ -55,19 +55,20 @@ _SHOWN_ON_DEMAND = (Entity.UNSURE, Entity.CAMERAS)
 
 
 def plot_styles() -> Mapping[str, rr.SeriesLines]:
-    """The look of every plotted entity, by path."""
+    """Returns the look of every plotted entity, by path."""
     return {
-        f"{Entity.FIGURES}/{name}": rr.SeriesLines(colors=[colour], names=[name.split("/")[1]])
+        f"{Entity.METRICS}/{name}": rr.SeriesLines(colors=[colour], names=[name.split("/")[1]])
         for name, colour in _PLOTS.items()
     }
 
 
-def drive_blueprint(cameras: Sequence[CameraFrame]) -> rrb.Blueprint:
-    """The scene from behind the ego and from above, every camera, and plots over time."""
+def sequence_blueprint(cameras: Sequence[CameraFrame]) -> rrb.Blueprint:
+    """Returns the layout: the scene from behind the ego and from above, every camera, and plots
+    over time."""
     plots = rrb.Tabs(
-        rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/objects", name="Objects"),
-        rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/confidence", name="Mean confidence"),
-        rrb.TimeSeriesView(origin=f"{Entity.FIGURES}/memory", name="Memory"),
+        rrb.TimeSeriesView(origin=f"{Entity.METRICS}/objects", name="Objects"),
+        rrb.TimeSeriesView(origin=f"{Entity.METRICS}/confidence", name="Mean confidence"),
+        rrb.TimeSeriesView(origin=f"{Entity.METRICS}/memory", name="Memory"),
         rrb.TextLogView(origin=Entity.FAULTS, name="Faults"),
     )
     views = rrb.Vertical(
@@ -98,7 +99,7 @@ def _above() -> rrb.Spatial3DView:
 
 
 def _scene(name: str, eye: rrb.EyeControls3D, with_labels: bool) -> rrb.Spatial3DView:
-    """The world as seen from the ego, which stands still in it."""
+    """Returns a view of the world from the ego, which stands still in it."""
     hidden = {entity: rrb.EntityBehavior(visible=False) for entity in _SHOWN_ON_DEMAND}
     return rrb.Spatial3DView(
         origin=Entity.EGO,
@@ -112,7 +113,7 @@ def _scene(name: str, eye: rrb.EyeControls3D, with_labels: bool) -> rrb.Spatial3
 
 
 def _camera_rows(cameras: Sequence[CameraFrame]) -> rrb.Container:
-    """Front above, back below, left on the left, as `layout` puts them into a picture."""
+    """Arranges cameras as `arrange_cameras` does: front above, back below, left on the left."""
     places = arrange_cameras(cameras, _CAMERAS_AREA_PX, 4)
     rows: dict[int, list[int]] = {}
     for i in sorted(range(len(cameras)), key=lambda i: (places[i].top, places[i].left)):
@@ -130,7 +131,7 @@ def _camera_rows(cameras: Sequence[CameraFrame]) -> rrb.Container:
 
 
 def _camera(camera: CameraFrame) -> rrb.Spatial2DView:
-    """Filled by the image; what is projected beyond its border is cut."""
+    """Returns a view that the image fills; what is projected beyond its border is cut."""
     height, width = recorded_size_px(camera)
     return rrb.Spatial2DView(
         origin=Entity.CAMERAS.child(camera.name),

@@ -1,4 +1,4 @@
-"""What a recording is made of: arrays of the package as what rerun shows."""
+"""Parts of a recording: arrays of the package as rerun's archetypes."""
 
 from __future__ import annotations
 
@@ -37,47 +37,48 @@ IMAGE_WIDTH_PX = 640
 """Wider images are reduced to this."""
 JPEG_QUALITY = 85
 PIXEL_CENTRE = 0.5
-"""Of the first pixel, to rerun; to us it is 0."""
+"""Coordinate of the first pixel's centre in rerun; in this package it is 0."""
 _STRAIGHT_PX = 0.2
-"""Edges in images are as straight as they may be within this."""
+"""Edges in images are simplified within this."""
 _SLOW_MPS = 0.3
-"""What is slower has no arrow: its box would hide it."""
+"""Slower objects have no arrow: their boxes would hide it."""
 _OUTLINE_PX = np.array([1.5, 1.1, 0.8, 0.5])
 """Half width of a box's lines by occlusion level."""
 _THIN_PX = 0.5
 _RETURN_PX = 1.0
 _GT_STRENGTH = 0.55
-"""Of the truth's grey, so that detections stand out."""
+"""Strength of the grey of ground truth, so that detections stand out."""
 _SLOT_RADIUS_M = 0.12
 _SLOTS_FADE_OVER = 4
 """Age in frames at which a slot would be as dark as the background."""
 _FRONT_CORNERS = (0, 3, 4, 7)
-"""Of `boxes.corners`."""
+"""Indices of `boxes.corners`, the front face."""
 
 
 def pose(parent_from_child: FloatArray) -> rr.Transform3D:
-    """A rigid transform [4, 4]."""
+    """Returns a rigid transform [4, 4]."""
     return rr.Transform3D(translation=parent_from_child[:3, 3], mat3x3=parent_from_child[:3, :3])
 
 
 def vehicle() -> rr.LineStrips3D:
-    """The outline of the ego on the ground."""
+    """Returns the outline of the ego on the ground."""
     closed = np.vstack([EGO_OUTLINE_M, EGO_OUTLINE_M[:1]])
     outline = np.pad(closed, ((0, 0), (0, 1)))
     return rr.LineStrips3D([outline], colors=[palette.EGO], radii=_px(1.5))
 
 
 def map_lines(layer: str, lines_m: Sequence[FloatArray]) -> rr.LineStrips3D:
-    """Polylines, each [K, 3], of one layer of the map."""
-    colour = palette.MAP_COLOURS.get(layer, palette.MAP_DEFAULT)
+    """Returns polylines, each [K, 3], of one layer of the map."""
+    colour = palette.MAP_LAYER_COLOURS.get(layer, palette.MAP_LAYER_DEFAULT)
     return rr.LineStrips3D(lines_m, colors=[colour], radii=_px(_THIN_PX))
 
 
-def road_lines(lines: Sequence[MapPolyline]) -> rr.LineStrips3D:
-    """Lines of the road on the ground in the colours of their kinds, with their words."""
+def predicted_map_lines(lines: Sequence[MapPolyline]) -> rr.LineStrips3D:
+    """Returns the lines of a predicted map on the ground in the colours of their kinds,
+    labelled."""
     return rr.LineStrips3D(
         [in_space(line.points_m) for line in lines],
-        colors=[palette.ROAD_COLOURS[line.kind] for line in lines],
+        colors=[palette.MAP_ELEMENT_COLOURS[line.kind] for line in lines],
         radii=_px(_OUTLINE_PX[0]),
         labels=[_of_line(line) for line in lines],
         show_labels=False,
@@ -89,7 +90,7 @@ def _of_line(line: MapPolyline) -> str:
 
 
 def returns(points: FloatArray | None) -> rr.Points3D:
-    """LiDAR returns [P, 3 or more] coloured by height; empty where the sensor failed."""
+    """Returns LiDAR points [P, 3 or more] coloured by height; empty where the sensor failed."""
     xyz_m = np.zeros((0, 3)) if points is None else points[:, :3]
     rounded_m = np.rint(xyz_m / POINT_STEP_M) * POINT_STEP_M
     colours = palette.height_colours(xyz_m[:, 2])
@@ -97,7 +98,8 @@ def returns(points: FloatArray | None) -> rr.Points3D:
 
 
 def boxes(detections: Detections) -> rr.Boxes3D:
-    """Boxes in the colours of their classes, thinner the more occluded, with their labels."""
+    """Returns boxes in the colours of their classes, thinner the more occluded, with their
+    labels."""
     return _boxes(
         detections.boxes,
         colors=_colours(detections.class_id),
@@ -108,7 +110,7 @@ def boxes(detections: Detections) -> rr.Boxes3D:
 
 
 def values(detections: Detections) -> rr.AnyValues:
-    """The numbers behind the labels, for the viewer's selection panel and for queries."""
+    """Returns the numbers behind the labels, for the viewer's selection panel and for queries."""
     return rr.AnyValues(
         confidence=detections.score,
         track_id=detections.track_id,
@@ -119,15 +121,15 @@ def values(detections: Detections) -> rr.AnyValues:
 
 
 def headings(detections: Detections) -> rr.LineStrips3D:
-    """A line from the centre of each box to that of its front."""
+    """Returns a line from the centre of each box to that of its front."""
     nose = box_geometry.corners(detections.boxes)[:, _FRONT_CORNERS].mean(1)
     lines = np.stack([detections.boxes[:, :3], nose], 1)
     return rr.LineStrips3D(lines, colors=_colours(detections.class_id), radii=_px(_THIN_PX))
 
 
 def arrows(position_m: FloatArray, velocity_mps: FloatArray, class_id: IntArray) -> rr.Arrows3D:
-    """Velocities [N, 3] at positions [N, 3 or more] of what moves: as long as the way of a
-    second."""
+    """Returns velocities [N, 3] at positions [N, 3 or more] of moving objects, as long as the path
+    of a second."""
     moves = np.linalg.norm(velocity_mps, axis=1) >= _SLOW_MPS
     return rr.Arrows3D(
         origins=position_m[moves, :3],
@@ -138,44 +140,44 @@ def arrows(position_m: FloatArray, velocity_mps: FloatArray, class_id: IntArray)
 
 
 def no_labels() -> Labels:
-    """No objects."""
+    """Returns labels without any object."""
     return Labels.unlabelled(np.zeros((0, 7)), np.zeros(0, np.int64))
 
 
 def gt(labels: Labels) -> rr.Boxes3D:
-    """True boxes in grey, darker where heavily occluded."""
+    """Returns ground-truth boxes in grey, darker where heavily occluded."""
     return _boxes(labels.boxes, colors=_gt_colours(labels), radii=_px(_THIN_PX))
 
 
 def paths(lines_m: Sequence[FloatArray], class_id: IntArray) -> rr.LineStrips3D:
-    """Ways of tracks, each [K, 3], whose classes are `class_id`."""
+    """Returns the paths of tracks, each [K, 3], whose classes are `class_id`."""
     return rr.LineStrips3D(lines_m, colors=_colours(class_id), radii=_px(_THIN_PX))
 
 
 def no_memory() -> MemorySlots:
-    """No slots."""
+    """Returns memory without any slot."""
     none = np.zeros(0, np.int64)
     return MemorySlots(np.zeros((0, 3)), np.zeros((0, 3)), none, none)
 
 
 def slots(memory: MemorySlots) -> tuple[rr.Points3D, rr.AnyValues]:
-    """Memory slots in the colours of their classes, darker the older."""
-    strength = np.clip(1 - (memory.age - 1) / _SLOTS_FADE_OVER, 0, 1)[:, None]
+    """Returns memory slots in the colours of their classes, darker the older."""
+    strength = np.clip(1 - (memory.frames_ago - 1) / _SLOTS_FADE_OVER, 0, 1)[:, None]
     background = np.array(palette.BACKGROUND)
     shades = background + (_colours(memory.class_id) - background) * strength
     points = rr.Points3D(memory.position_m, colors=shades.astype(np.uint8), radii=[_SLOT_RADIUS_M])
-    return points, rr.AnyValues(age_frames=memory.age, class_id=memory.class_id)
+    return points, rr.AnyValues(age_frames=memory.frames_ago, class_id=memory.class_id)
 
 
 def recorded_size_px(camera: CameraFrame) -> tuple[int, int]:
-    """(height, width) of its image in the recording."""
+    """Returns (height, width) of its image in the recording."""
     height, width = camera.size_px
     scale = min(1.0, IMAGE_WIDTH_PX / width)
     return round(height * scale), round(width * scale)
 
 
 def pinhole(view: CameraView) -> rr.Pinhole:
-    """The camera without its lens, which rerun does not know."""
+    """Returns the camera without its lens, which rerun does not model."""
     height, width = view.size_px
     intrinsics = view.intrinsics.copy()
     intrinsics[:2, 2] += PIXEL_CENTRE
@@ -188,7 +190,7 @@ def pinhole(view: CameraView) -> rr.Pinhole:
 
 
 def image(view: CameraView) -> rr.EncodedImage:
-    """As JPEG; a camera that failed says so."""
+    """Returns the image as JPEG; a failed camera is labelled so."""
     camera, size_px = view.camera, view.size_px
     if camera.image is None:
         picture = draw_camera(camera, size_px)
@@ -200,7 +202,8 @@ def image(view: CameraView) -> rr.EncodedImage:
 
 
 def projected_boxes(view: CameraView, detections: Detections) -> rr.LineStrips2D:
-    """The visible edges of the boxes as the lens shows them; their labels tell when selected."""
+    """Returns the visible edges of the boxes as the lens shows them; labels appear when
+    selected."""
     owner, edges = _edges(view, detections.boxes)
     words = _words(detections)
     return rr.LineStrips2D(
@@ -213,19 +216,19 @@ def projected_boxes(view: CameraView, detections: Detections) -> rr.LineStrips2D
 
 
 def projected_gt(view: CameraView, labels: Labels) -> rr.LineStrips2D:
-    """The visible edges of the true boxes, in grey."""
+    """Returns the visible edges of the ground-truth boxes, in grey."""
     owner, edges = _edges(view, labels.boxes)
     return rr.LineStrips2D(edges, colors=_gt_colours(labels)[owner], radii=_px(_THIN_PX))
 
 
-def projected_road(view: CameraView, lines: Sequence[MapPolyline]) -> rr.LineStrips2D:
-    """The visible parts of lines of the road as the lens shows them."""
+def projected_map(view: CameraView, lines: Sequence[MapPolyline]) -> rr.LineStrips2D:
+    """Returns the visible parts of the lines of a map as the lens shows them."""
     if view.camera.image is None:
         lines = ()
     paths = [(line, path) for line in lines for path in ground_paths(view, line.points_m)]
     return rr.LineStrips2D(
         [_simplified(path) + PIXEL_CENTRE for _, path in paths],
-        colors=[palette.ROAD_COLOURS[line.kind] for line, _ in paths],
+        colors=[palette.MAP_ELEMENT_COLOURS[line.kind] for line, _ in paths],
         radii=_px(_THIN_PX),
         labels=[_of_line(line) for line, _ in paths],
         show_labels=False,
@@ -233,7 +236,8 @@ def projected_road(view: CameraView, lines: Sequence[MapPolyline]) -> rr.LineStr
 
 
 def _edges(view: CameraView, boxes_m: FloatArray) -> tuple[IntArray, list[FloatArray]]:
-    """The index of its box for each visible edge, and the edges [K, 2]; none in a failed camera."""
+    """Returns the index of its box for each visible edge, and the edges [K, 2]; none in a failed
+    camera."""
     if view.camera.image is None:
         return np.zeros(0, np.int64), []
     index, of_boxes = visible_boxes(view, boxes_m)
@@ -242,7 +246,7 @@ def _edges(view: CameraView, boxes_m: FloatArray) -> tuple[IntArray, list[FloatA
 
 
 def _simplified(edge_px: FloatArray) -> FloatArray:
-    """The polyline [K, 2] without the points that its neighbours already tell: lenses bend little.
+    """Returns the polyline [K, 2] without the points that its neighbours imply: lenses bend little.
 
     After Douglas and Peucker (1973).
     """
@@ -252,7 +256,7 @@ def _simplified(edge_px: FloatArray) -> FloatArray:
 
 
 def _boxes(boxes_m: FloatArray, **looks: object) -> rr.Boxes3D:
-    """Boxes [N, 7]."""
+    """Returns boxes [N, 7] with the looks that are given."""
     half_yaw = boxes_m[:, 6] / 2
     zero = np.zeros_like(half_yaw)
     xyzw = np.stack([zero, zero, np.sin(half_yaw), np.cos(half_yaw)], -1)
@@ -266,18 +270,19 @@ def _boxes(boxes_m: FloatArray, **looks: object) -> rr.Boxes3D:
 
 
 def _px(half_width_px: float | FloatArray) -> FloatArray:
-    """Radii that stay the same on the screen whatever the distance: negative ones, to rerun."""
+    """Returns radii that stay the same on the screen whatever the distance: negative ones, to
+    rerun."""
     return -np.atleast_1d(half_width_px)
 
 
 def _colours(class_id: IntArray) -> ImageArray:
-    """[N, 3]"""
+    """Returns the colours of classes [N, 3]."""
     colours: ImageArray = np.array(CLASS_COLOURS, np.uint8)[class_id]
     return colours
 
 
 def _gt_colours(labels: Labels) -> ImageArray:
-    """[N, 3]"""
+    """Returns the greys of ground-truth boxes [N, 3]."""
     colours = np.zeros((len(labels), 3), np.uint8)
     for colour, index in gt_by_colour(labels, alone=False):
         colours[index] = palette.faded(colour, palette.BACKGROUND, _GT_STRENGTH)
@@ -285,7 +290,7 @@ def _gt_colours(labels: Labels) -> ImageArray:
 
 
 def _words(detections: Detections) -> list[str]:
-    """What stands beside each box: `car 12  0.87`, and how occluded it is where it is."""
+    """Returns the text next to each box: `car 12  0.87`, and how occluded it is where it is."""
     identity = [f" {track_id}" if track_id >= 0 else "" for track_id in detections.track_id]
     occlusion = [
         f"  {OCCLUSION_WORDS[level]}" if level else "" for level in detections.occlusion_level

@@ -56,7 +56,7 @@ def _recording(
 ) -> Iterator[Record]:
     with (
         whole_file(path) as temporary,
-        module.DriveRecording(temporary, log.vector_map(), confident) as recording,
+        module.SequenceRecording(temporary, log.vector_map(), confident) as recording,
     ):
 
         def record(frame: Frame, result: StepResult) -> None:
@@ -113,7 +113,7 @@ def _record_afterwards(
     """Records detections of the run over its data, read again; memory slots are not on disk."""
     log = _log_of(run, sequence)
     confident = run.config.draw_dynamic_cfg.dynamic_conf
-    with module.DriveRecording(path, log.vector_map(), confident) as recording:
+    with module.SequenceRecording(path, log.vector_map(), confident) as recording:
         for i, found in enumerate(track(sequence.detections, log.name, console=console)):
             recording.add(log[i], found, None, sequence.lines[i])
 

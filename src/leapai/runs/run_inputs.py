@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from leapai.checkpoints import load_checkpoint
+from leapai.checkpoints import Checkpoint, load_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.distributed import current_ranks
@@ -34,7 +33,7 @@ class RunInputs:
 
 
 def open_inputs(
-    config: TaskConfig, checkpoint: Path | None, data: str, max_frames: int | None
+    config: TaskConfig, checkpoint: Checkpoint | None, data: str, max_frames: int | None
 ) -> RunInputs:
     """Builds the network, loads its weights and opens the data.
 
@@ -63,7 +62,7 @@ def open_inputs(
         device=device,
         data_version=version_of(logs),
         config_sha256=hashlib.sha256(config_json(config).encode()).hexdigest(),
-        checkpoint_sha256=None if checkpoint is None else _sha256(checkpoint),
+        checkpoint_sha256=None if checkpoint is None else checkpoint.sha256,
         seed=RANDOM_WEIGHTS_SEED if checkpoint is None else config.training.seed,
         max_frames=max_frames,
     )
@@ -85,8 +84,3 @@ def _let_guesses_through(config: TaskConfig) -> TaskConfig:
             "tracking": config.tracking.model_copy(update={"birth_score": 0.0}),
         }
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

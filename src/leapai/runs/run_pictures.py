@@ -40,8 +40,8 @@ class SequencePictures:
         if candidate is None and self._write is None:
             self._painter.follow(frame, detections)
             return
-        slots, road = memory_slots_of(result), result.road
-        picture = self._painter.paint(frame, detections, slots, self._vector_map, road)
+        slots, bev_map = memory_slots_of(result), result.map
+        picture = self._painter.paint(frame, detections, slots, self._vector_map, bev_map)
         if candidate is not None:
             self._worst.keep(candidate, picture)
         if self._write is not None:

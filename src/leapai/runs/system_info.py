@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -228,7 +227,7 @@ def _version(name: str) -> str | None:
 def _checkpoint() -> CheckpointInfo | str:
     try:
         path = shipped_checkpoint()
-        metrics = read_checkpoint(path).get("figures", {})
+        checkpoint = read_checkpoint(path)
     except ValueError as error:
         return str(error)
-    return CheckpointInfo(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), metrics)
+    return CheckpointInfo(str(path), checkpoint.sha256, dict(checkpoint.metrics))

@@ -29,11 +29,11 @@ DETECTION_SCHEMA = pa.schema(
     ],
     metadata=COORDINATES,
 )
-"""Of detections."""
+"""Columns of `detections.parquet`: one row a detection."""
 
 
 def to_table(detections: Detections) -> pa.Table:
-    """The detections of one frame as rows of `DETECTION_SCHEMA`."""
+    """Returns the detections of one frame as rows of `DETECTION_SCHEMA`."""
     columns: dict[str, Any] = {
         **key_columns(detections, len(detections)),
         **named_columns(BOX_COLUMNS, detections.boxes),

@@ -1,6 +1,6 @@
-"""Lines of the road as polylines in metres, from rasters of probability.
+"""Vectorised map elements: polylines in metres from rasters of probability.
 
-1. A layer is all nine lane markings together, or one road element. Its cells of at least the
+1. A layer is all nine lane markings together, or one map element. Its cells of at least the
    threshold are thinned to skeletons and traced (`leapai.streaming.thinning`). Taking markings
    together keeps a line whole, and single, where the network wavers between two kinds.
 2. Ends that go on in each other are joined (`_partners`): over gaps, and straight over crossings.
@@ -34,8 +34,8 @@ from leapai.types import (
 )
 
 THRESHOLD = 0.5
-"""Cells of at least this probability are of a line; the same at which `evaluation.map_cells` judges
-them."""
+"""Cells of at least this probability are of a line; the same at which `evaluation.map.map_cells`
+evaluates them."""
 LINE_ELEMENTS = ("Wall", "Curb", "Lane", "SpeedBump")
 """Map elements that have a middle line; `GroundSigns` are areas."""
 MIN_LENGTH_M = 1.0
@@ -50,7 +50,7 @@ _KIND_M = 4.0
 def polylines(
     probability: FloatArray, grid: BevGrid, threshold: float = THRESHOLD
 ) -> tuple[MapPolyline, ...]:
-    """Lines of one frame, in the ego frame, from probabilities [14, rows, columns] of
+    """Returns the lines of one frame, in the ego frame, from probabilities [14, rows, columns] of
     `STATIC_CLASSES` over `grid`; masks will do.
 
     Kinds are those of `LANE_MARKINGS` and `LINE_ELEMENTS`.
@@ -65,7 +65,7 @@ def polylines(
 def _layer(
     planes: FloatArray, kinds: Sequence[str], grid: BevGrid, threshold: float
 ) -> Iterator[MapPolyline]:
-    """The lines of planes [C, rows, columns] that are drawn as one."""
+    """Returns the lines of planes [C, rows, columns] that form one layer."""
     planes = np.asarray(planes, np.float32)
     likeliest = planes.max(0)
     mask = likeliest >= threshold
@@ -85,8 +85,8 @@ def _layer(
 
 
 def _centroids(weight: FloatArray, path: IntArray) -> FloatArray:
-    """Centroid [K, 2] (row, column) of the weight in a window about each cell [K, 2]; `weight` has
-    a border of half a window."""
+    """Returns the centroid [K, 2] (row, column) of the weight in a window about each cell [K, 2];
+    `weight` has a border of half a window."""
     row, column = (path[:, i, None] + np.arange(len(_WINDOW)) for i in (0, 1))
     around = weight[row[:, :, None], column[:, None, :]]
     total = around.sum((1, 2))
@@ -95,7 +95,7 @@ def _centroids(weight: FloatArray, path: IntArray) -> FloatArray:
 
 
 def _smoothed(points: FloatArray, sigma: float, closed: bool) -> FloatArray:
-    """Points [K, 2] after a Gaussian along the line; ends stay where they are."""
+    """Smooths points [K, 2] by a Gaussian along the line; ends stay where they are."""
     if closed:
         ring = gaussian_filter1d(points[:-1], sigma, axis=0, mode="wrap")
         return np.concatenate([ring, ring[:1]])
@@ -106,8 +106,8 @@ def _smoothed(points: FloatArray, sigma: float, closed: bool) -> FloatArray:
 
 
 def _runs(along: FloatArray, window: int) -> Iterator[tuple[int, int, int]]:
-    """First and last point, and the likeliest kind, of parts of a line, from probabilities [C, K];
-    a part ends where the next begins, and has two points at least."""
+    """Yields first and last point, and the likeliest kind, of parts of a line, from probabilities
+    [C, K]; a part ends where the next begins, and has two points at least."""
     kind = uniform_filter1d(along, window, axis=1, mode="nearest").argmax(0)
     starts = np.flatnonzero(np.diff(kind, prepend=-1))
     ends = [*starts[1:], len(kind) - 1]
@@ -117,8 +117,7 @@ def _runs(along: FloatArray, window: int) -> Iterator[tuple[int, int, int]]:
 
 
 def joined(paths: Sequence[IntArray], cell_m: float) -> list[IntArray]:
-    """Paths of cells [K, 2] after joining those that go on in each other; rings stay as they
-    are."""
+    """Joins paths of cells [K, 2] that go on in each other; rings stay as they are."""
     rings = [path for path in paths if (path[0] == path[-1]).all()]
     paths = [path for path in paths if (path[0] != path[-1]).any()]
     partner = _partners(paths, cell_m)
@@ -133,7 +132,7 @@ def joined(paths: Sequence[IntArray], cell_m: float) -> list[IntArray]:
 
 
 def _entered(partner: IntArray, start: int) -> list[int]:
-    """The end at which each path of a chain is entered, from `start` on."""
+    """Returns the end at which each path of a chain is entered, from `start` on."""
     entered = [start]
     while (following := int(partner[entered[-1] ^ 1])) >= 0 and following != start:
         entered.append(following)
@@ -141,17 +140,18 @@ def _entered(partner: IntArray, start: int) -> list[int]:
 
 
 def _chain(paths: Sequence[IntArray], entered: Sequence[int], closed: bool) -> IntArray:
-    """Cells of the paths of a chain, one after another; `closed`: and the first cell again."""
+    """Returns the cells of the paths of a chain, one after another; `closed`: and the first cell
+    again."""
     parts = [paths[end // 2][:: -1 if end % 2 else 1] for end in entered]
     return np.concatenate([*parts, parts[0][:1]] if closed else parts)
 
 
 def _partners(paths: Sequence[IntArray], cell_m: float) -> IntArray:
-    """[2 P] the end that goes on from each end, -1 for none; path p has ends 2 p (its first cell)
-    and 2 p + 1.
+    """Returns the end that goes on from each end [2 P], -1 for none; path p has ends 2 p (its first
+    cell) and 2 p + 1.
 
     Two ends go on in each other where they are at most `_GAP_M` apart, the line turns by at most
-    `_TURN_RAD`, and neither lies more than `_OFFSET_M` beside the other's last metre prolonged. Of
+    `_TURN_RAD`, and neither lies more than `_OFFSET_M` off the other's last metre prolonged. Of
     several the one with the smallest gap and offsets is taken.
     """
     partner = np.full(2 * len(paths), -1)
@@ -173,7 +173,7 @@ def _partners(paths: Sequence[IntArray], cell_m: float) -> IntArray:
 
 
 def _directed_ends(paths: Sequence[IntArray], cell_m: float) -> tuple[FloatArray, FloatArray]:
-    """Positions in metres and unit directions out of the line, [2 P, 2] each."""
+    """Returns positions in metres and unit directions out of the line, [2 P, 2] each."""
     reach = round(_END_M / cell_m)
     at = np.array([path[end] for path in paths for end in (0, -1)]) * cell_m
     inner = [

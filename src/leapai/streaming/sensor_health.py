@@ -1,6 +1,6 @@
-"""What a frame's sensors were worth, and how old the memory is that stood in for them.
+"""Health of a frame's sensors, and the age of the memory that stands in for failed ones.
 
-The network goes on without a sensor; a planner behind it must know that it did.
+The network goes on without a sensor; a planner behind it must be informed of that.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ STALE_AFTER_S = 0.1
 time is stale: one period of a 10 Hz sensor. Rigs in order stay below 0.05 s."""
 LIDAR = "lidar"
 _STEP_PX = 16
-"""Every 16th pixel is looked at first: an image that varies there needs no second look."""
+"""Every 16th pixel is compared first: an image that varies there needs no full comparison."""
 
 
 class SensorStatus(StrEnum):
-    """What a sensor was worth in a frame."""
+    """Whether a sensor could be used in a frame."""
 
     OK = "ok"
     MISSING = "missing"
-    """It gave nothing."""
+    """The sensor gave nothing."""
     STALE = "stale"
-    """It gave something of another time. The network uses it, moved by the calibration's poses."""
+    """The sensor gave something of another time. The network uses it, moved by the calibration's
+    poses."""
     CORRUPT = "corrupt"
-    """What it gave cannot be decoded, shows one colour everywhere, or is not finite."""
+    """What the sensor gave cannot be decoded, shows one colour everywhere, or is not finite."""
 
 
 @dataclass(frozen=True)
 class SensorHealth:
-    """Status of one sensor, and why, in words; also an OK sensor may have had a fault."""
+    """Status of one sensor, and its reason in words; an OK sensor may have had a fault, too."""
 
     status: SensorStatus
     reason: str = ""
@@ -49,26 +50,26 @@ class SensorHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """What stands behind the detections of one frame."""
+    """Health of the sensors and of the memory behind the detections of one frame."""
 
     sensors: Mapping[str, SensorHealth]
-    """By name: every camera of the frame, and `lidar`."""
-    memory_age_s: float | None
-    """Time since the newest frame that memory held; None: it was empty."""
-    memory_reach_s: float | None
-    """Time since the oldest one."""
+    """Health by name: every camera of the frame, and `lidar`."""
+    newest_age_s: float | None
+    """Time since the newest frame that memory held; None: memory was empty."""
+    oldest_age_s: float | None
+    """Time since the oldest frame that memory held; None: memory was empty."""
     memory_reset: bool
     """Memory was dropped in this frame: a new sequence, a gap, or time that ran backwards."""
 
     @property
     def failing(self) -> dict[str, SensorHealth]:
-        """The sensors that are not OK."""
+        """Sensors that are not OK, by name."""
         return {name: s for name, s in self.sensors.items() if s.status is not SensorStatus.OK}
 
 
 def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
-    """Health of `frame`, as its source gave it, and of `memory` [one lane] in it; None: the network
-    has no dynamic task to remember for.
+    """Returns the health of `frame`, as its source gave it, and of the `memory` of its single
+    stream; None: the network has no dynamic task, whose memory it is.
 
     A sensor that gave nothing is MISSING, or CORRUPT where `Frame.faults` names a file that is
     there but cannot be used: `SENSOR: FILE: PROBLEM`, with a problem that does not begin with `no`
@@ -83,14 +84,14 @@ def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
     ages_s = (frame.timestamp_us - stored_us) / 1e6
     return Health(
         sensors,
-        memory_age_s=float(ages_s.min()) if len(ages_s) else None,
-        memory_reach_s=float(ages_s.max()) if len(ages_s) else None,
+        newest_age_s=float(ages_s.min()) if len(ages_s) else None,
+        oldest_age_s=float(ages_s.max()) if len(ages_s) else None,
         memory_reset=bool(memory.reset[0]),
     )
 
 
 def _faults_by_sensor(frame: Frame) -> dict[str, str]:
-    """Sensor -> words of its first fault; a LiDAR goes by many names."""
+    """Returns the words of the first fault of each sensor; a LiDAR has many names."""
     faults: dict[str, str] = {}
     for fault in frame.faults:
         sensor, _, words = fault.partition(": ")

@@ -1,7 +1,7 @@
-"""A stream: frame in, detections with ids out. What a user's own program runs on the vehicle.
+"""A streaming session: frame in, detections with track ids out, as a vehicle runs it.
 
 session = StreamSession(model, config)
-for frame in drive:
+for frame in log:
     result = session.step(frame)
 """
 
@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
@@ -32,25 +32,25 @@ from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlo
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one frame gave."""
+    """Everything that one step of a session gives."""
 
     frame: Frame
-    """As the model saw it: images resized, calibration folded."""
+    """The frame as the model saw it: images resized, calibration folded."""
     detections: Detections
-    """None are in it where the dynamic task is off."""
+    """Detections with track ids; empty where the dynamic task is off."""
     memory: MemoryReport | None
-    """None: the dynamic task is off."""
+    """What was read from memory; None: the dynamic task is off."""
     static: StaticPredictions | None
     """Logits, on the device, of one stream; None: the static task is off."""
     region: BevGrid
-    """Of the logits."""
+    """The grid of the logits."""
     state: TemporalState
     """The memory after this frame."""
 
     @cached_property
-    def road(self) -> Map | None:
-        """Cells and lines of the road, made of `static` when first asked for; None: the static
-        task is off."""
+    def map(self) -> Map | None:
+        """Map segmentation and map elements, made of `static` when first asked for; None: the
+        static task is off."""
         if self.static is None:
             return None
         probability = self.static.logits[0].sigmoid().cpu().numpy()
@@ -58,23 +58,24 @@ class StepResult:
 
     @property
     def lines(self) -> tuple[MapPolyline, ...]:
-        """Of the road; none where the static task is off."""
-        return () if self.road is None else self.road.lines
+        """Map elements as lines; none where the static task is off."""
+        return () if self.map is None else self.map.lines
 
 
 @dataclass(frozen=True)
 class SessionState:
-    """All that a session carries from frame to frame."""
+    """Everything that a session carries from frame to frame."""
 
     memory: TemporalState
     tracks: Tracks
 
 
 class StreamSession:
-    """Runs one stream. All it knows is `session.state`, a value: save it, inspect it, set it back.
+    """Runs one stream. Its whole state is `session.state`, a value that can be saved, inspected and
+    set back.
 
     Track ids depend on the number of their sequence: `first_sequence` is that of the first one, so
-    that sessions that share the drives of a run give the ids that one session would.
+    that sessions that share the sequences of a run give the ids that one session would.
     """
 
     def __init__(
@@ -91,37 +92,36 @@ class StreamSession:
     # Not inference_mode: what the network caches would be barred from training it afterwards.
     @torch.no_grad()
     def step(self, frame: Frame) -> StepResult:
-        """One frame; a frame of another sequence starts with empty memory."""
+        """Runs one frame; a frame of another sequence starts with empty memory."""
         memory, tracks = self.state.memory, self.state.tracks
         prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
         is_first = frame.sequence != tracks.sequence
         batch = collate([prepared], [is_first]).to(self.device)
         predictions, memory = self.model(batch, memory)
-        said = predictions.dynamic
+        dynamic = predictions.dynamic
         evaluation = self.config.evaluation
-        found = decode(said, batch, self._grid, evaluation) if said else nothing_found(batch)
-        readout = memory_readout(said.memory, stream=0) if said else NO_MEMORY
+        found = decode(dynamic, batch, self._grid, evaluation) if dynamic else nothing_found(batch)
+        readout = memory_readout(dynamic.memory, stream=0) if dynamic else NO_MEMORY
         detections, tracks = track(found[0], tracks, self.config.tracking, readout)
         memory = with_ids(memory, detections, stream=0)
         self.state = SessionState(memory, tracks)
-        report = said.memory if said else None
-        road = predictions.static
-        return StepResult(prepared, detections, report, road, self._region, memory)
+        report = dynamic.memory if dynamic else None
+        return StepResult(prepared, detections, report, predictions.static, self._region, memory)
 
 
 def memory_slots_of(result: StepResult) -> MemorySlots | None:
-    """The valid history slots of a frame, for the picture; None: there is no dynamic task."""
+    """Returns the valid memory slots of a frame; None: there is no dynamic task."""
     memory = result.memory
     if memory is None:
         return None
     valid = memory.valid[0].cpu().numpy()
     stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
-    # Frames may be unevenly spaced, so age counts distinct times, newest first.
+    # Frames may be unevenly spaced, so distinct times are counted, newest first.
     distinct = np.unique(stored_us)
-    age = len(distinct) - np.searchsorted(distinct, stored_us)
+    frames_ago = len(distinct) - np.searchsorted(distinct, stored_us)
     return MemorySlots(
         position_m=memory.reference_m[0].cpu().numpy()[valid],
         velocity_mps=memory.velocity_mps[0].cpu().numpy()[valid],
         class_id=memory.class_id[0].cpu().numpy()[valid],
-        age=age,
+        frames_ago=frames_ago,
     )

@@ -1,4 +1,4 @@
-"""`leapai.load`: a trained network as a stream, in two lines of a user's own program."""
+"""`leapai.load`: a trained network as a stream, for a user's own program."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from leapai.checkpoints import config_of, load_checkpoint
+from leapai.checkpoints import load_checkpoint, read_checkpoint
 from leapai.distributed import current_ranks
 from leapai.models.build import build_model
 from leapai.streaming.sensor_health import health_of
@@ -22,11 +22,12 @@ class Stream:
     def __init__(self, session: StreamSession) -> None:
         self.session = session
         self.last: StepResult | None = None
-        """All of the last frame: as the model saw it, its memory report, its state."""
+        """The whole result of the last frame: the frame as the model saw it, its memory report,
+        its state; None: there was no frame yet."""
 
     @property
     def state(self) -> SessionState:
-        """Memory and tracks, a value: save it, look at it, set it back."""
+        """Memory and tracks as a value: it can be saved, inspected and set back."""
         return self.session.state
 
     @state.setter
@@ -34,13 +35,13 @@ class Stream:
         self.session.state = state
 
     @property
-    def road(self) -> Map | None:
-        """Of the last frame, in its ego frame; it is made when first asked for. None: there is no
-        frame yet, or the network has no static task."""
-        return None if self.last is None else self.last.road
+    def map(self) -> Map | None:
+        """Map segmentation and map elements of the last frame, in its ego frame, made when first
+        asked for; None: there is no frame yet, or the network has no static task."""
+        return None if self.last is None else self.last.map
 
     def step(self, frame: Frame) -> StreamedDetections:
-        """One frame; a frame of another sequence starts with empty memory.
+        """Detects the objects of one frame; a frame of another sequence starts with empty memory.
 
         Raises ValueError where the frame does not fit the network's configuration.
         """
@@ -54,14 +55,21 @@ class Stream:
 
 
 def load(checkpoint: str | Path | None = None, device: torch.device | str | None = None) -> Stream:
-    """The network of `checkpoint` as a stream; without one the network that ships.
+    """Loads the network of `checkpoint` as a stream; without one, the network that ships.
 
     `device` None is the GPU where there is one. A network of the static task alone detects nothing:
-    what it says of the road is in `Stream.road`. Raises ValueError where the checkpoint is
-    missing, is none, or holds no configuration.
+    its map is in `Stream.map`. Raises ValueError where the checkpoint is missing, is none, or holds
+    no configuration.
+
+    >>> import leapai
+    >>> stream = leapai.load(device="cpu")
+    >>> logs = leapai.open_logs("synthetic:frames=2,rate_hz=4", image_size_px=(128, 240))
+    >>> for frame in logs[0]:
+    ...     detections = stream.step(frame)
+    >>> detections.sequence == frame.sequence
+    True
     """
-    path = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
-    config = config_of(path)
-    model = build_model(config)
-    load_checkpoint(path, model)
-    return Stream(StreamSession(model, config, device or current_ranks().device))
+    read = read_checkpoint(shipped_checkpoint() if checkpoint is None else Path(checkpoint))
+    model = build_model(read.config)
+    load_checkpoint(read, model)
+    return Stream(StreamSession(model, read.config, device or current_ranks().device))

@@ -1,4 +1,4 @@
-"""What a user of a stream holds of a frame: detections that can be drawn, tabulated, exchanged."""
+"""Detections of a stream, which can be drawn, tabulated and exchanged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.argoverse2.argoverse2_submission import argoverse2_table
 from leapai.data.nuscenes.nuscenes_submission import detection_rows, tracking_rows
 from leapai.extras import import_extra
@@ -17,8 +17,8 @@ from leapai.pictures.bev_scene import (
     BevScene,
     shown_detections,
     shown_labels,
+    shown_map,
     shown_memory,
-    shown_road,
 )
 from leapai.pictures.video import write_png
 from leapai.streaming.detection_table import to_table
@@ -31,29 +31,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StreamedDetections(Detections):
-    """`Detections`, and what a stream knows beside them.
+    """`Detections` with the health of the sensors and the memory behind them.
 
-    It holds no image, no point and no tensor, so a whole drive of them stays small.
+    They hold no image, no point and no tensor, so those of a whole drive stay small.
     """
 
     health: Health
     memory: MemorySlots | None
-    """What the network remembered in this frame, in its ego frame; None: it has no dynamic task."""
+    """Valid memory slots in this frame, in its ego frame; None: the network has no dynamic task."""
     config: TaskConfig = field(repr=False)
-    """Of the network that said it."""
+    """Configuration of the network that detected them."""
 
     def plot(
         self,
         frame: Frame | None = None,
         path: str | Path | None = None,
-        road: Map | None = None,
+        bev_map: Map | None = None,
     ) -> ImageArray:
-        """The bird's-eye view [H, W, 3] RGB uint8, also written to `path` (PNG) where one is given.
+        """Draws the bird's-eye view [H, W, 3] RGB uint8, also written to `path` (PNG) where one is
+        given.
 
-        With the `frame` that was streamed, its LiDAR points and its truth are drawn, too; with
-        `road`, `Stream.road` of the same frame, cells and lines. `draw_dynamic_cfg`,
-        `draw_static_cfg` and `temporal_visualization` of `config` say what is shown; trails need
-        the frames before, so `FramePainter` draws them. Raises ValueError for another frame.
+        With the `frame` that was streamed, its LiDAR points and its ground truth are drawn, too;
+        with `bev_map`, the `Stream.map` of the same frame, cells and lines of the map.
+        `draw_dynamic_cfg`, `draw_static_cfg` and `temporal_visualization` of `config` select what
+        is shown; trails need the frames before, so `FramePainter` draws them. Raises ValueError for
+        another frame.
         """
         if frame and (frame.sequence, frame.timestamp_us) != (self.sequence, self.timestamp_us):
             raise ValueError(
@@ -67,7 +69,7 @@ class StreamedDetections(Detections):
             gt=None if labels is None else shown_labels(labels, draw),
             detections=shown_detections(self, draw),
             memory=None if self.memory is None else shown_memory(self.memory, draw, temporal),
-            road=None if road is None else shown_road(road, self.config.draw_static_cfg),
+            map=None if bev_map is None else shown_map(bev_map, self.config.draw_static_cfg),
         )
         image = draw_bev(scene, draw, temporal)
         if path is not None:
@@ -75,20 +77,21 @@ class StreamedDetections(Detections):
         return image
 
     def to_table(self) -> pa.Table:
-        """One row a detection, as in `detections.parquet`: names with units, ego frame."""
+        """Returns one row a detection, as in `detections.parquet`: names with units, ego frame."""
         return to_table(self)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """`to_table` for pandas. Raises ImportError where pandas is not installed."""
+        """Returns `to_table` for pandas. Raises ImportError where pandas is not installed."""
         import_extra("pandas", "pandas", "to_dataframe (unlike to_table) needs pandas")
         return self.to_table().to_pandas()
 
     def to_nuscenes(self, sample_token: str, *, tracking: bool = False) -> list[dict[str, Any]]:
-        """Entries of nuScenes' detection format for this sample, or of its tracking format."""
+        """Returns entries of nuScenes' detection format for this sample, or of its tracking
+        format."""
         rows = tracking_rows if tracking else detection_rows
         return rows(self, sample_token)
 
     def to_argoverse2(self, timestamp_ns: int | None = None) -> pa.Table:
-        """Rows of Argoverse 2's detection format; without `timestamp_ns` it is that of the frame,
-        exact to the microsecond."""
+        """Returns rows of Argoverse 2's detection format; without `timestamp_ns` it is that of the
+        frame, exact to the microsecond."""
         return argoverse2_table(self, timestamp_ns)

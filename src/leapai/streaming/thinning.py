@@ -1,4 +1,4 @@
-"""From a mask to the cells along the middle of its lines: thinning, then tracing."""
+"""Thinning of a mask, and tracing of the cells along the middle of its lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
 
 def thin(mask: BoolArray) -> BoolArray:
-    """The skeleton of a mask [rows, columns]: one cell wide, connected as the mask is.
+    """Returns the skeleton of a mask [rows, columns]: one cell wide, connected as the mask is.
 
     Guo and Hall, "Parallel Thinning with Two-Subiteration Algorithms" (Communications of the ACM,
     1989), algorithm A1. Whether a cell goes depends on its eight neighbours alone, so a table of
@@ -37,7 +37,7 @@ def thin(mask: BoolArray) -> BoolArray:
 
 @lru_cache(maxsize=2)
 def _kept(turn: Literal[0, 1]) -> ImageArray:
-    """[256] 1 where a cell with these neighbours stays in this half of a round."""
+    """Returns a table [256]: 1 where a cell with these neighbours stays in this half of a round."""
     codes = np.arange(256)
     n = [(codes >> bit) % 2 == 1 for bit in range(8)]
     groups = np.sum([~n[i] & (n[i + 1] | n[(i + 2) % 8]) for i in (0, 2, 4, 6)], 0)
@@ -50,7 +50,8 @@ def _kept(turn: Literal[0, 1]) -> ImageArray:
 
 
 def trace(skeleton: BoolArray) -> list[IntArray]:
-    """The cells (row, column) [K, 2] of every line of a skeleton, K >= 2, in order along it.
+    """Returns the cells (row, column) [K, 2] of every line of a skeleton, K >= 2, in order along
+    it.
 
     Lines end where the skeleton ends or branches; the cells at which it branches belong to none. A
     ring ends with the cell that it starts with.
@@ -75,7 +76,7 @@ def trace(skeleton: BoolArray) -> list[IntArray]:
 
 
 def _neighbours(skeleton: BoolArray, cells: IntArray) -> IntArray:
-    """[N, 8] numbers of the cells beside each of `cells` [N, 2], -1 for none.
+    """Returns the numbers [N, 8] of the neighbours of each of `cells` [N, 2], -1 for none.
 
     A diagonal neighbour that is also reached by two straight steps does not count.
     """
@@ -89,7 +90,7 @@ def _neighbours(skeleton: BoolArray, cells: IntArray) -> IntArray:
 
 
 def _walk(links: list[tuple[int, int]], start: int) -> list[int]:
-    """Numbers of the cells from `start` on to the end, or round to `start` again."""
+    """Returns the numbers of the cells from `start` on to the end, or round to `start` again."""
     path, before, here = [start], -1, start
     while True:
         low, high = links[here]

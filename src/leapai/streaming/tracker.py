@@ -10,7 +10,7 @@
    among those that wait for one; the others only keep alive what has an id (ByteTrack; Zhang et
    al., ECCV 2022, section 3). The gate depends on the class' group and grows with speed.
 3. *Correct*: a Kalman filter of constant velocity takes in the detected position and velocity.
-4. *Birth and death*: a sure detection that nobody takes starts to wait; it gets an id when the
+4. *Birth and death*: a sure detection that no track takes starts to wait; it gets an id when the
    confidences of its detections add up, and is forgotten if it is missed before. A track that has
    an id is coasted until it has not been seen for `max_age_s`. What is coasted is not detected, so
    `Detections` do not show it, but its id survives.
@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from leapai.config import TrackingConfig
+from leapai.config.validation_sections import TrackingConfig
 from leapai.geometry import poses
 from leapai.models.tensors import MemoryReport, TemporalState
 from leapai.types import (
@@ -45,20 +45,20 @@ IDS_PER_SEQUENCE = 1_000_000
 """Ids of the n-th sequence of a session start at n times this: no id is shared between
 sequences."""
 SEEN_SIGMA = (0.3, 3.0)
-"""Standard deviation along an axis of what is detected: position in m, velocity in m/s."""
+"""Standard deviation along an axis of a detection: position in m, velocity in m/s."""
 ACCELERATION_SIGMA_MPS2 = 3.0
-"""Of what objects do, likewise."""
+"""Standard deviation along an axis of the acceleration of objects."""
 GATE_SHARE = {"MOD": 1.0, "VRU": 0.75, "SOD": 1.0}
-"""Of `gate_m`: people are small, and stand close together."""
+"""Share of `gate_m` by group: people are small, and stand close together."""
 _NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """All that the tracker knows of a stream after a frame: T tracks, in the global frame."""
+    """State of the tracker of a stream after a frame: T tracks, in the global frame."""
 
     sequence: str | None
-    """None: before the first frame."""
+    """Name of the sequence; None: before the first frame."""
     timestamp_us: int
     next_sequence: int
     next_id: int
@@ -80,11 +80,11 @@ class Tracks:
         return len(self.track_id)
 
     def select(self, index: IntArray | BoolArray) -> Tracks:
-        """The tracks at `index` (integers [M] or mask [T])."""
+        """Returns the tracks at `index` (integers [M] or mask [T])."""
         return replace(self, **{name: values[index] for name, values in self._columns().items()})
 
     def joined(self, other: Tracks) -> Tracks:
-        """These tracks, then the other ones."""
+        """Returns these tracks, then the other ones."""
         more = other._columns()
         columns: dict[str, Any] = {
             name: np.concatenate([values, more[name]]) for name, values in self._columns().items()
@@ -97,7 +97,7 @@ class Tracks:
 
 
 def no_tracks(first_sequence: int = 0) -> Tracks:
-    """Before the first frame; the sequences to come are numbered from `first_sequence` on."""
+    """Returns the state before the first frame; sequences are numbered from `first_sequence` on."""
     return Tracks(
         sequence=None,
         timestamp_us=0,
@@ -128,7 +128,7 @@ NO_MEMORY = MemoryReadout(_NONE, np.zeros((0, 3)), reset=False)
 
 
 def memory_readout(report: MemoryReport, stream: int) -> MemoryReadout:
-    """Of the slots that carry an id, the newest of each, as memory moved it to now."""
+    """Returns, of the slots that carry an id, the newest of each, as memory moved it to now."""
     alive = (report.valid[stream] & (report.track_id[stream] >= 0)).cpu().numpy()
     # Slots are ordered from the oldest frame to the newest: reversed, the first is the newest.
     slots = np.flatnonzero(alive)[::-1]
@@ -143,8 +143,8 @@ def track(
     config: TrackingConfig,
     readout: MemoryReadout = NO_MEMORY,
 ) -> tuple[Detections, Tracks]:
-    """The detections [N] of the stream's next frame with their ids, -1 for none yet, and its
-    tracks."""
+    """Returns the detections [N] of the stream's next frame with their ids, -1 for none yet, and
+    its tracks."""
     tracks = _moved(_begun(tracks, detections, readout.reset), detections.timestamp_us, config)
     if not np.isfinite(detections.ego2global).all():
         return replace(detections, track_id=np.full(len(detections), -1)), tracks.select(_NONE)
@@ -159,8 +159,8 @@ def track(
 
 
 def with_ids(state: TemporalState, detections: Detections, stream: int) -> TemporalState:
-    """The state whose newest slots of the stream carry the ids of the detections that their queries
-    made."""
+    """Returns the state whose newest slots of the stream carry the ids of the detections that their
+    queries made."""
     queries = state.query_index[stream].clamp(min=0)
     highest = max([int(queries.max()) if len(queries) else 0, *detections.query_index.tolist()])
     id_of_query = torch.full((highest + 1,), -1, dtype=torch.int64)
@@ -174,8 +174,8 @@ def with_ids(state: TemporalState, detections: Detections, stream: int) -> Tempo
 
 
 def _begun(tracks: Tracks, detections: Detections, reset: bool) -> Tracks:
-    """What goes on in this frame: nothing where a sequence begins, time runs back, or memory was
-    dropped."""
+    """Returns the tracks that go on in this frame: none where a sequence begins, time runs back, or
+    memory was dropped."""
     if detections.sequence != tracks.sequence:
         return replace(
             tracks.select(_NONE),
@@ -189,7 +189,8 @@ def _begun(tracks: Tracks, detections: Detections, reset: bool) -> Tracks:
 
 
 def _moved(tracks: Tracks, timestamp_us: int, config: TrackingConfig) -> Tracks:
-    """The tracks that live on, where they should be now (prediction of the Kalman filter)."""
+    """Returns the tracks that are still alive, where they should be now (prediction of the Kalman
+    filter)."""
     waits = tracks.track_id < 0
     oldest_us = np.where(waits, tracks.timestamp_us, timestamp_us - config.max_age_s * 1e6)
     alive = tracks.select(tracks.seen_us >= oldest_us)
@@ -205,7 +206,7 @@ def _moved(tracks: Tracks, timestamp_us: int, config: TrackingConfig) -> Tracks:
 
 
 def _waiting(detections: Detections, tracks: Tracks) -> Tracks:
-    """Each detection as a track [N] that waits for its id."""
+    """Returns each detection as a track [N] that waits for its id."""
     count, pose = len(detections), detections.ego2global
     moves = ~np.isin(detections.class_id, STATIC_CLASS_IDS)
     position_m = poses.apply(pose, detections.boxes[:, :3])
@@ -222,7 +223,7 @@ def _waiting(detections: Detections, tracks: Tracks) -> Tracks:
 
 
 def _expected(detections: Detections, tracks: Tracks, readout: MemoryReadout) -> FloatArray:
-    """Where tracks should be [T, 3] in the ego frame: by memory where it holds them."""
+    """Returns where tracks should be [T, 3] in the ego frame: by memory where it holds them."""
     position_m = poses.apply(poses.invert(detections.ego2global), tracks.motion[:, 0])
     _, held, by = np.intersect1d(tracks.track_id, readout.track_id, return_indices=True)
     position_m[held] = readout.position_m[by]
@@ -230,14 +231,14 @@ def _expected(detections: Detections, tracks: Tracks, readout: MemoryReadout) ->
 
 
 def _is_sure(detections: Detections, config: TrackingConfig) -> BoolArray:
-    """[N]; what alone is enough for a birth is always sure."""
+    """Returns which detections [N] are sure; what alone is enough for a birth always is."""
     return np.asarray(detections.score >= min(config.sure_score, config.birth_score))
 
 
 def _associate(
     detections: Detections, tracks: Tracks, config: TrackingConfig, expected_m: FloatArray
 ) -> IntArray:
-    """Track [N] of each detection, -1 for none."""
+    """Returns the track [N] of each detection, -1 for none."""
     share = np.array([GATE_SHARE[group] for group in CLASS_GROUPS])[tracks.class_id]
     gate_m = config.gate_m * share + config.gate_s * np.linalg.norm(tracks.motion[:, 1], axis=1)
     offset = detections.boxes[:, None, :2] - expected_m[None, :, :2]
@@ -255,7 +256,8 @@ def _associate(
 
 
 def _assigned(distance: FloatArray, allowed: BoolArray) -> tuple[IntArray, IntArray]:
-    """Rows and columns that belong together: as many as may, by least total distance."""
+    """Returns rows and columns that belong together: as many as possible, by least total
+    distance."""
     rows, columns = np.flatnonzero(allowed.any(1)), np.flatnonzero(allowed.any(0))
     may = allowed[np.ix_(rows, columns)]
     forbidden = 1e6
@@ -265,7 +267,8 @@ def _assigned(distance: FloatArray, allowed: BoolArray) -> tuple[IntArray, IntAr
 
 
 def _corrected(tracks: Tracks, found: Tracks, matched: IntArray) -> Tracks:
-    """The tracks with what was found of them [N] taken in (correction of the Kalman filter)."""
+    """Corrects the tracks by the detections [N] that match them (correction of the Kalman
+    filter)."""
     row = np.flatnonzero(matched >= 0)
     index = matched[row]
     motion, covariance = tracks.motion[index], tracks.covariance[index]
@@ -288,7 +291,7 @@ def _put(values: np.ndarray, index: IntArray, new: np.ndarray) -> np.ndarray:
 
 
 def _born(tracks: Tracks, config: TrackingConfig) -> Tracks:
-    """An id for each track that waits and has been seen surely enough."""
+    """Gives an id to each track that waits and has enough evidence."""
     born = np.flatnonzero((tracks.track_id < 0) & (tracks.evidence >= config.birth_score))
     return replace(
         tracks,

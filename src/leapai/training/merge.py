@@ -14,12 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leapai.checkpoints import (
-    config_in,
-    header,
-    read_checkpoint,
-    write_checkpoint,
-)
+from leapai.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.config import TaskConfig
 from leapai.config.checks import TRUNK_MODULES
 
@@ -73,8 +68,8 @@ def merged_config(dynamic: TaskConfig, static: TaskConfig) -> TaskConfig:
 
 
 def _read(path: Path, task: str) -> _Part:
-    content = read_checkpoint(path)
-    config = config_in(content, path)
+    checkpoint = read_checkpoint(path)
+    config = checkpoint.config
     tasks = {"dynamic": config.dynamic_task, "static": config.static_task}
     on = [name for name, is_on in tasks.items() if is_on]
     if on != [task]:
@@ -82,7 +77,7 @@ def _read(path: Path, task: str) -> _Part:
             f"checkpoint {path} is of the tasks {' and '.join(on)}; {task} alone is needed here: "
             "name Step 2 Dynamic first, then Step 2 Static"
         )
-    return _Part(path, config, content["state_dict"], content.get("figures", {}))
+    return _Part(path, config, checkpoint.state_dict, checkpoint.metrics)
 
 
 def _refuse_other_settings(first: _Part, second: _Part) -> None:

@@ -68,7 +68,7 @@ def read_training(path: Path, config: TaskConfig, ranks: Ranks) -> dict[str, Any
     Raises ValueError where it cannot be read, holds no training, or was made with another
     configuration or number of processes.
     """
-    content = read_checkpoint(path)
+    content = dict(read_checkpoint(path).content)
     if "training" not in content:
         raise ValueError(
             f"--resume {path}: holds weights, but no training to go on with; "

@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
-from leapai.checkpoints import initialise_from
 from leapai.config import TaskConfig
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
+from leapai.training.initialise import initialise_from
 
 
 def starting_network(

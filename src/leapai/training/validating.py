@@ -105,5 +105,5 @@ def picture_of(
         frame = logs[0][index]
         result = session.step(frame)
     dots, vector_map = memory_slots_of(result), logs[0].vector_map()
-    picture = painter_of(config).paint(frame, result.detections, dots, vector_map, result.road)
+    picture = painter_of(config).paint(frame, result.detections, dots, vector_map, result.map)
     return np.ascontiguousarray(picture)

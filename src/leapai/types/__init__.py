@@ -1,12 +1,15 @@
-"""What flows through the system, from a sensor to a user.
+"""Data types that flow through the system, from a sensor to a user; numpy alone.
 
-| type            | from -> to                       | form                         |
-|-----------------|----------------------------------|------------------------------|
-| `Frame`         | data sets -> transforms, runtime | numpy, one instant, unbatched |
-| `FrameBatch`    | collate -> model                 | tensors, one frame a stream     |
-| `TemporalState` | model -> model                   | tensors, the memory           |
-| `Predictions`   | model -> losses, decoding        | tensors, a part for each task |
-| `Detections`    | decoding -> everyone else        | numpy, ego frame              |
+| type            | from -> to                         | form                          |
+|-----------------|------------------------------------|-------------------------------|
+| `Frame`         | data sets -> transforms, streaming | numpy, one instant, unbatched |
+| `FrameBatch`    | collate -> model                   | tensors, one frame a stream   |
+| `TemporalState` | model -> model                     | tensors, the memory           |
+| `Predictions`   | model -> losses, decoding          | tensors, a part for each task |
+| `Detections`    | decoding -> everyone else          | numpy, ego frame              |
+| `Map`           | streaming -> everyone else         | numpy, ego frame              |
+
+The three in the middle hold tensors, so they are in `leapai.models.tensors`.
 
 Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under
 the rear axle; metres, radians, seconds; timestamps are int64 microseconds. Velocities are over

@@ -1,4 +1,4 @@
-"""What the system says of a frame."""
+"""Detected objects of a frame, as everything outside the network uses them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Detections:
-    """What the system says of one frame, in the ego frame: the one currency outside the network."""
+    """Detected objects of one frame, in the ego frame: the one currency outside the network."""
 
     sequence: str
     timestamp_us: int
     ego2global: FloatArray
-    """[4, 4] float64, at `timestamp_us`: what relates one frame's detections to another's."""
+    """[4, 4] float64, at `timestamp_us`; it relates the detections of one frame to those of
+    another."""
     boxes: FloatArray
     """[N, 7] float64: centre x y z, length width height, yaw."""
     velocity_mps: FloatArray
@@ -41,17 +42,18 @@ class Detections:
     track_id: IntArray
     """[N] int64; -1: no identity yet."""
     query_index: IntArray
-    """[N] int64: the decoder query that said it, which links a detection to its memory slot."""
+    """[N] int64: the decoder query that predicted it, which links a detection to its memory
+    slot."""
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     @staticmethod
     def from_labels(frame: Frame) -> Detections:
-        """The labels of a frame as if they had been detected, sure of everything: what the best
-        network could say. An occlusion that is not labelled is none."""
+        """Returns the labels of a frame as if a perfect network had detected them, with confidence
+        1. An occlusion that is not labelled is none."""
         labels = frame.labels
-        assert labels is not None, "a frame without labels has no truth"
+        assert labels is not None, "a frame without labels has no ground truth"
         return Detections(
             sequence=frame.sequence,
             timestamp_us=frame.timestamp_us,
@@ -67,31 +69,32 @@ class Detections:
 
     @property
     def position_m(self) -> FloatArray:
-        """[N, 3] centres x y z."""
+        """Box centres x y z [N, 3] metres."""
         return self.boxes[:, :3]
 
     @property
     def size_m(self) -> FloatArray:
-        """[N, 3] length width height."""
+        """Box sizes length, width, height [N, 3] metres."""
         return self.boxes[:, 3:6]
 
     @property
     def yaw_rad(self) -> FloatArray:
-        """[N] counter-clockwise from +x."""
+        """Headings [N] counter-clockwise from +x."""
         return self.boxes[:, 6]
 
     @property
     def class_name(self) -> StringArray:
-        """[N] words of `CLASS_NAMES`."""
+        """Class names [N] of `CLASS_NAMES`."""
         return np.array(CLASS_NAMES)[self.class_id]
 
     @property
     def occlusion_name(self) -> StringArray:
-        """[N] words of `OCCLUSION_NAMES`."""
+        """Names of occlusion levels [N] of `OCCLUSION_NAMES`."""
         return np.array(OCCLUSION_NAMES)[self.occlusion_level]
 
     def select(self, index: IntArray | BoolArray) -> Self:
-        """The detections at `index` (integers [M] or mask [N]); what belongs to the frame stays."""
+        """Returns the detections at `index` (integers [M] or mask [N]); what belongs to the frame
+        stays."""
         shared = ("sequence", "timestamp_us", "ego2global")
         picked = {
             f.name: getattr(self, f.name)[index] for f in fields(Detections) if f.name not in shared

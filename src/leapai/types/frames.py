@@ -1,18 +1,16 @@
-"""What a data set gives: frames, their cameras and labels, and vector maps."""
+"""Frames, their cameras and their labels: what a data set gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leapai.types.map_elements import StaticLabels
-from leapai.types.vocabulary import (
-    BoolArray,
-    FloatArray,
-    ImageArray,
-    IntArray,
-)
+from leapai.types.vocabulary import BoolArray, FloatArray, ImageArray, IntArray
+
+if TYPE_CHECKING:
+    from leapai.types.map_elements import StaticLabels
 
 
 @dataclass(frozen=True)
@@ -21,8 +19,8 @@ class CameraFrame:
 
     `image` is None for a camera that failed in this frame. `ego_from_camera` takes a point of the
     camera (x right, y down, z forward) *at its exposure* into the ego frame *at the frame's
-    timestamp*: an adapter that knows both ego poses composes them here, so nobody after it needs to
-    know that exposures differ.
+    timestamp*: an adapter that has both ego poses composes them here, so that nothing after it has
+    to account for exposures that differ.
     """
 
     name: str
@@ -43,7 +41,8 @@ class CameraFrame:
 
 @dataclass(frozen=True)
 class Labels:
-    """Truth of one frame, in the ego frame. What is not labelled is marked, never invented."""
+    """Ground truth of one frame, in the ego frame. What is not labelled is marked, never
+    invented."""
 
     boxes: FloatArray
     """[N, 7] float64: x y z of the box's centre (not its bottom), length width height, yaw."""
@@ -69,19 +68,19 @@ class Labels:
 
     @property
     def seen(self) -> BoolArray:
-        """[N] whether some sensor sees the object now: a LiDAR point on it, or a visible part. One
-        of which neither is known counts as seen."""
+        """Whether some sensor sees the object now [N]: a LiDAR point on it, or a visible part. An
+        object of which neither is known counts as seen."""
         points, visible = self.num_lidar_points, self.visible_fraction
         unknown = (points < 0) & np.isnan(visible)
         return np.asarray((points > 0) | (np.nan_to_num(visible) > 0) | unknown)
 
     def select(self, index: IntArray | BoolArray) -> Labels:
-        """The labels at `index` (integers [M] or mask [N])."""
+        """Returns the labels at `index` (integers [M] or mask [N])."""
         return Labels(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     @staticmethod
     def unlabelled(boxes: FloatArray, class_id: IntArray) -> Labels:
-        """Boxes [N, 7] and classes [N] with every optional field marked as not labelled."""
+        """Returns boxes [N, 7] and classes [N] with every optional field marked as not labelled."""
         count = len(boxes)
         return Labels(
             boxes=np.asarray(boxes, np.float64).reshape(count, 7),
@@ -98,7 +97,8 @@ class Labels:
 
 @dataclass(frozen=True)
 class Frame:
-    """Everything the vehicle knows at one instant; what a user's own adapter must give."""
+    """Everything that the sensors of the vehicle give at one instant, as an adapter must give
+    it."""
 
     sequence: str
     timestamp_us: int
@@ -111,7 +111,7 @@ class Frame:
     sensor failed."""
     labels: Labels | None = None
     faults: tuple[str, ...] = ()
-    """What failed, for a user: `CAM_BACK: samples/x.jpg: cannot be decoded`."""
+    """What failed, in words for a user: `CAM_BACK: samples/x.jpg: cannot be decoded`."""
     static_labels: StaticLabels | None = None
-    """None: there is no map, or nobody asked. Adapters leave it so: `data.static_labels` makes it
-    of the drive's map and `ego2global`, after augmentation."""
+    """None: there is no map, or it was not asked for. Adapters leave it None: `data.static_labels`
+    makes it from the map of the drive and `ego2global`, after augmentation."""

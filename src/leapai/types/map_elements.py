@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leapai.types.bev_grid import BevGrid
 from leapai.types.vocabulary import STATIC_CLASSES, BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from leapai.types.bev_grid import BevGrid
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ VectorMap = tuple[MapLine, ...]
 
 @dataclass(frozen=True)
 class StaticLabels:
-    """Truth of what does not move, as rasters over a region about the ego: row along y from its
+    """Ground truth of the static task, as rasters over a region about the ego: row along y from its
     lower end, column along x from its lower end (design, section 11)."""
 
     lane_markings: BoolArray
@@ -37,35 +40,36 @@ class StaticLabels:
     """[5, rows, columns], a plane for each of `ROAD_ELEMENTS`."""
     free_space: BoolArray | None = None
     """[rows, columns] drivable ground that is under no object and no wall; None: the map does not
-    say what is drivable, or nobody asked."""
+    have drivable areas, or they were not asked for."""
     known: BoolArray = field(default_factory=lambda: np.ones(len(STATIC_CLASSES), bool))
-    """[14] the classes that the map tells of; an empty plane of another one says nothing."""
+    """[14] whether the map holds elements of a class; an empty plane of a class that it does not
+    hold means nothing."""
 
     @property
     def planes(self) -> BoolArray:
-        """[14, rows, columns] of both rasters, by `STATIC_CLASSES`."""
+        """Both rasters [14, rows, columns], by `STATIC_CLASSES`."""
         return np.concatenate([self.lane_markings, self.road_elements])
 
 
 @dataclass(frozen=True)
 class MapPolyline:
-    """One line of the road in the ego frame."""
+    """One map element or lane marking as a line in the ego frame."""
 
     kind: str
     """One of `LANE_MARKINGS` or `ROAD_ELEMENTS`."""
     confidence: float
-    """In [0, 1]: the mean probability of `kind` along the line; 1 of a true line."""
+    """In [0, 1]: the mean probability of `kind` along the line; 1 for ground truth."""
     points_m: FloatArray
-    """[K, 2] float64 x y on the ground, K >= 2, or [K, 3] of a map that knows heights; a closed
+    """[K, 2] float64 x y on the ground, K >= 2, or [K, 3] of a map with heights; a closed
     line ends where it starts."""
 
 
 @dataclass(frozen=True)
 class Map:
-    """What the system says of the road, in the current ego frame."""
+    """The predicted map in the current ego frame: map segmentation and map elements."""
 
     probability: FloatArray
     """[14, rows, columns] in [0, 1] by `STATIC_CLASSES`."""
     grid: BevGrid
-    """Of the cells."""
+    """Where the cells of `probability` are."""
     lines: tuple[MapPolyline, ...] = ()

@@ -17,11 +17,14 @@ class MemorySlots:
     """[S, 3] over ground, in ego axes."""
     class_id: IntArray
     """[S]"""
-    age: IntArray
-    """[S] frames ago: 1 is the last frame."""
+    frames_ago: IntArray
+    """[S] frames since the slot was stored: 1 is the last frame."""
 
     def select(self, index: IntArray | BoolArray) -> MemorySlots:
-        """The slots at `index` (integers [M] or mask [S])."""
+        """Returns the slots at `index` (integers [M] or mask [S])."""
         return MemorySlots(
-            self.position_m[index], self.velocity_mps[index], self.class_id[index], self.age[index]
+            self.position_m[index],
+            self.velocity_mps[index],
+            self.class_id[index],
+            self.frames_ago[index],
         )

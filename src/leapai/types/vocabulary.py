@@ -1,4 +1,5 @@
-"""Words everything shares: arrays, classes, groups of both, occlusion levels, camera groups."""
+"""The vocabulary of the package: array types, classes, their groups, occlusion levels, camera
+groups."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ OCCLUSION_MIN_VISIBLE = (0.8, 0.6, 0.4)
 """Visible fraction from which an object is of level 0, 1, 2; below the last it is of level 3."""
 
 CAMERA_GROUPS = ("front_narrow", "front_wide", "back", "side")
-"""In the order of their backbones and necks, `stage1_backbone0` .. `stage1_backbone3`."""
+"""Groups of cameras in the order of their backbones and necks, `stage1_backbone0` ..
+`stage1_backbone3`."""
 
 LANE_MARKINGS = (
     "SolidLine",
@@ -42,11 +44,12 @@ LANE_MARKINGS = (
 ROAD_ELEMENTS = ("Wall", "Curb", "Lane", "SpeedBump", "GroundSigns")
 """Planes of its second raster; `Lane` is the centre line of a lane."""
 STATIC_CLASSES = (*LANE_MARKINGS, *ROAD_ELEMENTS)
-"""All planes in the order of the network's logits."""
+"""All planes, in the order of the network's logits."""
 
 
 def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
-    """Occlusion level [N] (0..3) of visible fractions [N] in [0, 1] (design, section 2)."""
+    """Returns the occlusion levels [N] (0..3) of visible fractions [N] in [0, 1] (design, section
+    2)."""
     thresholds = np.asarray(OCCLUSION_MIN_VISIBLE)
     below = np.asarray(visible_fraction)[..., None] < thresholds
     return np.asarray(below.sum(-1), np.int64)

@@ -22,7 +22,7 @@ from tests.evaluation.map.roads import (
 def street(x_m: float, yaw: float = 0.0) -> np.ndarray:
     """A kerb and a slanted line of the world as seen from `x_m` ahead, drawn anew."""
     world_from_ego = poses.from_xyz_yaw(np.array([x_m, 0.0, 0.0]), yaw)
-    centres = np.concatenate([GRID.cell_centres_m().numpy(), np.zeros((SHAPE[1] * SHAPE[2], 1))], 1)
+    centres = np.concatenate([GRID.cell_centres_m(), np.zeros((SHAPE[1] * SHAPE[2], 1))], 1)
     x, y, _ = poses.apply(world_from_ego, centres.astype(float)).T
     planes = np.zeros((SHAPE[0], SHAPE[1] * SHAPE[2]))
     planes[CURB] = np.abs(y - 3.03) <= 0.15

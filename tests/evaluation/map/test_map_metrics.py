@@ -39,7 +39,7 @@ def iou_by_a_loop(frames, index, threshold=0.5, where=None) -> float | None:
 
 
 def distance_of_cells() -> tuple[np.ndarray, np.ndarray]:
-    x, y = GRID.cell_centres_m().numpy().T.reshape(2, *SHAPE[1:]).astype(float)
+    x, y = GRID.cell_centres_m().T.reshape(2, *SHAPE[1:]).astype(float)
     return np.hypot(x, y), np.abs(y)
 
 

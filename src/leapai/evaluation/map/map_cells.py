@@ -48,7 +48,7 @@ class Zones:
     def __init__(self, grid: BevGrid, evaluation: EvaluationConfig) -> None:
         self.distance_m = evaluation.map_distance_bands_m
         self.lateral_m = evaluation.map_lateral_bands_m
-        x, y = grid.cell_centres_m().numpy().astype(np.float64).T
+        x, y = grid.cell_centres_m().astype(np.float64).T
         distance = np.searchsorted(self.distance_m, np.hypot(x, y), "right")
         lateral = np.searchsorted(self.lateral_m, np.abs(y), "right")
         self.shape = (len(self.distance_m) + 1, len(self.lateral_m) + 1)

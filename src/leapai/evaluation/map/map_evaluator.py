@@ -31,9 +31,9 @@ class MapEvaluator:
         memory = SightMemory(self._region)
 
         def add(result: StepResult) -> None:
-            assert result.road is not None
+            assert result.map is not None
             frame = with_static_labels(result.frame, vector_map, self._region, known)
-            pose, road = frame.ego2global, result.road
+            pose, road = frame.ego2global, result.map
             self.tally.add(
                 MapFrame(
                     said=MapView(frame.sequence, frame.timestamp_us, pose, road.probability),

@@ -55,7 +55,7 @@ def seen_now(frame: Frame, grid: BevGrid) -> BoolArray | None:
     points = np.asarray(frame.points[:, :3], np.float64)
     height = height_above_ground(points)
     ground = np.zeros((grid.rows * grid.columns, 3))
-    ground[:, :2] = grid.cell_centres_m().numpy()
+    ground[:, :2] = grid.cell_centres_m()
     seen = np.zeros((grid.rows, grid.columns), bool)
     row, column = _cells_of(points[height < _OBSTACLE_M], grid)
     seen[row, column] = True

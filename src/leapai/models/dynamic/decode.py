@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leapai.config import EvaluationConfig
+from leapai.config.validation_sections import EvaluationConfig
 from leapai.geometry.overlap import nms_bev
 from leapai.models.tensors import DynamicPredictions, FrameBatch
 from leapai.types import BevGrid, Detections
 
 
 def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
-    """Scores [..., 1] and thresholds [3] -> levels [...] 0..3: how many thresholds the score
+    """Returns levels [...] 0..3 of scores [..., 1]: how many of the thresholds [3] a score
     passes."""
     return (score > thresholds).sum(-1)
 
@@ -22,8 +22,8 @@ def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
 def decode(
     predictions: DynamicPredictions, batch: FrameBatch, grid: BevGrid, config: EvaluationConfig
 ) -> list[Detections]:
-    """One `Detections` a stream, by falling confidence, overlaps removed. Ids are given later:
-    -1."""
+    """Decodes one `Detections` a stream, by falling confidence, overlaps removed. Track ids are -1:
+    the tracker gives them."""
     probability, class_id = predictions.class_logits[-1].float().sigmoid().max(-1)
     centre = grid.denormalise(predictions.boxes[..., :3])
     yaw = torch.atan2(predictions.boxes[..., 6], predictions.boxes[..., 7])
@@ -40,7 +40,7 @@ def decode(
 
 
 def nothing_found(batch: FrameBatch) -> list[Detections]:
-    """One `Detections` a stream without any: what a network without the dynamic task says."""
+    """Returns one empty `Detections` a stream, for a network without the dynamic task."""
     none = [np.zeros((batch.streams, 0, width)) for width in (7, 3)]
     scores = [np.zeros((batch.streams, 0))] * 3
     return [

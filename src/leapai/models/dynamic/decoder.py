@@ -1,4 +1,4 @@
-"""The decoder: queries look at each other, at memory and at BEV.
+"""The decoder: queries attend to each other, to memory and to BEV.
 
 Letters: B streams, Q queries, C channels, D BEV channels, K heads, R x W the BEV grid's rows x
 columns.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from leapai.config import DynamicConfig
+from leapai.config.network_sections import DynamicConfig
 from leapai.models import sampling
 from leapai.models.dynamic.self_attention import (
     AttentionReadout,
@@ -47,7 +47,7 @@ class BevCrossAttention(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Each head looks in its own direction, its points farther and farther out, weights
+        """Points each head in its own direction, its points farther and farther out, weights
         uniform."""
         angle = torch.arange(self.heads) * (2 * torch.pi / self.heads)
         direction = torch.stack([angle.cos(), angle.sin()], -1)[:, None]
@@ -59,7 +59,8 @@ class BevCrossAttention(nn.Module):
             self.offsets.bias.copy_((direction * radius[:, None]).flatten())
 
     def forward(self, query: Tensor, reference: Tensor, bev: BevRows) -> Tensor:
-        """Queries with position [B, Q, C], reference points [B, Q, 3] in [0, 1] -> [B, Q, C]."""
+        """Attends to BEV: queries with position [B, Q, C], reference points [B, Q, 3] in [0, 1] ->
+        [B, Q, C]."""
         B, Q, C = query.shape
         shape = (B, Q, self.heads, self.points)
         location = self._centres(reference, bev.size) + self.offsets(query).view(*shape, 2)
@@ -76,7 +77,7 @@ class BevCrossAttention(nn.Module):
         return out
 
     def _centres(self, reference: Tensor, size: tuple[int, int]) -> Tensor:
-        """Reference points [B, Q, 3] as cells x y [B, Q, 1, 1, 2]."""
+        """Returns reference points [B, Q, 3] as cells x y [B, Q, 1, 1, 2]."""
         extent = reference.new_tensor([size[1], size[0]])
         return (reference[..., :2] * extent - 0.5)[:, :, None, None]
 
@@ -97,10 +98,10 @@ class StreamTransformerLayer(nn.Module):
     def forward(
         self, query: Tensor, places: QueryPlaces, history: History, bev: BevRows
     ) -> tuple[Tensor, AttentionReadout]:
-        """Queries [B, Q, C] and where they are -> [B, Q, C], and what memory says of their
+        """Returns the refined queries [B, Q, C], and what attention read from memory about their
         motion."""
-        attended, recollection = self.self_attention(query, places, history)
+        attended, readout = self.self_attention(query, places, history)
         query = self.norms[0](query + attended)
         seen = self.cross_attention(query + places.encoding, places.reference, bev)
         query = self.norms[1](query + seen)
-        return self.norms[2](query + self.ffn(query)), recollection
+        return self.norms[2](query + self.ffn(query)), readout

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leapai.config import DynamicConfig, TaskConfig
+from leapai.config.network_sections import DynamicConfig
+from leapai.config.schema import TaskConfig
 from leapai.geometry import angles
 from leapai.models import sampling
 from leapai.models.dynamic.decoder import BevRows, StreamTransformerLayer
@@ -43,7 +44,8 @@ MAX_LOG_SIZE = math.log(40.0)
 
 
 class Branches(nn.Module):
-    """What one decoder layer says of each query."""
+    """Prediction branches of one decoder layer: class, box, angle bins and occlusion of each
+    query."""
 
     def __init__(self, config: DynamicConfig, grid: BevGrid) -> None:
         super().__init__()
@@ -61,22 +63,24 @@ class Branches(nn.Module):
     def forward(
         self, features: Tensor, places: QueryPlaces, memory: AttentionReadout
     ) -> tuple[Tensor, ...]:
-        """Features [B, Q, C], where the queries were, what memory says -> logits 8, regression 17,
-        angles 8, occlusion 1.
+        """Predicts from features [B, Q, C], where the queries were, and what was read from memory:
+        logits 8, regression 17, angles 8, occlusion 1.
 
         The regression's centre becomes absolute: logit of the reference plus what the branch adds.
-        So does its velocity: what memory says, as far as it is trusted, plus what the branch adds.
+        So does its velocity: the gated estimates of memory plus what the branch adds.
         """
         regression = self.regression(features.float())
         centre = regression[..., :3] + torch.logit(places.reference, eps=1e-5)
         moved_m = self.grid.denormalise(centre.detach().sigmoid()) - places.position_m
-        velocity = regression[..., 6:9] + self._remembered(features, moved_m, memory)
+        velocity = regression[..., 6:9] + self._memory_velocity(features, moved_m, memory)
         regression = torch.cat([centre, regression[..., 3:6], velocity, regression[..., 9:]], -1)
         return self.classes(features), regression, self.angle(features), self.occlusion(features)
 
-    def _remembered(self, features: Tensor, moved_m: Tensor, memory: AttentionReadout) -> Tensor:
-        """Velocity [B, Q, 3] by memory's two guesses, for a centre that this layer moved on by
-        [B, Q, 3]."""
+    def _memory_velocity(
+        self, features: Tensor, moved_m: Tensor, memory: AttentionReadout
+    ) -> Tensor:
+        """Returns the velocity [B, Q, 3] by the two estimates of memory, for a centre that this
+        layer moved by [B, Q, 3]."""
         gate: Tensor = self.trust(features.float())
         gate = gate.view(*gate.shape[:2], 2, -1, 1)  # [B, Q, 2, K, 1]
         displacement = memory.displacement_mps + moved_m[:, :, None] * memory.per_s
@@ -85,7 +89,7 @@ class Branches(nn.Module):
 
 
 def _branch(channels: int, outputs: int, start: float = 0.0) -> nn.Sequential:
-    """Two layers whose output begins near `start`."""
+    """Returns two layers whose output begins near `start`."""
     last = nn.Linear(channels, outputs)
     nn.init.normal_(last.weight, std=0.01)
     nn.init.constant_(last.bias, start)
@@ -105,7 +109,7 @@ class OrderedThresholds(nn.Module):
         self.steps = nn.Parameter(torch.full((count - 1,), math.log(math.e - 1)))
 
     def forward(self) -> Tensor:
-        """[3] increasing."""
+        """Returns the thresholds [3], increasing."""
         return torch.cat([self.first[None], self.first + F.softplus(self.steps).cumsum(0)])
 
 
@@ -123,7 +127,7 @@ class DynamicHead(nn.Module):
         self.layers = nn.ModuleList(StreamTransformerLayer(dynamic) for _ in range(dynamic.layers))
         self.branches = nn.ModuleList(Branches(dynamic, self.grid) for _ in range(dynamic.layers))
         self.thresholds = OrderedThresholds()
-        # What only training uses: queries made from noisy truth, and the map of object centres.
+        # What only training uses: denoising queries, and the heat map of object centres.
         self.noisy_query = nn.Embedding(len(CLASS_NAMES) + 1, dynamic.embed)
         self.heat_map = nn.Linear(dynamic.neck_channels, len(CLASS_NAMES))
         nn.init.constant_(self.heat_map.bias, math.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
@@ -132,9 +136,9 @@ class DynamicHead(nn.Module):
     def forward(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
     ) -> tuple[DynamicPredictions, TemporalState]:
-        """BEV [B, R * W, D] of this frame, its time and pose, the memory -> what is there, the next
-        memory."""
-        report = self.memory.recall(state, batch, self.query.expand(batch.streams, -1, -1))
+        """Detects in the BEV [B, R * W, D] of this frame, by its time and pose and the memory;
+        returns the predictions and the next memory."""
+        report = self.memory.read(state, batch, self.query.expand(batch.streams, -1, -1))
         history = History(
             slots=report,
             encoding=self.point_encoding(report.reference_clipped),
@@ -151,7 +155,7 @@ class DynamicHead(nn.Module):
             denoising=denoising,
             heat_map=self._heat_map(bev) if self.training and self.wants_heat_map else None,
         )
-        return predictions, self.memory.push(state, report, self._remember(predictions), batch)
+        return predictions, self.memory.push(state, report, self._new_slots(predictions), batch)
 
     def _decode(
         self,
@@ -160,8 +164,8 @@ class DynamicHead(nn.Module):
         report: MemoryReport,
         denoising: DenoisingQueries | None,
     ) -> tuple[LayerOutputs, Tensor]:
-        """Outputs of every layer [L, B, Q + D, ...] and its features [L, B, Q + D, C]; D denoising
-        queries."""
+        """Returns outputs of every layer [L, B, Q + D, ...] and its features [L, B, Q + D, C]; D
+        denoising queries."""
         query = report.current_query
         reference = self.reference.sigmoid().expand(len(query), -1, -1)
         if denoising is not None:
@@ -170,8 +174,8 @@ class DynamicHead(nn.Module):
         outputs, features, references = [], [], []
         for layer, branches in zip(self.layers, self.branches, strict=True):
             places = self._places(reference)
-            query, recollection = layer(query, places, history, rows)
-            outputs.append(branches(query, places, recollection))
+            query, readout = layer(query, places, history, rows)
+            outputs.append(branches(query, places, readout))
             features.append(query)
             references.append(outputs[-1][1][..., :3].sigmoid())
             # Each layer refines what the one before it found, without a gradient through it
@@ -182,25 +186,25 @@ class DynamicHead(nn.Module):
         return layers, torch.stack(features)
 
     def _places(self, reference: Tensor) -> QueryPlaces:
-        """Reference points [B, Q, 3] in all forms."""
+        """Returns reference points [B, Q, 3] in all forms."""
         return QueryPlaces(
             reference, self.grid.denormalise(reference), self.point_encoding(reference)
         )
 
     def _heat_map(self, bev: Tensor) -> Tensor:
-        """BEV features [B, R * W, D] -> logits [B, 8, R, W]."""
+        """Maps BEV features [B, R * W, D] -> logits [B, 8, R, W]."""
         size = (self.grid.rows, self.grid.columns)
         logits: Tensor = self.heat_map(bev.float()).transpose(1, 2).unflatten(2, size)
         return logits
 
     def _rows(self, bev: Tensor) -> BevRows:
-        """BEV with the encoding of its cells, padded for sampling."""
+        """Returns BEV with the encoding of its cells, padded for sampling."""
         size = (self.grid.rows, self.grid.columns)
         encoded = (bev.float() + self.cell_encoding()).unflatten(1, size).permute(0, 3, 1, 2)
         return BevRows(sampling.to_rows(encoded), size)
 
-    def _remember(self, predictions: DynamicPredictions) -> NewSlots:
-        """The selected queries of the last layer."""
+    def _new_slots(self, predictions: DynamicPredictions) -> NewSlots:
+        """Returns the selected queries of the last layer, as they enter memory."""
         probability, class_id = predictions.class_logits[-1].detach().sigmoid().max(-1)  # [B, Q]
         index = self.memory.select(probability)  # [B, K]
 
@@ -220,7 +224,8 @@ class DynamicHead(nn.Module):
 def _split(
     outputs: LayerOutputs, queries: int, denoising: DenoisingQueries | None
 ) -> tuple[LayerOutputs, LayerOutputs | None]:
-    """Outputs [L, B, Q + D, ...] of the queries, and those of the denoising queries."""
+    """Splits outputs [L, B, Q + D, ...] into those of the queries and those of the denoising
+    queries."""
 
     def part(which: slice) -> LayerOutputs:
         return replace(outputs, **{name: t[:, :, which] for name, t in vars(outputs).items()})
@@ -229,7 +234,7 @@ def _split(
 
 
 def decode_boxes(regression: Tensor, angle_logits: Tensor) -> Tensor:
-    """Regression [..., 17] and angle bins [..., 8] -> boxes [..., 11].
+    """Decodes regression [..., 17] and angle bins [..., 8] to boxes [..., 11].
 
     Centre in [0, 1] of the BEV range, l w h in metres, sin yaw, cos yaw, velocity in m/s (design,
     section 6).

@@ -1,4 +1,4 @@
-"""Position encodings, and the layer norm that knows about motion. All in float32.
+"""Position encodings, and the motion-aware layer norm. All in float32.
 
 Letters: B streams, S memory slots, C channels.
 """
@@ -16,7 +16,7 @@ MOTION_FREQUENCIES = 4
 
 
 def sine_encoding(positions: Tensor, channels_per_axis: int) -> Tensor:
-    """Positions [..., D] in [0, 1] -> [..., D * channels_per_axis].
+    """Encodes positions [..., D] in [0, 1] -> [..., D * channels_per_axis].
 
     sin and cos of 2 pi x / 10000^(2i/n) (Vaswani et al., NeurIPS 2017, section 3.5; scaled as in
     DETR).
@@ -38,7 +38,7 @@ class PointEncoding(nn.Module):
         )
 
     def forward(self, points: Tensor) -> Tensor:
-        """[..., 3] -> [..., C]."""
+        """Encodes points [..., 3] -> [..., C]."""
         encoded: Tensor = self.mlp(sine_encoding(points, self.channels_per_axis))
         return encoded
 
@@ -59,7 +59,7 @@ class CellEncoding(nn.Module):
         self.mlp_x = nn.Linear(channels_per_axis, channels)
 
     def forward(self) -> Tensor:
-        """[rows * columns, C], row by row."""
+        """Returns the encodings [rows * columns, C], row by row."""
         along_y, along_x = self.mlp_y(self.sine_y), self.mlp_x(self.sine_x)
         cells: Tensor = (along_y[:, None] + along_x).flatten(0, 1)
         return cells
@@ -82,21 +82,23 @@ class MotionAwareLayerNorm(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor, motion: Tensor) -> Tensor:
-        """Features [B, S, C], motion [B, S, 16] -> [B, S, C]."""
+        """Normalises features [B, S, C] by motion [B, S, 16] -> [B, S, C]."""
         condition = torch.relu(self.reduce(_fourier(motion)))
         normed: Tensor = self.norm(features) * (1 + self.scale(condition)) + self.shift(condition)
         return normed
 
 
 def motion_values(current_from_stored: Tensor, age_s: Tensor, velocity_mps: Tensor) -> Tensor:
-    """Poses [B, S, 4, 4], ages [B, S], velocities [B, S, 3] -> [B, S, 16], of the order of 1."""
+    """Combines poses [B, S, 4, 4], ages [B, S] and velocities [B, S, 3] to [B, S, 16], of the order
+    of 1."""
     rotation = current_from_stored[..., :3, :3].flatten(-2)
     translation = current_from_stored[..., :3, 3] / 10.0
     return torch.cat([rotation, translation, age_s[..., None], velocity_mps / 10.0], -1)
 
 
 def _fourier(values: Tensor) -> Tensor:
-    """Values [..., D] with their sines and cosines at 1, 2, 4, 8 times (NeRF, section 5.1)."""
+    """Returns values [..., D] with their sines and cosines at 1, 2, 4, 8 times (NeRF, section
+    5.1)."""
     scaled = [values * 2.0**i for i in range(MOTION_FREQUENCIES)]
     waves = [wave for v in scaled for wave in (v.sin(), v.cos())]
     return torch.cat([values, *waves], -1)

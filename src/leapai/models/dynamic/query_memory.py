@@ -1,9 +1,8 @@
 """Temporal memory as a value: reset, align, condition, select, push (design, section 5).
 
-Nothing here keeps anything. `align` reads a state and the present frame's time and pose; `push`
+Nothing here keeps a state. `read` aligns a state to the time and pose of the present frame; `push`
 makes the next state. What is invalid is selected away with `torch.where`, never multiplied, so a
-NaN cannot live on.
-Letters: B streams, S history slots, K remembered queries, Q queries, C channels.
+NaN cannot live on. Letters: B streams, S history slots, K stored queries, Q queries, C channels.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.geometry import poses
 from leapai.models.dynamic.encoding import MotionAwareLayerNorm, motion_values
 from leapai.models.reset import (
@@ -26,13 +25,13 @@ from leapai.models.tensors import FrameBatch, MemoryReport, TemporalState
 from leapai.types import STATIC_CLASS_IDS, BevGrid
 
 SURE_PICKS = 20
-"""In training, the best 20 are always remembered; the rest is drawn (design, section 12)."""
+"""In training, the best 20 are always stored; the rest is drawn (design, section 12)."""
 RANDOM_SAMPLING_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True)
 class NewSlots:
-    """What a frame gives to memory: K slots."""
+    """Slots that a frame adds to memory: K of them."""
 
     query: Tensor
     """[B, K, C]"""
@@ -51,7 +50,7 @@ class NewSlots:
 def empty_state(
     streams: int, slots: int, channels: int, device: torch.device | str = "cpu"
 ) -> TemporalState:
-    """A state of `streams` streams that remembers nothing."""
+    """Returns a state of `streams` streams with empty memory."""
     eye = torch.eye(4, device=device)
 
     def filled(value: float, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -75,8 +74,8 @@ def empty_state(
 
 
 def prev2curr_of(state: TemporalState, batch: FrameBatch, reset: Tensor) -> Tensor:
-    """This frame's ego frame from the last frame's [B, 4, 4] float32, formed in float64; identity
-    on reset."""
+    """Returns the pose of the last ego frame in this one [B, 4, 4] float32, formed in float64;
+    identity on reset."""
     relative = poses.invert(batch.ego2global) @ state.last_ego2global
     eye = torch.eye(4, dtype=relative.dtype, device=relative.device)
     return torch.where(reset[:, None, None], eye, relative).float()
@@ -98,10 +97,9 @@ class Memory(nn.Module):
         static[list(STATIC_CLASS_IDS)] = True
         self.register_buffer("is_static", static, persistent=False)
 
-    def recall(
-        self, state: TemporalState, batch: FrameBatch, current_query: Tensor
-    ) -> MemoryReport:
-        """Steps 1 to 3: reset, align history to now, condition its features on the motion."""
+    def read(self, state: TemporalState, batch: FrameBatch, current_query: Tensor) -> MemoryReport:
+        """Performs steps 1 to 3: reset, align history to now, condition its features on the
+        motion."""
         reset = is_reset(state, batch, self.max_gap_s)
         prev2curr = prev2curr_of(state, batch, reset)
         interval_s = torch.where(
@@ -146,7 +144,7 @@ class Memory(nn.Module):
         )
 
     def select(self, confidence: Tensor) -> Tensor:
-        """Step 4: indices [B, K] of the queries [B, Q] to remember."""
+        """Performs step 4: returns indices [B, K] of the queries [B, Q] to store."""
         if self.switches.topk_selection:
             picked = self._pick(confidence)
         else:
@@ -154,8 +152,8 @@ class Memory(nn.Module):
         return picked.sort(-1).values if self.switches.query_rearrangement else picked
 
     def _pick(self, confidence: Tensor) -> Tensor:
-        """The most confident; in training, half of the time, the best 20 and a random draw for the
-        rest."""
+        """Picks the most confident queries; in training, half of the time, the best 20 and a random
+        draw for the rest."""
         draw = self.training and self.switches.random_sampling
         if not draw or float(torch.rand(())) >= RANDOM_SAMPLING_PROBABILITY:
             return confidence.topk(self.topk, -1).indices
@@ -167,8 +165,8 @@ class Memory(nn.Module):
     def push(
         self, state: TemporalState, report: MemoryReport, new: NewSlots, batch: FrameBatch
     ) -> TemporalState:
-        """Step 5: the oldest frame leaves, the new one enters, detached. Slots that are not finite
-        stay empty."""
+        """Performs step 5: the oldest frame leaves, the new one enters, detached. Slots that are
+        not finite stay empty."""
         if self.slots == 0:
             return with_pose(state, batch)
         B, K = new.confidence.shape
@@ -201,7 +199,7 @@ class Memory(nn.Module):
 
 
 def _is_finite(slots: TemporalState | NewSlots) -> Tensor:
-    """Slots [B, S] all of whose values are finite."""
+    """Returns which slots [B, S] have finite values only."""
     return (
         slots.query.isfinite().all(-1)
         & slots.reference_m.isfinite().all(-1)

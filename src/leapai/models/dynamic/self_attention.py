@@ -1,10 +1,10 @@
 """Self-attention of queries over each other and over memory, by content and by place.
 
-What a slot says of an object is mostly *where* it is and how it moves, relative to the query that
-asks. Values of attention do not carry that: they are the same for every query. So attention over
-slots also weighs by distance, and pools the slots' geometry relative to the query: how far off they
-are, how old, how fast. From it follow two guesses of the query's velocity, the slot's own and the
-one that its displacement since tells; the head's velocity starts from them.
+A slot holds of an object mostly *where* it is and how it moves, relative to the query. Values of
+attention do not carry that: they are the same for every query. So attention over slots also weighs
+by distance, and pools the slots' geometry relative to the query: how far off they are, how old, how
+fast. From it follow two estimates of the query's velocity: the slot's own, and its displacement
+since over time; the head's velocity starts from them.
 
 Letters: B streams, Q queries, S history slots, C channels, K heads.
 """
@@ -20,22 +20,23 @@ from torch import Tensor, nn
 from leapai.models.tensors import DenoisingQueries, MemoryReport
 
 SLOT_VALUES = 12
-"""Pooled of a slot: presence, offset 3, velocity 3, displacement over time 3, confidence, age."""
+"""Values pooled of a slot: presence, offset 3, velocity 3, displacement over time 3, confidence,
+age."""
 LENGTH_M, SPEED_MPS = 4.0, 10.0
-"""What brings pooled lengths and speeds to the order of 1."""
+"""Scales that bring pooled lengths and speeds to the order of 1."""
 MIN_AGE_S = 0.05
-"""A younger slot tells no velocity."""
+"""The displacement of a younger slot gives no velocity."""
 FAR_M = 1e4
-"""From a query, an invalid slot is this far away: its weight is zero, and its gradient, too."""
+"""Distance of an invalid slot from every query: its weight is zero, and its gradient, too."""
 MAX_LOGIT = 30.0
 """Above it a slot is as good as sure, and exponentials come near the end of float32."""
 FIRST_SLOT_LOGIT = 3.0
-"""What a slot at the query's own place begins with, against 0 for no slot."""
+"""Initial logit of a slot at the query's own place, against 0 for no slot."""
 
 
 @dataclass(frozen=True)
 class QueryPlaces:
-    """Where queries are."""
+    """Where the queries are, in all forms."""
 
     reference: Tensor
     """[B, Q, 3] in [0, 1] of the BEV range."""
@@ -47,18 +48,18 @@ class QueryPlaces:
 
 @dataclass(frozen=True)
 class History:
-    """What queries may attend to beside each other."""
+    """What queries may attend to in addition to each other."""
 
     slots: MemoryReport
     encoding: Tensor
     """[B, S, C] of the slots' aligned reference points."""
     visible: Tensor | None
-    """[B, 1, Q, Q] bool: the queries that a query may look at (`visible_queries`); None: all."""
+    """[B, 1, Q, Q] bool: the queries that a query may attend to (`visible_queries`); None: all."""
 
 
 @dataclass(frozen=True)
 class AttentionReadout:
-    """Geometry of the slots that each head found for each query; all zero where it found none."""
+    """Geometry of the slots that each head read for each query; all zero where it found none."""
 
     pooled: Tensor
     """[B, Q, K, 12] (`SLOT_VALUES`)"""
@@ -71,10 +72,10 @@ class AttentionReadout:
 
 
 def visible_queries(queries: int, denoising: DenoisingQueries | None) -> Tensor | None:
-    """[B, 1, Q + D, Q + D]: which queries each query may look at; None: all of them.
+    """Returns which queries each query may attend to [B, 1, Q + D, Q + D]; None: all of them.
 
     Of D denoising queries each sees its own group and the Q queries; these do not see them, or the
-    truth would leak (DN-DETR, section 3.4).
+    ground truth would leak (DN-DETR, section 3.4).
     """
     if denoising is None:
         return None
@@ -114,7 +115,7 @@ class TemporalSelfAttention(nn.Module):
     def forward(
         self, query: Tensor, places: QueryPlaces, history: History
     ) -> tuple[Tensor, AttentionReadout]:
-        """[B, Q, C], and what memory says of the queries' motion."""
+        """Returns [B, Q, C], and what was read from memory about the queries' motion."""
         slots = history.slots
         q = self._split(self.to_query(query + places.encoding)).float()
         q = q / math.sqrt(q.shape[-1])
@@ -126,20 +127,20 @@ class TemporalSelfAttention(nn.Module):
         weight = torch.cat([to_queries, to_slots], -1).softmax(-1)
         values = self.to_value(torch.cat([query, slots.history_query], 1))
         attended = weight @ self._split(values)
-        recollection = read_attention(to_slots, places.position_m, slots)
+        readout = read_attention(to_slots, places.position_m, slots)
         out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
-        return out + self.from_pooled(recollection.pooled.flatten(2)), recollection
+        return out + self.from_pooled(readout.pooled.flatten(2)), readout
 
     def _keys(self, x: Tensor) -> Tensor:
-        """[B, T, C] -> [B, K, C / K, T] in float32."""
+        """Maps [B, T, C] -> keys [B, K, C / K, T] in float32."""
         return self._split(self.to_key(x)).transpose(2, 3).float()
 
     def _split(self, x: Tensor) -> Tensor:
-        """[B, T, C] -> [B, K, T, C / K]."""
+        """Splits channels into heads: [B, T, C] -> [B, K, T, C / K]."""
         return x.view(*x.shape[:2], self.heads, x.shape[-1] // self.heads).transpose(1, 2)
 
     def _by_distance(self, query_m: Tensor, slots: MemoryReport) -> Tensor:
-        """What place adds to each head's logits: [B, K, Q, S]."""
+        """Returns what distance adds to each head's logits: [B, K, Q, S]."""
         squared = (query_m[:, :, None, :2] - slots.reference_m[:, None, :, :2]).square().sum(-1)
         squared = torch.where(slots.valid[:, None], squared, FAR_M**2)[:, None]  # [B, 1, Q, S]
         precision = (-2 * self.log_scale).exp()[:, None, None]
@@ -147,7 +148,7 @@ class TemporalSelfAttention(nn.Module):
 
 
 def read_attention(logits: Tensor, query_m: Tensor, slots: MemoryReport) -> AttentionReadout:
-    """Geometry pooled over slots by logits [B, K, Q, S], relative to queries at [B, Q, 3].
+    """Pools the geometry of slots by logits [B, K, Q, S], relative to queries at [B, Q, 3].
 
     Weights are a softmax over the slots and "none of them", whose logit is 0: where no slot is
     near, all is zero. Sums of differences are differences of sums, so nothing of size Q x S x 3 is

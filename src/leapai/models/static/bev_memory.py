@@ -1,11 +1,12 @@
-"""Memory of the static task as a value (design, section 11): features of past frames, each where
-and when it was seen; the few of the wanted ages are warped to now and fused with this frame's.
+"""Memory of the static task as a value (design, section 11): features of past frames, each with the
+pose and time at which it was seen; the few of the required ages are warped to now and fused with
+this frame's.
 
-What is kept of a frame are its fused features. So a place is remembered longer than the oldest age:
-what a frame knew of it from its own past comes along.
+What is kept of a frame are its fused features. So a place stays in memory longer than the oldest
+age: what a frame had of it from its own past comes along.
 
 What is invalid is selected away with `torch.where`, never multiplied, so a NaN cannot live on.
-Letters: B streams, K kept frames, P wanted ages, C channels, R x W the region's BEV cells.
+Letters: B streams, K kept frames, P required ages, C channels, R x W the region's BEV cells.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.geometry import poses
 from leapai.geometry.grid import cells_in
 from leapai.models.blocks import conv_norm_relu
@@ -24,10 +25,10 @@ from leapai.models.tensors import FrameBatch, StaticMemory, TemporalState
 from leapai.types import BevGrid
 
 START = 0.1
-"""Of the last norm's scale: fusion begins as a small change to what Step 1's head knows."""
+"""Initial scale of the last norm: fusion begins as a small change to what Step 1's head learnt."""
 _FAR = 1 << 62
 GEOMETRY = 5
-"""Channels that tell how a past frame was warped."""
+"""Channels that describe how a past frame was warped."""
 
 
 class Warped(NamedTuple):
@@ -44,7 +45,7 @@ class Warped(NamedTuple):
 def empty_memory(
     streams: int, config: TaskConfig, device: torch.device | str = "cpu"
 ) -> StaticMemory:
-    """A memory of `streams` streams that remembers nothing: K x C x R x W x 2 bytes a stream, 60 MB
+    """Returns an empty memory of `streams` streams: K x C x R x W x 2 bytes a stream, 60 MB
     at
     full size."""
     kept, grid = config.static.memory_frames, region_grid(config)
@@ -59,13 +60,13 @@ def empty_memory(
 
 
 def region_grid(config: TaskConfig) -> BevGrid:
-    """The cells of the BEV grid that the region is made of."""
+    """Returns the cells of the BEV grid that the region is made of."""
     static = config.static
     return BevGrid(static.x_range_m, static.y_range_m, cell_m=config.bev.cell_m)
 
 
 class StaticTemporalFusion(nn.Module):
-    """This frame's features and those of the past -> features that know both, and the next memory.
+    """Fuses this frame's features with those of the past, and returns the next memory.
 
     A VGG block: two 3x3 convolutions with norm and ReLU (Simonyan & Zisserman, ICLR 2015), over
     this frame's features, the warped ones, and what the warp of each was (`Warped.geometry`): the
@@ -95,17 +96,19 @@ class StaticTemporalFusion(nn.Module):
     def forward(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
     ) -> tuple[Tensor, StaticMemory]:
-        """Features [B, C, R, W] of the neck -> fused features [B, C, R, W]."""
+        """Returns fused features [B, C, R, W] from those of the neck [B, C, R, W], and the next
+        memory."""
         assert state.static is not None, "the state was made without a memory of the static task"
         memory = forget(state.static, is_reset(state, batch, self.max_gap_s))
-        past = self.recall(memory, batch)
+        past = self.read(memory, batch)
         geometry = past.geometry.flatten(1, 2).to(bev.dtype)
         seen = torch.cat([bev, past.bev.flatten(1, 2), geometry], 1)
         fused = bev + self.block(seen.contiguous(memory_format=torch.channels_last))
         return fused, push(memory, fused, batch, self.min_gap_us)
 
-    def recall(self, memory: StaticMemory, batch: FrameBatch) -> Warped:
-        """What was at the wanted ages, as seen from now; zero where nothing is known."""
+    def read(self, memory: StaticMemory, batch: FrameBatch) -> Warped:
+        """Reads the features at the required ages, as seen from now; zero where nothing is
+        stored."""
         slot, found = pick(memory, batch.timestamp_us, self.ages_us, self.tolerance_us)
         stream = torch.arange(batch.streams, device=slot.device)[:, None]
         past_from_now = poses.invert(memory.ego2global[stream, slot]) @ batch.ego2global[:, None]
@@ -118,7 +121,7 @@ class StaticTemporalFusion(nn.Module):
 
 
 def forget(memory: StaticMemory, reset: Tensor) -> StaticMemory:
-    """The memory without what streams [B] under reset knew."""
+    """Returns the memory without the slots of streams [B] under reset."""
     valid = memory.valid & ~reset[:, None]
     return StaticMemory(memory.bev, memory.ego2global, memory.timestamp_us, valid)
 
@@ -126,8 +129,8 @@ def forget(memory: StaticMemory, reset: Tensor) -> StaticMemory:
 def pick(
     memory: StaticMemory, now_us: Tensor, ages_us: list[int], tolerance_us: int
 ) -> tuple[Tensor, Tensor]:
-    """The kept frame nearest to each age, the younger of two as near: its slot [B, P], and whether
-    it is at most the tolerance away [B, P]."""
+    """Returns the kept frame nearest to each age, the younger of two as near: its slot [B, P], and
+    whether it is at most the tolerance away [B, P]."""
     age_us = now_us[:, None] - memory.timestamp_us
     off_us = age_us[:, None] - torch.tensor(ages_us, device=age_us.device)[:, None]  # [B, P, K]
     rank = torch.where(memory.valid[:, None], 2 * off_us.abs() + (off_us > 0), _FAR)
@@ -136,7 +139,7 @@ def pick(
 
 
 def warp(bev: Tensor, past_from_now: Tensor, grid: BevGrid) -> Warped:
-    """Features [B, P, C, R, W] of past ego frames at the cells of now, by the nearest cell.
+    """Warps features [B, P, C, R, W] of past ego frames to the cells of now, by the nearest cell.
 
     `past_from_now` [B, P, 4, 4] moves the cells' centres on the ground; beyond the region: zero.
     """
@@ -153,8 +156,8 @@ def warp(bev: Tensor, past_from_now: Tensor, grid: BevGrid) -> Warped:
 
 
 def push(memory: StaticMemory, bev: Tensor, batch: FrameBatch, min_gap_us: int) -> StaticMemory:
-    """The memory with this frame's features [B, C, R, W], detached, in an empty slot or in that of
-    the oldest frame. What is not finite, and what follows too soon, does not enter."""
+    """Returns the memory with this frame's features [B, C, R, W], detached, in an empty slot or in
+    that of the oldest frame. What is not finite, and what follows too soon, does not enter."""
     known_us = torch.where(memory.valid, memory.timestamp_us, -_FAR)
     waited = batch.timestamp_us - known_us.max(1).values >= min_gap_us
     enters = waited & has_pose(batch) & bev.isfinite().flatten(1).all(1)

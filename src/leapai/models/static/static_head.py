@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.tensors import StaticPredictions
 from leapai.types import STATIC_CLASSES
@@ -31,7 +31,7 @@ class StaticNeck(nn.Module):
         self.body = ConvResBlockNeck(config.bev.channels, static.channels, static.neck_blocks)
 
     def forward(self, bev: Tensor) -> Tensor:
-        """[B, 256, 112, 128] -> [B, 128, 56, 104]."""
+        """Maps [B, 256, 112, 128] -> [B, 128, 56, 104]."""
         cut = bev[:, :, self.rows, self.columns]
         features: Tensor = self.body(cut.contiguous(memory_format=torch.channels_last))
         return features
@@ -41,8 +41,8 @@ class StaticHead(nn.Module):
     """Features of BEV cells -> logits of cells a fourth as wide, each side halved by a learnt step.
 
     A step is a 3x3 convolution to four channels for each of the finer map, and their rearrangement
-    into 2 x 2 cells (Shi et al., CVPR 2016): a line thinner than a BEV cell is an answer that the
-    cell's features give, not one that interpolation would have to invent.
+    into 2 x 2 cells (Shi et al., CVPR 2016): a line thinner than a BEV cell is predicted from the
+    cell's features, where interpolation would have to invent it.
     """
 
     def __init__(self, config: TaskConfig) -> None:
@@ -55,13 +55,13 @@ class StaticHead(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, features: Tensor) -> StaticPredictions:
-        """[B, 128, 56, 104] -> logits [B, 14, 224, 416]."""
+        """Maps [B, 128, 56, 104] -> logits [B, 14, 224, 416]."""
         coarse: Tensor = self.logits(self.finer(features))  # [B, 56, 112, 208]
         return StaticPredictions(nn.functional.pixel_shuffle(coarse, 2).contiguous())
 
 
 def _finer(in_channels: int, out_channels: int) -> nn.Sequential:
-    """[B, in, H, W] -> [B, out, 2 H, 2 W]."""
+    """Returns layers that map [B, in, H, W] -> [B, out, 2 H, 2 W]."""
     return nn.Sequential(
         nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=False),
         nn.PixelShuffle(2),

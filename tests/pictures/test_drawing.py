@@ -2,7 +2,7 @@ from itertools import combinations
 
 import numpy as np
 
-from leapai.pictures.text import (
+from leapai.pictures.drawing import (
     Label,
     Rectangle,
     draw_text,

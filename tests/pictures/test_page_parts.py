@@ -3,8 +3,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from leapai.pictures.camera_layout import arrange_cameras
-from leapai.pictures.text import Rectangle
+from leapai.pictures.drawing import Rectangle
+from leapai.pictures.page_parts import arrange_cameras
 from tests.pictures.made_up import RIG, camera
 
 AREA_PX = (896, 1088)
