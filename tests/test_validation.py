@@ -13,7 +13,7 @@ from rich.console import Console
 
 from leapai import validation
 from leapai.checkpoints import save_checkpoint
-from leapai.evaluation.evaluate import RunMetrics
+from leapai.evaluation.run_metrics import RunMetrics
 from leapai.runs.history import read_runs
 from leapai.types import OCCLUSION_NAMES
 from leapai.validation import ValidationOptions, run_validation
@@ -307,7 +307,7 @@ def test_the_road_is_judged_said_and_written_beside_the_objects(tmp_path, drives
     road = road_of(tmp_path / "run")
     assert (road.frames, road.labelled_frames) == (6, 3)
     assert road.classes["Curb"].cells > 100
-    for words in ("mAP", "the road in 6 frames, 3 with a map", "SolidLine", "judging the road"):
+    for words in ("mAP", "map in 6 frames, 3 with ground truth", "SolidLine", "judging the road"):
         assert words in said
     assert "3 of 6 frames have a map; in the others only the steadiness of the road" in said
     (line,) = read_runs(tmp_path / "runs.parquet")

@@ -220,7 +220,7 @@ class _Run:
 
     def _drive(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
         """The results of one drive; it is painted and recorded on the way."""
-        output, evaluate_map = self.options.output, self.road.of_drive(log)
+        output, evaluate_map = self.options.output, self.road.of_sequence(log)
         with (
             drive_pictures(self.config, output, log, self.worst) as pictures,
             self.recording(output / f"{log.name}.rrd", log) as record,

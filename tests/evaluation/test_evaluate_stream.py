@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from leapai.evaluation.evaluate_stream import evaluate_stream
-from leapai.report.terminal import metrics_tables
+from leapai.report.terminal import run_tables
 from leapai.streaming.session import StreamSession
 from leapai.types import Labels
 from tests.evaluation.made_up import gt
@@ -81,7 +81,7 @@ def test_tables_fit_a_narrow_terminal(logs):
     labels = gt([[5.0 + 4 * i, 0] for i in range(8)], class_id=range(8))
     log = LabelledLog("one", 0)
     log.labels = [labels] * 4
-    for table in metrics_tables(evaluate_stream(MODEL, CONFIG, [log]).detection):
+    for table in run_tables(evaluate_stream(MODEL, CONFIG, [log])):
         console.print(table)
     said = console.export_text()
     for words in ("mAP", "riderless_non_motor", "12-24 m", "HeavilyOccluded", "hidden now"):

@@ -10,13 +10,8 @@ from html import unescape
 import numpy as np
 import pytest
 
-from leapai.report.metric_cells import (
-    MINUS,
-    NOTHING,
-    Better,
-    Figure,
-    Kind,
-)
+from leapai.evaluation.metric_types import Better, Metric
+from leapai.report.metric_cells import MINUS, NOTHING, MetricValue
 from leapai.report.page import write_report
 from leapai.report.run_view import view
 from leapai.report.svg_charts import ticks
@@ -208,8 +203,8 @@ def test_the_worst_frame_names_what_went_wrong(tmp_path):
     ],
 )
 def test_a_difference_has_a_sign_and_a_verdict(better, values, text, verdict):
-    figure = Figure(Kind("mAP", better), values)
-    assert (figure.difference_text, figure.verdict) == (text, verdict)
+    value = MetricValue(Metric("mAP", "mean_ap", better), values)
+    assert (value.difference_text, value.verdict) == (text, verdict)
 
 
 def test_rows_are_those_with_most_trouble_and_say_how_many_there_are(run):

@@ -1,11 +1,11 @@
-"""Tracking figures in a terminal."""
+"""Tracking metrics in a terminal."""
 
 import io
 
 from rich.console import Console
 
 from leapai.evaluation.tracking.tracking_metrics import tracking_metrics
-from leapai.report.terminal_tracking import tracking_tables
+from leapai.report.terminal import tracking_tables
 from leapai.types import CLASS_NAMES
 from tests.evaluation.made_up import BEV
 from tests.evaluation.tracking.test_tracking_metrics import at, crowd

@@ -138,7 +138,7 @@ def frame_table(drives: Sequence[SequenceResult], pictures: dict[FrameKey, str])
             "labelled": labels is not None,
             "faults": list(faults),
             "memory_slots": memory.slots,
-            "memory_age_s": memory.age_s,
+            "memory_age_s": memory.oldest_age_s,
             "memory_reset": memory.reset,
             "picture": pictures.get((said.sequence, said.timestamp_us)),
         }

@@ -34,7 +34,7 @@ def test_a_hidden_object_is_remembered_for_two_seconds():
     frames = [hidden_at(step, seen=step in (1, 2)) for step in range(9)]
     objects = objects_of(*frames)
     assert objects.counted.tolist() == [False, True, True] + [False] * 6
-    assert objects.remembered.tolist() == [False] * 3 + [True] * 4 + [False] * 2
+    assert objects.hidden.tolist() == [False] * 3 + [True] * 4 + [False] * 2
 
 
 def test_nobody_remembers_across_sequences_or_without_identity():
@@ -42,7 +42,7 @@ def test_nobody_remembers_across_sequences_or_without_identity():
     other_track = objects_of(hidden_at(0, True), hidden_at(1, False, track_id=5))
     unlabelled = objects_of(hidden_at(0, True, track_id=-1), hidden_at(1, False, track_id=-1))
     for objects in (other_drive, other_track, unlabelled):
-        assert not objects.remembered.any()
+        assert not objects.hidden.any()
 
 
 def test_when_an_object_was_last_seen_agrees_with_a_loop():

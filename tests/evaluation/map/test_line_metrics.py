@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from shapely.geometry import LineString, MultiLineString
 
-from leapai.evaluation.map.line_metrics import LINE_KINDS, PIECE_M, LineCounts, pieces, true_lines
+from leapai.evaluation.map.line_metrics import PIECE_M, LineCounts, pieces, true_lines
+from leapai.evaluation.map.map_results import LINE_KINDS
 from leapai.geometry import poses
 from leapai.types import STATIC_CLASSES, MapLine, MapPolyline
 from tests.evaluation.map.roads import FAR_AWAY, GRID

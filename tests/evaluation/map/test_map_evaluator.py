@@ -12,7 +12,7 @@ from leapai.data.static_labels import rasterise
 from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.models.tensors import StaticPredictions
-from leapai.report.terminal_map import map_tables
+from leapai.report.terminal import map_tables
 from leapai.streaming.session import StepResult
 from tests.evaluation.map import roads
 from tests.scenes import (
@@ -72,7 +72,7 @@ def noise(frame):
 def tally(logs, logits=gt_itself):
     evaluate = MapEvaluator(CONFIG)
     for log in logs:
-        add = evaluate.of_drive(log)
+        add = evaluate.of_sequence(log)
         for index in range(len(log)):
             frame = log[index]
             add(step(frame, logits(frame)))
@@ -99,7 +99,9 @@ def test_without_a_map_steadiness_alone_is_judged():
     assert (metrics.frames, metrics.labelled_frames) == (3, 0)
     assert metrics.iou.lane_markings is None
     assert metrics.change.lane_markings > 0
-    assert [table.title for table in map_tables(metrics)] == ["the road in 3 frames, 0 with a map"]
+    assert [table.title for table in map_tables(metrics)] == [
+        "map in 3 frames, 0 with ground truth"
+    ]
 
 
 def test_what_a_map_does_not_tell_is_not_judged():

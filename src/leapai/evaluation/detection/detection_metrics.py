@@ -13,6 +13,12 @@ import numpy as np
 from leapai.config import BevConfig, EvaluationConfig
 from leapai.evaluation.detection.detection_matching import candidate_pairs, match
 from leapai.evaluation.detection.detection_results import (
+    AP_DISTANCES_M,
+    ERROR_DISTANCE_M,
+    OPERATING_CONFIDENCE,
+    OPERATING_DISTANCE_M,
+    RECALL_CONFIDENCE,
+    ROUND_CLASS_IDS,
     Calibration,
     ClassMetrics,
     DetectionMetrics,
@@ -34,17 +40,9 @@ from leapai.types import (
     IntArray,
 )
 
-AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
-ERROR_DISTANCE_M = 2.0
-OPERATING_DISTANCE_M = 1.5
-OPERATING_CONFIDENCE = 0.3
-RECALL_CONFIDENCE = 0.1
-"""Low, so that recall by distance and occlusion tells whether an object is known at all, not how
-sure the system is of it."""
 CALIBRATION_BINS = 10
 HALF_TURN_CLASS_IDS = (CLASS_NAMES.index("barrier"),)
 """Front and back are the same."""
-ROUND_CLASS_IDS = (CLASS_NAMES.index("pillar"),)
 
 
 def detection_metrics(
@@ -126,7 +124,7 @@ class Evaluator:
 
     def hidden(self) -> SliceMetrics:
         """Of objects that no sensor sees now, but did a short while ago."""
-        return self._recall(self.gt.remembered, None)
+        return self._recall(self.gt.hidden, None)
 
     def operating(self) -> dict[str, OperatingPoint]:
         """At the operating point, by class and over all."""

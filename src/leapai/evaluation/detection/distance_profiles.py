@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from leapai.config import BevConfig
-from leapai.evaluation.detection.detection_metrics import (
+from leapai.evaluation.detection.detection_metrics import Evaluator
+from leapai.evaluation.detection.detection_results import (
     AP_DISTANCES_M,
     ERROR_DISTANCE_M,
     RECALL_CONFIDENCE,
     ROUND_CLASS_IDS,
-    Evaluator,
 )
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.detection.precision_recall import curve

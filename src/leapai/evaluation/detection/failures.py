@@ -12,11 +12,8 @@ import numpy as np
 
 from leapai.config import BevConfig
 from leapai.config.training import DistanceWeights
-from leapai.evaluation.detection.detection_metrics import (
-    OPERATING_CONFIDENCE,
-    OPERATING_DISTANCE_M,
-    Evaluator,
-)
+from leapai.evaluation.detection.detection_metrics import Evaluator
+from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE, OPERATING_DISTANCE_M
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.types import BoolArray, FloatArray, IntArray
 

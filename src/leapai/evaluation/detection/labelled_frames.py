@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from leapai.config import BevConfig
+from leapai.evaluation.detection.detection_results import HIDDEN_OBJECT_S
 from leapai.types import (
     BoolArray,
     Detections,
@@ -22,9 +23,6 @@ from leapai.types import (
     IntArray,
     Labels,
 )
-
-REMEMBERED_S = 2.0
-"""An object that is hidden now is one to remember for this long after it was seen."""
 
 
 class LabelledFrame(NamedTuple):
@@ -61,8 +59,8 @@ class TruthTable(_Columns):
     track_id: IntArray
     """[T]; -1: not labelled."""
     counted: BoolArray
-    remembered: BoolArray
-    """[T] in range and hidden now, but seen at most `REMEMBERED_S` ago."""
+    hidden: BoolArray
+    """[T] in range and hidden now, but seen at most `HIDDEN_OBJECT_S` ago."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def _gt(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
     track_id = _concatenate([each.track_id for each in labels], np.int64)
     now_us = frame_times_us(frames)[frame]
     seen_us = last_seen_us(sequence_numbers(frames)[frame], track_id, now_us, seen)
-    recently = (seen_us >= 0) & (now_us - seen_us <= round(REMEMBERED_S * 1e6))
+    recently = (seen_us >= 0) & (now_us - seen_us <= round(HIDDEN_OBJECT_S * 1e6))
     inside = _in_range(boxes, bev)
     return TruthTable(
         frame=frame,
@@ -143,7 +141,7 @@ def _gt(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
         distance_m=np.hypot(boxes[:, 0], boxes[:, 1]),
         track_id=track_id,
         counted=inside & seen,
-        remembered=inside & ~seen & recently,
+        hidden=inside & ~seen & recently,
     )
 
 

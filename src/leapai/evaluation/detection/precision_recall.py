@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from leapai.evaluation.detection.detection_results import MIN_PRECISION, MIN_RECALL
 from leapai.types import BoolArray, FloatArray
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-_FIRST = 11
-"""The first recall above 0.1."""
-_MIN_PRECISION = 0.1
+_FIRST = int(np.searchsorted(RECALLS, MIN_RECALL, "right"))
+"""Index of the first recall above `MIN_RECALL`."""
 
 
 class Curve(NamedTuple):
@@ -42,8 +42,8 @@ def curve(hit: BoolArray, score: FloatArray, positives: int) -> Curve:
 
 def average_precision(precision: FloatArray) -> float:
     """In [0, 1], of a curve's precision [101]."""
-    above = np.maximum(precision[_FIRST:] - _MIN_PRECISION, 0)
-    return float(above.mean() / (1 - _MIN_PRECISION))
+    above = np.maximum(precision[_FIRST:] - MIN_PRECISION, 0)
+    return float(above.mean() / (1 - MIN_PRECISION))
 
 
 def mean_error(error: FloatArray, score: FloatArray, confidence: FloatArray) -> float:

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from leapai.evaluation.map.map_results import LineMetrics
+from leapai.evaluation.map.map_results import LINE_KINDS, MATCH_M, LineMetrics
 from leapai.geometry.polylines import lines_in_ego
 from leapai.types import (
-    LANE_MARKINGS,
     STATIC_CLASSES,
     BevGrid,
     BoolArray,
@@ -29,9 +28,6 @@ from leapai.types import (
     VectorMap,
 )
 
-LINE_KINDS = (*LANE_MARKINGS, "Wall", "Curb", "Lane")
-"""What maps give as lines; speed bumps and ground signs are areas, judged by their cells alone."""
-MATCH_M = (0.25, 0.5)
 PIECE_M = 0.1
 
 

@@ -22,7 +22,7 @@ class MapEvaluator:
         self._region, self._wanted = config.static.region(), config.static_task
         self.tally = MapTally(self._region, config.evaluation)
 
-    def of_drive(self, log: DrivingLog) -> Callable[[StepResult], None]:
+    def of_sequence(self, log: DrivingLog) -> Callable[[StepResult], None]:
         """What counts the frames of a drive, one after another. Where the static task is off it
         counts nothing, and the drive's map is not read."""
         if not self._wanted:

@@ -17,6 +17,7 @@ from scipy.ndimage import minimum_filter
 
 from leapai.evaluation.map.map_cells import Sight
 from leapai.evaluation.map.map_flicker import nearest_cells
+from leapai.evaluation.map.map_results import HIDDEN_GROUND_S
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
 from leapai.types import (
@@ -28,9 +29,6 @@ from leapai.types import (
     IntArray,
 )
 
-REMEMBERED_S = 3.4
-"""Ground that is hidden now is one to remember for this long: as far back as the static task's
-memory reaches (design, section 11: 3.3 s and a tolerance of 0.1 s)."""
 _LOOK_S = 0.3
 """Of the frames before, one in this time is kept: what is in sight changes slowly."""
 _OBSTACLE_M = 0.4
@@ -146,7 +144,7 @@ class SightMemory:
         if frame.sequence != self._sequence:
             self._sequence = frame.sequence
             self._looks.clear()
-        oldest_us = frame.timestamp_us - round(REMEMBERED_S * 1e6)
+        oldest_us = frame.timestamp_us - round(HIDDEN_GROUND_S * 1e6)
         while self._looks and self._looks[0].timestamp_us < oldest_us:
             self._looks.popleft()
         seen = seen_now(frame, self._grid)

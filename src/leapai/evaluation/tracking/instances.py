@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from leapai.config import BevConfig
-from leapai.evaluation.detection.detection_metrics import OPERATING_CONFIDENCE
+from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.association import associate, run_starts
 from leapai.evaluation.tracking.tracked_objects import Tracked, follow
-from leapai.evaluation.tracking.tracking_metrics import DISTANCE_M
+from leapai.evaluation.tracking.tracking_results import DISTANCE_M
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
 

@@ -11,7 +11,7 @@ from leapai.config import BevConfig
 from leapai.evaluation.detection.labelled_frames import LabelledFrame, in_order
 from leapai.evaluation.tracking.association import associate
 from leapai.evaluation.tracking.tracked_objects import follow
-from leapai.evaluation.tracking.tracking_metrics import DISTANCE_M
+from leapai.evaluation.tracking.tracking_results import DISTANCE_M
 from leapai.types import (
     BoolArray,
     Detections,

@@ -13,9 +13,9 @@ import numpy as np
 
 from leapai.evaluation.tracking.association import Association, run_starts
 from leapai.evaluation.tracking.tracked_objects import Tracked
+from leapai.evaluation.tracking.tracking_results import MOSTLY_LOST, MOSTLY_TRACKED
 from leapai.types import BoolArray, FloatArray, IntArray
 
-MOSTLY_TRACKED, MOSTLY_LOST = 0.8, 0.2
 _CELLS = 2_000_000
 """Of arrays of thresholds and rows that are worked on at once: bounds memory."""
 

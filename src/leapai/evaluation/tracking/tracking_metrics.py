@@ -21,7 +21,12 @@ from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.association import Association, associate
 from leapai.evaluation.tracking.tracked_objects import Tracked, follow
 from leapai.evaluation.tracking.tracking_counts import Counts, count
-from leapai.evaluation.tracking.tracking_results import ClassTrackingMetrics, TrackingMetrics
+from leapai.evaluation.tracking.tracking_results import (
+    DISTANCE_M,
+    NUM_RECALLS,
+    ClassTrackingMetrics,
+    TrackingMetrics,
+)
 from leapai.types import (
     CLASS_NAMES,
     BoolArray,
@@ -29,8 +34,7 @@ from leapai.types import (
     IntArray,
 )
 
-DISTANCE_M = 2.0
-RECALLS = np.linspace(1.0, 0.1, 40).round(12)
+RECALLS = np.linspace(1.0, 0.1, NUM_RECALLS).round(12)
 WORST_MOTAR, WORST_MOTP_M, WORST_FAF = 0.0, 2.0, 500.0
 WORST_S, FRAME_S = 20.0, 0.5
 """TID and LGD where nothing is found, and what nuScenes takes a frame for."""
