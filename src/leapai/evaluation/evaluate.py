@@ -1,4 +1,4 @@
-"""Evaluation of a whole run: `evaluate(sequences, config, road)`."""
+"""Evaluation of a whole run: `evaluate(...)`."""
 
 from __future__ import annotations
 

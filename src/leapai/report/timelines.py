@@ -58,7 +58,7 @@ class SequenceView:
 
     @property
     def time_us(self) -> IntArray:
-        """[F]"""
+        """Timestamps of the frames [F]."""
         return np.array([frame.timestamp_us for frame in self.result.detections], np.int64)
 
     @property

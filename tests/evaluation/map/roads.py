@@ -39,10 +39,10 @@ def view(probability: np.ndarray, step: int = 0, x_m: float = 0.0, **changes: An
 def frame(probability: np.ndarray, gt: np.ndarray | None = None, **changes: Any) -> MapFrame:
     """What was said and, of masks [14, rows, columns], the truth; other fields by name."""
     values = {
-        "said": view(probability),
+        "predicted": view(probability),
         "lines": (),
         "labels": None if gt is None else labels_of(gt),
-        "true_lines": None,
+        "gt_lines": None,
         "sight": None,
     }
     return MapFrame(**(values | changes))
@@ -66,7 +66,7 @@ def random_frames(seed: int, count: int = 6) -> list[MapFrame]:
             frame(
                 said,
                 None if i % 3 == 2 else gt,
-                said=view(said, i, 0.13 * i, sequence="first" if i < count // 2 else "second"),
+                predicted=view(said, i, 0.13 * i, sequence="first" if i < count // 2 else "second"),
                 sight=sight if i % 2 else None,
             )
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shapely.geometry import LineString, MultiLineString
 
-from leapai.evaluation.map.line_metrics import PIECE_M, LineCounts, pieces, true_lines
+from leapai.evaluation.map.line_metrics import PIECE_M, LineCounts, gt_lines, pieces
 from leapai.evaluation.map.map_results import LINE_KINDS
 from leapai.geometry import poses
 from leapai.types import STATIC_CLASSES, MapLine, MapPolyline
@@ -111,7 +111,7 @@ def test_true_lines_are_those_of_the_map_about_the_ego():
         MapLine("PEDESTRIAN_CROSSING", "crossing", there),
         MapLine("SpeedBump", "road_element", there),
     )
-    (kerb,) = true_lines(vector_map, pose)
+    (kerb,) = gt_lines(vector_map, pose)
     assert (kerb.kind, kerb.confidence) == ("Curb", 1.0)
     assert kerb.points_m == pytest.approx(here[:, :2], abs=1e-6)
     assert set(LINE_KINDS) < set(STATIC_CLASSES)

@@ -31,7 +31,7 @@ def iou_by_a_loop(frames, index, threshold=0.5, where=None) -> float | None:
             continue
         cells = np.ones(SHAPE[1:], bool) if where is None else where(each)
         planes = np.concatenate([each.labels.lane_markings, each.labels.road_elements])
-        gt, said = planes[index][cells], each.said.probability[index][cells] >= threshold
+        gt, said = planes[index][cells], each.predicted.probability[index][cells] >= threshold
         shared += int((gt & said).sum())
         union += int((gt | said).sum())
         true += int(gt.sum())
