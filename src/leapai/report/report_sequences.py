@@ -44,31 +44,20 @@ _COLUMNS = (
     Metric("frames", lambda view: len(view.time_us), digits=0),
     Metric("labelled", lambda view: len(view.result.labelled()), digits=0),
     Metric(
-        "missed",
-        lambda view: _mean(view.counts()[0]),
-        LOWER,
-        2,
-        unit="a frame",
+        "missed", lambda view: _mean(view.counts()[0]), LOWER, 2, unit="a frame",
         words="objects, at the operating point",
     ),
     Metric(
-        "false",
-        lambda view: _mean(view.counts()[1]),
-        LOWER,
-        2,
-        unit="a frame",
+        "false", lambda view: _mean(view.counts()[1]), LOWER, 2, unit="a frame",
         words="false positives",
     ),
     Metric("switches", _switches, LOWER, 0, words="of ids"),
     Metric("consistency", "mean_consistency", Better.HIGHER, bar=True),
     Metric(
-        "faults",
-        lambda view: sum(len(faults) for faults in view.result.faults),
-        LOWER,
-        0,
+        "faults", lambda view: sum(len(faults) for faults in view.result.faults), LOWER, 0,
         words="of sensors",
     ),
-)
+)  # fmt: skip
 """Columns of a `SequenceView`."""
 
 

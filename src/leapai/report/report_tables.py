@@ -28,6 +28,7 @@ from leapai.runs.profiler import StageCost
 from leapai.runs.run_folder import Run
 from leapai.types import CLASS_NAMES, OCCLUSION_NAMES
 
+LOWER = Better.LOWER
 CLASS_COLOUR = {
     name: "#{:02x}{:02x}{:02x}".format(*colour)
     for name, colour in zip(CLASS_NAMES, CLASS_COLOURS_ON_WHITE, strict=True)
@@ -145,29 +146,17 @@ class _Stage(NamedTuple):
 
 _STAGE_COLUMNS = (
     Metric(
-        "time a frame",
-        lambda stage: stage.cost.seconds / max(stage.frames, 1),
-        Better.LOWER,
-        4,
-        unit="s",
+        "time a frame", lambda stage: stage.cost.seconds / max(stage.frames, 1), LOWER, 4, unit="s"
     ),
     Metric(
-        "peak",
-        lambda stage: stage.cost.peak_bytes / 1e6,
-        Better.LOWER,
-        0,
-        unit="MB",
+        "peak", lambda stage: stage.cost.peak_bytes / 1e6, LOWER, 0, unit="MB",
         words="highest memory of the process while the stage ran",
     ),
     Metric(
-        "added",
-        lambda stage: stage.cost.added_bytes / 1e6,
-        Better.LOWER,
-        0,
-        unit="MB",
+        "added", lambda stage: stage.cost.added_bytes / 1e6, LOWER, 0, unit="MB",
         words="by which that exceeded what was in use before",
     ),
-)
+)  # fmt: skip
 
 
 def stages(runs: Sequence[Run]) -> Table:
