@@ -36,13 +36,13 @@ class LabelledLog:
         self.labels = [self._labels(index) for index in range(4)]
 
     def _labels(self, index):
-        said = self.session.step(self._bare(index)).detections
-        count = len(said)
+        detections = self.session.step(self._bare(index)).detections
+        count = len(detections)
         return replace(
-            Labels.unlabelled(said.boxes, said.class_id),
-            velocity_mps=said.velocity_mps,
+            Labels.unlabelled(detections.boxes, detections.class_id),
+            velocity_mps=detections.velocity_mps,
             velocity_valid=np.ones(count, bool),
-            occlusion_level=said.occlusion_level,
+            occlusion_level=detections.occlusion_level,
         )
 
     def _bare(self, index):
@@ -83,10 +83,10 @@ def test_tables_fit_a_narrow_terminal(logs):
     log.labels = [labels] * 4
     for table in run_tables(evaluate_stream(MODEL, CONFIG, [log])):
         console.print(table)
-    said = console.export_text()
+    text = console.export_text()
     for words in ("mAP", "riderless_non_motor", "12-24 m", "HeavilyOccluded", "hidden now"):
-        assert words in said
-    assert "…" not in said
+        assert words in text
+    assert "…" not in text
 
 
 def test_the_order_of_drives_is_nothing_and_max_frames_counts_in_each(logs):

@@ -31,8 +31,8 @@ def test_they_fit_a_narrow_terminal():
 def test_they_say_what_is_left_out():
     text = shown([at(0, {1: 10, -1: 20}, {7: 10, -1: 20})])
     assert "1 object and 1 track in 1 sequence" in text
-    said = "left out: 1 box of objects without track id, 1 detection without identity"
-    assert said in " ".join(text.split())
+    note = "left out: 1 box of objects without track id, 1 detection without identity"
+    assert note in " ".join(text.split())
     assert "left out" not in shown([at(0, {1: 10}, {7: 10})])
 
 

@@ -109,8 +109,8 @@ def shown(table, width=160):
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(width):
     short = replace(LINE, job_name="short", frames=5, max_frames=5, data="nuscenes:/[odd] place")
-    said = shown(runs_table([LINE, short]), width)
-    rows = {line.split()[1]: line for line in said.splitlines() if line.strip()[:1] in ("1", "2")}
+    text = shown(runs_table([LINE, short]), width)
+    rows = {line.split()[1]: line for line in text.splitlines() if line.strip()[:1] in ("1", "2")}
     assert rows["tiny"].split()[2:] == [
         "40",
         "0.500",
@@ -121,11 +121,11 @@ def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(widt
         "0.300",
         "0.100",
     ]
-    assert "0.400" in said
-    assert "0.200" in said
+    assert "0.400" in text
+    assert "0.200" in text
     assert rows["short"].split()[2] == "5+"
     for words in ("abcdef01", "01234567", "2026-01-02 03:04", "[odd]"):
-        assert words in said
+        assert words in text
 
 
 def test_metrics_that_no_run_has_are_left_out_of_the_list():
@@ -140,8 +140,8 @@ def test_metrics_that_no_run_has_are_left_out_of_the_list():
 
 def test_two_lines_are_compared_with_signs_and_what_differs():
     other = changed({"seed": 4}, mean_ap=0.55, velocity_error_mps=1.5, amota=None)
-    said = shown(comparison_table([LINE, other], 1, 2))
-    rows = {line.split("│")[1].strip(): line for line in said.splitlines() if "│" in line}
+    text = shown(comparison_table([LINE, other], 1, 2))
+    rows = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
     assert "+0.050" in rows["mAP"]
     assert "+0.250" in rows["AVE m/s"]
     assert "seed" in rows

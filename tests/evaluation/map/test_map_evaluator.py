@@ -1,7 +1,6 @@
 """The road judged while drives stream: truth from maps, drives without one, order and ranks."""
 
 import io
-from itertools import permutations
 
 import numpy as np
 import pytest
@@ -51,7 +50,7 @@ class PartlyMapped(MappedLog):
 
 
 def step(frame, logits):
-    """As if a network had said this."""
+    """Predictions as of a network."""
     static = StaticPredictions(torch.as_tensor(logits, dtype=torch.float32)[None])
     return StepResult(frame, None, None, static, REGION, None)
 
@@ -69,11 +68,16 @@ def noise(frame):
     return np.kron(smooth, np.ones((8, 8)))[:, : shape[1], : shape[2]] * 2 - 3
 
 
-def tally(logs, logits=gt_itself):
+def sparse_noise(frame):
+    """The same with few marks, so that tracing its lines is quick."""
+    return noise(frame) - 2.4
+
+
+def tally(logs, logits=gt_itself, frames=3):
     evaluate = MapEvaluator(CONFIG)
     for log in logs:
         add = evaluate.of_sequence(log)
-        for index in range(len(log)):
+        for index in range(frames):
             frame = log[index]
             add(step(frame, logits(frame)))
     return evaluate.tally
@@ -113,10 +117,11 @@ def test_what_a_map_does_not_tell_is_not_judged():
 
 def test_neither_the_order_of_drives_nor_how_they_are_dealt_changes_a_figure():
     logs = [MappedLog("one"), MappedLog("two", None, 1), PartlyMapped("three", seed=2)]
-    expected = merged_map_metrics([tally(logs, noise)])
-    for order in list(permutations(logs))[1:3]:
-        assert merged_map_metrics([tally(order, noise)]) == expected
-    assert merged_map_metrics([tally(logs[1:], noise), tally(logs[:1], noise)]) == expected
+    expected = merged_map_metrics([tally(logs, sparse_noise, 2)])
+    assert 0 < expected.iou.road_elements < 0.3
+    assert merged_map_metrics([tally(logs[::-1], sparse_noise, 2)]) == expected
+    parts = [tally(some, sparse_noise, 2) for some in (logs[1:], logs[:1])]
+    assert merged_map_metrics(parts) == expected
 
 
 def test_a_stream_is_judged_with_its_road_where_it_says_one():
@@ -133,7 +138,7 @@ def test_tables_fit_a_narrow_terminal():
         console.print(table)
     for table in map_tables(roads.metrics(*roads.random_frames(0))):
         console.print(table)
-    said = console.export_text()
+    text = console.export_text()
     for words in ("hidden now", "0-30 m", "4-10 m aside", "Curb", "LeftSolidRightDashed", "all"):
-        assert words in said
-    assert "…" not in said
+        assert words in text
+    assert "…" not in text

@@ -36,8 +36,8 @@ def drive(noise: float = 0.0, step_m: float = 0.73, seed: int = 0):
     for step in range(6):
         x, yaw = step_m * step, 0.01 * step
         pose = poses.from_xyz_yaw(FAR_AWAY + np.array([x, 0, 0]), yaw)
-        said = np.clip(street(x, yaw) + rng.normal(0, noise, SHAPE), 0, 1)
-        yield frame(said, predicted=view(said, step, ego2global=pose))
+        predicted = np.clip(street(x, yaw) + rng.normal(0, noise, SHAPE), 0, 1)
+        yield frame(predicted, predicted=view(predicted, step, ego2global=pose))
 
 
 def test_cells_agree_with_a_loop_over_them():
@@ -101,9 +101,9 @@ def test_a_line_that_comes_and_goes_flips_wholly():
 def test_flips_count_where_they_lie_as_the_ego_sees_them_now():
     frames = []
     for step in range(4):
-        said = street(0.4 * step)
-        said[:, :, 65:] *= step % 2  # beyond 5 m ahead, lines come and go
-        frames.append(frame(said, predicted=view(said, step, 0.4 * step)))
+        predicted = street(0.4 * step)
+        predicted[:, :, 65:] *= step % 2  # beyond 5 m ahead, lines come and go
+        frames.append(frame(predicted, predicted=view(predicted, step, 0.4 * step)))
     got = metrics(*frames)
     near, far = (got.flip_rate_bands[name].lane_markings for name in ("0-5 m", "5-10 m"))
     assert near < 0.1
@@ -115,9 +115,9 @@ def test_flips_count_where_they_lie_as_the_ego_sees_them_now():
 def test_a_speck_of_a_class_that_is_not_there_hardly_counts_in_the_raster():
     frames = []
     for i in range(3):
-        said = street(0.4 * i)
-        said[SOLID + 1, 5, 10 + 20 * i] = 1
-        frames.append(frame(said, predicted=view(said, i, 0.4 * i)))
+        predicted = street(0.4 * i)
+        predicted[SOLID + 1, 5, 10 + 20 * i] = 1
+        frames.append(frame(predicted, predicted=view(predicted, i, 0.4 * i)))
     got = metrics(*frames)
     assert got.classes["DoubleSolidLine"].flip_rate == 1.0
     assert 0 < got.flip_rate.lane_markings < 0.05
