@@ -28,7 +28,7 @@ _SECTIONS = {
     "distance": "Distance",
     "occlusion": "Occlusion",
     "velocity": "Velocity",
-    "map": "Map",
+    "road": "Map",
     "tracks": "Tracks",
     "drives": "Drives",
     "worst": "Worst frames",
@@ -85,7 +85,7 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
     left_out = {
         *(() if detection else _OF_DETECTION),
         *(() if objects else _OF_OBJECTS),
-        *(() if of_map else {"map"}),
+        *(() if of_map else {"road"}),
     }
     drawn, more = timelines(views)
     jobs = list(dict.fromkeys(run.summary.job_name for run in runs))
