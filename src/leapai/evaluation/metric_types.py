@@ -57,7 +57,7 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """Name and unit."""
+        """Name and unit of the metric."""
         return f"{self.name} {self.unit}".rstrip()
 
     def value(self, results: Any) -> float | None:
@@ -99,5 +99,5 @@ class RunMetric(Metric):
 
     @property
     def event(self) -> str:
-        """Name in TensorBoard."""
+        """Name of the scalar in TensorBoard."""
         return self.scalar or self.key

@@ -1,4 +1,4 @@
-"""All metrics of a run in one object, `metrics.json`."""
+"""The model of `metrics.json`: all metrics of a run in one object."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class MetricValue:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table."""
+    """One line of a table, with a value for each column."""
 
     label: str
     metrics: tuple[MetricValue, ...]

@@ -16,7 +16,7 @@ from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report import report_curves, report_tables
 from leapai.report.report_map import map_section
 from leapai.report.report_sequences import legend, sequence_table, timelines
-from leapai.report.report_worst_frames import WEIGHT_NOTE, WorstView, worst_frames
+from leapai.report.report_worst_frames import WORST_NOTE, WorstView, worst_frames
 from leapai.report.run_view import RunView, view
 from leapai.runs.run_folder import write_text
 from leapai.runs.run_warnings import warnings_of
@@ -106,7 +106,7 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
         "keys": legend(compared),
         "timelines": drawn,
         "more_sequences": more,
-        "weight_note": WEIGHT_NOTE,
+        "worst_note": WORST_NOTE,
         "stages": report_tables.stages(runs),
         "configuration_differences": _configuration_differences(views) if compared else [],
     }

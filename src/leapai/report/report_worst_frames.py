@@ -11,19 +11,22 @@ from leapai.evaluation.detection.failures import WEIGHTS, Failures
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report.report_tables import CLASS_COLOUR
 from leapai.report.run_view import RunView
+from leapai.runs.worst_frames import WINDOW_US
 from leapai.types import CLASS_NAMES, Detections
 
 _MOST_FAILURES = 12
 """Failures that are named for a frame: the nearest."""
-WEIGHT_NOTE = (
-    f"within {WEIGHTS.near_m:g} m each weighs {WEIGHTS.near / WEIGHTS.far:g} times as much, within "
-    f"{WEIGHTS.middle_m:g} m {WEIGHTS.middle / WEIGHTS.far:g} times"
+WORST_NOTE = (
+    "By objects missed and false positives at the operating point; within "
+    f"{WEIGHTS.near_m:g} m each weighs {WEIGHTS.near / WEIGHTS.far:g} times as much, within "
+    f"{WEIGHTS.middle_m:g} m {WEIGHTS.middle / WEIGHTS.far:g} times. Of each "
+    f"{WINDOW_US / 1e6:g} s of a drive only the worst frame is shown."
 )
 
 
 @dataclass(frozen=True)
 class NamedFailure:
-    """One failure in words."""
+    """Names one failure in words."""
 
     what: str
     """`missed` or `false`."""

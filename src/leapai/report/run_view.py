@@ -24,7 +24,7 @@ from leapai.types import CLASS_NAMES, FloatArray
 
 @dataclass(frozen=True)
 class RunView:
-    """One run of a report."""
+    """One run of a report, with what is derived from it."""
 
     folder: Path
     run: Run

@@ -134,7 +134,7 @@ def ticks(low: float, high: float, about: int = _TICKS) -> list[float]:
 
 
 def text(x: float, y: float, content: str, kind: str) -> Markup:
-    """Draws words at a point."""
+    """Draws words at a point of the chart."""
     return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, kind, content)
 
 

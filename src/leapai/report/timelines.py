@@ -49,7 +49,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class SequenceView:
-    """One sequence of one run."""
+    """One sequence of one run, with its curves."""
 
     run_view: RunView
     result: SequenceResult
@@ -63,7 +63,7 @@ class SequenceView:
 
     @property
     def sequence(self) -> str:
-        """Name of the sequence."""
+        """Name of the sequence of this view."""
         return self.result.detections[0].sequence
 
     def counts(self) -> FloatArray:

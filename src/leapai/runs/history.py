@@ -28,7 +28,7 @@ TABLE = "runs.parquet"
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What was run, on what."""
+    """Facts about a run: what was run, on what."""
 
     finished_utc: str
     job_name: str

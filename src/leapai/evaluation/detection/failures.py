@@ -21,7 +21,7 @@ WEIGHTS = DistanceWeights()
 
 @dataclass(frozen=True)
 class Failures:
-    """K failures of one frame."""
+    """Table of the K failures of one frame."""
 
     missed: BoolArray
     """[K] whether it is an object that was not found; else it is a false positive."""

@@ -72,7 +72,7 @@ class MapTally:
         self._last: MapView | None = None
 
     def add(self, frame: MapFrame) -> None:
-        """Counts one frame."""
+        """Counts one frame, which follows the last one."""
         self._frames += 1
         if self._last is not None:
             self._flicker.add(self._last, frame.predicted, self._grid, self._zones)
