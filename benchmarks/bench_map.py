@@ -18,7 +18,7 @@ import numpy as np
 
 from leapai.config import EvaluationConfig
 from leapai.data.log import DrivingLog, open_logs
-from leapai.evaluation.map.line_metrics import true_lines
+from leapai.evaluation.map.line_metrics import gt_lines
 from leapai.evaluation.map.map_cells import Sight
 from leapai.evaluation.map.map_flicker import MapView
 from leapai.evaluation.map.map_metrics import MapFrame, MapTally
@@ -54,7 +54,7 @@ def map_frame(
     frame: Frame, log: DrivingLog, labels: StaticLabels, said: FloatArray, sight: Sight | None
 ) -> MapFrame:
     view = MapView(frame.sequence, frame.timestamp_us, frame.ego2global, said)
-    true = true_lines(log.vector_map() or (), frame.ego2global)
+    true = gt_lines(log.vector_map() or (), frame.ego2global)
     return MapFrame(view, polylines(said, GRID), labels, true, sight)
 
 

@@ -14,7 +14,7 @@ from leapai.runs.profiler import WHOLE_STEP, StageCost
 from leapai.runs.run_folder import Run, begin_run, write_run
 from leapai.runs.run_summary import RunOrigin, summarise
 from leapai.runs.worst_frames import WorstFrame, encoded
-from tests.evaluation.made_up import gt, said
+from tests.evaluation.made_up import detections_at, gt
 from tests.scenes import joint_config, small_config
 
 FRAMES = 12
@@ -33,7 +33,7 @@ def made_up_drive(number: int, seed: int = 0, labelled: bool = True, frames: int
         velocity = np.tile([4.0, 0.0, 0.0], (OBJECTS, 1))
         track_id = 1_000_000 * number + np.where((ids == 5) & (step > 6), 99, ids)
         drive.detections.append(
-            said(
+            detections_at(
                 (xy + rng.normal(0, 0.2, xy.shape))[found],
                 (ids % 8)[found],
                 score=rng.uniform(0.35, 1, int(found.sum())),

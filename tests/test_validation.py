@@ -14,7 +14,7 @@ from rich.console import Console
 from leapai.checkpoints import save_checkpoint
 from leapai.config.options import ValidationOptions
 from leapai.data.log import DrivingLog
-from leapai.evaluation.evaluate import RunMetrics
+from leapai.evaluation.run_metrics import RunMetrics
 from leapai.runs import run_inputs
 from leapai.runs.history import read_runs
 from leapai.types import OCCLUSION_NAMES
@@ -249,8 +249,8 @@ def test_a_run_adds_a_line_to_the_table_beside_its_folder(tmp_path, drives):
     assert (first.frames, first.max_frames, second.frames, second.max_frames) == (6, None, 4, 2)
     assert first.config_sha256 == second.config_sha256
     assert first.checkpoint_sha256 is None
-    assert first.mean_ap is not None
-    assert first.seconds_per_frame > 0
+    assert first.metrics["mean_ap"] is not None
+    assert first.metrics["seconds_per_frame"] > 0
 
 
 def test_a_broken_table_of_runs_is_told_and_kept_and_the_run_succeeds(tmp_path, drives):
@@ -319,12 +319,12 @@ def test_the_road_is_judged_said_and_written_beside_the_objects(tmp_path, drives
     road = road_of(tmp_path / "run")
     assert (road.frames, road.labelled_frames) == (6, 3)
     assert road.classes["Curb"].cells > 100
-    for words in ("mAP", "the road in 6 frames, 3 with a map", "SolidLine", "map evaluation"):
+    for words in ("mAP", "map in 6 frames, 3 with ground truth", "SolidLine", "map evaluation"):
         assert words in said
     assert "3 of 6 frames have a map; in the others only the flicker of the predicted map" in said
     (line,) = read_runs(tmp_path / "runs.parquet")
-    assert line.marking_iou == road.iou.lane_markings
-    assert line.element_iou == road.iou.road_elements
+    assert line.metrics["marking_iou"] == road.iou.lane_markings
+    assert line.metrics["element_iou"] == road.iou.road_elements
     assert "Cells by class" in (tmp_path / "run/report.html").read_text()
 
 

@@ -22,8 +22,9 @@ from leapai.distributed import (
     joined_ranks,
     shard,
 )
-from leapai.evaluation.evaluate import RunMetrics, evaluate
+from leapai.evaluation.evaluate import evaluate
 from leapai.evaluation.evaluate_stream import evaluate_stream
+from leapai.evaluation.run_metrics import RunMetrics
 from leapai.runs import run_inputs
 from leapai.runs.run_folder import read_run
 from leapai.validation import run_validation

@@ -8,22 +8,26 @@ folder. Several processes (torchrun) share the sequences; they write what one pr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
-from leapai.checkpoints import Checkpoint, read_checkpoint
 from leapai.config import TaskConfig
 from leapai.config.options import ValidationOptions
 from leapai.data.submissions import check_submission, write_submission
 from leapai.distributed import broadcast, joined_ranks
-from leapai.evaluation.evaluate import RunMetrics, evaluate
+from leapai.evaluation.evaluate import evaluate
 from leapai.extras import import_extra, is_installed, missing
 from leapai.report.finished_run import report_run
 from leapai.runs.run_folder import Run, begin_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamResults, stream_sequences
+
+if TYPE_CHECKING:
+    from leapai.checkpoints import Checkpoint
+    from leapai.evaluation.run_metrics import RunMetrics
 
 
 def run_validation(
@@ -67,9 +71,8 @@ def _begin(
     config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | None, console: Console
 ) -> RunInputs:
     """Opens all that the run reads, and its folder; announces what will run."""
-    if checkpoint is None and options.checkpoint is not None:
-        checkpoint = read_checkpoint(options.checkpoint)
-    inputs = open_inputs(config, checkpoint, options.data or config.data.val, options.max_frames)
+    source = checkpoint or options.checkpoint
+    inputs = open_inputs(config, source, options.data or config.data.val, options.max_frames)
     if options.submission:
         check_submission(options.submission, inputs.logs)
     origin = inputs.origin

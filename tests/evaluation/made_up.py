@@ -38,7 +38,7 @@ def gt(xy, class_id=0, yaw=0.0, **fields) -> Labels:
     return replace(labels, **(defaults | {k: np.asarray(v) for k, v in fields.items()}))
 
 
-def said(xy, class_id=0, score=0.9, yaw=0.0, **fields) -> Detections:
+def detections_at(xy, class_id=0, score=0.9, yaw=0.0, **fields) -> Detections:
     """Detections at positions [N, 2]; `sequence` and `timestamp_us` among `fields`."""
     count = len(xy)
     values = {
@@ -77,7 +77,7 @@ def crowd(seed: int, frames: int = 6, objects: int = 30, detections: int = 40):
             num_lidar_points=rng.integers(0, 3, objects),
             visible_fraction=np.zeros(objects),
         )
-        found = said(
+        found = detections_at(
             rng.uniform(-8, 8, (detections, 2)),
             rng.integers(0, 3, detections),
             np.round(rng.random(detections), 2),

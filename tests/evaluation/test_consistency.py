@@ -10,7 +10,7 @@ from leapai.evaluation.consistency import consistency
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
 from leapai.types import CLASS_NAMES, Detections
-from tests.evaluation.made_up import said
+from tests.evaluation.made_up import detections_at
 
 CAR, PERSON, BARRIER, PILLAR = (
     CLASS_NAMES.index(n) for n in ("car", "person", "barrier", "pillar")
@@ -37,7 +37,7 @@ def drive(name="drive", start_m=5e6):
         )
         ego_from_global = poses.invert(pose)
         frames.append(
-            said(
+            detections_at(
                 np.zeros((OBJECTS, 2)),
                 class_id,
                 sequence=name,
@@ -165,7 +165,7 @@ def test_sequences_do_not_know_each_other():
 def standing(class_id, yaw, name="drive", **fields):
     """One object, 10 m ahead of a standing ego, that turns by `yaw` [T]."""
     return [
-        said(
+        detections_at(
             [[10, 0]],
             class_id,
             yaw=angle,
@@ -199,7 +199,7 @@ def test_what_an_object_can_do_is_free_and_what_it_cannot_do_is_not():
         frames = standing(CAR, [0.0, turn], velocity_mps=np.array([[5.0, 0, 0]]))
         frames[1].boxes[:, 0] += 0.5
         assert figure(frames) == pytest.approx(expected)
-    still = said([[10.03, 0]], PILLAR, timestamp_us=100_000, track_id=np.array([5]))
+    still = detections_at([[10.03, 0]], PILLAR, timestamp_us=100_000, track_id=np.array([5]))
     assert figure([standing(PILLAR, [0.0])[0], still]) == pytest.approx(np.exp(-0.03))
 
 
@@ -255,7 +255,7 @@ def test_another_object_is_no_other_id(other):
         after = [replace(f, class_id=np.array([PERSON])) for f in after]
     elif other == "overlapping":
         both = [[10, 0], [10, 1]]
-        before[3] = said(both, CAR, timestamp_us=300_000, track_id=np.array([5, 6]))
+        before[3] = detections_at(both, CAR, timestamp_us=300_000, track_id=np.array([5, 6]))
     assert consistency(before + after).id_changes == 0
 
 
@@ -263,7 +263,7 @@ def test_an_object_of_another_sequence_is_no_other_id():
     """It begins half a second after the other one has ended, by the clock of either sequence."""
     ends = standing(CAR, [0.0] * 4)
     begins = [renamed(f, 9) for f in standing(PERSON, [0.0] * 9, "other")]
-    begins[8] = said(
+    begins[8] = detections_at(
         [[10, 0], [10, 0]],
         np.array([PERSON, CAR]),
         sequence="other",
@@ -275,7 +275,7 @@ def test_an_object_of_another_sequence_is_no_other_id():
 
 def test_swapped_ids_cost_by_the_distance_between_the_two():
     frames = [
-        said([[10, 0], [10, 3]], CAR, timestamp_us=100_000 * i, track_id=np.array([0, 1]))
+        detections_at([[10, 0], [10, 3]], CAR, timestamp_us=100_000 * i, track_id=np.array([0, 1]))
         for i in range(6)
     ]
     frames[3:] = [replace(f, track_id=np.array([1, 0])) for f in frames[3:]]
@@ -297,7 +297,7 @@ def test_occlusion_may_rise_and_fall_but_not_flicker(levels, flips):
 
 def test_levels_of_one_track_are_no_flips_of_the_next():
     frames = [
-        said(
+        detections_at(
             [[10, 0], [10, 9]],
             timestamp_us=100_000 * i,
             track_id=np.array([0, 1]),
@@ -309,7 +309,12 @@ def test_levels_of_one_track_are_no_flips_of_the_next():
 
 
 def test_nothing_to_measure_is_none():
-    for frames in ([], [said([])], standing(CAR, [0.0]), [said([[1, 1]]), said([], sequence="b")]):
+    for frames in (
+        [],
+        [detections_at([])],
+        standing(CAR, [0.0]),
+        [detections_at([[1, 1]]), detections_at([], sequence="b")],
+    ):
         result = consistency(frames)
         assert result.consistency is None
         assert result.expected == 0

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from leapai.data.log import DrivingLog
 from leapai.evaluation.evaluate_stream import evaluate_stream
-from leapai.report.terminal import metrics_tables
+from leapai.report.terminal import run_tables
 from leapai.streaming.session import StreamSession
 from leapai.types import Labels
 from tests.evaluation.made_up import gt
@@ -37,13 +37,13 @@ class LabelledLog(DrivingLog):
         self.labels = [self._labels(index) for index in range(4)]
 
     def _labels(self, index):
-        said = self.session.step(self._bare(index)).detections
-        count = len(said)
+        detections = self.session.step(self._bare(index)).detections
+        count = len(detections)
         return replace(
-            Labels.unlabelled(said.boxes, said.class_id),
-            velocity_mps=said.velocity_mps,
+            Labels.unlabelled(detections.boxes, detections.class_id),
+            velocity_mps=detections.velocity_mps,
             velocity_valid=np.ones(count, bool),
-            occlusion_level=said.occlusion_level,
+            occlusion_level=detections.occlusion_level,
         )
 
     def _bare(self, index):
@@ -76,12 +76,12 @@ def test_tables_fit_a_narrow_terminal(logs):
     labels = gt([[5.0 + 4 * i, 0] for i in range(8)], class_id=range(8))
     log = LabelledLog("one", 0)
     log.labels = [labels] * 4
-    for table in metrics_tables(evaluate_stream(MODEL, CONFIG, [log]).detection):
+    for table in run_tables(evaluate_stream(MODEL, CONFIG, [log])):
         console.print(table)
-    said = console.export_text()
+    text = console.export_text()
     for words in ("mAP", "riderless_non_motor", "12-24 m", "HeavilyOccluded", "hidden now"):
-        assert words in said
-    assert "…" not in said
+        assert words in text
+    assert "…" not in text
 
 
 def test_the_order_of_drives_is_nothing_and_max_frames_counts_in_each(logs):

@@ -10,13 +10,8 @@ from html import unescape
 import numpy as np
 import pytest
 
-from leapai.report.metric_cells import (
-    MINUS,
-    NOTHING,
-    Better,
-    Figure,
-    Kind,
-)
+from leapai.evaluation.metric_types import Better, Metric
+from leapai.report.metric_cells import MINUS, NOTHING, MetricValue
 from leapai.report.page import write_report
 from leapai.report.run_view import view
 from leapai.report.svg_charts import ticks
@@ -48,7 +43,7 @@ def worse(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory):
-    """The same drives, and what was said of the road in some others."""
+    """The same drives, and predicted maps of some others."""
     road = roads.metrics(*roads.random_frames(0))
     return write(tmp_path_factory.mktemp("runs") / "mapped", made_up_run(road=road))
 
@@ -149,8 +144,8 @@ def test_roads_of_two_runs_stand_side_by_side(tmp_path, run, mapped):
     folders = mapped, write(tmp_path / "other", other)
     one, two = (view(folder).run.metrics.road.iou.lane_markings for folder in folders)
     tile = r"<h2>IoU of markings</h2><p>(.*?)</p>"
-    said = words_of(re.search(tile, report_of(tmp_path, *folders)).group(1))
-    assert said == f"{one:.3f} {two:.3f} +{two - one:.3f}"
+    words = words_of(re.search(tile, report_of(tmp_path, *folders)).group(1))
+    assert words == f"{one:.3f} {two:.3f} +{two - one:.3f}"
     alone = words_of(re.search(tile, report_of(tmp_path, run, mapped)).group(1))
     assert alone == f"{NOTHING} {one:.3f}"  # the other run has no static task
 
@@ -208,8 +203,8 @@ def test_the_worst_frame_names_what_went_wrong(tmp_path):
     ],
 )
 def test_a_difference_has_a_sign_and_a_verdict(better, values, text, verdict):
-    figure = Figure(Kind("mAP", better), values)
-    assert (figure.difference_text, figure.verdict) == (text, verdict)
+    value = MetricValue(Metric("mAP", "mean_ap", better), values)
+    assert (value.difference_text, value.verdict) == (text, verdict)
 
 
 def test_rows_are_those_with_most_trouble_and_say_how_many_there_are(run):
@@ -250,7 +245,7 @@ addEventListener("load", () => {
 
 
 def browse(page, folder):
-    """Loads a page in a headless browser; what its console said, and its document afterwards."""
+    """Loads a page in a headless browser; returns the lines of its console, and its document."""
     path = folder / "page.html"
     path.write_text(page)
     flags = (

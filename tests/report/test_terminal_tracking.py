@@ -1,11 +1,11 @@
-"""Tracking figures in a terminal."""
+"""Tracking metrics in a terminal."""
 
 import io
 
 from rich.console import Console
 
 from leapai.evaluation.tracking.tracking_metrics import tracking_metrics
-from leapai.report.terminal_tracking import tracking_tables
+from leapai.report.terminal import tracking_tables
 from leapai.types import CLASS_NAMES
 from tests.evaluation.made_up import BEV
 from tests.evaluation.tracking.test_tracking_metrics import at, crowd
@@ -31,8 +31,8 @@ def test_they_fit_a_narrow_terminal():
 def test_they_say_what_is_left_out():
     text = shown([at(0, {1: 10, -1: 20}, {7: 10, -1: 20})])
     assert "1 object and 1 track in 1 sequence" in text
-    said = "left out: 1 box of objects without track id, 1 detection without identity"
-    assert said in " ".join(text.split())
+    note = "left out: 1 box of objects without track id, 1 detection without identity"
+    assert note in " ".join(text.split())
     assert "left out" not in shown([at(0, {1: 10}, {7: 10})])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from leapai.runs.run_folder import read_run
 from leapai.types import Labels, MapPolyline
-from tests.evaluation.made_up import said
+from tests.evaluation.made_up import detections_at
 from tests.evaluation.map import roads
 from tests.made_up_runs import made_up_drive, made_up_run, write
 
@@ -30,7 +30,7 @@ def test_everything_comes_back(tmp_path):
     unlabelled = Labels.unlabelled(np.ones((2, 7)), np.array([3, 4]))
     drive = made_up_drive(1)
     drive.labels[2], drive.labels[4] = unlabelled, None
-    drive.detections[5] = replace(said([]), sequence="drive1", timestamp_us=1_500_000)
+    drive.detections[5] = replace(detections_at([]), sequence="drive1", timestamp_us=1_500_000)
     run = made_up_run([made_up_drive(0), drive])
     back, pictures = read_run(write(tmp_path / "run", run))
     assert (back.config, back.summary, back.metrics) == (run.config, run.summary, run.metrics)

@@ -13,7 +13,7 @@ from leapai.runs.worst_frames import (
     encoded,
     worst_of,
 )
-from tests.evaluation.made_up import BEV, gt, said
+from tests.evaluation.made_up import BEV, detections_at, gt
 
 BLANK = np.zeros((90, 160, 3), np.uint8)
 
@@ -21,7 +21,9 @@ BLANK = np.zeros((90, 160, 3), np.uint8)
 def step(second, missed, sequence="drive", tenth=0):
     """A step in which so many cars are missed, 20 m away."""
     labels = gt([[20.0, 3.0 * k] for k in range(missed)])
-    detections = said([], timestamp_us=second * 1_000_000 + tenth * 100_000, sequence=sequence)
+    detections = detections_at(
+        [], timestamp_us=second * 1_000_000 + tenth * 100_000, sequence=sequence
+    )
     frame = SimpleNamespace(labels=labels)
     return SimpleNamespace(detections=detections, frame=frame, memory=())
 

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from leapai.training.validating import HEADLINE, picture_of, validate_now
+from leapai.evaluation.metrics import line_names
+from leapai.training.validating import picture_of, validate_now
 from tests.scenes import JOINT, seeded_model
 from tests.training.runs import StubLog, training_config
 
@@ -14,7 +15,7 @@ def test_both_tasks_have_metrics_and_the_road_is_on_the_picture():
     config = training_config(**JOINT, draw_static_cfg={"static_conf": 0.0})
     model, logs = seeded_model(config).eval(), [StubLog(0, 2)]
     metrics = validate_now(model, config, logs, CPU)
-    assert set(HEADLINE) - {"velocity_error_mps"} <= metrics.keys()
+    assert set(line_names()) - {"velocity_error_mps"} <= metrics.keys()
     assert 0 <= metrics["IoU_lane_markings"] <= 1
     picture = picture_of(model, config, logs, CPU)
     hidden = config.model_copy(

@@ -1,1 +1,1 @@
-"""How good it is: figures made of what the system said and of what is true."""
+"""Evaluation: metrics of detections, tracks, maps and temporal consistency, and their registry."""

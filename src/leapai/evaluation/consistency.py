@@ -1,4 +1,4 @@
-"""Temporal consistency: whether tracks are what their own past says they are. No truth is needed.
+"""Temporal consistency: agreement of tracks with their own past. It needs no ground truth.
 
 A *step* leads from one appearance of a track to its next, `dt` seconds later. The past box is moved
 by its own velocity (classes that never move: by none) and into the ego frame of now; what is
@@ -17,10 +17,10 @@ so their heading counts modulo pi; pillars have none. An occlusion level that ri
 what the world does; one that comes right back, one step later, flickers.
 
 *Survival*: between two appearances of a track, at most 2 s apart, a detection of it is *expected*
-in every frame, and one that is missing is worth 0; what comes back later has been away. Worth 0 is
-also the first frame of a track that begins where another has ended (at most 2 s ago, same group of
-classes, within 2 m of where that one would be now beyond what it can do): the object goes on under
-another id. The frames between those two are missing, too.
+in every frame, and one that is missing counts 0; what comes back later has been away. 0 is also
+the value of the first frame of a track that begins where another has ended (at most 2 s ago, same
+group of classes, within 2 m of where that one would be now beyond what it can do): the object goes
+on under another id. The frames between those two are missing, too.
 
 Consistency is the mean over all that is expected: of a frame, of a track, of everything. Detections
 without an id, and frames whose ego pose is not known, are left out.
@@ -67,7 +67,7 @@ _GROUP_OF = np.unique(CLASS_GROUPS, return_inverse=True)[1]
 
 
 def consistency(frames: Sequence[Detections]) -> ConsistencyMetrics:
-    """Of frames of any number of sequences, in any order.
+    """Evaluates frames of any number of sequences, in any order.
 
     Raises ValueError where a frame is given twice, or two detections of a frame share an id.
     """
@@ -113,19 +113,19 @@ class _Rows:
 
     @property
     def track(self) -> IntArray:
-        """[N] number of the track, from 0 on."""
+        """Number of the track [N], from 0 on."""
         return np.cumsum(self.first) - 1
 
 
 class _Steps(NamedTuple):
-    """From rows to later rows [S]."""
+    """Steps from rows to later rows [S]."""
 
     past: IntArray
     now: IntArray
 
 
 class _Expected(NamedTuple):
-    """E detections that the past makes one expect, each with its worth."""
+    """E detections that the past makes one expect, each with its value."""
 
     frame: IntArray
     track: IntArray
@@ -197,8 +197,8 @@ def _own_steps(rows: _Rows) -> _Steps:
 
 
 def _successions(rows: _Rows) -> _Steps:
-    """Last rows of tracks, and first rows of tracks that go on with the same objects: as many as
-    can be paired."""
+    """Pairs last rows of tracks with first rows of tracks that continue the same objects: as many
+    as can be paired."""
     last = np.flatnonzero(np.append(rows.first[1:], True)[: len(rows.first)])
     first = np.flatnonzero(rows.first)
     first = first[np.lexsort((rows.time_us[first], rows.sequence[first]))]
@@ -220,7 +220,8 @@ def _successions(rows: _Rows) -> _Steps:
 
 
 def _time_key(rows: _Rows) -> IntArray:
-    """[N] microseconds in a row of all sequences, further apart than a succession may be."""
+    """Returns microseconds [N] of all sequences in a row, further apart than a succession may
+    be."""
     start_us = np.full(rows.sequence.max(initial=0) + 1, np.iinfo(np.int64).max)
     np.minimum.at(start_us, rows.sequence, rows.time_us)
     since_us = rows.time_us - start_us[rows.sequence]
@@ -229,8 +230,8 @@ def _time_key(rows: _Rows) -> IntArray:
 
 
 def _predicted(rows: _Rows, steps: _Steps) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Past boxes [S, 7] where their velocity takes them, in the ego frame of now; and what an
-    object can do beside that: metres [S], radians [S]."""
+    """Returns past boxes [S, 7] where their velocity takes them, in the ego frame of now; and what
+    an object can do in addition: metres [S], radians [S]."""
     past, now = steps
     interval_s = (rows.time_us[now] - rows.time_us[past]) / 1e6
     now_from_past = poses.invert(rows.global_from_ego[now]) @ rows.global_from_ego[past]
@@ -252,7 +253,7 @@ def _predicted(rows: _Rows, steps: _Steps) -> tuple[FloatArray, FloatArray, Floa
 
 
 def _agreement(rows: _Rows, steps: _Steps) -> dict[str, FloatArray]:
-    """Each factor [S] of steps."""
+    """Returns each factor [S] of the steps."""
     past, now = steps
     predicted, reach_m, turn_rad = _predicted(rows, steps)
     box = rows.boxes[now]
@@ -272,15 +273,16 @@ def _agreement(rows: _Rows, steps: _Steps) -> dict[str, FloatArray]:
 
 
 def _level_flips(rows: _Rows, steps: _Steps) -> IntArray:
-    """By how many levels [S] occlusion changes back to what it was before the past."""
+    """Returns by how many levels [S] occlusion changes back to what it was before the past."""
     past, now = steps
     before = np.where(rows.first[past], past, past - 1)  # a track's first row has none before it
     change = np.abs(rows.level[now] - rows.level[past])
     return np.where(rows.level[before] == rows.level[now], change, 0)
 
 
-def _expected(rows: _Rows, own: _Steps, succession: _Steps, worth: FloatArray) -> _Expected:
-    """What is there and as its past says [S], what has another id, and what is missing between."""
+def _expected(rows: _Rows, own: _Steps, succession: _Steps, agreement: FloatArray) -> _Expected:
+    """Lists what is there, with its agreement [S], what has another id, and what is missing
+    between."""
     past, now = (np.concatenate(each) for each in zip(own, succession, strict=True))
     missing = rows.frame[now] - rows.frame[past] - 1
     within = np.arange(missing.sum()) - np.repeat(np.cumsum(missing) - missing, missing)
@@ -288,7 +290,7 @@ def _expected(rows: _Rows, own: _Steps, succession: _Steps, worth: FloatArray) -
     return _Expected(
         frame=np.concatenate([rows.frame[now], np.repeat(rows.frame[past] + 1, missing) + within]),
         track=np.concatenate([track, np.repeat(track, missing)]),
-        value=np.concatenate([worth, np.zeros(len(succession.now) + len(within))]),
+        value=np.concatenate([agreement, np.zeros(len(succession.now) + len(within))]),
         missing=np.repeat([False, True], [len(now), len(within)]),
     )
 
@@ -329,7 +331,7 @@ def _of_tracks(
 def _means_by(
     number: IntArray, value: FloatArray, length: int
 ) -> tuple[list[int], list[float | None]]:
-    """How many values [E] have each number from 0 to `length`, and their mean."""
+    """Returns how many values [E] have each number from 0 to `length`, and their mean."""
     count = np.bincount(number, minlength=length)
     total = np.bincount(number, value, length)
     return count.tolist(), [float(t / n) if n else None for t, n in zip(total, count, strict=True)]

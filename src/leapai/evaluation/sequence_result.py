@@ -1,4 +1,4 @@
-"""What streaming one drive gave: all that figures, reports and outputs need of its frames."""
+"""Results of streaming one sequence: all that metrics, reports and outputs need of its frames."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ class MemoryHealth:
     """The memory that a frame could read."""
 
     slots: int
-    """That are valid."""
-    age_s: float | None
-    """Of the oldest of them; None: there is none."""
+    """Valid slots."""
+    oldest_age_s: float | None
+    """Age of the oldest of them; None: there is none."""
     reset: bool
-    """It was dropped in this frame: a sequence began, or too much time had passed."""
+    """Whether it was dropped in this frame: a sequence began, or too much time had passed."""
 
     @staticmethod
     def of(result: StepResult) -> MemoryHealth:
-        """After one step of the first stream; without the dynamic task there is no memory."""
+        """Reads it from a step of the first stream; without the dynamic task there is no memory."""
         memory = result.memory
         if memory is None:
-            return MemoryHealth(slots=0, age_s=None, reset=False)
+            return MemoryHealth(slots=0, oldest_age_s=None, reset=False)
         stored_us = memory.timestamp_us[0][memory.valid[0]]
         age_us = result.frame.timestamp_us - int(stored_us.min()) if len(stored_us) else None
         return MemoryHealth(
             slots=len(stored_us),
-            age_s=None if age_us is None else age_us / 1e6,
+            oldest_age_s=None if age_us is None else age_us / 1e6,
             reset=bool(memory.reset[0]),
         )
 
 
 @dataclass
 class SequenceResult:
-    """Of one drive, frame by frame: lists of one length."""
+    """Results of one sequence, frame by frame: lists of one length."""
 
     number: int
-    """Of the drive, among those of the run."""
+    """Number of the sequence, among those of the run."""
     detections: list[Detections] = field(default_factory=list)
     labels: list[Labels | None] = field(default_factory=list)
     faults: list[tuple[str, ...]] = field(default_factory=list)
     memory: list[MemoryHealth] = field(default_factory=list)
     lines: list[tuple[MapPolyline, ...]] = field(default_factory=list)
-    """Of the road, in the ego frame; none where the static task is off."""
+    """Predicted map lines, in the ego frame; none where the static task is off."""
 
     def add(self, result: StepResult) -> None:
         """Keeps what is needed of a frame."""
@@ -57,6 +57,6 @@ class SequenceResult:
         self.lines.append(result.lines)
 
     def labelled(self) -> list[LabelledFrame]:
-        """The frames that can be judged."""
+        """Returns the frames that have labels."""
         pairs = zip(self.detections, self.labels, strict=True)
-        return [LabelledFrame(said, labels) for said, labels in pairs if labels is not None]
+        return [LabelledFrame(frame, labels) for frame, labels in pairs if labels is not None]

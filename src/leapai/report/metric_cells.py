@@ -1,52 +1,25 @@
-"""Figures of one or two runs, and tables of them."""
+"""Values of metrics of one or two runs, and tables of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+
+from leapai.evaluation.metric_types import Metric
 
 MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
-class Better(Enum):
-    """Which way a figure improves."""
-
-    HIGHER = 1
-    LOWER = -1
-    NEITHER = 0
-
-
 @dataclass(frozen=True)
-class Kind:
-    """What a figure is."""
+class MetricValue:
+    """One metric of each run; None: there is nothing to measure."""
 
-    name: str
-    better: Better = Better.NEITHER
-    digits: int = 3
-    """After the point."""
-    unit: str = ""
-    bar: bool = False
-    """It lies in [0, 1] and is drawn as a bar, too."""
-    words: str = ""
-    """What it means, for who points at it."""
-
-    @property
-    def title(self) -> str:
-        """Name and unit."""
-        return f"{self.name} {self.unit}".rstrip()
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of each run; None: there is nothing to measure."""
-
-    kind: Kind
+    metric: Metric
     values: tuple[float | None, ...]
 
     @property
     def texts(self) -> list[str]:
-        """Of each run."""
+        """The value of each run in words."""
         return [self._text(value) for value in self.values]
 
     @property
@@ -56,17 +29,17 @@ class Figure:
 
     @property
     def difference(self) -> float | None:
-        """Of the second run from the first; None where one has no value, or there is one run."""
+        """The second run minus the first; None where one has no value, or there is one run."""
         if len(self.values) < 2 or self.values[0] is None or self.values[1] is None:
             return None
         return self.values[1] - self.values[0]
 
     @property
     def difference_text(self) -> str:
-        """Signed; empty where there is none, or none that shows."""
+        """The signed difference; empty where there is none, or none that shows."""
         if self.difference is None:
             return ""
-        text = f"{self.difference:+.{self.kind.digits}f}"
+        text = f"{self.difference:+.{self.metric.digits}f}"
         return "" if float(text) == 0 else text.replace("-", MINUS)
 
     @property
@@ -74,51 +47,67 @@ class Figure:
         """`good` or `bad` where the second run differs in what is shown, else empty."""
         if self.difference is None or not self.difference_text:
             return ""
-        sign = self.difference * self.kind.better.value
+        sign = self.difference * self.metric.better.value
         return "good" if sign > 0 else "bad" if sign < 0 else ""
 
     @property
     def verdict_word(self) -> str:
-        """For those who do not tell the colours apart."""
+        """The verdict for those who cannot distinguish the colours."""
         return {"good": "better", "bad": "worse", "": ""}[self.verdict]
 
     def _text(self, value: float | None) -> str:
-        return NOTHING if value is None else f"{value:,.{self.kind.digits}f}".replace("-", MINUS)
+        if value is None:
+            return NOTHING
+        return f"{value:,.{self.metric.digits}f}".replace("-", MINUS)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table."""
+    """One line of a table, with a value for each column."""
 
     label: str
-    metrics: tuple[Figure, ...]
+    metrics: tuple[MetricValue, ...]
     colour: str = ""
-    """Of a mark before the label."""
+    """Colour of a mark before the label."""
     starts_part: bool = False
-    """A line is drawn above it."""
+    """Whether a line is drawn above it."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Figures of parts of the data."""
+    """Metrics of parts of the data."""
 
     head: str
-    """Of the first column."""
-    kinds: tuple[Kind, ...]
+    """Heading of the first column."""
+    columns: tuple[Metric, ...]
     rows: tuple[Row, ...]
     note: str = ""
 
 
-def row(
-    label: str,
-    kinds: Sequence[Kind],
-    values: Sequence[Sequence[float | None]],
-    colour: str = "",
-    starts_part: bool = False,
-) -> Row:
-    """A line of a table; `values` [run][kind]."""
-    metrics = tuple(
-        Figure(kind, of_runs)
-        for kind, of_runs in zip(kinds, zip(*values, strict=True), strict=True)
+def table(
+    head: str,
+    columns: Iterable[Metric],
+    runs: Sequence[Mapping[str, object]],
+    names: Iterable[str] | None = None,
+    *,
+    labels: Mapping[str, str] | None = None,
+    colours: Mapping[str, str] | None = None,
+    note: str = "",
+) -> Table:
+    """Returns a row for each part of the runs, in the order of `names` or as the runs have them. A
+    line is drawn above the row "all", where it comes after others."""
+    shown = tuple(column for column in columns if column.in_report)
+    present = list(dict.fromkeys(name for run in runs for name in run))
+    rows = tuple(
+        Row(
+            label=(labels or {}).get(name, name),
+            metrics=tuple(
+                MetricValue(c, tuple(c.value(run.get(name)) for run in runs)) for c in shown
+            ),
+            colour=(colours or {}).get(name, ""),
+            starts_part=name == "all" and name != present[0],
+        )
+        for name in names or present
+        if name in present
     )
-    return Row(label, metrics, colour, starts_part)
+    return Table(head, shown, rows, note)

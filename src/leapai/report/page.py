@@ -1,4 +1,4 @@
-"""The page: everything of one run, or of two side by side, as one HTML text."""
+"""The page of the report: one run, or two side by side, as one HTML text."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from leapai.config import explain
 from leapai.extras import import_extra
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report import report_curves, report_tables
-from leapai.report.report_map import road
-from leapai.report.report_sequences import drive_table, legend, timelines
-from leapai.report.report_worst_frames import WorstView, worst_frames
+from leapai.report.report_map import map_section
+from leapai.report.report_sequences import legend, sequence_table, timelines
+from leapai.report.report_worst_frames import WORST_NOTE, WorstView, worst_frames
 from leapai.report.run_view import RunView, view
 from leapai.runs.run_folder import write_text
 from leapai.runs.run_warnings import warnings_of
 
 Pair = tuple[str, str]
 _SECTIONS = {
-    "figures": "Figures",
+    "metrics": "Metrics",
     "classes": "Classes",
     "distance": "Distance",
     "occlusion": "Occlusion",
     "velocity": "Velocity",
-    "road": "Road",
+    "road": "Map",
     "tracks": "Tracks",
     "drives": "Drives",
     "worst": "Worst frames",
@@ -40,7 +40,7 @@ _OF_OBJECTS = {"tracks", "drives", "worst"}
 
 @dataclass(frozen=True)
 class RunOnPage:
-    """What the page says of one run alone."""
+    """The parts of the page that are about one run alone."""
 
     number: int
     folder: str
@@ -54,7 +54,7 @@ class RunOnPage:
 
     @property
     def letter(self) -> str:
-        """A or B."""
+        """A of the first run, B of the second."""
         return "AB"[self.number - 1]
 
 
@@ -81,12 +81,12 @@ def render(views: Sequence[RunView]) -> str:
 def _content(views: Sequence[RunView]) -> dict[str, Any]:
     runs = [each.run for each in views]
     compared = len(views) > 1
-    detection, of_road = _detection(views), road(runs)
+    detection, of_map = _detection(views), map_section(runs)
     objects = any(run.config.dynamic_task for run in runs)
     left_out = {
         *(() if detection else _OF_DETECTION),
         *(() if objects else _OF_OBJECTS),
-        *(() if of_road else {"road"}),
+        *(() if of_map else {"road"}),
     }
     drawn, more = timelines(views)
     jobs = list(dict.fromkeys(run.summary.job_name for run in runs))
@@ -97,23 +97,24 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
         "runs": [_on_page(number, each) for number, each in enumerate(views, 1)],
         "notices": list(_notices(views)),
         "sections": [(id_, name) for id_, name in _SECTIONS.items() if id_ not in left_out],
-        "headline": report_tables.headline(runs),
+        "tiles": report_tables.tiles(runs),
         "detection": detection,
-        "road": of_road,
+        "map": of_map,
         "objects": objects,
         "tracking": report_tables.tracking(runs),
-        "consistency": report_tables.consistency(runs),
-        "drives": drive_table(views),
+        "consistency": report_tables.details(runs, "consistency"),
+        "sequences": sequence_table(views),
         "keys": legend(compared),
         "timelines": drawn,
-        "more_drives": more,
+        "more_sequences": more,
+        "worst_note": WORST_NOTE,
         "stages": report_tables.stages(runs),
         "configuration_differences": _configuration_differences(views) if compared else [],
     }
 
 
 def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
-    """None where a run has no labels."""
+    """Returns the sections of detection; None where a run has no labels."""
     metrics = [v.run.metrics.detection for v in views if v.run.metrics.detection is not None]
     profiles = [v.profiles for v in views if v.profiles is not None]
     if len(metrics) < len(views) or len(profiles) < len(views):
@@ -124,6 +125,7 @@ def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
         "groups": report_tables.groups(metrics),
         "occlusion": report_tables.occlusion(metrics),
         "precision": report_curves.precision_recall(profiles),
+        "precision_note": report_curves.precision_note(len(profiles)),
         "against_distance": report_curves.against_distance(profiles),
         "velocity": [
             report_curves.velocity(profiles),
@@ -134,7 +136,7 @@ def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
 
 
 def _confusion(counts: tuple[tuple[int, ...], ...]) -> dict[str, Any]:
-    """Counts with their shares of each row."""
+    """Returns counts with their shares of each row."""
     rows = []
     for word, row in zip(OCCLUSION_WORDS, counts, strict=True):
         rows.append((word, [(count, count / max(sum(row), 1)) for count in row]))
@@ -161,8 +163,8 @@ def _why_no_worst(of_run: RunView) -> str:
     if not of_run.run.config.dynamic_task:
         return "No objects were looked for."
     if not of_run.labelled:
-        return "There are no labels to tell by."
-    return "No object was missed, and no detection is of nothing."
+        return "There are no labels to compare with."
+    return "No object was missed, and there is no false positive."
 
 
 def _facts(of_run: RunView) -> Iterator[Pair]:
@@ -172,13 +174,13 @@ def _facts(of_run: RunView) -> Iterator[Pair]:
     yield "weights", summary.weights
     if summary.checkpoint_sha256:
         yield "checkpoint", f"SHA-256 {summary.checkpoint_sha256[:12]}, seed {summary.seed}"
-    evaluated, of_road = f"{summary.labelled_frames} with labels", of_run.run.metrics.road
-    if of_road is not None:
-        evaluated += f", {of_road.labelled_frames} with a map"
-    drives = len(summary.frames_by_sequence)
-    yield "frames", f"{summary.frames} in {drives} drive{'s' * (drives != 1)}, {evaluated}"
+    evaluated, of_map = f"{summary.labelled_frames} with labels", of_run.run.metrics.road
+    if of_map is not None:
+        evaluated += f", {of_map.labelled_frames} with a map"
+    count = len(summary.frames_by_sequence)
+    yield "frames", f"{summary.frames} in {count} drive{'s' * (count != 1)}, {evaluated}"
     if of_run.run.config.dynamic_task:
-        yield "said", f"{summary.detections} detections, {summary.tracks} tracks"
+        yield "detected", f"{summary.detections} detections, {summary.tracks} tracks"
     processes = f", {summary.processes} processes" if summary.processes > 1 else ""
     yield "run", f"{summary.finished_utc.replace('T', ' ')} on {summary.device}{processes}"
 
@@ -192,28 +194,28 @@ def _health(of_run: RunView) -> Iterator[Pair]:
         )
     if not run.summary.faults:
         yield "sensors", f"none failed in {run.summary.frames} frames"
-    memory = [each for drive in run.drives for each in drive.memory]
-    ages = [each.age_s for each in memory if each.age_s is not None]
+    memory = [each for sequence in run.drives for each in sequence.memory]
+    ages = [each.oldest_age_s for each in memory if each.oldest_age_s is not None]
     if ages:
         used = np.mean([each.slots for each in memory])
         yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
         yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
     if run.config.dynamic_task:
-        resets, drives = sum(each.reset for each in memory), len(run.drives)
-        yield "memory dropped", f"in {resets} frames, {drives} of them the first of a drive"
+        resets, first = sum(each.reset for each in memory), len(run.drives)
+        yield "memory dropped", f"in {resets} frames, {first} of them the first of a drive"
 
 
 def _notices(views: Sequence[RunView]) -> Iterator[str]:
     compared = len(views) > 1
     for letter, each in zip("AB", views, strict=False):
-        for remark in warnings_of(each.run):
-            yield f"{letter}: {remark}" if compared else remark
+        for warning in warnings_of(each.run):
+            yield f"{letter}: {warning}" if compared else warning
     if compared:
         yield from _incomparable(*views)
 
 
 def _incomparable(first: RunView, second: RunView) -> Iterator[str]:
-    """Why a difference may not be the network's."""
+    """Yields reasons why a difference may not be the network's."""
     one, other = first.run.summary, second.run.summary
     if (one.data, one.data_version) != (other.data, other.data_version):
         yield "The runs are of different data: differences are not the network's alone."
@@ -221,7 +223,7 @@ def _incomparable(first: RunView, second: RunView) -> Iterator[str]:
         yield "The runs are of different frames: differences are not the network's alone."
     a, b = (each.run.config for each in (first, second))
     if (a.evaluation, a.bev, a.static.region()) != (b.evaluation, b.bev, b.static.region()):
-        yield "The runs are judged by different settings of evaluation, BEV range or static region."
+        yield "The runs differ in settings of evaluation, BEV range or static region."
     if one.device != other.device:
         yield f"A ran on {one.device}, B on {other.device}: their times do not compare."
 

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from leapai.evaluation.detection.detection_results import Calibration
+from leapai.evaluation.detection.detection_results import (
+    AP_DISTANCES_M,
+    ERROR_DISTANCE_M,
+    MIN_RECALL,
+    Calibration,
+)
 from leapai.evaluation.detection.distance_profiles import Hits, Profiles
 from leapai.evaluation.detection.precision_recall import RECALLS
+from leapai.evaluation.metric_columns import AP_WORDS
 from leapai.report.report_tables import CLASS_COLOUR
 from leapai.report.svg_charts import (
     LARGE_PX,
@@ -26,12 +32,12 @@ from leapai.report.svg_charts import (
 from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, FloatArray
 
 RUN_COLOURS = ("#0b61c4", "#b4540a")
-"""Of the first run and of the second."""
+"""Colours of the first run and of the second."""
 RUN_STYLES = ("", "dashed")
 DISTANCE_EDGES_M = np.array([0.0, 3, 6, 9, 12, 16, 20, 24, 30, 36, 42, 50, 60])
 _FEWEST = 5
-"""Objects in an interval, fewer give no point."""
-_SHADES = {0.5: "faint3", 1.0: "faint2", 2.0: "faint1", 4.0: ""}
+"""Objects in an interval: fewer give no point."""
+_SHADES = ("faint3", "faint2", "faint1", "")
 """Style of the curve of each matching distance."""
 
 
@@ -47,9 +53,22 @@ class Chart:
 
 
 def precision_recall(runs: Sequence[Profiles]) -> list[Chart]:
-    """A chart a class: of one run the curves of every matching distance, of two their means."""
+    """Draws a chart a class: of one run the curves of every matching distance, of two their
+    means."""
     names = [name for name in CLASS_NAMES if any(name in run.precision for run in runs)]
     return [Chart(name, _precision(name, runs), colour=CLASS_COLOUR[name]) for name in names]
+
+
+def precision_note(runs: int) -> str:
+    """Returns what the curves of one run, or of two, show."""
+    if runs > 1:
+        return f"Mean over matching distances of {AP_WORDS}; A solid, B dashed."
+    nearest = AP_DISTANCES_M[0]
+    others = AP_WORDS.removeprefix(f"{nearest:g}, ")
+    return (
+        f"Within {nearest:g} m (palest), {others} (strongest). The area under a curve is its AP, "
+        f"but for what lies below a recall or a precision of {MIN_RECALL:g}."
+    )
 
 
 def _precision(name: str, runs: Sequence[Profiles]) -> Markup:
@@ -57,7 +76,7 @@ def _precision(name: str, runs: Sequence[Profiles]) -> Markup:
     if len(runs) == 1:
         lines = [
             Line(RECALLS, _cut(curve), CLASS_COLOUR[name], f"within {distance:g} m", style)
-            for (distance, curve), style in zip(of_runs[0].items(), _SHADES.values(), strict=True)
+            for (distance, curve), style in zip(of_runs[0].items(), _SHADES, strict=True)
         ]
     else:
         lines = [
@@ -73,21 +92,23 @@ def _precision(name: str, runs: Sequence[Profiles]) -> Markup:
 
 
 def _cut(precision: FloatArray) -> FloatArray:
-    """NaN beyond the recall that is reached."""
+    """Returns precision with NaN beyond the recall that is reached."""
     reached = np.flatnonzero(precision)
     end = reached[-1] + 1 if len(reached) else 0
     return np.where(np.arange(len(precision)) < end, precision, np.nan)
 
 
 def against_distance(runs: Sequence[Profiles]) -> list[Chart]:
-    """Recall and errors of what was found, over distance."""
+    """Draws recall and errors of what was found, over distance."""
     note = "Median; half of the errors lie in the band." if len(runs) == 1 else "Median."
     errors: list[tuple[str, str, Callable[[Hits], FloatArray]]] = [
         ("Position error", "m", lambda hits: hits.position_m),
         ("Velocity error", "m/s", lambda hits: hits.velocity_mps),
         ("Heading error", "rad", lambda hits: hits.yaw_rad),
     ]
-    recall = Chart("Recall", _recall(runs), "Share of objects found within 2 m.")
+    recall = Chart(
+        "Recall", _recall(runs), f"Share of objects found within {ERROR_DISTANCE_M:g} m."
+    )
     return [
         recall,
         *(Chart(name, _spread(name, unit, read, runs), note) for name, unit, read in errors),
@@ -123,7 +144,7 @@ def _spread(
 
 
 def _quartiles(distance_m: FloatArray, error: FloatArray) -> FloatArray:
-    """[3, intervals] quartiles of the errors [K] that are known; NaN where they are few."""
+    """Returns quartiles [3, intervals] of the errors [K] that are known; NaN where they are few."""
     interval = np.digitize(distance_m, DISTANCE_EDGES_M) - 1
     result = np.full((3, len(DISTANCE_EDGES_M) - 1), np.nan)
     for i in range(result.shape[1]):
@@ -142,7 +163,8 @@ def _metres() -> Axis:
 
 
 def velocity(runs: Sequence[Profiles]) -> Chart:
-    """Share of movers whose velocity error stays below a value; by class, or of two runs."""
+    """Draws the share of movers whose velocity error stays below a value; by class, or of two
+    runs."""
     lines = []
     if len(runs) == 1:
         hits = runs[0].hits
@@ -158,7 +180,8 @@ def velocity(runs: Sequence[Profiles]) -> Chart:
     return Chart(
         "Velocity error, cumulated",
         chart("cumulated velocity error", x, Axis("share", 0, 1), lines, LARGE_PX),
-        "Of what can move, was found within 2 m, and has a labelled velocity.",
+        "Over what can move and has a labelled velocity, and was found within "
+        f"{ERROR_DISTANCE_M:g} m.",
         keys=tuple(line_key(line) for line in lines),
     )
 
@@ -174,7 +197,7 @@ def _distribution(values: FloatArray, colour: str, name: str, style: str) -> Lin
 
 
 def reliability(runs: Sequence[Calibration]) -> Chart:
-    """How often a detection of a confidence is right."""
+    """Draws how often a detection of a confidence is right."""
     marks: list[Mark] = [Line(np.array([0.0, 1]), np.array([0.0, 1]), "#9aa5b1", "ideal", "thin")]
     if len(runs) == 1:
         counts = np.array([b.detections for b in runs[0].bins], np.float64)
@@ -197,7 +220,7 @@ def reliability(runs: Sequence[Calibration]) -> Chart:
             marks,
             LARGE_PX,
         ),
-        "Right: it found an object within 2 m."
+        f"Right: it found an object within {ERROR_DISTANCE_M:g} m."
         + (" Grey: how common each confidence is." if len(runs) == 1 else ""),
         keys=tuple(line_key(mark) for mark in marks if isinstance(mark, Line)),
     )

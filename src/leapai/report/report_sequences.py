@@ -1,4 +1,4 @@
-"""The drives of one run or of two: a table of all, and a drawing of those with most failures."""
+"""The sequences of one run or of two: a table of all, and a drawing of those with most failures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
+from leapai.evaluation.metric_types import Better, Metric
 from leapai.pictures.palette import OCCLUSION_WORDS
-from leapai.report.metric_cells import (
-    Better,
-    Kind,
-    Table,
-    row,
-)
+from leapai.report.metric_cells import Table, table
 from leapai.report.report_curves import RUN_COLOURS, RUN_STYLES
 from leapai.report.report_tables import CLASS_COLOUR
 from leapai.report.run_view import RunView
@@ -22,43 +18,65 @@ from leapai.report.timeline_rows import BASE, OCCLUSION_GREYS
 from leapai.report.timelines import (
     FALSE,
     MISSED,
-    DriveView,
+    SequenceView,
     Timeline,
     timeline,
 )
 
 MOST_DRAWN = 8
-_KINDS = (
-    Kind("frames", digits=0),
-    Kind("labelled", digits=0),
-    Kind("missed", Better.LOWER, 2, "a frame", words="objects, at the operating point"),
-    Kind("false", Better.LOWER, 2, "a frame", words="detections of nothing"),
-    Kind("switches", Better.LOWER, 0, words="of ids"),
-    Kind("consistency", Better.HIGHER, bar=True),
-    Kind("faults", Better.LOWER, 0, words="of sensors"),
-)
-Value = float | None
+LOWER = Better.LOWER
 
 
-def drive_table(views: Sequence[RunView]) -> Table:
-    """Every drive of any run; those with most failures first."""
-    drives = _by_name(views)
-    rows = []
-    for name, of_runs in drives.items():
-        values = [[None] * len(_KINDS) if drive is None else _metrics(drive) for drive in of_runs]
-        rows.append(row(name, _KINDS, values))
-    return Table("drive", _KINDS, tuple(rows))
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _switches(view: SequenceView) -> int | None:
+    """Counts the id switches; None where there are no labels."""
+    if not view.result.labelled():
+        return None
+    timelines = (each for each in view.run_view.timelines if each.sequence == view.sequence)
+    return sum(int(timeline.switched.sum()) for timeline in timelines)
+
+
+_COLUMNS = (
+    Metric("frames", lambda view: len(view.time_us), digits=0),
+    Metric("labelled", lambda view: len(view.result.labelled()), digits=0),
+    Metric(
+        "missed", lambda view: _mean(view.counts()[0]), LOWER, 2, unit="a frame",
+        words="objects, at the operating point",
+    ),
+    Metric(
+        "false", lambda view: _mean(view.counts()[1]), LOWER, 2, unit="a frame",
+        words="false positives",
+    ),
+    Metric("switches", _switches, LOWER, 0, words="of ids"),
+    Metric("consistency", "mean_consistency", Better.HIGHER, bar=True),
+    Metric(
+        "faults", lambda view: sum(len(faults) for faults in view.result.faults), LOWER, 0,
+        words="of sensors",
+    ),
+)  # fmt: skip
+"""Columns of a `SequenceView`."""
+
+
+def sequence_table(views: Sequence[RunView]) -> Table:
+    """Returns every sequence of any run; those with most failures first."""
+    sequences = _by_name(views)
+    runs = [{name: of_runs[i] for name, of_runs in sequences.items()} for i in range(len(views))]
+    return table("drive", _COLUMNS, runs)
 
 
 def timelines(views: Sequence[RunView]) -> tuple[list[Timeline], int]:
-    """The drives with most failures, and how many more there are."""
-    drives = list(_by_name(views).values())
-    drawn = [timeline([d for d in of_runs if d is not None]) for of_runs in drives[:MOST_DRAWN]]
-    return drawn, len(drives) - len(drawn)
+    """Returns the sequences with most failures, and how many more there are."""
+    sequences = list(_by_name(views).values())
+    drawn = [timeline([s for s in of_runs if s is not None]) for of_runs in sequences[:MOST_DRAWN]]
+    return drawn, len(sequences) - len(drawn)
 
 
 def legend(compared: bool) -> list[Key]:
-    """What the drawings of drives use."""
+    """Returns the marks and colours that the drawings of sequences use."""
     if compared:
         curves = [
             Key(path(f"line {style}", "M0 6H22", colour), letter)
@@ -84,45 +102,22 @@ def legend(compared: bool) -> list[Key]:
     ]
 
 
-def _by_name(views: Sequence[RunView]) -> dict[str, list[DriveView | None]]:
-    """Of each drive what each run has; those with most failures first."""
+def _by_name(views: Sequence[RunView]) -> dict[str, list[SequenceView | None]]:
+    """Returns each sequence as each run has it; those with most failures first."""
     of_runs = [
         {
-            drive.detections[0].sequence: DriveView(view, drive, colour, style)
-            for drive in view.run.drives
+            result.detections[0].sequence: SequenceView(run_view, result, colour, style)
+            for result in run_view.run.drives
         }
-        for view, colour, style in zip(views, RUN_COLOURS, RUN_STYLES, strict=False)
+        for run_view, colour, style in zip(views, RUN_COLOURS, RUN_STYLES, strict=False)
     ]
     names = dict.fromkeys(name for of_run in of_runs for name in of_run)
     together = {name: [of_run.get(name) for of_run in of_runs] for name in names}
 
     def failures(name: str) -> float:
-        return max(_mean(d.counts().sum(0)) or 0.0 for d in together[name] if d is not None)
+        return max(_mean(s.counts().sum(0)) or 0.0 for s in together[name] if s is not None)
 
     return {name: together[name] for name in sorted(names, key=failures, reverse=True)}
-
-
-def _metrics(drive: DriveView) -> list[Value]:
-    missed, false = drive.counts()
-    timelines = [
-        timeline for timeline in drive.view.timelines if timeline.sequence == drive.sequence
-    ]
-    return [
-        len(drive.time_us),
-        len(drive.sequence_result.labelled()),
-        _mean(missed),
-        _mean(false),
-        sum(int(timeline.switched.sum()) for timeline in timelines)
-        if drive.sequence_result.labelled()
-        else None,
-        drive.mean_consistency,
-        sum(len(faults) for faults in drive.sequence_result.faults),
-    ]
-
-
-def _mean(values: np.ndarray) -> Value:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else None
 
 
 def _block(colour: str, top: int = 2, height: int = 8, opacity: float = 1.0) -> Markup:

@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from math import atan2, degrees
 from pathlib import Path
 
-from leapai.evaluation.detection.failures import Failures
+from leapai.evaluation.detection.failures import WEIGHTS, Failures
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report.report_tables import CLASS_COLOUR
 from leapai.report.run_view import RunView
+from leapai.runs.worst_frames import WINDOW_US
 from leapai.types import CLASS_NAMES, Detections
 
 _MOST_FAILURES = 12
-"""Named for a frame: the nearest."""
+"""Failures that are named for a frame: the nearest."""
+WORST_NOTE = (
+    "By objects missed and false positives at the operating point; within "
+    f"{WEIGHTS.near_m:g} m each weighs {WEIGHTS.near / WEIGHTS.far:g} times as much, within "
+    f"{WEIGHTS.middle_m:g} m {WEIGHTS.middle / WEIGHTS.far:g} times. Of each "
+    f"{WINDOW_US / 1e6:g} s of a drive only the worst frame is shown."
+)
 
 
 @dataclass(frozen=True)
 class NamedFailure:
-    """One failure in words."""
+    """Names one failure in words."""
 
     what: str
     """`missed` or `false`."""
@@ -31,12 +38,12 @@ class NamedFailure:
 
 @dataclass(frozen=True)
 class WorstView:
-    """One frame."""
+    """One frame of the section."""
 
     sequence: str
     timestamp_us: int
     seconds: float
-    """Since the drive's first frame."""
+    """Since the first frame of the sequence."""
     weight: float
     missed: int
     false: int
@@ -48,23 +55,25 @@ class WorstView:
 
 
 def worst_frames(view: RunView) -> list[WorstView]:
-    """Those whose pictures the run kept."""
+    """Returns the frames whose pictures the run kept, worst first."""
     frames = [
-        _frame(view, said, drive.detections[0].timestamp_us, faults)
-        for drive in view.run.drives
-        for said, faults in zip(drive.detections, drive.faults, strict=True)
-        if (said.sequence, said.timestamp_us) in view.pictures
+        _frame(view, frame, sequence.detections[0].timestamp_us, faults)
+        for sequence in view.run.drives
+        for frame, faults in zip(sequence.detections, sequence.faults, strict=True)
+        if (frame.sequence, frame.timestamp_us) in view.pictures
     ]
     return sorted(frames, key=lambda frame: (-frame.weight, frame.sequence, frame.timestamp_us))
 
 
-def _frame(view: RunView, said: Detections, start_us: int, faults: tuple[str, ...]) -> WorstView:
-    key = (said.sequence, said.timestamp_us)
+def _frame(
+    view: RunView, detections: Detections, start_us: int, faults: tuple[str, ...]
+) -> WorstView:
+    key = (detections.sequence, detections.timestamp_us)
     failed = view.failures[key]
     nearest = failed.nearest_first()
     return WorstView(
         *key,
-        seconds=(said.timestamp_us - start_us) / 1e6,
+        seconds=(detections.timestamp_us - start_us) / 1e6,
         weight=float(failed.weight.sum()),
         missed=int(failed.missed.sum()),
         false=int((~failed.missed).sum()),
@@ -87,7 +96,7 @@ def _named(failed: Failures, row: int) -> NamedFailure:
 
 
 def _direction(x_m: float, y_m: float) -> str:
-    """In words, of eight."""
+    """Returns one of eight directions in words."""
     words = ("ahead", "ahead left", "left", "behind left", "behind")
     angle = degrees(atan2(y_m, x_m))
     word = words[round(abs(angle) / 45)]

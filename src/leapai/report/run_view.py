@@ -1,4 +1,4 @@
-"""A run as its report shows it: what is read from its folder, and what is derived from that."""
+"""A run as its report shows it: read from its folder, with what is derived from that."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leapai.evaluation.detection.detection_metrics import OPERATING_CONFIDENCE
+from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE
 from leapai.evaluation.detection.distance_profiles import Profiles, profiles
 from leapai.evaluation.detection.failures import Failures, failures
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
@@ -24,7 +24,7 @@ from leapai.types import CLASS_NAMES, FloatArray
 
 @dataclass(frozen=True)
 class RunView:
-    """One run of a report."""
+    """One run of a report, with what is derived from it."""
 
     folder: Path
     run: Run
@@ -32,32 +32,33 @@ class RunView:
 
     @cached_property
     def labelled(self) -> list[LabelledFrame]:
-        """The frames that were judged."""
+        """The labelled frames; none where the dynamic task is off."""
         if not self.run.config.dynamic_task:
             return []
-        return [frame for drive in self.run.drives for frame in drive.labelled()]
+        return [frame for sequence in self.run.drives for frame in sequence.labelled()]
 
     @cached_property
     def profiles(self) -> Profiles | None:
-        """None: no frame has labels."""
+        """Curves of the run; None: no frame has labels."""
         return profiles(self.labelled, self.run.config.bev) if self.labelled else None
 
     @cached_property
     def failures(self) -> dict[FrameKey, Failures]:
-        """Of every labelled frame."""
+        """Failures of every labelled frame."""
         bev = self.run.config.bev
         return {_key(frame): failures(frame, bev) for frame in self.labelled}
 
     @cached_property
     def timelines(self) -> list[ObjectTimeline]:
-        """Of labelled objects where any is followed by its labels, else of the run's tracks."""
+        """Timelines of objects where their tracks are labelled, else of the run's tracks."""
         objects = object_timelines(self.labelled, self.run.config.bev, self._confidence())
         if objects:
             return objects
-        return track_timelines([said for drive in self.run.drives for said in drive.detections])
+        return track_timelines([frame for each in self.run.drives for frame in each.detections])
 
     def _confidence(self) -> FloatArray:
-        """[C] of the best MOTA, so that lives have the switches that the tracking figures count."""
+        """Returns the confidence [C] of the best MOTA, so that timelines have the switches that the
+        tracking metrics count."""
         tracking = self.run.metrics.tracking
         of_class = [
             None if tracking is None else tracking.classes[name].confidence for name in CLASS_NAMES
@@ -66,7 +67,10 @@ class RunView:
 
 
 def view(folder: Path) -> RunView:
-    """Raises ValueError as `read_run` does."""
+    """Reads the run of a folder.
+
+    Raises ValueError as `read_run` does.
+    """
     run, pictures = read_run(folder)
     return RunView(folder, run, pictures)
 

@@ -23,7 +23,7 @@ _TICKS = 5
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis shows, from `low` to `high`."""
+    """An axis with its words, from `low` to `high`."""
 
     name: str
     low: float
@@ -39,12 +39,12 @@ class Line:
     colour: str
     name: str = ""
     style: str = ""
-    """Of the style sheet: `dashed`, `faint`."""
+    """Style of the style sheet: `dashed`, `faint`."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """What lies between two values over x, [K] each."""
+    """The area between two values over x, [K] each."""
 
     x: FloatArray
     low: FloatArray
@@ -65,7 +65,7 @@ Mark = Line | Band | Bars
 
 
 class Key(NamedTuple):
-    """One entry of a legend."""
+    """One entry of a legend, with its mark."""
 
     key: Markup
     """A drawing of 22 x 12 pixels."""
@@ -99,25 +99,25 @@ class Frame:
         return np.asarray(self.top + share * (self.bottom - self.top))
 
     def x(self, value: float) -> float:
-        """Of one value."""
+        """Returns the place of one value, in pixels."""
         return float(self.xs(np.array(value)))
 
     def y(self, value: float) -> float:
-        """Of one value."""
+        """Returns the height of one value, in pixels."""
         return float(self.ys(np.array(value)))
 
 
 def chart(
     name: str, x: Axis, y: Axis, marks: Sequence[Mark], size_px: tuple[int, int] = SMALL_PX
 ) -> Markup:
-    """One chart, named for those who do not see it."""
+    """Draws one chart, named for those who do not see it."""
     frame = Frame(x, y, size_px)
     drawn = Markup("").join(draw(mark, frame) for mark in marks)
     return svg(name, size_px, y_axis(frame) + x_axis(frame) + drawn + _names(frame), "chart")
 
 
 def svg(name: str, size_px: tuple[int, int], content: Markup, kind: str) -> Markup:
-    """A drawing of that size that grows and shrinks with its place."""
+    """Returns a drawing of that size that grows and shrinks with its place."""
     width, height = size_px
     return Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         kind, width, height, name, content
@@ -125,7 +125,7 @@ def svg(name: str, size_px: tuple[int, int], content: Markup, kind: str) -> Mark
 
 
 def ticks(low: float, high: float, about: int = _TICKS) -> list[float]:
-    """Round values from `low` to `high`: steps of 1, 2 or 5 times a power of ten."""
+    """Returns round values from `low` to `high`: steps of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / about
     power = 10.0 ** floor(log10(rough))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * 0.999)
@@ -134,7 +134,7 @@ def ticks(low: float, high: float, about: int = _TICKS) -> list[float]:
 
 
 def text(x: float, y: float, content: str, kind: str) -> Markup:
-    """Words at a point."""
+    """Draws words at a point of the chart."""
     return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, kind, content)
 
 
@@ -149,7 +149,7 @@ def y_axis(frame: Frame, about: int = _TICKS) -> Markup:
 
 
 def x_axis(frame: Frame) -> Markup:
-    """The foot of a chart, with round values below it."""
+    """Draws the foot of a chart, with round values below it."""
     parts = [path("axis", f"M{frame.left} {frame.bottom}H{frame.right}")]
     for value in ticks(frame.x_axis.low, frame.x_axis.high):
         at = frame.x(value)
@@ -159,7 +159,7 @@ def x_axis(frame: Frame) -> Markup:
 
 
 def line_key(line: Line) -> Key:
-    """How a legend shows a line."""
+    """Returns the entry of a legend for a line."""
     return Key(path(f"line {line.style}".rstrip(), "M0 6H22", line.colour), line.name)
 
 
@@ -169,7 +169,7 @@ def _names(frame: Frame) -> Markup:
 
 
 def draw(mark: Mark, frame: Frame) -> Markup:
-    """One mark."""
+    """Draws one mark in a frame."""
     if isinstance(mark, Line):
         points = _move_and_line(frame.xs(mark.x), frame.ys(mark.y))
         drawn = path(f"line {mark.style}".rstrip(), points, mark.colour)
@@ -193,7 +193,7 @@ def draw(mark: Mark, frame: Frame) -> Markup:
 
 
 def _move_and_line(x: FloatArray, y: FloatArray) -> str:
-    """A path through points [K]; a gap where one is NaN."""
+    """Draws a path through points [K]; a gap where one is NaN."""
     known = np.isfinite(x) & np.isfinite(y)
     starts = known & ~np.append(False, known[:-1])
     return "".join(
@@ -203,6 +203,6 @@ def _move_and_line(x: FloatArray, y: FloatArray) -> str:
 
 
 def path(kind: str, d: str, stroke: str = "") -> Markup:
-    """A path of a style of the style sheet."""
+    """Draws a path of a style of the style sheet."""
     colour = Markup(' stroke="{}"').format(stroke) if stroke else ""
     return Markup('<path class="{}"{} d="{}"/>').format(kind, colour, d)

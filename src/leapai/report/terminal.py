@@ -2,108 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from leapai.evaluation.detection.detection_results import (
-    ConsistencyMetrics,
-    DetectionMetrics,
-    SliceMetrics,
+from leapai.evaluation.detection.detection_results import ERROR_DISTANCE_M, DetectionMetrics
+from leapai.evaluation.map.map_results import MapMetrics
+from leapai.evaluation.metric_columns import (
+    ACCURACY_COLUMNS,
+    CLASS_COLUMNS,
+    CONTINUITY_COLUMNS,
+    FLICKER,
+    HIDDEN_GROUND,
+    HIDDEN_OBJECT,
+    LINE_COLUMNS,
+    MAP_CLASS_COLUMNS,
+    PART_COLUMNS,
+    raster_columns,
 )
-from leapai.evaluation.evaluate import RunMetrics
-from leapai.report.terminal_map import map_tables
-from leapai.report.terminal_tracking import tracking_tables
+from leapai.evaluation.metric_types import Better, Metric, Shown
+from leapai.evaluation.metrics import run_metrics
+from leapai.evaluation.run_metrics import RunMetrics
+from leapai.evaluation.tracking.tracking_results import TrackingMetrics
 
 
 def run_tables(metrics: RunMetrics) -> list[Table]:
-    """All figures of a run, in compact tables for a terminal."""
-    tables = [] if metrics.detection is None else metrics_tables(metrics.detection)
+    """Returns the tables of all that was evaluated; each fits 80 columns."""
+    tables: list[Table] = []
+    if metrics.detection is not None:
+        tables += [*_of_run(metrics, "detection"), *_detection_tables(metrics.detection)]
     if metrics.tracking is not None:
-        tables += tracking_tables(metrics.tracking)
+        tables += [*_of_run(metrics, "tracking"), *tracking_tables(metrics.tracking)]
     if metrics.consistency.consistency is not None:
-        tables.append(_consistency(metrics.consistency))
-    return tables if metrics.road is None else tables + map_tables(metrics.road)
+        tables += _of_run(metrics, "consistency")
+    if metrics.road is not None:
+        tables += [*_of_run(metrics, "map"), *map_tables(metrics.road)]
+    return tables
 
 
-def metrics_tables(metrics: DetectionMetrics) -> list[Table]:
-    """Compact tables for a terminal: over all, by class, and by part."""
-    return [_headline(metrics), _by_class(metrics), _by_part(metrics)]
+def tracking_tables(metrics: TrackingMetrics) -> list[Table]:
+    """Returns tracking by class and over all: accuracy, and continuity."""
+    counts = ((metrics.objects, "object"), (metrics.tracks, "track"))
+    found = " and ".join(_counted(count, name) for count, name in counts)
+    *classes, _ = rows = metrics.by_class()
+    sections = [{name: rows[name] for name in classes}, {"all": rows["all"]}]
+    return [
+        _table(
+            f"{found} in {_counted(metrics.sequences, 'sequence')}",
+            "class",
+            ACCURACY_COLUMNS,
+            sections,
+            "MOTA, MOTP and recall at the confidence of the best MOTA",
+        ),
+        _table(
+            "identity over time, at the best MOTA",
+            "class",
+            CONTINUITY_COLUMNS,
+            sections,
+            _left_out(metrics),
+        ),
+    ]
 
 
-def _headline(metrics: DetectionMetrics) -> Table:
-    errors = metrics.errors
-    table = Table(
-        title=f"{metrics.truths} objects in {metrics.frames} labelled frames",
-        caption="NDS without its attribute term",
-    )
-    values = {
-        "mAP": metrics.mean_ap,
-        "NDS": metrics.nds,
-        "ATE m": errors.translation_m,
-        "ASE": errors.scale,
-        "AOE rad": errors.orientation_rad,
-        "AVE m/s": errors.velocity_mps,
-        "ECE": metrics.calibration.ece,
-    }
-    for name in values:
-        table.add_column(name, justify="right")
-    table.add_row(*(_text(value) for value in values.values()))
-    return table
+def map_tables(metrics: MapMetrics) -> list[Table]:
+    """Returns means of both rasters, classes and lines. Without a ground-truth map the means alone,
+    which show flicker."""
+    title = f"map in {metrics.frames} frames, {metrics.labelled_frames} with ground truth"
+    at = f"IoU at {metrics.threshold:g}"
+    sections = [
+        {f"IoU {name}": means for name, means in part.items()} for part in metrics.iou_by_place()
+    ]
+    flicker = {f"flip rate {name}": means for name, means in metrics.flip_rate_bands.items()}
+    sections.append({"flip rate": metrics.flip_rate, **flicker, "change": metrics.change})
+    columns = raster_columns(Better.NEITHER, FLICKER)
+    caption = f"hidden now: {HIDDEN_GROUND}"
+    if not metrics.labelled_frames:
+        return [_table(title, "mean", columns, sections, caption)]
+    classes = [metrics.classes_with_cells()]
+    return [
+        _table(f"{title}; {at}", "mean", columns, sections, caption),
+        _table(f"map by class; {at}", "class", MAP_CLASS_COLUMNS, classes),
+        _line_table(metrics),
+    ]
 
 
-def _by_class(metrics: DetectionMetrics) -> Table:
+def _of_run(metrics: RunMetrics, task: str) -> Iterator[Table]:
+    """Yields the metrics of the run that belong to a task, as one row."""
+    shown = run_metrics(Shown.TERMINAL, task)
+    if not shown:
+        return
+    title, caption = task, None
+    if task == "detection" and metrics.detection is not None:
+        frames = metrics.detection.frames
+        title = f"{metrics.detection.truths} objects in {frames} labelled frames"
+        caption = "NDS without its attribute term"
+    elif task == "consistency":
+        title, caption = "consistency of tracks with their own past", "at best 1"
+    table = Table(title=title, caption=caption)
+    for metric in shown:
+        table.add_column(metric.title, justify="right")
+    table.add_row(*(metric.text(metric.value(metrics)) for metric in shown))
+    yield table
+
+
+def _detection_tables(metrics: DetectionMetrics) -> list[Table]:
     confidence, distance = metrics.operating_confidence, metrics.operating_distance_m
-    table = Table(title=f"by class; P, R, F1 at confidence {confidence:g} within {distance:g} m")
-    table.add_column("class")
-    for title in ("objects", "AP", "AVE m/s", "P", "R", "F1"):
-        table.add_column(title, justify="right")
-    for name, part in metrics.classes.items():
-        if part.ap is None:
-            continue
-        point = metrics.operating[name]
-        values = (
-            part.mean_ap,
-            part.errors.velocity_mps,
-            point.precision,
-            point.recall,
-            point.f1,
-        )
-        table.add_row(name, str(part.truths), *(_text(value) for value in values))
-    return table
-
-
-def _by_part(metrics: DetectionMetrics) -> Table:
-    table = Table(
-        title="by group, distance, occlusion; recall and errors within 2 m at confidence"
-        f" {metrics.recall_confidence:g}",
-        caption="hidden now: no sensor sees it, but one did 2 s ago or later",
-    )
-    table.add_column("part")
-    for title in ("objects", "mAP", "recall", "position m", "velocity m/s"):
-        table.add_column(title, justify="right")
-    parts: tuple[Mapping[str, SliceMetrics], ...] = (
+    parts = [
         metrics.groups,
         metrics.distance_bands,
         metrics.occlusion,
         {"hidden now": metrics.hidden},
-    )
-    for group in parts:
-        for name, part in group.items():
-            values = (part.mean_ap, part.recall, part.position_error_m, part.velocity_error_mps)
-            table.add_row(name, str(part.truths), *(_text(value) for value in values))
+    ]
+    return [
+        _table(
+            f"by class; P, R, F1 at confidence {confidence:g} within {distance:g} m",
+            "class",
+            CLASS_COLUMNS,
+            [metrics.class_results()],
+        ),
+        _table(
+            f"by group, distance, occlusion; recall and errors within {ERROR_DISTANCE_M:g} m at "
+            f"confidence {metrics.recall_confidence:g}",
+            "part",
+            PART_COLUMNS,
+            parts,
+            f"hidden now: {HIDDEN_OBJECT}",
+        ),
+    ]
+
+
+def _line_table(metrics: MapMetrics) -> Table:
+    *kinds, _ = lines = metrics.lines_by_kind()
+    distances = ", then ".join(f"within {within}" for within in metrics.lines)
+    sections = [{kind: lines[kind] for kind in kinds}, {"all": lines["all"]}]
+    return _table(f"map lines: {distances}", "class", LINE_COLUMNS, sections, units=False)
+
+
+def _table(
+    title: str,
+    head: str,
+    columns: Sequence[Metric],
+    sections: Sequence[Mapping[str, object]],
+    caption: str | None = None,
+    units: bool = True,
+) -> Table:
+    """Returns a table with a row for each part, in sections."""
+    shown = [column for column in columns if column.in_terminal]
+    table = Table(title=title, caption=caption)
+    table.add_column(head)
+    for column in shown:
+        table.add_column(column.title if units else column.name, justify="right")
+    for section in sections:
+        for name, part in section.items():
+            table.add_row(name, *(column.text(column.value(part)) for column in shown))
         table.add_section()
     return table
 
 
-def _consistency(metrics: ConsistencyMetrics) -> Table:
-    table = Table(title="consistency of tracks with their own past", caption="at best 1")
-    parts = metrics.parts.model_dump()
-    for name in ("all", *parts):
-        table.add_column(name, justify="right")
-    table.add_row(_text(metrics.consistency), *(_text(value) for value in parts.values()))
-    return table
+def _left_out(metrics: TrackingMetrics) -> str | None:
+    """Returns what the tracking metrics do not cover, in words."""
+    notes = []
+    if metrics.untracked_truths:
+        notes.append(f"{_counted(metrics.untracked_truths, 'box')} of objects without track id")
+    if metrics.unnamed_detections:
+        notes.append(f"{_counted(metrics.unnamed_detections, 'detection')} without identity")
+    return f"left out: {', '.join(notes)}" if notes else None
 
 
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _counted(count: int, name: str) -> str:
+    plural = "boxes" if name == "box" else f"{name}s"
+    return f"{count} {name if count == 1 else plural}"

@@ -8,36 +8,21 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from leapai.report.metric_cells import Better, Figure, Kind
-from leapai.runs.history import RunLine
+from leapai.evaluation.metric_types import RunMetric
+from leapai.report.metric_cells import MetricValue
+from leapai.runs.history import FACTS, RunLine, metric_columns
 
 HASH_LENGTH = 8
-_FIGURES = {
-    "mean_ap": ("mAP\nNDS", Kind("mAP", Better.HIGHER)),
-    "nds": ("mAP\nNDS", Kind("NDS", Better.HIGHER)),
-    "velocity_error_mps": ("AVE", Kind("AVE", Better.LOWER, unit="m/s")),
-    "amota": ("AMOTA", Kind("AMOTA", Better.HIGHER)),
-    "id_switches": ("IDS", Kind("id switches", Better.LOWER, 0)),
-    "consistency": ("cons.", Kind("consistency", Better.HIGHER)),
-    "marking_iou": ("IoU", Kind("IoU of markings", Better.HIGHER)),
-    "element_iou": ("IoU", Kind("IoU of elements", Better.HIGHER)),
-    "seconds_per_frame": ("s", Kind("time a frame", Better.LOWER, unit="s")),
-}
-"""Short title, and kind; what shares a title stands in one column, one below the other."""
-_FACTS = (
-    "finished_utc", "job_name", "output", "data", "data_version", "weights", "checkpoint_sha256",
-    "config_sha256", "seed", "version", "frames", "labelled_frames", "max_frames",
-)  # fmt: skip
 _VERDICTS = {"good": "green", "bad": "red", "": "dim"}
 
 
 def runs_table(lines: Sequence[RunLine]) -> Table:
-    """Every run, oldest first, with the number that names it; fits 80 columns. Figures that no run
-    has are left out."""
-    columns: dict[str, list[tuple[str, Kind]]] = {}
-    for name, (title, kind) in _FIGURES.items():
-        if any(getattr(line, name) is not None for line in lines):
-            columns.setdefault(title, []).append((name, kind))
+    """Returns every run, oldest first, with the number that names it; fits 80 columns. Metrics
+    that no run has are left out; those of one short title stand below each other."""
+    columns: dict[str, list[RunMetric]] = {}
+    for metric in metric_columns():
+        if any(line.metrics[metric.key] is not None for line in lines):
+            columns.setdefault(metric.short or metric.name, []).append(metric)
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 1, 0),
@@ -50,7 +35,7 @@ def runs_table(lines: Sequence[RunLine]) -> Table:
         table.add_column(title, justify="right", no_wrap=True)
     for number, line in enumerate(lines, 1):
         cells = (
-            "\n".join(Figure(kind, (getattr(line, name),)).texts[0] for name, kind in column)
+            "\n".join(MetricValue(m, (line.metrics[m.key],)).texts[0] for m in column)
             for column in columns.values()
         )
         table.add_row(str(number), _name(line), _frames(line), *cells)
@@ -66,7 +51,7 @@ def _name(line: RunLine) -> str:
 
 
 def comparison_table(lines: Sequence[RunLine], first: int, second: int) -> Table:
-    """Two runs by their numbers: figures with differences, and the facts that differ.
+    """Returns two runs by their numbers: metrics with differences, and the facts that differ.
 
     Raises ValueError for a number that no run has.
     """
@@ -80,12 +65,12 @@ def comparison_table(lines: Sequence[RunLine], first: int, second: int) -> Table
     table.add_column("")
     for title in (f"run {first}", f"run {second}", "difference"):
         table.add_column(title, justify="right", overflow="fold")
-    for name, (_, kind) in _FIGURES.items():
-        figure = Figure(kind, (getattr(one, name), getattr(other, name)))
-        colour = _VERDICTS[figure.verdict]
-        table.add_row(kind.title, *figure.texts, f"[{colour}]{figure.difference_text}[/]")
+    for metric in metric_columns():
+        cell = MetricValue(metric, (one.metrics[metric.key], other.metrics[metric.key]))
+        colour = _VERDICTS[cell.verdict]
+        table.add_row(metric.title, *cell.texts, f"[{colour}]{cell.difference_text}[/]")
     table.add_section()
-    for name in _FACTS:
+    for name in FACTS:
         values = [getattr(line, name) for line in (one, other)]
         if values[0] != values[1]:
             table.add_row(name, *(escape(_text(value)) for value in values), "")

@@ -1,5 +1,5 @@
-"""Lanes: the life of an object as a bar, with who stood for it, where that changed, and how
-occluded it was."""
+"""Rows of a timeline: each is an object over time as a bar, with the track that was matched with
+it, where that changed, and how occluded it was."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from leapai.report.report_tables import CLASS_COLOUR
 from leapai.report.svg_charts import path, text
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
-LANE_PX = 15
-MOST_LANES = 40
-"""Of a drive: those with most trouble."""
+ROW_PX = 15
+MOST_ROWS = 40
+"""Rows of a sequence at most: those with most trouble."""
 _BAR_PX, _STRIP_PX = 8, 3
 BASE = "#e4e9ef"
 OCCLUSION_GREYS = ("", "#c3ccd6", "#8593a3", "#3d4a59")
-"""By level; level 0 is not drawn."""
+"""Greys by occlusion level; level 0 is not drawn."""
 
 
 @dataclass(frozen=True)
-class Lane:
-    """One object, as each run that has it found it."""
+class ObjectRow:
+    """The timelines of one object, of each run that has it."""
 
     timelines: tuple[ObjectTimeline, ...]
     runs: tuple[str, ...]
-    """Names of the runs; empty words where there is one."""
+    """Names of the runs; an empty name where there is one."""
 
     @property
     def trouble(self) -> int:
@@ -45,9 +45,9 @@ class Lane:
 
 def chosen_rows(
     timelines: Sequence[Sequence[ObjectTimeline]], sequence: str
-) -> tuple[list[Lane], int]:
-    """Of the lives of each run: the rows of a drive, by first appearance, and how many there would
-    be without a limit."""
+) -> tuple[list[ObjectRow], int]:
+    """Returns the rows of a sequence from the timelines of each run, by first appearance, and how
+    many there would be without a limit."""
     names = ("",) if len(timelines) == 1 else tuple("AB")
     of_object: dict[tuple[int, int], list[tuple[str, ObjectTimeline]]] = {}
     for name, of_run in zip(names, timelines, strict=True):
@@ -57,26 +57,27 @@ def chosen_rows(
                     (name, timeline)
                 )
     rows = [
-        Lane(tuple(x for _, x in each), tuple(n for n, _ in each)) for each in of_object.values()
+        ObjectRow(tuple(x for _, x in each), tuple(n for n, _ in each))
+        for each in of_object.values()
     ]
-    worst = sorted(rows, key=lambda row: -row.trouble)[: MOST_LANES // len(timelines)]
+    worst = sorted(rows, key=lambda row: -row.trouble)[: MOST_ROWS // len(timelines)]
     return sorted(
         worst, key=lambda row: (row.timelines[0].time_us[0], row.timelines[0].class_id)
     ), len(rows)
 
 
-def draw_row(row: Lane, time_us: IntArray, edges_px: FloatArray) -> Markup:
-    """A bar for each run, from the top; frame k of the drive [F] lies between edges k and k + 1."""
+def draw_row(row: ObjectRow, time_us: IntArray, edges_px: FloatArray) -> Markup:
+    """Draws a bar for each run, from the top; frame k of [F] lies between edges k and k + 1."""
     parts = []
     for i, (name, timeline) in enumerate(zip(row.runs, row.timelines, strict=True)):
         content = _bar(timeline, np.searchsorted(time_us, timeline.time_us), edges_px)
         words = CLASS_NAMES[timeline.class_id] + f" {timeline.own_id}" if i == 0 else ""
         label = text(edges_px[0] - 8 - 14 * bool(name), 8, words, "row end")
         run = text(edges_px[0] - 8, 8, name, "row end run")
-        share = text(edges_px[-1] + 8, 8, _sequence_result(timeline), "row")
+        share = text(edges_px[-1] + 8, 8, _share(timeline), "row")
         parts.append(
             Markup('<g transform="translate(0 {})">{}{}{}{}<title>{}</title></g>').format(
-                i * LANE_PX, label, run, content, share, _tooltip(timeline)
+                i * ROW_PX, label, run, content, share, _tooltip(timeline)
             )
         )
     return Markup("").join(parts)
@@ -107,7 +108,8 @@ def _bar(timeline: ObjectTimeline, frame: IntArray, edges_px: FloatArray) -> Mar
 
 
 def _runs(frame: IntArray, values: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """First and last index of what follows frame by frame with one value, and that value."""
+    """Yields the first and last index of each run of successive frames of one value, and that
+    value."""
     if not len(frame):
         return
     cuts = np.flatnonzero((np.diff(values) != 0) | (np.diff(frame) != 1)) + 1
@@ -123,7 +125,7 @@ def _box(
     ).format(left, top, right - left, height, colour, opacity)
 
 
-def _sequence_result(timeline: ObjectTimeline) -> str:
+def _share(timeline: ObjectTimeline) -> str:
     switches = int(timeline.switched.sum())
     found = f"{timeline.share_found:.0%}"
     return f"{found}, {switches} switch{'es' * (switches > 1)}" if switches else found

@@ -1,5 +1,5 @@
-"""A drive over time, as one drawing: failures, consistency, memory and sensors of every frame, and
-a row for the life of every object, all above one axis."""
+"""A sequence over time, as one drawing: failures, consistency, memory and sensors of every frame,
+and a row for the timeline of every object, all above one axis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from leapai.report.svg_charts import (
     ticks,
     y_axis,
 )
-from leapai.report.timeline_rows import LANE_PX, chosen_rows, draw_row
+from leapai.report.timeline_rows import ROW_PX, chosen_rows, draw_row
 from leapai.types import FloatArray, IntArray
 
 WIDTH_PX = 1120
@@ -38,39 +38,39 @@ MEMORY = "#8fa3b8"
 
 @dataclass(frozen=True)
 class Timeline:
-    """The drawing of one drive."""
+    """The drawing of one sequence."""
 
     sequence: str
     drawing: Markup
     rows: int
+    """Objects that have a row."""
     objects: int
-    """Of which so many have a row."""
 
 
 @dataclass(frozen=True)
-class DriveView:
-    """One drive of one run."""
+class SequenceView:
+    """One sequence of one run, with its curves."""
 
-    view: RunView
-    sequence_result: SequenceResult
+    run_view: RunView
+    result: SequenceResult
     colour: str
     style: str
 
     @property
     def time_us(self) -> IntArray:
-        """[F]"""
-        return np.array([said.timestamp_us for said in self.sequence_result.detections], np.int64)
+        """Timestamps of the frames [F]."""
+        return np.array([frame.timestamp_us for frame in self.result.detections], np.int64)
 
     @property
     def sequence(self) -> str:
-        """Its name."""
-        return self.sequence_result.detections[0].sequence
+        """Name of the sequence of this view."""
+        return self.result.detections[0].sequence
 
     def counts(self) -> FloatArray:
-        """[2, F] objects missed, detections of nothing; NaN in frames without labels."""
+        """Returns objects missed and false positives [2, F]; NaN in frames without labels."""
         by_frame = [
-            self.view.failures.get((said.sequence, said.timestamp_us))
-            for said in self.sequence_result.detections
+            self.run_view.failures.get((frame.sequence, frame.timestamp_us))
+            for frame in self.result.detections
         ]
         return np.array(
             [
@@ -80,88 +80,85 @@ class DriveView:
         ).T
 
     def consistency(self) -> FloatArray:
-        """[F]; NaN where nothing is expected."""
+        """Returns the consistency of each frame [F]; NaN where nothing is expected."""
         value = {frame.timestamp_us: frame.consistency for frame in self._frames()}
         at_times = (value.get(int(time)) for time in self.time_us)
         return np.array([np.nan if each is None else each for each in at_times], np.float64)
 
     @property
     def mean_consistency(self) -> float | None:
-        """Over all that is expected in the drive."""
+        """Mean over all that is expected in the sequence."""
         frames = [frame for frame in self._frames() if frame.consistency is not None]
         expected = sum(frame.expected for frame in frames)
         total = sum(frame.expected * (frame.consistency or 0.0) for frame in frames)
         return total / expected if expected else None
 
     def _frames(self) -> list[FrameConsistency]:
-        every = self.view.run.metrics.consistency.frames
+        every = self.run_view.run.metrics.consistency.frames
         return [frame for frame in every if frame.sequence == self.sequence]
 
 
-def timeline(drives: Sequence[DriveView]) -> Timeline:
-    """Of one drive, of one run or of two."""
-    time_us = np.unique(np.concatenate([drive.time_us for drive in drives]))
+def timeline(views: Sequence[SequenceView]) -> Timeline:
+    """Draws one sequence, of one run or of two."""
+    time_us = np.unique(np.concatenate([view.time_us for view in views]))
     edges_s = _edges((time_us - time_us[0]) / 1e6)
     parts, top = [], 0
     for panel in (_failures, _consistency, _memory):
-        parts.append(_moved(panel(drives, int(time_us[0]), edges_s), top))
+        parts.append(_moved(panel(views, int(time_us[0]), edges_s), top))
         top += PANEL_PX
-    rows, objects = chosen_rows([drive.view.timelines for drive in drives], drives[0].sequence)
+    rows, objects = chosen_rows([view.run_view.timelines for view in views], views[0].sequence)
     frame = _panel(edges_s, Axis("", 0, 1))
     top += _GAP_PX
     for row in rows:
         parts.append(_moved(draw_row(row, time_us, frame.xs(edges_s)), top))
-        top += LANE_PX * len(row.timelines)
+        top += ROW_PX * len(row.timelines)
     parts.append(_moved(_time_axis(frame), top - PANEL_PX + _GAP_PX))
     parts.insert(0, _grid(frame, top))
     drawing = svg(
-        f"drive {drives[0].sequence} over time",
+        f"drive {views[0].sequence} over time",
         (WIDTH_PX, top + _AXIS_PX),
         Markup("").join(parts),
         "timeline",
     )
-    return Timeline(drives[0].sequence, drawing, len(rows), objects)
+    return Timeline(views[0].sequence, drawing, len(rows), objects)
 
 
-def _failures(drives: Sequence[DriveView], start_us: int, edges_s: FloatArray) -> Markup:
-    counts = [drive.counts() for drive in drives]
+def _failures(views: Sequence[SequenceView], start_us: int, edges_s: FloatArray) -> Markup:
+    counts = [view.counts() for view in views]
     highest = max(float(np.nanmax(count.sum(0), initial=1.0)) for count in counts)
     frame = _panel(edges_s, Axis("failures", 0, highest))
-    if len(drives) == 1:
+    if len(views) == 1:
         missed, false = counts[0]
         marks: list[Mark] = [Bars(edges_s, missed + false, FALSE), Bars(edges_s, missed, MISSED)]
     else:
         marks = [
-            _line(drive, start_us, count.sum(0))
-            for drive, count in zip(drives, counts, strict=True)
+            _line(view, start_us, count.sum(0)) for view, count in zip(views, counts, strict=True)
         ]
     return _drawn(frame, marks, "missed and false")
 
 
-def _consistency(drives: Sequence[DriveView], start_us: int, edges_s: FloatArray) -> Markup:
+def _consistency(views: Sequence[SequenceView], start_us: int, edges_s: FloatArray) -> Markup:
     frame = _panel(edges_s, Axis("consistency", 0, 1))
-    marks = [_line(drive, start_us, drive.consistency()) for drive in drives]
+    marks = [_line(view, start_us, view.consistency()) for view in views]
     return _drawn(frame, marks, "consistency")
 
 
-def _memory(drives: Sequence[DriveView], start_us: int, edges_s: FloatArray) -> Markup:
-    """Slots in use; a mark where memory was dropped, another where a sensor failed."""
-    slots = [np.array([m.slots for m in d.sequence_result.memory], np.float64) for d in drives]
+def _memory(views: Sequence[SequenceView], start_us: int, edges_s: FloatArray) -> Markup:
+    """Draws the slots in use; a mark where memory was dropped, another where a sensor failed."""
+    slots = [np.array([m.slots for m in v.result.memory], np.float64) for v in views]
     frame = _panel(edges_s, Axis("slots", 0, max(1.0, *(float(each.max()) for each in slots))))
-    if len(drives) == 1:
+    if len(views) == 1:
         marks: list[Mark] = [Bars(edges_s, slots[0], MEMORY)]
     else:
-        marks = [_line(d, start_us, each) for d, each in zip(drives, slots, strict=True)]
-    events = Markup("").join(_events(drive, frame, start_us) for drive in drives)
+        marks = [_line(v, start_us, each) for v, each in zip(views, slots, strict=True)]
+    events = Markup("").join(_events(view, frame, start_us) for view in views)
     return _drawn(frame, marks, "memory slots") + events
 
 
-def _events(drive: DriveView, frame: Frame, start_us: int) -> Markup:
+def _events(view: SequenceView, frame: Frame, start_us: int) -> Markup:
     parts = []
-    at_px = frame.xs((drive.time_us - start_us) / 1e6)
-    for x, memory, faults in zip(
-        at_px, drive.sequence_result.memory, drive.sequence_result.faults, strict=True
-    ):
+    at_px = frame.xs((view.time_us - start_us) / 1e6)
+    for x, memory, faults in zip(at_px, view.result.memory, view.result.faults, strict=True):
         what = [*(["memory dropped"] if memory.reset else []), *faults]
         if what:
             kind = "fault" if faults else "reset"
@@ -170,9 +167,9 @@ def _events(drive: DriveView, frame: Frame, start_us: int) -> Markup:
     return Markup("").join(parts)
 
 
-def _line(drive: DriveView, start_us: int, values: FloatArray) -> Line:
-    at_s = (drive.time_us - start_us) / 1e6
-    return Line(at_s, values, drive.colour, drive.view.folder.name, drive.style)
+def _line(view: SequenceView, start_us: int, values: FloatArray) -> Line:
+    at_s = (view.time_us - start_us) / 1e6
+    return Line(at_s, values, view.colour, view.run_view.folder.name, view.style)
 
 
 def _drawn(frame: Frame, marks: Sequence[Mark], name: str) -> Markup:
@@ -188,14 +185,14 @@ def _panel(edges_s: FloatArray, y: Axis) -> Frame:
 
 
 def _edges(time_s: FloatArray) -> FloatArray:
-    """[F + 1] around times [F]: half way to the neighbours."""
+    """Returns edges [F + 1] around times [F], half way to the neighbours."""
     step = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1.0
     padded = np.concatenate([[time_s[0] - step], time_s, [time_s[-1] + step]])
     return np.asarray((padded[1:] + padded[:-1]) / 2)
 
 
 def _grid(frame: Frame, height_px: int) -> Markup:
-    """Faint lines down at every round second."""
+    """Draws faint lines down at every round second."""
     at = (frame.x(value) for value in ticks(*_span(frame), _SECOND_TICKS))
     return Markup("").join(path("grid", f"M{x:.1f} {_GAP_PX}V{height_px}") for x in at)
 

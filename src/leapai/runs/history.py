@@ -1,7 +1,8 @@
-"""The table of runs, `runs.parquet` beside the run folders: a line for every finished run.
+"""The table of runs, `runs.parquet` next to the run folders: a line for every finished run.
 
-Two runs that end at once take turns by a lock file; the table is replaced as a whole, so a reader
-never sees half of it. A table that cannot be read is left as it is.
+Its columns are the facts of a run and the metrics that the registry shows in the history. Two runs
+that end at once take turns by a lock file; the table is replaced as a whole, so a reader never sees
+half of it. A table that cannot be read is left as it is.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leapai.evaluation.metric_types import RunMetric, Shown
+from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.io import whole_file
 from leapai.runs.parquet_tables import row_schema
 from leapai.runs.run_folder import Run
@@ -24,8 +27,8 @@ TABLE = "runs.parquet"
 
 
 @dataclass(frozen=True)
-class RunLine:
-    """One run. None: it has no such figure."""
+class RunFacts:
+    """Facts about a run: what was run, on what."""
 
     finished_utc: str
     job_name: str
@@ -38,49 +41,41 @@ class RunLine:
     config_sha256: str
     seed: int
     version: str
-    """Of leapai."""
+    """Version of leapai."""
     frames: int
     labelled_frames: int
     max_frames: int | None
-    """Of each drive; None: drives were streamed to their end."""
-    mean_ap: float | None
-    nds: float | None
-    velocity_error_mps: float | None
-    amota: float | None
-    id_switches: int | None
-    consistency: float | None
-    marking_iou: float | None
-    """Mean over lane markings."""
-    element_iou: float | None
-    """Mean over road elements."""
-    seconds_per_frame: float | None
+    """Frames streamed of each drive at most; None: all."""
+
+
+FACTS = tuple(field.name for field in fields(RunFacts))
+_NAMES_A_RUN = ("finished_utc", "job_name", "output")
+
+
+@dataclass(frozen=True)
+class RunLine(RunFacts):
+    """One run: its facts, and its metrics."""
+
+    metrics: dict[str, float | None]
+    """By key of the registry; None: there is nothing to measure."""
 
     @staticmethod
     def of(run: Run, output: Path) -> RunLine:
-        """The line of a finished run."""
-        summary, detection, tracking = run.summary, run.metrics.detection, run.metrics.tracking
-        road = run.metrics.road
-        return RunLine(
-            output=str(output),
-            mean_ap=None if detection is None else detection.mean_ap,
-            nds=None if detection is None else detection.nds,
-            velocity_error_mps=None if detection is None else detection.errors.velocity_mps,
-            amota=None if tracking is None else tracking.amota,
-            id_switches=None if tracking is None else tracking.ids,
-            consistency=run.metrics.consistency.consistency,
-            marking_iou=None if road is None else road.iou.lane_markings,
-            element_iou=None if road is None else road.iou.road_elements,
-            seconds_per_frame=summary.seconds_per_frame,
-            **{name: getattr(summary, name) for name in _OF_SUMMARY},
-        )
+        """Returns the line of a finished run."""
+        facts = {name: getattr(run.summary, name) for name in FACTS if name != "output"}
+        values = run_values(run, Shown.HISTORY)
+        return RunLine(output=str(output), **facts, metrics={m.key: v for m, v in values})
 
 
-_OF_SUMMARY = (
-    "finished_utc", "job_name", "data", "data_version", "weights", "checkpoint_sha256",
-    "config_sha256", "seed", "version", "frames", "labelled_frames", "max_frames",
-)  # fmt: skip
-_NAMES_A_RUN = ("finished_utc", "job_name", "output")
-SCHEMA = row_schema(RunLine)
+def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:
+    """Returns the metrics of a run that an output shows, and the time a frame."""
+    values = [(metric, metric.value(run.metrics)) for metric in run_metrics(shown)]
+    return [*values, (TIME, TIME.value(run.summary))]
+
+
+def metric_columns() -> list[RunMetric]:
+    """Returns the metrics that the table has a column of, in order."""
+    return [*run_metrics(Shown.HISTORY), TIME]
 
 
 def append_run(table: Path, line: RunLine) -> None:
@@ -90,20 +85,32 @@ def append_run(table: Path, line: RunLine) -> None:
     """
     with _alone(table):
         before = [_read(table)] if table.exists() else []
-        rows = pa.Table.from_pylist([asdict(line)], schema=SCHEMA)
+        row = {**{name: getattr(line, name) for name in FACTS}, **line.metrics}
+        rows = pa.Table.from_pylist([row], schema=_schema())
         together = pa.concat_tables([*before, rows], promote_options="default")
         with whole_file(table) as temporary:
             pq.write_table(together, temporary)
 
 
 def read_runs(table: Path) -> list[RunLine]:
-    """The lines of a table, oldest first.
+    """Returns the lines of a table, oldest first.
 
     Raises ValueError where there is no table, or it cannot be read.
     """
     if not table.is_file():
         raise ValueError(f"{table}: there is no table of runs; `leapai val` writes one")
-    return [RunLine(**row) for row in _read(table).select(SCHEMA.names).to_pylist()]
+    keys = [metric.key for metric in metric_columns()]
+    return [
+        RunLine(**{name: row[name] for name in FACTS}, metrics={key: row[key] for key in keys})
+        for row in _read(table).to_pylist()
+    ]
+
+
+def _schema() -> pa.Schema:
+    metrics = pa.schema(
+        [(m.key, pa.float64() if m.digits else pa.int64()) for m in metric_columns()]
+    )
+    return pa.unify_schemas([row_schema(RunFacts), metrics])
 
 
 def _read(table: Path) -> pa.Table:
@@ -121,7 +128,7 @@ def _read(table: Path) -> pa.Table:
             "away, a new one will be begun"
         )
     # An older version may not have had every column.
-    return pa.concat_tables([SCHEMA.empty_table(), content], promote_options="default")
+    return pa.concat_tables([_schema().empty_table(), content], promote_options="default")
 
 
 @contextmanager

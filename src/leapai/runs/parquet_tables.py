@@ -140,7 +140,7 @@ def frame_table(sequences: Sequence[SequenceResult], pictures: dict[FrameKey, st
             "labelled": labels is not None,
             "faults": list(faults),
             "memory_slots": memory.slots,
-            "memory_age_s": memory.age_s,
+            "memory_age_s": memory.oldest_age_s,
             "memory_reset": memory.reset,
             "picture": pictures.get((found.sequence, found.timestamp_us)),
         }

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from leapai.config import TaskConfig
-from leapai.evaluation.evaluate import RunMetrics
+from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.instances import instance_rows
 from leapai.io import whole_file

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from leapai.checkpoints import Checkpoint, load_checkpoint
+from leapai.checkpoints import Checkpoint, load_checkpoint, read_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.distributed import current_ranks
@@ -33,14 +34,15 @@ class RunInputs:
 
 
 def open_inputs(
-    config: TaskConfig, checkpoint: Checkpoint | None, data: str, max_frames: int | None
+    config: TaskConfig, source: Path | Checkpoint | None, data: str, max_frames: int | None
 ) -> RunInputs:
     """Builds the network, loads its weights and opens the data.
 
-    `checkpoint` None: the weights are random, and the thresholds of the configuration are lowered
-    to let some of their guesses through. Raises ValueError for a checkpoint or data that cannot be
-    read.
+    `source` is a checkpoint, read before or not; None: the weights are random, and the thresholds
+    of the configuration are lowered to let some of their guesses through. Raises ValueError for a
+    checkpoint or data that cannot be read.
     """
+    checkpoint = None if source is None else read_checkpoint(source)
     if checkpoint is None:
         config = _let_guesses_through(config)
     device = str(current_ranks().device)

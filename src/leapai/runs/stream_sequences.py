@@ -97,7 +97,11 @@ class _Streaming:
 
     def _steps(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
         """Streams the frames of a sequence; on the way each is evaluated, painted and recorded."""
-        config, stage, evaluate_map = self.inputs.config, self.meter.stage, self.map.of_drive(log)
+        config, stage, evaluate_map = (
+            self.inputs.config,
+            self.meter.stage,
+            self.map.of_sequence(log),
+        )
         with (
             sequence_pictures(config, self.output, log, self.worst) as pictures,
             self.recording(self.output / f"{log.name}.rrd", log) as record,

@@ -10,7 +10,7 @@ import torch
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.evaluation.evaluate_stream import evaluate_stream
-from leapai.evaluation.map.map_results import MapMetrics
+from leapai.evaluation.metrics import headline, scalars
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.pictures.frame_painter import painter_of
@@ -20,8 +20,6 @@ from leapai.training.loggers import RunOutput
 from leapai.training.train_step import TrainStep
 from leapai.types import ImageArray
 
-HEADLINE = ("mAP", "NDS", "velocity_error_mps", "IoU_lane_markings", "IoU_road_elements")
-"""Of the figures, what the console shows."""
 PICTURED_FRAME = 5
 """Number of frames of the first sequence up to the pictured one: by then the memory is full."""
 
@@ -53,9 +51,8 @@ class Validator:
 
     def _show(self, picture: ImageArray | None, done: int) -> None:
         """Prints the headline, and passes metrics and picture on."""
-        headline = [f"{n} {self.metrics[n]:.3f}" for n in HEADLINE if n in self.metrics]
-        found = ", ".join(headline) or "no labels"
-        self.output.console.print(f"validation at step {done}: {found}", highlight=False)
+        line = f"validation at step {done}: {headline(self.metrics)}"
+        self.output.console.print(line, highlight=False)
         self.output.loggers.scalars({f"val/{n}": v for n, v in self.metrics.items()}, done)
         if picture is not None:
             folder = self.output.folder / "pictures"
@@ -67,30 +64,10 @@ class Validator:
 def validate_now(
     model: Perception, config: TaskConfig, logs: Sequence[DrivingLog], device: torch.device
 ) -> dict[str, float]:
-    """Figures of `model` on the first `training.validation_frames` of each drive; `mAP`, `NDS` and
-    errors where there are objects to find. All ranks must call: they share the drives."""
+    """Returns the scalars of `model` on the first `training.validation_frames` of each drive. All
+    ranks must call: they share the drives."""
     frames = config.training.validation_frames
-    metrics, road = evaluate_stream(model, config, logs, frames, device)
-    named = {
-        "mAP": metrics.mean_ap,
-        "NDS": metrics.nds,
-        "velocity_error_mps": metrics.errors.velocity_mps,
-        "position_error_m": metrics.errors.translation_m,
-        "orientation_error_rad": metrics.errors.orientation_rad,
-        **{f"AP_{name}": part.mean_ap for name, part in metrics.classes.items()},
-        **{f"recall_{name}": part.recall for name, part in metrics.occlusion.items()},
-        **({} if road is None else _of_the_road(road)),
-    }
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _of_the_road(road: MapMetrics) -> dict[str, float | None]:
-    means = {"IoU": road.iou, "hidden_IoU": road.hidden_iou, "flip_rate": road.flip_rate}
-    return {
-        f"{name}_{raster}": value
-        for name, mean in means.items()
-        for raster, value in mean.model_dump().items()
-    }
+    return scalars(evaluate_stream(model, config, logs, frames, device))
 
 
 def picture_of(

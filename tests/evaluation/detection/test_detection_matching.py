@@ -8,8 +8,8 @@ from leapai.evaluation.detection.labelled_frames import LabelledFrame, tabulate
 from tests.evaluation.made_up import (
     BEV,
     crowd,
+    detections_at,
     gt,
-    said,
 )
 
 
@@ -43,7 +43,7 @@ def test_rounds_find_what_the_loop_finds(seed, within_m):
 
 
 def test_a_distance_of_the_bound_is_no_match_and_of_equals_the_first_object_is_taken():
-    frame = LabelledFrame(said([[0.0, 0.0]]), gt([[0.0, 1.0], [0.0, -1.0]]))
+    frame = LabelledFrame(detections_at([[0.0, 0.0]]), gt([[0.0, 1.0], [0.0, -1.0]]))
     objects, detections = tabulate([frame], BEV)
     pairs = candidate_pairs(objects, detections, 4.0)
     assert match(pairs, 1.0, objects.counted, 1).tolist() == [-1]
@@ -51,7 +51,11 @@ def test_a_distance_of_the_bound_is_no_match_and_of_equals_the_first_object_is_t
 
 
 def test_nothing_said_or_nothing_true_is_no_match():
-    for frame in ((said([]), gt([[1, 1]])), (said([[1, 1]]), gt([])), (said([]), gt([]))):
+    for frame in (
+        (detections_at([]), gt([[1, 1]])),
+        (detections_at([[1, 1]]), gt([])),
+        (detections_at([]), gt([])),
+    ):
         objects, detections = tabulate([LabelledFrame(*frame)], BEV)
         pairs = candidate_pairs(objects, detections, 4.0)
         assert (match(pairs, 2.0, objects.counted, len(detections.score)) == -1).all()

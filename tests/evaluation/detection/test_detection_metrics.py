@@ -9,9 +9,9 @@ import pytest
 from leapai.evaluation.detection.detection_results import DetectionMetrics
 from tests.evaluation.made_up import (
     crowd,
+    detections_at,
     gt,
     metrics,
-    said,
 )
 
 BARRIER, PILLAR = 6, 7
@@ -24,7 +24,9 @@ def test_perfect_detections_are_perfect():
     xy = [[5.0, 1], [20, -3], [2, 0], [9, 9], [30, 2], [-9, 4], [15, 15], [-4, -4]]
     levels = [0, 1, 2, 3, 0, 1, 2, 3]
     labels = gt(xy, range(8), yaw=0.7, occlusion_level=levels)
-    found = metrics((said(xy, range(8), 1.0, 0.7, occlusion_level=np.array(levels)), labels))
+    found = metrics(
+        (detections_at(xy, range(8), 1.0, 0.7, occlusion_level=np.array(levels)), labels)
+    )
     assert found.mean_ap == pytest.approx(1)
     assert found.nds == pytest.approx(1)
     assert found.errors.model_dump() == pytest.approx(
@@ -40,7 +42,7 @@ def test_perfect_detections_are_perfect():
 
 def test_errors_are_those_that_were_made():
     labels = gt([[10.0, 0]], velocity_mps=[[3.0, 0, 0]])
-    detection = said([[10.3, 0.4]], yaw=0.2, velocity_mps=np.array([[3.0, 4.0, 9.0]]))
+    detection = detections_at([[10.3, 0.4]], yaw=0.2, velocity_mps=np.array([[3.0, 4.0, 9.0]]))
     detection.boxes[:, 3:6] = (4.0, 2.0, 3.0)  # twice as high
     errors = metrics((detection, labels)).classes["car"].errors
     assert errors.translation_m == pytest.approx(0.5)
@@ -51,35 +53,37 @@ def test_errors_are_those_that_were_made():
 
 def test_a_barrier_turned_around_is_the_same_barrier():
     for class_id, expected in ((BARRIER, 0.1), (0, np.pi - 0.1)):
-        found = metrics((said([[9, 0]], class_id, yaw=np.pi - 0.1), gt([[9, 0]], class_id)))
+        found = metrics(
+            (detections_at([[9, 0]], class_id, yaw=np.pi - 0.1), gt([[9, 0]], class_id))
+        )
         assert found.errors.orientation_rad == pytest.approx(expected)
 
 
 def test_pillars_have_no_heading_and_what_stands_no_velocity_in_the_means():
-    errors = metrics((said([[9, 0]], PILLAR, yaw=1.0), gt([[9, 0]], PILLAR))).errors
+    errors = metrics((detections_at([[9, 0]], PILLAR, yaw=1.0), gt([[9, 0]], PILLAR))).errors
     assert errors.orientation_rad is None
     assert errors.velocity_mps is None
 
 
 def test_velocity_that_nobody_labelled_costs_nothing():
-    found = metrics((said([[9, 0]]), gt([[9, 0]], velocity_valid=[False])))
+    found = metrics((detections_at([[9, 0]]), gt([[9, 0]], velocity_valid=[False])))
     assert found.classes["car"].errors.velocity_mps is None
     assert found.nds == pytest.approx(1)
 
 
 def test_ap_by_distance_counts_what_lies_near_enough():
-    ap = metrics((said([[10, 1.2]]), gt([[10, 0]]))).classes["car"].ap
+    ap = metrics((detections_at([[10, 1.2]]), gt([[10, 0]]))).classes["car"].ap
     assert ap == pytest.approx({"0.5": 0, "1.0": 0, "2.0": 1, "4.0": 1})
 
 
 def test_a_detection_of_a_hidden_object_is_neither_right_nor_wrong():
     labels = gt([[10, 0], [20, 0]], num_lidar_points=[9, 0], visible_fraction=[1, 0])
-    found = metrics((said([[10, 0], [20, 0]], score=[0.5, 0.9]), labels))
+    found = metrics((detections_at([[10, 0], [20, 0]], score=[0.5, 0.9]), labels))
     assert found.truths == 1
     assert found.mean_ap == pytest.approx(1)
     assert found.operating["all"].precision == 1
     assert found.calibration.bins[9].detections == 0
-    wrong = metrics((said([[10, 0], [20, 0]], score=[0.5, 0.9]), gt([[10, 0]])))
+    wrong = metrics((detections_at([[10, 0], [20, 0]], score=[0.5, 0.9]), gt([[10, 0]])))
     assert wrong.mean_ap == pytest.approx(ONE_WRONG_FIRST)
 
 
@@ -91,7 +95,7 @@ def test_recall_of_what_is_remembered():
             num_lidar_points=[points, points],
             visible_fraction=[0, 0],
         )
-        return said(detections, timestamp_us=step * 500_000), labels
+        return detections_at(detections, timestamp_us=step * 500_000), labels
 
     found = metrics(at(1, 9, []), at(2, 0, [[10, 0]]), at(3, 0, [[10, 0], [20, 0]]))
     assert found.hidden.truths == 4
@@ -100,7 +104,7 @@ def test_recall_of_what_is_remembered():
 
 def test_slices_judge_their_own_objects_and_what_is_wrong_there():
     labels = gt([[4, 0], [30, 0]], occlusion_level=[3, 0])
-    detections = said([[4, 0], [30, 0], [0, -10]], score=[0.5, 0.6, 0.9])
+    detections = detections_at([[4, 0], [30, 0], [0, -10]], score=[0.5, 0.6, 0.9])
     bands = metrics((detections, labels)).distance_bands
     assert bands["3-6 m"].mean_ap == pytest.approx(1)
     assert bands["24-60 m"].mean_ap == pytest.approx(1)
@@ -113,7 +117,7 @@ def test_slices_judge_their_own_objects_and_what_is_wrong_there():
 
 def test_recall_by_occlusion_needs_little_confidence_but_some():
     labels = gt([[4, 0], [8, 0], [12, 0]], occlusion_level=[3, 3, 3])
-    part = metrics((said([[4, 0], [8, 0]], score=[0.11, 0.09]), labels)).occlusion[
+    part = metrics((detections_at([[4, 0], [8, 0]], score=[0.11, 0.09]), labels)).occlusion[
         "HeavilyOccluded"
     ]
     assert part.truths == 3
@@ -122,7 +126,7 @@ def test_recall_by_occlusion_needs_little_confidence_but_some():
 
 def test_the_operating_point_counts():
     labels = gt([[4, 0], [8, 0], [12, 0], [16, 0]])
-    detections = said([[4, 1.4], [8, 1.6], [12, 0], [30, 0]], score=[0.4, 0.9, 0.29, 0.5])
+    detections = detections_at([[4, 1.4], [8, 1.6], [12, 0], [30, 0]], score=[0.4, 0.9, 0.29, 0.5])
     point = metrics((detections, labels)).operating["car"]
     assert (point.true_positives, point.false_positives, point.truths) == (1, 2, 4)
     assert point.precision == pytest.approx(1 / 3)
@@ -131,7 +135,7 @@ def test_the_operating_point_counts():
 
 
 def test_calibration_is_the_gap_between_confidence_and_precision():
-    detections = said([[4, 0], [8, 0], [30, 0], [34, 0]], score=[0.95, 0.95, 0.95, 0.25])
+    detections = detections_at([[4, 0], [8, 0], [30, 0], [34, 0]], score=[0.95, 0.95, 0.95, 0.25])
     calibration = metrics((detections, gt([[4, 0], [8, 0]]))).calibration
     assert calibration.bins[9].precision == pytest.approx(2 / 3)
     assert calibration.ece == pytest.approx(((0.95 - 2 / 3) * 3 + 0.25) / 4)
@@ -139,7 +143,7 @@ def test_calibration_is_the_gap_between_confidence_and_precision():
 
 def test_confusion_has_the_label_in_rows():
     labels = gt([[4, 0], [8, 0]], occlusion_level=[2, -1])
-    found = metrics((said([[4, 0], [8, 0]], occlusion_level=np.array([3, 3])), labels))
+    found = metrics((detections_at([[4, 0], [8, 0]], occlusion_level=np.array([3, 3])), labels))
     assert found.occlusion_confusion[2] == (0, 0, 0, 1)
     assert np.sum(found.occlusion_confusion) == 1
 
@@ -153,14 +157,14 @@ def test_the_order_of_frames_is_nothing():
 
 def test_without_frames_objects_or_detections_metrics_say_so():
     assert metrics().mean_ap is None
-    empty = metrics((said([]), gt([])))
+    empty = metrics((detections_at([]), gt([])))
     assert empty.frames == 1
     assert empty.nds is None
     assert empty.operating["all"].f1 is None
-    silent = metrics((said([]), gt([[5, 0]])))
+    silent = metrics((detections_at([]), gt([[5, 0]])))
     assert silent.mean_ap == 0
     assert silent.errors.translation_m == 1
-    loud = metrics((said([[5, 0]]), gt([])))
+    loud = metrics((detections_at([[5, 0]]), gt([])))
     assert loud.mean_ap is None
     assert loud.operating["all"].precision == 0
 

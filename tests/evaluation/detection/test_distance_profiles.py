@@ -10,9 +10,9 @@ from leapai.types import CLASS_NAMES
 from tests.evaluation.made_up import (
     BEV,
     crowd,
+    detections_at,
     gt,
     metrics,
-    said,
 )
 
 
@@ -42,13 +42,13 @@ def test_hits_average_to_the_errors_by_distance():
 def test_what_stands_has_no_velocity_error_and_what_is_round_no_heading():
     xy = [[10.0, 0.0], [20.0, 0.0], [30.0, 0.0]]
     ids = [CLASS_NAMES.index(name) for name in ("car", "barrier", "pillar")]
-    hits = of([(said(xy, ids, yaw=0.1), gt(xy, ids))]).hits
+    hits = of([(detections_at(xy, ids, yaw=0.1), gt(xy, ids))]).hits
     assert np.isnan(hits.velocity_mps[np.argsort(hits.class_id)]).tolist() == [False, True, True]
     assert np.isnan(hits.yaw_rad[np.argsort(hits.class_id)]).tolist() == [False, False, True]
 
 
 def test_a_run_without_objects_has_no_curve():
-    empty = of([(said([[5.0, 5.0]]), gt([]))])
+    empty = of([(detections_at([[5.0, 5.0]]), gt([]))])
     assert not empty.precision
     assert not len(empty.hits.class_id)
     assert not len(empty.gt_distance_m)

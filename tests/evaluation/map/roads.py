@@ -37,12 +37,12 @@ def view(probability: np.ndarray, step: int = 0, x_m: float = 0.0, **changes: An
 
 
 def frame(probability: np.ndarray, gt: np.ndarray | None = None, **changes: Any) -> MapFrame:
-    """What was said and, of masks [14, rows, columns], the truth; other fields by name."""
+    """What was predicted and, of masks [14, rows, columns], the truth; other fields by name."""
     values = {
-        "said": view(probability),
+        "predicted": view(probability),
         "lines": (),
         "labels": None if gt is None else labels_of(gt),
-        "true_lines": None,
+        "gt_lines": None,
         "sight": None,
     }
     return MapFrame(**(values | changes))
@@ -60,13 +60,15 @@ def random_frames(seed: int, count: int = 6) -> list[MapFrame]:
     for i in range(count):
         gt = rng.random(SHAPE) < 0.05
         gt[3] = False
-        said = np.clip(0.4 * gt + rng.random(SHAPE) * 0.7 - 0.1, 0, 1)
+        predicted = np.clip(0.4 * gt + rng.random(SHAPE) * 0.7 - 0.1, 0, 1)
         sight = Sight(rng.random(SHAPE[1:]) < 0.5, rng.random(SHAPE[1:]) < 0.8)
         result.append(
             frame(
-                said,
+                predicted,
                 None if i % 3 == 2 else gt,
-                said=view(said, i, 0.13 * i, sequence="first" if i < count // 2 else "second"),
+                predicted=view(
+                    predicted, i, 0.13 * i, sequence="first" if i < count // 2 else "second"
+                ),
                 sight=sight if i % 2 else None,
             )
         )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from shapely.geometry import LineString, MultiLineString
 
-from leapai.evaluation.map.line_metrics import LINE_KINDS, PIECE_M, LineCounts, pieces, true_lines
+from leapai.evaluation.map.line_metrics import PIECE_M, LineCounts, gt_lines, pieces
+from leapai.evaluation.map.map_results import LINE_KINDS
 from leapai.geometry import poses
 from leapai.types import STATIC_CLASSES, MapLine, MapPolyline
 from tests.evaluation.map.roads import FAR_AWAY, GRID
@@ -18,9 +19,9 @@ def line(points, kind="Curb") -> MapPolyline:
     return MapPolyline(kind, 0.9, np.array(points, float))
 
 
-def evaluated(said, true, known=KNOWN):
+def evaluated(predicted, true, known=KNOWN):
     counts = LineCounts()
-    counts.add(said, true, known, GRID)
+    counts.add(predicted, true, known, GRID)
     return counts.metrics()
 
 
@@ -39,8 +40,8 @@ def test_distance_decides_what_is_found():
 
 def test_length_weighs():
     true = [line([(0, 0), (10, 0)])]
-    said = [line([(0, 0), (4, 0)]), line([(0, 5), (2, 5)])]
-    got = evaluated(said, true)["0.25 m"]["Curb"]
+    predicted = [line([(0, 0), (4, 0)]), line([(0, 5), (2, 5)])]
+    got = evaluated(predicted, true)["0.25 m"]["Curb"]
     assert got.said_m == pytest.approx(6.0)
     assert got.true_m == pytest.approx(10.0)
     assert got.precision == pytest.approx(4 / 6, abs=0.02)
@@ -58,10 +59,13 @@ def test_another_kind_is_another_line():
 @pytest.mark.parametrize("seed", range(4))
 def test_shares_agree_with_buffers(seed):
     """The slow twin: lengths inside the buffer around all lines, by another library."""
-    said, true = winding(seed), winding(seed) + np.random.default_rng(seed).normal(0, 0.3, (12, 2))
-    got = evaluated([line(said)], [line(true)])
+    predicted, true = (
+        winding(seed),
+        winding(seed) + np.random.default_rng(seed).normal(0, 0.3, (12, 2)),
+    )
+    got = evaluated([line(predicted)], [line(true)])
     for within_m in (0.25, 0.5):
-        shapes = LineString(said), LineString(true)
+        shapes = LineString(predicted), LineString(true)
         ours, theirs = (
             a.intersection(b.buffer(within_m, 32)).length / a.length
             for a, b in (shapes, shapes[::-1])
@@ -86,11 +90,11 @@ def test_only_what_lies_in_the_grid_counts():
 
 
 def test_nothing_said_and_nothing_true():
-    said = [line([(0, 0), (5, 0)])]
+    predicted = [line([(0, 0), (5, 0)])]
     assert evaluated([], [])["0.5 m"]["all"].f1 is None
-    assert evaluated(said, [])["0.5 m"]["all"].precision == 0.0
-    assert evaluated([], said)["0.5 m"]["all"].recall == 0.0
-    assert evaluated([], said)["0.5 m"]["all"].f1 is None
+    assert evaluated(predicted, [])["0.5 m"]["all"].precision == 0.0
+    assert evaluated([], predicted)["0.5 m"]["all"].recall == 0.0
+    assert evaluated([], predicted)["0.5 m"]["all"].f1 is None
 
 
 def test_kinds_that_the_map_does_not_tell_of_are_left_out():
@@ -110,7 +114,7 @@ def test_true_lines_are_those_of_the_map_about_the_ego():
         MapLine("PEDESTRIAN_CROSSING", "crossing", there),
         MapLine("SpeedBump", "road_element", there),
     )
-    (kerb,) = true_lines(vector_map, pose)
+    (kerb,) = gt_lines(vector_map, pose)
     assert (kerb.kind, kerb.confidence) == ("Curb", 1.0)
     assert kerb.points_m == pytest.approx(here[:, :2], abs=1e-6)
     assert set(LINE_KINDS) < set(STATIC_CLASSES)

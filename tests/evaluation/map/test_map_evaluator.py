@@ -1,7 +1,6 @@
 """The road judged while drives stream: truth from maps, drives without one, order and ranks."""
 
 import io
-from itertools import permutations
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from leapai.data.static_labels import rasterise
 from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.models.tensors import StaticPredictions
-from leapai.report.terminal_map import map_tables
+from leapai.report.terminal import map_tables
 from leapai.streaming.session import StepResult
 from tests.evaluation.map import roads
 from tests.scenes import (
@@ -52,7 +51,7 @@ class PartlyMapped(MappedLog):
 
 
 def step(frame, logits):
-    """As if a network had said this."""
+    """Predictions as of a network."""
     static = StaticPredictions(torch.as_tensor(logits, dtype=torch.float32)[None])
     return StepResult(frame, None, None, static, REGION, None)
 
@@ -70,11 +69,16 @@ def noise(frame):
     return np.kron(smooth, np.ones((8, 8)))[:, : shape[1], : shape[2]] * 2 - 3
 
 
-def tally(logs, logits=gt_itself):
+def sparse_noise(frame):
+    """The same with few marks, so that tracing its lines is quick."""
+    return noise(frame) - 2.4
+
+
+def tally(logs, logits=gt_itself, frames=3):
     evaluate = MapEvaluator(CONFIG)
     for log in logs:
-        add = evaluate.of_drive(log)
-        for index in range(len(log)):
+        add = evaluate.of_sequence(log)
+        for index in range(frames):
             frame = log[index]
             add(step(frame, logits(frame)))
     return evaluate.tally
@@ -100,7 +104,9 @@ def test_without_a_map_steadiness_alone_is_judged():
     assert (metrics.frames, metrics.labelled_frames) == (3, 0)
     assert metrics.iou.lane_markings is None
     assert metrics.change.lane_markings > 0
-    assert [table.title for table in map_tables(metrics)] == ["the road in 3 frames, 0 with a map"]
+    assert [table.title for table in map_tables(metrics)] == [
+        "map in 3 frames, 0 with ground truth"
+    ]
 
 
 def test_what_a_map_does_not_tell_is_not_judged():
@@ -112,10 +118,11 @@ def test_what_a_map_does_not_tell_is_not_judged():
 
 def test_neither_the_order_of_drives_nor_how_they_are_dealt_changes_a_figure():
     logs = [MappedLog("one"), MappedLog("two", None, 1), PartlyMapped("three", seed=2)]
-    expected = merged_map_metrics([tally(logs, noise)])
-    for order in list(permutations(logs))[1:3]:
-        assert merged_map_metrics([tally(order, noise)]) == expected
-    assert merged_map_metrics([tally(logs[1:], noise), tally(logs[:1], noise)]) == expected
+    expected = merged_map_metrics([tally(logs, sparse_noise, 2)])
+    assert 0 < expected.iou.road_elements < 0.3
+    assert merged_map_metrics([tally(logs[::-1], sparse_noise, 2)]) == expected
+    parts = [tally(some, sparse_noise, 2) for some in (logs[1:], logs[:1])]
+    assert merged_map_metrics(parts) == expected
 
 
 def test_a_stream_is_judged_with_its_road_where_it_says_one():
@@ -132,7 +139,7 @@ def test_tables_fit_a_narrow_terminal():
         console.print(table)
     for table in map_tables(roads.metrics(*roads.random_frames(0))):
         console.print(table)
-    said = console.export_text()
+    text = console.export_text()
     for words in ("hidden now", "0-30 m", "4-10 m aside", "Curb", "LeftSolidRightDashed", "all"):
-        assert words in said
-    assert "…" not in said
+        assert words in text
+    assert "…" not in text

@@ -36,8 +36,8 @@ def drive(noise: float = 0.0, step_m: float = 0.73, seed: int = 0):
     for step in range(6):
         x, yaw = step_m * step, 0.01 * step
         pose = poses.from_xyz_yaw(FAR_AWAY + np.array([x, 0, 0]), yaw)
-        said = np.clip(street(x, yaw) + rng.normal(0, noise, SHAPE), 0, 1)
-        yield frame(said, said=view(said, step, ego2global=pose))
+        predicted = np.clip(street(x, yaw) + rng.normal(0, noise, SHAPE), 0, 1)
+        yield frame(predicted, predicted=view(predicted, step, ego2global=pose))
 
 
 def test_cells_agree_with_a_loop_over_them():
@@ -61,7 +61,7 @@ def test_a_static_world_hardly_flickers():
 
 
 def test_a_whole_number_of_cells_changes_nothing():
-    frames = [frame(street(0.4 * i), said=view(street(0.4 * i), i, 0.4 * i)) for i in range(4)]
+    frames = [frame(street(0.4 * i), predicted=view(street(0.4 * i), i, 0.4 * i)) for i in range(4)]
     got = metrics(*frames)
     assert (
         got.change.lane_markings < 1e-4
@@ -82,7 +82,7 @@ def test_a_wrong_pose_flickers():
     frames = list(drive(step_m=2.0))
     assert metrics(*frames).flip_rate.lane_markings < 0.01
     still = [
-        frame(each.said.probability, said=each.said._replace(ego2global=np.eye(4)))
+        frame(each.predicted.probability, predicted=each.predicted._replace(ego2global=np.eye(4)))
         for each in frames
     ]
     assert metrics(*still).flip_rate.lane_markings > 0.2
@@ -90,7 +90,7 @@ def test_a_wrong_pose_flickers():
 
 def test_a_line_that_comes_and_goes_flips_wholly():
     shown = street(0.0)
-    frames = [frame(shown * (i % 2), said=view(shown * (i % 2), i)) for i in range(4)]
+    frames = [frame(shown * (i % 2), predicted=view(shown * (i % 2), i)) for i in range(4)]
     got = metrics(*frames)
     assert got.flip_rate.lane_markings == 1.0
     assert got.classes["SolidLine"].change == pytest.approx(shown[SOLID].mean())
@@ -101,9 +101,9 @@ def test_a_line_that_comes_and_goes_flips_wholly():
 def test_flips_count_where_they_lie_as_the_ego_sees_them_now():
     frames = []
     for step in range(4):
-        said = street(0.4 * step)
-        said[:, :, 65:] *= step % 2  # beyond 5 m ahead, lines come and go
-        frames.append(frame(said, said=view(said, step, 0.4 * step)))
+        predicted = street(0.4 * step)
+        predicted[:, :, 65:] *= step % 2  # beyond 5 m ahead, lines come and go
+        frames.append(frame(predicted, predicted=view(predicted, step, 0.4 * step)))
     got = metrics(*frames)
     near, far = (got.flip_rate_bands[name].lane_markings for name in ("0-5 m", "5-10 m"))
     assert near < 0.1
@@ -115,9 +115,9 @@ def test_flips_count_where_they_lie_as_the_ego_sees_them_now():
 def test_a_speck_of_a_class_that_is_not_there_hardly_counts_in_the_raster():
     frames = []
     for i in range(3):
-        said = street(0.4 * i)
-        said[SOLID + 1, 5, 10 + 20 * i] = 1
-        frames.append(frame(said, said=view(said, i, 0.4 * i)))
+        predicted = street(0.4 * i)
+        predicted[SOLID + 1, 5, 10 + 20 * i] = 1
+        frames.append(frame(predicted, predicted=view(predicted, i, 0.4 * i)))
     got = metrics(*frames)
     assert got.classes["DoubleSolidLine"].flip_rate == 1.0
     assert 0 < got.flip_rate.lane_markings < 0.05
@@ -133,8 +133,8 @@ def test_a_speck_of_a_class_that_is_not_there_hardly_counts_in_the_raster():
 )
 def test_frames_that_do_not_follow_each_other_say_nothing(apart):
     first, second = np.zeros(SHAPE), np.ones(SHAPE)
-    together = metrics(frame(first), frame(second, said=view(second, 1)))
-    separate = metrics(frame(first), frame(second, said=view(second, **apart)))
+    together = metrics(frame(first), frame(second, predicted=view(second, 1)))
+    separate = metrics(frame(first), frame(second, predicted=view(second, **apart)))
     assert together.change.lane_markings == 1.0
     assert separate.change.lane_markings is None
     assert separate.flip_rate.road_elements is None
@@ -143,6 +143,6 @@ def test_frames_that_do_not_follow_each_other_say_nothing(apart):
 def test_cells_of_one_view_only_are_left_out():
     first, second = np.zeros(SHAPE), np.zeros(SHAPE)
     second[SOLID, :, -10:] = 1  # The ego went ten cells ahead: the frame before did not see these.
-    got = metrics(frame(first), frame(second, said=view(second, 1, x_m=2.0)))
+    got = metrics(frame(first), frame(second, predicted=view(second, 1, x_m=2.0)))
     assert got.change.lane_markings == 0.0
     assert got.flip_rate.lane_markings is None

@@ -31,9 +31,9 @@ def iou_by_a_loop(frames, index, threshold=0.5, where=None) -> float | None:
             continue
         cells = np.ones(SHAPE[1:], bool) if where is None else where(each)
         planes = np.concatenate([each.labels.lane_markings, each.labels.road_elements])
-        gt, said = planes[index][cells], each.said.probability[index][cells] >= threshold
-        shared += int((gt & said).sum())
-        union += int((gt | said).sum())
+        gt, predicted = planes[index][cells], each.predicted.probability[index][cells] >= threshold
+        shared += int((gt & predicted).sum())
+        union += int((gt | predicted).sum())
         true += int(gt.sum())
     return shared / union if true else None
 
@@ -113,9 +113,9 @@ def test_a_perfect_map_and_an_empty_one():
 def test_classes_without_gt_are_left_out_of_the_mean():
     gt = np.zeros(SHAPE)
     gt[SOLID, 30] = 1
-    said = gt.copy()
-    said[SOLID + 1, 40] = 1
-    got = metrics(frame(said, gt))
+    predicted = gt.copy()
+    predicted[SOLID + 1, 40] = 1
+    got = metrics(frame(predicted, gt))
     assert got.classes[LANE_MARKINGS[SOLID + 1]].iou is None
     assert got.iou.lane_markings == 1.0
     assert got.iou.road_elements is None
@@ -125,25 +125,25 @@ def test_classes_without_gt_are_left_out_of_the_mean():
 def test_what_the_map_does_not_tell_of_costs_nothing():
     gt = np.zeros(SHAPE)
     gt[CURB, 30] = 1
-    said = np.zeros(SHAPE)
-    said[CURB, 30:32] = 1
+    predicted = np.zeros(SHAPE)
+    predicted[CURB, 30:32] = 1
     known = np.ones(len(STATIC_CLASSES), bool)
     known[CURB] = False
-    silent = frame(said, labels=labels_of(gt * 0, known=known))
-    assert metrics(frame(said, gt), silent).classes["Curb"].iou == 0.5
+    silent = frame(predicted, labels=labels_of(gt * 0, known=known))
+    assert metrics(frame(predicted, gt), silent).classes["Curb"].iou == 0.5
 
 
 def test_only_memory_is_asked_about_hidden_cells():
     gt = np.zeros(SHAPE)
     gt[SOLID, 30] = 1
-    said = gt.copy()
-    said[SOLID, 30, :20] = 0
+    predicted = gt.copy()
+    predicted[SOLID, 30, :20] = 0
     seen_now = np.ones(SHAPE[1:], bool)
     seen_now[:, :40] = False
     sight = Sight(seen_now, np.ones(SHAPE[1:], bool))
-    assert metrics(frame(said, gt, sight=sight)).classes["SolidLine"].hidden_iou == 0.5
+    assert metrics(frame(predicted, gt, sight=sight)).classes["SolidLine"].hidden_iou == 0.5
     never = Sight(seen_now, seen_now)
-    assert metrics(frame(said, gt, sight=never)).classes["SolidLine"].hidden_iou is None
+    assert metrics(frame(predicted, gt, sight=never)).classes["SolidLine"].hidden_iou is None
 
 
 def test_nothing_at_all():

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from leapai.evaluation.map.map_results import HIDDEN_GROUND_S
 from leapai.evaluation.map.visibility import (
-    REMEMBERED_S,
     SightMemory,
     height_above_ground,
     in_shadow,
@@ -145,7 +145,7 @@ def test_ground_behind_a_lorry_is_remembered_for_a_while_in_the_world():
     assert not before.seen_before.any()
     here = poses.from_xyz_yaw(FAR_AWAY + np.array([2.0, 0, 0]), 0.0)
     blocked = np.concatenate([ground_returns(), wall(5.0, 3.0, -6.0, 6.0)])
-    last = round(REMEMBERED_S * 10)
+    last = round(HIDDEN_GROUND_S * 10)
     by_step = {s: memory.sight(frame(blocked, s, ego2global=here)) for s in (1, last, last + 1)}
     assert at(by_step[1].hidden(), *behind)
     assert at(by_step[last].hidden(), *behind)

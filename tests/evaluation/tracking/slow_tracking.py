@@ -40,12 +40,12 @@ def slow_metrics(frames, class_id):
 
 
 def track_scores(drives):
-    said = defaultdict(list)
+    scores = defaultdict(list)
     for name, frames in drives.items():
         for frame in frames:
             for track, score in zip(frame.detections.track_id, frame.detections.score, strict=True):
-                said[name, track].append(score)
-    return {key: np.mean(values) for key, values in said.items()}
+                scores[name, track].append(score)
+    return {key: np.mean(values) for key, values in scores.items()}
 
 
 def thresholds_of(everything):
@@ -74,20 +74,20 @@ def run_drive(frames, name, class_id, confidence, total):
     timelines, last_track, number = defaultdict(list), {}, 0
     for frame in frames:
         gt, _ = tabulate([frame], BEV)
-        said = frame.detections
+        detections = frame.detections
         objects = [i for i, c in enumerate(gt.class_id) if c == class_id]
         followed = [i for i in objects if gt.track_id[i] >= 0]
         evaluated = [i for i in followed if gt.counted[i]]
         rows = [
             j
-            for j in range(len(said))
-            if said.class_id[j] == class_id
-            and said.track_id[j] >= 0
-            and scores[name, said.track_id[j]] >= threshold
+            for j in range(len(detections))
+            if detections.class_id[j] == class_id
+            and detections.track_id[j] >= 0
+            and scores[name, detections.track_id[j]] >= threshold
         ]
         if not followed and not rows:
             continue
-        found = match_frame(gt, said, evaluated, rows, last_track)
+        found = match_frame(gt, detections, evaluated, rows, last_track)
         for i in followed:
             state = IGNORED if i not in evaluated else HIT if i in found else MISS
             timelines[gt.track_id[i]].append((number, state))
@@ -95,40 +95,40 @@ def run_drive(frames, name, class_id, confidence, total):
         total["frames"] += 1
         total["truths"] += len(evaluated)
         for j in set(rows) - {j for j, _ in found.values()}:
-            near = [distance(gt, said, i, j) < REACH_M for i in set(objects) - set(evaluated)]
+            near = [distance(gt, detections, i, j) < REACH_M for i in set(objects) - set(evaluated)]
             total["fp"] += not any(near)
         for i, (j, switched) in found.items():
-            total["distance_m"] += distance(gt, said, i, j)
+            total["distance_m"] += distance(gt, detections, i, j)
             total["ids" if switched else "tp"] += 1
             if not switched:
-                total["kept_scores"].append(scores[name, said.track_id[j]])
+                total["kept_scores"].append(scores[name, detections.track_id[j]])
     return timelines
 
 
-def match_frame(gt, said, evaluated, rows, last_track):
+def match_frame(gt, detections, evaluated, rows, last_track):
     """{object: (detection, whether its track is another one than last)}."""
     found = {}
     for i in evaluated:
         for j in rows:
-            same = last_track.get(gt.track_id[i]) == said.track_id[j]
+            same = last_track.get(gt.track_id[i]) == detections.track_id[j]
             taken = j in [other for other, _ in found.values()]
-            if same and not taken and distance(gt, said, i, j) < REACH_M:
+            if same and not taken and distance(gt, detections, i, j) < REACH_M:
                 found[i] = (j, False)
     free = [i for i in evaluated if i not in found]
     left = [j for j in rows if j not in [other for other, _ in found.values()]]
-    cost = np.array([[distance(gt, said, i, j) for j in left] for i in free])
+    cost = np.array([[distance(gt, detections, i, j) for j in left] for i in free])
     cost = cost.reshape(len(free), len(left))
     cost[cost >= REACH_M] = 1e6
     for a, b in zip(*linear_sum_assignment(cost), strict=True):
         if cost[a, b] < REACH_M:
-            key, track = gt.track_id[free[a]], said.track_id[left[b]]
+            key, track = gt.track_id[free[a]], detections.track_id[left[b]]
             found[free[a]] = (left[b], key in last_track and last_track[key] != track)
             last_track[key] = track
     return found
 
 
-def distance(gt, said, i, j):
-    return np.hypot(*(gt.boxes[i, :2] - said.boxes[j, :2]))
+def distance(gt, detections, i, j):
+    return np.hypot(*(gt.boxes[i, :2] - detections.boxes[j, :2]))
 
 
 def measures(total):

@@ -7,7 +7,7 @@ import pytest
 
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.instances import instance_rows
-from tests.evaluation.made_up import BEV, gt, said
+from tests.evaluation.made_up import BEV, detections_at, gt
 from tests.evaluation.tracking.test_tracking_metrics import at, crowd
 
 
@@ -51,7 +51,7 @@ def test_velocity_counts_where_it_is_labelled():
     labels = gt(
         [[10, 0], [20, 0]], track_id=[1, 2], velocity_mps=speeds, velocity_valid=[True, False]
     )
-    first, second = rows(LabelledFrame(said([[10, 0], [20, 0]]), labels))
+    first, second = rows(LabelledFrame(detections_at([[10, 0], [20, 0]]), labels))
     assert first.velocity_error_mps == pytest.approx(5)
     assert second.velocity_error_mps is None
     assert second.position_error_m == 0

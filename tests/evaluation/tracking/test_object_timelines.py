@@ -6,7 +6,7 @@ from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.object_timelines import object_timelines, track_timelines
 from leapai.evaluation.tracking.tracking_metrics import tracking_metrics
 from leapai.types import CLASS_NAMES
-from tests.evaluation.made_up import BEV, gt, said
+from tests.evaluation.made_up import BEV, detections_at, gt
 
 SURE = np.full(len(CLASS_NAMES), 0.3)
 
@@ -21,7 +21,7 @@ def frame(step, *, found=True, track_id=5, points=9, sequence="drive", score=0.9
         visible_fraction=[0.0],
         occlusion_level=[step % 4],
     )
-    detections = said(
+    detections = detections_at(
         xy if found else [],
         score=score,
         track_id=np.full(int(found), track_id),
@@ -67,7 +67,7 @@ def test_the_same_id_in_two_drives_is_two_lives_and_unsure_tracks_stand_for_noth
 
 
 def test_objects_without_an_id_or_that_never_count_have_no_life():
-    nameless = LabelledFrame(said([]), gt([[10.0, 0.0]]))
+    nameless = LabelledFrame(detections_at([]), gt([[10.0, 0.0]]))
     assert object_timelines([nameless, frame(1, points=0)], BEV, SURE) == []
     assert object_timelines([], BEV, SURE) == []
 

@@ -11,7 +11,7 @@ from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.tracking_metrics import tracking_metrics
 from leapai.evaluation.tracking.tracking_results import TrackingMetrics
 from leapai.types import CLASS_NAMES
-from tests.evaluation.made_up import BEV, gt, said
+from tests.evaluation.made_up import BEV, detections_at, gt
 from tests.evaluation.tracking.slow_tracking import slow_metrics
 
 PERIOD_US = 100_000
@@ -22,7 +22,7 @@ def at(step, objects, detections, sequence="drive", **fields):
     detections. `fields` are those of the labels."""
     places = {i: v if isinstance(v, tuple) else (v, 0.9) for i, v in detections.items()}
     labels = gt([[x, 0.0] for x in objects.values()], **{"track_id": list(objects)} | fields)
-    detected = said(
+    detected = detections_at(
         [[x, 0.0] for x, _ in places.values()],
         score=[score for _, score in places.values()],
         track_id=np.array(list(places), np.int64),
@@ -137,7 +137,7 @@ def test_detections_without_identity_are_left_out_and_said():
 
 def test_an_id_said_twice_in_a_frame_belongs_to_the_surer_detection():
     labels = gt([[10, 0]], track_id=[1])
-    twice = said([[10, 0], [30, 0]], score=[0.6, 0.9], track_id=np.array([7, 7]))
+    twice = detections_at([[10, 0], [30, 0]], score=[0.6, 0.9], track_id=np.array([7, 7]))
     found = cars(LabelledFrame(twice, labels))
     assert (found.tp, found.truths) == (1, 1)
     labelled_twice = gt([[10, 0], [20, 0]], track_id=[1, 1])
@@ -179,7 +179,7 @@ def crowd(seed, sequences=3, frames=12, objects=10):
                 visible_fraction=np.zeros(objects),
             ).select(there)
             wolf = rng.uniform(-5, 5, (2, 2))
-            detections = said(
+            detections = detections_at(
                 np.concatenate([(place + rng.normal(0, 0.5, place.shape))[found], wolf]),
                 np.append(class_id[found], [0, 1]),
                 np.append(sure[found], rng.random(2)),

@@ -1,4 +1,4 @@
-"""Which detection found which object: greedy by confidence, nearest first, as nuScenes does it
+"""Matching of detections and objects: greedy by confidence, nearest first, as nuScenes does it
 (Caesar et al., "nuScenes", CVPR 2020, section 3.1), for all frames and classes at once.
 
 The most confident detection takes the nearest object of its class and frame, the next one the
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leapai.evaluation.detection.labelled_frames import DetectionTable, TruthTable
+from leapai.evaluation.detection.labelled_frames import DetectionTable, GtTable
 from leapai.types import (
     CLASS_NAMES,
     BoolArray,
@@ -34,12 +34,12 @@ class Pairs(NamedTuple):
     """[P] between the centres, on the ground."""
 
     def select(self, index: IntArray | BoolArray) -> Pairs:
-        """Those at `index` (integers [M] or mask [P])."""
+        """Returns the pairs at `index` (integers [M] or mask [P])."""
         return Pairs(self.detection[index], self.gt[index], self.distance_m[index])
 
 
-def candidate_pairs(gt: TruthTable, detections: DetectionTable, reach_m: float) -> Pairs:
-    """All pairs of one frame and class that are nearer than `reach_m`."""
+def candidate_pairs(gt: GtTable, detections: DetectionTable, reach_m: float) -> Pairs:
+    """Returns all pairs of one frame and class that are nearer than `reach_m`."""
     gt_key = gt.frame * len(CLASS_NAMES) + gt.class_id
     key = detections.frame * len(CLASS_NAMES) + detections.class_id
     by_key = np.argsort(gt_key, kind="stable")
@@ -56,7 +56,7 @@ def candidate_pairs(gt: TruthTable, detections: DetectionTable, reach_m: float) 
 
 
 def match(pairs: Pairs, within_m: float, counted: BoolArray, num_detections: int) -> IntArray:
-    """Row of the object [N] that each detection found nearer than `within_m`, -1 for none.
+    """Returns the row of the object [N] that each detection found nearer than `within_m`, -1: none.
 
     Objects that count (`counted` [T]) are matched first; what is left may find one that does not.
     """
@@ -67,12 +67,12 @@ def match(pairs: Pairs, within_m: float, counted: BoolArray, num_detections: int
     return np.maximum(found, _stable(pairs.select(left), num_detections, len(counted)))
 
 
-def _stable(pairs: Pairs, num_detections: int, num_truths: int) -> IntArray:
+def _stable(pairs: Pairs, num_detections: int, num_objects: int) -> IntArray:
     rows = np.arange(num_detections)
     cursor = np.searchsorted(pairs.detection, rows, "left")
     end = np.searchsorted(pairs.detection, rows, "right")
     nobody = num_detections
-    holder = np.full(num_truths, nobody)
+    holder = np.full(num_objects, nobody)
     asking = rows[cursor < end]
     while len(asking):
         before = holder.copy()

@@ -1,4 +1,4 @@
-"""Detection figures, from what the system said and what is true: `detection_metrics(frames, ...)`.
+"""Detection metrics of labelled frames: `detection_metrics(frames, ...)`.
 
 AP by centre distance and true-positive errors are those of the nuScenes detection evaluation.
 """
@@ -13,6 +13,12 @@ import numpy as np
 from leapai.config import BevConfig, EvaluationConfig
 from leapai.evaluation.detection.detection_matching import candidate_pairs, match
 from leapai.evaluation.detection.detection_results import (
+    AP_DISTANCES_M,
+    ERROR_DISTANCE_M,
+    OPERATING_CONFIDENCE,
+    OPERATING_DISTANCE_M,
+    RECALL_CONFIDENCE,
+    ROUND_CLASS_IDS,
     Calibration,
     ClassMetrics,
     DetectionMetrics,
@@ -34,164 +40,167 @@ from leapai.types import (
     IntArray,
 )
 
-AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
-ERROR_DISTANCE_M = 2.0
-OPERATING_DISTANCE_M = 1.5
-OPERATING_CONFIDENCE = 0.3
-RECALL_CONFIDENCE = 0.1
-"""Low, so that recall by distance and occlusion tells whether an object is known at all, not how
-sure the system is of it."""
 CALIBRATION_BINS = 10
 HALF_TURN_CLASS_IDS = (CLASS_NAMES.index("barrier"),)
-"""Front and back are the same."""
-ROUND_CLASS_IDS = (CLASS_NAMES.index("pillar"),)
+"""Classes whose front and back are the same."""
 
 
 def detection_metrics(
     frames: Sequence[LabelledFrame], bev: BevConfig, evaluation: EvaluationConfig
 ) -> DetectionMetrics:
-    """All figures of labelled frames of any number of sequences, in any order."""
-    evaluate = Evaluator(frames, bev)
-    gt = evaluate.gt
-    classes = {name: evaluate.class_metrics(i) for i, name in enumerate(CLASS_NAMES)}
+    """Evaluates labelled frames of any number of sequences, in any order."""
+    evaluator = Evaluator(frames, bev)
+    gt = evaluator.gt
+    classes = {name: evaluator.class_metrics(i) for i, name in enumerate(CLASS_NAMES)}
     mean_ap = _mean(c.mean_ap for c in classes.values())
     errors = _mean_errors(list(classes.values()))
     return DetectionMetrics(
         frames=len(frames),
         truths=int(gt.counted.sum()),
-        detections=len(evaluate.said.score),
+        detections=len(evaluator.detections.score),
         mean_ap=mean_ap,
         nds=_nds(mean_ap, errors),
         errors=errors,
         classes=classes,
         groups={
-            name: evaluate.slice(
-                np.isin(gt.class_id, _group(name)), np.isin(evaluate.said.class_id, _group(name))
+            name: evaluator.slice(
+                np.isin(gt.class_id, _group(name)),
+                np.isin(evaluator.detections.class_id, _group(name)),
             )
             for name in sorted(set(CLASS_GROUPS))
         },
         distance_bands={
-            f"{low:g}-{high:g} m": evaluate.slice(
+            f"{low:g}-{high:g} m": evaluator.slice(
                 (gt.distance_m >= low) & (gt.distance_m < high),
-                (evaluate.said.distance_m >= low) & (evaluate.said.distance_m < high),
+                (evaluator.detections.distance_m >= low) & (evaluator.detections.distance_m < high),
             )
             for low, high in zip(
                 evaluation.distance_bands_m, evaluation.distance_bands_m[1:], strict=False
             )
         },
         occlusion={
-            name: evaluate.slice(gt.occlusion_level == i, evaluate.said.occlusion_level == i)
+            name: evaluator.slice(
+                gt.occlusion_level == i, evaluator.detections.occlusion_level == i
+            )
             for i, name in enumerate(OCCLUSION_NAMES)
         },
-        hidden=evaluate.hidden(),
+        hidden=evaluator.hidden(),
         operating_confidence=OPERATING_CONFIDENCE,
         operating_distance_m=OPERATING_DISTANCE_M,
-        operating=evaluate.operating(),
+        operating=evaluator.operating(),
         recall_confidence=RECALL_CONFIDENCE,
-        occlusion_confusion=evaluate.occlusion_confusion(),
-        calibration=evaluate.calibration(),
+        occlusion_confusion=evaluator.occlusion_confusion(),
+        calibration=evaluator.calibration(),
     )
 
 
 class Evaluator:
-    """Both tables and who found whom at every matching distance."""
+    """Matches objects and detections at every matching distance, and counts what was found."""
 
     def __init__(self, frames: Sequence[LabelledFrame], bev: BevConfig) -> None:
-        self.gt, self.said = tabulate(frames, bev)
-        pairs = candidate_pairs(self.gt, self.said, max(AP_DISTANCES_M))
+        self.gt, self.detections = tabulate(frames, bev)
+        pairs = candidate_pairs(self.gt, self.detections, max(AP_DISTANCES_M))
         self.found = {
-            distance: match(pairs, distance, self.gt.counted, len(self.said.score))
+            distance: match(pairs, distance, self.gt.counted, len(self.detections.score))
             for distance in (*AP_DISTANCES_M, OPERATING_DISTANCE_M)
         }
         """[N] row of the object, -1 for none, by matching distance."""
 
     def class_metrics(self, class_id: int) -> ClassMetrics:
-        """Of the objects of one class."""
-        truths = self.gt.class_id == class_id
-        ap = self._ap(class_id, truths, self.said.class_id == class_id)
+        """Returns the metrics of one class."""
+        objects = self.gt.class_id == class_id
+        ap = self._ap(class_id, objects, self.detections.class_id == class_id)
         return ClassMetrics(
-            truths=int((truths & self.gt.counted).sum()),
+            truths=int((objects & self.gt.counted).sum()),
             ap={f"{distance:.1f}": value for distance, value in ap.items()} or None,
             mean_ap=_mean(ap.values()),
             errors=self._errors(class_id),
         )
 
-    def slice(self, truths: BoolArray, detections: BoolArray) -> SliceMetrics:
-        """Of objects where `truths` [T]; a detection of nothing counts where `detections` [N]."""
+    def slice(self, objects: BoolArray, detections: BoolArray) -> SliceMetrics:
+        """Returns the metrics of objects where `objects` [T]; false positives count where
+        `detections` [N]."""
         ap = (
-            _mean(self._ap(class_id, truths, detections).values())
+            _mean(self._ap(class_id, objects, detections).values())
             for class_id in range(len(CLASS_NAMES))
         )
-        return self._recall(truths & self.gt.counted, _mean(ap))
+        return self._recall(objects & self.gt.counted, _mean(ap))
 
     def hidden(self) -> SliceMetrics:
-        """Of objects that no sensor sees now, but did a short while ago."""
-        return self._recall(self.gt.remembered, None)
+        """Returns the metrics of objects that no sensor sees now, but one did at most
+        `HIDDEN_OBJECT_S` ago."""
+        return self._recall(self.gt.hidden, None)
 
     def operating(self) -> dict[str, OperatingPoint]:
-        """At the operating point, by class and over all."""
+        """Returns the metrics at the operating point, by class and over all."""
         ids_of = {"all": [*range(len(CLASS_NAMES))], **{n: [i] for i, n in enumerate(CLASS_NAMES)}}
         points = {}
         for name, ids in ids_of.items():
-            sure = (self.said.score >= OPERATING_CONFIDENCE) & np.isin(self.said.class_id, ids)
+            sure = (self.detections.score >= OPERATING_CONFIDENCE) & np.isin(
+                self.detections.class_id, ids
+            )
             found = self.found[OPERATING_DISTANCE_M][sure]
-            truths = int((self.gt.counted & np.isin(self.gt.class_id, ids)).sum())
+            objects = int((self.gt.counted & np.isin(self.gt.class_id, ids)).sum())
             points[name] = _operating_point(
-                int(self.right(found).sum()), int((found < 0).sum()), truths
+                int(self.right(found).sum()), int((found < 0).sum()), objects
             )
         return points
 
     def occlusion_confusion(self) -> tuple[tuple[int, ...], ...]:
-        """[4][4] labelled, then detected level."""
+        """Counts detections by labelled, then detected level [4][4]."""
         found = self.found[OPERATING_DISTANCE_M]
-        used = self.right(found) & (self.said.score >= OPERATING_CONFIDENCE)
+        used = self.right(found) & (self.detections.score >= OPERATING_CONFIDENCE)
         labelled = self.gt.occlusion_level[found[used]]
         levels = len(OCCLUSION_NAMES)
-        cell = labelled * levels + self.said.occlusion_level[used]
+        cell = labelled * levels + self.detections.occlusion_level[used]
         counts = np.bincount(cell[labelled >= 0], minlength=levels * levels)
         return tuple(tuple(int(n) for n in row) for row in counts.reshape(levels, levels))
 
     def calibration(self) -> Calibration:
-        """Confidence against how often it is right."""
+        """Compares confidence with how often it is right."""
         found = self.found[ERROR_DISTANCE_M]
         right = self.right(found)
         used = right | (found < 0)
-        return _calibration(self.said.score[used], right[used])
+        return _calibration(self.detections.score[used], right[used])
 
     def right(self, found: IntArray) -> BoolArray:
-        """Of rows of objects [K] or -1: which are objects that count."""
+        """Returns which rows of objects [K], -1 for none, are objects that count [K]."""
         return _at(self.gt.counted, found)
 
     def evaluated(self, class_id: int, found: IntArray) -> BoolArray:
-        """[N] detections of a class that are right or wrong: not those of an ignored object."""
-        return np.asarray((self.said.class_id == class_id) & (self.right(found) | (found < 0)))
+        """Returns which detections [N] of a class are right or wrong: not those of an ignored
+        object."""
+        return np.asarray(
+            (self.detections.class_id == class_id) & (self.right(found) | (found < 0))
+        )
 
-    def _ap(self, class_id: int, truths: BoolArray, detections: BoolArray) -> dict[float, float]:
-        """AP by matching distance of a class in a slice; empty where it has no object there."""
-        truths = truths & self.gt.counted & (self.gt.class_id == class_id)
-        if not truths.any():
+    def _ap(self, class_id: int, objects: BoolArray, detections: BoolArray) -> dict[float, float]:
+        """Returns AP by matching distance of a class in a slice; empty where it has no object
+        there."""
+        objects = objects & self.gt.counted & (self.gt.class_id == class_id)
+        if not objects.any():
             return {}
-        of_class = self.said.class_id == class_id
+        of_class = self.detections.class_id == class_id
         result = {}
         for distance in AP_DISTANCES_M:
             found = self.found[distance]
-            hit = _at(truths, found)
+            hit = _at(objects, found)
             used = of_class & (hit | (detections & (found < 0)))
-            precision = curve(hit[used], self.said.score[used], int(truths.sum())).precision
+            precision = curve(hit[used], self.detections.score[used], int(objects.sum())).precision
             result[distance] = average_precision(precision)
         return result
 
     def _errors(self, class_id: int) -> TruePositiveErrors:
-        truths = self.gt.counted & (self.gt.class_id == class_id)
-        if not truths.any():
+        objects = self.gt.counted & (self.gt.class_id == class_id)
+        if not objects.any():
             return _NO_ERRORS
         found = self.found[ERROR_DISTANCE_M]
         used = self.evaluated(class_id, found)
-        hit, score = found[used] >= 0, self.said.score[used]
-        confidence = curve(hit, score, int(truths.sum())).confidence
+        hit, score = found[used] >= 0, self.detections.score[used]
+        confidence = curve(hit, score, int(objects.sum())).confidence
         rows = np.flatnonzero(used)[hit]
         mean = partial(mean_error, score=score[hit], confidence=confidence)
-        has_velocity = not np.isnan(self.gt.velocity_mps[truths]).any(1).all()
+        has_velocity = not np.isnan(self.gt.velocity_mps[objects]).any(1).all()
         return TruePositiveErrors(
             translation_m=mean(self.position_error(rows, found[rows])),
             scale=mean(self._scale_error(rows, found[rows])),
@@ -199,12 +208,12 @@ class Evaluator:
             velocity_mps=mean(self.velocity_error(rows, found[rows])) if has_velocity else None,
         )
 
-    def _recall(self, truths: BoolArray, mean_ap: float | None) -> SliceMetrics:
+    def _recall(self, objects: BoolArray, mean_ap: float | None) -> SliceMetrics:
         found = self.found[ERROR_DISTANCE_M]
-        rows = np.flatnonzero(_at(truths, found) & (self.said.score >= RECALL_CONFIDENCE))
-        moving = rows[~np.isin(self.said.class_id[rows], STATIC_CLASS_IDS)]
+        rows = np.flatnonzero(_at(objects, found) & (self.detections.score >= RECALL_CONFIDENCE))
+        moving = rows[~np.isin(self.detections.class_id[rows], STATIC_CLASS_IDS)]
         velocity_error = self.velocity_error(moving, found[moving])
-        count = int(truths.sum())
+        count = int(objects.sum())
         return SliceMetrics(
             truths=count,
             mean_ap=mean_ap,
@@ -213,42 +222,42 @@ class Evaluator:
             velocity_error_mps=_mean(velocity_error[~np.isnan(velocity_error)]),
         )
 
-    def position_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
-        """Metres [K] on the ground, between rows of both tables [K]."""
-        offset = self.said.boxes[rows, :2] - self.gt.boxes[truths, :2]
+    def position_error(self, rows: IntArray, objects: IntArray) -> FloatArray:
+        """Returns metres [K] on the ground, between rows of both tables [K]."""
+        offset = self.detections.boxes[rows, :2] - self.gt.boxes[objects, :2]
         return np.hypot(offset[:, 0], offset[:, 1])
 
-    def velocity_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
-        """m/s [K] on the ground; NaN where velocity is not labelled."""
-        difference = self.said.velocity_mps[rows] - self.gt.velocity_mps[truths]
+    def velocity_error(self, rows: IntArray, objects: IntArray) -> FloatArray:
+        """Returns m/s [K] on the ground; NaN where velocity is not labelled."""
+        difference = self.detections.velocity_mps[rows] - self.gt.velocity_mps[objects]
         return np.hypot(difference[:, 0], difference[:, 1])
 
-    def _scale_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
-        said, true = self.said.boxes[rows, 3:6], self.gt.boxes[truths, 3:6]
-        shared = np.minimum(said, true).prod(1)
-        return np.asarray(1 - shared / (said.prod(1) + true.prod(1) - shared))
+    def _scale_error(self, rows: IntArray, objects: IntArray) -> FloatArray:
+        detected, gt = self.detections.boxes[rows, 3:6], self.gt.boxes[objects, 3:6]
+        shared = np.minimum(detected, gt).prod(1)
+        return np.asarray(1 - shared / (detected.prod(1) + gt.prod(1) - shared))
 
-    def yaw_error(self, rows: IntArray, truths: IntArray) -> FloatArray:
-        """Radians [K]; of barriers modulo pi."""
-        error = np.abs(angles.wrap(self.said.boxes[rows, 6] - self.gt.boxes[truths, 6]))
-        half_turn = np.isin(self.said.class_id[rows], HALF_TURN_CLASS_IDS)
+    def yaw_error(self, rows: IntArray, objects: IntArray) -> FloatArray:
+        """Returns radians [K]; of barriers modulo pi."""
+        error = np.abs(angles.wrap(self.detections.boxes[rows, 6] - self.gt.boxes[objects, 6]))
+        half_turn = np.isin(self.detections.class_id[rows], HALF_TURN_CLASS_IDS)
         return np.where(half_turn, np.minimum(error, np.pi - error), error)
 
 
-def _operating_point(true_positives: int, false_positives: int, truths: int) -> OperatingPoint:
-    said = true_positives + false_positives
+def _operating_point(true_positives: int, false_positives: int, objects: int) -> OperatingPoint:
+    detected = true_positives + false_positives
     return OperatingPoint(
         true_positives=true_positives,
         false_positives=false_positives,
-        truths=truths,
-        precision=true_positives / said if said else None,
-        recall=true_positives / truths if truths else None,
-        f1=2 * true_positives / (said + truths) if said + truths else None,
+        truths=objects,
+        precision=true_positives / detected if detected else None,
+        recall=true_positives / objects if objects else None,
+        f1=2 * true_positives / (detected + objects) if detected + objects else None,
     )
 
 
 def _calibration(score: FloatArray, right: BoolArray) -> Calibration:
-    """Of detections [N] and whether each is right."""
+    """Returns the calibration of detections [N] and whether each is right."""
     number = np.minimum((score * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     count, confident, correct = (
         np.bincount(number, weights, CALIBRATION_BINS) for weights in (None, score, right)
@@ -286,13 +295,13 @@ def _nds(mean_ap: float | None, errors: TruePositiveErrors) -> float | None:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Of those that are there."""
+    """Returns the mean of the values that are there."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
 
 
 def _at(mask: BoolArray, found: IntArray) -> BoolArray:
-    """`mask` [T] at rows [K]; False where the row is -1."""
+    """Returns `mask` [T] at rows [K]; False where the row is -1."""
     return np.append(mask, False)[found]
 
 

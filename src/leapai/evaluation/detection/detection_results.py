@@ -1,9 +1,29 @@
-"""What detection figures are. `None` stands where there is nothing to measure: no object of a
-class, no labelled velocity."""
+"""Result models of the detection evaluation, and the constants that define its metrics. `None`
+stands where there is nothing to measure: no object of a class, no labelled velocity."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import BaseModel, ConfigDict
+
+from leapai.types import CLASS_NAMES
+
+AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
+"""Matching distances that AP is averaged over."""
+ERROR_DISTANCE_M = 2.0
+"""Matching distance of true-positive errors, of recall by part, and of calibration."""
+MIN_RECALL, MIN_PRECISION = 0.1, 0.1
+"""What lies at this recall or below, or below this precision, is cut off."""
+OPERATING_DISTANCE_M = 1.5
+OPERATING_CONFIDENCE = 0.3
+RECALL_CONFIDENCE = 0.1
+"""Low, so that recall by distance and occlusion shows whether an object is detected at all, not how
+confident the network is of it."""
+HIDDEN_OBJECT_S = 2.0
+"""An object that is hidden now must be kept by memory for this long after it was last seen."""
+ROUND_CLASS_IDS = (CLASS_NAMES.index("pillar"),)
+"""Classes without a heading."""
 
 
 class _Metrics(BaseModel):
@@ -11,8 +31,8 @@ class _Metrics(BaseModel):
 
 
 class TruePositiveErrors(_Metrics):
-    """Errors of what was found within 2 m, averaged over recalls above 0.1. 1 where that recall is
-    not reached."""
+    """Errors of the objects found within `ERROR_DISTANCE_M`, averaged over recalls above
+    `MIN_RECALL`. 1 where that recall is not reached."""
 
     translation_m: float | None
     """ATE, on the ground."""
@@ -25,9 +45,10 @@ class TruePositiveErrors(_Metrics):
 
 
 class ClassMetrics(_Metrics):
-    """Of one class."""
+    """Detection metrics of one class."""
 
     truths: int
+    """Ground-truth objects."""
     ap: dict[str, float] | None
     """By matching distance: "0.5", "1.0", "2.0", "4.0" m; None: no such object."""
     mean_ap: float | None
@@ -35,29 +56,31 @@ class ClassMetrics(_Metrics):
 
 
 class OperatingPoint(_Metrics):
-    """At one confidence and one matching distance."""
+    """Counts and rates at one confidence and one matching distance."""
 
     true_positives: int
     false_positives: int
     truths: int
+    """Ground-truth objects."""
     precision: float | None
     recall: float | None
     f1: float | None
 
 
 class SliceMetrics(_Metrics):
-    """Of a part of the objects. A detection of an object outside the part is ignored; one of
-    nothing belongs to the part that its own box, or its own occlusion level, says."""
+    """Detection metrics of a part of the objects. A detection of an object outside the part is
+    ignored. A false positive belongs to the part that its own box or occlusion level gives."""
 
     truths: int
+    """Ground-truth objects."""
     mean_ap: float | None
     """Over the classes that have objects in the part."""
     recall: float | None
-    """Within 2 m at a confidence of `recall_confidence`."""
+    """Within `ERROR_DISTANCE_M` at a confidence of `recall_confidence`."""
     position_error_m: float | None
     """Mean over what that recall counts."""
     velocity_error_mps: float | None
-    """Likewise, of what can move and whose velocity is labelled."""
+    """Mean over what can move and whose velocity is labelled, of what that recall counts."""
 
 
 class ReliabilityBin(_Metrics):
@@ -67,29 +90,38 @@ class ReliabilityBin(_Metrics):
     high: float
     detections: int
     confidence: float | None
-    """Mean."""
+    """Mean confidence."""
     precision: float | None
-    """Share that found an object within 2 m."""
+    """Share that found an object within `ERROR_DISTANCE_M`."""
 
 
 class Calibration(_Metrics):
-    """Whether confidence is what it says (Guo et al., "On Calibration of Modern Neural Networks",
-    ICML 2017, section 2)."""
+    """Agreement of confidence with precision (Guo et al., "On Calibration of Modern Neural
+    Networks", ICML 2017, section 2)."""
 
     ece: float | None
     """Expected calibration error: |confidence - precision| averaged over detections."""
     bins: tuple[ReliabilityBin, ...]
 
 
+class ClassResult(NamedTuple):
+    """All detection metrics of one class."""
+
+    name: str
+    metrics: ClassMetrics
+    point: OperatingPoint
+
+
 class DetectionMetrics(_Metrics):
-    """How well objects are detected, one frame at a time."""
+    """Detection metrics of a run, one frame at a time."""
 
     frames: int
-    """With labels."""
+    """Frames with labels."""
     truths: int
+    """Ground-truth objects."""
     detections: int
     mean_ap: float | None
-    """Mean over classes with objects, and over matching distances of 0.5, 1, 2 and 4 m."""
+    """Mean over classes with objects, and over the matching distances `AP_DISTANCES_M`."""
     nds: float | None
     """nuScenes detection score without its attribute term: five parts mAP and one part
     1 - min(1, error) for each mean error, over the sum of parts."""
@@ -99,11 +131,11 @@ class DetectionMetrics(_Metrics):
     classes: dict[str, ClassMetrics]
     groups: dict[str, SliceMetrics]
     distance_bands: dict[str, SliceMetrics]
-    """Keys as "3-6 m"."""
+    """By distance from the ego; keys as "3-6 m"."""
     occlusion: dict[str, SliceMetrics]
     hidden: SliceMetrics
-    """Objects that no sensor sees now, but did 2 s ago or later. They cost nothing elsewhere;
-    here `mean_ap` is None."""
+    """Objects that no sensor sees now, but one did at most `HIDDEN_OBJECT_S` ago. They cost nothing
+    elsewhere; here `mean_ap` is None."""
     operating_confidence: float
     operating_distance_m: float
     operating: dict[str, OperatingPoint]
@@ -112,6 +144,14 @@ class DetectionMetrics(_Metrics):
     occlusion_confusion: tuple[tuple[int, ...], ...]
     """[4][4] labelled level, then detected level, of what the operating point finds."""
     calibration: Calibration
+
+    def class_results(self) -> dict[str, ClassResult]:
+        """Returns the metrics of each class that has objects."""
+        return {
+            name: ClassResult(name, metrics, self.operating[name])
+            for name, metrics in self.classes.items()
+            if metrics.truths
+        }
 
 
 class ConsistencyParts(_Metrics):
@@ -127,7 +167,7 @@ class ConsistencyParts(_Metrics):
 
 
 class FrameConsistency(_Metrics):
-    """Of one frame."""
+    """Temporal consistency of one frame."""
 
     sequence: str
     timestamp_us: int
@@ -138,14 +178,14 @@ class FrameConsistency(_Metrics):
 
 
 class TrackConsistency(_Metrics):
-    """Of one track."""
+    """Temporal consistency of one track."""
 
     sequence: str
     track_id: int
     frames: int
-    """In which it is seen."""
+    """Frames in which it is seen."""
     missing: int
-    """Frames between those, and between the track that it goes on and its first."""
+    """Frames between those, and between the track that it continues and its first frame."""
     continues: int | None
     """Id of a track that ended where this one begins: the object changed its id."""
     consistency: float | None
@@ -153,7 +193,7 @@ class TrackConsistency(_Metrics):
 
 
 class ConsistencyMetrics(_Metrics):
-    """Whether detections hold together over time (`leapai.evaluation.consistency`)."""
+    """Temporal consistency of detections (`leapai.evaluation.consistency`)."""
 
     consistency: float | None
     """In [0, 1]; None: no track has a past."""

@@ -1,4 +1,4 @@
-"""What figures average away: precision over recall by class, and every error against distance."""
+"""Curves behind the metrics: precision over recall by class, and every error against distance."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from leapai.config import BevConfig
-from leapai.evaluation.detection.detection_metrics import (
+from leapai.evaluation.detection.detection_metrics import Evaluator
+from leapai.evaluation.detection.detection_results import (
     AP_DISTANCES_M,
     ERROR_DISTANCE_M,
     RECALL_CONFIDENCE,
     ROUND_CLASS_IDS,
-    Evaluator,
 )
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.detection.precision_recall import curve
@@ -28,7 +28,7 @@ from leapai.types import (
 
 @dataclass(frozen=True)
 class Hits:
-    """K objects that were found within 2 m at a confidence of `RECALL_CONFIDENCE`."""
+    """K objects found within `ERROR_DISTANCE_M` at a confidence of `RECALL_CONFIDENCE`."""
 
     class_id: IntArray
     distance_m: FloatArray
@@ -43,51 +43,55 @@ class Hits:
 
 @dataclass(frozen=True)
 class Profiles:
-    """Of one run."""
+    """Curves and errors of one run."""
 
     precision: dict[str, dict[float, FloatArray]]
-    """By class that has objects and matching distance: [101] at `curves.RECALLS`."""
+    """By class that has objects and matching distance: [101] at `precision_recall.RECALLS`."""
     hits: Hits
     gt_distance_m: FloatArray
     """[T] of every object that counts."""
 
 
 def profiles(frames: Sequence[LabelledFrame], bev: BevConfig) -> Profiles:
-    """Of labelled frames of any number of sequences, in any order."""
-    evaluate = Evaluator(frames, bev)
+    """Returns the curves of labelled frames of any number of sequences, in any order."""
+    evaluator = Evaluator(frames, bev)
     precision = {
-        name: {distance: _precision(evaluate, i, distance) for distance in AP_DISTANCES_M}
+        name: {distance: _precision(evaluator, i, distance) for distance in AP_DISTANCES_M}
         for i, name in enumerate(CLASS_NAMES)
-        if _objects(evaluate, i).any()
+        if _objects(evaluator, i).any()
     }
-    return Profiles(precision, _hits(evaluate), evaluate.gt.distance_m[evaluate.gt.counted])
+    return Profiles(precision, _hits(evaluator), evaluator.gt.distance_m[evaluator.gt.counted])
 
 
-def _objects(evaluate: Evaluator, class_id: int) -> BoolArray:
-    return np.asarray(evaluate.gt.counted & (evaluate.gt.class_id == class_id))
+def _objects(evaluator: Evaluator, class_id: int) -> BoolArray:
+    return np.asarray(evaluator.gt.counted & (evaluator.gt.class_id == class_id))
 
 
-def _precision(evaluate: Evaluator, class_id: int, distance_m: float) -> FloatArray:
-    found = evaluate.found[distance_m]
-    used = evaluate.evaluated(class_id, found)
-    positives = int(_objects(evaluate, class_id).sum())
-    return curve(evaluate.right(found)[used], evaluate.said.score[used], positives).precision
+def _precision(evaluator: Evaluator, class_id: int, distance_m: float) -> FloatArray:
+    found = evaluator.found[distance_m]
+    used = evaluator.evaluated(class_id, found)
+    positives = int(_objects(evaluator, class_id).sum())
+    return curve(
+        evaluator.right(found)[used], evaluator.detections.score[used], positives
+    ).precision
 
 
-def _hits(evaluate: Evaluator) -> Hits:
-    found = evaluate.found[ERROR_DISTANCE_M]
-    rows = np.flatnonzero(evaluate.right(found) & (evaluate.said.score >= RECALL_CONFIDENCE))
+def _hits(evaluator: Evaluator) -> Hits:
+    found = evaluator.found[ERROR_DISTANCE_M]
+    rows = np.flatnonzero(
+        evaluator.right(found) & (evaluator.detections.score >= RECALL_CONFIDENCE)
+    )
     objects = found[rows]
-    class_id = evaluate.said.class_id[rows]
+    class_id = evaluator.detections.class_id[rows]
     return Hits(
         class_id=class_id,
-        distance_m=evaluate.gt.distance_m[objects],
-        position_m=evaluate.position_error(rows, objects),
-        velocity_mps=_unless(class_id, STATIC_CLASS_IDS, evaluate.velocity_error(rows, objects)),
-        yaw_rad=_unless(class_id, ROUND_CLASS_IDS, evaluate.yaw_error(rows, objects)),
+        distance_m=evaluator.gt.distance_m[objects],
+        position_m=evaluator.position_error(rows, objects),
+        velocity_mps=_unless(class_id, STATIC_CLASS_IDS, evaluator.velocity_error(rows, objects)),
+        yaw_rad=_unless(class_id, ROUND_CLASS_IDS, evaluator.yaw_error(rows, objects)),
     )
 
 
 def _unless(class_id: IntArray, without: Sequence[int], error: FloatArray) -> FloatArray:
-    """`error` [K], NaN where the class is one of `without`."""
+    """Returns `error` [K], NaN where the class is one of `without`."""
     return np.where(np.isin(class_id, without), np.nan, error)

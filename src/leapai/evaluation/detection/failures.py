@@ -1,8 +1,7 @@
-"""What went wrong, frame by frame: objects that were missed and detections of nothing.
+"""Failures, frame by frame: objects that were missed and false positives.
 
-At the operating point of the detection figures. Each failure weighs by how near it is, as objects
-do in training (design, section 7): 4 within 6 m, 2 within 12 m, 1 beyond.
-"""
+They are taken at the operating point of the detection metrics. Each failure weighs by how near it
+is, as objects do in training (design, section 7): 4 within 6 m, 2 within 12 m, 1 beyond."""
 
 from __future__ import annotations
 
@@ -12,11 +11,8 @@ import numpy as np
 
 from leapai.config import BevConfig
 from leapai.config.training import DistanceWeights
-from leapai.evaluation.detection.detection_metrics import (
-    OPERATING_CONFIDENCE,
-    OPERATING_DISTANCE_M,
-    Evaluator,
-)
+from leapai.evaluation.detection.detection_metrics import Evaluator
+from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE, OPERATING_DISTANCE_M
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.types import BoolArray, FloatArray, IntArray
 
@@ -25,10 +21,10 @@ WEIGHTS = DistanceWeights()
 
 @dataclass(frozen=True)
 class Failures:
-    """K failures."""
+    """Table of the K failures of one frame."""
 
     missed: BoolArray
-    """[K] an object that was not found; else a detection of nothing."""
+    """[K] whether it is an object that was not found; else it is a false positive."""
     class_id: IntArray
     boxes: FloatArray
     """[K, 7] of the object or of the detection, ego frame."""
@@ -38,20 +34,20 @@ class Failures:
     weight: FloatArray
 
     def nearest_first(self) -> IntArray:
-        """Rows [K]."""
+        """Returns the rows [K] in order of distance."""
         return np.argsort(self.distance_m, kind="stable")
 
 
 def failures(frame: LabelledFrame, bev: BevConfig) -> Failures:
-    """Of one frame. What the figures of a whole run count is the sum over its frames."""
-    evaluate = Evaluator([frame], bev)
-    gt, said = evaluate.gt, evaluate.said
-    sure = said.score >= OPERATING_CONFIDENCE
-    found = evaluate.found[OPERATING_DISTANCE_M]
+    """Returns the failures of one frame. Metrics of a whole run count their sum over its frames."""
+    evaluator = Evaluator([frame], bev)
+    gt, detections = evaluator.gt, evaluator.detections
+    sure = detections.score >= OPERATING_CONFIDENCE
+    found = evaluator.found[OPERATING_DISTANCE_M]
     reached = np.zeros(len(gt.frame), bool)
     reached[found[sure & (found >= 0)]] = True
     missed = gt.rows(gt.counted & ~reached)
-    false = said.rows(sure & (found < 0))
+    false = detections.rows(sure & (found < 0))
     distance_m = np.concatenate([missed.distance_m, false.distance_m])
     return Failures(
         missed=np.arange(len(distance_m)) < len(missed.frame),

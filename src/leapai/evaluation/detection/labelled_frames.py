@@ -1,4 +1,4 @@
-"""What was said and what is true, of all frames in one table each; and which truth counts.
+"""Tables of the detections and of the ground-truth objects of all frames; and which objects count.
 
 An object counts when its centre lies in the BEV range and it is seen now: a LiDAR point on it, or
 a visible part; where neither is labelled it counts. The other objects of the labels are *ignored*:
@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from leapai.config import BevConfig
+from leapai.evaluation.detection.detection_results import HIDDEN_OBJECT_S
 from leapai.types import (
     BoolArray,
     Detections,
@@ -23,12 +24,9 @@ from leapai.types import (
     Labels,
 )
 
-REMEMBERED_S = 2.0
-"""An object that is hidden now is one to remember for this long after it was seen."""
-
 
 class LabelledFrame(NamedTuple):
-    """What the system said of a frame, and its truth."""
+    """Detections of a frame, and its labels."""
 
     detections: Detections
     labels: Labels
@@ -38,14 +36,14 @@ class _Columns:
     """Rows of a dataclass of equally long arrays."""
 
     def rows(self, index: IntArray | BoolArray) -> Self:
-        """The rows at `index` (integers [M] or mask)."""
+        """Returns the rows at `index` (integers [M] or mask)."""
         names = [f.name for f in fields(self)]  # type: ignore[arg-type]
         return type(self)(**{name: getattr(self, name)[index] for name in names})
 
 
 @dataclass(frozen=True)
-class TruthTable(_Columns):
-    """T objects of all frames."""
+class GtTable(_Columns):
+    """T ground-truth objects of all frames."""
 
     frame: IntArray
     """[T] number of the frame."""
@@ -61,8 +59,8 @@ class TruthTable(_Columns):
     track_id: IntArray
     """[T]; -1: not labelled."""
     counted: BoolArray
-    remembered: BoolArray
-    """[T] in range and hidden now, but seen at most `REMEMBERED_S` ago."""
+    hidden: BoolArray
+    """[T] in range and hidden now, but seen at most `HIDDEN_OBJECT_S` ago."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +79,23 @@ class DetectionTable(_Columns):
 
 
 def in_order(frames: Sequence[LabelledFrame]) -> list[LabelledFrame]:
-    """By sequence and time: the order that `tabulate` numbers them in."""
+    """Sorts frames by sequence and time: the order in which `tabulate` numbers them."""
     return sorted(frames, key=lambda f: (f.detections.sequence, f.detections.timestamp_us))
 
 
-def tabulate(frames: Sequence[LabelledFrame], bev: BevConfig) -> tuple[TruthTable, DetectionTable]:
-    """Both tables. They depend on the frames, not on the order in which these are given."""
+def tabulate(frames: Sequence[LabelledFrame], bev: BevConfig) -> tuple[GtTable, DetectionTable]:
+    """Returns both tables. They do not depend on the order in which frames are given."""
     ordered = in_order(frames)
     return _gt(ordered, bev), _detections(ordered)
 
 
 def frame_times_us(frames: Sequence[LabelledFrame]) -> IntArray:
-    """[F]"""
+    """Returns the timestamp of each frame [F]."""
     return np.array([f.detections.timestamp_us for f in frames], np.int64)
 
 
 def sequence_numbers(frames: Sequence[LabelledFrame]) -> IntArray:
-    """[F] number of each frame's sequence, by name."""
+    """Returns the number of each frame's sequence [F], by name."""
     names = sorted({f.detections.sequence for f in frames})
     number = {name: i for i, name in enumerate(names)}
     return np.array([number[f.detections.sequence] for f in frames], np.int64)
@@ -106,8 +104,8 @@ def sequence_numbers(frames: Sequence[LabelledFrame]) -> IntArray:
 def last_seen_us(
     sequence: IntArray, track_id: IntArray, timestamp_us: IntArray, seen: BoolArray
 ) -> IntArray:
-    """[T] when each object was last seen, now or before, in its sequence; -1: never, or its track
-    is not labelled."""
+    """Returns when each object was last seen [T], now or before, in its sequence; -1: never, or its
+    track is not labelled."""
     order = np.lexsort((timestamp_us, track_id, sequence))
     position = np.arange(len(order))
     key = np.stack([sequence, track_id])[:, order]
@@ -121,7 +119,7 @@ def last_seen_us(
     return result
 
 
-def _gt(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
+def _gt(frames: Sequence[LabelledFrame], bev: BevConfig) -> GtTable:
     labels = [f.labels for f in frames]
     counts = [len(each) for each in labels]
     frame = np.repeat(np.arange(len(frames)), counts)
@@ -132,9 +130,9 @@ def _gt(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
     track_id = _concatenate([each.track_id for each in labels], np.int64)
     now_us = frame_times_us(frames)[frame]
     seen_us = last_seen_us(sequence_numbers(frames)[frame], track_id, now_us, seen)
-    recently = (seen_us >= 0) & (now_us - seen_us <= round(REMEMBERED_S * 1e6))
+    recently = (seen_us >= 0) & (now_us - seen_us <= round(HIDDEN_OBJECT_S * 1e6))
     inside = _in_range(boxes, bev)
-    return TruthTable(
+    return GtTable(
         frame=frame,
         class_id=_concatenate([each.class_id for each in labels], np.int64),
         boxes=boxes,
@@ -143,22 +141,22 @@ def _gt(frames: Sequence[LabelledFrame], bev: BevConfig) -> TruthTable:
         distance_m=np.hypot(boxes[:, 0], boxes[:, 1]),
         track_id=track_id,
         counted=inside & seen,
-        remembered=inside & ~seen & recently,
+        hidden=inside & ~seen & recently,
     )
 
 
 def _detections(frames: Sequence[LabelledFrame]) -> DetectionTable:
-    said = [f.detections for f in frames]
-    boxes = _stack([each.boxes for each in said], 7)
+    detections = [f.detections for f in frames]
+    boxes = _stack([each.boxes for each in detections], 7)
     table = DetectionTable(
-        frame=np.repeat(np.arange(len(frames)), [len(each) for each in said]),
-        class_id=_concatenate([each.class_id for each in said], np.int64),
+        frame=np.repeat(np.arange(len(frames)), [len(each) for each in detections]),
+        class_id=_concatenate([each.class_id for each in detections], np.int64),
         boxes=boxes,
-        velocity_mps=_stack([each.velocity_mps for each in said], 3)[:, :2],
-        occlusion_level=_concatenate([each.occlusion_level for each in said], np.int64),
+        velocity_mps=_stack([each.velocity_mps for each in detections], 3)[:, :2],
+        occlusion_level=_concatenate([each.occlusion_level for each in detections], np.int64),
         distance_m=np.hypot(boxes[:, 0], boxes[:, 1]),
-        track_id=_concatenate([each.track_id for each in said], np.int64),
-        score=_concatenate([each.score for each in said], np.float64),
+        track_id=_concatenate([each.track_id for each in detections], np.int64),
+        score=_concatenate([each.score for each in detections], np.float64),
     )
     # Among equal confidences the last goes first, as in the nuScenes evaluation.
     return table.rows(np.argsort(table.score, kind="stable")[::-1])

@@ -10,26 +10,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from leapai.evaluation.detection.detection_results import MIN_PRECISION, MIN_RECALL
 from leapai.types import BoolArray, FloatArray
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-_FIRST = 11
-"""The first recall above 0.1."""
-_MIN_PRECISION = 0.1
+_FIRST = int(np.searchsorted(RECALLS, MIN_RECALL, "right"))
+"""Index of the first recall above `MIN_RECALL`."""
 
 
 class Curve(NamedTuple):
-    """Read at `RECALLS`; 0 beyond the recall that was reached."""
+    """A curve read at `RECALLS`; 0 beyond the recall that was reached."""
 
     precision: FloatArray
     """[101]"""
     confidence: FloatArray
-    """[101] from which detections give that recall."""
+    """[101] confidence from which detections give that recall."""
 
 
 def curve(hit: BoolArray, score: FloatArray, positives: int) -> Curve:
-    """Of detections [N] by falling confidence, of which `hit` [N] found an object each, and the
-    number of objects."""
+    """Returns the curve of detections [N] by falling confidence, of which `hit` [N] found an object
+    each, and of the number of objects."""
     if not hit.any():
         return Curve(np.zeros(len(RECALLS)), np.zeros(len(RECALLS)))
     hits = np.cumsum(hit)
@@ -41,13 +41,13 @@ def curve(hit: BoolArray, score: FloatArray, positives: int) -> Curve:
 
 
 def average_precision(precision: FloatArray) -> float:
-    """In [0, 1], of a curve's precision [101]."""
-    above = np.maximum(precision[_FIRST:] - _MIN_PRECISION, 0)
-    return float(above.mean() / (1 - _MIN_PRECISION))
+    """Returns AP in [0, 1] of a curve's precision [101]."""
+    above = np.maximum(precision[_FIRST:] - MIN_PRECISION, 0)
+    return float(above.mean() / (1 - MIN_PRECISION))
 
 
 def mean_error(error: FloatArray, score: FloatArray, confidence: FloatArray) -> float:
-    """The mean over recalls of the mean error of what was found up to that recall.
+    """Returns the mean over recalls of the mean error of what was found up to that recall.
 
     `error` [K] (NaN: not labelled) and `score` [K] of the hits by falling confidence, `confidence`
     [101] of the curve. 1 where a recall of 0.1 is not reached, whatever the unit: so nuScenes.

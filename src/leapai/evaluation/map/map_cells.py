@@ -2,7 +2,7 @@
 
 Probabilities are counted in steps of 1/32, so the counts of one pass give the IoU at every
 threshold k/32, which floating point holds exactly. Counts are whole numbers: they add up to the
-same, whatever the order of frames and however they are dealt to ranks.
+same, whatever the order of frames and however they are sharded to ranks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ THRESHOLD_STEP = 16
 
 
 class Sight(NamedTuple):
-    """Which ground is in sight."""
+    """Ground that is in sight, now or before."""
 
     seen_now: BoolArray
     """[rows, columns]"""
@@ -38,7 +38,7 @@ class Sight(NamedTuple):
     """[rows, columns] in one of the frames that memory reaches back to, in this frame's grid."""
 
     def hidden(self) -> BoolArray:
-        """[rows, columns] what only memory can know."""
+        """Returns the cells [rows, columns] that only memory can provide."""
         return np.asarray(self.seen_before & ~self.seen_now)
 
 
@@ -56,7 +56,7 @@ class Zones:
         """[rows * columns]"""
 
     def by_distance(self, masks: BoolArray) -> IntArray:
-        """How many cells of masks [C, rows, columns] lie in each zone by distance [C, D + 1]."""
+        """Counts the cells of masks [C, rows, columns] in each zone by distance [C, D + 1]."""
         kind, row, column = np.nonzero(masks)
         distance = self.of_cell[row * masks.shape[2] + column] // self.shape[1]
         counts = np.bincount(kind * self.shape[0] + distance, minlength=len(masks) * self.shape[0])
@@ -66,11 +66,11 @@ class Zones:
 @dataclass
 class CellCounts:
     """Sums over frames. Letters: C classes, D + 1 and L + 1 zones by distance and lateral distance
-    (the first and the last lie outside of all bands), T truth, P steps of probability."""
+    (the first and the last lie outside of all bands), T ground truth, P steps of probability."""
 
     cells: IntArray
-    """[C, D + 1, L + 1, T = 2, P = 33] int64; cells that are neither true nor of a probability of
-    1/32 are left out."""
+    """[C, D + 1, L + 1, T = 2, P = 33] int64; cells that are neither in the ground truth nor of a
+    probability of 1/32 are left out."""
     hidden: IntArray
     """[C, T = 2, P = 33] int64: those of them that are hidden now, but were seen before."""
     hidden_cells: int = 0
@@ -78,7 +78,7 @@ class CellCounts:
 
     @staticmethod
     def of(zones: Zones) -> CellCounts:
-        """Of no frame."""
+        """Returns the counts of no frame."""
         classes = len(STATIC_CLASSES)
         cells = np.zeros((classes, *zones.shape, 2, STEPS + 1), np.int64)
         return CellCounts(cells, np.zeros((classes, 2, STEPS + 1), np.int64))
@@ -86,7 +86,7 @@ class CellCounts:
     def add(
         self, probability: FloatArray, labels: StaticLabels, sight: Sight | None, zones: Zones
     ) -> None:
-        """One frame: probabilities [C, rows, columns]."""
+        """Counts one frame: probabilities [C, rows, columns]."""
         step = np.floor(np.asarray(probability, np.float32) * STEPS).astype(np.int64)
         gt = labels.planes
         counted = ((step > 0) | gt) & labels.known[:, None, None]
@@ -113,8 +113,8 @@ class CellCounts:
 
 
 def iou_by_threshold(counts: IntArray) -> FloatArray:
-    """IoU [..., 31] at thresholds 1/32 .. 31/32 of counts [..., T = 2, P = 33]; NaN where nothing
-    is true."""
+    """Returns IoU [..., 31] at thresholds 1/32 .. 31/32 of counts [..., T = 2, P = 33]; NaN where
+    the ground truth has no cell."""
     marked = np.flip(np.cumsum(np.flip(counts, -1), -1), -1)[..., 1:STEPS]
     true = counts[..., 1, :].sum(-1)[..., None]
     iou: FloatArray = np.where(
@@ -124,5 +124,5 @@ def iou_by_threshold(counts: IntArray) -> FloatArray:
 
 
 def band_names(bands_m: Sequence[float]) -> list[str]:
-    """Names as "0-30 m"."""
+    """Returns names as "0-30 m"."""
     return [f"{low:g}-{high:g} m" for low, high in pairwise(bands_m)]

@@ -1,4 +1,5 @@
-"""Judges the road while drives stream: rasters are too large to be kept until their end."""
+"""Evaluates the predicted map while drives stream: rasters are too large to be kept until the
+end."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterable
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.data.static_labels import with_static_labels
-from leapai.evaluation.map.line_metrics import true_lines
+from leapai.evaluation.map.line_metrics import gt_lines
 from leapai.evaluation.map.map_flicker import MapView
 from leapai.evaluation.map.map_metrics import MapFrame, MapTally
 from leapai.evaluation.map.map_results import MapMetrics
@@ -16,16 +17,16 @@ from leapai.streaming.session import StepResult
 
 
 class MapEvaluator:
-    """Counts what a network says of the road in the drives of one process."""
+    """Counts the predicted map in the sequences of one process."""
 
     def __init__(self, config: TaskConfig) -> None:
-        self._region, self._wanted = config.static.region(), config.static_task
+        self._region, self._enabled = config.static.region(), config.static_task
         self.tally = MapTally(self._region, config.evaluation)
 
-    def of_drive(self, log: DrivingLog) -> Callable[[StepResult], None]:
-        """What counts the frames of a drive, one after another. Where the static task is off it
-        counts nothing, and the drive's map is not read."""
-        if not self._wanted:
+    def of_sequence(self, log: DrivingLog) -> Callable[[StepResult], None]:
+        """Returns what counts the frames of a sequence, one after another. Where the static task is
+        off it counts nothing, and the map of the sequence is not read."""
+        if not self._enabled:
             return lambda result: None
         vector_map, known = log.vector_map(), log.static_classes
         memory = SightMemory(self._region)
@@ -33,13 +34,15 @@ class MapEvaluator:
         def add(result: StepResult) -> None:
             assert result.map is not None
             frame = with_static_labels(result.frame, vector_map, self._region, known)
-            pose, road = frame.ego2global, result.map
+            pose, predicted = frame.ego2global, result.map
             self.tally.add(
                 MapFrame(
-                    said=MapView(frame.sequence, frame.timestamp_us, pose, road.probability),
-                    lines=road.lines,
+                    predicted=MapView(
+                        frame.sequence, frame.timestamp_us, pose, predicted.probability
+                    ),
+                    lines=predicted.lines,
                     labels=frame.static_labels,
-                    true_lines=None if vector_map is None else true_lines(vector_map, pose),
+                    gt_lines=None if vector_map is None else gt_lines(vector_map, pose),
                     sight=None if vector_map is None else memory.sight(frame),
                 )
             )
@@ -48,7 +51,8 @@ class MapEvaluator:
 
 
 def merged_map_metrics(tallies: Iterable[MapTally]) -> MapMetrics | None:
-    """Of what all processes counted, which the first of them takes up; None: nothing was said."""
+    """Returns the metrics of what all processes counted, which the first tally takes up; None: no
+    map was predicted."""
     together, *others = tallies
     for other in others:
         together.merge(other)

@@ -1,4 +1,4 @@
-"""How steady the map is: what becomes of the same places of the world from frame to frame.
+"""Flicker of the map: what becomes of the same places of the world from frame to frame.
 
 Each cell of a frame is looked up in the frame before it, at its centre, by the relative pose formed
 in float64, in the nearest cell. Cells that the frame before did not cover are left out.
@@ -8,7 +8,7 @@ in float64, in the nearest cell. Cells that the frame before did not cover are l
 * Flips: a cell is marked from the threshold on. A mark of one frame flips where the other frame has
   none in the 3 x 3 cells about it; the rate is flips over marks, of both frames. The cell of
   tolerance forgives resampling: a perfect map has a rate near 0. (It also forgives marks that are
-  so many that one is always near: then only the change tells.)
+  so many that one is always near: then only the change shows flicker.)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _UNIT = 1 << 16
 
 
 class MapView(NamedTuple):
-    """What was said of the road at one instant."""
+    """The predicted map at one instant."""
 
     sequence: str
     timestamp_us: int
@@ -63,14 +63,14 @@ class FlickerCounts:
 
     @staticmethod
     def of(zones: Zones) -> FlickerCounts:
-        """Of no frame."""
+        """Returns the counts of no frame."""
         shape = (len(STATIC_CLASSES), zones.shape[0])
         return FlickerCounts(
             np.zeros(shape[0], np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         )
 
     def add(self, before: MapView, now: MapView, grid: BevGrid, zones: Zones) -> None:
-        """One frame and the one before it; others than successive ones of a drive are left out."""
+        """Counts one frame and the one before it, where both are successive ones of a sequence."""
         gap_us = now.timestamp_us - before.timestamp_us
         if before.sequence != now.sequence or not 0 < gap_us <= MAX_GAP_S * 1e6:
             return
@@ -96,12 +96,12 @@ class FlickerCounts:
         self.cells += other.cells
 
     def mean_change(self) -> FloatArray:
-        """[C]; NaN where no frame followed another."""
+        """Returns the mean change [C]; NaN where no frame followed another."""
         mean: FloatArray = self.change / _UNIT / (self.cells or np.nan)
         return mean
 
     def flip_rate(self) -> FloatArray:
-        """[C]; NaN where nothing is marked."""
+        """Returns the flip rate [C]; NaN where nothing is marked."""
         flips, marks = self.flips.sum(1), self.marks.sum(1)
         rate: FloatArray = flips / np.where(marks > 0, marks, np.nan)
         return rate
@@ -110,8 +110,8 @@ class FlickerCounts:
 def nearest_cells(
     other_from_this: FloatArray, grid: BevGrid
 ) -> tuple[IntArray, IntArray, BoolArray]:
-    """Row and column [rows, columns] in another frame's grid of each cell of this one, and whether
-    that grid covers it (0, 0 where not)."""
+    """Returns the row and column [rows, columns] in another frame's grid of each cell of this one,
+    and whether that grid covers it (0, 0 where not)."""
     cell, covered = cells_in(grid, torch.from_numpy(np.asarray(other_from_this, np.float64)))
     column, row = cell.floor().long().unbind(1)
     shape = (grid.rows, grid.columns)
@@ -119,7 +119,7 @@ def nearest_cells(
 
 
 def dilated(masks: BoolArray) -> BoolArray:
-    """Masks [N, rows, columns], each grown by one cell to all sides."""
+    """Returns masks [N, rows, columns], each grown by one cell to all sides."""
     square = np.ones((3, 3), np.uint8)
     grown = [cv2.dilate(mask.astype(np.uint8), square) for mask in masks]
     return np.stack(grown).astype(bool)

@@ -1,5 +1,4 @@
-"""Figures of the map, from what the system said of the road and what is true:
-`map_metrics(frames, ...)`."""
+"""Metrics of predicted maps against ground truth: `map_metrics(frames, ...)`."""
 
 from __future__ import annotations
 
@@ -34,23 +33,23 @@ from leapai.types import (
 
 @dataclass(frozen=True)
 class MapFrame:
-    """What the system said of the road of one frame, and its truth."""
+    """The predicted map of one frame, and its ground truth."""
 
-    said: MapView
+    predicted: MapView
     lines: tuple[MapPolyline, ...]
-    """That were said, in the ego frame."""
+    """Predicted lines, in the ego frame."""
     labels: StaticLabels | None
-    """None: the frame has no map; it tells of steadiness only."""
-    true_lines: tuple[MapPolyline, ...] | None
-    """None: lines are not judged in this frame."""
+    """None: the frame has no ground truth; it counts for flicker only."""
+    gt_lines: tuple[MapPolyline, ...] | None
+    """Ground-truth lines; None: lines are not evaluated in this frame."""
     sight: Sight | None
-    """None: nobody knows what is hidden in this frame."""
+    """None: what is hidden in this frame is not known."""
 
 
 def map_metrics(
     frames: Iterable[MapFrame], grid: BevGrid, evaluation: EvaluationConfig
 ) -> MapMetrics:
-    """All figures of frames over `grid`, those of each drive in order of time."""
+    """Evaluates frames over `grid`, those of each sequence in order of time."""
     tally = MapTally(grid, evaluation)
     for frame in frames:
         tally.add(frame)
@@ -60,9 +59,8 @@ def map_metrics(
 class MapTally:
     """Counts frames as they come, keeping none but the last.
 
-    The frames of a drive come one after another; the order of drives, and how they are dealt to the
-    ranks whose tallies are merged, change no figure.
-    """
+    The frames of a sequence come one after another; the order of sequences, and how they are
+    sharded to the ranks whose tallies are merged, change no metric."""
 
     def __init__(self, grid: BevGrid, evaluation: EvaluationConfig) -> None:
         self._grid = grid
@@ -74,26 +72,26 @@ class MapTally:
         self._last: MapView | None = None
 
     def add(self, frame: MapFrame) -> None:
-        """Counts one frame."""
+        """Counts one frame, which follows the last one."""
         self._frames += 1
         if self._last is not None:
-            self._flicker.add(self._last, frame.said, self._grid, self._zones)
-        self._last = frame.said
+            self._flicker.add(self._last, frame.predicted, self._grid, self._zones)
+        self._last = frame.predicted
         if frame.labels is None:
             return
-        self._cells.add(frame.said.probability, frame.labels, frame.sight, self._zones)
-        if frame.true_lines is not None:
-            self._lines.add(frame.lines, frame.true_lines, frame.labels.known, self._grid)
+        self._cells.add(frame.predicted.probability, frame.labels, frame.sight, self._zones)
+        if frame.gt_lines is not None:
+            self._lines.add(frame.lines, frame.gt_lines, frame.labels.known, self._grid)
 
     def merge(self, other: MapTally) -> None:
-        """Adds what another rank counted of other drives."""
+        """Adds what another rank counted of other sequences."""
         self._frames += other._frames
         self._cells.merge(other._cells)
         self._flicker.merge(other._flicker)
         self._lines.merge(other._lines)
 
     def metrics(self) -> MapMetrics:
-        """Of all that was counted."""
+        """Returns the metrics of all that was counted."""
         overall = self._cells.cells.sum((1, 2))
         iou, hidden = iou_by_threshold(overall), iou_by_threshold(self._cells.hidden)
         change, flips = self._flicker.mean_change(), self._flicker.flip_rate()
@@ -131,30 +129,30 @@ class MapTally:
 
 
 def _by_band(counts: IntArray, bands_m: tuple[float, ...]) -> dict[str, MapMeans]:
-    """Mean IoU by band, from counts [C, bands + 1, 2, 33]."""
+    """Returns mean IoU by band, from counts [C, bands + 1, 2, 33]."""
     iou = _at_threshold(iou_by_threshold(counts))
     return {name: _means(iou[:, 1 + i]) for i, name in enumerate(band_names(bands_m))}
 
 
 def _at_threshold(iou: FloatArray) -> FloatArray:
-    """[...] of IoU [..., 31] by threshold."""
+    """Returns IoU [...] at the threshold, of IoU [..., 31] by threshold."""
     return np.asarray(iou[..., THRESHOLD_STEP - 1])
 
 
 def _best_threshold(iou: FloatArray) -> float | None:
-    """Of IoU [31]; of several equally good ones the lowest."""
+    """Returns the best threshold of IoU [31]; of several equally good ones the lowest."""
     return None if np.isnan(iou).all() else (int(iou.argmax()) + 1) / STEPS
 
 
 def _means(values: FloatArray) -> MapMeans:
-    """Of values [14], NaN where there is none."""
+    """Returns the mean of each raster, of values [14], NaN where there is none."""
     markings, elements = np.split(values, [len(LANE_MARKINGS)])
     return MapMeans(lane_markings=_mean(markings), road_elements=_mean(elements))
 
 
 def _pooled(flicker: FlickerCounts, zones: slice) -> MapMeans:
-    """Flips over marks of all classes of a raster together, in zones by distance: of a class that
-    is not there, only specks are marked, and all of them flip."""
+    """Returns flips over marks of all classes of a raster together, in zones by distance: of a
+    class that is not there, only specks are marked, and all of them flip."""
     flips, marks = (
         [part.sum() for part in np.split(counts[:, zones], [len(LANE_MARKINGS)])]
         for counts in (flicker.flips, flicker.marks)

@@ -1,9 +1,21 @@
-"""What figures of the map are. `None` stands where there is nothing to measure: no cell, or no
-line, of a class is true."""
+"""Result models of the map evaluation, and the constants that define its metrics. `None` stands
+where there is nothing to measure: no cell, or no line, of a class in the ground truth."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+
+from leapai.config.network_sections import StaticConfig
+from leapai.types import LANE_MARKINGS
+
+LINE_KINDS = (*LANE_MARKINGS, "Wall", "Curb", "Lane")
+"""What maps give as lines; speed bumps and ground signs are areas, evaluated by cells alone."""
+MATCH_M = (0.25, 0.5)
+"""Distances at which lines match."""
+_STATIC = StaticConfig()
+HIDDEN_GROUND_S = round(max(_STATIC.past_s) + _STATIC.tolerance_s, 3)
+"""Ground that is hidden now must be kept by memory for this long: as far back as the memory of the
+static task reaches by default (design, section 11: 3.3 s and a tolerance of 0.1 s)."""
 
 
 class _Metrics(BaseModel):
@@ -11,10 +23,10 @@ class _Metrics(BaseModel):
 
 
 class MapClassMetrics(_Metrics):
-    """Of one class."""
+    """Map metrics of one class."""
 
     cells: int
-    """True ones, over all frames."""
+    """Ground-truth cells, over all frames."""
     iou: float | None
     """At `MapMetrics.threshold`."""
     best_iou: float | None
@@ -25,42 +37,45 @@ class MapClassMetrics(_Metrics):
     change: float | None
     """Mean |p now - p before| of a cell of the world; None: no frame follows another."""
     flip_rate: float | None
-    """Of cells marked in one of two successive frames, the share without a mark of the other frame
-    in the 3 x 3 cells about it; None: none is marked."""
+    """Flicker: of cells marked in one of two successive frames, the share without a mark of the
+    other frame in the 3 x 3 cells about it; None: none is marked."""
 
 
 class MapMeans(_Metrics):
-    """One figure of each raster: the mean over the classes that have it."""
+    """One metric of each raster: the mean over the classes that have it."""
 
     lane_markings: float | None
     road_elements: float | None
 
 
 class LineMetrics(_Metrics):
-    """Of lines, weighted by length, where a line counts as found within a distance of one of its
+    """Metrics of lines, weighted by length. A line counts as found within a distance of one of its
     kind."""
 
     said_m: float
-    """Length of all that was said, over all frames."""
+    """Length of all predicted lines, over all frames."""
     true_m: float
+    """Length of all ground-truth lines, over all frames."""
     precision: float | None
-    """Correctness: the share of what was said that lies near a true line."""
+    """Correctness: the share of the predicted lines that lies near a ground-truth line."""
     recall: float | None
-    """Completeness: the share of the truth that lies near a line that was said."""
+    """Completeness: the share of the ground truth that lies near a predicted line."""
     f1: float | None
 
 
 class MapMetrics(_Metrics):
-    """How well the road is mapped, and how steadily."""
+    """Quality and temporal consistency of the predicted map of a run."""
 
     frames: int
     labelled_frames: int
+    """Frames with a ground-truth map."""
     threshold: float
+    """Probability from which a cell counts as marked."""
     iou: MapMeans
     best_iou: MapMeans
     hidden_iou: MapMeans
     hidden_cells: int
-    """Hidden now and seen before, over all labelled frames."""
+    """Cells hidden now and seen before, over all labelled frames."""
     change: MapMeans
     flip_rate: MapMeans
     """Flips over marks of all classes together."""
@@ -73,3 +88,27 @@ class MapMetrics(_Metrics):
     """IoU by distance to the left or right of the ego's axis."""
     lines: dict[str, dict[str, LineMetrics]]
     """By distance at which lines match ("0.25 m"), then by kind, and "all"."""
+
+    def iou_by_place(self) -> list[dict[str, MapMeans]]:
+        """Returns mean IoU over all cells and of hidden ground, by distance, and to the sides."""
+        return [
+            {
+                "all": self.iou,
+                "at the best threshold": self.best_iou,
+                "hidden now": self.hidden_iou,
+            },
+            self.distance_bands,
+            {f"{name} aside": means for name, means in self.lateral_bands.items()},
+        ]
+
+    def classes_with_cells(self) -> dict[str, MapClassMetrics]:
+        """Returns the metrics of each class that the ground truth has cells of."""
+        return {name: part for name, part in self.classes.items() if part.cells}
+
+    def lines_by_kind(self) -> dict[str, dict[str, LineMetrics]]:
+        """Returns the metrics of lines by kind ("all" is the last), then by matching distance."""
+        kinds = next(iter(self.lines.values()), {})
+        return {
+            kind: {within: by_kind[kind] for within, by_kind in self.lines.items()}
+            for kind in kinds
+        }

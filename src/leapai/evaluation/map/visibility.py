@@ -1,10 +1,10 @@
-"""Which ground is in sight, and which was a short while ago.
+"""Visibility of the ground: what is in sight, and what was a short while ago.
 
 Ground is seen where a LiDAR return lies on it, or where a camera looks at it past all obstacles. An
 obstacle is a LiDAR return well above the lowest return about it. Seen from a camera at height h
 over the ground, a return at distance r and height a hides the ground behind it up to r h / (h - a),
-or all of it where a >= h. Shadows are drawn on a polar grid about each camera. Labels are not
-asked, so this works on any data; what the LiDAR misses hides nothing.
+or all of it where a >= h. Shadows are drawn on a polar grid about each camera. No labels are
+used, so this works on any data; what the LiDAR misses hides nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scipy.ndimage import minimum_filter
 
 from leapai.evaluation.map.map_cells import Sight
 from leapai.evaluation.map.map_flicker import nearest_cells
+from leapai.evaluation.map.map_results import HIDDEN_GROUND_S
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
 from leapai.types import (
@@ -28,11 +29,8 @@ from leapai.types import (
     IntArray,
 )
 
-REMEMBERED_S = 3.4
-"""Ground that is hidden now is one to remember for this long: as far back as the static task's
-memory reaches (design, section 11: 3.3 s and a tolerance of 0.1 s)."""
 _LOOK_S = 0.3
-"""Of the frames before, one in this time is kept: what is in sight changes slowly."""
+"""One frame in this time is kept: what is in sight changes slowly."""
 _OBSTACLE_M = 0.4
 """Higher than a kerb and than ground that rises by 5 % within the surroundings below."""
 _PATCH_M = 2.0
@@ -48,8 +46,8 @@ _DEPTH_M = 0.3
 
 
 def seen_now(frame: Frame, grid: BevGrid) -> BoolArray | None:
-    """[rows, columns] which cells of the ground are in sight; None where the LiDAR failed, so that
-    nobody knows what stands in the way."""
+    """Returns which cells of the ground [rows, columns] are in sight; None where the LiDAR failed,
+    so that what stands in the way is not known."""
     if frame.points is None:
         return None
     points = np.asarray(frame.points[:, :3], np.float64)
@@ -70,7 +68,7 @@ def seen_now(frame: Frame, grid: BevGrid) -> BoolArray | None:
 
 
 def height_above_ground(points_m: FloatArray) -> FloatArray:
-    """[P] of returns [P, 3] in the ego frame."""
+    """Returns heights [P] of returns [P, 3] in the ego frame."""
     if not len(points_m):
         return np.zeros(0)
     low = points_m[:, :2].min(0)
@@ -85,8 +83,8 @@ def height_above_ground(points_m: FloatArray) -> FloatArray:
 def in_shadow(
     ground_m: FloatArray, eye_m: FloatArray, obstacles_m: FloatArray, height_m: FloatArray
 ) -> BoolArray:
-    """[G] whether points on the ground [G, 2] are hidden from an eye [3] by obstacles [P, 2] of
-    heights [P]."""
+    """Returns whether points on the ground [G, 2] are hidden [G] from an eye [3] by obstacles [P,
+    2] of heights [P]."""
     sector, distance = _polar(obstacles_m - eye_m[:2])
     clearance = eye_m[2] - height_m
     reach = np.where(clearance > 0, distance * eye_m[2] / np.maximum(clearance, 1e-9), np.inf)
@@ -105,14 +103,14 @@ def in_shadow(
 
 
 def _polar(offset_m: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Sector and distance [N] of offsets [N, 2]."""
+    """Returns sector and distance [N] of offsets [N, 2]."""
     turn = np.arctan2(offset_m[:, 1], offset_m[:, 0]) / (2 * np.pi) % 1.0
     sector = np.minimum((turn * _SECTORS).astype(np.int64), _SECTORS - 1)
     return sector, np.hypot(offset_m[:, 0], offset_m[:, 1])
 
 
 def _in_picture(camera: CameraFrame, points_m: FloatArray) -> BoolArray:
-    """[P] whether a camera's picture shows points [P, 3]."""
+    """Returns whether a camera's picture shows points [P, 3]: mask [P]."""
     in_camera = poses.apply(poses.invert(camera.ego_from_camera), points_m)
     pixels, _ = camera_geometry.project(in_camera, camera.intrinsics, camera.distortion)
     height, width = camera.size_px
@@ -120,7 +118,7 @@ def _in_picture(camera: CameraFrame, points_m: FloatArray) -> BoolArray:
 
 
 def _cells_of(points_m: FloatArray, grid: BevGrid) -> tuple[IntArray, IntArray]:
-    """Row and column of the points [P, 3] inside the grid."""
+    """Returns row and column of the points [P, 3] inside the grid."""
     column, row = np.floor((points_m[:, :2] - grid.low_m[:2]) / grid.cell_m).astype(np.int64).T
     inside = (row >= 0) & (row < grid.rows) & (column >= 0) & (column < grid.columns)
     return row[inside], column[inside]
@@ -134,7 +132,7 @@ class _Look:
 
 
 class SightMemory:
-    """What was in sight in the last frames of a drive; forgotten when the sequence changes."""
+    """Ground that was in sight in the last frames; forgotten when the sequence changes."""
 
     def __init__(self, grid: BevGrid) -> None:
         self._grid = grid
@@ -142,11 +140,11 @@ class SightMemory:
         self._looks: deque[_Look] = deque()
 
     def sight(self, frame: Frame) -> Sight | None:
-        """Of the next frame; None where its LiDAR failed."""
+        """Returns the sight of the next frame; None where its LiDAR failed."""
         if frame.sequence != self._sequence:
             self._sequence = frame.sequence
             self._looks.clear()
-        oldest_us = frame.timestamp_us - round(REMEMBERED_S * 1e6)
+        oldest_us = frame.timestamp_us - round(HIDDEN_GROUND_S * 1e6)
         while self._looks and self._looks[0].timestamp_us < oldest_us:
             self._looks.popleft()
         seen = seen_now(frame, self._grid)
@@ -159,7 +157,7 @@ class SightMemory:
         return Sight(seen, before)
 
     def _seen_before(self, ego2global: FloatArray) -> BoolArray:
-        """[rows, columns] in the ego frame of now."""
+        """Returns the cells [rows, columns] seen before, in the ego frame of now."""
         before = np.zeros((self._grid.rows, self._grid.columns), bool)
         for look in self._looks:
             then_from_now = poses.invert(np.asarray(look.ego2global, np.float64)) @ ego2global

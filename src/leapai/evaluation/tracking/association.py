@@ -1,11 +1,11 @@
-"""Who follows whom over time: detections and objects matched frame by frame, as CLEAR MOT does it
+"""Association over time: detections and objects matched frame by frame, as in CLEAR MOT
 (Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance", 2008, section 2.1).
 
 In each frame an object first keeps the track that it had last, where that is near enough. What is
 left is matched so that as many pairs as possible form, and of those matchings the one whose
 distances sum to the least. A match with another track than the last one is a switch of identity.
 
-Many *lanes*, one for each threshold of confidence, and all sequences go through at once: the loop
+Many thresholds of confidence and all sequences go through at once: the loop
 runs over frame numbers, not over thresholds, sequences or objects.
 """
 
@@ -25,7 +25,7 @@ from leapai.types import BoolArray, FloatArray, IntArray
 
 
 class Association(NamedTuple):
-    """Who found whom, in each of L lanes."""
+    """Matches of objects and detections, at each of L thresholds."""
 
     found: IntArray
     """[L, T] row of the detection that an object is matched with; -1: none."""
@@ -34,27 +34,27 @@ class Association(NamedTuple):
 
 
 def associate(tracked: Tracked, alive: BoolArray) -> Association:
-    """Matches judged objects and the detections that each lane has: `alive` [L, N].
+    """Matches evaluated objects and the detections that pass each threshold: `alive` [L, N].
 
     Of objects that had the same track last, the one of the first row keeps it.
     """
     object_id, track_id = tracked.object_id, tracked.track_id
-    lanes = len(alive)
-    found = np.full((lanes, len(object_id)), -1, np.int32)
+    thresholds = len(alive)
+    found = np.full((thresholds, len(object_id)), -1, np.int32)
     switched = np.zeros(found.shape, bool)
     busy = np.zeros(alive.shape, bool)
-    last_track = np.full((lanes, int(object_id.max(initial=-1)) + 1), -1, np.int32)
+    last_track = np.full((thresholds, int(object_id.max(initial=-1)) + 1), -1, np.int32)
     for now in _steps(tracked):
         owner, track = object_id[now.gt], track_id[now.detection]
         live, before = alive[:, now.detection], last_track[:, owner]
         kept = _first_of_each(live & (before == track), now.detection_start)
         _mark(found, busy, now, *np.nonzero(kept))
         free = live & (found[:, now.gt] < 0) & ~busy[:, now.detection]
-        lane, pair = _assign(free, now)
-        _mark(found, busy, now, lane, pair)
-        previous = before[lane, pair]
-        switched[lane, now.gt[pair]] = (previous >= 0) & (previous != track[pair])
-        last_track[lane, owner[pair]] = track[pair]
+        threshold, pair = _assign(free, now)
+        _mark(found, busy, now, threshold, pair)
+        previous = before[threshold, pair]
+        switched[threshold, now.gt[pair]] = (previous >= 0) & (previous != track[pair])
+        last_track[threshold, owner[pair]] = track[pair]
     return Association(found, switched)
 
 
@@ -92,48 +92,52 @@ def _steps(tracked: Tracked) -> Iterator[_Step]:
 
 
 def _clusters(tracked: Tracked) -> IntArray:
-    """[P] number of the connected part of the graph of all pairs."""
-    pairs, truths = tracked.pairs, len(tracked.object_id)
-    nodes = truths + len(tracked.track_id)
-    edges = np.ones(len(pairs.gt)), (pairs.gt, truths + pairs.detection)
+    """Returns the number of the connected part of the graph of all pairs [P]."""
+    pairs, objects = tracked.pairs, len(tracked.object_id)
+    nodes = objects + len(tracked.track_id)
+    edges = np.ones(len(pairs.gt)), (pairs.gt, objects + pairs.detection)
     _, part = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
     return np.asarray(part[pairs.gt], np.int64)
 
 
 def run_starts(values: IntArray) -> BoolArray:
-    """[N] whether a value differs from the one before."""
+    """Returns whether a value differs from the one before [N]."""
     return np.append(True, values[1:] != values[:-1])
 
 
 def _first_of_each(mask: BoolArray, start: IntArray) -> BoolArray:
-    """`mask` [L, P] without what follows another of the same run, which begins at `start` [P]."""
+    """Returns `mask` [L, P] without what follows another of the same run, which begins at `start`
+    [P]."""
     count = np.cumsum(mask, axis=1)
     return mask & (count - (count - mask)[:, start] == 1)
 
 
-def _mark(found: IntArray, busy: BoolArray, now: _Step, lane: IntArray, pair: IntArray) -> None:
-    found[lane, now.gt[pair]] = now.detection[pair]
-    busy[lane, now.detection[pair]] = True
+def _mark(
+    found: IntArray, busy: BoolArray, now: _Step, threshold: IntArray, pair: IntArray
+) -> None:
+    found[threshold, now.gt[pair]] = now.detection[pair]
+    busy[threshold, now.detection[pair]] = True
 
 
 def _assign(free: BoolArray, now: _Step) -> tuple[IntArray, IntArray]:
-    """Lanes and pairs [M] of the best matching among the free pairs [L, P]."""
+    """Returns thresholds and pairs [M] of the best matching among the free pairs [L, P]."""
     count = np.add.reduceat(free, now.cluster_start[:-1], axis=1, dtype=np.int64)
     alone = free & np.repeat(count == 1, np.diff(now.cluster_start), axis=1)
-    lanes, picked = (list(index) for index in np.nonzero(alone))
+    thresholds, picked = (list(index) for index in np.nonzero(alone))
     solved: dict[tuple[int, bytes], IntArray] = {}
-    for lane, cluster in zip(*np.nonzero(count > 1), strict=True):
+    for threshold, cluster in zip(*np.nonzero(count > 1), strict=True):
         low, high = now.cluster_start[cluster : cluster + 2]
-        key = int(cluster), free[lane, low:high].tobytes()
+        key = int(cluster), free[threshold, low:high].tobytes()
         if key not in solved:
-            solved[key] = _best(low + np.flatnonzero(free[lane, low:high]), now)
-        lanes.extend([lane] * len(solved[key]))
+            solved[key] = _best(low + np.flatnonzero(free[threshold, low:high]), now)
+        thresholds.extend([threshold] * len(solved[key]))
         picked.extend(solved[key])
-    return np.array(lanes, np.int64), np.array(picked, np.int64)
+    return np.array(thresholds, np.int64), np.array(picked, np.int64)
 
 
 def _best(pair: IntArray, now: _Step) -> IntArray:
-    """Of `pair` [K] those of the matching with most pairs and, of these, the least distance."""
+    """Returns the pairs, of `pair` [K], of the matching with most pairs and, of these, the least
+    distance."""
     _, row = np.unique(now.detection[pair], return_inverse=True)
     _, column = np.unique(now.gt[pair], return_inverse=True)
     number = np.full((row.max() + 1, column.max() + 1), -1)

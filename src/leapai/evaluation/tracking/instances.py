@@ -1,4 +1,4 @@
-"""A row of figures for every labelled object: `instance_rows(frames, ...)`, for `eval_instance`."""
+"""A row of metrics for every labelled object: `instance_rows(frames, ...)`, for `eval_instance`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import NamedTuple
 import numpy as np
 
 from leapai.config import BevConfig
-from leapai.evaluation.detection.detection_metrics import OPERATING_CONFIDENCE
+from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.association import associate, run_starts
 from leapai.evaluation.tracking.tracked_objects import Tracked, follow
-from leapai.evaluation.tracking.tracking_metrics import DISTANCE_M
+from leapai.evaluation.tracking.tracking_results import DISTANCE_M
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
 class InstanceMetrics:
-    """One labelled object, in the frames in which it counts. It is found where a detection of a
-    confidence of 0.3 or more follows it within 2 m. None: it is never found, or its velocity is
-    not labelled."""
+    """Metrics of one labelled object, in the frames in which it counts. It is found where a
+    detection of `OPERATING_CONFIDENCE` or more is matched with it within `DISTANCE_M`. None: it is
+    never found, or its velocity is not labelled."""
 
     sequence: str
     track_id: int
@@ -44,7 +44,8 @@ class InstanceMetrics:
 
 
 def instance_rows(frames: Sequence[LabelledFrame], bev: BevConfig) -> list[InstanceMetrics]:
-    """By sequence, class and track id. Objects without track id, or that never count, have none."""
+    """Returns rows by sequence, class and track id. Objects without track id, or that never count,
+    have none."""
     tracked = follow(frames, bev, DISTANCE_M)
     timelines = _timelines(tracked)
     if not len(timelines.rows):
@@ -66,7 +67,7 @@ def instance_rows(frames: Sequence[LabelledFrame], bev: BevConfig) -> list[Insta
     ]
 
 
-class _Lives(NamedTuple):
+class _Timelines(NamedTuple):
     """R rows of O objects, object by object, in time."""
 
     rows: IntArray
@@ -80,18 +81,18 @@ class _Lives(NamedTuple):
     """[R] row of the detection that found it; -1: none."""
 
 
-def _timelines(tracked: Tracked) -> _Lives:
-    sure = tracked.said.score[None] >= OPERATING_CONFIDENCE
+def _timelines(tracked: Tracked) -> _Timelines:
+    sure = tracked.detections.score[None] >= OPERATING_CONFIDENCE
     found = associate(tracked, sure).found[0]
     rows = np.flatnonzero(tracked.evaluated)
     rows = rows[np.lexsort((tracked.gt.frame[rows], tracked.object_id[rows]))]
     starts = run_starts(tracked.object_id[rows])
-    return _Lives(
+    return _Timelines(
         rows, tracked.gt.frame[rows], np.flatnonzero(starts), np.cumsum(starts) - 1, found[rows]
     )
 
 
-def _timeline(tracked: Tracked, timelines: _Lives) -> dict[str, Sequence[object]]:
+def _timeline(tracked: Tracked, timelines: _Timelines) -> dict[str, Sequence[object]]:
     time_us = tracked.frames.time_us[timelines.frame]
     frames = np.bincount(timelines.owner)
     first_us, last_us = time_us[timelines.first], time_us[timelines.first + frames - 1]
@@ -105,20 +106,20 @@ def _timeline(tracked: Tracked, timelines: _Lives) -> dict[str, Sequence[object]
     }
 
 
-def _switches(tracked: Tracked, timelines: _Lives) -> IntArray:
-    """[O] how often an object has another identity than the last one that it had."""
+def _switches(tracked: Tracked, timelines: _Timelines) -> IntArray:
+    """Counts how often an object has another identity than the last one that it had [O]."""
     hit = timelines.found >= 0
-    hit[hit] = tracked.said.track_id[timelines.found[hit]] >= 0
+    hit[hit] = tracked.detections.track_id[timelines.found[hit]] >= 0
     owner, track = timelines.owner[hit], tracked.track_id[timelines.found[hit]]
     switch = (track[1:] != track[:-1]) & (owner[1:] == owner[:-1])
     return np.bincount(owner[1:][switch], minlength=len(timelines.first))
 
 
-def _errors(tracked: Tracked, timelines: _Lives) -> dict[str, Sequence[object]]:
+def _errors(tracked: Tracked, timelines: _Timelines) -> dict[str, Sequence[object]]:
     hit = timelines.found >= 0
-    said, true = timelines.found[hit], timelines.rows[hit]
-    position = tracked.said.boxes[said, :2] - tracked.gt.boxes[true, :2]
-    velocity = tracked.said.velocity_mps[said] - tracked.gt.velocity_mps[true]
+    detection, gt = timelines.found[hit], timelines.rows[hit]
+    position = tracked.detections.boxes[detection, :2] - tracked.gt.boxes[gt, :2]
+    velocity = tracked.detections.velocity_mps[detection] - tracked.gt.velocity_mps[gt]
     count = len(timelines.first)
     return {
         "position_error_m": _mean(timelines.owner[hit], np.hypot(*position.T), count),
@@ -127,14 +128,14 @@ def _errors(tracked: Tracked, timelines: _Lives) -> dict[str, Sequence[object]]:
 
 
 def _mean(owner: IntArray, value: FloatArray, count: int) -> list[float | None]:
-    """[O] of what is known of each; None: nothing is."""
+    """Returns the mean of the known values of each object [O]; None: it has none."""
     known = ~np.isnan(value)
     owner, value = owner[known], value[known]
     number, total = (np.bincount(owner, weights, count) for weights in (None, value))
     return [t / n if n else None for t, n in zip(total.tolist(), number.tolist(), strict=True)]
 
 
-def _first_found(tracked: Tracked, timelines: _Lives) -> dict[str, Sequence[object]]:
+def _first_found(tracked: Tracked, timelines: _Timelines) -> dict[str, Sequence[object]]:
     hit = np.flatnonzero(timelines.found >= 0)
     owner, index = np.unique(timelines.owner[hit], return_index=True)
     first, count = hit[index], len(timelines.first)

@@ -1,4 +1,4 @@
-"""Lives over time: which track stood for an object in each of its frames, and where it changed."""
+"""Timelines of objects: which track was matched in each frame, and where it changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leapai.config import BevConfig
 from leapai.evaluation.detection.labelled_frames import LabelledFrame, in_order
 from leapai.evaluation.tracking.association import associate
 from leapai.evaluation.tracking.tracked_objects import follow
-from leapai.evaluation.tracking.tracking_metrics import DISTANCE_M
+from leapai.evaluation.tracking.tracking_results import DISTANCE_M
 from leapai.types import (
     BoolArray,
     Detections,
@@ -36,15 +36,15 @@ class ObjectTimeline:
     evaluated: BoolArray
     """[K] it counts: in range, and seen by a sensor."""
     track_id: IntArray
-    """[K] id of the track that stands for it; -1: none, or a detection without identity."""
+    """[K] id of the track that is matched with it; -1: none, or a detection without identity."""
     found: BoolArray
-    """[K] a detection stands for it."""
+    """[K] a detection is matched with it."""
     switched: BoolArray
     """[K] it is another track than the last one."""
 
     @property
     def share_found(self) -> float:
-        """Of the frames in which it counts; NaN where it never does."""
+        """Share of the frames in which it counts; NaN where it never does."""
         evaluated = int(self.evaluated.sum())
         return float(self.found.sum() / evaluated) if evaluated else float("nan")
 
@@ -58,15 +58,16 @@ class ObjectTimeline:
 def object_timelines(
     frames: Sequence[LabelledFrame], bev: BevConfig, confidence: FloatArray
 ) -> list[ObjectTimeline]:
-    """Of every object whose track is labelled and that counts in some frame; matched as tracking
-    figures are, with the tracks of at least `confidence` [C], by class."""
+    """Returns the timeline of every object whose track is labelled and that counts in some frame.
+    They are matched as for the tracking metrics, with the tracks of at least `confidence` [C], by
+    class."""
     ordered = in_order(frames)
     tracked = follow(ordered, bev, DISTANCE_M)
     gt = tracked.gt
-    alive = (tracked.track_score >= confidence[tracked.said.class_id])[None]
+    alive = (tracked.track_score >= confidence[tracked.detections.class_id])[None]
     who = associate(tracked, alive)
     found, switched = who.found[0], who.switched[0]
-    said_id = np.append(tracked.said.track_id, -1)[found]
+    matched_id = np.append(tracked.detections.track_id, -1)[found]
     order = np.lexsort((gt.frame, tracked.object_id))
     bounds = np.flatnonzero(np.diff(tracked.object_id[order])) + 1
     timelines = []
@@ -82,7 +83,7 @@ def object_timelines(
                 time_us=tracked.frames.time_us[gt.frame[rows]],
                 occlusion_level=gt.occlusion_level[rows],
                 evaluated=tracked.evaluated[rows],
-                track_id=said_id[rows],
+                track_id=matched_id[rows],
                 found=found[rows] >= 0,
                 switched=switched[rows],
             )
@@ -91,24 +92,24 @@ def object_timelines(
 
 
 def track_timelines(frames: Sequence[Detections]) -> list[ObjectTimeline]:
-    """Of every track that the system says, as it says it: where nothing is labelled."""
+    """Returns the timeline of every detected track, for data without labels."""
     ordered = sorted(frames, key=lambda frame: (frame.sequence, frame.timestamp_us))
     rows: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
-    for said in ordered:
+    for frame in ordered:
         for track_id, class_id, level in zip(
-            said.track_id.tolist(),
-            said.class_id.tolist(),
-            said.occlusion_level.tolist(),
+            frame.track_id.tolist(),
+            frame.class_id.tolist(),
+            frame.occlusion_level.tolist(),
             strict=True,
         ):
             if track_id >= 0:
-                key = (said.sequence, track_id)
-                rows.setdefault(key, []).append((said.timestamp_us, class_id, level))
+                key = (frame.sequence, track_id)
+                rows.setdefault(key, []).append((frame.timestamp_us, class_id, level))
     return [_timeline_of_track(*key, np.array(values)) for key, values in rows.items()]
 
 
 def _timeline_of_track(sequence: str, track_id: int, rows: IntArray) -> ObjectTimeline:
-    """`rows` [K, 3]: time, class and occlusion level."""
+    """Returns the timeline of `rows` [K, 3]: time, class and occlusion level."""
     everywhere = np.ones(len(rows), bool)
     return ObjectTimeline(
         sequence=sequence,

@@ -1,5 +1,4 @@
-"""What happened to the objects of a class, counted in many thresholds: one for each threshold of
-confidence.
+"""Counts of what happened to the objects of a class, at many thresholds of confidence.
 
 Frames are counted as nuScenes counts them: those in which the class has an object or a detection
 that is sure enough. A frame in which an object is ignored does not lengthen a gap of it.
@@ -13,15 +12,15 @@ import numpy as np
 
 from leapai.evaluation.tracking.association import Association, run_starts
 from leapai.evaluation.tracking.tracked_objects import Tracked
+from leapai.evaluation.tracking.tracking_results import MOSTLY_LOST, MOSTLY_TRACKED
 from leapai.types import BoolArray, FloatArray, IntArray
 
-MOSTLY_TRACKED, MOSTLY_LOST = 0.8, 0.2
 _CELLS = 2_000_000
-"""Of arrays of thresholds and rows that are worked on at once: bounds memory."""
+"""Cells of arrays of thresholds and rows that are processed at once: bounds memory."""
 
 
 class Counts(NamedTuple):
-    """[L] each."""
+    """Counts at L thresholds, [L] each."""
 
     tp: IntArray
     fp: IntArray
@@ -44,17 +43,17 @@ class Counts(NamedTuple):
 def count(
     tracked: Tracked, who: Association, alive: BoolArray, class_id: int, thresholds: IntArray
 ) -> Counts:
-    """Of a class that has objects, in the thresholds [L]; `alive` [all thresholds, N] are the
-    detections of
-    each."""
+    """Counts a class that has objects, at the thresholds [L]; `alive` [all thresholds, N] are the
+    detections that pass each."""
     timelines = _timelines(tracked, class_id)
-    said = np.flatnonzero(tracked.said.class_id == class_id)
-    cells = max(len(timelines.rows), len(tracked.said.score), len(tracked.frames.step))
+    detections = np.flatnonzero(tracked.detections.class_id == class_id)
+    cells = max(len(timelines.rows), len(tracked.detections.score), len(tracked.frames.step))
     parts = []
     for some in np.array_split(thresholds, -(-len(thresholds) * cells // _CELLS)):
         found = who.found[np.ix_(some, timelines.rows)]
         switched = who.switched[np.ix_(some, timelines.rows)]
-        wrong, clock, frames = _frames(tracked, timelines, said, alive[np.ix_(some, said)], found)
+        shown = alive[np.ix_(some, detections)]
+        wrong, clock, frames = _frames(tracked, timelines, detections, shown, found)
         parts.append(
             Counts(
                 **_matches(tracked, timelines, found, switched),
@@ -66,8 +65,8 @@ def count(
     return Counts(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-class _Lives(NamedTuple):
-    """The R rows of a class that are judged, object by object, in time; of O objects."""
+class _Timelines(NamedTuple):
+    """The R evaluated rows of a class, object by object, in time; of O objects."""
 
     rows: IntArray
     first: IntArray
@@ -77,12 +76,12 @@ class _Lives(NamedTuple):
     skipped: IntArray
     """[R] grows by 1 with each frame in which the object is ignored."""
     period_s: FloatArray
-    """[O] of a frame."""
+    """[O] period of a frame."""
     frames: IntArray
-    """Those in which the class has an object, judged or ignored."""
+    """Frames in which the class has an object, evaluated or ignored."""
 
 
-def _timelines(tracked: Tracked, class_id: int) -> _Lives:
+def _timelines(tracked: Tracked, class_id: int) -> _Timelines:
     gt, ids = tracked.gt, tracked.object_id
     followed = np.flatnonzero((gt.class_id == class_id) & (ids >= 0))
     followed = followed[np.lexsort((gt.frame[followed], ids[followed]))]
@@ -90,7 +89,7 @@ def _timelines(tracked: Tracked, class_id: int) -> _Lives:
     rows = followed[evaluated]
     starts = run_starts(ids[rows])
     first = np.flatnonzero(starts)
-    return _Lives(
+    return _Timelines(
         rows=rows,
         first=first,
         start=first[np.cumsum(starts) - 1],
@@ -101,13 +100,13 @@ def _timelines(tracked: Tracked, class_id: int) -> _Lives:
 
 
 def _matches(
-    tracked: Tracked, timelines: _Lives, found: IntArray, switched: BoolArray
+    tracked: Tracked, timelines: _Timelines, found: IntArray, switched: BoolArray
 ) -> dict[str, np.ndarray]:
-    """Of the rows [L, R]."""
+    """Counts matches of the rows [L, R]."""
     hit = found >= 0
     threshold, row = np.nonzero(hit)
-    said, true = tracked.said.boxes[found[hit]], tracked.gt.boxes[timelines.rows[row]]
-    distance_m = np.hypot(*(said - true)[:, :2].T)
+    detected, gt = tracked.detections.boxes[found[hit]], tracked.gt.boxes[timelines.rows[row]]
+    distance_m = np.hypot(*(detected - gt)[:, :2].T)
     return {
         "tp": (hit & ~switched).sum(1),
         "fn": (~hit).sum(1),
@@ -117,25 +116,25 @@ def _matches(
 
 
 def _frames(
-    tracked: Tracked, timelines: _Lives, said: IntArray, alive: BoolArray, found: IntArray
+    tracked: Tracked, timelines: _Timelines, detections: IntArray, alive: BoolArray, found: IntArray
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """False positives [L]; at each row [L, R] the number of frames that count till then, less those
-    in which the object is ignored; frames that count [L]."""
-    busy = np.zeros((len(found), len(tracked.said.score)), bool)
+    """Returns false positives [L]; at each row [L, R] the number of frames that count till then,
+    less those in which the object is ignored; frames that count [L]."""
+    busy = np.zeros((len(found), len(tracked.detections.score)), bool)
     threshold, row = np.nonzero(found >= 0)
     busy[threshold, found[threshold, row]] = True
-    wrong = alive & ~busy[:, said] & ~tracked.near_ignored[said]
+    wrong = alive & ~busy[:, detections] & ~tracked.near_ignored[detections]
     counts = np.zeros((len(found), len(tracked.frames.step)), bool)
     threshold, column = np.nonzero(alive)
-    counts[threshold, tracked.said.frame[said[column]]] = True
+    counts[threshold, tracked.detections.frame[detections[column]]] = True
     counts[:, timelines.frames] = True
     number = np.cumsum(counts, axis=1)
     clock = number[:, tracked.gt.frame[timelines.rows]] - timelines.skipped
     return wrong.sum(1), clock, number[:, -1]
 
 
-def _over_time(timelines: _Lives, hit: BoolArray, clock: IntArray) -> dict[str, np.ndarray]:
-    """Of whether each row is found and of its frame's number [L, R]."""
+def _over_time(timelines: _Timelines, hit: BoolArray, clock: IntArray) -> dict[str, np.ndarray]:
+    """Counts gaps and delays, from whether each row is found and from its frame's number [L, R]."""
     position = np.arange(hit.shape[1])
     latest = np.maximum.accumulate(np.where(hit, position, -1), axis=1)
     before = np.pad(latest[:, :-1], ((0, 0), (1, 0)), constant_values=-1)

@@ -1,10 +1,10 @@
-"""Tracking figures, from what the system said and what is true: `tracking_metrics(frames, ...)`.
+"""Tracking metrics of labelled frames: `tracking_metrics(frames, ...)`.
 
 AMOTA, AMOTP and what is taken at the best MOTA are those of the nuScenes tracking evaluation
 (Caesar et al., "nuScenes", CVPR 2020, section 3.1; AMOTA after Weng et al., "3D Multi-Object
 Tracking: A Baseline and New Evaluation Metrics", IROS 2020, section III), with its clipping and its
 worst values where nothing is reached. Before it nuScenes' loader fills holes of tracks with
-interpolated boxes; that is not done: what is hidden is ignored, and what is not said is missed.
+interpolated boxes; that is not done: what is hidden is ignored, and what is not detected is missed.
 
 HOTA is not here: TrackEval, its authors' library, brings `opencv-python`, which overwrites the
 headless build that this package needs.
@@ -21,7 +21,12 @@ from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.association import Association, associate
 from leapai.evaluation.tracking.tracked_objects import Tracked, follow
 from leapai.evaluation.tracking.tracking_counts import Counts, count
-from leapai.evaluation.tracking.tracking_results import ClassTrackingMetrics, TrackingMetrics
+from leapai.evaluation.tracking.tracking_results import (
+    DISTANCE_M,
+    NUM_RECALLS,
+    ClassTrackingMetrics,
+    TrackingMetrics,
+)
 from leapai.types import (
     CLASS_NAMES,
     BoolArray,
@@ -29,8 +34,7 @@ from leapai.types import (
     IntArray,
 )
 
-DISTANCE_M = 2.0
-RECALLS = np.linspace(1.0, 0.1, 40).round(12)
+RECALLS = np.linspace(1.0, 0.1, NUM_RECALLS).round(12)
 WORST_MOTAR, WORST_MOTP_M, WORST_FAF = 0.0, 2.0, 500.0
 WORST_S, FRAME_S = 20.0, 0.5
 """TID and LGD where nothing is found, and what nuScenes takes a frame for."""
@@ -42,10 +46,10 @@ MEANS = (
 
 
 def tracking_metrics(frames: Sequence[LabelledFrame], bev: BevConfig) -> TrackingMetrics:
-    """All figures of labelled frames of any number of sequences, in any order."""
+    """Evaluates labelled frames of any number of sequences, in any order."""
     tracked = follow(frames, bev, DISTANCE_M)
     thresholds = _thresholds(tracked)
-    alive = _named(tracked) & (tracked.track_score >= thresholds[:, tracked.said.class_id])
+    alive = _named(tracked) & (tracked.track_score >= thresholds[:, tracked.detections.class_id])
     who = associate(tracked, alive)
     classes = {
         name: _of_class(tracked, who, alive, thresholds[:, i], i)
@@ -63,27 +67,29 @@ def tracking_metrics(frames: Sequence[LabelledFrame], bev: BevConfig) -> Trackin
 
 
 def _named(tracked: Tracked) -> BoolArray:
-    """[N] A detection without identity is part of no track: it is left out."""
-    return tracked.said.track_id >= 0
+    """Returns which detections [N] are part of a track; those without identity are left out."""
+    return tracked.detections.track_id >= 0
 
 
 def _num_tracks(tracked: Tracked) -> int:
-    sequence = tracked.frames.sequence[tracked.said.frame]
-    names = np.stack([sequence, tracked.said.track_id])[:, _named(tracked)]
+    sequence = tracked.frames.sequence[tracked.detections.frame]
+    names = np.stack([sequence, tracked.detections.track_id])[:, _named(tracked)]
     return int(np.unique(names, axis=1).shape[1])
 
 
 def _thresholds(tracked: Tracked) -> FloatArray:
-    """[40, C] confidence of a track that gives each recall of `RECALLS` of each class, NaN where
-    none does. Recall is that of matches which keep an identity, with all detections."""
+    """Returns the confidence of a track [40, C] that gives each recall of `RECALLS` of each class,
+    NaN where none does. Recall is that of matches which keep an identity, with all detections."""
     found, switched = (each[0] for each in associate(tracked, _named(tracked)[None]))
     kept = found[(found >= 0) & ~switched]
     thresholds = np.full((len(RECALLS), len(CLASS_NAMES)), np.nan)
     for class_id in range(len(CLASS_NAMES)):
-        truths = (tracked.evaluated & (tracked.gt.class_id == class_id)).sum()
-        score = np.sort(tracked.track_score[kept[tracked.said.class_id[kept] == class_id]])[::-1]
+        boxes = (tracked.evaluated & (tracked.gt.class_id == class_id)).sum()
+        score = np.sort(tracked.track_score[kept[tracked.detections.class_id[kept] == class_id]])[
+            ::-1
+        ]
         if len(score):
-            recall = np.arange(1, len(score) + 1) / truths
+            recall = np.arange(1, len(score) + 1) / boxes
             at_recall = np.interp(RECALLS, recall, score)
             thresholds[:, class_id] = np.where(recall[-1] < RECALLS, np.nan, at_recall)
     return thresholds
@@ -92,55 +98,56 @@ def _thresholds(tracked: Tracked) -> FloatArray:
 def _of_class(
     tracked: Tracked, who: Association, alive: BoolArray, thresholds: FloatArray, class_id: int
 ) -> ClassTrackingMetrics:
-    """`thresholds` [40] of the class."""
+    """Returns the metrics of a class from its `thresholds` [40]."""
     rows = tracked.evaluated & (tracked.gt.class_id == class_id)
-    truths, objects = int(rows.sum()), len(np.unique(tracked.object_id[rows]))
+    boxes, objects = int(rows.sum()), len(np.unique(tracked.object_id[rows]))
     reached = np.flatnonzero(~np.isnan(thresholds))
-    if not truths:
+    if not boxes:
         return ClassTrackingMetrics(**_NOTHING)
     if not len(reached):
-        there = {"truths": truths, "objects": objects, "fn": truths, "ml": objects}
+        there = {"truths": boxes, "objects": objects, "fn": boxes, "ml": objects}
         return ClassTrackingMetrics(**_NOTHING | _WORST | there)
     counts = count(tracked, who, alive, class_id, reached)
-    return _of_counts(counts, thresholds[reached], truths, objects)
+    return _of_counts(counts, thresholds[reached], boxes, objects)
 
 
 def _of_counts(
-    counts: Counts, thresholds: FloatArray, truths: int, objects: int
+    counts: Counts, thresholds: FloatArray, boxes: int, objects: int
 ) -> ClassTrackingMetrics:
-    """Of L thresholds, the highest recall first: among equals it is best."""
-    mota = np.maximum(0, 1 - (counts.fn + counts.ids + counts.fp) / truths)
+    """Returns the metrics of counts at L thresholds, the highest recall first: among equals it is
+    best."""
+    mota = np.maximum(0, 1 - (counts.fn + counts.ids + counts.fp) / boxes)
     motar = np.maximum(0, 1 - _ratio(counts.fp, counts.tp))
     motp_m = _ratio(counts.distance_m, counts.tp + counts.ids)
     best = int(np.argmax(mota))
     return ClassTrackingMetrics(
         **_at(counts, best),
-        truths=truths,
+        truths=boxes,
         objects=objects,
         amota=_mean_over_recalls(motar, WORST_MOTAR),
         amotp_m=_mean_over_recalls(motp_m, WORST_MOTP_M),
         mota=float(mota[best]),
         motp_m=_known(motp_m[best]),
         motar=_known(motar[best]),
-        recall=float(1 - counts.fn[best] / truths),
+        recall=float(1 - counts.fn[best] / boxes),
         confidence=float(thresholds[best]),
     )
 
 
-def _at(counts: Counts, lane: int) -> dict[str, float | None]:
-    """What is counted in a lane: whole numbers, and means over frames and objects."""
-    of_lane = {name: column[lane] for name, column in counts._asdict().items()}
+def _at(counts: Counts, threshold: int) -> dict[str, float | None]:
+    """Returns what is counted at a threshold: whole numbers, and means over frames and objects."""
+    counted = {name: column[threshold] for name, column in counts._asdict().items()}
     whole = ("tp", "fp", "fn", "ids", "frag", "mt", "ml")
     over_objects = ("tid_frames", "tid_s", "lgd_frames", "lgd_s")
     return {
-        **{name: int(of_lane[name]) for name in whole},
-        **{name: _known(_ratio(of_lane[name], of_lane["found_objects"])) for name in over_objects},
-        "faf": float(100 * of_lane["fp"] / of_lane["frames"]),
+        **{name: int(counted[name]) for name in whole},
+        **{name: _known(_ratio(counted[name], counted["found_objects"])) for name in over_objects},
+        "faf": float(100 * counted["fp"] / counted["frames"]),
     }
 
 
 def _over_classes(classes: Iterable[ClassTrackingMetrics]) -> dict[str, float | None]:
-    """Of the classes that have objects."""
+    """Returns sums and means over the classes that have objects."""
     there = [each for each in classes if each.truths]
     whole = {name: _sum([getattr(each, name) for each in there]) for name in SUMS}
     mean = {name: _mean([getattr(each, name) for each in there]) for name in MEANS}
@@ -148,13 +155,13 @@ def _over_classes(classes: Iterable[ClassTrackingMetrics]) -> dict[str, float | 
 
 
 def _mean_over_recalls(values: FloatArray, worst: float) -> float:
-    """Of `values` [L] at the recalls that are reached."""
+    """Returns the mean over all recalls, of `values` [L] at the recalls that are reached."""
     total = np.where(np.isnan(values), worst, values).sum() + worst * (len(RECALLS) - len(values))
     return float(total / len(RECALLS))
 
 
 def _ratio(part: FloatArray | IntArray, whole: IntArray) -> FloatArray:
-    """NaN where `whole` is 0."""
+    """Returns the ratio; NaN where `whole` is 0."""
     return np.asarray(np.where(whole > 0, part / np.maximum(whole, 1), np.nan))
 
 
@@ -188,4 +195,4 @@ _WORST: dict[str, float | None] = {
     "lgd_frames": WORST_S / FRAME_S,
     "lgd_s": WORST_S,
 }
-"""Where no recall is reached, as nuScenes has it; nobody knows how FP, IDS and FRAG would be."""
+"""Values where no recall is reached, as in nuScenes; FP, IDS and FRAG are unknown there."""

@@ -1,23 +1,31 @@
-"""What tracking figures are. `None` stands where there is nothing to measure."""
+"""Result models of the tracking evaluation, and the constants that define its metrics. `None`
+stands where there is nothing to measure."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+DISTANCE_M = 2.0
+"""A detection nearer than this may match an object."""
+NUM_RECALLS = 40
+"""Recalls from 1 down to 0.1 that AMOTA and AMOTP average over."""
+MOSTLY_TRACKED, MOSTLY_LOST = 0.8, 0.2
+"""Shares of an object's frames from which, and below which, it counts as such."""
+
 
 class TrackingMeasures(BaseModel):
-    """As the nuScenes tracking evaluation names and defines them.
+    """Tracking metrics, named and defined as in the nuScenes tracking evaluation.
 
-    AMOTA and AMOTP average over 40 recalls from 0.1 to 1. All else is taken at the confidence that
-    gives the best MOTA.
+    AMOTA and AMOTP average over `NUM_RECALLS` recalls from 0.1 to 1. All else is taken at the
+    confidence that gives the best MOTA.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     truths: int
-    """Boxes of objects, over all frames, that are judged."""
+    """Evaluated boxes of objects, over all frames."""
     objects: int
-    """Labelled tracks of which they are."""
+    """Labelled tracks that these boxes belong to."""
     amota: float | None
     """Mean MOTAR; 0 at recalls that are not reached."""
     amotp_m: float | None
@@ -25,7 +33,7 @@ class TrackingMeasures(BaseModel):
     mota: float | None
     """1 - (FN + IDS + FP) / truths, 0 or more."""
     motp_m: float | None
-    """Mean distance of what is matched, on the ground."""
+    """Mean distance of matches, on the ground."""
     motar: float | None
     """1 - FP / TP, 0 or more: MOTA as what is found allows it."""
     recall: float | None
@@ -35,13 +43,13 @@ class TrackingMeasures(BaseModel):
     fp: int | None
     fn: int | None
     ids: int | None
-    """Matches that switch it."""
+    """Matches that switch the object's identity."""
     frag: int | None
     """Times that an object is lost and found again."""
     mt: int | None
-    """Objects found in 80 % of their frames or more: mostly tracked."""
+    """Mostly tracked objects: found in `MOSTLY_TRACKED` of their frames or more."""
     ml: int | None
-    """In less than 20 %: mostly lost."""
+    """Mostly lost objects: found in less than `MOSTLY_LOST` of their frames."""
     faf: float | None
     """False positives in 100 frames."""
     tid_frames: float | None
@@ -50,28 +58,34 @@ class TrackingMeasures(BaseModel):
     tid_s: float | None
     """The same by the median interval of each sequence."""
     lgd_frames: float | None
-    """Longest gap duration: frames of an object's longest gap, likewise."""
+    """Longest gap duration: frames of an object's longest gap, mean over those that are found."""
     lgd_s: float | None
+    """The same by the median interval of each sequence."""
 
 
 class ClassTrackingMetrics(TrackingMeasures):
-    """Of one class."""
+    """Tracking metrics of one class."""
 
     confidence: float | None = None
     """Mean confidence of a track from which it counts, where MOTA is best."""
 
 
 class TrackingMetrics(TrackingMeasures):
-    """How well objects are followed: counts are sums over the classes that have objects, all else
+    """Tracking metrics of a run: counts are sums over the classes that have objects, all else
     means."""
 
     frames: int
-    """With labels."""
+    """Frames with labels."""
     sequences: int
     tracks: int
-    """That the system says."""
+    """Detected tracks."""
     untracked_truths: int
     """Boxes that count, but whose track is not labelled: they are ignored."""
     unnamed_detections: int
     """Detections without identity: they are part of no track and left out."""
     classes: dict[str, ClassTrackingMetrics]
+
+    def by_class(self) -> dict[str, TrackingMeasures]:
+        """Returns the metrics of each class that has objects, and "all" as the last."""
+        found = {name: part for name, part in self.classes.items() if part.truths}
+        return {**found, "all": self}

@@ -1,0 +1,160 @@
+"""Columns of the tables by class, by part of the objects and by place: each is declared here once.
+
+The tables of the terminal and of the HTML report, and the scalars by class, render from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from leapai.evaluation.detection.detection_results import (
+    AP_DISTANCES_M,
+    HIDDEN_OBJECT_S,
+    ROUND_CLASS_IDS,
+    ClassResult,
+)
+from leapai.evaluation.map.map_results import HIDDEN_GROUND_S, MATCH_M, LineMetrics
+from leapai.evaluation.metric_types import Better, Metric
+from leapai.evaluation.tracking.tracking_results import MOSTLY_LOST, MOSTLY_TRACKED, NUM_RECALLS
+from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS
+
+HIGHER, LOWER = Better.HIGHER, Better.LOWER
+HIDDEN_OBJECT = f"no sensor sees the object, but one did at most {HIDDEN_OBJECT_S:g} s ago"
+HIDDEN_GROUND = f"no sensor sees the ground, but one did in the last {HIDDEN_GROUND_S:g} s"
+AP_WORDS = ", ".join(f"{m:g}" for m in AP_DISTANCES_M[:-1]) + f" and {AP_DISTANCES_M[-1]:g} m"
+"""Matching distances of AP in words."""
+FLICKER = "flicker: share of marks that the frame before or after does not have at that place"
+CHANGE = "mean difference of a cell's probability from frame to frame"
+
+_OBJECTS = Metric("objects", "truths", digits=0)
+
+
+def _of_class(without: tuple[int, ...], field: str) -> Callable[[ClassResult], float | None]:
+    """Reads an error of a class; None for classes without such a value, as in the means."""
+
+    def read(result: ClassResult) -> float | None:
+        error: float | None = getattr(result.metrics.errors, field)
+        return None if CLASS_NAMES.index(result.name) in without else error
+
+    return read
+
+
+CLASS_COLUMNS = (
+    replace(_OBJECTS, source="metrics.truths"),
+    Metric(
+        "AP", "metrics.mean_ap", HIGHER, bar=True, words=f"mean over {AP_WORDS}", scalar="AP_{}"
+    ),
+    Metric(
+        "ATE", "metrics.errors.translation_m", LOWER, unit="m", in_terminal=False,
+        words="error of the position on the ground",
+    ),
+    Metric(
+        "ASE", "metrics.errors.scale", LOWER, in_terminal=False,
+        words="error of the size: 1 - IoU of the boxes laid upon each other",
+    ),
+    Metric(
+        "AOE", _of_class(ROUND_CLASS_IDS, "orientation_rad"), LOWER, unit="rad", in_terminal=False,
+        words="error of the heading; of barriers modulo pi",
+    ),
+    Metric(
+        "AVE", _of_class(STATIC_CLASS_IDS, "velocity_mps"), LOWER, unit="m/s",
+        words="error of the velocity",
+    ),
+    Metric("P", "point.precision", HIGHER, words="precision at the operating point"),
+    Metric("R", "point.recall", HIGHER, words="recall at the operating point"),
+    Metric("F1", "point.f1", HIGHER, words="at the operating point"),
+)  # fmt: skip
+"""Columns of a `ClassResult`."""
+
+PART_COLUMNS = (
+    _OBJECTS,
+    Metric("mAP", "mean_ap", HIGHER, bar=True),
+    Metric("recall", "recall", HIGHER, bar=True, scalar="recall_{}"),
+    Metric("position", "position_error_m", LOWER, unit="m", words="mean error of what was found"),
+    Metric(
+        "velocity", "velocity_error_mps", LOWER, unit="m/s",
+        words="mean error of what was found and can move",
+    ),
+)  # fmt: skip
+"""Columns of `SliceMetrics`."""
+
+ACCURACY_COLUMNS = (
+    replace(_OBJECTS, source="objects"),
+    Metric("AMOTA", "amota", HIGHER, bar=True, words=f"MOTAR over {NUM_RECALLS} recalls"),
+    Metric(
+        "AMOTP", "amotp_m", LOWER, unit="m", words=f"distance of matches over {NUM_RECALLS} recalls"
+    ),
+    Metric("MOTA", "mota", HIGHER, words="1 - (misses + false + switches) / objects"),
+    Metric("MOTP", "motp_m", LOWER, unit="m", words="distance of matches"),
+    Metric("recall", "recall", HIGHER),
+)
+"""Columns of `TrackingMeasures`: how well objects are found over time."""
+
+CONTINUITY_COLUMNS = (
+    Metric("IDS", "ids", LOWER, 0, words="id switches"),
+    Metric("FRAG", "frag", LOWER, 0, words="times an object is lost and found again"),
+    Metric(
+        "MT", "mt", HIGHER, 0,
+        words=f"objects found in {100 * MOSTLY_TRACKED:g} % of their frames or more",
+    ),
+    Metric(
+        "ML", "ml", LOWER, 0, words=f"objects found in less than {100 * MOSTLY_LOST:g} % of them"
+    ),
+    Metric("FP", "fp", LOWER, 0, words="false positives", in_report=False),
+    Metric("FN", "fn", LOWER, 0, words="misses", in_report=False),
+    Metric("TID", "tid_s", LOWER, unit="s", words="time until an object is first found"),
+    Metric("LGD", "lgd_s", LOWER, unit="s", words="longest gap of an object"),
+)  # fmt: skip
+"""Columns of `TrackingMeasures`: how lastingly objects are followed."""
+
+MAP_CLASS_COLUMNS = (
+    Metric("cells", "cells", digits=0, words="ground-truth cells, over all frames"),
+    Metric("IoU", "iou", HIGHER, bar=True),
+    Metric("best", "best_iou", HIGHER, words="IoU at the threshold that suits the class best"),
+    Metric("at", "best_threshold", digits=2, words="that threshold", in_terminal=False),
+    Metric("hidden now", "hidden_iou", HIGHER, words=f"IoU over hidden ground: {HIDDEN_GROUND}"),
+    Metric("flip rate", "flip_rate", LOWER, words=FLICKER),
+    Metric("change", "change", LOWER, 4, words=CHANGE, in_terminal=False),
+)
+"""Columns of `MapClassMetrics`."""
+
+
+def _of_lines(within: str, field: str) -> Callable[[Mapping[str, LineMetrics]], float | None]:
+    """Reads a metric of lines at one matching distance."""
+
+    def read(lines: Mapping[str, LineMetrics]) -> float | None:
+        value: float | None = getattr(lines[within], field)
+        return value
+
+    return read
+
+
+def _line_columns(within: str) -> Iterator[Metric]:
+    """Yields precision, recall and F1 at one matching distance."""
+    for name, field, bar, words in (
+        ("P", "precision", False, f"share of predicted lines within {within} of ground truth"),
+        ("R", "recall", False, f"share of ground truth within {within} of a predicted line"),
+        ("F1", "f1", True, ""),
+    ):
+        yield Metric(name, _of_lines(within, field), HIGHER, unit=within, bar=bar, words=words)
+
+
+_LENGTH = "length, over all frames"
+_NEAREST = f"{MATCH_M[0]:g} m"
+LINE_COLUMNS = (
+    Metric("ground truth", _of_lines(_NEAREST, "true_m"), digits=0, unit="m", words=_LENGTH,
+           in_terminal=False),
+    Metric("predicted", _of_lines(_NEAREST, "said_m"), digits=0, unit="m", words=_LENGTH,
+           in_terminal=False),
+    *(column for within in MATCH_M for column in _line_columns(f"{within:g} m")),
+)  # fmt: skip
+"""Columns of the `LineMetrics` of a kind, by matching distance."""
+
+
+def raster_columns(better: Better, words: str) -> tuple[Metric, ...]:
+    """Returns the columns of `MapMeans`."""
+    return tuple(
+        Metric(raster.replace("_", " "), raster, better, bar=True, words=words)
+        for raster in ("lane_markings", "road_elements")
+    )

@@ -1,0 +1,181 @@
+"""The registry of metrics: each number of a run is declared here once, and shown from here.
+
+`metrics.json`, the tables of the terminal, the HTML report, the table of runs, TensorBoard and the
+line of a validation during training render from `RUN_METRICS`, so adding a metric is one entry
+(`docs/report.md`). `metric_columns.py` has the columns of tables by class, by part and by place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from leapai.evaluation.metric_columns import (
+    AP_WORDS,
+    CHANGE,
+    CLASS_COLUMNS,
+    FLICKER,
+    HIDDEN_GROUND,
+    PART_COLUMNS,
+)
+from leapai.evaluation.metric_types import Better, RunMetric, Shown
+from leapai.evaluation.run_metrics import RunMetrics
+
+HIGHER, LOWER = Better.HIGHER, Better.LOWER
+TERMINAL, TILE, DETAIL = Shown.TERMINAL, Shown.TILE, Shown.DETAIL
+HISTORY, SCALAR, LINE = Shown.HISTORY, Shown.SCALAR, Shown.LINE
+
+
+def _of_rasters(name: str, field: str, key: str, **declared: Any) -> Iterator[RunMetric]:
+    """Yields the mean over lane markings, and over road elements."""
+    event = declared.pop("scalar", field)
+    for short, raster in (("marking", "lane_markings"), ("element", "road_elements")):
+        yield RunMetric(
+            f"{name} of {short}s",
+            f"road.{field}.{raster}",
+            key=key.format(short),
+            task="map",
+            scalar=f"{event}_{raster}",
+            **declared,
+        )
+
+
+def _of_parts(**words: str) -> Iterator[RunMetric]:
+    """Yields the factors of consistency; each is a mean over steps of tracks."""
+    for name, meaning in words.items():
+        yield RunMetric(
+            name, f"consistency.parts.{name}", HIGHER, bar=True, words=meaning,
+            key=f"{name}_consistency", task="consistency", shown=TERMINAL | DETAIL,
+        )  # fmt: skip
+
+
+def _of_counts(**words: str) -> Iterator[RunMetric]:
+    """Yields the counts of what breaks consistency."""
+    for name, meaning in words.items():
+        better = Better.NEITHER if name == "expected" else LOWER
+        yield RunMetric(
+            name.replace("_", " "), f"consistency.{name}", better, 0, words=meaning,
+            key=name, task="consistency", shown=DETAIL,
+        )  # fmt: skip
+
+
+RUN_METRICS: tuple[RunMetric, ...] = (
+    RunMetric(
+        "mAP", "detection.mean_ap", HIGHER,
+        words=f"mean over classes and over {AP_WORDS}; at best 1",
+        key="mean_ap", task="detection", scalar="mAP", short="mAP\nNDS",
+    ),
+    RunMetric(
+        "NDS", "detection.nds", HIGHER, words="nuScenes detection score without its attribute term",
+        key="nds", task="detection", scalar="NDS", short="mAP\nNDS",
+    ),
+    RunMetric(
+        "ATE", "detection.errors.translation_m", LOWER, unit="m", words="error of the position",
+        key="position_error_m", task="detection", shown=TERMINAL | SCALAR,
+    ),
+    RunMetric(
+        "ASE", "detection.errors.scale", LOWER, words="error of the size",
+        key="scale_error", task="detection", shown=TERMINAL,
+    ),
+    RunMetric(
+        "AOE", "detection.errors.orientation_rad", LOWER, unit="rad", words="error of the heading",
+        key="orientation_error_rad", task="detection", shown=TERMINAL | SCALAR,
+    ),
+    RunMetric(
+        "AVE", "detection.errors.velocity_mps", LOWER, unit="m/s",
+        words="AVE: of what can move and was found",
+        key="velocity_error_mps", task="detection", heading="velocity error",
+    ),
+    RunMetric(
+        "ECE", "detection.calibration.ece", LOWER, words="expected calibration error of confidence",
+        key="ece", task="detection", shown=TERMINAL,
+    ),
+    RunMetric(
+        "AMOTA", "tracking.amota", HIGHER, words="tracking accuracy over all recalls; at best 1",
+        key="amota", task="tracking", shown=TILE | HISTORY,
+    ),
+    RunMetric(
+        "id switches", "tracking.ids", LOWER, 0, words="at the confidence of the best MOTA",
+        key="id_switches", task="tracking", short="IDS", shown=TILE | HISTORY,
+    ),
+    RunMetric(
+        "consistency", "consistency.consistency", HIGHER,
+        words="agreement of tracks with their own past; at best 1",
+        key="consistency", task="consistency", short="cons.", shown=TERMINAL | TILE | HISTORY,
+    ),
+    *_of_parts(
+        position="agreement with where the track's own velocity predicts it",
+        heading="agreement with before, but for what an object of its speed can turn",
+        size="IoU with the box before",
+        classes="the same class",
+        occlusion="no level that comes right back",
+        survival="the object is there, under the id that it had",
+    ),
+    *_of_counts(
+        expected="detections that the past makes one expect",
+        missing="of them that are not there",
+        id_changes="tracks that go on under another id",
+        class_flips="steps to another class",
+        occlusion_flips="levels that come right back",
+    ),
+    *_of_rasters(
+        "IoU", "iou", "{}_iou", better=HIGHER, words="mean over the classes of the raster",
+        scalar="IoU", short="IoU", shown=TILE | HISTORY | SCALAR | LINE,
+    ),
+    *_of_rasters(
+        "hidden IoU", "hidden_iou", "hidden_{}_iou", better=HIGHER, words=HIDDEN_GROUND,
+        scalar="hidden_IoU", shown=SCALAR,
+    ),
+    *_of_rasters(
+        "flip rate", "flip_rate", "{}_flip_rate", better=LOWER, words=FLICKER,
+        shown=SCALAR | DETAIL,
+    ),
+    *_of_rasters(
+        "change", "change", "{}_change", better=LOWER, digits=4, words=CHANGE, shown=DETAIL,
+    ),
+)  # fmt: skip
+TIME = RunMetric(
+    "time a frame", "seconds_per_frame", LOWER, unit="s", words="network, decoding and tracking",
+    key="seconds_per_frame", task="time", short="s", shown=TILE | HISTORY,
+)  # fmt: skip
+"""Read from the summary of a run: it depends on the machine, and is no part of `metrics.json`."""
+
+
+def run_metrics(shown: Shown, *tasks: str) -> list[RunMetric]:
+    """Returns the metrics that an output shows, of some tasks or of all, in order."""
+    return [m for m in RUN_METRICS if shown in m.shown and (not tasks or m.task in tasks)]
+
+
+def extra_values(results: RunMetrics) -> dict[str, float]:
+    """Returns the values that `metrics.json` would not hold otherwise, by key."""
+    values = {m.key: m.value(results) for m in RUN_METRICS if not isinstance(m.source, str)}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def scalars(results: RunMetrics) -> dict[str, float]:
+    """Returns the scalars of TensorBoard by name, without `val/`: of the run, by class, and by
+    occlusion. What cannot be measured is left out."""
+    values = {m.event: m.value(results) for m in run_metrics(SCALAR)}
+    detection = results.detection
+    if detection is not None:
+        for parts, columns in (
+            (detection.class_results(), CLASS_COLUMNS),
+            (detection.occlusion, PART_COLUMNS),
+        ):
+            for column in columns:
+                if column.scalar:
+                    for name, part in parts.items():
+                        values[column.scalar.format(name)] = column.value(part)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def line_names() -> list[str]:
+    """Returns the names, in TensorBoard, of the metrics that a validation prints."""
+    return [metric.event for metric in run_metrics(LINE)]
+
+
+def headline(results: RunMetrics | Mapping[str, float]) -> str:
+    """Returns the line of a validation during training, from results or from their scalars."""
+    values = scalars(results) if isinstance(results, RunMetrics) else results
+    shown = (m for m in run_metrics(LINE) if m.event in values)
+    return ", ".join(f"{m.event} {m.text(values[m.event])}" for m in shown) or "no labels"
