@@ -46,7 +46,7 @@ from leapai_world.traffic import Traffic
 WORLD_VERSION = "2"
 """Of the bytes that a seed gives: a change that alters them changes this."""
 LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
-"""x and y in which box centres are labelled: the BEV range (design, section 2)."""
+"""x and y in which box centres are labelled: the BEV range (docs/design.md, section 2)."""
 _FIRST_TIMESTAMP_US = 1_700_000_000_000_000
 _APART_US = 1_000_000_000
 """Drives of successive seeds begin 1000 s apart: no two drives share a time."""

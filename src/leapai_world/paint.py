@@ -1,4 +1,5 @@
-"""Lines of paint of the nine kinds of the design (section 11), as meshes and as map lines."""
+"""Lines of paint of the nine kinds of the design (docs/design.md, section 11), as meshes and as map
+lines."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ def mark(kind: str, line: Line, d_m: float, low_m: float, high_m: float) -> MapL
 
 
 def element(kind: str, points_m: FloatArray) -> MapLine:
-    """A road element (design, section 11), local frame; it is an area where it ends at its
+    """A road element (docs/design.md, section 11), local frame; it is an area where it ends at its
     start."""
     return MapLine(kind, "road_edge" if kind == "Curb" else "road_element", points_m)
 

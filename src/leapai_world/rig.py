@@ -106,7 +106,8 @@ class Rig:
 
     @staticmethod
     def seven_cameras(image_size_px: tuple[int, int], beams: int) -> Rig:
-        """The rig of the design, section 3; intrinsics follow the image size (height, width)."""
+        """The rig of docs/design.md, section 3; intrinsics follow the image size (height,
+        width)."""
         return mounted(SEVEN, LidarMount(), image_size_px, beams)
 
 

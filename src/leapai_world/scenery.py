@@ -58,8 +58,8 @@ LAWN = Material((0.36, 0.46, 0.24), 0.35, meshes.GRASS)
 
 
 def marks(street: Street) -> list[tuple[str, float]]:
-    """Kind (design, section 11) and distance from the centreline of every line of paint along the
-    road."""
+    """Kind (docs/design.md, section 11) and distance from the centreline of every line of paint
+    along the road."""
     section, lines = street.section, [(street.section.divider, 0.0)]
     for side in (-1, 1):
         lines += [(section.separator, side * LANE_M * n) for n in range(1, street.lanes_each_way)]

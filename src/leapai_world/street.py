@@ -63,7 +63,8 @@ class Section:
     divider: str = "DashedLine"
     separator: str = "DashedLine"
     edge: str = "SolidLine"
-    """Kinds of paint (design, section 11): on the centreline, between lanes, beside the lanes."""
+    """Kinds of paint (docs/design.md, section 11): on the centreline, between lanes, beside the
+    lanes."""
     lawn_m: float = 90.0
     """How far the ground goes on behind the houses."""
 

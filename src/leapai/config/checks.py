@@ -21,7 +21,7 @@ STATIC_MODULES = ("bev_static_neck", "bev_static_head")
 STATIC_TEMPORAL_MODULES = ("bev_static_temporal_fusion",)
 TRUNK_MODULES = (*CAMERA_MODULES, *LIDAR_MODULES, "fuser")
 ALL_MODULES = (*TRUNK_MODULES, *DYNAMIC_MODULES, *STATIC_MODULES, *STATIC_TEMPORAL_MODULES)
-"""Names of modules in checkpoints and schedules (design, section 4)."""
+"""Names of modules in checkpoints and schedules (docs/design.md, section 4)."""
 
 
 def check(config: TaskConfig) -> None:

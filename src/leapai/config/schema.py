@@ -31,12 +31,12 @@ class BatchSizes(Section):
 
     train: PositiveInt = 16
     val: int = Field(1, ge=1, le=1)
-    """Validation streams one drive at a time (design, section 9)."""
+    """Validation streams one drive at a time (docs/design.md, section 9)."""
 
 
 class TemporalOptimization(Section):
-    """Each switches one part of the memory's query selection off for an ablation (design, section
-    5)."""
+    """Each switches one part of the memory's query selection off for an ablation
+    (docs/design.md, section 5)."""
 
     topk_selection: bool = True
     """Remember the most confident queries; off: the first `topk_query`."""
@@ -49,7 +49,7 @@ class TemporalOptimization(Section):
 
 
 class DrawDynamicConfig(Section):
-    """What is drawn of the dynamic task (design, section 10)."""
+    """What is drawn of the dynamic task (docs/design.md, section 10)."""
 
     dynamic_conf: float = Field(0.3, ge=0, le=1)
     """Detections below this confidence are not drawn."""
@@ -77,7 +77,7 @@ class DrawDynamicConfig(Section):
 
 
 class DrawStaticConfig(Section):
-    """What is drawn of the static task (design, section 11)."""
+    """What is drawn of the static task (docs/design.md, section 11)."""
 
     static_conf: float = Field(0.5, ge=0, le=1)
     """Cells and lines below this confidence are not drawn."""
@@ -88,7 +88,7 @@ class DrawStaticConfig(Section):
 
 
 class TemporalVisualizationConfig(Section):
-    """What is drawn of the memory (design, section 10)."""
+    """What is drawn of the memory (docs/design.md, section 10)."""
 
     show_history: bool = True
     show_velocity: bool = True
@@ -100,7 +100,7 @@ class TemporalVisualizationConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """Figures and outputs of validation (design, section 9)."""
+    """Figures and outputs of validation (docs/design.md, section 9)."""
 
     distance_bands_m: tuple[float, ...] = (0.0, 3.0, 6.0, 12.0, 24.0, 60.0)
     min_score: float = Field(0.05, ge=0, le=1)
@@ -116,7 +116,7 @@ class EvaluationConfig(Section):
 
 
 class TrackingConfig(Section):
-    """When a detection gets an identity, and how long it keeps it (design, section 9)."""
+    """When a detection gets an identity, and how long it keeps it (docs/design.md, section 9)."""
 
     birth_score: float = Field(0.4, ge=0)
     """An object gets its id when the confidences of its detections in a row add up to this."""
@@ -131,7 +131,7 @@ class TrackingConfig(Section):
 
 
 class BevConfig(Section):
-    """The BEV grid (design, section 2)."""
+    """The BEV grid (docs/design.md, section 2)."""
 
     x_range_m: Range = (-40.0, 62.4)
     y_range_m: Range = (-44.8, 44.8)
@@ -151,7 +151,7 @@ class BevConfig(Section):
 
 
 class CameraConfig(Section):
-    """Images, backbones, necks and view transfer (design, sections 3 and 4)."""
+    """Images, backbones, necks and view transfer (docs/design.md, sections 3 and 4)."""
 
     image_size_px: tuple[PositiveInt, PositiveInt] = (512, 960)
     """Height, width of every image the model sees."""
@@ -179,7 +179,7 @@ class CameraConfig(Section):
 
 
 class LidarConfig(Section):
-    """Pillars and the LiDAR's BEV branch (design, section 4)."""
+    """Pillars and the LiDAR's BEV branch (docs/design.md, section 4)."""
 
     pillar_m: float = Field(0.2, gt=0)
     max_pillars: PositiveInt = 20_000
@@ -190,7 +190,8 @@ class LidarConfig(Section):
 
 
 class DynamicConfig(Section):
-    """Neck, queries, decoder and branches of the dynamic task (design, sections 4 and 6)."""
+    """Neck, queries, decoder and branches of the dynamic task
+    (docs/design.md, sections 4 and 6)."""
 
     neck_channels: PositiveInt = 512
     neck_blocks: PositiveInt = 1
@@ -212,7 +213,7 @@ class DynamicConfig(Section):
 
 
 class StaticConfig(Section):
-    """Region, neck, head and memory of the static task (design, section 11)."""
+    """Region, neck, head and memory of the static task (docs/design.md, section 11)."""
 
     x_range_m: Range = (-20.8, 62.4)
     y_range_m: Range = (-22.4, 22.4)

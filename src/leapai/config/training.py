@@ -1,4 +1,4 @@
-"""Sections of the schema that only training reads (design, sections 7 and 8)."""
+"""Sections of the schema that only training reads (docs/design.md, sections 7 and 8)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from leapai.config.section import Probability, Section
 
 
 class DistanceWeights(Section):
-    """Instance weight of the losses by distance and group (design, section 7)."""
+    """Instance weight of the losses by distance and group (docs/design.md, section 7)."""
 
     near_m: float = 6.0
     middle_m: float = 12.0
@@ -30,7 +30,7 @@ class MatchingCosts(Section):
 
 
 class StaticLossConfig(Section):
-    """Losses of the static task (design, section 11)."""
+    """Losses of the static task (docs/design.md, section 11)."""
 
     cross_entropy_weight: NonNegativeFloat = 3.0
     dice_weight: NonNegativeFloat = 3.0
@@ -42,7 +42,7 @@ class StaticLossConfig(Section):
 
 
 class LossConfig(Section):
-    """Losses (design, section 7)."""
+    """Losses (docs/design.md, section 7)."""
 
     focal_alpha: float = Field(0.25, ge=0, le=1)
     focal_gamma: NonNegativeFloat = 2.0
@@ -65,7 +65,7 @@ class LossConfig(Section):
 
 
 class OptimizerConfig(Section):
-    """AdamW and its schedule (design, section 8)."""
+    """AdamW and its schedule (docs/design.md, section 8)."""
 
     learning_rate: float = Field(2e-4, gt=0)
     """For 8 GPUs; scaled by sqrt(GPUs / 8)."""
@@ -78,7 +78,7 @@ class OptimizerConfig(Section):
 
 
 class StreamingConfig(Section):
-    """How lanes walk through drives in training (design, section 8)."""
+    """How lanes walk through drives in training (docs/design.md, section 8)."""
 
     clip_frames: PositiveInt = 1
     """Frames of a drive that follow each other before a lane goes elsewhere; 1: single frames in

@@ -1,4 +1,5 @@
-"""Truth of what does not move, as rasters about the ego, from a vector map (design, section 11)."""
+"""Truth of what does not move, as rasters about the ego, from a vector map
+(docs/design.md, section 11)."""
 
 from __future__ import annotations
 

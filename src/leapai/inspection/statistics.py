@@ -28,7 +28,7 @@ from leapai.types import (
 )
 
 REGION_M = ((-40.0, 62.4), (-44.8, 44.8))
-"""x and y in which boxes are compared (design, section 2)."""
+"""x and y in which boxes are compared (docs/design.md, section 2)."""
 MOVING_MPS = 0.5
 """What is slower stands: annotated positions jitter by a few centimetres a frame."""
 HEADING_INTERVAL_S, _TOLERANCE_S = 1.0, 0.06

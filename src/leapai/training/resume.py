@@ -1,4 +1,4 @@
-"""Stopping and going on: the checkpoint of a running training (design, section 8).
+"""Stopping and going on: the checkpoint of a running training (docs/design.md, section 8).
 
 `last.ckpt` is a checkpoint like any other, with one more section, `training`: the optimiser by
 name of parameter, the step, and for each rank its streams' memory, when tracks were last seen, what

@@ -8,10 +8,10 @@
 | `Predictions`   | model -> losses, decoding        | tensors, a part for each task |
 | `Detections`    | decoding -> everyone else        | numpy, ego frame              |
 
-Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under
-the rear axle; metres, radians, seconds; timestamps are int64 microseconds. Velocities are over
-ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the design's name and
-means `global_from_ego`.
+Frames and units (docs/design.md, section 2): ego frame x forward, y left, z up, origin on the
+ground under the rear axle; metres, radians, seconds; timestamps are int64 microseconds. Velocities
+are over ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the design's
+name and means `global_from_ego`.
 """
 
 from leapai.types.bev_grid import BevGrid

@@ -1,7 +1,7 @@
 """What went wrong, frame by frame: objects that were missed and detections of nothing.
 
 At the operating point of the detection figures. Each failure weighs by how near it is, as objects
-do in training (design, section 7): 4 within 6 m, 2 within 12 m, 1 beyond.
+do in training (docs/design.md, section 7): 4 within 6 m, 2 within 12 m, 1 beyond.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from leapai.types import (
 
 REMEMBERED_S = 3.4
 """Ground that is hidden now is one to remember for this long: as far back as the static task's
-memory reaches (design, section 11: 3.3 s and a tolerance of 0.1 s)."""
+memory reaches (docs/design.md, section 11: 3.3 s and a tolerance of 0.1 s)."""
 _LOOK_S = 0.3
 """Of the frames before, one in this time is kept: what is in sight changes slowly."""
 _OBSTACLE_M = 0.4
