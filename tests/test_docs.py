@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.test_layers import ORDER
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^(```|~~~)(\w*)[^\n]*\n(.*?)^\1", re.MULTILINE | re.DOTALL)
@@ -163,6 +165,12 @@ def test_every_page_is_reached_from_the_readme():
             linked = [(page.parent / name).resolve() for name in names if name.endswith(".md")]
             waiting += [path for path in linked if path.exists()]
     assert sorted(map(relative, set(PAGES) - reached)) == []
+
+
+def test_the_architecture_lists_the_rooms_in_their_order():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    section = text.split("\n## Rooms\n")[1].split("\n## ")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == ORDER
 
 
 @cache
