@@ -19,7 +19,7 @@ import numpy as np
 
 from leapai.config import EvaluationConfig
 from leapai.data.log import DrivingLog, open_logs
-from leapai.evaluation.map.line_metrics import true_lines
+from leapai.evaluation.map.line_metrics import gt_lines
 from leapai.evaluation.map.map_cells import Sight
 from leapai.evaluation.map.map_flicker import MapView
 from leapai.evaluation.map.map_metrics import MapFrame, MapTally
@@ -59,8 +59,8 @@ def map_frame(
     sight: Sight | None,
 ) -> MapFrame:
     view = MapView(frame.sequence, frame.timestamp_us, frame.ego2global, probability)
-    true = true_lines(log.vector_map() or (), frame.ego2global)
-    return MapFrame(view, polylines(probability, GRID), labels, true, sight)
+    gt = gt_lines(log.vector_map() or (), frame.ego2global)
+    return MapFrame(view, polylines(probability, GRID), labels, gt, sight)
 
 
 def cpu_ms(run: Callable[[], object]) -> float:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from bench_network import made_up_frame
-from leapai.checkpoints import config_in, config_of, read_checkpoint
+from leapai.checkpoints import config_of, read_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.transforms import collate, prepare
 from leapai.models.build import build_model
@@ -65,8 +65,8 @@ def alone(config: TaskConfig, task: str) -> TaskConfig:
 
 def streams_of(checkpoint: Path, names: Iterable[str]) -> dict[str, Stream]:
     """Returns the merged network and the networks of single tasks, by name."""
-    content = read_checkpoint(checkpoint)
-    config, weights = config_in(content, checkpoint), content["state_dict"]
+    read = read_checkpoint(checkpoint)
+    config, weights = read.config, read.state_dict
     made = {}
     for name in names:
         model = build_model(config if name == MERGED else alone(config, name)).eval()

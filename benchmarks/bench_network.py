@@ -163,8 +163,8 @@ def parts(
     queries = predictions.memory.current_query
 
     def memory() -> object:
-        report = head.memory.recall(state, batch, queries)
-        return head.memory.push(state, report, head._remember(predictions), batch)
+        report = head.memory.read(state, batch, queries)
+        return head.memory.push(state, report, head._new_slots(predictions), batch)
 
     return {
         "view transfer, projections cached": lambda: view(features, calibration),

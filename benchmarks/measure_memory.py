@@ -237,7 +237,9 @@ class Options:
         """Opens the drives, with their frames cached on disk."""
         cache = config.cache.model_copy(update={"frames_gb": self.cache_gb})
         size = config.camera.image_size_px
-        return open_cached_logs(self.data, image_size_px=size, cache=cache)
+        return open_cached_logs(
+            self.data, image_size_px=size, cache=cache, label_range_m=config.bev.label_range_m
+        )
 
 
 def parser(description: str, output: str) -> argparse.ArgumentParser:

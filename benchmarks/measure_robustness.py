@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from leapai.data.log import DrivingLog
+from leapai.data.log import DrivingLog, LogWrapper
 from leapai.data.perturbation import (
     PerturbedLog,
     pose_noise,
@@ -28,7 +28,7 @@ from leapai.data.perturbation import (
     without_cameras,
     without_lidar,
 )
-from leapai.types import Frame, IntArray, VectorMap
+from leapai.types import Frame, IntArray
 from leapai.weights import shipped_checkpoint
 from measure_memory import (
     Row,
@@ -52,27 +52,28 @@ SEED = 0
 HEADER = ("", "mAP %", "relative to the first, %", "velocity error m/s")
 
 
-class EveryKth:
+class EveryKth(LogWrapper):
     """Some frames of a drive, as a drive of its own."""
 
-    def __init__(self, log: DrivingLog, indices: range) -> None:
-        self.name = f"{log.name}+{indices.start}"
-        self._log, self._indices = log, indices
+    def __init__(self, inner: DrivingLog, indices: range) -> None:
+        super().__init__(inner)
+        self.name = f"{inner.name}+{indices.start}"
+        self._indices = indices
 
     @property
     def timestamps_us(self) -> IntArray:
         """Timestamps [T] int64 of the frames that are kept."""
-        return self._log.timestamps_us[list(self._indices)]
+        return self.inner.timestamps_us[list(self._indices)]
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, index: int) -> Frame:
-        return replace(self._log[self._indices[index]], sequence=self.name)
+        return replace(self.inner[self._indices[index]], sequence=self.name)
 
-    def vector_map(self) -> VectorMap | None:
-        """Returns the map of the drive."""
-        return self._log.vector_map()
+    def ground_truth(self, index: int) -> Frame:
+        """Returns the frame without cameras and points."""
+        return DrivingLog.ground_truth(self, index)
 
 
 def with_gaps(logs: Sequence[DrivingLog], step: int, max_frames: int | None) -> list[DrivingLog]:

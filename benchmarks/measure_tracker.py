@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from leapai.config import BevConfig, TrackingConfig
-from leapai.data.log import DrivingLog, GroundTruthLog, open_logs
+from leapai.data.log import DrivingLog, open_logs
 from leapai.evaluation.consistency import consistency
 from leapai.evaluation.detection.detection_results import ConsistencyMetrics
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
@@ -231,7 +231,6 @@ def made_of_gt(logs: Sequence[DrivingLog]) -> Drives:
     rng = np.random.default_rng(SEED)
     drives = Drives([], [], BevConfig())
     for log in logs:
-        assert isinstance(log, GroundTruthLog)
         gt = [log.ground_truth(i) for i in range(len(log))]
         drives.gt.extend(gt)
         drives.detections.extend(spoilt([Detections.from_labels(frame) for frame in gt], rng))

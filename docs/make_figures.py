@@ -24,8 +24,6 @@ from leapai.checkpoints import config_of
 from leapai.config import TaskConfig, load_config
 from leapai.data.log import DrivingLog, open_logs
 from leapai.data.transforms import collate, prepare
-from leapai.inspection.inspection_pictures import write_statistics_picture
-from leapai.inspection.statistics import collect
 from leapai.models.dynamic.query_memory import Memory, NewSlots, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
@@ -36,7 +34,6 @@ from leapai.validation import ValidationOptions, run_validation
 from leapai.weights import shipped_checkpoint
 
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
-STATISTICS_DATA = "synthetic:split=val,drives=20,frames=156,beams=64"
 SCENES = (
     ("street", 24),
     ("crossing", 23),
@@ -92,7 +89,7 @@ def memory_figure(config: TaskConfig, log: DrivingLog) -> None:
     for i in range(4):
         frame = log[start + i * STEP]
         batch = collate([prepare(frame, config.camera.image_size_px)], [i == 0])
-        report = memory.recall(state, batch, queries)
+        report = memory.read(state, batch, queries)
         new = gt_slots(frame, config.topk_query, channels)
         if i < 3:
             raw.append(new.reference_m[0].numpy())
@@ -146,7 +143,7 @@ def view_transfer_figure(config: TaskConfig, log: DrivingLog) -> None:
     axes[0].set_ylabel("x, forward (m)")
     camera = next(i for i, c in enumerate(frame.cameras) if c.name == "front_wide")
     axes[1].imshow(frame.cameras[camera].image)
-    cells = grid.cell_centres_m().numpy()
+    cells = grid.cell_centres_m()
     for target, colour in (((12.0, 3.0), "#ff7f0e"), ((20.0, -4.0), "#e377c2")):
         cell = np.linalg.norm(cells - target, axis=1).argmin()
         pair = (projection.pair_cell == int(cell)) & (projection.pair_map == camera)
@@ -172,23 +169,12 @@ def moving_picture() -> None:
     for index in range(MOVING_FRAMES):
         frame = log[index]
         detections = stream.step(frame)
-        picture = painter.paint(frame, detections, detections.memory, road=stream.road)
+        picture = painter.paint(frame, detections, detections.memory, bev_map=stream.map)
         small = cv2.resize(picture, (1152, 648), interpolation=cv2.INTER_AREA)
         pictures.append(Image.fromarray(small))
     first, *others = pictures
     options = {"save_all": True, "append_images": others, "duration": 250, "loop": 0}
     first.save(FOLDER / "drive.webp", quality=55, method=6, **options)
-
-
-def statistics_figure() -> None:
-    """Draws distributions of the embedded world next to those of the real log of ../shared/data."""
-    real = Path(__file__).resolve().parents[2] / "shared" / "data" / "argoverse2"
-    names = (STATISTICS_DATA, f"argoverse2:{real}")
-    samples = [collect(open_logs(name, image_size_px=(64, 120)), 60) for name in names]
-    path = FOLDER / "world_statistics.png"
-    shown = (STATISTICS_DATA, "argoverse2: one real log of 156 frames")
-    write_statistics_picture(path, shown, samples)
-    Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def places_figure() -> None:
@@ -246,7 +232,6 @@ def main() -> None:
     config = load_config(CONFIG)
     size = config.camera.image_size_px
     log = open_logs(DRIVE_DATA, image_size_px=size)[0]
-    statistics_figure()
     places_figure()
     world_video(config)
     memory_figure(config, log)

@@ -19,7 +19,7 @@ from leapai.data.log import open_logs
 from leapai.data.static_labels import with_static_labels
 from leapai.evaluation.map.visibility import SightMemory
 from leapai.models.build import build_model
-from leapai.pictures.palette import ROAD_COLOURS
+from leapai.pictures.palette import MAP_ELEMENT_COLOURS
 from leapai.streaming.map_lines import polylines
 from leapai.streaming.session import StreamSession
 from leapai.types import (
@@ -101,15 +101,15 @@ def _probability(config: TaskConfig, frames: Sequence[Frame]) -> FloatArray:
     session = StreamSession(model, config)
     for frame in frames:
         result = session.step(frame)
-    assert result.road is not None
-    return result.road.probability
+    assert result.map is not None
+    return result.map.probability
 
 
 def _painted(probability: FloatArray, hidden: BoolArray) -> FloatArray:
     """Returns an image [rows, columns, 3]: marked cells in the colour of the likeliest class, and
     ground that is hidden now but was seen before in red."""
     image = np.where(hidden[..., None], (1.0, 0.88, 0.86), (1.0, 1.0, 1.0))
-    colours = np.array([ROAD_COLOURS[name] for name in STATIC_CLASSES]) / 255.0 * 0.8
+    colours = np.array([MAP_ELEMENT_COLOURS[name] for name in STATIC_CLASSES]) / 255.0 * 0.8
     marked = probability.max(0) >= 0.5
     image[marked] = colours[probability.argmax(0)[marked]]
     return image
