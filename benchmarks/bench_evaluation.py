@@ -1,14 +1,15 @@
-"""Time of the detection and tracking figures against the official nuScenes evaluators, on the
-frames whose official answers are in `../shared/oracles`.
+"""Measures the time of detection and tracking metrics against the official nuScenes evaluators, on
+the frames whose official metrics are in `../shared/oracles`.
 
     python -m venv DEVKIT && DEVKIT/bin/pip install nuscenes-devkit motmetrics==1.4.0 'pandas<3'
     python -m benchmarks.bench_evaluation --devkit-python DEVKIT/bin/python
 
-The devkit pins numpy < 2, so that it needs an environment of its own; without `--devkit-python`
-ours are timed alone. Both get what they work on as they want it (boxes in lists of frames) and are
-timed by their own clock, in turns, because a machine's load changes: of CPU seconds the median is
-told, and of the ratios of each turn. Ratios travel between machines, seconds do not. The devkit's
-answers must be those of the file, where it gives any (cones have no heading or velocity there).
+The devkit pins numpy < 2, so it needs an environment of its own; without `--devkit-python` only our
+evaluation is timed. Both get their input in their own format (boxes in lists of frames) and are
+timed by their own clock, in turns, because the load of a machine changes. The medians of the CPU
+seconds and of the ratios of each turn are printed. Ratios can be compared between machines, seconds
+cannot. The devkit's metrics must equal those of the file, where it gives any (cones have no heading
+or velocity there).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ OFFICIAL = Path(__file__).with_name("official_evaluation.py")
 
 
 def seconds(run: Callable[[], object], turns: int) -> float:
-    """Median CPU seconds."""
+    """Returns the median of CPU seconds."""
     spent = []
     for _ in range(turns):
         start = time.process_time()
@@ -47,12 +48,12 @@ def seconds(run: Callable[[], object], turns: int) -> float:
 
 
 def official_seconds(python: str, task: str, oracle: Path) -> float:
-    """CPU seconds of the devkit, in its own interpreter."""
+    """Returns the CPU seconds of the devkit, in its own interpreter; its metrics are checked."""
     command = [python, str(OFFICIAL), task, str(oracle)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    answer = json.loads(said.splitlines()[-1])
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    answer = json.loads(printed.splitlines()[-1])
     expected = flat(json.loads(oracle.read_text())["expected"])
-    metrics = flat(answer["figures"])
+    metrics = flat(answer["metrics"])
     known = [name for name in expected if not np.isnan(metrics[name])]
     np.testing.assert_allclose(
         [metrics[name] for name in known], [expected[name] for name in known], atol=1e-6
@@ -61,7 +62,7 @@ def official_seconds(python: str, task: str, oracle: Path) -> float:
 
 
 def flat(metrics: dict, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], float]:
-    """{path of names: value} of what is known."""
+    """Returns {path of names: value} of all metrics that are not None."""
     result = {}
     for name, value in metrics.items():
         if isinstance(value, dict):
@@ -80,7 +81,7 @@ def main() -> None:
         "detection": (DETECTION, lambda f: detection_metrics(f, WIDE, EvaluationConfig())),
         "tracking": (TRACKING, lambda f: tracking_metrics(f, WIDE)),
     }
-    print(f"{'figures':<12}{'frames':>8}{'boxes':>8}{'ours s':>9}{'official s':>12}{'ratio':>8}")
+    print(f"{'metrics':<12}{'frames':>8}{'boxes':>8}{'ours s':>9}{'official s':>12}{'ratio':>8}")
     for task, (oracle, run) in tasks.items():
         frames = labelled_frames(json.loads(oracle.read_text()))
         run(frames)  # once to warm up

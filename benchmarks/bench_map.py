@@ -1,10 +1,11 @@
-"""The road: what vectorising and judging a full-size frame cost, and what a perfect map reaches.
+"""Measures the cost of vectorising and evaluating a full-size map, and the bounds of its metrics.
 
     python benchmarks/bench_map.py
 
-Times are of one core, over frames of four places of the embedded world, for its truth as said, for
-the same blurred and with noise, and for noise alone (the worst case: thousands of specks). The
-figures of the truth as said are bounds: of flicker by resampling, of lines by the method.
+Times are of one core, over frames of four places of the embedded world. The predictions are ground
+truth, ground truth blurred and with noise, or noise alone (the worst case: thousands of specks).
+The metrics of ground truth as prediction are bounds: of flicker by resampling, of lines by the
+method.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ FRAMES = 10
 
 
 def blurred(gt: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Probabilities as of a network that is right but unsure."""
+    """Returns probabilities like those of a network that is right but unsure."""
     soft = [cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in gt]
     noise = rng.normal(0, 0.12, gt.shape)
     return np.clip(np.stack(soft) + noise, 0, 1).astype(np.float32)
 
 
 def noise(gt: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Blobs about as wide as lines, over all of the grid."""
+    """Returns blobs about as wide as lines, over all of the grid."""
     planes = rng.random(gt.shape).astype(np.float32)
     return np.stack([cv2.GaussianBlur(plane, (0, 0), 2.0) * 2 - 0.55 for plane in planes])
 
@@ -51,11 +52,15 @@ def logs() -> Iterator[DrivingLog]:
 
 
 def map_frame(
-    frame: Frame, log: DrivingLog, labels: StaticLabels, said: FloatArray, sight: Sight | None
+    frame: Frame,
+    log: DrivingLog,
+    labels: StaticLabels,
+    probability: FloatArray,
+    sight: Sight | None,
 ) -> MapFrame:
-    view = MapView(frame.sequence, frame.timestamp_us, frame.ego2global, said)
-    true = gt_lines(log.vector_map() or (), frame.ego2global)
-    return MapFrame(view, polylines(said, GRID), labels, true, sight)
+    view = MapView(frame.sequence, frame.timestamp_us, frame.ego2global, probability)
+    gt = gt_lines(log.vector_map() or (), frame.ego2global)
+    return MapFrame(view, polylines(probability, GRID), labels, gt, sight)
 
 
 def cpu_ms(run: Callable[[], object]) -> float:
@@ -66,8 +71,8 @@ def cpu_ms(run: Callable[[], object]) -> float:
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    kinds = {"truth": lambda t, _: t, "blurred": blurred, "noise": noise}
-    tallies = {name: MapTally(GRID, EvaluationConfig()) for name in ("truth", "blurred")}
+    kinds = {"ground truth": lambda t, _: t, "blurred": blurred, "noise": noise}
+    tallies = {name: MapTally(GRID, EvaluationConfig()) for name in ("ground truth", "blurred")}
     times: dict[str, list[float]] = {}
     for log in logs():
         memory = SightMemory(GRID)
@@ -77,19 +82,19 @@ def main() -> None:
             sight = memory.sight(frame)
             gt = drawn.planes.astype(np.float32)
             for name, of in kinds.items():
-                said = of(gt, rng)
-                time_ms = cpu_ms(lambda said=said: polylines(said, GRID))
+                predicted = of(gt, rng)
+                time_ms = cpu_ms(lambda p=predicted: polylines(p, GRID))
                 times.setdefault(f"polylines of {name}", []).append(time_ms)
                 if name in tallies:
-                    evaluated = map_frame(frame, log, labels, said, sight)
+                    evaluated = map_frame(frame, log, labels, predicted, sight)
                     time_ms = cpu_ms(lambda n=name, j=evaluated: tallies[n].add(j))
-                    times.setdefault("judging", []).append(time_ms)
+                    times.setdefault("evaluation", []).append(time_ms)
             times.setdefault("sight", []).append(cpu_ms(lambda f=frame: seen_now(f, GRID)))
     for name, values in times.items():
-        print(f"{name:<24}{statistics.median(values):8.1f} ms{max(values):8.1f} ms at most")
+        print(f"{name:<28}{statistics.median(values):8.1f} ms{max(values):8.1f} ms at most")
     for name, tally in tallies.items():
         metrics = tally.metrics()
-        print(f"\n{name} as said, {metrics.frames} frames")
+        print(f"\n{name} as prediction, {metrics.frames} frames")
         for part in ("iou", "best_iou", "hidden_iou", "change", "flip_rate"):
             means = getattr(metrics, part)
             print(f"  {part:<12}{means.lane_markings:8.4f}{means.road_elements:8.4f}")

@@ -1,11 +1,11 @@
-"""One pass of a merged network against two passes, one for each task: time and memory.
+"""Compares one pass of a merged network with two passes, one for each task: time and memory.
 
     python benchmarks/bench_merged.py [CHECKPOINT] [--frames 20]
 
-Takes the merged checkpoint (the one that ships, if none is named) apart into what each task has of
-it, and streams the same frames through all three, frame by frame in turn, in one thread. Weights
-and streaming state are counted by their bytes; the resident set at its peak is that of a process
-which runs one pass, or both. Answers that differ by a bit end the benchmark.
+Splits the merged checkpoint (the one that ships, if none is named) into a network for each task,
+and streams the same frames through all three, frame by frame in turn, in one thread. Weights and
+streaming state are counted by their bytes; the peak of the resident set is that of a process which
+runs one pass, or both. Predictions that differ by a bit end the benchmark.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Stream:
     state: TemporalState
 
     def step(self, batch: FrameBatch) -> Predictions:
-        """The next frame."""
+        """Processes the next frame."""
         predictions, self.state = self.model(batch, self.state)
         return predictions
 
 
 def alone(config: TaskConfig, task: str) -> TaskConfig:
-    """The configuration without the other task."""
+    """Returns the configuration without the other task."""
     (other,) = set(TASKS) - {task}
     values = config.model_dump() | {f"{other}_task": False, f"enable_{other}_temporal": False}
     values["task_loss_weights"] = {task: config.task_loss_weights[task]}
@@ -64,7 +64,7 @@ def alone(config: TaskConfig, task: str) -> TaskConfig:
 
 
 def streams_of(checkpoint: Path, names: Iterable[str]) -> dict[str, Stream]:
-    """The merged network, or what a task has of it."""
+    """Returns the merged network and the networks of single tasks, by name."""
     read = read_checkpoint(checkpoint)
     config, weights = read.config, read.state_dict
     made = {}
@@ -76,7 +76,7 @@ def streams_of(checkpoint: Path, names: Iterable[str]) -> dict[str, Stream]:
 
 
 def batches_of(config: TaskConfig, frames: int) -> Iterator[FrameBatch]:
-    """Successive frames, made up as those of `bench_network`: seven images, 100 000 points."""
+    """Yields successive frames like those of `bench_network`: seven images, 100 000 points."""
     size = config.camera.image_size_px
     for index in range(frames):
         prepared = prepare(made_up_frame(index, size), size, config.camera.groups)
@@ -84,7 +84,7 @@ def batches_of(config: TaskConfig, frames: int) -> Iterator[FrameBatch]:
 
 
 def byte_count(value: object) -> int:
-    """Of all tensors in a state."""
+    """Returns the bytes of all tensors in a state."""
     if isinstance(value, Tensor):
         return value.nbytes
     parts = [getattr(value, f.name) for f in fields(value)] if is_dataclass(value) else []
@@ -92,37 +92,39 @@ def byte_count(value: object) -> int:
 
 
 def weight_bytes(model: Perception) -> int:
-    """Of parameters and buffers."""
+    """Returns the bytes of parameters and buffers."""
     return sum(tensor.nbytes for tensor in model.state_dict().values())
 
 
 def timed(stream: Stream, batch: FrameBatch) -> tuple[float, Predictions]:
-    """CPU milliseconds, of one thread."""
+    """Returns the CPU milliseconds of a step, and its predictions."""
     start = time.process_time()
-    said = stream.step(batch)
-    return 1e3 * (time.process_time() - start), said
+    predictions = stream.step(batch)
+    return 1e3 * (time.process_time() - start), predictions
 
 
 def refuse_difference(merged: Predictions, dynamic: Predictions, static: Predictions) -> None:
-    """Raises RuntimeError where the merged network says anything else."""
+    """Raises RuntimeError where the merged network predicts anything else."""
     outputs = [
-        [said.dynamic.boxes, said.dynamic.class_logits, said.static.logits]
-        for said in (merged, Predictions(dynamic.dynamic, static.static))
-        if said.dynamic is not None and said.static is not None
+        [each.dynamic.boxes, each.dynamic.class_logits, each.static.logits]
+        for each in (merged, Predictions(dynamic.dynamic, static.static))
+        if each.dynamic is not None and each.static is not None
     ]
     if not all(map(torch.equal, *outputs)):
-        raise RuntimeError("the merged network says something else than each task alone")
+        raise RuntimeError(
+            "the merged network predicts something else than the network of one task"
+        )
 
 
 def peak_mb(names: list[str], options: argparse.Namespace) -> float:
-    """Resident set at its peak of a process that runs these streams on a few frames."""
+    """Returns the peak of the resident set of a process that runs these streams on a few frames."""
     command = [sys.executable, __file__, str(options.checkpoint), "--peak-of", *names]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout)
 
 
 def print_peak(options: argparse.Namespace) -> None:
-    """What this process held at most, in MB, when it ran the streams that are named."""
+    """Prints the peak of this process in MB while it runs the streams that are named."""
     streams = streams_of(options.checkpoint, options.peak_of)
     for batch in batches_of(config_of(options.checkpoint), UNCOUNTED):
         for stream in streams.values():
@@ -154,7 +156,7 @@ def measure(options: argparse.Namespace) -> None:
     times: dict[str, list[float]] = {name: [] for name in streams}
     for index, batch in enumerate(batches_of(config, options.frames + UNCOUNTED)):
         found = {name: timed(stream, batch) for name, stream in streams.items()}
-        refuse_difference(*(said for _, said in found.values()))
+        refuse_difference(*(predictions for _, predictions in found.values()))
         if index >= UNCOUNTED:
             for name, (time_ms, _) in found.items():
                 times[name].append(time_ms)

@@ -1,4 +1,4 @@
-"""Seconds and memory of the network by stage, on this machine: full size and tiny.
+"""Measures seconds and memory of the network by stage, on this machine: full size and tiny.
 
     python benchmarks/bench_network.py [--repeats 5]
 
@@ -46,7 +46,7 @@ RIG = (
 
 
 def made_up_frame(index: int, size_px: tuple[int, int]) -> Frame:
-    """Noise in seven images, and points that thin out with distance."""
+    """Returns noise in seven images, and points that thin out with distance."""
     rng = np.random.default_rng(index)
     height, width = size_px
     cameras = []
@@ -70,7 +70,7 @@ def made_up_frame(index: int, size_px: tuple[int, int]) -> Frame:
 
 
 def best_seconds(work: Callable[[], object], repeats: int) -> float:
-    """Least of `repeats` timings after one warm-up."""
+    """Returns the least of `repeats` timings after one warm-up."""
     work()
     times = []
     for _ in range(repeats):
@@ -106,7 +106,7 @@ def bench(config: TaskConfig, repeats: int, unit_s: float) -> None:
 
 
 def measure(model: Perception, batch: FrameBatch, state: TemporalState, repeats: int) -> StageMeter:
-    """Costs of `repeats` steps by stage."""
+    """Returns the costs of `repeats` steps by stage."""
     meter = StageMeter()
     with meter.measuring(model):
         for _ in range(repeats):
@@ -129,7 +129,7 @@ def freed_memory_returned(model: Perception) -> Iterator[None]:
 
 
 def print_parameters(model: Perception) -> None:
-    """Millions of parameters by module."""
+    """Prints the millions of parameters by module."""
     print("| module | parameters, millions |\n|---|---|")
     for name, module in model.named_children():
         print(f"| {name} | {sum(p.numel() for p in module.parameters()) / 1e6:.2f} |")
@@ -139,7 +139,7 @@ def print_parameters(model: Perception) -> None:
 def parts(
     model: Perception, batch: FrameBatch, state: TemporalState
 ) -> dict[str, Callable[[], object]]:
-    """Pieces of stages that the design gives figures for."""
+    """Returns the parts of stages that the README lists, by name."""
     config, view, encode = model.config, model.view_transfer, model.lidar_vfe
     assert encode is not None
     height, width = (side // view.stride for side in config.camera.image_size_px)
@@ -154,7 +154,7 @@ def parts(
 
     def canvas() -> object:
         pillars = model.pillars(batch)
-        return model.lidar_middle_encoder.canvas(encode(pillars), pillars.cell, lanes=1)
+        return model.lidar_middle_encoder.canvas(encode(pillars), pillars.cell, streams=1)
 
     head = model.bev_dynamic_head
     cells = view.grid.rows * view.grid.columns

@@ -1,10 +1,10 @@
-"""Rotated NMS of 384 boxes: ours against shapely over all pairs, in one run.
+"""Compares rotated NMS of 384 boxes with shapely over all pairs, in one run.
 
     python benchmarks/bench_nms.py
 
-Spread: a frame full of traffic, few overlaps. Clustered: 16 places with 24 guesses each. One place:
-all 384 guesses of one class on top of one another, the worst case. Ratios travel between machines,
-milliseconds do not.
+Spread: a frame full of traffic, few overlaps. Clustered: 16 places with 24 boxes each. One place:
+all 384 boxes of one class on top of one another, the worst case. Ratios can be compared between
+machines, milliseconds cannot.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RUNS = 15
 
 
 def guesses(places: FloatArray, spread_m: float, rng: np.random.Generator) -> FloatArray:
-    """384 boxes [384, 7] of car size around places [K, 2]."""
+    """Returns 384 boxes [384, 7] of car size around places [K, 2]."""
     boxes = np.zeros((BOXES, 7))
     boxes[:, :2] = np.resize(places, (BOXES, 2)) + rng.normal(0, spread_m, (BOXES, 2))
     boxes[:, 3:6] = rng.uniform((3.5, 1.6, 1.4), (5.0, 2.1, 1.8), (BOXES, 3))
@@ -36,7 +36,7 @@ def guesses(places: FloatArray, spread_m: float, rng: np.random.Generator) -> Fl
 
 
 def nms_shapely(boxes: FloatArray, score: FloatArray, class_id: IntArray) -> IntArray:
-    """The slow and obvious twin: IoU of all pairs by shapely, then the greedy rule."""
+    """Returns what the slow, obvious twin keeps: IoU of all pairs, then the greedy rule."""
     polygons = shapely.polygons(corners_bev(boxes))
     area = shapely.area(polygons)
     shared = shapely.area(shapely.intersection(polygons[:, None], polygons[None]))

@@ -1,9 +1,9 @@
-"""Size of a recording of `leapai val --viewer`, and what recording costs.
+"""Measures the size and the cost of a recording of `leapai val --viewer`.
 
     python benchmarks/bench_recording.py [--data synthetic:seed=24,place=street] [--frames 100]
 
-The tiny network streams the data; only recording is timed, in seconds of the processor, so that a
-busy machine says the same as an idle one. Needs `pip install 'leapai[viewer]'`.
+The tiny network streams the data; only recording is timed, in processor seconds, which hardly
+depend on the load of the machine. Needs `pip install 'leapai[viewer]'`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHOWN = 12
 
 
 def record(data: str, frames: int, path: Path) -> tuple[float, int]:
-    """Processor seconds spent on recording, and detections shown."""
+    """Returns the processor seconds spent on recording, and the number of detections shown."""
     config = config_of(shipped_checkpoint())
     model = build_model(config)
     load_checkpoint(shipped_checkpoint(), model)
@@ -47,7 +47,7 @@ def record(data: str, frames: int, path: Path) -> tuple[float, int]:
 
 
 def bytes_by_kind(path: Path) -> Counter[str]:
-    """Before compression; cameras are counted together."""
+    """Returns the bytes of each kind of entity before compression, all cameras together."""
     kinds: Counter[str] = Counter()
     for chunk in RrdReader(path).stream():
         parts = chunk.entity_path.split("/")[1:]

@@ -1,4 +1,4 @@
-"""What a report costs: reading a run folder, its figures, its report, and the size of the file.
+"""Measures the cost of a report: reading a run folder, its metrics, its report, and its size.
 
 python benchmarks/bench_report.py outputs/demo
 """
@@ -19,7 +19,7 @@ RUNS = 3
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The best of a few, of processor time: other programs do not count."""
+    """Returns the least of a few measurements of processor time."""
     times = []
     for _ in range(RUNS):
         start = time.process_time()
@@ -31,12 +31,12 @@ def seconds(work: Callable[[], object]) -> float:
 def main() -> None:
     folder = Path(sys.argv[1])
     run, _ = read_run(folder)
-    said = sum(len(each) for drive in run.drives for each in drive.detections)
-    print(f"{run.summary.frames} frames, {said} detections in {len(run.drives)} drives")
+    detections = sum(len(each) for drive in run.drives for each in drive.detections)
+    print(f"{run.summary.frames} frames, {detections} detections in {len(run.drives)} drives")
     with TemporaryDirectory() as place:
         path = Path(place) / "report.html"
         print(f"reading the folder  {seconds(lambda: read_run(folder)):.2f} s")
-        print(f"all figures         {seconds(lambda: evaluate(run.drives, run.config)):.2f} s")
+        print(f"all metrics         {seconds(lambda: evaluate(run.drives, run.config)):.2f} s")
         print(f"report, with reading {seconds(lambda: write_report(path, [folder])):.2f} s")
         print(f"one run             {path.stat().st_size / 1e6:.2f} MB")
         write_report(path, [folder, folder])

@@ -1,14 +1,14 @@
-"""What memory is worth: detection figures with it, without it, and with each of its parts off.
+"""Measures the gain from memory: detection metrics with it, without it, and with parts of it off.
 
     python benchmarks/measure_memory.py [--step1 outputs/tiny_step1/model.ckpt] \
         [--step2 outputs/tiny_step2_dynamic/model.ckpt] [--also "2 frames=FILE"]
 
 Streams the same validation drives through Step 1, if it is given, through Step 2, and through Step
-2 with something taken away *at inference*: history of fewer frames, the motion-aware layer norm
+2 with a part switched off *at inference*: history of fewer frames, the motion-aware layer norm
 (its scale and shift at zero, a plain layer norm), and the switches of `temporal_optimization`, of
-which `random_sampling` only acts in training: what was trained otherwise comes by `--also`. Without
+which `random_sampling` only acts in training: `--also` adds networks trained without it. Without
 `--step2` it measures the checkpoint that ships. Frames are rendered once and kept on disk. Prints
-a Markdown table and writes the figures as JSON.
+a Markdown table and writes the metrics as JSON.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from leapai.types import OCCLUSION_NAMES
 from leapai.weights import shipped_checkpoint
 
 SWITCHES = ("topk_selection", "query_rearrangement", "velocity_zeroing")
-"""Of `temporal_optimization`, those that act at inference."""
-MOST_REMEMBERED_BYTES = 2e9
-"""Of trunks' outputs; beyond, they are computed again."""
+"""Switches of `temporal_optimization` that act at inference."""
+MOST_STORED_BYTES = 2e9
+"""Bytes of stored outputs of trunks at most; others are computed again."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Network:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """Name and metrics of one line of the table."""
 
     name: str
     metrics: DetectionMetrics
 
     def cells(self) -> list[str]:
-        """The columns of `HEADER`."""
+        """Returns the columns of `HEADER`."""
         found = (heavily_occluded_recall(self.metrics), self.metrics.hidden.recall)
         mean_ap, velocity = self.metrics.mean_ap, self.metrics.errors.velocity_mps
         return [self.name, percent(mean_ap), metres(velocity), *map(percent, found)]
@@ -77,7 +77,7 @@ HEADER = (
 
 
 def heavily_occluded_recall(metrics: DetectionMetrics) -> float | None:
-    """Within 2 m; None where no such object is labelled."""
+    """Returns the recall within 2 m; None where no such object is labelled."""
     return metrics.occlusion[OCCLUSION_NAMES[-1]].recall
 
 
@@ -90,7 +90,7 @@ def metres(error: float | None) -> str:
 
 
 def load(path: Path) -> Network:
-    """The network of a checkpoint, built as it says itself."""
+    """Returns the network of a checkpoint, built from the configuration in it."""
     config = config_of(path)
     model = build_model(config)
     load_checkpoint(path, model)
@@ -98,7 +98,7 @@ def load(path: Path) -> Network:
 
 
 def changed(network: Network, **changes: object) -> Network:
-    """The same weights under a configuration that differs."""
+    """Returns the same weights under a configuration that differs."""
     config = TaskConfig.model_validate({**network.config.model_dump(), **changes})
     model = build_model(config)
     model.load_state_dict(network.model.state_dict())
@@ -106,33 +106,33 @@ def changed(network: Network, **changes: object) -> Network:
 
 
 class TrunkMemory:
-    """What trunks made of frames: variants of Step 2 differ only after the trunk, so that theirs
-    sees each frame once."""
+    """Stored outputs of trunks. Variants of Step 2 differ only after the trunk, so it runs once a
+    frame for all of them."""
 
     def __init__(self) -> None:
         self._made: dict[str, dict[tuple[str, int], torch.Tensor]] = {}
         self._bytes = 0
 
     def attach(self, model: Perception) -> None:
-        """From now on the network's trunk looks here first."""
+        """Makes the network's trunk return stored outputs where there are any."""
         made, trunk = self._made.setdefault(trunk_hash(model), {}), model.trunk
 
-        def remembered(batch: FrameBatch) -> torch.Tensor:
+        def stored(batch: FrameBatch) -> torch.Tensor:
             (frame,) = batch.frames
             key = (frame.sequence, frame.timestamp_us)
             if key in made:
                 return made[key].to(batch.images.device)
             bev = trunk(batch)
-            if self._bytes < MOST_REMEMBERED_BYTES:
+            if self._bytes < MOST_STORED_BYTES:
                 made[key] = bev.cpu()
                 self._bytes += bev.nbytes
             return bev
 
-        model.trunk = remembered
+        model.trunk = stored
 
 
 def trunk_hash(model: Perception) -> str:
-    """Of all that the trunk's output depends on beside the frame."""
+    """Returns a hash of everything but the frame that the trunk's output depends on."""
     digest = hashlib.sha256(repr([model.config.bev, model.config.camera]).encode())
     digest.update(repr(model.config.lidar).encode())
     for name, value in model.state_dict().items():
@@ -142,7 +142,7 @@ def trunk_hash(model: Perception) -> str:
 
 
 def with_plain_layer_norm(network: Network) -> Network:
-    """The same network, whose memory does not know how ego and objects moved."""
+    """Returns the same network without the motion in its memory's layer norm."""
     other = changed(network)
     condition = other.model.bev_dynamic_head.memory.condition
     with torch.no_grad():
@@ -153,14 +153,14 @@ def with_plain_layer_norm(network: Network) -> Network:
 
 
 def with_history(network: Network, frames: int) -> Network:
-    """The same network that remembers `frames` frames before the current one."""
+    """Returns the same network with `frames` frames of history."""
     if frames == 0:
         return changed(network, enable_dynamic_temporal=False)
     return changed(network, queue_length=frames + 1)
 
 
 def variants(step2: Network) -> Iterator[tuple[str, Callable[[], Network]]]:
-    """Step 2 with one thing taken away each."""
+    """Yields names and makers of networks: Step 2 with one part off."""
     for frames in range(step2.config.queue_length - 1):
         yield f"Step 2, {frames} frames of history", lambda n=frames: with_history(step2, n)
     yield "Step 2, motion-aware layer norm off", lambda: with_plain_layer_norm(step2)
@@ -176,7 +176,7 @@ def streamed(
     options: Options,
     memory: TrunkMemory | None = None,
 ) -> StreamMetrics:
-    """All figures of the drives."""
+    """Returns all metrics of the drives."""
     if memory:
         memory.attach(network.model)
     return evaluate_stream(
@@ -191,7 +191,7 @@ def measure(
     options: Options,
     memory: TrunkMemory | None = None,
 ) -> Row:
-    """Streams the drives; says on stderr that it has."""
+    """Returns the row of a network; prints it on stderr with the time it took."""
     start = time.perf_counter()
     row = Row(name, streamed(network, logs, options, memory).detection)
     print(f"{time.perf_counter() - start:6.0f} s  {' | '.join(row.cells())}", file=sys.stderr)
@@ -199,18 +199,18 @@ def measure(
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Markdown."""
+    """Prints a table in Markdown."""
     for line in (header, ["---"] + ["--:"] * (len(header) - 1), *rows):
         print(f"| {' | '.join(line)} |")
 
 
 def metrics_of(rows: Sequence[Row]) -> dict[str, object]:
-    """By the name of the row."""
+    """Returns the metrics by the name of their row."""
     return {row.name: row.metrics.model_dump(mode="json") for row in rows}
 
 
 def write_json(rows: Mapping[str, object], logs: Sequence[DrivingLog], options: Options) -> None:
-    """The figures of all rows, with the command that made them."""
+    """Writes the metrics of all rows, with the command that made them."""
     content = {
         "command": shlex.join(["python", *sys.argv]),
         "data": options.data,
@@ -225,7 +225,7 @@ def write_json(rows: Mapping[str, object], logs: Sequence[DrivingLog], options: 
 
 @dataclass(frozen=True)
 class Options:
-    """What both measurements of a checkpoint are told."""
+    """Options that all measurements of a checkpoint share."""
 
     data: str
     output: Path
@@ -234,7 +234,7 @@ class Options:
     cache_gb: float
 
     def open(self, config: TaskConfig) -> list[DrivingLog]:
-        """The drives, with their frames kept on disk."""
+        """Opens the drives, with their frames cached on disk."""
         cache = config.cache.model_copy(update={"frames_gb": self.cache_gb})
         size = config.camera.image_size_px
         return open_cached_logs(
@@ -243,7 +243,7 @@ class Options:
 
 
 def parser(description: str, output: str) -> argparse.ArgumentParser:
-    """Of the options that both measurements share."""
+    """Returns a parser of the options that all measurements share."""
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -257,13 +257,13 @@ def parser(description: str, output: str) -> argparse.ArgumentParser:
 
 
 def options_of(given: argparse.Namespace, config: TaskConfig) -> Options:
-    """The options that both measurements share."""
+    """Returns the options that all measurements share."""
     data = given.data or config.data.val
     return Options(data, given.output, given.max_frames, given.device, given.cache_gb)
 
 
 def comparison(description: str, output: str) -> tuple[argparse.Namespace, Network, Options]:
-    """What was asked for, Step 2, and the options, of a measurement of networks side by side."""
+    """Returns the arguments, Step 2 and the shared options of a comparison of networks."""
     options = parser(description, output)
     options.add_argument("--step1", type=Path, metavar="FILE")
     options.add_argument(
@@ -275,7 +275,7 @@ def comparison(description: str, output: str) -> tuple[argparse.Namespace, Netwo
 
 
 def also(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Network]]]:
-    """The other checkpoints, by name."""
+    """Yields the names and makers of the other checkpoints."""
     for name, _, file in (text.partition("=") for text in given.also):
         yield name, lambda file=file: load(Path(file))
 
@@ -298,7 +298,7 @@ def main() -> None:
 
 
 def print_gain(step1: DetectionMetrics, step2: DetectionMetrics) -> None:
-    """Step 2 over Step 1, beside the goals of the design."""
+    """Prints the gain of Step 2 over Step 1, with the goals."""
     pairs = (
         (step1.mean_ap, step2.mean_ap),
         (step1.errors.velocity_mps, step2.errors.velocity_mps),
@@ -310,10 +310,10 @@ def print_gain(step1: DetectionMetrics, step2: DetectionMetrics) -> None:
     ]
     if gains[1] is not None and pairs[1][0]:
         gains[1] /= pairs[1][0]
-    said = ["-" if gain is None else f"{gain:+.1f}" for gain in gains]
+    shown = ["-" if gain is None else f"{gain:+.1f}" for gain in gains]
     print(
-        f"\nStep 2 over Step 1: mAP {said[0]} points (goal +5), velocity error {said[1]} % (goal "
-        f"-60), recall of heavily occluded objects {said[2]} points (goal +10)"
+        f"\nStep 2 over Step 1: mAP {shown[0]} points (goal +5), velocity error {shown[1]} % (goal "
+        f"-60), recall of heavily occluded objects {shown[2]} points (goal +10)"
     )
 
 

@@ -1,12 +1,12 @@
-"""What memory is worth to the road, and what objects and road cost each other in Step 1.
+"""Measures the gain of map segmentation from memory, and the cost of joint training in Step 1.
 
     python benchmarks/measure_road.py [--step1 outputs/tiny_step1/model.ckpt] \
         [--step2 outputs/tiny_step2_static/model.ckpt] [--also "objects alone=FILE"]
 
 Streams the same validation drives through Step 1, if it is given, through Step 2 Static, through
-Step 2 without its past (every frame counts as the first of a drive), and through whatever comes by
+Step 2 without its past (every frame counts as the first of a drive), and through the checkpoints of
 `--also`. Without `--step2` it measures the checkpoint that ships. Frames are rendered once and kept
-on disk. Prints a Markdown table and writes the figures as JSON.
+on disk. Prints a Markdown table and writes the metrics as JSON.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ HEADER = (
     "F1 of lines, 0.25 m / 0.5 m",
 )
 NO_TIME_S = 1e-6
-"""As the longest gap that memory bridges: it bridges none."""
+"""Longest gap that memory bridges, so short that it bridges none."""
 
 
 def cells(name: str, metrics: StreamMetrics) -> list[str]:
-    """The columns of `HEADER`."""
+    """Returns the columns of `HEADER`."""
     mean_ap = percent(metrics.detection.mean_ap)
     if metrics.road is None:
         return [name, mean_ap, *["-"] * (len(HEADER) - 2)]
@@ -53,12 +53,12 @@ def cells(name: str, metrics: StreamMetrics) -> list[str]:
 
 
 def both(means: MapMeans) -> str:
-    """Of both rasters."""
+    """Returns the percentages of both rasters."""
     return f"{percent(means.lane_markings)} / {percent(means.road_elements)}"
 
 
 def print_gain(step1: MapMetrics, step2: MapMetrics) -> None:
-    """Step 2 over Step 1, beside the goals of the design."""
+    """Prints the gain of Step 2 over Step 1, with the goals."""
     hidden = gain(step1.hidden_iou, step2.hidden_iou, lambda a, b: 100 * (b - a))
     flicker = gain(step1.flip_rate, step2.flip_rate, lambda a, b: 100 * (b / a - 1))
     print(
@@ -68,7 +68,7 @@ def print_gain(step1: MapMetrics, step2: MapMetrics) -> None:
 
 
 def gain(before: MapMeans, after: MapMeans, of: Callable[[float, float], float]) -> str:
-    """Of both rasters."""
+    """Returns the gains of both rasters."""
     pairs = (
         (before.lane_markings, after.lane_markings),
         (before.road_elements, after.road_elements),
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def of_network(metrics: StreamMetrics) -> dict[str, object]:
-    """All figures as JSON has them."""
+    """Returns all metrics as plain data."""
     road = None if metrics.road is None else metrics.road.model_dump(mode="json")
     return {"detection": metrics.detection.model_dump(mode="json"), "road": road}
 

@@ -1,14 +1,14 @@
-"""What failing sensors, wrong calibration and missing frames cost: mAP relative to clean.
+"""Measures the cost of failed sensors, wrong calibration and missing frames: mAP over clean mAP.
 
     python benchmarks/measure_robustness.py [--step2 outputs/tiny_step2_dynamic/model.ckpt]
 
-Streams the same validation drives again and again, each time with something wrong from the first
-frame to the last. Without `--step2` it measures the checkpoint that ships.
+Streams the same validation drives again and again, each time with one fault from the first frame to
+the last. Without `--step2` it measures the checkpoint that ships.
 
 Frame gaps have a table of their own, on the same drives at 10 Hz where they are of the embedded
 world: every k-th frame is streamed, from each of the k first frames on, so that the very same
-frames are judged at every gap. The share of frames without any memory grows with k and is part of
-the cost. Prints Markdown tables and writes the figures as JSON.
+frames are evaluated at every gap. The share of frames without any memory grows with k and is part
+of the cost. Prints Markdown tables and writes the metrics as JSON.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from measure_memory import (
 
 GAPS_S = (0.1, 0.2, 0.5, 1.0)
 RATE_HZ = 10
-"""Of the embedded world, for gaps."""
+"""Frame rate of the embedded world for the gaps."""
 POSE_NOISES = ((0.05, 0.2), (0.2, 1.0))
 """Standard deviations of each frame's ego pose along and about each axis, m and degrees."""
 SEED = 0
-HEADER = ("", "mAP %", "of the first %", "velocity error m/s")
+HEADER = ("", "mAP %", "relative to the first, %", "velocity error m/s")
 
 
 class EveryKth(LogWrapper):
@@ -62,7 +62,7 @@ class EveryKth(LogWrapper):
 
     @property
     def timestamps_us(self) -> IntArray:
-        """[T] int64."""
+        """Timestamps [T] int64 of the frames that are kept."""
         return self.inner.timestamps_us[list(self._indices)]
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ class EveryKth(LogWrapper):
 
 
 def with_gaps(logs: Sequence[DrivingLog], step: int, max_frames: int | None) -> list[DrivingLog]:
-    """Each of the first frames once, in drives that take every `step`-th."""
+    """Returns the first frames of each drive, divided into drives of every `step`-th frame."""
     lengths = [min(len(log), max_frames or len(log)) for log in logs]
     return [
         EveryKth(log, range(first, length, step))
@@ -87,8 +87,8 @@ def with_gaps(logs: Sequence[DrivingLog], step: int, max_frames: int | None) -> 
 
 
 def at_high_rate(data: str) -> str:
-    """The same drives of the embedded world, of the same duration, at `RATE_HZ`; other data as it
-    is."""
+    """Returns the same drives of the embedded world, of the same duration, at `RATE_HZ`; other data
+    as they are."""
     source, _, location = data.partition(":")
     if source != "synthetic":
         return data
@@ -99,14 +99,14 @@ def at_high_rate(data: str) -> str:
 
 
 def steps_of_gaps(logs: Sequence[DrivingLog]) -> dict[int, float]:
-    """Every how many frames, and the seconds that makes, for each gap that the data allows."""
+    """Returns {frames from one to the next: seconds} for each gap that the data allow."""
     interval_s = float(np.median(np.diff(logs[0].timestamps_us))) / 1e6
     steps = (max(round(gap_s / interval_s), 1) for gap_s in GAPS_S)
     return {step: step * interval_s for step in steps}
 
 
 def trials(cameras: Sequence[str]) -> dict[str, Callable[[Frame], Frame]]:
-    """Name -> what is wrong in every frame."""
+    """Returns the faults, each applied to every frame, by name."""
     lost = {"LiDAR lost": without_lidar, "all cameras lost": without_cameras}
     lost |= {
         f"`{name}` lost": lambda frame, name=name: without_cameras(frame, [name])
@@ -127,8 +127,8 @@ def trials(cameras: Sequence[str]) -> dict[str, Callable[[Frame], Frame]]:
 
 
 def calibration_off(frame: Frame, rotation_deg: float, translation_m: float) -> Frame:
-    """Every camera is turned by exactly this much, about an axis of its own, and moved by exactly
-    this far: the same in all frames of a drive."""
+    """Rotates every camera by exactly this angle, about an axis of its own, and moves it by exactly
+    this distance: the same in all frames of a drive."""
     rng = np.random.default_rng([SEED, *frame.sequence.encode()])
     directions = rng.normal(size=(2, len(frame.cameras), 3))
     turn, shift = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
@@ -139,13 +139,13 @@ def calibration_off(frame: Frame, rotation_deg: float, translation_m: float) -> 
 
 
 def with_pose_noise(frame: Frame, noise_m: float, noise_deg: float) -> Frame:
-    """Another error in each frame."""
+    """Adds noise to the ego pose, another draw in each frame."""
     rng = np.random.default_rng([SEED, frame.timestamp_us])
     return pose_noise(frame, noise_deg, noise_m, rng)
 
 
 def cells(row: Row, clean: float | None) -> list[str]:
-    """The columns of `HEADER`."""
+    """Returns the columns of `HEADER`."""
     mean_ap, velocity = row.metrics.mean_ap, row.metrics.errors.velocity_mps
     relative = mean_ap / clean if mean_ap is not None and clean else None
     return [row.name, percent(mean_ap), percent(relative), metres(velocity)]
@@ -172,7 +172,7 @@ def main() -> None:
 
 
 def show(title: str, rows: Sequence[Row]) -> None:
-    """A table, relative to its first row."""
+    """Prints a table, relative to its first row."""
     print(f"\n### {title}\n")
     print_table(HEADER, [cells(row, rows[0].metrics.mean_ap) for row in rows])
 

@@ -1,18 +1,20 @@
-"""What the tracker is worth: against a plain one, on the very same detections.
+"""Compares the tracker with a plain one, on the very same detections.
 
     python benchmarks/measure_tracker.py [--step2 FILE] [--data DATA]
     python benchmarks/measure_tracker.py --argoverse2 ROOT
 
 The first streams a checkpoint once (the one that ships, unless `--step2` names another); its
-detections, as our tracker named them, go to `outputs/measure_tracker.parquet`. The second needs no
-network: detections are made of the log's truth, by leaving out one in ten, moving each (standard
-deviation 0.3 m along x and y) and hiding every object for one second in five, with a fixed seed.
+detections, with the ids of our tracker, go to `outputs/measure_tracker.parquet`. The second needs
+no network: detections are made of the log's ground truth, by leaving out one in ten, moving each
+(standard deviation 0.3 m along x and y) and hiding every object for one second in five, with a
+fixed seed.
 
-The plain tracker is CenterPoint's (Yin et al., CVPR 2021, section 4.2): from the surest on, a
-detection takes the nearest track of its class to where its own velocity says that it came from; a
-track that is missed is moved on for three frames. It names everything, also what is hardly there,
-so it is measured once more on what is sure enough to start one of our tracks. Figures are of
-detections that have an id. Prints a Markdown table and writes the figures as JSON.
+The plain tracker is CenterPoint's (Yin et al., CVPR 2021, section 4.2): in the order of
+confidence, a detection takes the track of its class that is nearest to its position minus its
+velocity times the interval; a track that is missed is moved on for three frames. It gives every
+detection an id, so it is measured once more on detections confident enough to start one of our
+tracks. Metrics are of detections that have an id. Prints a Markdown table and writes the metrics as
+JSON.
 """
 
 from __future__ import annotations
@@ -39,14 +41,15 @@ from leapai.weights import shipped_checkpoint
 from measure_memory import Network, Options, load, options_of, parser, print_table, write_json
 
 CENTERPOINT_GATES_M = (4.0, 4.0, 5.5, 1.0, 3.0, 3.0, 1.0, 1.0)
-"""By class: CenterPoint's for nuScenes, of bicycles 3 m; barriers and pillars as people."""
+"""Gate of each class: CenterPoint's for nuScenes, 3 m for bicycles; barriers and pillars like
+people."""
 CENTERPOINT_MAX_AGE = 3
 TRACKING = TrackingConfig()
-"""Not that of the checkpoint, which is of the day when it was trained."""
+"""Current defaults; the checkpoint has those of the day when it was trained."""
 DROPPED, JITTER_M, HIDDEN_S, HIDDEN_EVERY_S, SCORES = 0.1, 0.3, 1.0, 5.0, (0.5, 1.0)
 SEED = 0
 UNUSED_IMAGE_SIZE_PX = (512, 960)
-"""No image is read."""
+"""Size of images, of which none is read."""
 HEADER = (
     "",
     "AMOTA",
@@ -56,20 +59,20 @@ HEADER = (
     "FRAG",
     "tracks",
     "consistency",
-    "of it survival",
+    "its part survival",
     "id changes",
 )
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Of one tracker."""
+    """Tracking and consistency metrics of one tracker."""
 
     tracking: TrackingMetrics
     consistency: ConsistencyMetrics
 
     def model_dump(self, mode: str) -> dict[str, object]:
-        """Plain data, without the long lists."""
+        """Returns plain data, without the long lists."""
         return {
             "tracking": self.tracking.model_dump(mode=mode),
             "consistency": self.consistency.model_dump(mode=mode, exclude={"frames", "tracks"}),
@@ -78,13 +81,13 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """Name and metrics of one line of the table."""
 
     name: str
     metrics: Metrics
 
     def cells(self) -> list[str]:
-        """The columns of `HEADER`."""
+        """Returns the columns of `HEADER`."""
         tracking, together = self.metrics.tracking, self.metrics.consistency
         shares = (tracking.amota, tracking.amotp_m, tracking.mota)
         counts = (tracking.ids, tracking.frag, tracking.tracks)
@@ -104,19 +107,19 @@ def _text(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Drives:
-    """What a tracker is given, and what it is judged by."""
+    """Input of a tracker, and the ground truth of its evaluation."""
 
     detections: list[Detections]
     gt: list[Frame]
-    """Without sensors."""
+    """Frames without sensor data."""
     bev: BevConfig
 
     def evaluate(self, name: str, tracked: Sequence[Detections]) -> Row:
-        """The figures of what a tracker said."""
+        """Returns the metrics of tracked detections."""
         named = [frame.select(frame.track_id >= 0) for frame in tracked]
         pairs = [
-            LabelledFrame(said, frame.labels)
-            for said, frame in zip(named, self.gt, strict=True)
+            LabelledFrame(detections, frame.labels)
+            for detections, frame in zip(named, self.gt, strict=True)
             if frame.labels is not None
         ]
         return Row(name, Metrics(tracking_metrics(pairs, self.bev), consistency(named)))
@@ -124,7 +127,7 @@ class Drives:
 
 @dataclass
 class PlainTrack:
-    """What the plain tracker knows of a track, in the global frame, on the ground."""
+    """State of a track of the plain tracker, in the global frame, on the ground."""
 
     track_id: int
     class_id: int
@@ -134,7 +137,7 @@ class PlainTrack:
 
 
 class PlainTracker:
-    """CenterPoint's tracker, in its own words: a loop over detections."""
+    """CenterPoint's tracker as its authors write it: a loop over detections."""
 
     def __init__(self) -> None:
         self.tracks: list[PlainTrack] = []
@@ -142,7 +145,7 @@ class PlainTracker:
         self.sequence, self.timestamp_us = "", 0
 
     def __call__(self, detections: Detections) -> Detections:
-        """The same detections with ids."""
+        """Returns the same detections with ids."""
         if detections.sequence != self.sequence:
             self.tracks, self.sequence = [], detections.sequence
             self.timestamp_us = detections.timestamp_us
@@ -180,13 +183,13 @@ class PlainTracker:
 
 
 def plain(frames: Sequence[Detections], min_score: float) -> list[Detections]:
-    """By the plain tracker, of detections that are sure enough."""
+    """Tracks detections of at least a confidence with the plain tracker."""
     tracker = PlainTracker()
     return [tracker(frame.select(frame.score >= min_score)) for frame in frames]
 
 
 def without_memory(frames: Sequence[Detections]) -> Iterator[Detections]:
-    """By our tracker, with nothing but its own state."""
+    """Tracks detections with our tracker and its own state only."""
     tracks = no_tracks()
     for frame in frames:
         named, tracks = track(frame, tracks, TRACKING)
@@ -194,7 +197,7 @@ def without_memory(frames: Sequence[Detections]) -> Iterator[Detections]:
 
 
 def rows_of(drives: Drives, by_session: Sequence[Detections] | None) -> list[Row]:
-    """All trackers on the same detections; `by_session`: as the session has named them."""
+    """Returns a row for each tracker; `by_session` has the ids that the session gave."""
     given = drives.detections
     sure = TRACKING.sure_score
     rows = [
@@ -204,11 +207,14 @@ def rows_of(drives: Drives, by_session: Sequence[Detections] | None) -> list[Row
     ]
     if by_session is not None:
         rows.append(drives.evaluate("tracker, on memory's slots", by_session))
-    return [*rows, drives.evaluate("truth", [Detections.from_labels(frame) for frame in drives.gt])]
+    return [
+        *rows,
+        drives.evaluate("ground truth", [Detections.from_labels(frame) for frame in drives.gt]),
+    ]
 
 
 def streamed(network: Network, logs: Sequence[DrivingLog], options: Options) -> Drives:
-    """One pass of the network over all drives."""
+    """Streams all drives through the network once."""
     config = network.config.model_copy(update={"tracking": TRACKING})
     drives = Drives([], [], config.bev)
     for number, log in enumerate(logs):
@@ -221,7 +227,7 @@ def streamed(network: Network, logs: Sequence[DrivingLog], options: Options) -> 
 
 
 def made_of_gt(logs: Sequence[DrivingLog]) -> Drives:
-    """Detections as a network might make them that sees each object, but not always, nor well."""
+    """Returns detections like those of a network that misses some objects and displaces others."""
     rng = np.random.default_rng(SEED)
     drives = Drives([], [], BevConfig())
     for log in logs:
@@ -232,7 +238,7 @@ def made_of_gt(logs: Sequence[DrivingLog]) -> Drives:
 
 
 def spoilt(frames: Sequence[Detections], rng: np.random.Generator) -> Iterator[Detections]:
-    """The frames of a sequence, each object hidden, dropped and moved at random, and nameless."""
+    """Yields a sequence with objects hidden, dropped and moved at random, without ids."""
     names = np.unique(np.concatenate([frame.track_id for frame in frames]))
     phase_s = rng.uniform(0, HIDDEN_EVERY_S, len(names))
     for frame in frames:
@@ -255,7 +261,9 @@ def main() -> None:
     """Measures and prints."""
     options = parser(__doc__, "measure_tracker.json")
     options.add_argument(
-        "--argoverse2", metavar="ROOT", help="make detections of the truth of this log instead"
+        "--argoverse2",
+        metavar="ROOT",
+        help="make detections of the ground truth of this log instead",
     )
     given = options.parse_args()
     if given.argoverse2:

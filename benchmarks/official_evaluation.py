@@ -1,10 +1,10 @@
 """Runs the official nuScenes evaluators on the frames of an oracle file; for the interpreter that
-`bench_evaluation.py --devkit-python` names. Nothing of leapai is needed.
+`bench_evaluation.py --devkit-python` names. It does not import leapai.
 
     DEVKIT/bin/python benchmarks/official_evaluation.py tracking tracking_argoverse2.json
 
-The last line of what it prints is JSON: CPU seconds of the evaluation, boxes made before, and the
-figures by label, which must be `expected` of the file.
+The last line that it prints is JSON: the CPU seconds of the evaluation (without making boxes) and
+the metrics by label, which must equal `expected` of the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 
 def common(box: dict[str, Any], token: str) -> dict[str, Any]:
-    """What both kinds of boxes share."""
+    """Returns the arguments that both kinds of boxes share."""
     length, width, height = box["size_lwh_m"]
     half = box["yaw_rad"] / 2
     velocity = [math.nan if v is None else v for v in box["velocity_mps"]]
@@ -34,13 +34,13 @@ def common(box: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def detection(frames: list[dict[str, Any]]) -> tuple[float, dict[str, Any]]:
-    """AP and true-positive errors of every label."""
+    """Returns CPU seconds, and AP and true-positive errors of every label."""
     from nuscenes.eval.common.config import config_factory
     from nuscenes.eval.common.data_classes import EvalBoxes
     from nuscenes.eval.detection.data_classes import DetectionBox
     from nuscenes.eval.detection.evaluate import DetectionEval
 
-    gt, said = EvalBoxes(), EvalBoxes()
+    gt, detected = EvalBoxes(), EvalBoxes()
     for number, frame in enumerate(frames):
         token = str(number)
         gt.add_boxes(token, [
@@ -49,7 +49,7 @@ def detection(frames: list[dict[str, Any]]) -> tuple[float, dict[str, Any]]:
             )
             for box in frame["objects"] if box["num_points"]
         ])  # fmt: skip
-        said.add_boxes(token, [
+        detected.add_boxes(token, [
             DetectionBox(
                 **common(box, token), detection_name=box["label"], detection_score=box["score"]
             )
@@ -57,7 +57,7 @@ def detection(frames: list[dict[str, Any]]) -> tuple[float, dict[str, Any]]:
         ])  # fmt: skip
     evaluate = DetectionEval.__new__(DetectionEval)
     evaluate.cfg, evaluate.verbose = config_factory("detection_cvpr_2019"), False
-    evaluate.gt_boxes, evaluate.pred_boxes = gt, said
+    evaluate.gt_boxes, evaluate.pred_boxes = gt, detected
     start = time.process_time()
     metrics, _ = evaluate.evaluate()
     spent = time.process_time() - start
@@ -72,7 +72,7 @@ def detection(frames: list[dict[str, Any]]) -> tuple[float, dict[str, Any]]:
 
 
 def tracking(frames: list[dict[str, Any]]) -> tuple[float, dict[str, Any]]:
-    """All figures of every label."""
+    """Returns CPU seconds, and all metrics of every label."""
     from nuscenes.eval.common.config import config_factory
     from nuscenes.eval.tracking.data_classes import TrackingBox
     from nuscenes.eval.tracking.evaluate import TrackingEval
@@ -123,7 +123,7 @@ def main() -> None:
     with open(oracle, encoding="utf-8") as file:
         frames = json.load(file)["frames"]
     spent, metrics = {"detection": detection, "tracking": tracking}[task](frames)
-    print(json.dumps({"seconds": spent, "figures": metrics}))
+    print(json.dumps({"seconds": spent, "metrics": metrics}))
 
 
 if __name__ == "__main__":

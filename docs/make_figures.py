@@ -1,4 +1,4 @@
-"""Makes the figures of the documentation from the code: `python docs/make_figures.py`."""
+"""Makes the pictures of the documentation from the code: `python docs/make_figures.py`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from figure_files import FOLDER, save
 from PIL import Image
 
 mpl.use("Agg")
+from map_figures import map_figure, map_memory_figure
 from matplotlib import pyplot as plt
-from road_figures import map_figure, road_memory_figure
 
 import leapai
 from leapai.checkpoints import config_of
 from leapai.config import TaskConfig, load_config
 from leapai.data.log import DrivingLog, open_logs
 from leapai.data.transforms import collate, prepare
-from leapai.inspection.inspection_pictures import write_statistics_picture
-from leapai.inspection.statistics import collect
 from leapai.models.dynamic.query_memory import Memory, NewSlots, empty_state
 from leapai.models.perception import calibration_of
 from leapai.models.view_transfer import project_cells
@@ -36,7 +34,6 @@ from leapai.validation import ValidationOptions, run_validation
 from leapai.weights import shipped_checkpoint
 
 CONFIG = Path(__file__).parents[1] / "projects/perception/configs/tiny_step2_dynamic.py"
-STATISTICS_DATA = "synthetic:split=val,drives=20,frames=156,beams=64"
 SCENES = (
     ("street", 24),
     ("crossing", 23),
@@ -52,13 +49,13 @@ MOVING_FRAMES = 24
 RECORDED = ("crossing", 23)
 RECORDED_FRAMES = 24
 MENU_PX = 37
-"""The viewer's menu bar."""
+"""Height of the viewer's menu bar."""
 STEP = 5
-"""Frames between those shown, so that motion is seen."""
+"""Frames from one shown frame to the next, so that motion is visible."""
 
 
-def remembered(frame: Frame, slots: int, channels: int) -> NewSlots:
-    """Truth as if the network had found it: the `slots` nearest objects."""
+def gt_slots(frame: Frame, slots: int, channels: int) -> NewSlots:
+    """Returns ground truth as slots of memory: the `slots` nearest objects."""
     assert frame.labels is not None
     order = np.argsort(np.linalg.norm(frame.labels.boxes[:, :2], axis=1))[:slots]
     labels = frame.labels.select(order)
@@ -70,7 +67,7 @@ def remembered(frame: Frame, slots: int, channels: int) -> NewSlots:
         return torch.from_numpy(rows)[None]
 
     position = padded(labels.boxes[:, :3]).float()
-    position[:, count:] = torch.nan  # not remembered
+    position[:, count:] = torch.nan  # not stored
     return NewSlots(
         query=torch.zeros(1, slots, channels),
         reference_m=position,
@@ -82,7 +79,7 @@ def remembered(frame: Frame, slots: int, channels: int) -> NewSlots:
 
 
 def memory_figure(config: TaskConfig, log: DrivingLog) -> None:
-    """History as it was stored, and after alignment, against the truth of now."""
+    """Draws history as it was stored and after alignment, with the present ground truth."""
     memory = Memory(config, config.bev.grid()).eval()
     channels = config.dynamic.embed
     state = empty_state(1, config.history_slots, channels)
@@ -93,7 +90,7 @@ def memory_figure(config: TaskConfig, log: DrivingLog) -> None:
         frame = log[start + i * STEP]
         batch = collate([prepare(frame, config.camera.image_size_px)], [i == 0])
         report = memory.read(state, batch, queries)
-        new = remembered(frame, config.topk_query, channels)
+        new = gt_slots(frame, config.topk_query, channels)
         if i < 3:
             raw.append(new.reference_m[0].numpy())
         state = memory.push(state, report, new, batch)
@@ -109,10 +106,10 @@ def memory_figure(config: TaskConfig, log: DrivingLog) -> None:
         axes[0].scatter(raw[age][:, 1], raw[age][:, 0], s=18, color=shades[age], label=label)
         shown = aligned[part][valid[part]]
         axes[1].scatter(shown[:, 1], shown[:, 0], s=18, color=shades[age], label=label)
-    truth = frame.labels.boxes
+    gt = frame.labels.boxes
     for axis, title in zip(axes, ("as stored, each in its own ego frame", "aligned"), strict=True):
-        kwargs = {"facecolors": "none", "edgecolors": "#d62728", "label": "truth now"}
-        axis.scatter(truth[:, 1], truth[:, 0], s=70, **kwargs)
+        kwargs = {"facecolors": "none", "edgecolors": "#d62728", "label": "ground truth now"}
+        axis.scatter(gt[:, 1], gt[:, 0], s=70, **kwargs)
         axis.set_title(title)
         axis.set_xlabel("y, left (m)")
         axis.set_xlim(25, -25)
@@ -125,7 +122,7 @@ def memory_figure(config: TaskConfig, log: DrivingLog) -> None:
 
 
 def view_transfer_figure(config: TaskConfig, log: DrivingLog) -> None:
-    """How many cameras see each cell, and where one cell's heights fall in an image."""
+    """Draws the number of cameras that see each cell, and the projections of two cells."""
     frame = prepare(log[0], config.camera.image_size_px)
     batch = collate([frame], [True])
     grid = config.bev.grid()
@@ -157,22 +154,22 @@ def view_transfer_figure(config: TaskConfig, log: DrivingLog) -> None:
     save(figure, "view_transfer.png")
 
 
-def truth_as_detections(frame: Frame) -> Detections:
-    """The labels of a frame in the form the painter draws, seen ones only, sure of everything."""
+def gt_as_detections(frame: Frame) -> Detections:
+    """Returns the visible labels of a frame as detections of full confidence."""
     assert frame.labels is not None
     labels = frame.labels.select(frame.labels.visible_fraction > 0.05)
-    return Detections.of_truth(replace(frame, labels=labels))
+    return Detections.from_labels(replace(frame, labels=labels))
 
 
 def moving_picture() -> None:
-    """The README's picture: what the shipped network says of a drive that training does not see."""
+    """Makes the README's picture: detections in a drive that training does not use."""
     config = config_of(shipped_checkpoint())
     log = open_logs(f"{DRIVE_DATA},rate_hz=4", image_size_px=(256, 480))[0]
     painter, stream, pictures = painter_of(config), leapai.load(), []
     for index in range(MOVING_FRAMES):
         frame = log[index]
-        said = stream.step(frame)
-        picture = painter.paint(frame, said, said.memory, bev_map=stream.map)
+        detections = stream.step(frame)
+        picture = painter.paint(frame, detections, detections.memory, bev_map=stream.map)
         small = cv2.resize(picture, (1152, 648), interpolation=cv2.INTER_AREA)
         pictures.append(Image.fromarray(small))
     first, *others = pictures
@@ -180,19 +177,8 @@ def moving_picture() -> None:
     first.save(FOLDER / "drive.webp", quality=55, method=6, **options)
 
 
-def statistics_figure() -> None:
-    """How what happens in the embedded world is spread, beside the real log of ../shared/data."""
-    real = Path(__file__).resolve().parents[2] / "shared" / "data" / "argoverse2"
-    names = (STATISTICS_DATA, f"argoverse2:{real}")
-    samples = [collect(open_logs(name, image_size_px=(64, 120)), 60) for name in names]
-    path = FOLDER / "world_statistics.png"
-    shown = (STATISTICS_DATA, "argoverse2: one real log of 156 frames")
-    write_statistics_picture(path, shown, samples)
-    Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
 def places_figure() -> None:
-    """Every place through three cameras, two of them once more in the dark."""
+    """Shows every place through three cameras, two of them once more in the dark."""
     rows = []
     for place, seed in SCENES:
         data = f"synthetic:seed={seed},place={place},frames=40"
@@ -203,7 +189,7 @@ def places_figure() -> None:
 
 
 def world_video(config: TaskConfig) -> None:
-    """A moment of every place with its truth, drawn by the painter."""
+    """Makes a video of every place with its ground truth."""
     painter = FramePainter(config.draw_dynamic_cfg, config.temporal_visualization)
     with VideoWriter(FOLDER / "world.mp4", 5.0) as video:
         for place, seed in SCENES:
@@ -211,13 +197,13 @@ def world_video(config: TaskConfig) -> None:
             log = open_logs(data, image_size_px=(256, 480))[0]
             for index in range(10, 18):
                 frame = log[index]
-                page = painter.paint(frame, truth_as_detections(frame), None, log.vector_map())
+                page = painter.paint(frame, gt_as_detections(frame), None, log.vector_map())
                 video.append(cv2.resize(page, (960, 540), interpolation=cv2.INTER_AREA))
 
 
 def recording_figure() -> None:
-    """What the viewer shows of a recording of the shipped network; needs rerun-sdk and Vulkan,
-    which Mesa has in software, too."""
+    """Makes a picture of the viewer with a recording of the shipped network; needs rerun-sdk and
+    Vulkan, which Mesa also has in software."""
     from rerun.experimental import ViewerClient
 
     data = f"synthetic:seed={RECORDED[1]},place={RECORDED[0]},frames=40,rate_hz=4"
@@ -242,17 +228,16 @@ def recording_figure() -> None:
 
 
 def main() -> None:
-    """Makes all figures."""
+    """Makes all pictures."""
     config = load_config(CONFIG)
     size = config.camera.image_size_px
     log = open_logs(DRIVE_DATA, image_size_px=size)[0]
-    statistics_figure()
     places_figure()
     world_video(config)
     memory_figure(config, log)
     moving_picture()
     map_figure()
-    road_memory_figure()
+    map_memory_figure()
     big = config.model_copy(
         update={"camera": config.camera.model_copy(update={"image_size_px": (256, 480)})}
     )
@@ -262,7 +247,7 @@ def main() -> None:
 
 
 def replace_bev(config: TaskConfig) -> TaskConfig:
-    """The full-size grid, for a finer picture."""
+    """Returns the configuration with the full-size grid, for a finer picture."""
     return config.model_copy(update={"bev": config.bev.model_copy(update={"cell_m": 0.8})})
 
 

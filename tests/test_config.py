@@ -20,7 +20,8 @@ FULL = "lpperception_current_hpa_"
 STEPS = ("step1", "step2_dynamic", "step2_static")
 NAMES = [f"{size}{step}" for size in (FULL, "tiny_") for step in STEPS]
 
-# The table of the design, section 1: variable -> value in step 1, step 2 dynamic, step 2 static.
+# The table of docs/design.md, section 1: variable -> value in step 1, step 2 dynamic, step 2
+# static.
 DESIGN = {
     "job_name": ("lphpa_v3.0_step1", "lphpa_v3.0_step2_dynamic", "lphpa_v3.0_step2_static"),
     "enable_lidar": (True, True, True),

@@ -1,4 +1,4 @@
-"""The BEV grid of the design, section 2."""
+"""The BEV grid of docs/design.md, section 2."""
 
 from __future__ import annotations
 

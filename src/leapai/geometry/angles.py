@@ -1,5 +1,5 @@
 """Angles and overlapping angle bins (MultiBin; Mousavian et al., "3D Bounding Box Estimation Using
-Deep Learning and Geometry", CVPR 2017, section 4). Design, section 6: 8 bins of 45 degrees,
+Deep Learning and Geometry", CVPR 2017, section 4). docs/design.md, section 6: 8 bins of 45 degrees,
 neighbours share pi/36.
 """
 
@@ -15,7 +15,7 @@ from leapai.types.vocabulary import FloatArray
 
 NUM_BINS = 8
 DEFAULT_OVERLAP = 1.0 / 36.0
-"""Share of pi: neighbouring bins overlap by 5 degrees (design, section 12)."""
+"""Share of pi: neighbouring bins overlap by 5 degrees (docs/design.md, section 12)."""
 
 
 def wrap(angle_rad: FloatArray) -> FloatArray:

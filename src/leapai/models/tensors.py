@@ -161,7 +161,8 @@ class TemporalState(_Tensors):
 
 @dataclass(frozen=True)
 class MemoryReport(_Tensors):
-    """What the head read from its memory (design, section 5). S history slots, Q queries."""
+    """What the head read from its memory (docs/design.md, section 5). S history slots, Q
+    queries."""
 
     current_query: Tensor
     """[B, Q, C] the queries before decoding."""

@@ -1,4 +1,4 @@
-"""The loss of the dynamic task for a frame (design, section 7): pairs predictions with
+"""The loss of the dynamic task for a frame (docs/design.md, section 7): pairs predictions with
 ground truth, weights, sums, averages.
 
 Letters: L layers, B streams, Q queries, M pairs of all layers and streams together.

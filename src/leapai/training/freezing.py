@@ -1,4 +1,4 @@
-"""Freezing modules on schedule (design, section 8).
+"""Freezing modules on schedule (docs/design.md, section 8).
 
 A frozen module has no gradient, normalises in eval mode whatever `train()` is called with, is not
 in the optimiser, and keeps no graph: with neither a parameter nor an input that requires a

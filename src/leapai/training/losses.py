@@ -1,4 +1,4 @@
-"""Losses of the dynamic task (design, section 7), each a function of tensors.
+"""Losses of the dynamic task (docs/design.md, section 7), each a function of tensors.
 
 Nothing here depends on queries, streams or layers: `criterion` pairs predictions with ground truth,
 weights and sums. M: paired objects of all layers and streams together.

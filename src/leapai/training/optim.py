@@ -1,5 +1,5 @@
-"""AdamW and its schedule (design, section 8): the rate is a function of the step and nothing else,
-so that resuming needs no scheduler."""
+"""AdamW and its schedule (docs/design.md, section 8): the rate is a function of the step and
+nothing else, so that resuming needs no scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checkpoint of a running training, from which a run resumes (design, section 8).
+"""The checkpoint of a running training, from which a run resumes (docs/design.md, section 8).
 
 `last.ckpt` is a checkpoint like any other, with one more section, `training`: the optimiser by
 name of parameter, the step, and for each rank its streams' memory, when tracks were last seen, the

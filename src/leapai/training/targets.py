@@ -43,7 +43,7 @@ class Targets:
     seen: Tensor
     """[T] bool: some sensor sees it in this very frame; False: it is only remembered."""
     weight: Tensor
-    """[T] float32: instance weight by distance and group (design, section 7)."""
+    """[T] float32: instance weight by distance and group (docs/design.md, section 7)."""
     labelled: bool = True
     """False: this frame has no labels, so no prediction of it is wrong."""
 
@@ -67,8 +67,8 @@ _TENSORS = tuple(f.name for f in fields(Targets) if f.name != "labelled")
 
 
 def instance_weights(distance_m: Tensor, class_id: Tensor, weights: DistanceWeights) -> Tensor:
-    """Returns the weights [T] of objects at distances [T] (design, section 7): VRU and MOD in three
-    steps, SOD static x exp(-distance / falloff)."""
+    """Returns the weights [T] of objects at distances [T] (docs/design.md, section 7): VRU and MOD
+    in three steps, SOD static x exp(-distance / falloff)."""
     steps = torch.full_like(distance_m, weights.far)
     steps[distance_m <= weights.middle_m] = weights.middle
     steps[distance_m <= weights.near_m] = weights.near

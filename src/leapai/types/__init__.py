@@ -11,10 +11,10 @@
 
 The three in the middle hold tensors, so they are in `leapai.models.tensors`.
 
-Frames and units (design, section 2): ego frame x forward, y left, z up, origin on the ground under
-the rear axle; metres, radians, seconds; timestamps are int64 microseconds. Velocities are over
-ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the design's name and
-means `global_from_ego`.
+Frames and units (docs/design.md, section 2): ego frame x forward, y left, z up, origin on the
+ground under the rear axle; metres, radians, seconds; timestamps are int64 microseconds. Velocities
+are over ground, in ego axes. Transforms are named `dst_from_src`; `ego2global` keeps the design's
+name and means `global_from_ego`.
 """
 
 from leapai.types.bev_grid import BevGrid

@@ -1,4 +1,4 @@
-"""The BEV grid: rows run along y, columns along x (design, section 2)."""
+"""The BEV grid: rows run along y, columns along x (docs/design.md, section 2)."""
 
 from __future__ import annotations
 

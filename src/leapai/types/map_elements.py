@@ -32,7 +32,7 @@ VectorMap = tuple[MapLine, ...]
 @dataclass(frozen=True)
 class StaticLabels:
     """Ground truth of the static task, as rasters over a region about the ego: row along y from its
-    lower end, column along x from its lower end (design, section 11)."""
+    lower end, column along x from its lower end (docs/design.md, section 11)."""
 
     lane_markings: BoolArray
     """[9, rows, columns], a plane for each of `LANE_MARKINGS`. A dashed line has no gaps."""

@@ -40,7 +40,7 @@ LANE_MARKINGS = (
     "WideDashedLine",
     "ShortDashedLine",
 )
-"""Planes of the static task's first raster (design, section 11)."""
+"""Planes of the static task's first raster (docs/design.md, section 11)."""
 ROAD_ELEMENTS = ("Wall", "Curb", "Lane", "SpeedBump", "GroundSigns")
 """Planes of its second raster; `Lane` is the centre line of a lane."""
 STATIC_CLASSES = (*LANE_MARKINGS, *ROAD_ELEMENTS)
@@ -48,8 +48,8 @@ STATIC_CLASSES = (*LANE_MARKINGS, *ROAD_ELEMENTS)
 
 
 def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
-    """Returns the occlusion levels [N] (0..3) of visible fractions [N] in [0, 1] (design, section
-    2)."""
+    """Returns the occlusion levels [N] (0..3) of visible fractions [N] in [0, 1]
+    (docs/design.md, section 2)."""
     thresholds = np.asarray(OCCLUSION_MIN_VISIBLE)
     below = np.asarray(visible_fraction)[..., None] < thresholds
     return np.asarray(below.sum(-1), np.int64)

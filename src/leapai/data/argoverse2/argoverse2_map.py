@@ -1,5 +1,5 @@
-"""Argoverse 2's vector map (JSON) of one log, in the classes of the static task (design, section
-11)."""
+"""Argoverse 2's vector map (JSON) of one log, in the classes of the static task
+(docs/design.md, section 11)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """nuScenes' map expansion (version 1.3, JSON) around one scene, in the classes of the static task
-(design, section 11).
+(docs/design.md, section 11).
 
 Its frame is the global frame; it has no heights, and neither have nuScenes' ego poses. Not read:
 `stop_line` (ground to stop on, no paint), `walkway`, `carpark_area`, `traffic_light`, lanes across

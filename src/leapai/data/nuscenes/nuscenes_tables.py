@@ -55,7 +55,7 @@ NO_COUNTERPART = (
 CYCLES = ("vehicle.bicycle", "vehicle.motorcycle")
 RIDERLESS_ATTRIBUTE = "cycle.without_rider"
 """One of CYCLES with it is `riderless_non_motor`. One without any attribute counts as ridden: what
-has no rider is taken to stand still (design, section 5), so the wrong guess would freeze a
+has no rider is taken to stand still (docs/design.md, section 5), so the wrong guess would freeze a
 rider."""
 
 OCCLUSION_OF_VISIBILITY = {"v80-100": 0, "v60-80": 1, "v40-60": 2, "v0-40": 3}

@@ -1,7 +1,7 @@
 """Failures, frame by frame: objects that were missed and false positives.
 
 They are taken at the operating point of the detection metrics. Each failure weighs by how near it
-is, as objects do in training (design, section 7): 4 within 6 m, 2 within 12 m, 1 beyond."""
+is, as objects do in training (docs/design.md, section 7): 4 within 6 m, 2 within 12 m, 1 beyond."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ MATCH_M = (0.25, 0.5)
 _STATIC = StaticConfig()
 HIDDEN_GROUND_S = round(max(_STATIC.past_s) + _STATIC.tolerance_s, 3)
 """Ground that is hidden now must be kept by memory for this long: as far back as the memory of the
-static task reaches by default (design, section 11: 3.3 s and a tolerance of 0.1 s)."""
+static task reaches by default (docs/design.md, section 11: 3.3 s and a tolerance of 0.1 s)."""
 
 
 class _Metrics(BaseModel):

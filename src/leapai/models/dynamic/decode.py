@@ -1,4 +1,4 @@
-"""Predictions to `Detections`: confidence, NMS, metres (design, sections 6 and 9)."""
+"""Predictions to `Detections`: confidence, NMS, metres (docs/design.md, sections 6 and 9)."""
 
 from __future__ import annotations
 

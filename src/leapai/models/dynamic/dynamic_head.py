@@ -1,4 +1,4 @@
-"""The dynamic head: queries, memory, decoder, branches (design, sections 5 and 6).
+"""The dynamic head: queries, memory, decoder, branches (docs/design.md, sections 5 and 6).
 
 Letters: L layers, B streams, Q queries, S history slots, C channels, D BEV channels, R x W the BEV
 grid.
@@ -236,8 +236,8 @@ def _split(
 def decode_boxes(regression: Tensor, angle_logits: Tensor) -> Tensor:
     """Decodes regression [..., 17] and angle bins [..., 8] to boxes [..., 11].
 
-    Centre in [0, 1] of the BEV range, l w h in metres, sin yaw, cos yaw, velocity in m/s (design,
-    section 6).
+    Centre in [0, 1] of the BEV range, l w h in metres, sin yaw, cos yaw, velocity in m/s
+    (docs/design.md, section 6).
     """
     size = regression[..., 3:6].clamp(max=MAX_LOG_SIZE).exp()
     yaw = angles.decode(angle_logits, regression[..., 9:])[..., None]

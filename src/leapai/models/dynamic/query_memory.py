@@ -1,4 +1,4 @@
-"""Temporal memory as a value: reset, align, condition, select, push (design, section 5).
+"""Temporal memory as a value: reset, align, condition, select, push (docs/design.md, section 5).
 
 Nothing here keeps a state. `read` aligns a state to the time and pose of the present frame; `push`
 makes the next state. What is invalid is selected away with `torch.where`, never multiplied, so a
@@ -25,7 +25,7 @@ from leapai.models.tensors import FrameBatch, MemoryReport, TemporalState
 from leapai.types import STATIC_CLASS_IDS, BevGrid
 
 SURE_PICKS = 20
-"""In training, the best 20 are always stored; the rest is drawn (design, section 12)."""
+"""In training, the best 20 are always stored; the rest is drawn (docs/design.md, section 12)."""
 RANDOM_SAMPLING_PROBABILITY = 0.5
 
 

@@ -1,6 +1,6 @@
-"""Memory of the static task as a value (design, section 11): features of past frames, each with the
-pose and time at which it was seen; the few of the required ages are warped to now and fused with
-this frame's.
+"""Memory of the static task as a value (docs/design.md, section 11): features of past frames, each
+with the pose and time at which it was seen; the few of the required ages are warped to now and
+fused with this frame's.
 
 What is kept of a frame are its fused features. So a place stays in memory longer than the oldest
 age: what a frame had of it from its own past comes along.

@@ -1,5 +1,5 @@
-"""Neck and head of the static task (design, section 11): the region's part of the BEV becomes
-logits on cells a few times finer.
+"""Neck and head of the static task (docs/design.md, section 11): the region's part of the BEV
+becomes logits on cells a few times finer.
 
 Letters: B streams, C channels. Shapes are those of the full size.
 """

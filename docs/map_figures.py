@@ -1,4 +1,4 @@
-"""Figures of the road: what lines are made of, and what its memory is worth."""
+"""Draws pictures of the map: how lines are made, and the effect of memory."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from leapai.types import (
 from leapai.weights import shipped_checkpoint
 
 MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)
-REMEMBERED = ("synthetic:split=val,drives=8,rate_hz=4", 1, 19)
-"""Data, drive and frame of the figure of the memory."""
+MEMORY_EXAMPLE = ("synthetic:split=val,drives=8,rate_hz=4", 1, 19)
+"""Data, drive and frame of the picture of the memory."""
 
 
 def map_figure() -> None:
-    """Cells as of an unsure network, the polylines made of them, and the ground in sight."""
+    """Draws probabilities of an unsure network, their polylines, and the ground in sight."""
     log = open_logs("synthetic:seed=24,place=crossing,frames=40", image_size_px=(64, 120))[0]
     memory = SightMemory(MAP_GRID)
     for index in range(0, 31, 3):
@@ -48,13 +48,13 @@ def map_figure() -> None:
     gt = drawn.planes.astype(np.float32)
     rng = np.random.default_rng(0)
     soft = np.stack([cv2.GaussianBlur(plane, (0, 0), 1.0) * 2.2 for plane in gt])
-    said = np.clip(soft + rng.normal(0, 0.12, gt.shape), 0, 1)
+    probability = np.clip(soft + rng.normal(0, 0.12, gt.shape), 0, 1)
     figure, axes = plt.subplots(1, 3, figsize=(11, 7.2), sharey=True)
     cells = _placed(MAP_GRID)
     ground = np.where(sight.seen_now, 0.5, np.where(sight.hidden(), 1.0, 0.0))
-    axes[0].imshow(said.max(0).T, cmap="magma", **cells)
+    axes[0].imshow(probability.max(0).T, cmap="magma", **cells)
     axes[2].imshow(ground.T, cmap=ListedColormap(["#e8e8e8", "#8fbf8f", "#d62728"]), **cells)
-    for line in polylines(said, MAP_GRID):
+    for line in polylines(probability, MAP_GRID):
         dashed = {"linestyle": "--" if "Dashed" in line.kind else "-"}
         colour = {"Curb": "#b05a1e", "Lane": "#2f8f7f"}.get(line.kind, "#1f3f8f")
         axes[1].plot(line.points_m[:, 1], line.points_m[:, 0], color=colour, lw=1.2, **dashed)
@@ -67,14 +67,14 @@ def map_figure() -> None:
     _shrink("map.png")
 
 
-def road_memory_figure() -> None:
-    """What the shipped network says of the road without its past and with it, beside the truth."""
+def map_memory_figure() -> None:
+    """Draws the predicted map without memory and with it, and the ground truth."""
     config = config_of(shipped_checkpoint())
     size = config.camera.image_size_px
-    data, drive, index = REMEMBERED
+    data, drive, index = MEMORY_EXAMPLE
     log = open_logs(data, image_size_px=size)[drive]
     frames = [log[number] for number in range(index + 1)]
-    said = [_said(config, seen) for seen in (frames[-1:], frames)]
+    predicted = [_probability(config, seen) for seen in (frames[-1:], frames)]
     region = config.static.region()
     sights = SightMemory(region)
     for frame in frames:
@@ -83,9 +83,9 @@ def road_memory_figure() -> None:
     labels = with_static_labels(frame, log.vector_map(), region, STATIC_CLASSES).static_labels
     assert labels is not None
     gt = labels.planes.astype(np.float64)
-    titles = ("said, without its past", "said, with memory", "truth")
+    titles = ("predicted, without memory", "predicted, with memory", "ground truth")
     figure, axes = plt.subplots(1, 3, figsize=(11, 5.3), sharey=True)
-    for axis, probability, title in zip(axes, (*said, gt), titles, strict=True):
+    for axis, probability, title in zip(axes, (*predicted, gt), titles, strict=True):
         painted = _painted(probability, sight.hidden())
         axis.imshow(painted.transpose(1, 0, 2), **_placed(region))
         _framed(axis, title, region)
@@ -94,8 +94,8 @@ def road_memory_figure() -> None:
     _shrink("road_memory.png")
 
 
-def _said(config: TaskConfig, frames: Sequence[Frame]) -> FloatArray:
-    """Probabilities of the last of the frames, streamed from the first one on."""
+def _probability(config: TaskConfig, frames: Sequence[Frame]) -> FloatArray:
+    """Returns the probabilities of the last frame, streamed from the first one on."""
     model = build_model(config)
     load_checkpoint(shipped_checkpoint(), model)
     session = StreamSession(model, config)
@@ -106,8 +106,8 @@ def _said(config: TaskConfig, frames: Sequence[Frame]) -> FloatArray:
 
 
 def _painted(probability: FloatArray, hidden: BoolArray) -> FloatArray:
-    """[rows, columns, 3]: the likeliest class of each cell that is marked, in its colour; ground
-    that is hidden now, but was seen before, in red."""
+    """Returns an image [rows, columns, 3]: marked cells in the colour of the likeliest class, and
+    ground that is hidden now but was seen before in red."""
     image = np.where(hidden[..., None], (1.0, 0.88, 0.86), (1.0, 1.0, 1.0))
     colours = np.array([MAP_ELEMENT_COLOURS[name] for name in STATIC_CLASSES]) / 255.0 * 0.8
     marked = probability.max(0) >= 0.5
@@ -116,7 +116,7 @@ def _painted(probability: FloatArray, hidden: BoolArray) -> FloatArray:
 
 
 def _placed(grid: BevGrid) -> dict[str, Any]:
-    """Options by which matplotlib shows cells where they are, x upwards."""
+    """Returns options of matplotlib that show cells at their places, x upwards."""
     extent = (*grid.y_range_m, *grid.x_range_m)
     return {"interpolation": "nearest", "origin": "lower", "extent": extent}
 
@@ -130,6 +130,6 @@ def _framed(axis: Axes, title: str, grid: BevGrid) -> None:
 
 
 def _shrink(name: str) -> None:
-    """To a few colours."""
+    """Reduces a picture to a few colours."""
     path = FOLDER / name
     Image.open(path).quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
