@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leapai.evaluation.evaluate import evaluate
+from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.evaluation.map.map_results import MapMetrics
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
 from leapai.runs.profiler import WHOLE_STEP, StageCost
@@ -90,5 +90,5 @@ def write(folder: Path, run: Run) -> Path:
         if sequence.labelled()
     ]
     begin_run(folder)
-    write_run(folder, run, worst)
+    write_run(folder, run, worst, evaluate_instances(run.drives, run.config))
     return folder

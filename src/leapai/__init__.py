@@ -15,15 +15,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from leapai.version import __version__
+
 if TYPE_CHECKING:
     from leapai.data.log import open_logs
     from leapai.evaluation.evaluate_logs import evaluate_logs as evaluate
     from leapai.streaming.stream import load
     from leapai.types import CameraFrame, Detections, Frame, Labels, Map
 
-__version__ = "0.1.0"
-
-__all__ = ["CameraFrame", "Detections", "Frame", "Labels", "Map", "evaluate", "load", "open_logs"]
+__all__ = [
+    "CameraFrame",
+    "Detections",
+    "Frame",
+    "Labels",
+    "Map",
+    "__version__",
+    "evaluate",
+    "load",
+    "open_logs",
+]
 
 _DEFINED_IN = {
     "CameraFrame": "leapai.types:CameraFrame",

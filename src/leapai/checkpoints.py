@@ -26,11 +26,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from leapai import __version__
 from leapai.config.options import existing_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.io import whole_file
 from leapai.types.vocabulary import CLASS_NAMES
+from leapai.version import __version__
 
 SHOWN_DIFFERENCES = 4
 """A refusal lists this many and counts the rest."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from leapai.config import TaskConfig
 from leapai.config.options import ValidationOptions
+from leapai.config.schema import TaskConfig
 from leapai.data.submissions import check_submission, write_submission
 from leapai.distributed import broadcast, joined_ranks
-from leapai.evaluation.evaluate import evaluate
+from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.extras import import_extra, is_installed, missing
 from leapai.report.finished_run import report_run
 from leapai.runs.run_folder import Run, begin_run, write_run
@@ -102,7 +102,8 @@ def _write(
 ) -> Run:
     summary = summarise(inputs.origin, results.sequences, results.stages, processes)
     run = Run(inputs.config, summary, results.sequences, metrics)
-    write_run(options.output, run, results.worst_frames)
+    instances = evaluate_instances(results.sequences, inputs.config)
+    write_run(options.output, run, results.worst_frames, instances)
     return run
 
 

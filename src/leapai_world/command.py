@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from leapai.cli import Command, CommandGroup, read
+from leapai.cli.arguments import Command, CommandGroup, read
 from leapai.config.options import Argument
 
 

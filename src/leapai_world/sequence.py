@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from leapai.config import StaticConfig
+from leapai.config.network_sections import StaticConfig
 from leapai.data.log import DrivingLog, LabelRange
 from leapai.data.static_labels import rasterise
 from leapai.geometry import angles, poses

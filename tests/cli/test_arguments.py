@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 import pytest
 
+from leapai.cli import Parser
 from leapai.cli.arguments import add_arguments, read
-from leapai.cli.parser import Parser
 from leapai.cli.train_commands import TRAIN
 from leapai.cli.validate_commands import VAL
 from leapai.config.options import Argument

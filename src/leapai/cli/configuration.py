@@ -12,7 +12,7 @@ from leapai.config.problems import ConfigError
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
-    from leapai.config import TaskConfig
+    from leapai.config.schema import TaskConfig
 
 OUTPUTS = Path("outputs")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from leapai.config import AugmentationConfig
+from leapai.config.training import AugmentationConfig
 from leapai.data.perturbation import (
     small_motion,
     with_camera_errors,

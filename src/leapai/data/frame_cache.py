@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from leapai.config import CacheConfig
+from leapai.config.training import CacheConfig
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.log import (
     DrivingLog,

@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from leapai.config import StreamingConfig, TaskConfig
+from leapai.config.schema import TaskConfig
+from leapai.config.training import StreamingConfig
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.log import DrivingLog
 from leapai.data.static_labels import with_static_labels

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from pydantic import Field
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.distributed import broadcast, gather, shard
 from leapai.evaluation.consistency import consistency
@@ -18,7 +18,8 @@ from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.models.perception import Perception
-from leapai.streaming.session import StepResult, StreamSession
+from leapai.streaming.session import StreamSession
+from leapai.streaming.step_result import StepResult
 
 
 class StreamMetrics(RunMetrics):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
-from leapai.streaming.session import StepResult
+from leapai.streaming.step_result import StepResult
 from leapai.types import Detections, Labels, MapPolyline
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from leapai.config import DrawDynamicConfig, StaticConfig, TemporalVisualizationConfig
+from leapai.config.network_sections import StaticConfig
+from leapai.config.validation_sections import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.data.log import DrivingLog
 from leapai.data.static_labels import rasterise
 from leapai.geometry.polylines import lines_in_ego

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from leapai.evaluation.metric_types import Metric
+from leapai.evaluation.metric_types import Metric, Shown
+from leapai.evaluation.metrics import run_metrics
+from leapai.evaluation.run_metrics import RunMetrics
 
 MINUS, NOTHING = "\N{MINUS SIGN}", "\N{EN DASH}"
 
@@ -111,3 +113,11 @@ def table(
         if name in present
     )
     return Table(head, shown, rows, note)
+
+
+def details(results: Sequence[RunMetrics | None], task: str) -> list[MetricValue]:
+    """Returns the metrics in the section of a task, each with its value of each run."""
+    return [
+        MetricValue(metric, tuple(metric.value(each) for each in results))
+        for metric in run_metrics(Shown.DETAIL, task)
+    ]

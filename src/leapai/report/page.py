@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from leapai import __version__
-from leapai.config import explain
+from leapai.config.load import explain
 from leapai.extras import import_extra
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report import report_curves, report_tables
@@ -20,6 +19,7 @@ from leapai.report.report_worst_frames import WORST_NOTE, WorstView, worst_frame
 from leapai.report.run_view import RunView, view
 from leapai.runs.run_folder import write_text
 from leapai.runs.run_warnings import warnings_of
+from leapai.version import __version__
 
 Pair = tuple[str, str]
 _SECTIONS = {
@@ -102,7 +102,7 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
         "map": of_map,
         "objects": objects,
         "tracking": report_tables.tracking(runs),
-        "consistency": report_tables.details(runs, "consistency"),
+        "consistency": report_tables.consistency_cells(runs),
         "sequences": sequence_table(views),
         "keys": legend(compared),
         "timelines": drawn,

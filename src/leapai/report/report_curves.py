@@ -17,7 +17,7 @@ from leapai.evaluation.detection.detection_results import (
 from leapai.evaluation.detection.distance_profiles import Hits, Profiles
 from leapai.evaluation.detection.precision_recall import RECALLS
 from leapai.evaluation.metric_columns import AP_WORDS
-from leapai.report.report_tables import CLASS_COLOUR
+from leapai.pictures.palette import CLASS_COLOUR_CODES
 from leapai.report.svg_charts import (
     LARGE_PX,
     Axis,
@@ -56,7 +56,7 @@ def precision_recall(runs: Sequence[Profiles]) -> list[Chart]:
     """Draws a chart a class: of one run the curves of every matching distance, of two their
     means."""
     names = [name for name in CLASS_NAMES if any(name in run.precision for run in runs)]
-    return [Chart(name, _precision(name, runs), colour=CLASS_COLOUR[name]) for name in names]
+    return [Chart(name, _precision(name, runs), colour=CLASS_COLOUR_CODES[name]) for name in names]
 
 
 def precision_note(runs: int) -> str:
@@ -75,7 +75,7 @@ def _precision(name: str, runs: Sequence[Profiles]) -> Markup:
     of_runs = [run.precision.get(name, {}) for run in runs]
     if len(runs) == 1:
         lines = [
-            Line(RECALLS, _cut(curve), CLASS_COLOUR[name], f"within {distance:g} m", style)
+            Line(RECALLS, _cut(curve), CLASS_COLOUR_CODES[name], f"within {distance:g} m", style)
             for (distance, curve), style in zip(of_runs[0].items(), _SHADES, strict=True)
         ]
     else:
@@ -172,7 +172,7 @@ def velocity(runs: Sequence[Profiles]) -> Chart:
             if class_id not in STATIC_CLASS_IDS:
                 values = hits.velocity_mps[hits.class_id == class_id]
                 if len(values):
-                    lines.append(_distribution(values, CLASS_COLOUR[name], name, ""))
+                    lines.append(_distribution(values, CLASS_COLOUR_CODES[name], name, ""))
     else:
         for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, "AB", strict=True):
             lines.append(_distribution(run.hits.velocity_mps, colour, name, style))

@@ -14,8 +14,7 @@ from leapai.evaluation.metric_columns import (
     raster_columns,
 )
 from leapai.evaluation.metric_types import Better
-from leapai.report.metric_cells import MetricValue, Table, table
-from leapai.report.report_tables import details
+from leapai.report.metric_cells import MetricValue, Table, details, table
 from leapai.runs.run_folder import Run
 from leapai.types import STATIC_CLASSES
 
@@ -74,7 +73,7 @@ def map_section(runs: Sequence[Run]) -> MapSection | None:
         note="By length, within each distance of a line of the same kind.",
     )
     return MapSection(
-        flicker=details(runs, "map"),
+        flicker=details([run.metrics for run in runs], "map"),
         flips=flips,
         places=places if mapped else None,
         classes=classes if mapped else None,

@@ -8,10 +8,9 @@ import numpy as np
 from markupsafe import Markup
 
 from leapai.evaluation.metric_types import Better, Metric
-from leapai.pictures.palette import OCCLUSION_WORDS
+from leapai.pictures.palette import CLASS_COLOUR_CODES, OCCLUSION_WORDS
 from leapai.report.metric_cells import Table, table
 from leapai.report.report_curves import RUN_COLOURS, RUN_STYLES
-from leapai.report.report_tables import CLASS_COLOUR
 from leapai.report.run_view import RunView
 from leapai.report.svg_charts import Key, path
 from leapai.report.timeline_rows import BASE, OCCLUSION_GREYS
@@ -91,8 +90,8 @@ def legend(compared: bool) -> list[Key]:
     ]
     return [
         *curves,
-        Key(_block(CLASS_COLOUR["car"]), "object found, in the colour of its class"),
-        Key(_block(CLASS_COLOUR["car"], opacity=0.55), "by another track"),
+        Key(_block(CLASS_COLOUR_CODES["car"]), "object found, in the colour of its class"),
+        Key(_block(CLASS_COLOUR_CODES["car"], opacity=0.55), "by another track"),
         Key(path("switch", "M11 0V12"), "id switch"),
         Key(_block(BASE), "object missed"),
         Key(path("hidden", "M0 6H22"), "hidden or out of range"),

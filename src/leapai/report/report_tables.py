@@ -19,20 +19,14 @@ from leapai.evaluation.metric_columns import (
     PART_COLUMNS,
 )
 from leapai.evaluation.metric_types import Better, Metric, Shown
-from leapai.evaluation.metrics import run_metrics
 from leapai.evaluation.tracking.tracking_results import DISTANCE_M
-from leapai.pictures.palette import CLASS_COLOURS_ON_WHITE, OCCLUSION_WORDS
-from leapai.report.metric_cells import MetricValue, Table, table
-from leapai.runs.history import run_values
+from leapai.pictures.palette import CLASS_COLOUR_CODES, OCCLUSION_WORDS
+from leapai.report.metric_cells import MetricValue, Table, details, table
 from leapai.runs.profiler import StageCost
-from leapai.runs.run_folder import Run
+from leapai.runs.run_folder import Run, run_values
 from leapai.types import CLASS_NAMES, OCCLUSION_NAMES
 
 LOWER = Better.LOWER
-CLASS_COLOUR = {
-    name: "#{:02x}{:02x}{:02x}".format(*colour)
-    for name, colour in zip(CLASS_NAMES, CLASS_COLOURS_ON_WHITE, strict=True)
-}
 _GROUP_WORDS = {
     "MOD": "MOD, motor vehicles",
     "VRU": "VRU, vulnerable road users",
@@ -59,16 +53,12 @@ def tiles(runs: Sequence[Run]) -> list[MetricValue]:
     ]
 
 
-def details(runs: Sequence[Run], task: str) -> list[MetricValue]:
-    """Returns the metrics in the section of a task; nothing of a run without the dynamic task,
-    whose tracks would all count as steady."""
-    metrics = [
-        run.metrics if task != "consistency" or run.config.dynamic_task else None for run in runs
-    ]
-    return [
-        MetricValue(metric, tuple(metric.value(each) for each in metrics))
-        for metric in run_metrics(Shown.DETAIL, task)
-    ]
+def consistency_cells(runs: Sequence[Run]) -> list[MetricValue]:
+    """Returns the consistency of each run; nothing of a run without the dynamic task, whose tracks
+    would all count as steady."""
+    return details(
+        [run.metrics if run.config.dynamic_task else None for run in runs], "consistency"
+    )
 
 
 def classes(runs: Sequence[DetectionMetrics]) -> Table:
@@ -79,7 +69,7 @@ def classes(runs: Sequence[DetectionMetrics]) -> Table:
         CLASS_COLUMNS,
         [run.class_results() for run in runs],
         CLASS_NAMES,
-        colours=CLASS_COLOUR,
+        colours=CLASS_COLOUR_CODES,
         note=f"P, R and F1 at the operating point: {point}. Errors are those of what was found "
         f"within {ERROR_DISTANCE_M:g} m, averaged over recalls; 1 where a recall of {MIN_RECALL:g} "
         "is not reached.",
@@ -132,7 +122,7 @@ def tracking(runs: Sequence[Run]) -> Table | None:
         (*ACCURACY_COLUMNS, *CONTINUITY_COLUMNS),
         [each.by_class() for each in metrics],
         (*CLASS_NAMES, "all"),
-        colours=CLASS_COLOUR,
+        colours=CLASS_COLOUR_CODES,
         note=f"Defined as in the nuScenes tracking evaluation, within {DISTANCE_M:g} m; all but "
         "AMOTA and AMOTP at the confidence of the best MOTA. Counts of all classes add up, all "
         "else is their mean.",

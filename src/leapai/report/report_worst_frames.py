@@ -8,8 +8,7 @@ from math import atan2, degrees
 from pathlib import Path
 
 from leapai.evaluation.detection.failures import WEIGHTS, Failures
-from leapai.pictures.palette import OCCLUSION_WORDS
-from leapai.report.report_tables import CLASS_COLOUR
+from leapai.pictures.palette import CLASS_COLOUR_CODES, OCCLUSION_WORDS
 from leapai.report.run_view import RunView
 from leapai.runs.worst_frames import WINDOW_US
 from leapai.types import CLASS_NAMES, Detections
@@ -89,7 +88,7 @@ def _named(failed: Failures, row: int) -> NamedFailure:
     return NamedFailure(
         what="missed" if failed.missed[row] else "false",
         class_name=name,
-        colour=CLASS_COLOUR[name],
+        colour=CLASS_COLOUR_CODES[name],
         where=f"{failed.distance_m[row]:.0f} m {_direction(*failed.boxes[row, :2])}",
         occlusion=f"{OCCLUSION_WORDS[level]} occluded" if level > 0 else "",
     )

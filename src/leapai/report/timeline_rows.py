@@ -10,8 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from leapai.evaluation.tracking.object_timelines import ObjectTimeline
-from leapai.pictures.palette import OCCLUSION_WORDS
-from leapai.report.report_tables import CLASS_COLOUR
+from leapai.pictures.palette import CLASS_COLOUR_CODES, OCCLUSION_WORDS
 from leapai.report.svg_charts import path, text
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
@@ -84,7 +83,7 @@ def draw_row(row: ObjectRow, time_us: IntArray, edges_px: FloatArray) -> Markup:
 
 
 def _bar(timeline: ObjectTimeline, frame: IntArray, edges_px: FloatArray) -> Markup:
-    colour = CLASS_COLOUR[CLASS_NAMES[timeline.class_id]]
+    colour = CLASS_COLOUR_CODES[CLASS_NAMES[timeline.class_id]]
     parts = []
     for first, last, evaluated in _runs(frame, timeline.evaluated):
         left, right = edges_px[frame[first]], edges_px[frame[last] + 1]

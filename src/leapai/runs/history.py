@@ -21,7 +21,7 @@ from leapai.evaluation.metric_types import RunMetric, Shown
 from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.io import whole_file
 from leapai.runs.parquet_tables import row_schema
-from leapai.runs.run_folder import Run
+from leapai.runs.run_folder import Run, run_values
 
 TABLE = "runs.parquet"
 
@@ -65,12 +65,6 @@ class RunLine(RunFacts):
         facts = {name: getattr(run.summary, name) for name in FACTS if name != "output"}
         values = run_values(run, Shown.HISTORY)
         return RunLine(output=str(output), **facts, metrics={m.key: v for m, v in values})
-
-
-def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:
-    """Returns the metrics of a run that an output shows, and the time a frame."""
-    values = [(metric, metric.value(run.metrics)) for metric in run_metrics(shown)]
-    return [*values, (TIME, TIME.value(run.summary))]
 
 
 def metric_columns() -> list[RunMetric]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
-from leapai.evaluation.tracking.instances import InstanceMetrics
+from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.io import whole_file
 from leapai.streaming.detection_table import (
     BOX_COLUMNS,

@@ -22,10 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
+from leapai.evaluation.metric_types import RunMetric, Shown
+from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
-from leapai.evaluation.tracking.instances import instance_rows
+from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.io import whole_file
 from leapai.runs import parquet_tables
 from leapai.runs.run_summary import RunSummary
@@ -55,11 +57,18 @@ def begin_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def write_run(folder: Path, run: Run, worst: Sequence[WorstFrame]) -> None:
-    """Writes all files of the run but its report."""
+def write_run(
+    folder: Path,
+    run: Run,
+    worst: Sequence[WorstFrame],
+    instances: Sequence[InstanceMetrics] | None = None,
+) -> None:
+    """Writes all files of the run but its report; `instances` None: their table is not written."""
     write_text(folder / "config.json", config_json(run.config))
     _write_detections(folder, run)
     _write_ground_truth(folder, run)
+    if instances is not None:
+        parquet_tables.write_instances(folder / "instances.parquet", instances)
     pictures = _write_pictures(folder, worst)
     frames = parquet_tables.frame_table(run.drives, pictures)
     parquet_tables.write_table(folder / "frames.parquet", parquet_tables.FRAME_SCHEMA, [frames])
@@ -133,17 +142,13 @@ def _write_detections(folder: Path, run: Run) -> None:
 
 
 def _write_ground_truth(folder: Path, run: Run) -> None:
-    """Writes the labelled objects and, with `eval_instance`, the metrics of each object."""
+    """Writes the labelled objects."""
     labelled = [frame for sequence in run.drives for frame in sequence.labelled()]
     parquet_tables.write_table(
         folder / "truth.parquet",
         parquet_tables.GT_SCHEMA,
         [parquet_tables.gt_table(frame.detections, frame.labels) for frame in labelled],
     )
-    if run.config.eval_instance:
-        parquet_tables.write_instances(
-            folder / "instances.parquet", instance_rows(labelled, run.config.bev)
-        )
 
 
 def _write_pictures(
@@ -205,3 +210,9 @@ def _existing(path: Path) -> Path:
             "folder of `leapai val`"
         )
     return path
+
+
+def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:
+    """Returns the metrics of a run that an output shows, and the time a frame."""
+    values = [(metric, metric.value(run.metrics)) for metric in run_metrics(shown)]
+    return [*values, (TIME, TIME.value(run.summary))]

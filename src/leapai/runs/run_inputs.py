@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from leapai.checkpoints import Checkpoint, load_checkpoint, read_checkpoint
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.distributed import current_ranks
 from leapai.models.build import build_model

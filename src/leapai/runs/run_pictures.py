@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.extras import is_installed
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import VideoWriter, write_png
 from leapai.runs.worst_frames import WorstFrames
-from leapai.streaming.session import StepResult, memory_slots_of
+from leapai.streaming.step_result import StepResult, memory_slots_of
 from leapai.types import Frame, ImageArray
 
 WritePicture = Callable[[int, ImageArray], None]

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import numpy as np
 import torch
 
-from leapai import __version__
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.runs.profiler import WHOLE_STEP, StageCost
+from leapai.version import __version__
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from leapai.runs.recordings import recorder
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.run_pictures import sequence_pictures
 from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
-from leapai.streaming.session import StepResult, StreamSession
+from leapai.streaming.session import StreamSession
+from leapai.streaming.step_result import StepResult
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from leapai import __version__
 from leapai.checkpoints import read_checkpoint
-from leapai.config import CONFIG_VARIABLE
+from leapai.config.options import CONFIG_VARIABLE
+from leapai.version import __version__
 from leapai.weights import shipped_checkpoint
 
 HEADLINE = ("mAP", "NDS", "velocity_error_mps")

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import cv2
 
-from leapai.config import BevConfig
+from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.failures import failures
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
-from leapai.streaming.session import StepResult
+from leapai.streaming.step_result import StepResult
 from leapai.types import ImageArray
 
 KEPT = 8

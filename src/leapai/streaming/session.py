@@ -8,17 +8,15 @@ for frame in log:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
-import numpy as np
 import torch
 
 from leapai.config.schema import TaskConfig
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
-from leapai.models.tensors import MemoryReport, StaticPredictions, TemporalState
-from leapai.streaming.map_lines import polylines
+from leapai.models.tensors import TemporalState
+from leapai.streaming.step_result import StepResult
 from leapai.streaming.tracker import (
     NO_MEMORY,
     Tracks,
@@ -27,39 +25,7 @@ from leapai.streaming.tracker import (
     track,
     with_ids,
 )
-from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """Everything that one step of a session gives."""
-
-    frame: Frame
-    """The frame as the model saw it: images resized, calibration folded."""
-    detections: Detections
-    """Detections with track ids; empty where the dynamic task is off."""
-    memory: MemoryReport | None
-    """What was read from memory; None: the dynamic task is off."""
-    static: StaticPredictions | None
-    """Logits, on the device, of one stream; None: the static task is off."""
-    region: BevGrid
-    """The grid of the logits."""
-    state: TemporalState
-    """The memory after this frame."""
-
-    @cached_property
-    def map(self) -> Map | None:
-        """Map segmentation and map elements, made of `static` when first asked for; None: the
-        static task is off."""
-        if self.static is None:
-            return None
-        probability = self.static.logits[0].sigmoid().cpu().numpy()
-        return Map(probability, self.region, polylines(probability, self.region))
-
-    @property
-    def lines(self) -> tuple[MapPolyline, ...]:
-        """Map elements as lines; none where the static task is off."""
-        return () if self.map is None else self.map.lines
+from leapai.types import Frame
 
 
 @dataclass(frozen=True)
@@ -107,21 +73,3 @@ class StreamSession:
         self.state = SessionState(memory, tracks)
         report = dynamic.memory if dynamic else None
         return StepResult(prepared, detections, report, predictions.static, self._region, memory)
-
-
-def memory_slots_of(result: StepResult) -> MemorySlots | None:
-    """Returns the valid memory slots of a frame; None: there is no dynamic task."""
-    memory = result.memory
-    if memory is None:
-        return None
-    valid = memory.valid[0].cpu().numpy()
-    stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
-    # Frames may be unevenly spaced, so distinct times are counted, newest first.
-    distinct = np.unique(stored_us)
-    frames_ago = len(distinct) - np.searchsorted(distinct, stored_us)
-    return MemorySlots(
-        position_m=memory.reference_m[0].cpu().numpy()[valid],
-        velocity_mps=memory.velocity_mps[0].cpu().numpy()[valid],
-        class_id=memory.class_id[0].cpu().numpy()[valid],
-        frames_ago=frames_ago,
-    )

@@ -10,7 +10,8 @@ from leapai.checkpoints import load_checkpoint, read_checkpoint
 from leapai.distributed import current_ranks
 from leapai.models.build import build_model
 from leapai.streaming.sensor_health import health_of
-from leapai.streaming.session import SessionState, StepResult, StreamSession, memory_slots_of
+from leapai.streaming.session import SessionState, StreamSession
+from leapai.streaming.step_result import StepResult, memory_slots_of
 from leapai.streaming.streamed_detections import StreamedDetections
 from leapai.types import Frame, Map
 from leapai.weights import shipped_checkpoint

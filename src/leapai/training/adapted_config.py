@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from leapai.config import TaskConfig
 from leapai.config.options import TrainingOptions
+from leapai.config.schema import TaskConfig
 
 
 def adapted(config: TaskConfig, options: TrainingOptions) -> TaskConfig:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.geometry import angles
 from leapai.models.tensors import DenoisingQueries, DynamicPredictions, LayerOutputs
 from leapai.training import losses

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.frame_cache import arrays_of, frame_of

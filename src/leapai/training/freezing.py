@@ -12,7 +12,7 @@ import fnmatch
 import torch
 from torch import nn
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 
 
 def frozen_modules(config: TaskConfig, step: int) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ import hashlib
 
 import torch
 
-from leapai import __version__
-from leapai.config import TaskConfig
 from leapai.config.checks import TRUNK_MODULES
+from leapai.config.schema import TaskConfig
 from leapai.models.perception import Perception
+from leapai.version import __version__
 
 FORMAT = 1
 """Version of an entry's content; increased when that changes."""

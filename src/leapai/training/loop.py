@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from leapai.config.options import LAST
+from leapai.data.log import DrivingLog
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import RunOutput
 from leapai.training.reporting import Reporter
@@ -20,9 +21,14 @@ class TrainingLoop:
     """Windows -> steps, checkpoints, summaries and validations."""
 
     def __init__(
-        self, step: TrainStep, freezing: FreezeSchedule, validator: Validator, output: RunOutput
+        self,
+        step: TrainStep,
+        freezing: FreezeSchedule,
+        validation_logs: Sequence[DrivingLog],
+        output: RunOutput,
     ) -> None:
-        self.step, self.freezing, self.validator = step, freezing, validator
+        self.step, self.freezing = step, freezing
+        self.validator = Validator(validation_logs, output)
         self.checkpoints = CheckpointKeeper(output.folder / LAST)
         self.reporter = Reporter(output, step.config.max_steps, step.progress.step)
 

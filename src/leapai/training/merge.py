@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
-from leapai.config import TaskConfig
 from leapai.config.checks import TRUNK_MODULES
+from leapai.config.schema import TaskConfig
 
 SHARED_SETTINGS = ("bev", "camera", "lidar", "enable_lidar", "max_gap_s")
 """Settings in which both must agree, like in the trunk's weights: how it sees, and when memory is

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 
 DESIGN_GPUS = 8
 """Number of GPUs for which `optimizer.learning_rate` holds."""

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
-from leapai.config import TaskConfig
 from leapai.config.options import LAST
+from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks, all_gather
 from leapai.models.tensors import StaticMemory, TemporalState
 from leapai.training.progress import Progress

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.training.initialise import initialise_from

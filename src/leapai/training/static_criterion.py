@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.models.tensors import FrameBatch, StaticPredictions
 from leapai.training import static_losses
 from leapai.training.criterion import Parts, summed

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.config.training import DistanceWeights
 from leapai.models.tensors import FrameBatch
 from leapai.types import (

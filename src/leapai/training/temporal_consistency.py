@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.evaluation.map.map_flicker import MAX_GAP_S
 from leapai.geometry import poses
 from leapai.geometry.grid import cells_in

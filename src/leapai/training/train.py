@@ -15,8 +15,8 @@ import torch
 from rich.console import Console
 
 from leapai.checkpoints import save_checkpoint
-from leapai.config import TaskConfig
 from leapai.config.options import TrainingOptions
+from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks, current_ranks, joined_ranks
 from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
@@ -26,7 +26,6 @@ from leapai.training.resume import progress_of, read_training
 from leapai.training.starting_network import starting_network
 from leapai.training.train_step import TrainStep
 from leapai.training.training_data import logs_of, windows_from
-from leapai.training.validating import Validator
 
 FINAL = "model.ckpt"
 EXIT_OF_SIGNAL = 128
@@ -65,7 +64,7 @@ class _Run:
         self._announce(progress.step, resume)
         with closing(self._loggers(progress.step)) as loggers:
             output = RunOutput(self.options.output, loggers, self.console)
-            validator = Validator(logs_of(config.data.val, config), output)
+            validation_logs = logs_of(config.data.val, config)
             torch.manual_seed(config.training.seed)
             model = starting_network(config, self.options.checkpoint, content, self.console)
             torch.manual_seed(config.training.seed + ranks.rank)  # each rank draws its own
@@ -73,12 +72,13 @@ class _Run:
             freezing.advance(progress.step)
             windows = windows_from(progress.step, config, model, ranks, self.console)
             step = TrainStep(config, model, ranks, progress)
-            stopped_by = TrainingLoop(step, freezing, validator, output).run(windows, content)
+            loop = TrainingLoop(step, freezing, validation_logs, output)
+            stopped_by = loop.run(windows, content)
         if stopped_by:
             self._leave(stopped_by, progress.step)
         final = self.options.output / FINAL
         if ranks.is_first:
-            save_checkpoint(final, model, config, metrics=validator.metrics)
+            save_checkpoint(final, model, config, metrics=loop.validator.metrics)
             self.console.print(f"  -> [bold]{final}[/]", highlight=False)
         return final
 

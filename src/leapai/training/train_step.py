@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks, all_gather, any_rank
 from leapai.models.perception import Perception
 from leapai.training.optim import build_optimizer, learning_rate, set_rate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.frame_cache import open_cached_logs
 from leapai.data.log import DrivingLog
 from leapai.data.samplers import StreamingDataset, window_loader

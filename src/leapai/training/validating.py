@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.evaluation.metrics import headline, scalars
@@ -15,7 +15,8 @@ from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import write_png
-from leapai.streaming.session import StreamSession, memory_slots_of
+from leapai.streaming.session import StreamSession
+from leapai.streaming.step_result import memory_slots_of
 from leapai.training.loggers import RunOutput
 from leapai.training.train_step import TrainStep
 from leapai.types import ImageArray

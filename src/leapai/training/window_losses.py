@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks
 from leapai.models.perception import Perception
 from leapai.models.tensors import (

@@ -19,8 +19,8 @@ name and means `global_from_ego`.
 
 from leapai.types.bev_grid import BevGrid
 from leapai.types.detections import Detections
-from leapai.types.frames import CameraFrame, Frame, Labels
-from leapai.types.map_elements import Map, MapLine, MapPolyline, StaticLabels, VectorMap
+from leapai.types.frames import CameraFrame, Frame, Labels, StaticLabels
+from leapai.types.map_elements import Map, MapLine, MapPolyline, VectorMap
 from leapai.types.memory_slots import MemorySlots
 from leapai.types.vocabulary import (
     CAMERA_GROUPS,

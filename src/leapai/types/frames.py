@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from leapai.types.vocabulary import BoolArray, FloatArray, ImageArray, IntArray
-
-if TYPE_CHECKING:
-    from leapai.types.map_elements import StaticLabels
+from leapai.types.vocabulary import STATIC_CLASSES, BoolArray, FloatArray, ImageArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -93,6 +89,28 @@ class Labels:
             visible_fraction=np.full(count, np.nan),
             acceleration_mps2=np.full((count, 3), np.nan),
         )
+
+
+@dataclass(frozen=True)
+class StaticLabels:
+    """Ground truth of the static task, as rasters over a region about the ego: row along y from its
+    lower end, column along x from its lower end (docs/design.md, section 11)."""
+
+    lane_markings: BoolArray
+    """[9, rows, columns], a plane for each of `LANE_MARKINGS`. A dashed line has no gaps."""
+    road_elements: BoolArray
+    """[5, rows, columns], a plane for each of `ROAD_ELEMENTS`."""
+    free_space: BoolArray | None = None
+    """[rows, columns] drivable ground that is under no object and no wall; None: the map does not
+    have drivable areas, or they were not asked for."""
+    known: BoolArray = field(default_factory=lambda: np.ones(len(STATIC_CLASSES), bool))
+    """[14] whether the map holds elements of a class; an empty plane of a class that it does not
+    hold means nothing."""
+
+    @property
+    def planes(self) -> BoolArray:
+        """Both rasters [14, rows, columns], by `STATIC_CLASSES`."""
+        return np.concatenate([self.lane_markings, self.road_elements])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.models.tensors import StaticPredictions
 from leapai.report.terminal import map_tables
-from leapai.streaming.session import StepResult
+from leapai.streaming.step_result import StepResult
 from tests.evaluation.map import roads
 from tests.scenes import (
     ROAD_MAP,

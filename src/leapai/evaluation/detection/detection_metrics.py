@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from leapai.config import BevConfig, EvaluationConfig
+from leapai.config.network_sections import BevConfig
+from leapai.config.validation_sections import EvaluationConfig
 from leapai.evaluation.detection.detection_matching import candidate_pairs, match
 from leapai.evaluation.detection.detection_results import (
     AP_DISTANCES_M,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.config import BevConfig
+from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.detection_metrics import Evaluator
 from leapai.evaluation.detection.detection_results import (
     AP_DISTANCES_M,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.config import BevConfig
+from leapai.config.network_sections import BevConfig
 from leapai.config.training import DistanceWeights
 from leapai.evaluation.detection.detection_metrics import Evaluator
 from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE, OPERATING_DISTANCE_M

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from leapai.config import BevConfig
+from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.detection_results import HIDDEN_OBJECT_S
 from leapai.types import (
     BoolArray,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leapai.config import EvaluationConfig
+from leapai.config.validation_sections import EvaluationConfig
 from leapai.types import (
     STATIC_CLASSES,
     BevGrid,

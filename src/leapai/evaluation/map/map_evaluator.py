@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from leapai.config import TaskConfig
+from leapai.config.schema import TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.data.static_labels import with_static_labels
 from leapai.evaluation.map.line_metrics import gt_lines
@@ -13,7 +13,7 @@ from leapai.evaluation.map.map_flicker import MapView
 from leapai.evaluation.map.map_metrics import MapFrame, MapTally
 from leapai.evaluation.map.map_results import MapMetrics
 from leapai.evaluation.map.visibility import SightMemory
-from leapai.streaming.session import StepResult
+from leapai.streaming.step_result import StepResult
 
 
 class MapEvaluator:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.config import EvaluationConfig
+from leapai.config.validation_sections import EvaluationConfig
 from leapai.evaluation.map.line_metrics import LineCounts
 from leapai.evaluation.map.map_cells import (
     STEPS,

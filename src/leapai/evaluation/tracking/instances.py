@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from leapai.config import BevConfig
+from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.association import associate, run_starts
 from leapai.evaluation.tracking.tracked_objects import Tracked, follow
-from leapai.evaluation.tracking.tracking_results import DISTANCE_M
+from leapai.evaluation.tracking.tracking_results import DISTANCE_M, InstanceMetrics
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
-
-
-@dataclass(frozen=True)
-class InstanceMetrics:
-    """Metrics of one labelled object, in the frames in which it counts. It is found where a
-    detection of `OPERATING_CONFIDENCE` or more is matched with it within `DISTANCE_M`. None: it is
-    never found, or its velocity is not labelled."""
-
-    sequence: str
-    track_id: int
-    class_name: str
-    first_us: int
-    """First frame in which it counts."""
-    last_us: int
-    life_s: float
-    frames: int
-    coverage: float
-    """Share of the frames in which it is found."""
-    id_switches: int
-    position_error_m: float | None
-    """Mean, on the ground."""
-    velocity_error_mps: float | None
-    first_found_distance_m: float | None
-    """From the ego's origin to the object, when it is first found."""
-    first_found_after_s: float | None
-    """Since its first frame."""
 
 
 def instance_rows(frames: Sequence[LabelledFrame], bev: BevConfig) -> list[InstanceMetrics]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapai.config import BevConfig
+from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.labelled_frames import LabelledFrame, in_order
 from leapai.evaluation.tracking.association import associate
 from leapai.evaluation.tracking.tracked_objects import follow

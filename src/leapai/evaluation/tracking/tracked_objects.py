@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leapai.config import BevConfig
+from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.detection_matching import Pairs, candidate_pairs
 from leapai.evaluation.detection.labelled_frames import (
     DetectionTable,

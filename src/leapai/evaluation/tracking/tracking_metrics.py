@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from leapai.config import BevConfig
+from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.tracking.association import Association, associate
 from leapai.evaluation.tracking.tracked_objects import Tracked, follow

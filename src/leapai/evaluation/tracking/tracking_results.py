@@ -3,6 +3,8 @@ stands where there is nothing to measure."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, ConfigDict
 
 DISTANCE_M = 2.0
@@ -89,3 +91,29 @@ class TrackingMetrics(TrackingMeasures):
         """Returns the metrics of each class that has objects, and "all" as the last."""
         found = {name: part for name, part in self.classes.items() if part.truths}
         return {**found, "all": self}
+
+
+@dataclass(frozen=True)
+class InstanceMetrics:
+    """Metrics of one labelled object, in the frames in which it counts. It is found where a
+    detection of `OPERATING_CONFIDENCE` or more is matched with it within `DISTANCE_M`. None: it is
+    never found, or its velocity is not labelled."""
+
+    sequence: str
+    track_id: int
+    class_name: str
+    first_us: int
+    """First frame in which it counts."""
+    last_us: int
+    life_s: float
+    frames: int
+    coverage: float
+    """Share of the frames in which it is found."""
+    id_switches: int
+    position_error_m: float | None
+    """Mean, on the ground."""
+    velocity_error_mps: float | None
+    first_found_distance_m: float | None
+    """From the ego's origin to the object, when it is first found."""
+    first_found_after_s: float | None
+    """Since its first frame."""
