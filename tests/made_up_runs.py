@@ -86,7 +86,7 @@ def write(folder: Path, run: Run) -> Path:
         WorstFrame(
             1.0, sequence.detections[0].sequence, sequence.detections[0].timestamp_us, picture
         )
-        for sequence in run.drives
+        for sequence in run.sequences
         if sequence.labelled()
     ]
     begin_run(folder)

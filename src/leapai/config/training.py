@@ -70,7 +70,7 @@ class OptimizerConfig(Section):
     """AdamW and its schedule (docs/design.md, section 8)."""
 
     learning_rate: float = Field(2e-4, gt=0)
-    """For 8 GPUs; scaled by sqrt(GPUs / 8)."""
+    """Learning rate for 8 GPUs; scaled by sqrt(GPUs / 8)."""
     weight_decay: NonNegativeFloat = 0.01
     warmup_steps: NonNegativeInt = 500
     milestones: tuple[float, ...] = (0.65, 0.9)

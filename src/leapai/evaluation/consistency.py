@@ -268,11 +268,11 @@ def _agreement(rows: _Rows, steps: _Steps) -> dict[str, FloatArray]:
         "heading": np.exp(-np.maximum(yaw - turn_rad, 0) / HEADING_SCALE_RAD),
         "size": np.divide(shared, union, out=np.ones_like(union), where=union > 0),
         "classes": (rows.class_id[now] == rows.class_id[past]).astype(np.float64),
-        "occlusion": 1 - (_level_flips(rows, steps) / (len(OCCLUSION_NAMES) - 1)) ** 2,
+        "occlusion": 1 - (_level_flicker(rows, steps) / (len(OCCLUSION_NAMES) - 1)) ** 2,
     }
 
 
-def _level_flips(rows: _Rows, steps: _Steps) -> IntArray:
+def _level_flicker(rows: _Rows, steps: _Steps) -> IntArray:
     """Returns by how many levels [S] occlusion changes back to what it was before the past."""
     past, now = steps
     before = np.where(rows.first[past], past, past - 1)  # a track's first row has none before it

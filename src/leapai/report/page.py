@@ -194,14 +194,14 @@ def _health(of_run: RunView) -> Iterator[Pair]:
         )
     if not run.summary.faults:
         yield "sensors", f"none failed in {run.summary.frames} frames"
-    memory = [each for sequence in run.drives for each in sequence.memory]
+    memory = [each for sequence in run.sequences for each in sequence.memory]
     ages = [each.oldest_age_s for each in memory if each.oldest_age_s is not None]
     if ages:
         used = np.mean([each.slots for each in memory])
         yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
         yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
     if run.config.dynamic_task:
-        resets, first = sum(each.reset for each in memory), len(run.drives)
+        resets, first = sum(each.reset for each in memory), len(run.sequences)
         yield "memory dropped", f"in {resets} frames, {first} of them the first of a drive"
 
 

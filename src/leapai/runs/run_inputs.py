@@ -25,7 +25,7 @@ RANDOM_WEIGHTS_SEED = 0
 
 @dataclass(frozen=True)
 class RunInputs:
-    """All that a run reads."""
+    """Inputs of a run: configuration, network and data."""
 
     config: TaskConfig
     model: Perception

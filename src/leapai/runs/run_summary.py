@@ -18,7 +18,7 @@ from leapai.runs.profiler import WHOLE_STEP, StageCost
 
 @dataclass(frozen=True)
 class RunOrigin:
-    """What was run, and on what data: known before the first frame."""
+    """Origin of a run: its job, data and weights, known before the first frame."""
 
     job_name: str
     data: str

@@ -84,7 +84,7 @@ def open_loggers(names: Sequence[str], run: LoggedRun) -> AllLoggers:
 
 @dataclass(frozen=True)
 class RunOutput:
-    """Where a training writes and prints."""
+    """Outputs of a training: its folder, loggers and console."""
 
     folder: Path
     loggers: AllLoggers

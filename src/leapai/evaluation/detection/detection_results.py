@@ -14,7 +14,7 @@ AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 ERROR_DISTANCE_M = 2.0
 """Matching distance of true-positive errors, of recall by part, and of calibration."""
 MIN_RECALL, MIN_PRECISION = 0.1, 0.1
-"""What lies at this recall or below, or below this precision, is cut off."""
+"""The part of the curve that AP leaves out: up to this recall, or below this precision."""
 OPERATING_DISTANCE_M = 1.5
 OPERATING_CONFIDENCE = 0.3
 RECALL_CONFIDENCE = 0.1
@@ -50,7 +50,7 @@ class ClassMetrics(_Metrics):
     truths: int
     """Ground-truth objects."""
     ap: dict[str, float] | None
-    """By matching distance: "0.5", "1.0", "2.0", "4.0" m; None: no such object."""
+    """AP by matching distance: "0.5", "1.0", "2.0", "4.0" m; None: no such object."""
     mean_ap: float | None
     errors: TruePositiveErrors
 
@@ -76,7 +76,7 @@ class SliceMetrics(_Metrics):
     mean_ap: float | None
     """Over the classes that have objects in the part."""
     recall: float | None
-    """Within `ERROR_DISTANCE_M` at a confidence of `recall_confidence`."""
+    """Share of objects found within `ERROR_DISTANCE_M` at a confidence of `recall_confidence`."""
     position_error_m: float | None
     """Mean over what that recall counts."""
     velocity_error_mps: float | None
@@ -131,7 +131,7 @@ class DetectionMetrics(_Metrics):
     classes: dict[str, ClassMetrics]
     groups: dict[str, SliceMetrics]
     distance_bands: dict[str, SliceMetrics]
-    """By distance from the ego; keys as "3-6 m"."""
+    """Metrics by distance from the ego; keys as "3-6 m"."""
     occlusion: dict[str, SliceMetrics]
     hidden: SliceMetrics
     """Objects that no sensor sees now, but one did at most `HIDDEN_OBJECT_S` ago. They cost nothing
@@ -139,7 +139,7 @@ class DetectionMetrics(_Metrics):
     operating_confidence: float
     operating_distance_m: float
     operating: dict[str, OperatingPoint]
-    """By class, and "all"."""
+    """Counts by class, and of all classes together as "all"."""
     recall_confidence: float
     occlusion_confusion: tuple[tuple[int, ...], ...]
     """[4][4] labelled level, then detected level, of what the operating point finds."""
@@ -204,6 +204,6 @@ class ConsistencyMetrics(_Metrics):
     class_flips: int
     occlusion_flips: int
     frames: tuple[FrameConsistency, ...]
-    """By sequence and time."""
+    """Frames in the order of sequence and time."""
     tracks: tuple[TrackConsistency, ...]
-    """By sequence and id."""
+    """Tracks in the order of sequence and id."""

@@ -55,10 +55,10 @@ class FlickerCounts:
 
     change: IntArray
     """[C] in `_UNIT`s."""
-    flips: IntArray
-    """[C, D + 1]"""
+    flickering: IntArray
+    """[C, D + 1] marks that have none near them in the other frame."""
     marks: IntArray
-    """[C, D + 1]"""
+    """[C, D + 1] marks of both frames."""
     cells: int = 0
 
     @staticmethod
@@ -84,14 +84,14 @@ class FlickerCounts:
         marked, marked_before = (p_now >= threshold) & covered, (p_before >= threshold) & covered
         close = dilated(now.probability >= threshold)
         close_before = dilated(before.probability >= threshold)[:, row, column]
-        flips = (marked & ~close_before) | (marked_before & ~close)
-        self.flips += zones.by_distance(flips)
+        flickering = (marked & ~close_before) | (marked_before & ~close)
+        self.flickering += zones.by_distance(flickering)
         self.marks += zones.by_distance(marked) + zones.by_distance(marked_before)
 
     def merge(self, other: FlickerCounts) -> None:
         """Adds what another rank counted."""
         self.change += other.change
-        self.flips += other.flips
+        self.flickering += other.flickering
         self.marks += other.marks
         self.cells += other.cells
 
@@ -102,8 +102,8 @@ class FlickerCounts:
 
     def flip_rate(self) -> FloatArray:
         """Returns the flip rate [C]; NaN where nothing is marked."""
-        flips, marks = self.flips.sum(1), self.marks.sum(1)
-        rate: FloatArray = flips / np.where(marks > 0, marks, np.nan)
+        flickering, marks = self.flickering.sum(1), self.marks.sum(1)
+        rate: FloatArray = flickering / np.where(marks > 0, marks, np.nan)
         return rate
 
 

@@ -31,13 +31,13 @@ class TrackingMeasures(BaseModel):
     amotp_m: float | None
     """Mean MOTP; 2 m at recalls that are not reached."""
     mota: float | None
-    """1 - (FN + IDS + FP) / truths, 0 or more."""
+    """1 - (FN + IDS + FP) / `truths`, 0 or more."""
     motp_m: float | None
     """Mean distance of matches, on the ground."""
     motar: float | None
     """1 - FP / TP, 0 or more: MOTA as what is found allows it."""
     recall: float | None
-    """(TP + IDS) / truths."""
+    """(TP + IDS) / `truths`."""
     tp: int | None
     """Matches that keep the object's identity."""
     fp: int | None

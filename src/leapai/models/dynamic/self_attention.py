@@ -48,7 +48,7 @@ class QueryPlaces:
 
 @dataclass(frozen=True)
 class History:
-    """What queries may attend to in addition to each other."""
+    """Memory slots that queries may attend to in addition to each other."""
 
     slots: MemoryReport
     encoding: Tensor
