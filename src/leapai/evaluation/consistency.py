@@ -7,7 +7,7 @@ there now should agree:
     step = position * heading * size * class * occlusion, each in [0, 1]
     position  = exp(-max(0, |p - p_predicted| - a dt^2 / 2) / 1 m)
     heading   = exp(-max(0, |yaw - yaw_predicted| - turn dt) / 1 rad)
-    size      = IoU of the two boxes laid upon each other
+    size      = IoU of the two boxes, aligned in place and heading
     class     = 1 if it is the same, else 0
     occlusion = 1, but where the level goes back to what it was: 1 - (|change| / 3)^2
 
@@ -125,7 +125,7 @@ class _Steps(NamedTuple):
 
 
 class _Expected(NamedTuple):
-    """E detections that the past makes one expect, each with its value."""
+    """E detections that are expected from the past of tracks, each with its value."""
 
     frame: IntArray
     track: IntArray

@@ -57,7 +57,7 @@ def map_section(runs: Sequence[Run]) -> MapSection | None:
         "flip rate",
         raster_columns(Better.LOWER, FLICKER),
         [each.flip_rate_bands if each else {} for each in metrics],
-        note="What is far is seen by few pixels.",
+        note="Few pixels see what is far away.",
     )
     classes = table(
         "class",

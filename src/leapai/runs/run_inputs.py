@@ -60,7 +60,7 @@ def open_inputs(
     origin = RunOrigin(
         job_name=config.job_name,
         data=data,
-        weights="random: it has learnt nothing" if checkpoint is None else str(checkpoint),
+        weights="random: the network is untrained" if checkpoint is None else str(checkpoint),
         device=device,
         data_version=version_of(logs),
         config_sha256=hashlib.sha256(config_json(config).encode()).hexdigest(),

@@ -37,7 +37,7 @@ class TruePositiveErrors(_Metrics):
     translation_m: float | None
     """ATE, on the ground."""
     scale: float | None
-    """ASE: 1 - IoU of the boxes laid upon each other."""
+    """ASE: 1 - IoU of the boxes, aligned in place and heading."""
     orientation_rad: float | None
     """AOE; of barriers modulo pi."""
     velocity_mps: float | None
