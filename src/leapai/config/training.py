@@ -141,6 +141,6 @@ class TrainingConfig(Section):
     validate_every: NonNegativeInt = 0
     """Steps between validations on `data.val`; 0: only at the end."""
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
-    """Where losses, metrics and pictures go in addition to `train.jsonl`."""
+    """Services that get losses, metrics and pictures in addition to `train.jsonl`."""
     validation_frames: PositiveInt = 40
     """Frames of each drive that a validation during training streams at most."""

@@ -28,7 +28,7 @@ from leapai.streaming.session import StepResult, StreamSession
 
 @dataclass(frozen=True)
 class StreamResults:
-    """All that is kept of streaming the sequences of a run."""
+    """Results of streaming the sequences of a run."""
 
     sequences: Sequence[SequenceResult]
     """Results of the sequences, in the order of the data."""

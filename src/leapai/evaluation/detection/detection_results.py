@@ -18,8 +18,8 @@ MIN_RECALL, MIN_PRECISION = 0.1, 0.1
 OPERATING_DISTANCE_M = 1.5
 OPERATING_CONFIDENCE = 0.3
 RECALL_CONFIDENCE = 0.1
-"""Low, so that recall by distance and occlusion shows whether an object is detected at all, not how
-confident the network is of it."""
+"""Confidence from which on recall by distance and occlusion counts detections. It is low, so that
+recall shows whether an object is detected at all, not how confident the network is of it."""
 HIDDEN_OBJECT_S = 2.0
 """An object that is hidden now must be kept by memory for this long after it was last seen."""
 ROUND_CLASS_IDS = (CLASS_NAMES.index("pillar"),)
@@ -142,7 +142,7 @@ class DetectionMetrics(_Metrics):
     """Counts by class, and of all classes together as "all"."""
     recall_confidence: float
     occlusion_confusion: tuple[tuple[int, ...], ...]
-    """[4][4] labelled level, then detected level, of what the operating point finds."""
+    """[4][4] labelled level, then detected level, of objects found at the operating point."""
     calibration: Calibration
 
     def class_results(self) -> dict[str, ClassResult]:

@@ -1,14 +1,14 @@
-"""Flicker of the map: what becomes of the same places of the world from frame to frame.
+"""Flicker of the map: change of the prediction at the same places from frame to frame.
 
 Each cell of a frame is looked up in the frame before it, at its centre, by the relative pose formed
 in float64, in the nearest cell. Cells that the frame before did not cover are left out.
 
-* Change: the mean of |p now - p before|. A line that is drawn anew on a moved grid falls on other
+* Change: the mean of |p now - p before|. A line that is drawn again on a moved grid falls on other
   cells, so a perfect map changes, too, by what resampling costs.
-* Flips: a cell is marked from the threshold on. A mark of one frame flips where the other frame has
-  none in the 3 x 3 cells about it; the rate is flips over marks, of both frames. The cell of
-  tolerance forgives resampling: a perfect map has a rate near 0. (It also forgives marks that are
-  so many that one is always near: then only the change shows flicker.)
+* Flip rate: a cell is marked from the threshold on. A mark of one frame flickers where the other
+  frame has none in the 3 x 3 cells about it; the rate is the share of such marks, of both frames.
+  The cell of tolerance forgives resampling: a perfect map has a rate near 0. (It also forgives
+  marks that are so many that one is always near: then only the change shows flicker.)
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class FlickerCounts:
         self.marks += zones.by_distance(marked) + zones.by_distance(marked_before)
 
     def merge(self, other: FlickerCounts) -> None:
-        """Adds what another rank counted."""
+        """Adds the counts of another rank."""
         self.change += other.change
         self.flickering += other.flickering
         self.marks += other.marks

@@ -84,7 +84,7 @@ class MapTally:
             self._lines.add(frame.lines, frame.gt_lines, frame.labels.known, self._grid)
 
     def merge(self, other: MapTally) -> None:
-        """Adds what another rank counted of other sequences."""
+        """Adds the counts of another rank, of other sequences."""
         self._frames += other._frames
         self._cells.merge(other._cells)
         self._flicker.merge(other._flicker)

@@ -38,9 +38,9 @@ class InstanceMetrics:
     """Mean, on the ground."""
     velocity_error_mps: float | None
     first_found_distance_m: float | None
-    """From the ego's origin to the object, when it is first found."""
+    """Distance from the ego's origin to the object when it is first found."""
     first_found_after_s: float | None
-    """Since its first frame."""
+    """Time from its first frame until it is found."""
 
 
 def instance_rows(frames: Sequence[LabelledFrame], bev: BevConfig) -> list[InstanceMetrics]:

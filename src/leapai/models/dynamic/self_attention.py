@@ -36,7 +36,7 @@ FIRST_SLOT_LOGIT = 3.0
 
 @dataclass(frozen=True)
 class QueryPlaces:
-    """Where the queries are, in all forms."""
+    """Positions of the queries, in all forms."""
 
     reference: Tensor
     """[B, Q, 3] in [0, 1] of the BEV range."""
