@@ -31,12 +31,12 @@ def seconds(work: Callable[[], object]) -> float:
 def main() -> None:
     folder = Path(sys.argv[1])
     run, _ = read_run(folder)
-    detections = sum(len(each) for drive in run.drives for each in drive.detections)
-    print(f"{run.summary.frames} frames, {detections} detections in {len(run.drives)} drives")
+    detections = sum(len(each) for drive in run.sequences for each in drive.detections)
+    print(f"{run.summary.frames} frames, {detections} detections in {len(run.sequences)} drives")
     with TemporaryDirectory() as place:
         path = Path(place) / "report.html"
         print(f"reading the folder  {seconds(lambda: read_run(folder)):.2f} s")
-        print(f"all metrics         {seconds(lambda: evaluate(run.drives, run.config)):.2f} s")
+        print(f"all metrics         {seconds(lambda: evaluate(run.sequences, run.config)):.2f} s")
         print(f"report, with reading {seconds(lambda: write_report(path, [folder])):.2f} s")
         print(f"one run             {path.stat().st_size / 1e6:.2f} MB")
         write_report(path, [folder, folder])

@@ -86,9 +86,9 @@ def write(folder: Path, run: Run) -> Path:
         WorstFrame(
             1.0, sequence.detections[0].sequence, sequence.detections[0].timestamp_us, picture
         )
-        for sequence in run.drives
+        for sequence in run.sequences
         if sequence.labelled()
     ]
     begin_run(folder)
-    write_run(folder, run, worst, evaluate_instances(run.drives, run.config))
+    write_run(folder, run, worst, evaluate_instances(run.sequences, run.config))
     return folder

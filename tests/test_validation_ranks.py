@@ -150,7 +150,7 @@ def test_the_order_of_drives_changes_no_figure(outputs):
             detections=drive.detections[::-1],
             labels=drive.labels[::-1],
         )
-        for drive in run.drives[::-1]
+        for drive in run.sequences[::-1]
     ]
     assert evaluate(backwards, run.config, run.metrics.road) == run.metrics
 

@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 _T = TypeVar("_T")
 PATIENCE = timedelta(days=1)
-"""How long ranks wait for each other: their shares of features and sequences are unequal."""
+"""Longest wait of ranks for each other: their shares of features and sequences are unequal."""
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ def test_everything_comes_back(tmp_path):
     run = made_up_run([made_up_drive(0), drive])
     back, pictures = read_run(write(tmp_path / "run", run))
     assert (back.config, back.summary, back.metrics) == (run.config, run.summary, run.metrics)
-    assert [drive.number for drive in back.drives] == [0, 1]
-    for one, other in zip(run.drives, back.drives, strict=True):
+    assert [drive.number for drive in back.sequences] == [0, 1]
+    for one, other in zip(run.sequences, back.sequences, strict=True):
         assert (one.faults, one.memory) == (other.faults, other.memory)
         for left, right in zip(one.detections, other.detections, strict=True):
             assert_same(left, right)
@@ -50,7 +50,7 @@ def test_everything_comes_back(tmp_path):
 def test_drives_of_one_frame_at_the_same_time_stay_apart(tmp_path):
     run = made_up_run([made_up_drive(number, frames=1) for number in range(3)])
     back, _ = read_run(write(tmp_path, run))
-    for one, other in zip(run.drives, back.drives, strict=True):
+    for one, other in zip(run.sequences, back.sequences, strict=True):
         assert_same(one.detections[0], other.detections[0])
         assert_same(one.labels[0], other.labels[0])
 
@@ -64,7 +64,7 @@ def test_lines_of_the_road_come_back_where_the_task_is_on(tmp_path):
     drives[1].lines[6] = (kerb,)
     run = made_up_run(drives, road=roads.metrics(roads.frame(gt, gt)))
     back, _ = read_run(write(tmp_path, run))
-    for one, other in zip(run.drives, back.drives, strict=True):
+    for one, other in zip(run.sequences, back.sequences, strict=True):
         assert [len(lines) for lines in one.lines] == [len(lines) for lines in other.lines]
         for lines in zip(one.lines, other.lines, strict=True):
             for left, right in zip(*lines, strict=True):
@@ -75,7 +75,7 @@ def test_lines_of_the_road_come_back_where_the_task_is_on(tmp_path):
     write(tmp_path, run)
     write(tmp_path, made_up_run(drives))
     assert not (tmp_path / "lines.parquet").exists()
-    assert not any(read_run(tmp_path)[0].drives[1].lines)
+    assert not any(read_run(tmp_path)[0].sequences[1].lines)
 
 
 def test_an_earlier_run_in_the_folder_leaves_nothing(tmp_path):
@@ -90,7 +90,7 @@ def test_an_earlier_run_in_the_folder_leaves_nothing(tmp_path):
 def test_a_run_of_nothing_comes_back(tmp_path):
     back, _ = read_run(write(tmp_path, made_up_run([])))
     assert back.summary.frames == 0
-    assert back.drives == []
+    assert back.sequences == []
 
 
 def half(path):

@@ -14,9 +14,9 @@ from leapai.config.options import Argument, existing_checkpoint
 
 @dataclass(frozen=True)
 class InfoOptions:
-    """Options of what a bug report needs."""
+    """Options of `leapai info`."""
 
-    json: Annotated[bool, Argument("all of it as JSON on stdout")] = False
+    json: Annotated[bool, Argument("print all as JSON on stdout")] = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _merge(parsed: argparse.Namespace) -> None:
     sys.stdout.write(f"both tasks on one trunk -> {options.output}\n")
 
 
-INFO = Command("info", "what a bug report needs", _info, (InfoOptions,))
+INFO = Command("info", "print the facts that a bug report needs", _info, (InfoOptions,))
 MERGE = Command(
     "merge",
     "make one checkpoint of Step 2 Dynamic and Step 2 Static",

@@ -25,8 +25,8 @@ class InspectOptions:
     data: Annotated[
         str, Argument("synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT", positional=True)
     ]
-    json: Annotated[bool, Argument("results as JSON on stdout")] = False
-    stats: Annotated[bool, Argument("instead: how objects, sizes and motion are distributed")] = (
+    json: Annotated[bool, Argument("print results as JSON on stdout")] = False
+    stats: Annotated[bool, Argument("show distributions of objects, sizes and motion instead")] = (
         False
     )
     against: Annotated[
@@ -89,6 +89,4 @@ def _write_statistics(options: InspectOptions) -> None:
         sys.stdout.write(f"{page}\n")
 
 
-INSPECT = Command(
-    "inspect", "what a data set holds, and whether it is right", _inspect, (InspectOptions,)
-)
+INSPECT = Command("inspect", "check a data set and show what it holds", _inspect, (InspectOptions,))

@@ -21,7 +21,8 @@ class ReportOptions:
 
     run: _Run
     other: Annotated[
-        Path | None, Argument("another, to compare it with", positional=True, metavar="RUN_B")
+        Path | None,
+        Argument("folder of another run, to compare it with", positional=True, metavar="RUN_B"),
     ] = None
     output: Annotated[
         Path | None,
@@ -98,5 +99,5 @@ def _view(parsed: argparse.Namespace) -> None:
 REPORT = Command(
     "report", "write the report of a run, or of two side by side", _report, (ReportOptions,)
 )
-RUNS = Command("runs", "list the runs so far, or compare two of them", _runs, (RunsOptions,))
-VIEW = Command("view", "look at a run in rerun's interactive viewer", _view, (ViewOptions,))
+RUNS = Command("runs", "list the runs, or compare two of them", _runs, (RunsOptions,))
+VIEW = Command("view", "show a run in rerun's interactive viewer", _view, (ViewOptions,))

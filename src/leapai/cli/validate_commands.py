@@ -51,13 +51,13 @@ def _demo(parsed: argparse.Namespace) -> None:
 
 VAL = Command(
     "val",
-    "stream drives; metrics, report, pictures",
+    "stream drives and evaluate them; write metrics, report, pictures",
     _validate,
     (ConfigurationOptions, ValidationOptions),
 )
 DEMO = Command(
     "demo",
-    "the embedded world through the tiny network, with its report",
+    "run the tiny network on the embedded world and write its report",
     _demo,
     (DemoOptions, SettingOptions),
 )

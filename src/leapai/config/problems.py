@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, as one line: variable, value, remedy."""
+"""Problems of a configuration, each as one line: variable, value, remedy."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class OptimizerConfig(Section):
     """AdamW and its schedule (docs/design.md, section 8)."""
 
     learning_rate: float = Field(2e-4, gt=0)
-    """For 8 GPUs; scaled by sqrt(GPUs / 8)."""
+    """Learning rate for 8 GPUs; scaled by sqrt(GPUs / 8)."""
     weight_decay: NonNegativeFloat = 0.01
     warmup_steps: NonNegativeInt = 500
     milestones: tuple[float, ...] = (0.65, 0.9)
@@ -141,6 +141,6 @@ class TrainingConfig(Section):
     validate_every: NonNegativeInt = 0
     """Steps between validations on `data.val`; 0: only at the end."""
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
-    """Where losses, metrics and pictures go in addition to `train.jsonl`."""
+    """Services that get losses, metrics and pictures in addition to `train.jsonl`."""
     validation_frames: PositiveInt = 40
     """Frames of each drive that a validation during training streams at most."""

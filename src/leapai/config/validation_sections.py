@@ -77,8 +77,8 @@ class EvaluationConfig(Section):
     min_score: float = Field(0.05, ge=0, le=1)
     """Detections below this confidence are not reported."""
     nms_iou: float = Field(0.2, ge=0, le=1)
-    """Of two boxes of a class that overlap more than this on the ground, the less confident
-    goes."""
+    """Largest overlap (IoU on the ground) of two boxes of a class. Above it the less confident box
+    is dropped."""
     max_detections: PositiveInt = 300
     map_distance_bands_m: tuple[float, ...] = (0.0, 30.0, 60.0)
     """Distance bands of the map's cells, from the ego's origin, all around."""

@@ -7,7 +7,7 @@ there now should agree:
     step = position * heading * size * class * occlusion, each in [0, 1]
     position  = exp(-max(0, |p - p_predicted| - a dt^2 / 2) / 1 m)
     heading   = exp(-max(0, |yaw - yaw_predicted| - turn dt) / 1 rad)
-    size      = IoU of the two boxes laid upon each other
+    size      = IoU of the two boxes, aligned in place and heading
     class     = 1 if it is the same, else 0
     occlusion = 1, but where the level goes back to what it was: 1 - (|change| / 3)^2
 
@@ -125,7 +125,7 @@ class _Steps(NamedTuple):
 
 
 class _Expected(NamedTuple):
-    """E detections that the past makes one expect, each with its value."""
+    """E detections that are expected from the past of tracks, each with its value."""
 
     frame: IntArray
     track: IntArray
@@ -268,11 +268,11 @@ def _agreement(rows: _Rows, steps: _Steps) -> dict[str, FloatArray]:
         "heading": np.exp(-np.maximum(yaw - turn_rad, 0) / HEADING_SCALE_RAD),
         "size": np.divide(shared, union, out=np.ones_like(union), where=union > 0),
         "classes": (rows.class_id[now] == rows.class_id[past]).astype(np.float64),
-        "occlusion": 1 - (_level_flips(rows, steps) / (len(OCCLUSION_NAMES) - 1)) ** 2,
+        "occlusion": 1 - (_level_flicker(rows, steps) / (len(OCCLUSION_NAMES) - 1)) ** 2,
     }
 
 
-def _level_flips(rows: _Rows, steps: _Steps) -> IntArray:
+def _level_flicker(rows: _Rows, steps: _Steps) -> IntArray:
     """Returns by how many levels [S] occlusion changes back to what it was before the past."""
     past, now = steps
     before = np.where(rows.first[past], past, past - 1)  # a track's first row has none before it

@@ -17,16 +17,17 @@ from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 
 
 def evaluate(
-    sequences: Sequence[SequenceResult], config: TaskConfig, road: MapMetrics | None = None
+    sequences: Sequence[SequenceResult], config: TaskConfig, map_metrics: MapMetrics | None = None
 ) -> RunMetrics:
     """Returns the metrics of a run; the order of its sequences does not matter. Where the dynamic
-    task is off, objects are not evaluated. `road` was counted while the sequences streamed."""
+    task is off, objects are not evaluated. `map_metrics` were counted while the sequences
+    streamed."""
     frames = [frame for each in sequences for frame in each.labelled() if config.dynamic_task]
     metrics = RunMetrics(
         detection=detection_metrics(frames, config.bev, config.evaluation) if frames else None,
         tracking=tracking_metrics(frames, config.bev) if frames else None,
         consistency=consistency([frame for each in sequences for frame in each.detections]),
-        road=road,
+        road=map_metrics,
     )
     return metrics.model_copy(update={"extra": extra_values(metrics)})
 

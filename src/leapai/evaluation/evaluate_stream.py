@@ -59,8 +59,8 @@ def evaluate_stream(
     if parts is not None:
         together = [frame for part, _ in parts for frame in part]
         detection = detection_metrics(together, config.bev, config.evaluation)
-        road = merged_map_metrics(tally for _, tally in parts)
-        metrics = StreamMetrics(detection=detection, road=road)
+        map_metrics = merged_map_metrics(tally for _, tally in parts)
+        metrics = StreamMetrics(detection=detection, road=map_metrics)
     return broadcast(metrics)
 
 

@@ -47,19 +47,19 @@ CLASS_COLUMNS = (
     ),
     Metric(
         "ATE", "metrics.errors.translation_m", LOWER, unit="m", in_terminal=False,
-        words="error of the position on the ground",
+        words="position error on the ground",
     ),
     Metric(
         "ASE", "metrics.errors.scale", LOWER, in_terminal=False,
-        words="error of the size: 1 - IoU of the boxes laid upon each other",
+        words="size error: 1 - IoU of the boxes, aligned in place and heading",
     ),
     Metric(
         "AOE", _of_class(ROUND_CLASS_IDS, "orientation_rad"), LOWER, unit="rad", in_terminal=False,
-        words="error of the heading; of barriers modulo pi",
+        words="heading error; of barriers modulo pi",
     ),
     Metric(
         "AVE", _of_class(STATIC_CLASS_IDS, "velocity_mps"), LOWER, unit="m/s",
-        words="error of the velocity",
+        words="velocity error",
     ),
     Metric("P", "point.precision", HIGHER, words="precision at the operating point"),
     Metric("R", "point.recall", HIGHER, words="recall at the operating point"),

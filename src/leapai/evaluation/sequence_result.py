@@ -18,7 +18,7 @@ class MemoryHealth:
     oldest_age_s: float | None
     """Age of the oldest of them; None: there is none."""
     reset: bool
-    """Whether it was dropped in this frame: a sequence began, or too much time had passed."""
+    """Whether memory was reset in this frame: a sequence began, or too much time had passed."""
 
     @staticmethod
     def of(result: StepResult) -> MemoryHealth:

@@ -1,4 +1,4 @@
-"""Rigid transforms `dst_from_src` [..., 4, 4]. Arrays and tensors alike unless a docstring says
+"""Rigid transforms `dst_from_src` [..., 4, 4]. Arrays and tensors alike unless a docstring states
 otherwise."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""When memory is dropped, and from which frame the next one counts: the same for every task."""
+"""Reset of memory: when it is dropped, and from which frame the next one counts. All tasks share
+it."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class TemporalState(_Tensors):
 
 @dataclass(frozen=True)
 class MemoryReport(_Tensors):
-    """What the head read from its memory (docs/design.md, section 5). S history slots, Q
+    """Readout of the head from its memory (docs/design.md, section 5). Letters: S history slots, Q
     queries."""
 
     current_query: Tensor
@@ -200,7 +200,8 @@ class MemoryReport(_Tensors):
 
 @dataclass(frozen=True)
 class LayerOutputs(_Tensors):
-    """What the branches predict for queries. Letters: L decoder layers, B streams, Q queries."""
+    """Raw predictions of the branches for queries. Letters: L decoder layers, B streams, Q
+    queries."""
 
     class_logits: Tensor
     """[L, B, Q, 8]"""

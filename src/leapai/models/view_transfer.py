@@ -53,8 +53,8 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Projection:
-    """Where the cells of all streams fall in the feature maps. Pairs are sorted by stream, cell,
-    camera."""
+    """Projection of the cells of all streams into the feature maps. Pairs are sorted by stream,
+    cell, camera."""
 
     pair_map: Tensor
     """[M] int32: stream * N + camera."""

@@ -48,7 +48,8 @@ _MAX_ARROW_PX = 60
 _SAME_DIRECTION_RAD = np.deg2rad(12.0)
 """Cameras whose angles to forward differ by less stay in one row: left and right partners."""
 _CLEARLY_LARGER = 0.01
-"""Of arrangements about equally large the one with the larger front pictures is taken."""
+"""Gain in mean log area from which on an arrangement replaces an earlier one, which has the larger
+front pictures."""
 _SAMPLE_SPEEDS_MPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 
 

@@ -76,7 +76,7 @@ _HEIGHT_RANGE_M = (-1.0, 3.0)
 
 @dataclass(frozen=True)
 class LineStyle:
-    """How an outline is drawn: thickness and, for a broken line, the lengths drawn and skipped."""
+    """Style of an outline: thickness and, for a broken line, the lengths drawn and skipped."""
 
     thickness_px: int = 2
     dash_px: tuple[float, float] | None = None
@@ -109,7 +109,7 @@ MAP_ELEMENT_STYLES: dict[str, LineStyle] = {
     "Wall": LineStyle(2),
     "Lane": LineStyle(1, (2.0, 4.0)),
 }
-"""How lines of a kind are drawn: dashed where they are, wide where they are."""
+"""Styles of map lines by kind: dashed where the marking is dashed, wide where it is wide."""
 OCCLUSION_STYLES = (SOLID, LineStyle(2, (8.0, 5.0)), LineStyle(2, (1.5, 5.0)), THIN)
 """Styles by occlusion level: solid, dashed, dotted, thin."""
 OCCLUSION_WORDS = tuple(name.removesuffix("Occluded").lower() for name in OCCLUSION_NAMES)

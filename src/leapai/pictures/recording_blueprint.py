@@ -51,7 +51,7 @@ _PLOTS: dict[str, Colour] = {
 _CAMERAS_AREA_PX = (400, 1000)
 """Height and width of the part of the window that the cameras get; only the ratio counts."""
 _SHOWN_ON_DEMAND = (Entity.UNSURE, Entity.CAMERAS)
-"""Not shown in the scene before the user opens their eye in the list of entities."""
+"""Entities that are hidden in the scene until the user opens their eye in the list of entities."""
 
 
 def plot_styles() -> Mapping[str, rr.SeriesLines]:

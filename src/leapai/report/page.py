@@ -194,15 +194,15 @@ def _health(of_run: RunView) -> Iterator[Pair]:
         )
     if not run.summary.faults:
         yield "sensors", f"none failed in {run.summary.frames} frames"
-    memory = [each for sequence in run.drives for each in sequence.memory]
+    memory = [each for sequence in run.sequences for each in sequence.memory]
     ages = [each.oldest_age_s for each in memory if each.oldest_age_s is not None]
     if ages:
         used = np.mean([each.slots for each in memory])
         yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
-        yield "memory reaches back", f"{np.median(ages):.2f} s, median over frames"
+        yield "oldest slot", f"{np.median(ages):.2f} s, median over frames"
     if run.config.dynamic_task:
-        resets, first = sum(each.reset for each in memory), len(run.drives)
-        yield "memory dropped", f"in {resets} frames, {first} of them the first of a drive"
+        resets, first = sum(each.reset for each in memory), len(run.sequences)
+        yield "memory resets", f"in {resets} frames, {first} of them the first of a drive"
 
 
 def _notices(views: Sequence[RunView]) -> Iterator[str]:
@@ -225,7 +225,7 @@ def _incomparable(first: RunView, second: RunView) -> Iterator[str]:
     if (a.evaluation, a.bev, a.static.region()) != (b.evaluation, b.bev, b.static.region()):
         yield "The runs differ in settings of evaluation, BEV range or static region."
     if one.device != other.device:
-        yield f"A ran on {one.device}, B on {other.device}: their times do not compare."
+        yield f"A ran on {one.device}, B on {other.device}: their times cannot be compared."
 
 
 def _configuration_differences(views: Sequence[RunView]) -> list[tuple[str, str, str]]:

@@ -67,7 +67,7 @@ def precision_note(runs: int) -> str:
     others = AP_WORDS.removeprefix(f"{nearest:g}, ")
     return (
         f"Within {nearest:g} m (palest), {others} (strongest). The area under a curve is its AP, "
-        f"but for what lies below a recall or a precision of {MIN_RECALL:g}."
+        f"which leaves out the parts below a recall or a precision of {MIN_RECALL:g}."
     )
 
 
@@ -178,9 +178,9 @@ def velocity(runs: Sequence[Profiles]) -> Chart:
             lines.append(_distribution(run.hits.velocity_mps, colour, name, style))
     x = Axis("error below, m/s", 0, _VELOCITY_M)
     return Chart(
-        "Velocity error, cumulated",
-        chart("cumulated velocity error", x, Axis("share", 0, 1), lines, LARGE_PX),
-        "Over what can move and has a labelled velocity, and was found within "
+        "Velocity error, cumulative",
+        chart("cumulative velocity error", x, Axis("share", 0, 1), lines, LARGE_PX),
+        "Over objects that can move, have a labelled velocity and were found within "
         f"{ERROR_DISTANCE_M:g} m.",
         keys=tuple(line_key(line) for line in lines),
     )
@@ -197,7 +197,7 @@ def _distribution(values: FloatArray, colour: str, name: str, style: str) -> Lin
 
 
 def reliability(runs: Sequence[Calibration]) -> Chart:
-    """Draws how often a detection of a confidence is right."""
+    """Draws precision over confidence: the share of detections that are right."""
     marks: list[Mark] = [Line(np.array([0.0, 1]), np.array([0.0, 1]), "#9aa5b1", "ideal", "thin")]
     if len(runs) == 1:
         counts = np.array([b.detections for b in runs[0].bins], np.float64)
@@ -221,6 +221,6 @@ def reliability(runs: Sequence[Calibration]) -> Chart:
             LARGE_PX,
         ),
         f"Right: it found an object within {ERROR_DISTANCE_M:g} m."
-        + (" Grey: how common each confidence is." if len(runs) == 1 else ""),
+        + (" Grey: how frequent each confidence is." if len(runs) == 1 else ""),
         keys=tuple(line_key(mark) for mark in marks if isinstance(mark, Line)),
     )

@@ -25,7 +25,7 @@ class MapSection:
     has one."""
 
     flicker: list[MetricValue]
-    flips: Table
+    flicker_by_distance: Table
     places: Table | None
     classes: Table | None
     lines: Table | None
@@ -52,11 +52,11 @@ def map_section(runs: Sequence[Run]) -> MapSection | None:
         note=f"Over cells of probability {threshold:g} or more. Hidden now: {HIDDEN_GROUND}; only "
         "memory can keep it.",
     )
-    flips = table(
+    flicker_by_distance = table(
         "flip rate",
         raster_columns(Better.LOWER, FLICKER),
         [each.flip_rate_bands if each else {} for each in metrics],
-        note="What is far is seen by few pixels.",
+        note="Few pixels see what is far away.",
     )
     classes = table(
         "class",
@@ -74,7 +74,7 @@ def map_section(runs: Sequence[Run]) -> MapSection | None:
     )
     return MapSection(
         flicker=details([run.metrics for run in runs], "map"),
-        flips=flips,
+        flicker_by_distance=flicker_by_distance,
         places=places if mapped else None,
         classes=classes if mapped else None,
         lines=lines if mapped else None,

@@ -106,7 +106,7 @@ def _by_name(views: Sequence[RunView]) -> dict[str, list[SequenceView | None]]:
     of_runs = [
         {
             result.detections[0].sequence: SequenceView(run_view, result, colour, style)
-            for result in run_view.run.drives
+            for result in run_view.run.sequences
         }
         for run_view, colour, style in zip(views, RUN_COLOURS, RUN_STYLES, strict=False)
     ]

@@ -144,7 +144,7 @@ _STAGE_COLUMNS = (
     ),
     Metric(
         "added", lambda stage: stage.cost.added_bytes / 1e6, LOWER, 0, unit="MB",
-        words="by which that exceeded what was in use before",
+        words="rise of that over the memory in use before",
     ),
 )  # fmt: skip
 

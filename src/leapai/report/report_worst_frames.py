@@ -47,7 +47,7 @@ class WorstView:
     missed: int
     false: int
     picture: str
-    """As a data URL; empty: it is not there."""
+    """The picture as a data URL; empty: it is not there."""
     named: tuple[NamedFailure, ...]
     unnamed: int
     faults: tuple[str, ...]
@@ -57,7 +57,7 @@ def worst_frames(view: RunView) -> list[WorstView]:
     """Returns the frames whose pictures the run kept, worst first."""
     frames = [
         _frame(view, frame, sequence.detections[0].timestamp_us, faults)
-        for sequence in view.run.drives
+        for sequence in view.run.sequences
         for frame, faults in zip(sequence.detections, sequence.faults, strict=True)
         if (frame.sequence, frame.timestamp_us) in view.pictures
     ]

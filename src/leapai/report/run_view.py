@@ -35,7 +35,7 @@ class RunView:
         """The labelled frames; none where the dynamic task is off."""
         if not self.run.config.dynamic_task:
             return []
-        return [frame for sequence in self.run.drives for frame in sequence.labelled()]
+        return [frame for sequence in self.run.sequences for frame in sequence.labelled()]
 
     @cached_property
     def profiles(self) -> Profiles | None:
@@ -54,7 +54,7 @@ class RunView:
         objects = object_timelines(self.labelled, self.run.config.bev, self._confidence())
         if objects:
             return objects
-        return track_timelines([frame for each in self.run.drives for frame in each.detections])
+        return track_timelines([frame for each in self.run.sequences for frame in each.detections])
 
     def _confidence(self) -> FloatArray:
         """Returns the confidence [C] of the best MOTA, so that timelines have the switches that the

@@ -16,9 +16,9 @@ from leapai.types import FloatArray
 SMALL_PX, LARGE_PX = (270, 200), (520, 250)
 """Width and height of a chart, about as large as the page shows it."""
 SIDES_PX = (34, 8, 22, 34)
-"""What lies left, right, above and below of the inner part of a chart."""
+"""Margins left, right, above and below of the inner part of a chart."""
 _TICKS = 5
-"""About that many an axis."""
+"""Approximate number of ticks of an axis."""
 
 
 @dataclass(frozen=True)

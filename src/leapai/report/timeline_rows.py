@@ -16,7 +16,7 @@ from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
 ROW_PX = 15
 MOST_ROWS = 40
-"""Rows of a sequence at most: those with most trouble."""
+"""Rows of a sequence at most: those with the most failures."""
 _BAR_PX, _STRIP_PX = 8, 3
 BASE = "#e4e9ef"
 OCCLUSION_GREYS = ("", "#c3ccd6", "#8593a3", "#3d4a59")

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its folder, tables, history, worst frames and recordings."""
+"""Files that a run leaves on disk: its folder, tables, history, worst frames and recordings."""

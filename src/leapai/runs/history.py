@@ -57,7 +57,7 @@ class RunLine(RunFacts):
     """One run: its facts, and its metrics."""
 
     metrics: dict[str, float | None]
-    """By key of the registry; None: there is nothing to measure."""
+    """Values by key of the registry; None: there is nothing to measure."""
 
     @staticmethod
     def of(run: Run, output: Path) -> RunLine:

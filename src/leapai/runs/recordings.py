@@ -72,7 +72,7 @@ def _recording_module() -> ModuleType:
 
 
 def view_run(
-    folder: Path, drive: str | None = None, *, opens: bool = True, console: Console | None = None
+    folder: Path, sequence: str | None = None, *, opens: bool = True, console: Console | None = None
 ) -> Path:
     """Returns the recording of one drive of a finished run, written if there is none yet; by
     default that of the first drive. Opens it where there is a screen and `opens`, else prints how
@@ -82,8 +82,8 @@ def view_run(
     """
     console = console or Console()
     run, _ = read_run(folder)
-    sequences = {each.detections[0].sequence: each for each in run.drives}
-    name = next(iter(sequences)) if drive is None else drive
+    sequences = {each.detections[0].sequence: each for each in run.sequences}
+    name = next(iter(sequences)) if sequence is None else sequence
     if name not in sequences:
         raise ValueError(f"{folder}: has no drive '{name}'; its drives: {', '.join(sequences)}")
     module = _recording_module()

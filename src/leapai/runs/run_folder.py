@@ -1,13 +1,13 @@
 """The folder of a finished run: what is in it, and reading it back.
 
-config.json         the configuration in full
-detections.parquet  the detections
-lines.parquet       the lines of the predicted map, where the static task is on
-truth.parquet       ground truth: the labelled objects
-frames.parquet      every frame: pose, sensor faults, memory
-metrics.json        all metrics
-worst/              pictures of the worst frames
-run.json            the summary: what was run, on what data, and what it cost; written last
+`config.json`         the configuration in full
+`detections.parquet`  the detections
+`lines.parquet`       the lines of the predicted map, where the static task is on
+`truth.parquet`       ground truth: the labelled objects
+`frames.parquet`      every frame: pose, sensor faults, memory
+`metrics.json`        all metrics
+`worst/`              pictures of the worst frames
+`run.json`            the summary: what was run, on what data, and what it cost; written last
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Run:
 
     config: TaskConfig
     summary: RunSummary
-    drives: Sequence[SequenceResult]
+    sequences: Sequence[SequenceResult]
     metrics: RunMetrics
 
 
@@ -70,7 +70,7 @@ def write_run(
     if instances is not None:
         parquet_tables.write_instances(folder / "instances.parquet", instances)
     pictures = _write_pictures(folder, worst)
-    frames = parquet_tables.frame_table(run.drives, pictures)
+    frames = parquet_tables.frame_table(run.sequences, pictures)
     parquet_tables.write_table(folder / "frames.parquet", parquet_tables.FRAME_SCHEMA, [frames])
     write_text(folder / "metrics.json", run.metrics.model_dump_json(indent=2) + "\n")
     write_text(folder / "run.json", json.dumps(asdict(run.summary), indent=2) + "\n")
@@ -108,7 +108,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     run = Run(
         config=config,
         summary=summary,
-        drives=parquet_tables.sequences_of(frames, detections, gt, lines),
+        sequences=parquet_tables.sequences_of(frames, detections, gt, lines),
         metrics=_read_json(folder / "metrics.json", TypeAdapter(RunMetrics)),
     )
     return run, _pictures(folder, frames)
@@ -127,12 +127,12 @@ def write_text(path: Path, text: str) -> None:
 
 def _write_detections(folder: Path, run: Run) -> None:
     """Writes the detections and, with the static task, the lines of the map."""
-    detections = [found for sequence in run.drives for found in sequence.detections]
+    detections = [found for sequence in run.sequences for found in sequence.detections]
     parquet_tables.write_table(
         folder / "detections.parquet", DETECTION_SCHEMA, [to_table(found) for found in detections]
     )
     if run.config.static_task:
-        lines = (line for sequence in run.drives for line in sequence.lines)
+        lines = (line for sequence in run.sequences for line in sequence.lines)
         frames = zip(detections, lines, strict=True)
         parquet_tables.write_table(
             folder / LINES,
@@ -143,7 +143,7 @@ def _write_detections(folder: Path, run: Run) -> None:
 
 def _write_ground_truth(folder: Path, run: Run) -> None:
     """Writes the labelled objects."""
-    labelled = [frame for sequence in run.drives for frame in sequence.labelled()]
+    labelled = [frame for sequence in run.sequences for frame in sequence.labelled()]
     parquet_tables.write_table(
         folder / "truth.parquet",
         parquet_tables.GT_SCHEMA,

@@ -25,7 +25,7 @@ RANDOM_WEIGHTS_SEED = 0
 
 @dataclass(frozen=True)
 class RunInputs:
-    """All that a run reads."""
+    """Inputs of a run: configuration, network and data."""
 
     config: TaskConfig
     model: Perception
@@ -60,7 +60,7 @@ def open_inputs(
     origin = RunOrigin(
         job_name=config.job_name,
         data=data,
-        weights="random: it has learnt nothing" if checkpoint is None else str(checkpoint),
+        weights="random: the network is untrained" if checkpoint is None else str(checkpoint),
         device=device,
         data_version=version_of(logs),
         config_sha256=hashlib.sha256(config_json(config).encode()).hexdigest(),

@@ -18,7 +18,7 @@ from leapai.version import __version__
 
 @dataclass(frozen=True)
 class RunOrigin:
-    """What was run, and on what data: known before the first frame."""
+    """Origin of a run: its job, data and weights, known before the first frame."""
 
     job_name: str
     data: str
@@ -38,7 +38,7 @@ class RunOrigin:
 
 @dataclass(frozen=True)
 class SensorFailures:
-    """In how many frames of a run a sensor failed, and what the first fault was."""
+    """Failures of one sensor: the first fault, and the number of frames that have one."""
 
     first: str
     frames: int
@@ -46,7 +46,7 @@ class SensorFailures:
 
 @dataclass(frozen=True)
 class RunSummary(RunOrigin):
-    """All that `run.json` holds: the origin of the run, its counts and its costs."""
+    """Content of `run.json`: the origin of the run, its counts and its costs."""
 
     finished_utc: str
     """Time in UTC, such as 2025-01-31T12:00:00+00:00."""

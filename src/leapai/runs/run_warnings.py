@@ -19,7 +19,7 @@ def warnings_of(run: Run) -> list[str]:
         *_about_the_run(run),
         *_about_labels(run),
         *_about_the_map(run),
-        *(_about_sequences(run.drives) if run.config.dynamic_task else ()),
+        *(_about_sequences(run.sequences) if run.config.dynamic_task else ()),
         *_about_sensors(run),
     ]
 
@@ -37,7 +37,7 @@ def _about_labels(run: Run) -> Iterator[str]:
     if not run.config.dynamic_task:
         yield "dynamic_task is off: no objects were looked for, so there are no metrics of them."
         return
-    labels = [frame.labels for sequence in run.drives for frame in sequence.labelled()]
+    labels = [frame.labels for sequence in run.sequences for frame in sequence.labelled()]
     if not labels:
         yield "No frame has labels, so there are no metrics of detection and tracking."
         return
@@ -61,15 +61,15 @@ def _about_labels(run: Run) -> Iterator[str]:
 
 
 def _about_the_map(run: Run) -> Iterator[str]:
-    road = run.metrics.road
-    if road is None or road.labelled_frames == road.frames:
+    map_metrics = run.metrics.road
+    if map_metrics is None or map_metrics.labelled_frames == map_metrics.frames:
         return
-    if not road.labelled_frames:
+    if not map_metrics.labelled_frames:
         yield "No drive has a map, so only the flicker of the predicted map is evaluated."
         return
     yield (
-        f"{road.labelled_frames} of {road.frames} frames have a map; in the others only the "
-        "flicker of the predicted map is evaluated."
+        f"{map_metrics.labelled_frames} of {map_metrics.frames} frames have a map; in the others "
+        "only the flicker of the predicted map is evaluated."
     )
 
 

@@ -29,7 +29,7 @@ from leapai.streaming.step_result import StepResult
 
 @dataclass(frozen=True)
 class StreamResults:
-    """All that is kept of streaming the sequences of a run."""
+    """Results of streaming the sequences of a run."""
 
     sequences: Sequence[SequenceResult]
     """Results of the sequences, in the order of the data."""

@@ -31,7 +31,8 @@ class PackageInfo:
     version: str
     location: str
     git_commit: str | None
-    """With `, changed` where tracked files differ from it; None: the copy is in no repository."""
+    """The commit, with `, changed` where tracked files differ from it; None: the copy is in no
+    repository."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class CheckpointInfo:
 
 @dataclass(frozen=True)
 class SystemInfo:
-    """All that `leapai info` reports."""
+    """Facts on package, machine and dependencies that `leapai info` reports."""
 
     package: PackageInfo
     machine: MachineInfo

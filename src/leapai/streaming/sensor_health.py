@@ -37,7 +37,7 @@ class SensorStatus(StrEnum):
     """The sensor gave something of another time. The network uses it, moved by the calibration's
     poses."""
     CORRUPT = "corrupt"
-    """What the sensor gave cannot be decoded, shows one colour everywhere, or is not finite."""
+    """The data of the sensor cannot be decoded, shows one colour everywhere, or is not finite."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class StepResult:
     detections: Detections
     """Detections with track ids; empty where the dynamic task is off."""
     memory: MemoryReport | None
-    """What was read from memory; None: the dynamic task is off."""
+    """The readout of memory; None: the dynamic task is off."""
     static: StaticPredictions | None
     """Logits, on the device, of one stream; None: the static task is off."""
     region: BevGrid

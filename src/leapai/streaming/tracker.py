@@ -114,7 +114,7 @@ def no_tracks(first_sequence: int = 0) -> Tracks:
 
 @dataclass(frozen=True)
 class MemoryReadout:
-    """Where memory expects tracks in this frame, each id once."""
+    """Positions at which memory expects tracks in this frame, each id once."""
 
     track_id: IntArray
     """[M]"""

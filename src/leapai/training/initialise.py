@@ -19,7 +19,7 @@ SHAPING_SECTIONS = ("bev", "camera", "lidar", "dynamic", "static")
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What `initialise_from` did: numbers of weights by module."""
+    """Report of `initialise_from`: numbers of weights by module."""
 
     path: Path
     version: str

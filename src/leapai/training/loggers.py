@@ -1,4 +1,4 @@
-"""Where a training writes its losses, metrics and pictures: one small interface, several services.
+"""Loggers of losses, metrics and pictures of a training: one small interface, several services.
 
 `train.jsonl` is always written. `training.loggers` of the configuration names others: TensorBoard
 (the default), Weights & Biases and MLflow, each of which is imported only where it is named.
@@ -84,7 +84,7 @@ def open_loggers(names: Sequence[str], run: LoggedRun) -> AllLoggers:
 
 @dataclass(frozen=True)
 class RunOutput:
-    """Where a training writes and prints."""
+    """Outputs of a training: its folder, loggers and console."""
 
     folder: Path
     loggers: AllLoggers

@@ -1,4 +1,4 @@
-"""How far a training has come, what its last step was like, and where the time went."""
+"""Progress of a training: its step, the report of the last step, and where the time went."""
 
 from __future__ import annotations
 

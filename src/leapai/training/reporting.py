@@ -1,5 +1,5 @@
-"""What a user sees of a training: a progress bar, lines, and every ten steps a summary that goes to
-the loggers."""
+"""Progress of a training, shown to the user: a progress bar, lines, and every ten steps a summary
+that goes to the loggers."""
 
 from __future__ import annotations
 

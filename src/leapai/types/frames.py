@@ -129,7 +129,7 @@ class Frame:
     sensor failed."""
     labels: Labels | None = None
     faults: tuple[str, ...] = ()
-    """What failed, in words for a user: `CAM_BACK: samples/x.jpg: cannot be decoded`."""
+    """Failures of sensors, in words for a user: `CAM_BACK: samples/x.jpg: cannot be decoded`."""
     static_labels: StaticLabels | None = None
     """None: there is no map, or it was not asked for. Adapters leave it None: `data.static_labels`
     makes it from the map of the drive and `ego2global`, after augmentation."""

@@ -47,5 +47,5 @@ class Map:
     probability: FloatArray
     """[14, rows, columns] in [0, 1] by `STATIC_CLASSES`."""
     grid: BevGrid
-    """Where the cells of `probability` are."""
+    """The grid of the cells of `probability`."""
     lines: tuple[MapPolyline, ...] = ()

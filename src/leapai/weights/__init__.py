@@ -18,6 +18,6 @@ def shipped_checkpoint() -> Path:
     if not path.is_file():
         raise ValueError(
             f"{path}: this copy of the package has no trained weights; install it again, "
-            "or train your own as docs/training.md says"
+            "or train your own as docs/training.md describes"
         )
     return path

@@ -135,7 +135,7 @@ class Annotations:
 
 @dataclass(frozen=True)
 class Tables:
-    """All that is kept of one version of the data set."""
+    """Tables of one version of the data set, as far as they are needed."""
 
     scenes: Mapping[str, list[str]]
     """Scene name -> tokens of its samples, in order of time."""

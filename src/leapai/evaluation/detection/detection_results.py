@@ -14,12 +14,12 @@ AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 ERROR_DISTANCE_M = 2.0
 """Matching distance of true-positive errors, of recall by part, and of calibration."""
 MIN_RECALL, MIN_PRECISION = 0.1, 0.1
-"""What lies at this recall or below, or below this precision, is cut off."""
+"""The part of the curve that AP leaves out: up to this recall, or below this precision."""
 OPERATING_DISTANCE_M = 1.5
 OPERATING_CONFIDENCE = 0.3
 RECALL_CONFIDENCE = 0.1
-"""Low, so that recall by distance and occlusion shows whether an object is detected at all, not how
-confident the network is of it."""
+"""Confidence from which on recall by distance and occlusion counts detections. It is low, so that
+recall shows whether an object is detected at all, not how confident the network is of it."""
 HIDDEN_OBJECT_S = 2.0
 """An object that is hidden now must be kept by memory for this long after it was last seen."""
 ROUND_CLASS_IDS = (CLASS_NAMES.index("pillar"),)
@@ -37,7 +37,7 @@ class TruePositiveErrors(_Metrics):
     translation_m: float | None
     """ATE, on the ground."""
     scale: float | None
-    """ASE: 1 - IoU of the boxes laid upon each other."""
+    """ASE: 1 - IoU of the boxes, aligned in place and heading."""
     orientation_rad: float | None
     """AOE; of barriers modulo pi."""
     velocity_mps: float | None
@@ -50,7 +50,7 @@ class ClassMetrics(_Metrics):
     truths: int
     """Ground-truth objects."""
     ap: dict[str, float] | None
-    """By matching distance: "0.5", "1.0", "2.0", "4.0" m; None: no such object."""
+    """AP by matching distance: "0.5", "1.0", "2.0", "4.0" m; None: no such object."""
     mean_ap: float | None
     errors: TruePositiveErrors
 
@@ -76,7 +76,7 @@ class SliceMetrics(_Metrics):
     mean_ap: float | None
     """Over the classes that have objects in the part."""
     recall: float | None
-    """Within `ERROR_DISTANCE_M` at a confidence of `recall_confidence`."""
+    """Share of objects found within `ERROR_DISTANCE_M` at a confidence of `recall_confidence`."""
     position_error_m: float | None
     """Mean over what that recall counts."""
     velocity_error_mps: float | None
@@ -131,7 +131,7 @@ class DetectionMetrics(_Metrics):
     classes: dict[str, ClassMetrics]
     groups: dict[str, SliceMetrics]
     distance_bands: dict[str, SliceMetrics]
-    """By distance from the ego; keys as "3-6 m"."""
+    """Metrics by distance from the ego; keys as "3-6 m"."""
     occlusion: dict[str, SliceMetrics]
     hidden: SliceMetrics
     """Objects that no sensor sees now, but one did at most `HIDDEN_OBJECT_S` ago. They cost nothing
@@ -139,10 +139,10 @@ class DetectionMetrics(_Metrics):
     operating_confidence: float
     operating_distance_m: float
     operating: dict[str, OperatingPoint]
-    """By class, and "all"."""
+    """Counts by class, and of all classes together as "all"."""
     recall_confidence: float
     occlusion_confusion: tuple[tuple[int, ...], ...]
-    """[4][4] labelled level, then detected level, of what the operating point finds."""
+    """[4][4] labelled level, then detected level, of objects found at the operating point."""
     calibration: Calibration
 
     def class_results(self) -> dict[str, ClassResult]:
@@ -204,6 +204,6 @@ class ConsistencyMetrics(_Metrics):
     class_flips: int
     occlusion_flips: int
     frames: tuple[FrameConsistency, ...]
-    """By sequence and time."""
+    """Frames in the order of sequence and time."""
     tracks: tuple[TrackConsistency, ...]
-    """By sequence and id."""
+    """Tracks in the order of sequence and id."""

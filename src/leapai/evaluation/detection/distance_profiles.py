@@ -46,7 +46,8 @@ class Profiles:
     """Curves and errors of one run."""
 
     precision: dict[str, dict[float, FloatArray]]
-    """By class that has objects and matching distance: [101] at `precision_recall.RECALLS`."""
+    """Precision by class that has objects and matching distance: [101] at
+    `precision_recall.RECALLS`."""
     hits: Hits
     gt_distance_m: FloatArray
     """[T] of every object that counts."""

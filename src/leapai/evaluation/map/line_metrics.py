@@ -66,7 +66,7 @@ class LineCounts:
                 self.pieces[index, :, 1] += _counts(theirs, ours, grid)
 
     def merge(self, other: LineCounts) -> None:
-        """Adds what another rank counted."""
+        """Adds the counts of another rank."""
         self.pieces += other.pieces
 
     def metrics(self) -> dict[str, dict[str, LineMetrics]]:

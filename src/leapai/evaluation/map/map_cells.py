@@ -105,7 +105,7 @@ class CellCounts:
             self.hidden_cells += int(hidden.sum())
 
     def merge(self, other: CellCounts) -> None:
-        """Adds what another rank counted."""
+        """Adds the counts of another rank."""
         self.cells += other.cells
         self.hidden += other.hidden
         self.hidden_cells += other.hidden_cells

@@ -24,8 +24,8 @@ class MapEvaluator:
         self.tally = MapTally(self._region, config.evaluation)
 
     def of_sequence(self, log: DrivingLog) -> Callable[[StepResult], None]:
-        """Returns what counts the frames of a sequence, one after another. Where the static task is
-        off it counts nothing, and the map of the sequence is not read."""
+        """Returns a function that counts the frames of a sequence, one after another. Where the
+        static task is off it counts nothing, and the map of the sequence is not read."""
         if not self._enabled:
             return lambda result: None
         vector_map, known = log.vector_map(), log.static_classes

@@ -1,14 +1,14 @@
-"""Flicker of the map: what becomes of the same places of the world from frame to frame.
+"""Flicker of the map: change of the prediction at the same places from frame to frame.
 
 Each cell of a frame is looked up in the frame before it, at its centre, by the relative pose formed
 in float64, in the nearest cell. Cells that the frame before did not cover are left out.
 
-* Change: the mean of |p now - p before|. A line that is drawn anew on a moved grid falls on other
+* Change: the mean of |p now - p before|. A line that is drawn again on a moved grid falls on other
   cells, so a perfect map changes, too, by what resampling costs.
-* Flips: a cell is marked from the threshold on. A mark of one frame flips where the other frame has
-  none in the 3 x 3 cells about it; the rate is flips over marks, of both frames. The cell of
-  tolerance forgives resampling: a perfect map has a rate near 0. (It also forgives marks that are
-  so many that one is always near: then only the change shows flicker.)
+* Flip rate: a cell is marked from the threshold on. A mark of one frame flickers where the other
+  frame has none in the 3 x 3 cells about it; the rate is the share of such marks, of both frames.
+  The cell of tolerance forgives resampling: a perfect map has a rate near 0. (It also forgives
+  marks that are so many that one is always near: then only the change shows flicker.)
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class FlickerCounts:
 
     change: IntArray
     """[C] in `_UNIT`s."""
-    flips: IntArray
-    """[C, D + 1]"""
+    flickering: IntArray
+    """[C, D + 1] marks that have none near them in the other frame."""
     marks: IntArray
-    """[C, D + 1]"""
+    """[C, D + 1] marks of both frames."""
     cells: int = 0
 
     @staticmethod
@@ -84,14 +84,14 @@ class FlickerCounts:
         marked, marked_before = (p_now >= threshold) & covered, (p_before >= threshold) & covered
         close = dilated(now.probability >= threshold)
         close_before = dilated(before.probability >= threshold)[:, row, column]
-        flips = (marked & ~close_before) | (marked_before & ~close)
-        self.flips += zones.by_distance(flips)
+        flickering = (marked & ~close_before) | (marked_before & ~close)
+        self.flickering += zones.by_distance(flickering)
         self.marks += zones.by_distance(marked) + zones.by_distance(marked_before)
 
     def merge(self, other: FlickerCounts) -> None:
-        """Adds what another rank counted."""
+        """Adds the counts of another rank."""
         self.change += other.change
-        self.flips += other.flips
+        self.flickering += other.flickering
         self.marks += other.marks
         self.cells += other.cells
 
@@ -102,8 +102,8 @@ class FlickerCounts:
 
     def flip_rate(self) -> FloatArray:
         """Returns the flip rate [C]; NaN where nothing is marked."""
-        flips, marks = self.flips.sum(1), self.marks.sum(1)
-        rate: FloatArray = flips / np.where(marks > 0, marks, np.nan)
+        flickering, marks = self.flickering.sum(1), self.marks.sum(1)
+        rate: FloatArray = flickering / np.where(marks > 0, marks, np.nan)
         return rate
 
 

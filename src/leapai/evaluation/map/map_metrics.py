@@ -84,7 +84,7 @@ class MapTally:
             self._lines.add(frame.lines, frame.gt_lines, frame.labels.known, self._grid)
 
     def merge(self, other: MapTally) -> None:
-        """Adds what another rank counted of other sequences."""
+        """Adds the counts of another rank, of other sequences."""
         self._frames += other._frames
         self._cells.merge(other._cells)
         self._flicker.merge(other._flicker)
@@ -94,7 +94,7 @@ class MapTally:
         """Returns the metrics of all that was counted."""
         overall = self._cells.cells.sum((1, 2))
         iou, hidden = iou_by_threshold(overall), iou_by_threshold(self._cells.hidden)
-        change, flips = self._flicker.mean_change(), self._flicker.flip_rate()
+        change, flip_rate = self._flicker.mean_change(), self._flicker.flip_rate()
         by_distance, by_side = self._cells.cells.sum(2), self._cells.cells.sum(1)
         return MapMetrics(
             frames=self._frames,
@@ -118,7 +118,7 @@ class MapTally:
                     best_threshold=_best_threshold(iou[i]),
                     hidden_iou=_number(_at_threshold(hidden)[i]),
                     change=_number(change[i]),
-                    flip_rate=_number(flips[i]),
+                    flip_rate=_number(flip_rate[i]),
                 )
                 for i, name in enumerate(STATIC_CLASSES)
             },
@@ -151,13 +151,13 @@ def _means(values: FloatArray) -> MapMeans:
 
 
 def _pooled(flicker: FlickerCounts, zones: slice) -> MapMeans:
-    """Returns flips over marks of all classes of a raster together, in zones by distance: of a
-    class that is not there, only specks are marked, and all of them flip."""
-    flips, marks = (
+    """Returns the share of marks that flicker, over all classes of a raster together, in zones by
+    distance. (A class that is not there has only specks, and all of them flicker.)"""
+    flickering, marks = (
         [part.sum() for part in np.split(counts[:, zones], [len(LANE_MARKINGS)])]
-        for counts in (flicker.flips, flicker.marks)
+        for counts in (flicker.flickering, flicker.marks)
     )
-    markings, elements = (f / m if m else None for f, m in zip(flips, marks, strict=True))
+    markings, elements = (f / m if m else None for f, m in zip(flickering, marks, strict=True))
     return MapMeans(lane_markings=markings, road_elements=elements)
 
 

@@ -9,7 +9,8 @@ from leapai.config.network_sections import StaticConfig
 from leapai.types import LANE_MARKINGS
 
 LINE_KINDS = (*LANE_MARKINGS, "Wall", "Curb", "Lane")
-"""What maps give as lines; speed bumps and ground signs are areas, evaluated by cells alone."""
+"""Kinds that maps give as lines. Speed bumps and ground signs are areas, evaluated
+by cells alone."""
 MATCH_M = (0.25, 0.5)
 """Distances at which lines match."""
 _STATIC = StaticConfig()
@@ -28,9 +29,9 @@ class MapClassMetrics(_Metrics):
     cells: int
     """Ground-truth cells, over all frames."""
     iou: float | None
-    """At `MapMetrics.threshold`."""
+    """IoU at `MapMetrics.threshold`."""
     best_iou: float | None
-    """At the threshold that suits the class best."""
+    """IoU at the threshold that suits the class best."""
     best_threshold: float | None
     hidden_iou: float | None
     """Over cells that are hidden now, but were seen before."""
@@ -87,7 +88,7 @@ class MapMetrics(_Metrics):
     lateral_bands: dict[str, MapMeans]
     """IoU by distance to the left or right of the ego's axis."""
     lines: dict[str, dict[str, LineMetrics]]
-    """By distance at which lines match ("0.25 m"), then by kind, and "all"."""
+    """Line metrics by distance at which lines match ("0.25 m"), then by kind, and "all"."""
 
     def iou_by_place(self) -> list[dict[str, MapMeans]]:
         """Returns mean IoU over all cells and of hidden ground, by distance, and to the sides."""

@@ -28,7 +28,7 @@ class ObjectTimeline:
     own_id: int
     """Track id of the label, or of the track."""
     class_id: int
-    """In its first frame."""
+    """Class in its first frame."""
     time_us: IntArray
     """[K]"""
     occlusion_level: IntArray

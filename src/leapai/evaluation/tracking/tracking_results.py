@@ -33,13 +33,13 @@ class TrackingMeasures(BaseModel):
     amotp_m: float | None
     """Mean MOTP; 2 m at recalls that are not reached."""
     mota: float | None
-    """1 - (FN + IDS + FP) / truths, 0 or more."""
+    """1 - (FN + IDS + FP) / `truths`, 0 or more."""
     motp_m: float | None
     """Mean distance of matches, on the ground."""
     motar: float | None
     """1 - FP / TP, 0 or more: MOTA as what is found allows it."""
     recall: float | None
-    """(TP + IDS) / truths."""
+    """(TP + IDS) / `truths`."""
     tp: int | None
     """Matches that keep the object's identity."""
     fp: int | None
@@ -114,6 +114,6 @@ class InstanceMetrics:
     """Mean, on the ground."""
     velocity_error_mps: float | None
     first_found_distance_m: float | None
-    """From the ego's origin to the object, when it is first found."""
+    """Distance from the ego's origin to the object when it is first found."""
     first_found_after_s: float | None
-    """Since its first frame."""
+    """Time from its first frame until it is found."""

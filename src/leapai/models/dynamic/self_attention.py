@@ -36,7 +36,7 @@ FIRST_SLOT_LOGIT = 3.0
 
 @dataclass(frozen=True)
 class QueryPlaces:
-    """Where the queries are, in all forms."""
+    """Positions of the queries, in all forms."""
 
     reference: Tensor
     """[B, Q, 3] in [0, 1] of the BEV range."""
@@ -48,7 +48,7 @@ class QueryPlaces:
 
 @dataclass(frozen=True)
 class History:
-    """What queries may attend to in addition to each other."""
+    """Memory slots that queries may attend to in addition to each other."""
 
     slots: MemoryReport
     encoding: Tensor
