@@ -24,7 +24,7 @@ from leapai.evaluation.sequence_result import SequenceResult
 from leapai.extras import import_extra
 from leapai.io import whole_file
 from leapai.runs.run_folder import Run, read_run
-from leapai.streaming.step_result import StepResult, memory_slots_of
+from leapai.streaming.step_result import StepResult
 from leapai.types import Frame
 
 Record = Callable[[Frame, StepResult], None]
@@ -60,7 +60,7 @@ def _recording(
     ):
 
         def record(frame: Frame, result: StepResult) -> None:
-            recording.add(frame, result.detections, memory_slots_of(result), result.lines)
+            recording.add(frame, result.detections, result.memory_slots, result.lines)
 
         yield record
 

@@ -14,7 +14,7 @@ from leapai.extras import is_installed
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import VideoWriter, write_png
 from leapai.runs.worst_frames import WorstFrames
-from leapai.streaming.step_result import StepResult, memory_slots_of
+from leapai.streaming.step_result import StepResult
 from leapai.types import Frame, ImageArray
 
 WritePicture = Callable[[int, ImageArray], None]
@@ -40,7 +40,7 @@ class SequencePictures:
         if candidate is None and self._write is None:
             self._painter.follow(frame, detections)
             return
-        slots, bev_map = memory_slots_of(result), result.map
+        slots, bev_map = result.memory_slots, result.map
         picture = self._painter.paint(frame, detections, slots, self._vector_map, bev_map)
         if candidate is not None:
             self._worst.keep(candidate, picture)

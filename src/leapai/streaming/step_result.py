@@ -43,20 +43,20 @@ class StepResult:
         """Map elements as lines; none where the static task is off."""
         return () if self.map is None else self.map.lines
 
-
-def memory_slots_of(result: StepResult) -> MemorySlots | None:
-    """Returns the valid memory slots of a frame; None: there is no dynamic task."""
-    memory = result.memory
-    if memory is None:
-        return None
-    valid = memory.valid[0].cpu().numpy()
-    stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
-    # Frames may be unevenly spaced, so distinct times are counted, newest first.
-    distinct = np.unique(stored_us)
-    frames_ago = len(distinct) - np.searchsorted(distinct, stored_us)
-    return MemorySlots(
-        position_m=memory.reference_m[0].cpu().numpy()[valid],
-        velocity_mps=memory.velocity_mps[0].cpu().numpy()[valid],
-        class_id=memory.class_id[0].cpu().numpy()[valid],
-        frames_ago=frames_ago,
-    )
+    @property
+    def memory_slots(self) -> MemorySlots | None:
+        """The valid memory slots of the frame; None: the dynamic task is off."""
+        memory = self.memory
+        if memory is None:
+            return None
+        valid = memory.valid[0].cpu().numpy()
+        stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
+        # Frames may be unevenly spaced, so distinct times are counted, newest first.
+        distinct = np.unique(stored_us)
+        frames_ago = len(distinct) - np.searchsorted(distinct, stored_us)
+        return MemorySlots(
+            position_m=memory.reference_m[0].cpu().numpy()[valid],
+            velocity_mps=memory.velocity_mps[0].cpu().numpy()[valid],
+            class_id=memory.class_id[0].cpu().numpy()[valid],
+            frames_ago=frames_ago,
+        )

@@ -11,7 +11,7 @@ from leapai.distributed import current_ranks
 from leapai.models.build import build_model
 from leapai.streaming.sensor_health import health_of
 from leapai.streaming.session import SessionState, StreamSession
-from leapai.streaming.step_result import StepResult, memory_slots_of
+from leapai.streaming.step_result import StepResult
 from leapai.streaming.streamed_detections import StreamedDetections
 from leapai.types import Frame, Map
 from leapai.weights import shipped_checkpoint
@@ -50,7 +50,7 @@ class Stream:
         return StreamedDetections(
             **vars(self.last.detections),
             health=health_of(frame, self.last.memory),
-            memory=memory_slots_of(self.last),
+            memory=self.last.memory_slots,
             config=self.session.config,
         )
 

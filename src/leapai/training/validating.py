@@ -16,7 +16,6 @@ from leapai.models.perception import Perception
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import write_png
 from leapai.streaming.session import StreamSession
-from leapai.streaming.step_result import memory_slots_of
 from leapai.training.loggers import RunOutput
 from leapai.training.train_step import TrainStep
 from leapai.types import ImageArray
@@ -82,6 +81,6 @@ def picture_of(
     for index in range(min(PICTURED_FRAME, len(logs[0]))):
         frame = logs[0][index]
         result = session.step(frame)
-    dots, vector_map = memory_slots_of(result), logs[0].vector_map()
+    dots, vector_map = result.memory_slots, logs[0].vector_map()
     picture = painter_of(config).paint(frame, result.detections, dots, vector_map, result.map)
     return np.ascontiguousarray(picture)
