@@ -129,9 +129,12 @@ def digests(order: str) -> list[str]:
     return [digest(log[1]) for log in logs]
 
 
+@pytest.mark.processes
 def test_every_place_is_the_same_in_two_processes_in_another_order():
     program = "from tests.world.test_access import *\nprint(*digests('backward'))"
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as other:
         here = digests("forward")
         there, _ = other.communicate()
     assert other.returncode == 0

@@ -76,7 +76,9 @@ def test_the_same_bytes_in_another_process_and_in_another_order(log):
         "from tests.world.test_sequence import *\n"
         "print(digest(open_logs('seed=15,frames=40', OpenOptions(SIZE_PX))[0][12]))"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as other:
         log[39], log[0]
         here = digest(log[12])
         there, _ = other.communicate()
