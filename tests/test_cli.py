@@ -251,14 +251,16 @@ def test_the_launcher_names_a_missing_entry(tmp_path):
     assert ended.stderr == "error: --config no.py: there is no such file; name the entry\n"
 
 
-def test_the_documented_torchrun_command_runs(small, tmp_path):
-    output = tmp_path / "run"
+@pytest.mark.processes
+def test_the_documented_torchrun_command_runs(tmp_path):
+    output, plain = tmp_path / "run", tmp_path / "plain.py"
+    plain.write_text(explain(small_config()))
     with socket.socket() as probe:
         probe.bind(("", 0))
         port = probe.getsockname()[1]
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=1", f"--master_port={port}"]
     launcher = [str(ROOT / "tools/main.py"), "--config", str(ENTRY), "--state", "val"]
     options = ["--random-weights", "--data", SMALL_DRIVE, "--output", str(output)]
-    ended = launch([*torchrun, *launcher, *options], tmp_path, **{CONFIG_VARIABLE: small})
+    ended = launch([*torchrun, *launcher, *options], tmp_path, **{CONFIG_VARIABLE: str(plain)})
     assert ended.returncode == 0, ended.stderr
     assert json.loads((output / "run.json").read_text())["frames"] == 2

@@ -49,6 +49,7 @@ def validated(output, monkeypatch, **options):
     return console.export_text()
 
 
+@pytest.mark.processes
 def test_the_network_that_ships_runs_a_frame_without_any_extra():
     ran = subprocess.run(
         [sys.executable, "-c", ON_A_VEHICLE], capture_output=True, text=True, check=False

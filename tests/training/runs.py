@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -136,10 +137,22 @@ def as_rank(rank: int, count: int, port: int) -> None:
     torch.set_num_threads(1)
 
 
-def in_processes(target: Callable[..., None], arguments: list[tuple[Any, ...]]) -> list[int]:
-    """Runs `target(*arguments[i])` in fresh processes side by side; their exit statuses."""
+def quick_context() -> multiprocessing.context.BaseContext:
+    """Returns how processes start: forked, with all modules imported, where that is safe.
+
+    Next to a GPU, and outside Linux, a fork of a process that has computed gradients may not
+    compute any: there, a server that has only imported PyTorch is forked.
+    """
+    if sys.platform == "linux" and not torch.cuda.is_available():
+        return multiprocessing.get_context("fork")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["leapai.training.train", "tests.training.runs"])
+    return context
+
+
+def in_processes(target: Callable[..., None], arguments: list[tuple[Any, ...]]) -> list[int]:
+    """Runs `target(*arguments[i])` in processes of their own side by side; their exit statuses."""
+    context = quick_context()
     processes = [context.Process(target=target, args=given) for given in arguments]
     for process in processes:
         process.start()

@@ -22,14 +22,17 @@ from tests.training.runs import (
     weights,
 )
 
-STOP_IN_STEP = 5
-"""Between the checkpoints after steps 4 and 8."""
+STEPS, STOP_IN_STEP = 7, 4
+"""The stop comes between the checkpoints after steps 3 and 6."""
 
 
 def config_of():
     return training_config(
         **JOINT,
-        freeze_module_schedules={"fuser": 0, "stage1_backbone0": 3, "stage1_neck0": 7},
+        finetune_steps=STEPS,
+        max_steps=STEPS,
+        freeze_module_schedules={"fuser": 0, "stage1_backbone0": 2, "stage1_neck0": 6},
+        training={"workers": 0, "checkpoint_every": 3},
         loss={
             "remembered_s": 1.0,
             "denoising_groups": 2,
@@ -55,32 +58,28 @@ def one_run(number: int, output: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Folder of the runs, each by its signal, and their exit statuses."""
-    root = tmp_path_factory.mktemp("runs")
-    signals = (0, signal.SIGKILL, signal.SIGTERM)
-    statuses = in_processes(one_run, [(int(s), root / str(int(s))) for s in signals])
-    return root, dict(zip(signals, statuses, strict=True))
+def never_stopped(tmp_path_factory):
+    """Folder of the run that never stopped."""
+    output = tmp_path_factory.mktemp("runs") / "straight"
+    assert in_processes(one_run, [(0, output)]) == [0]
+    return output
 
 
 @pytest.fixture
-def straight(runs, stubs):
-    """The run that never stopped."""
-    root, statuses = runs
-    assert statuses[0] == 0
-    return root / "0"
+def straight(never_stopped, stubs):
+    """The run that never stopped, where others may go on with stub drives."""
+    return never_stopped
 
 
 @pytest.mark.parametrize(
     ("number", "status", "saved_at"),
-    [(signal.SIGKILL, -signal.SIGKILL, 4), (signal.SIGTERM, 128 + signal.SIGTERM, 6)],
+    [(signal.SIGKILL, -signal.SIGKILL, 3), (signal.SIGTERM, 128 + signal.SIGTERM, 5)],
 )
 def test_what_goes_on_is_bit_for_bit_what_never_stopped(
-    runs, straight, console, number, status, saved_at
+    straight, console, tmp_path, number, status, saved_at
 ):
-    root, statuses = runs
-    output = root / str(int(number))
-    assert statuses[number] == status
+    output = tmp_path / "stopped"
+    assert in_processes(one_run, [(int(number), output)]) == [status]
     saved = torch.load(output / "last.ckpt", weights_only=True)["training"]
     assert saved["step"] == saved_at
     assert not (output / "model.ckpt").exists()
@@ -119,7 +118,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(stubs, console, tmp_path):
     add = TrainStep.add
 
     def interrupted(self: TrainStep, window):
-        if self.progress.step == 2:
+        if self.progress.step == 1:
             os.kill(os.getpid(), signal.SIGINT)
         add(self, window)
 
@@ -127,8 +126,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(stubs, console, tmp_path):
     stubs.setattr(TrainStep, "add", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_training(config_of(), TrainingOptions(tmp_path), console)
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 3
-    assert "stopped after step 3 of 10; go on with --resume auto" in console.file.getvalue()
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 2
+    assert "stopped after step 2 of 7; go on with --resume auto" in console.file.getvalue()
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -146,7 +145,7 @@ def test_another_configuration_or_number_of_processes_is_refused(stubs, straight
     free = config.model_copy(
         update={"training": config.training.model_copy(update={"workers": 2, "loggers": ()})}
     )
-    assert resume.read_training(last, free, Ranks())["training"]["step"] == 10
+    assert resume.read_training(last, free, Ranks())["training"]["step"] == STEPS
 
 
 def test_a_full_disk_is_named_and_the_last_good_checkpoint_survives(
@@ -165,4 +164,4 @@ def test_a_full_disk_is_named_and_the_last_good_checkpoint_survives(
     monkeypatch.setattr("leapai.checkpoints.torch.save", FullDisk())
     with pytest.raises(OSError, match=r"last.ckpt cannot be written: No space left on device"):
         run_training(config_of(), TrainingOptions(tmp_path), console)
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 4
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 3

@@ -11,7 +11,9 @@ import pytest
 
 from leapai.data import log as data_log
 from leapai.data.log import OpenOptions
-from leapai_world import SPLITS, WORLD_VERSION, open_logs
+from leapai_world import SPLITS, WORLD_VERSION, open_logs, world
+from leapai_world.places.builders import open_place
+from leapai_world.places.place import Place
 from leapai_world.world import open_world
 from tests.world.test_sequence import digest
 
@@ -55,6 +57,23 @@ def test_a_wrong_split_is_named_with_its_remedy(location, said):
         open_logs(location, OpenOptions(SIZE_PX))
 
 
+@pytest.fixture
+def one_place(monkeypatch):
+    """All drives of a test are in the place of the first: building places takes nearly all time."""
+    built: list[Place] = []
+
+    def open_first(*which) -> Place:
+        if not built:
+            built.append(open_place(*which))
+        return built[0]
+
+    monkeypatch.setattr(world, "open_place", open_first)
+    open_world.cache_clear()
+    yield
+    open_world.cache_clear()
+
+
+@pytest.mark.usefixtures("one_place")
 def test_listing_drives_makes_none_and_few_stay_in_memory():
     before = open_world.cache_info().misses
     logs = open_logs("split=train,drives=1000,frames=1,beams=2", OpenOptions(SIZE_PX))
@@ -110,11 +129,14 @@ def digests(order: str) -> list[str]:
     return [digest(log[1]) for log in logs]
 
 
+@pytest.mark.processes
 def test_every_place_is_the_same_in_two_processes_in_another_order():
     program = "from tests.world.test_access import *\nprint(*digests('backward'))"
-    there = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    here = digests("forward")
-    assert there.stdout.split() == here
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as other:
+        here = digests("forward")
+        there, _ = other.communicate()
+    assert other.returncode == 0
+    assert there.split() == here
     assert len(set(here)) == 5
