@@ -23,12 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tests.evaluation.oracles import (
-    DETECTION,
-    TRACKING,
-    WIDE,
-    labelled_frames,
-)
+from tests.evaluation.oracles import DETECTION, TRACKING, WIDE, labelled_frames
 
 from leapai.config import EvaluationConfig
 from leapai.evaluation.detection.detection_metrics import detection_metrics

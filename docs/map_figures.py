@@ -22,13 +22,7 @@ from leapai.models.build import build_model
 from leapai.pictures.palette import MAP_ELEMENT_COLOURS
 from leapai.streaming.map_lines import polylines
 from leapai.streaming.session import StreamSession
-from leapai.types import (
-    STATIC_CLASSES,
-    BevGrid,
-    BoolArray,
-    FloatArray,
-    Frame,
-)
+from leapai.types import STATIC_CLASSES, BevGrid, BoolArray, FloatArray, Frame
 from leapai.weights import shipped_checkpoint
 
 MAP_GRID = BevGrid((-20.8, 62.4), (-22.4, 22.4), cell_m=0.2)

@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from leapai.config import (
-    BevConfig,
-    CameraConfig,
-    DynamicConfig,
-    LidarConfig,
-    TaskConfig,
-)
+from leapai.config import BevConfig, CameraConfig, DynamicConfig, LidarConfig, TaskConfig
 from leapai.data.transforms import collate
 from leapai.geometry import poses
 from leapai.models.tensors import FrameBatch

@@ -8,12 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from leapai.config import (
-    ConfigError,
-    TaskConfig,
-    explain,
-    load_config,
-)
+from leapai.config import ConfigError, TaskConfig, explain, load_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / "projects" / "perception" / "configs"
 FULL = "lpperception_current_hpa_"

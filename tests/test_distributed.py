@@ -12,13 +12,7 @@ import pytest
 import torch
 
 from leapai.config.options import TrainingOptions
-from leapai.distributed import (
-    Ranks,
-    all_gather,
-    any_rank,
-    current_ranks,
-    joined_ranks,
-)
+from leapai.distributed import Ranks, all_gather, any_rank, current_ranks, joined_ranks
 from leapai.training import training_data, validating
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep

@@ -20,14 +20,7 @@ from leapai.runs.history import read_runs
 from leapai.types import OCCLUSION_NAMES
 from leapai.validation import run_validation
 from tests.evaluation.made_up import gt
-from tests.scenes import (
-    JOINT,
-    ROAD_ALONE,
-    ROAD_MAP,
-    make_frame,
-    seeded_model,
-    small_config,
-)
+from tests.scenes import JOINT, ROAD_ALONE, ROAD_MAP, make_frame, seeded_model, small_config
 
 
 class MadeUpLog(DrivingLog):

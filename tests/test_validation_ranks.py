@@ -16,12 +16,7 @@ from torch import multiprocessing
 
 from leapai.config.options import ValidationOptions
 from leapai.data.log import DrivingLog
-from leapai.distributed import (
-    broadcast,
-    gather,
-    joined_ranks,
-    shard,
-)
+from leapai.distributed import broadcast, gather, joined_ranks, shard
 from leapai.evaluation.evaluate import evaluate
 from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.evaluation.run_metrics import RunMetrics
@@ -29,12 +24,7 @@ from leapai.runs import run_inputs
 from leapai.runs.run_folder import read_run
 from leapai.validation import run_validation
 from tests.evaluation.made_up import gt
-from tests.scenes import (
-    ROAD_MAP,
-    joint_config,
-    make_frame,
-    seeded_model,
-)
+from tests.scenes import ROAD_MAP, joint_config, make_frame, seeded_model
 
 WORLD = 2
 

@@ -8,19 +8,9 @@ import numpy as np
 import pytest
 
 from leapai.config import AugmentationConfig
-from leapai.data.augmentation import (
-    Augmentation,
-    apply,
-    change_ego,
-    draw_augmentation,
-)
+from leapai.data.augmentation import Augmentation, apply, change_ego, draw_augmentation
 from leapai.data.log import open_logs
-from leapai.geometry import (
-    angles,
-    boxes,
-    cameras,
-    poses,
-)
+from leapai.geometry import angles, boxes, cameras, poses
 from leapai.types import Frame, Labels
 from tests.scenes import RIG, make_frame
 

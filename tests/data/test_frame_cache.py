@@ -13,12 +13,7 @@ from leapai.config import CacheConfig
 from leapai.data.array_store import ArrayStore
 from leapai.data.frame_cache import CachedLog, PreparedLog, open_cached_logs
 from leapai.data.log import DrivingLog, open_logs, version_of
-from leapai.types import (
-    STATIC_CLASSES,
-    Frame,
-    Labels,
-    MapLine,
-)
+from leapai.types import STATIC_CLASSES, Frame, Labels, MapLine
 from tests.scenes import make_frame
 
 

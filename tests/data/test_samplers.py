@@ -10,20 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from leapai.config import (
-    AugmentationConfig,
-    BatchSizes,
-    StreamingConfig,
-    TaskConfig,
-)
+from leapai.config import AugmentationConfig, BatchSizes, StreamingConfig, TaskConfig
 from leapai.config.training import TrainingConfig
 from leapai.data.log import DrivingLog
-from leapai.data.samplers import (
-    SampleRef,
-    SequenceSampler,
-    StreamingDataset,
-    window_loader,
-)
+from leapai.data.samplers import SampleRef, SequenceSampler, StreamingDataset, window_loader
 from leapai.data.static_labels import rasterise
 from leapai.models.tensors import FrameBatch
 from leapai.types import Frame, Labels, MapLine

@@ -15,13 +15,7 @@ from leapai.data.augmentation import change_ego
 from leapai.data.log import open_logs
 from leapai.data.static_labels import MIRRORED, rasterise, with_static_labels
 from leapai.geometry import poses
-from leapai.types import (
-    LANE_MARKINGS,
-    ROAD_ELEMENTS,
-    STATIC_CLASSES,
-    MapLine,
-    StaticLabels,
-)
+from leapai.types import LANE_MARKINGS, ROAD_ELEMENTS, STATIC_CLASSES, MapLine, StaticLabels
 from tests.scenes import make_frame
 
 ARGOVERSE2 = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "argoverse2"

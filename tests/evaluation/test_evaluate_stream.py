@@ -14,12 +14,7 @@ from leapai.report.terminal import run_tables
 from leapai.streaming.session import StreamSession
 from leapai.types import Labels
 from tests.evaluation.made_up import gt
-from tests.scenes import (
-    make_batch,
-    make_frame,
-    seeded_model,
-    small_config,
-)
+from tests.scenes import make_batch, make_frame, seeded_model, small_config
 
 CONFIG = small_config()
 CONFIG = CONFIG.model_copy(

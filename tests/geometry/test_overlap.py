@@ -7,12 +7,7 @@ import pytest
 import shapely
 
 from leapai.geometry.boxes import corners_bev
-from leapai.geometry.overlap import (
-    intersection_bev,
-    iou_bev,
-    iou_bev_paired,
-    nms_bev,
-)
+from leapai.geometry.overlap import intersection_bev, iou_bev, iou_bev_paired, nms_bev
 
 PAIRS = 400
 

@@ -12,12 +12,7 @@ from leapai.inspection.inspection_pictures import write_pictures
 from leapai.pictures.camera_overlay import CameraView
 from leapai.pictures.palette import MAP_ELEMENT_COLOURS
 from leapai.types import MapLine
-from tests.pictures.made_up import (
-    FAR_AWAY,
-    camera,
-    frame,
-    shows,
-)
+from tests.pictures.made_up import FAR_AWAY, camera, frame, shows
 
 SLOPE = 0.05
 ALONG_M = np.arange(4.0, 41.0, 2.0)

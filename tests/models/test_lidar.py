@@ -3,13 +3,7 @@
 import torch
 
 from leapai.config import BevConfig, LidarConfig
-from leapai.models.lidar import (
-    MAX_LOGIT,
-    LidarMiddleEncoder,
-    PillarVfe,
-    group_pillars,
-    pillar_grid,
-)
+from leapai.models.lidar import MAX_LOGIT, LidarMiddleEncoder, PillarVfe, group_pillars, pillar_grid
 
 BEV = BevConfig(cell_m=3.2, channels=16).grid()
 CONFIG = LidarConfig(pillar_m=0.8, pillar_channels=8, middle_channels=8)

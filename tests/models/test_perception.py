@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from leapai.config import (
-    BevConfig,
-    CameraConfig,
-    LidarConfig,
-    TaskConfig,
-)
+from leapai.config import BevConfig, CameraConfig, LidarConfig, TaskConfig
 from leapai.data.transforms import collate
 from leapai.geometry import poses
 from leapai.models.build import build_model

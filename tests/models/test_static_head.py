@@ -10,12 +10,7 @@ import torch
 from leapai.config import load_config
 from leapai.models.build import build_model
 from leapai.models.static.static_head import StaticHead, StaticNeck
-from tests.scenes import (
-    joint_config,
-    make_batch,
-    seeded_model,
-    static_config,
-)
+from tests.scenes import joint_config, make_batch, seeded_model, static_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "projects" / "perception" / "configs"
 FULL = CONFIGS / "lpperception_current_hpa_step2_static.py"

@@ -13,14 +13,7 @@ from leapai.pictures.bev_canvas import BevView
 from leapai.pictures.frame_painter import FramePainter
 from leapai.pictures.page_parts import HEADER_PX, MARGIN_PX
 from leapai.pictures.palette import Colour
-from leapai.types import (
-    CameraFrame,
-    Detections,
-    FloatArray,
-    Frame,
-    ImageArray,
-    Labels,
-)
+from leapai.types import CameraFrame, Detections, FloatArray, Frame, ImageArray, Labels
 
 EGO_FROM_OPTICAL = np.array([[0, 0, 1.0], [-1, 0, 0], [0, -1, 0]])
 """Axes of a camera (x right, y down, z forward) that looks along +x."""

@@ -6,15 +6,7 @@ from leapai.pictures import palette
 from leapai.pictures.bev_canvas import BevView, draw_bev, ring_radii_m
 from leapai.pictures.bev_scene import BevLine, BevScene
 from leapai.pictures.palette import CANVAS, CLASS_COLOURS
-from tests.pictures.made_up import (
-    at,
-    car,
-    close_to,
-    default_view,
-    detections,
-    gt,
-    shows,
-)
+from tests.pictures.made_up import at, car, close_to, default_view, detections, gt, shows
 
 DRAW, TEMPORAL = DrawDynamicConfig(), TemporalVisualizationConfig()
 

@@ -3,21 +3,9 @@ import pytest
 
 from leapai.geometry import boxes as box_geometry
 from leapai.pictures import palette
-from leapai.pictures.camera_overlay import (
-    CameraView,
-    clip_to_view,
-    draw_camera,
-    project_edges,
-)
+from leapai.pictures.camera_overlay import CameraView, clip_to_view, draw_camera, project_edges
 from leapai.pictures.palette import CLASS_COLOURS
-from tests.pictures.made_up import (
-    at,
-    camera,
-    car,
-    close_to,
-    detections,
-    gt,
-)
+from tests.pictures.made_up import at, camera, car, close_to, detections, gt
 
 SIZE_PX = (240, 480)
 BARREL = np.array([-0.25, 0.04, 0.0, 0.0, 0.0])

@@ -2,14 +2,7 @@ from itertools import combinations
 
 import numpy as np
 
-from leapai.pictures.drawing import (
-    Label,
-    Rectangle,
-    draw_text,
-    elide,
-    place_labels,
-    text_size,
-)
+from leapai.pictures.drawing import Label, Rectangle, draw_text, elide, place_labels, text_size
 
 SIZE_PX = (200, 300)
 

@@ -15,14 +15,7 @@ from leapai.geometry import poses
 from leapai.pictures.camera_overlay import CameraView
 from leapai.pictures.palette import CLASS_COLOURS, MAP_ELEMENT_COLOURS
 from leapai.types import MapLine, MapPolyline, MemorySlots
-from tests.pictures.made_up import (
-    RIG,
-    camera,
-    car,
-    detections,
-    frame,
-    gt,
-)
+from tests.pictures.made_up import RIG, camera, car, detections, frame, gt
 from tests.recordings import blueprint_of, needs_rerun, recorded
 
 pytest.importorskip("rerun", reason=needs_rerun)

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leapai.runs.worst_frames import (
-    KEPT,
-    WorstFrames,
-    encoded,
-    worst_of,
-)
+from leapai.runs.worst_frames import KEPT, WorstFrames, encoded, worst_of
 from tests.evaluation.made_up import BEV, detections_at, gt
 
 BLANK = np.zeros((90, 160, 3), np.uint8)

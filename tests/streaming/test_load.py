@@ -8,12 +8,7 @@ import leapai
 from leapai.checkpoints import save_checkpoint
 from leapai.types import Detections
 from leapai.weights import shipped_checkpoint
-from tests.scenes import (
-    make_frame,
-    seeded_model,
-    small_config,
-    static_config,
-)
+from tests.scenes import make_frame, seeded_model, small_config, static_config
 
 CONFIG = small_config(evaluation={"min_score": 0.0}, tracking={"birth_score": 0.0})
 

@@ -16,12 +16,7 @@ import torch
 
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog
-from leapai.types import (
-    Frame,
-    Labels,
-    MapLine,
-    VectorMap,
-)
+from leapai.types import Frame, Labels, MapLine, VectorMap
 from tests.scenes import make_frame, small_config
 
 PATIENCE_S = 120

@@ -6,12 +6,7 @@ import torch
 
 from leapai.config.training import LossConfig
 from leapai.geometry import poses
-from leapai.training.denoising import (
-    MAX_QUERIES,
-    NO_CLASS,
-    make_denoising_queries,
-    noise_seed,
-)
+from leapai.training.denoising import MAX_QUERIES, NO_CLASS, make_denoising_queries, noise_seed
 from leapai.types import BevGrid
 from tests.training.examples import random_targets
 

@@ -11,12 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from leapai.config import (
-    AugmentationConfig,
-    BatchSizes,
-    StreamingConfig,
-    TaskConfig,
-)
+from leapai.config import AugmentationConfig, BatchSizes, StreamingConfig, TaskConfig
 from leapai.config.checks import TRUNK_MODULES
 from leapai.config.training import CacheConfig
 from leapai.data.array_store import ArrayStore
@@ -26,12 +21,7 @@ from leapai.data.transforms import collate
 from leapai.distributed import Ranks
 from leapai.models.tensors import FrameBatch
 from leapai.training.criterion import DynamicCriterion
-from leapai.training.feature_cache import (
-    CachedFeatures,
-    cached_features,
-    compact,
-    fill,
-)
+from leapai.training.feature_cache import CachedFeatures, cached_features, compact, fill
 from leapai.training.freezing import freeze
 from leapai.training.frozen_trunk import features_fingerprint
 from leapai.training.targets import TargetMaker

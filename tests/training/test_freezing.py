@@ -7,12 +7,7 @@ import torch
 
 from leapai.config.checks import TRUNK_MODULES
 from leapai.models.build import build_model
-from leapai.training.freezing import (
-    FreezeSchedule,
-    check_frozen,
-    freeze,
-    frozen_modules,
-)
+from leapai.training.freezing import FreezeSchedule, check_frozen, freeze, frozen_modules
 from leapai.training.optim import build_optimizer
 from tests.scenes import make_batch, small_config
 

@@ -16,12 +16,7 @@ from leapai.models.build import build_model
 from leapai.training import train_step, training_data, window_losses
 from leapai.training.train import run_training
 from tests.scenes import JOINT, ROAD_ALONE
-from tests.training.runs import (
-    StubLog,
-    stub_logs,
-    training_config,
-    weights,
-)
+from tests.training.runs import StubLog, stub_logs, training_config, weights
 
 SINGLE = {"enable_dynamic_temporal": False, "enable_static_temporal": False}
 

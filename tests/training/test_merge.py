@@ -9,12 +9,7 @@ from leapai import cli
 from leapai.checkpoints import config_of, load_checkpoint, save_checkpoint
 from leapai.models.build import build_model
 from leapai.training.merge import merge_checkpoints
-from tests.scenes import (
-    ROAD_ALONE,
-    make_batch,
-    seeded_model,
-    small_config,
-)
+from tests.scenes import ROAD_ALONE, make_batch, seeded_model, small_config
 
 TRAINABLE = {"trainable_modules": ("bev_dynamic_*",)}
 STATIC_TRAINABLE = {"trainable_modules": ("bev_static_*",)}

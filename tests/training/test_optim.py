@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from leapai.training.optim import (
-    build_optimizer,
-    learning_rate,
-    scale_of,
-    set_rate,
-)
+from leapai.training.optim import build_optimizer, learning_rate, scale_of, set_rate
 from tests.scenes import seeded_model, small_config
 
 

@@ -8,12 +8,7 @@ import torch
 
 from leapai.config.training import LossConfig
 from leapai.models.tensors import DenoisingQueries
-from leapai.training.query_matching import (
-    class_costs,
-    known,
-    match,
-    pairing_costs,
-)
+from leapai.training.query_matching import class_costs, known, match, pairing_costs
 from leapai.training.targets import Targets
 from leapai.types import BevGrid
 from tests.training.examples import LAYERS, random_outputs, random_targets

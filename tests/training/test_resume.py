@@ -15,12 +15,7 @@ from leapai.training import resume, training_data, validating
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
 from tests.scenes import JOINT
-from tests.training.runs import (
-    in_processes,
-    stub_logs,
-    training_config,
-    weights,
-)
+from tests.training.runs import in_processes, stub_logs, training_config, weights
 
 STEPS, STOP_IN_STEP = 7, 4
 """The stop comes between the checkpoints after steps 3 and 6."""

@@ -15,12 +15,7 @@ from leapai.training import training_data, validating
 from leapai.training.adapted_config import adapted
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
-from tests.training.runs import (
-    StubLog,
-    stub_logs,
-    training_config,
-    weights,
-)
+from tests.training.runs import StubLog, stub_logs, training_config, weights
 
 WORK_S = ((StubLog, "__getitem__"), (Perception, "forward"), (TrainStep, "_backward"))
 

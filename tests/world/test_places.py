@@ -12,12 +12,7 @@ from shapely.strtree import STRtree
 from leapai.data.log import OpenOptions
 from leapai.geometry import angles
 from leapai.geometry import boxes as box_geometry
-from leapai.types import (
-    CLASS_NAMES,
-    LANE_MARKINGS,
-    ROAD_ELEMENTS,
-    STATIC_CLASS_IDS,
-)
+from leapai.types import CLASS_NAMES, LANE_MARKINGS, ROAD_ELEMENTS, STATIC_CLASS_IDS
 from leapai_world import open_logs
 from leapai_world.places.builders import open_place
 from leapai_world.places.place import PLACES, Place

@@ -12,12 +12,7 @@ import pytest
 from leapai.data.log import OpenOptions
 from leapai.geometry import angles, cameras, poses
 from leapai.geometry import boxes as box_geometry
-from leapai.types import (
-    CLASS_NAMES,
-    STATIC_CLASS_IDS,
-    Frame,
-    occlusion_level_of,
-)
+from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, Frame, occlusion_level_of
 from leapai_world import open_logs
 
 SIZE_PX = (64, 120)

@@ -23,12 +23,7 @@ from leapai.data.perturbation import (
     without_lidar,
 )
 from leapai.geometry import boxes, poses
-from leapai.types import (
-    CameraFrame,
-    FloatArray,
-    Frame,
-    Labels,
-)
+from leapai.types import CameraFrame, FloatArray, Frame, Labels
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green, blue in brightness (ITU-R BT.601)."""

@@ -13,22 +13,9 @@ import numpy as np
 
 from leapai.config.training import CacheConfig
 from leapai.data.array_store import Arrays, ArrayStore
-from leapai.data.log import (
-    DrivingLog,
-    LabelRange,
-    LogWrapper,
-    OpenOptions,
-    open_logs,
-    version_of,
-)
+from leapai.data.log import DrivingLog, LabelRange, LogWrapper, OpenOptions, open_logs, version_of
 from leapai.data.transforms import prepare
-from leapai.types import (
-    CameraFrame,
-    Frame,
-    Labels,
-    MapLine,
-    VectorMap,
-)
+from leapai.types import CameraFrame, Frame, Labels, MapLine, VectorMap
 
 FORMAT = 1
 """Version of an entry; it goes up when what is stored of a frame changes."""

@@ -12,12 +12,7 @@ import torch
 
 from leapai.geometry import cameras
 from leapai.models.tensors import FrameBatch
-from leapai.types import (
-    CAMERA_GROUPS,
-    CameraFrame,
-    Frame,
-    ImageArray,
-)
+from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray
 
 HORIZON_ROW = 0.45
 """Row at which the principal point comes to lie, as a fraction of the height, when an image is too

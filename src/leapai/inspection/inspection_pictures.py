@@ -18,15 +18,7 @@ from leapai.inspection.log_inspection import frames_to_read
 from leapai.pictures.camera_overlay import draw_camera
 from leapai.pictures.frame_painter import FramePainter
 from leapai.pictures.video import write_png
-from leapai.types import (
-    STATIC_CLASSES,
-    CameraFrame,
-    Frame,
-    ImageArray,
-    Map,
-    MapPolyline,
-    VectorMap,
-)
+from leapai.types import STATIC_CLASSES, CameraFrame, Frame, ImageArray, Map, MapPolyline, VectorMap
 
 NO_IMAGE_GREY = 24
 GT_ONLY = DrawDynamicConfig(

@@ -18,13 +18,7 @@ from rich.table import Table
 from leapai.data.log import DrivingLog
 from leapai.data.reading import AnnotatedBoxes
 from leapai.geometry import poses
-from leapai.types import (
-    CLASS_NAMES,
-    FloatArray,
-    Frame,
-    IntArray,
-    Labels,
-)
+from leapai.types import CLASS_NAMES, FloatArray, Frame, IntArray, Labels
 
 
 @runtime_checkable

@@ -17,12 +17,7 @@ from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import Backbone, FpnNeck
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
-from leapai.models.lidar import (
-    LidarMiddleEncoder,
-    Pillars,
-    PillarVfe,
-    group_pillars,
-)
+from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe, group_pillars
 from leapai.models.reset import with_pose
 from leapai.models.static.bev_memory import StaticTemporalFusion, empty_memory
 from leapai.models.static.static_head import StaticHead, StaticNeck

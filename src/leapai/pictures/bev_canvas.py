@@ -13,20 +13,8 @@ from leapai.geometry import boxes as box_geometry
 from leapai.pictures import drawing, palette
 from leapai.pictures.bev_scene import EGO_OUTLINE_M, BevLine, BevScene, Trail, gt_by_colour
 from leapai.pictures.drawing import Label, Rectangle, draw_labels, draw_text, text_size
-from leapai.pictures.palette import (
-    CLASS_COLOURS,
-    OCCLUSION_STYLES,
-    SOLID,
-    THIN,
-    Colour,
-)
-from leapai.types import (
-    Detections,
-    FloatArray,
-    ImageArray,
-    Labels,
-    MemorySlots,
-)
+from leapai.pictures.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
+from leapai.types import Detections, FloatArray, ImageArray, Labels, MemorySlots
 
 HIDDEN_LEVEL = 2
 """A trail's point is hollow from this occlusion level on."""

@@ -14,12 +14,7 @@ from leapai.config.validation_sections import (
     TemporalVisualizationConfig,
 )
 from leapai.geometry import poses
-from leapai.pictures.palette import (
-    CLASS_COLOURS,
-    GT,
-    GT_HIDDEN,
-    Colour,
-)
+from leapai.pictures.palette import CLASS_COLOURS, GT, GT_HIDDEN, Colour
 from leapai.types import (
     OCCLUSION_NAMES,
     BoolArray,

@@ -16,13 +16,7 @@ from leapai.geometry.polylines import in_space
 from leapai.pictures import drawing, palette
 from leapai.pictures.bev_scene import gt_by_colour
 from leapai.pictures.drawing import Label, Rectangle, chip_at, draw_chip, draw_labels
-from leapai.pictures.palette import (
-    CLASS_COLOURS,
-    OCCLUSION_STYLES,
-    SOLID,
-    THIN,
-    Colour,
-)
+from leapai.pictures.palette import CLASS_COLOURS, OCCLUSION_STYLES, SOLID, THIN, Colour
 from leapai.types import (
     BoolArray,
     CameraFrame,

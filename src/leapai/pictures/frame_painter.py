@@ -32,15 +32,7 @@ from leapai.pictures.page_parts import (
     draw_legend,
     header_parts,
 )
-from leapai.types import (
-    Detections,
-    FloatArray,
-    Frame,
-    ImageArray,
-    Map,
-    MemorySlots,
-    VectorMap,
-)
+from leapai.types import Detections, FloatArray, Frame, ImageArray, Map, MemorySlots, VectorMap
 
 _TILE_GAP_PX = 8
 _CAMERAS_WIDTH_PX = 1088

@@ -10,20 +10,8 @@ import numpy as np
 from leapai.config.validation_sections import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.pictures import drawing, palette
 from leapai.pictures.drawing import Rectangle, draw_text, elide, text_size
-from leapai.pictures.palette import (
-    SOLID,
-    THIN,
-    Colour,
-    LineStyle,
-)
-from leapai.types import (
-    CLASS_NAMES,
-    CameraFrame,
-    Detections,
-    FloatArray,
-    Frame,
-    ImageArray,
-)
+from leapai.pictures.palette import SOLID, THIN, Colour, LineStyle
+from leapai.types import CLASS_NAMES, CameraFrame, Detections, FloatArray, Frame, ImageArray
 
 HEADER_PX = 56
 LEGEND_PX = 112

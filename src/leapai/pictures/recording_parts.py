@@ -12,12 +12,7 @@ from leapai.geometry import boxes as box_geometry
 from leapai.geometry.polylines import in_space
 from leapai.pictures import palette
 from leapai.pictures.bev_scene import EGO_OUTLINE_M, gt_by_colour
-from leapai.pictures.camera_overlay import (
-    CameraView,
-    draw_camera,
-    ground_paths,
-    visible_boxes,
-)
+from leapai.pictures.camera_overlay import CameraView, draw_camera, ground_paths, visible_boxes
 from leapai.pictures.palette import CLASS_COLOURS, OCCLUSION_WORDS
 from leapai.types import (
     CLASS_NAMES,

@@ -18,17 +18,7 @@ from leapai.evaluation.detection.distance_profiles import Hits, Profiles
 from leapai.evaluation.detection.precision_recall import RECALLS
 from leapai.evaluation.metric_columns import AP_WORDS
 from leapai.pictures.palette import CLASS_COLOUR_CODES
-from leapai.report.svg_charts import (
-    LARGE_PX,
-    Axis,
-    Band,
-    Bars,
-    Key,
-    Line,
-    Mark,
-    chart,
-    line_key,
-)
+from leapai.report.svg_charts import LARGE_PX, Axis, Band, Bars, Key, Line, Mark, chart, line_key
 from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, FloatArray
 
 RUN_COLOURS = ("#0b61c4", "#b4540a")

@@ -27,13 +27,7 @@ from leapai.streaming.detection_table import (
     key_columns,
     named_columns,
 )
-from leapai.types import (
-    CLASS_NAMES,
-    Detections,
-    FloatArray,
-    Labels,
-    MapPolyline,
-)
+from leapai.types import CLASS_NAMES, Detections, FloatArray, Labels, MapPolyline
 
 _ACCELERATION = ("ax_mps2", "ay_mps2", "az_mps2")
 _SAME = (

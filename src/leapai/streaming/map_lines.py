@@ -24,14 +24,7 @@ from scipy.spatial import cKDTree
 
 from leapai.geometry.polylines import length_m, simplified
 from leapai.streaming.thinning import thin, trace
-from leapai.types import (
-    LANE_MARKINGS,
-    STATIC_CLASSES,
-    BevGrid,
-    FloatArray,
-    IntArray,
-    MapPolyline,
-)
+from leapai.types import LANE_MARKINGS, STATIC_CLASSES, BevGrid, FloatArray, IntArray, MapPolyline
 
 THRESHOLD = 0.5
 """Cells of at least this probability are of a line; the same at which `evaluation.map.map_cells`

@@ -12,12 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from leapai.models.tensors import MemoryReport
-from leapai.types import (
-    CameraFrame,
-    FloatArray,
-    Frame,
-    ImageArray,
-)
+from leapai.types import CameraFrame, FloatArray, Frame, ImageArray
 
 STALE_AFTER_S = 0.1
 """A camera whose exposure, or a sweep whose nearest return, lies further than this from the frame's

@@ -17,14 +17,7 @@ from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
 from leapai.models.tensors import TemporalState
 from leapai.streaming.step_result import StepResult
-from leapai.streaming.tracker import (
-    NO_MEMORY,
-    Tracks,
-    memory_readout,
-    no_tracks,
-    track,
-    with_ids,
-)
+from leapai.streaming.tracker import NO_MEMORY, Tracks, memory_readout, no_tracks, track, with_ids
 from leapai.types import Frame
 
 

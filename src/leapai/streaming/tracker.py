@@ -32,14 +32,7 @@ from scipy.optimize import linear_sum_assignment
 from leapai.config.validation_sections import TrackingConfig
 from leapai.geometry import poses
 from leapai.models.tensors import MemoryReport, TemporalState
-from leapai.types import (
-    CLASS_GROUPS,
-    STATIC_CLASS_IDS,
-    BoolArray,
-    Detections,
-    FloatArray,
-    IntArray,
-)
+from leapai.types import CLASS_GROUPS, STATIC_CLASS_IDS, BoolArray, Detections, FloatArray, IntArray
 
 IDS_PER_SEQUENCE = 1_000_000
 """Ids of the n-th sequence of a session start at n times this: no id is shared between

@@ -35,13 +35,7 @@ from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.frame_cache import arrays_of, frame_of
 from leapai.data.log import DrivingLog, version_of
-from leapai.data.samplers import (
-    SampleRef,
-    StreamingDataset,
-    as_it_is,
-    read_frame,
-    without_sensors,
-)
+from leapai.data.samplers import SampleRef, StreamingDataset, as_it_is, read_frame, without_sensors
 from leapai.data.transforms import collate, prepare
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception

@@ -13,13 +13,7 @@ from torch import Tensor
 from leapai.config.schema import TaskConfig
 from leapai.config.training import DistanceWeights
 from leapai.models.tensors import FrameBatch
-from leapai.types import (
-    STATIC_CLASS_IDS,
-    BevGrid,
-    BoolArray,
-    Frame,
-    Labels,
-)
+from leapai.types import STATIC_CLASS_IDS, BevGrid, BoolArray, Frame, Labels
 
 US_PER_S = 1_000_000
 

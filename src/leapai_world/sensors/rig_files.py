@@ -56,11 +56,7 @@ def open_rig(name: str, image_size_px: tuple[int, int], beams: int) -> Rig:
 def _argoverse2(folder: Path, image_size_px: tuple[int, int], beams: int) -> Rig:
     """Returns the ring cameras of a log, resized and cut as its images would be for the model."""
     # Late, as no other rig needs what they import.
-    from leapai.data.argoverse2.argoverse2_tables import (
-        AV2_FROM_EGO,
-        CAMERA_GROUPS_OF,
-        read_tables,
-    )
+    from leapai.data.argoverse2.argoverse2_tables import AV2_FROM_EGO, CAMERA_GROUPS_OF, read_tables
     from leapai.data.transforms import prepare_camera
 
     made = []

@@ -5,12 +5,7 @@ import pytest
 
 from leapai.evaluation.detection.detection_matching import candidate_pairs, match
 from leapai.evaluation.detection.labelled_frames import LabelledFrame, tabulate
-from tests.evaluation.made_up import (
-    BEV,
-    crowd,
-    detections_at,
-    gt,
-)
+from tests.evaluation.made_up import BEV, crowd, detections_at, gt
 
 
 def greedy(objects, detections, within_m):

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 
 from leapai.evaluation.detection.detection_results import DetectionMetrics
-from tests.evaluation.made_up import (
-    crowd,
-    detections_at,
-    gt,
-    metrics,
-)
+from tests.evaluation.made_up import crowd, detections_at, gt, metrics
 
 BARRIER, PILLAR = 6, 7
 ONE_WRONG_FIRST = np.maximum(0.5 * np.arange(11, 101) / 100 - 0.1, 0).mean() / 0.9

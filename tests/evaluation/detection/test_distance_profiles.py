@@ -7,13 +7,7 @@ from leapai.evaluation.detection.distance_profiles import profiles
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.detection.precision_recall import average_precision
 from leapai.types import CLASS_NAMES
-from tests.evaluation.made_up import (
-    BEV,
-    crowd,
-    detections_at,
-    gt,
-    metrics,
-)
+from tests.evaluation.made_up import BEV, crowd, detections_at, gt, metrics
 
 
 def of(frames):

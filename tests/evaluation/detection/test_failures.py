@@ -4,13 +4,7 @@ import pytest
 
 from leapai.evaluation.detection.failures import failures
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
-from tests.evaluation.made_up import (
-    BEV,
-    crowd,
-    detections_at,
-    gt,
-    metrics,
-)
+from tests.evaluation.made_up import BEV, crowd, detections_at, gt, metrics
 
 
 def of(frame):

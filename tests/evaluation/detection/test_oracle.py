@@ -7,13 +7,7 @@ import pytest
 
 from leapai.config import EvaluationConfig
 from leapai.evaluation.detection.detection_metrics import detection_metrics
-from tests.evaluation.oracles import (
-    ABSENT,
-    CLASS_OF_LABEL,
-    DETECTION,
-    WIDE,
-    labelled_frames,
-)
+from tests.evaluation.oracles import ABSENT, CLASS_OF_LABEL, DETECTION, WIDE, labelled_frames
 
 OFFICIAL_SECONDS = 3.4
 pytestmark = pytest.mark.skipif(not DETECTION.is_file(), reason=ABSENT)

@@ -15,13 +15,7 @@ from leapai.models.tensors import StaticPredictions
 from leapai.report.terminal import map_tables
 from leapai.streaming.step_result import StepResult
 from tests.evaluation.map import roads
-from tests.scenes import (
-    ROAD_MAP,
-    joint_config,
-    make_frame,
-    seeded_model,
-    static_config,
-)
+from tests.scenes import ROAD_MAP, joint_config, make_frame, seeded_model, static_config
 
 CONFIG = joint_config(static={**joint_config().static.model_dump(), "cell_m": 0.2})
 REGION = CONFIG.static.region()

@@ -7,16 +7,7 @@ import pytest
 
 from leapai.evaluation.map.map_flicker import MAX_GAP_S, nearest_cells
 from leapai.geometry import poses
-from tests.evaluation.map.roads import (
-    CURB,
-    FAR_AWAY,
-    GRID,
-    SHAPE,
-    SOLID,
-    frame,
-    metrics,
-    view,
-)
+from tests.evaluation.map.roads import CURB, FAR_AWAY, GRID, SHAPE, SOLID, frame, metrics, view
 
 
 def street(x_m: float, yaw: float = 0.0) -> np.ndarray:

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from leapai.evaluation.map.map_results import HIDDEN_GROUND_S
-from leapai.evaluation.map.visibility import (
-    SightMemory,
-    height_above_ground,
-    in_shadow,
-    seen_now,
-)
+from leapai.evaluation.map.visibility import SightMemory, height_above_ground, in_shadow, seen_now
 from leapai.geometry import poses
 from leapai.types import CameraFrame, Frame
 from tests.evaluation.map.roads import FAR_AWAY, GRID

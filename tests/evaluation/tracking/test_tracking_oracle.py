@@ -5,13 +5,7 @@ import json
 import pytest
 
 from leapai.evaluation.tracking.tracking_metrics import tracking_metrics
-from tests.evaluation.oracles import (
-    ABSENT,
-    CLASS_OF_LABEL,
-    TRACKING,
-    WIDE,
-    labelled_frames,
-)
+from tests.evaluation.oracles import ABSENT, CLASS_OF_LABEL, TRACKING, WIDE, labelled_frames
 
 pytestmark = pytest.mark.skipif(not TRACKING.is_file(), reason=ABSENT)
 

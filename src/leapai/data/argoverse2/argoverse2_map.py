@@ -12,12 +12,7 @@ import numpy as np
 
 from leapai.data import reading
 from leapai.data.map_edges import PIECE_M, along, road_edges
-from leapai.types import (
-    STATIC_CLASSES,
-    FloatArray,
-    MapLine,
-    VectorMap,
-)
+from leapai.types import STATIC_CLASSES, FloatArray, MapLine, VectorMap
 
 LANE_MARK_OF = {
     "SOLID": ("SolidLine", "SolidLine"),

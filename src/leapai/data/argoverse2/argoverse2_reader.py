@@ -29,14 +29,7 @@ from leapai.data.argoverse2.argoverse2_tables import (
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
 from leapai.geometry import poses
-from leapai.types import (
-    CameraFrame,
-    FloatArray,
-    Frame,
-    IntArray,
-    Labels,
-    VectorMap,
-)
+from leapai.types import CameraFrame, FloatArray, Frame, IntArray, Labels, VectorMap
 
 MAX_IMAGE_AGE_S = 0.05
 """Ring cameras run at 20 Hz: the nearest image is at most 25 ms away unless one was lost."""

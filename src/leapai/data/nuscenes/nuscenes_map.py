@@ -17,20 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import KDTree
 
-from leapai.data.map_edges import (
-    Area,
-    clipped,
-    road_edges,
-    runs,
-)
+from leapai.data.map_edges import Area, clipped, road_edges, runs
 from leapai.data.nuscenes.nuscenes_map_tables import REMEDY, MapTables, moves
-from leapai.types import (
-    STATIC_CLASSES,
-    BoolArray,
-    FloatArray,
-    MapLine,
-    VectorMap,
-)
+from leapai.types import STATIC_CLASSES, BoolArray, FloatArray, MapLine, VectorMap
 
 LANE_MARK_OF = {
     "SINGLE_SOLID_WHITE": "SolidLine",

@@ -27,14 +27,7 @@ from leapai.data.nuscenes.nuscenes_tables import (
 )
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
 from leapai.geometry import poses
-from leapai.types import (
-    CameraFrame,
-    FloatArray,
-    Frame,
-    IntArray,
-    Labels,
-    VectorMap,
-)
+from leapai.types import CameraFrame, FloatArray, Frame, IntArray, Labels, VectorMap
 
 _POINT_BYTES = 20
 

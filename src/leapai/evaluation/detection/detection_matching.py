@@ -15,12 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leapai.evaluation.detection.labelled_frames import DetectionTable, GtTable
-from leapai.types import (
-    CLASS_NAMES,
-    BoolArray,
-    FloatArray,
-    IntArray,
-)
+from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
 
 
 class Pairs(NamedTuple):

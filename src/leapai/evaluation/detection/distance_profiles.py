@@ -17,13 +17,7 @@ from leapai.evaluation.detection.detection_results import (
 )
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.detection.precision_recall import curve
-from leapai.types import (
-    CLASS_NAMES,
-    STATIC_CLASS_IDS,
-    BoolArray,
-    FloatArray,
-    IntArray,
-)
+from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,7 @@ import numpy as np
 
 from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.detection_results import HIDDEN_OBJECT_S
-from leapai.types import (
-    BoolArray,
-    Detections,
-    FloatArray,
-    IntArray,
-    Labels,
-)
+from leapai.types import BoolArray, Detections, FloatArray, IntArray, Labels
 
 
 class LabelledFrame(NamedTuple):

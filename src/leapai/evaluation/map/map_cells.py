@@ -15,14 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leapai.config.validation_sections import EvaluationConfig
-from leapai.types import (
-    STATIC_CLASSES,
-    BevGrid,
-    BoolArray,
-    FloatArray,
-    IntArray,
-    StaticLabels,
-)
+from leapai.types import STATIC_CLASSES, BevGrid, BoolArray, FloatArray, IntArray, StaticLabels
 
 STEPS = 32
 THRESHOLD_STEP = 16

@@ -23,13 +23,7 @@ import torch
 from leapai.evaluation.map.map_cells import STEPS, THRESHOLD_STEP, Zones
 from leapai.geometry import poses
 from leapai.geometry.grid import cells_in
-from leapai.types import (
-    STATIC_CLASSES,
-    BevGrid,
-    BoolArray,
-    FloatArray,
-    IntArray,
-)
+from leapai.types import STATIC_CLASSES, BevGrid, BoolArray, FloatArray, IntArray
 
 MAX_GAP_S = 1.0
 """Frames further apart do not follow each other."""

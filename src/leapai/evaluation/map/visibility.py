@@ -20,14 +20,7 @@ from leapai.evaluation.map.map_flicker import nearest_cells
 from leapai.evaluation.map.map_results import HIDDEN_GROUND_S
 from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
-from leapai.types import (
-    BevGrid,
-    BoolArray,
-    CameraFrame,
-    FloatArray,
-    Frame,
-    IntArray,
-)
+from leapai.types import BevGrid, BoolArray, CameraFrame, FloatArray, Frame, IntArray
 
 _LOOK_S = 0.3
 """One frame in this time is kept: what is in sight changes slowly."""

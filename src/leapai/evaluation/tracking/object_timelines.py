@@ -12,12 +12,7 @@ from leapai.evaluation.detection.labelled_frames import LabelledFrame, in_order
 from leapai.evaluation.tracking.association import associate
 from leapai.evaluation.tracking.tracked_objects import follow
 from leapai.evaluation.tracking.tracking_results import DISTANCE_M
-from leapai.types import (
-    BoolArray,
-    Detections,
-    FloatArray,
-    IntArray,
-)
+from leapai.types import BoolArray, Detections, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,7 @@ from leapai.evaluation.tracking.tracking_results import (
     ClassTrackingMetrics,
     TrackingMetrics,
 )
-from leapai.types import (
-    CLASS_NAMES,
-    BoolArray,
-    FloatArray,
-    IntArray,
-)
+from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
 
 RECALLS = np.linspace(1.0, 0.1, NUM_RECALLS).round(12)
 WORST_MOTAR, WORST_MOTP_M, WORST_FAF = 0.0, 2.0, 500.0

@@ -15,12 +15,7 @@ from torch import Tensor, nn
 from leapai.config.schema import TaskConfig
 from leapai.geometry import poses
 from leapai.models.dynamic.encoding import MotionAwareLayerNorm, motion_values
-from leapai.models.reset import (
-    US_PER_S,
-    has_pose,
-    is_reset,
-    with_pose,
-)
+from leapai.models.reset import US_PER_S, has_pose, is_reset, with_pose
 from leapai.models.tensors import FrameBatch, MemoryReport, TemporalState
 from leapai.types import STATIC_CLASS_IDS, BevGrid
 
