@@ -91,7 +91,7 @@ def test_only_working_commands_are_listed(capsys):
         (["inspect", "kitti:/data"], "there is no data set 'kitti'"),
         (["inspect", "nuscenes:/no/such/folder"], "/no/such/folder"),
         (["inspect", "synthetic:wheels=3"], "there is no option 'wheels'"),
-        (["inspect", "synthetic", "--against", "synthetic"], "say --stats, too"),
+        (["inspect", "synthetic", "--against", "synthetic"], "add --stats"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(fails, arguments, said, tmp_path, monkeypatch):

@@ -177,7 +177,7 @@ def read_checkpoint(source: Path | Checkpoint) -> Checkpoint:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise ValueError(
-            f"checkpoint {source}: cannot be read as a checkpoint: {_first_line(error)}"
+            f"checkpoint {source}: cannot be read as a checkpoint: {_reason(error)}"
         ) from error
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
@@ -236,6 +236,13 @@ def listed(items: list[str]) -> str:
     """Returns the first `SHOWN_DIFFERENCES` items and the number of the others, as one line."""
     more = len(items) - SHOWN_DIFFERENCES
     return ", ".join(items[:SHOWN_DIFFERENCES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _reason(error: BaseException) -> str:
+    """Returns what is wrong with a file, without PyTorch's advice to run the code in it."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds no plain tensors, or code, which is not run"
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -29,7 +29,8 @@ class ExportOptions:
     format: Annotated[Literal["nuscenes"], Argument("format of the data set")]
     drives: Annotated[int, Argument("number of drives; default: 1", metavar="N", least=1)] = 1
     world: Annotated[
-        str, Argument("of the drives: seed=3,frames=40,place=street", metavar="OPTIONS")
+        str,
+        Argument("options of the drives, such as seed=3,frames=40,place=street", metavar="OPTIONS"),
     ] = ""
     image_size: Annotated[
         tuple[int, int], Argument("default: 450x800", metavar="HxW", parse=_size)

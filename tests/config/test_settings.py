@@ -62,7 +62,7 @@ def test_all_settings_are_checked_together_and_the_last_of_a_variable_holds():
             "evaluation.min_scor=0.2",
             "--set: evaluation.min_scor = 0.2: unknown name; did you mean ",
         ),
-        ("evalution.min_score=0.2", "unknown name; did you mean evaluation?"),
+        ("evalution.min_score=0.2", "unknown name 'evalution'; did you mean evaluation.min_score?"),
         ("enable_lidar=true", "--set: enable_lidar = 'true': must be a valid boolean"),
         ("queue_length.x=1", "--set: queue_length = {'x': 1}: must be a valid integer"),
         ("evaluation.min_score", "--set evaluation.min_score: must be SECTION.NAME=VALUE"),

@@ -37,9 +37,9 @@ def test_a_frame_in_order_has_nothing_failing(memory):
 
 def test_a_sensor_that_gave_nothing_is_missing(memory):
     frame = with_camera("back", image=None)
-    assert failing(frame, memory) == {"back": (SensorStatus.MISSING, "nothing came")}
+    assert failing(frame, memory) == {"back": (SensorStatus.MISSING, "no data")}
     frame = replace(make_frame(0), points=None)
-    assert failing(frame, memory) == {"lidar": (SensorStatus.MISSING, "nothing came")}
+    assert failing(frame, memory) == {"lidar": (SensorStatus.MISSING, "no data")}
 
 
 def test_what_a_measurement_leaves_out_is_missing(memory):

@@ -47,7 +47,7 @@ def _inspect(parsed: argparse.Namespace) -> None:
         _write_statistics(options)
         return
     if options.against:
-        raise ValueError("--against compares statistics; say --stats, too")
+        raise ValueError("--against compares statistics; add --stats")
     from rich.console import Console
 
     from leapai.data.log import open_logs

@@ -33,8 +33,8 @@ def derive(config: TaskConfig) -> None:
 
 
 def _derive_canvas(config: TaskConfig) -> None:
-    """The canvas shows the BEV in its own cells; a given part of it, or more, in cells of that
-    size."""
+    """Derives the canvas from the BEV: the whole of it in its own cells; a given area in cells of
+    that size."""
     left_out = set(CANVAS) - config.draw_dynamic_cfg.model_fields_set
     if not left_out:
         return

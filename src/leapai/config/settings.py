@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,6 +29,7 @@ def with_settings(config: TaskConfig, settings: Sequence[str]) -> TaskConfig:
     values = config.given()
     for setting in settings:
         path, value = _parsed(setting)
+        _check_section(setting, path)
         _put(values, config, path, value)
     try:
         return TaskConfig.model_validate(values)
@@ -39,6 +41,22 @@ def check_settings(settings: Sequence[str]) -> None:
     """Raises ConfigError for the first that is no setting, before any configuration is read."""
     for setting in settings:
         _parsed(setting)
+
+
+def _check_section(setting: str, path: Sequence[str]) -> None:
+    """Raises ConfigError where the first part of the name is no variable: the error names what was
+    written, and the variable of a section that has that name."""
+    first, fields = path[0], TaskConfig.model_fields
+    if first in fields:
+        return
+    inside = [
+        f"{section}.{first}"
+        for section, field in fields.items()
+        if first in getattr(field.annotation, "model_fields", {})
+    ]
+    nearest = inside or get_close_matches(first, fields, 1, 0.0)
+    meant = ".".join([nearest[0], *path[1:]])
+    raise ConfigError(f"{OPTION} {setting}: unknown name '{first}'; did you mean {meant}?")
 
 
 def _parsed(setting: str) -> tuple[list[str], Any]:

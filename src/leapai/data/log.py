@@ -125,7 +125,15 @@ def open_logs(
             f"data '{data}': {origin} cannot be called with (location, options): {error}; define "
             "it as `def open_logs(location: str, options: OpenOptions)`"
         ) from None
-    logs = opener(location, options)
+    try:
+        logs = opener(location, options)
+    except (ValueError, OSError):
+        raise
+    except Exception as error:  # a fault in the code of the plug-in, which its author must see
+        raise ValueError(
+            f"data '{data}': {origin} failed while opening '{location}' "
+            f"({type(error).__name__}: {error}); --traceback shows where"
+        ) from error
     _check_logs(logs, f"data '{data}': {origin}")
     return logs
 
@@ -181,8 +189,7 @@ def _load(data: str, origin: str, module_name: str, function: str) -> Opener:
         known = ", ".join(sorted(_installed())) or "none"
         raise ValueError(
             f"data '{data}': {origin} cannot be imported ({type(error).__name__}: {error}); "
-            "install its package and what that needs, or put its folder on PYTHONPATH; data sets "
-            f"installed: {known}"
+            f"{_remedy(error)}; data sets installed: {known}"
         ) from error
     opener = getattr(module, function, None)
     if not callable(opener):
@@ -192,6 +199,12 @@ def _load(data: str, origin: str, module_name: str, function: str) -> Opener:
         )
     found: Opener = opener
     return found
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return "install its package and what that needs, or put its folder on PYTHONPATH"
+    return "correct the module; --traceback shows where"
 
 
 def _check_logs(logs: Any, origin: str) -> None:

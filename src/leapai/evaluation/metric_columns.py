@@ -106,7 +106,7 @@ CONTINUITY_COLUMNS = (
     Metric("TID", "tid_s", LOWER, unit="s", words="time until an object is first found"),
     Metric("LGD", "lgd_s", LOWER, unit="s", words="longest gap of an object"),
 )  # fmt: skip
-"""Columns of `TrackingMeasures`: how lastingly objects are followed."""
+"""Columns of `TrackingMeasures`: how long objects keep their identity."""
 
 MAP_CLASS_COLUMNS = (
     Metric("cells", "cells", digits=0, words="ground-truth cells, over all frames"),

@@ -56,7 +56,7 @@ class ConvResBlockNeck(nn.Module):
 
 
 class Fuser(nn.Module):
-    """Concatenate, 3x3 convolution, norm, ReLU: n x [B, C, H, W] -> [B, C, H, W].
+    """Fuses modalities, n x [B, C, H, W] -> [B, C, H, W]: concatenate, 3x3 convolve, norm, ReLU.
 
     A modality that is missing in a stream is replaced by a learnt vector, not by zeros: the network
     can distinguish "nothing there" from "not observed".

@@ -121,7 +121,7 @@ def _absent(fault: str) -> SensorHealth:
     _, named_a_file, problem = fault.rpartition(": ")
     broken = named_a_file and not problem.startswith("no ")
     status = SensorStatus.CORRUPT if broken else SensorStatus.MISSING
-    return SensorHealth(status, fault or "nothing came")
+    return SensorHealth(status, fault or "no data")
 
 
 def _timed(away_s: float, fault: str) -> SensorHealth:

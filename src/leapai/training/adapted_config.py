@@ -29,6 +29,6 @@ def _shorten(values: dict[str, Any], steps: int) -> None:
     warmup = values["optimizer"]["warmup_steps"]
     values["optimizer"]["warmup_steps"] = round(warmup * steps / before)
     values["freeze_module_schedules"] = {
-        name: -(-step * steps // before)  # rounded up: what is frozen never still is
+        name: -(-step * steps // before)  # rounded up: a step above 0 stays above 0
         for name, step in values["freeze_module_schedules"].items()
     }

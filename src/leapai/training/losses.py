@@ -94,7 +94,7 @@ def occlusion(
 
 CENTRE_OVERLAP = 0.1
 MIN_RADIUS_CELLS = 2.0
-"""Smallest radius of a Gaussian, as CenterPoint (Yin et al., CVPR 2021) has it on BEV maps."""
+"""Smallest radius of a Gaussian, as in CenterPoint (Yin et al., CVPR 2021)."""
 CLASSES = 8
 
 

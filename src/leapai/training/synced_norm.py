@@ -32,14 +32,14 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        """[M, C, H, W] -> [M, C, H, W]; M may be 0 in training."""
+        """Normalises [M, C, H, W] -> [M, C, H, W]; M may be 0 in training."""
         y = self._joint(x) if self.training else super().forward(x)
         out: Tensor = self.after(y)
         return out
 
     def _joint(self, x: Tensor) -> Tensor:
-        """Ioffe and Szegedy (ICML 2015), algorithm 1, over the images of all ranks: first the mean,
-        then the squares around it, because E[x^2] - E[x]^2 loses digits."""
+        """Normalises by the statistics of all ranks (Ioffe and Szegedy, ICML 2015, algorithm 1):
+        first the mean, then the squares around it, because E[x^2] - E[x]^2 loses digits."""
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         local = wide.new_tensor([x.numel() / x.shape[1]])
         sums = _SumOverRanks.apply(torch.cat([wide.sum((0, 2, 3)), local]), self.group)
@@ -86,8 +86,8 @@ class _SumOverRanks(torch.autograd.Function):
 def synchronise(model: nn.Module) -> None:
     """Puts a `SyncedBatchNorm2d` in the place of every batch norm of `model`. All ranks must call.
 
-    They talk in a group of their own: the gradients' reduction, which runs at the same time, may
-    begin at another moment on each rank.
+    They communicate in a group of their own: the gradients' reduction, which runs at the same time,
+    may begin at another moment on each rank.
     """
     group = dist.new_group()
     assert isinstance(group, dist.ProcessGroup)

@@ -18,7 +18,7 @@ from leapai.training.static_losses import flicker_sums
 from leapai.training.targets import US_PER_S
 
 MAX_GAP_US = round(MAX_GAP_S * US_PER_S)
-"""Longest gap between successive frames, as the evaluator has it."""
+"""Longest gap between successive frames, the same as in the metric."""
 
 
 class LastPredictions(NamedTuple):

@@ -18,7 +18,8 @@ from leapai.models.tensors import StaticPredictions
 from leapai.types import STATIC_CLASSES
 
 CLASS_PRIOR = 0.01
-"""Initial probability of a class in a cell (RetinaNet, section 4.1); about what is true of them."""
+"""Initial probability of a class in a cell (RetinaNet, section 4.1): about the share of cells that
+have it."""
 
 
 class StaticNeck(nn.Module):
