@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
+from leapai.extras import missing
 from leapai.io import whole_file
 from leapai.types import ImageArray
 
@@ -233,10 +234,7 @@ def _imported(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ValueError(
-            f"training.loggers: {error}; install what is missing with "
-            f"pip install 'leapai[{extra}]', or take the logger out"
-        ) from error
+        raise missing(extra, f"training.loggers: a logger needs {error.name}") from error
 
 
 def _kept_identity(run: LoggedRun, file: str, create: Callable[[], str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from leapai.extras import import_extra
 from leapai.types.vocabulary import FloatArray
 
 Float32 = npt.NDArray[np.float32]
@@ -19,13 +20,8 @@ Int32 = npt.NDArray[np.int32]
 
 def check_installed() -> None:
     """Raises ValueError where Embree is missing; it names the extra that installs it."""
-    try:
-        import embreex  # noqa: F401
-    except ImportError:
-        raise ValueError(
-            "synthetic: the sensors of the embedded world cast rays with Embree, and the package "
-            "'embreex' is not installed; run: pip install 'leapai[world]'"
-        ) from None
+    what = "synthetic: the sensors of the embedded world cast rays with Embree (embreex)"
+    import_extra("embreex", "world", what)
 
 
 def new_scene(triangles_m: FloatArray) -> Any:
