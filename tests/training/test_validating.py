@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from leapai.evaluation.metrics import line_names
+from leapai.evaluation.metrics import LINE, run_metrics
 from leapai.training.validating import picture_of, validate_now
 from tests.scenes import JOINT, seeded_model
 from tests.training.runs import StubLog, training_config
@@ -15,7 +15,7 @@ def test_both_tasks_have_metrics_and_the_road_is_on_the_picture():
     config = training_config(**JOINT, draw_static_cfg={"static_conf": 0.0})
     model, logs = seeded_model(config).eval(), [StubLog(0, 2)]
     metrics = validate_now(model, config, logs, CPU)
-    assert set(line_names()) - {"velocity_error_mps"} <= metrics.keys()
+    assert {metric.event for metric in run_metrics(LINE)} - {"velocity_error_mps"} <= metrics.keys()
     assert 0 <= metrics["IoU_lane_markings"] <= 1
     picture = picture_of(model, config, logs, CPU)
     hidden = config.model_copy(

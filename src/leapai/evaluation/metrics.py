@@ -169,11 +169,6 @@ def scalars(results: RunMetrics) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def line_names() -> list[str]:
-    """Returns the names, in TensorBoard, of the metrics that a validation prints."""
-    return [metric.event for metric in run_metrics(LINE)]
-
-
 def headline(results: RunMetrics | Mapping[str, float]) -> str:
     """Returns the line of a validation during training, from results or from their scalars."""
     values = scalars(results) if isinstance(results, RunMetrics) else results

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from leapai.inspection.statistics import Sample, Samples, Shares
-from leapai.io import whole_file
+from leapai.io import write_text
 from leapai.report.svg_charts import (
     LARGE_PX,
     SMALL_PX,
@@ -60,8 +60,7 @@ def write_statistics_page(path: Path, names: Sequence[str], samples: Sequence[Sa
     """Writes the charts of one or two data sets, called `names`, into one HTML file that needs no
     other."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary:
-        temporary.write_text(render_page(names, samples), encoding="utf-8")
+    write_text(path, render_page(names, samples))
 
 
 def render_page(names: Sequence[str], samples: Sequence[Samples]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -37,9 +36,9 @@ class VideoWriter:
     def __init__(self, path: Path, frames_per_second: float) -> None:
         self._av = av = import_extra("av", "report", "a video needs av")
         self.path = path
-        self._temporary = path.with_name(f".{path.name}.part")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(self._temporary), "w", format="mp4")
+        self._file = whole_file(path)
+        self._container = av.open(str(self._file.__enter__()), "w", format="mp4")
         codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
         rate = Fraction(frames_per_second).limit_denominator(1000)
         self._stream = self._container.add_stream(codec, rate=rate)
@@ -87,7 +86,5 @@ class VideoWriter:
         if complete:
             self._container.mux(self._stream.encode())
         self._container.close()
-        if complete:
-            os.replace(self._temporary, self.path)
-        else:
-            self._temporary.unlink(missing_ok=True)
+        # A video without frames ends as one that failed: its file is removed.
+        self._file.__exit__(None if complete else kind or ValueError, error, trace)

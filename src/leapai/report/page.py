@@ -11,13 +11,13 @@ import numpy as np
 
 from leapai.config.load import explain
 from leapai.extras import import_extra
+from leapai.io import write_text
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report import report_curves, report_tables
 from leapai.report.report_map import map_section
 from leapai.report.report_sequences import legend, sequence_table, timelines
 from leapai.report.report_worst_frames import WORST_NOTE, WorstView, worst_frames
 from leapai.report.run_view import RunView, view
-from leapai.runs.run_folder import write_text
 from leapai.runs.run_warnings import warnings_of
 from leapai.version import __version__
 

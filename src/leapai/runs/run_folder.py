@@ -28,7 +28,7 @@ from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
-from leapai.io import whole_file
+from leapai.io import write_text
 from leapai.runs import parquet_tables
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.worst_frames import WorstFrame
@@ -117,12 +117,6 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
 def config_json(config: TaskConfig) -> str:
     """Returns the configuration in full; the same text for equal configurations."""
     return config.model_dump_json(indent=2) + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file that is there whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _write_detections(folder: Path, run: Run) -> None:

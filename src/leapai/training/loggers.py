@@ -19,7 +19,7 @@ from uuid import uuid4
 from rich.console import Console
 
 from leapai.extras import missing
-from leapai.io import whole_file
+from leapai.io import write_text
 from leapai.types import ImageArray
 
 LINES = "train.jsonl"
@@ -124,8 +124,7 @@ def drop_lines_after(path: Path, step: int) -> None:
     if path.is_file():
         lines = path.read_text().splitlines(keepends=True)
         kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step]
-        with whole_file(path) as temporary:
-            temporary.write_text("".join(kept))
+        write_text(path, "".join(kept))
 
 
 class TensorBoardLogger:
