@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from leapai.data.log import OpenOptions
 from leapai_world.places.place import PLACES
-from leapai_world.sensors.rig_files import open_rig
+from leapai_world.sensors.rig_files import VARIED, open_rig
+from leapai_world.sensors.varied_rigs import varied_rig
 from leapai_world.sequence import WORLD_VERSION, SyntheticSequence
 
 __all__ = ["SPLITS", "WORLD_VERSION", "open_logs"]
@@ -28,7 +30,7 @@ class _Options:
     blur: bool = False
 
 
-SPLITS = {"train": 2_000_000, "val": 3_000_000}
+SPLITS = {"train": 2_000_000, "val": 3_000_000, "test": 4_000_000}
 """First seed of a named split, which has as many as `drives` may count; a user's own seeds, 0 to
 1 100 000, meet neither."""
 _LEAST = {"seed": 0, "drives": 1, "frames": 1, "rate_hz": 0.1, "beams": 2}
@@ -44,11 +46,15 @@ def open_logs(location: str, options: OpenOptions) -> list[SyntheticSequence]:
     option or a value that does not exist.
     """
     chosen = _parse(location)
-    rig = replace(open_rig(chosen.rig, options.image_size_px, chosen.beams), blur=chosen.blur)
-    first = SPLITS.get(chosen.split, chosen.seed)
+    size_px, first = options.image_size_px, SPLITS.get(chosen.split, chosen.seed)
+    if chosen.rig == VARIED:
+        rig_of = partial(varied_rig, image_size_px=size_px)
+    else:
+        rig = replace(open_rig(chosen.rig, size_px, chosen.beams), blur=chosen.blur)
+        rig_of = lambda _: rig  # noqa: E731
     return [
         SyntheticSequence(
-            seed, chosen.frames, chosen.rate_hz, rig, chosen.place, options.label_range_m
+            seed, chosen.frames, chosen.rate_hz, rig_of, chosen.place, options.label_range_m
         )
         for seed in range(first, first + chosen.drives)
     ]

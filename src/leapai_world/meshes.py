@@ -24,8 +24,12 @@ class Material:
 
     colour: tuple[float, float, float]
     """RGB in [0, 1] in full light."""
-    reflectivity: float = 0.3
-    """Share of a LiDAR pulse that comes back at normal incidence."""
+    reflectivity: float = 0.1
+    """Share of a LiDAR pulse that comes back at normal incidence, near infrared; 1: a perfect
+    diffuse reflector or a retroreflector."""
+    backscatter: float = 0.0
+    """Share of it that comes back at any incidence: 0 for smooth surfaces (Lambert's cosine), 1 for
+    retroreflectors, in between for rough ones such as asphalt (Oren and Nayar 1994)."""
     texture: int = PLAIN
     paint: int = 0
     """0: the surface has this colour; k > 0: it has the k-th own colour of the actor."""
@@ -40,6 +44,8 @@ class Mesh:
     colour: npt.NDArray[np.float32]
     """[T, 3]"""
     reflectivity: npt.NDArray[np.float32]
+    """[T]"""
+    backscatter: npt.NDArray[np.float32]
     """[T]"""
     texture: IntArray
     """[T] int8."""
@@ -97,6 +103,7 @@ def surface(triangles_m: FloatArray, material: Material) -> Mesh:
         triangles_m=np.asarray(triangles_m, np.float64),
         colour=np.full((count, 3), material.colour, np.float32),
         reflectivity=np.full(count, material.reflectivity, np.float32),
+        backscatter=np.full(count, material.backscatter, np.float32),
         texture=np.full(count, material.texture, np.int8),
         paint=np.full(count, material.paint, np.int8),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -28,14 +29,17 @@ from leapai_world.sensors.rig import Rig
 from leapai_world.sensors.sensing import Observation
 from leapai_world.world import World, open_world
 
-WORLD_VERSION = "2"
+WORLD_VERSION = "3"
 """Version of the bytes that a seed gives: a change that alters them changes this."""
 LABEL_RANGE_M = ((-40.0, 62.4), (-44.8, 44.8))
 """Range of x and y in which box centres are always labelled: the default BEV range (docs/design.md,
 section 2). A run whose BEV is wider gets labels in that, too."""
-_FIRST_TIMESTAMP_US = 1_700_000_000_000_000
-_APART_US = 1_000_000_000
-"""Sequences of successive seeds begin 1000 s apart: no two sequences share a time."""
+_FIRST_TIMESTAMP_US = 1_300_000_000_000_000
+_APART_US = 200_000_000
+"""Sequences of successive seeds begin 200 s apart, so that the clock of the last split stays below
+2^31 s, which ROS and others count in 32 bits."""
+
+_NO_POINTS = np.zeros((0, 5), np.float32)
 
 
 class SyntheticSequence(DrivingLog):
@@ -51,13 +55,13 @@ class SyntheticSequence(DrivingLog):
         seed: int,
         frames: int,
         rate_hz: float,
-        rig: Rig,
+        rig_of: Callable[[int], Rig],
         place: str = "",
         label_range_m: LabelRange | None = None,
     ) -> None:
         embree.check_installed()
         self.name = f"synthetic-{seed:04d}"
-        self._seed, self._rig = seed, rig
+        self._seed, self._rig_of = seed, rig_of
         self._label_range_m = _covering(LABEL_RANGE_M, label_range_m or LABEL_RANGE_M)
         # The first frame comes when there is a whole sweep of the LiDAR behind it.
         elapsed_s = SWEEP_S + np.arange(frames) / rate_hz
@@ -72,7 +76,7 @@ class SyntheticSequence(DrivingLog):
     @property
     def rig(self) -> Rig:
         """Cameras and LiDAR with their rays."""
-        return self._rig
+        return self._rig_of(self._seed)
 
     @property
     def timestamps_us(self) -> IntArray:
@@ -88,7 +92,7 @@ class SyntheticSequence(DrivingLog):
         index = range(len(self))[index]
         time_s = self._time_s(index)
         scene, near = self._world.scene(time_s)
-        seen = sensing.sense(self._rig, scene, self._seed, 30, index)
+        seen = sensing.sense(self.rig.at(index), scene, self._seed, 30, index)
         visible = np.zeros(len(self._world.traffic.class_id))
         visible[near] = seen.visible_fraction
         timestamp_us = int(self.timestamps_us[index])
@@ -115,7 +119,10 @@ class SyntheticSequence(DrivingLog):
         """
         index = range(len(self))[index]
         scene, _ = self._world.scene(self._time_s(index))
-        return sensing.raw_sweep(self._rig, scene, self._seed, 30, index)
+        lidar = self.rig.at(index).lidar
+        if lidar is None:
+            return _NO_POINTS
+        return sensing.raw_sweep(lidar, scene, self._seed, 30, index)
 
     def visibility(self, index: int) -> FloatArray:
         """Returns the visible fraction [N, C] of the labels of frame `index` in each camera.
@@ -124,8 +131,8 @@ class SyntheticSequence(DrivingLog):
         """
         index = range(len(self))[index]
         scene, near = self._world.scene(self._time_s(index))
-        fraction = np.zeros((len(self._world.traffic.class_id), len(self._rig.cameras)))
-        fraction[near] = sensing.visibility(self._rig, scene)
+        fraction = np.zeros((len(self._world.traffic.class_id), len(self.rig.cameras)))
+        fraction[near] = sensing.visibility(self.rig, scene)
         labels = self.ground_truth(index).labels
         assert labels is not None
         return fraction[labels.track_id]
@@ -139,8 +146,7 @@ class SyntheticSequence(DrivingLog):
         index = range(len(self))[index]
         time_s = self._time_s(index)
         local_from_ego, boxes = self._world.poses(time_s)
-        unseen, no_points = np.zeros(len(boxes)), np.zeros((0, 5), np.float32)
-        labels = self._labels(time_s, unseen, no_points)
+        labels = self._labels(time_s, np.zeros(len(boxes)), None)
         return Frame(
             sequence=self.name,
             timestamp_us=int(self.timestamps_us[index]),
@@ -179,9 +185,10 @@ class SyntheticSequence(DrivingLog):
         region = StaticConfig().region()
         return rasterise(self._world.place.map_lines, local_from_ego, region, in_ego)
 
-    def _labels(self, time_s: float, visible: FloatArray, points: FloatArray) -> Labels:
+    def _labels(self, time_s: float, visible: FloatArray, points: FloatArray | None) -> Labels:
         """Returns the labels of the actors in range; `visible` [N] is the visible fraction of all
         actors of the drive."""
+        points = _NO_POINTS if points is None else points
         local_from_ego, boxes_local = self._world.poses(time_s)
         ego_from_local = poses.invert(local_from_ego)
         boxes = box_geometry.transform(boxes_local, ego_from_local)
@@ -214,7 +221,7 @@ class SyntheticSequence(DrivingLog):
                 timestamp_us=timestamp_us + camera.dt_us,
             )
             for camera, image, pose in zip(
-                self._rig.cameras, seen.images, seen.ego_from_camera, strict=True
+                self.rig.cameras, seen.images, seen.ego_from_camera, strict=True
             )
         )
 

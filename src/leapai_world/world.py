@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cache, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from leapai.geometry import poses
 from leapai.types.vocabulary import FloatArray, IntArray
+from leapai_world import meshes
 from leapai_world.actors import shapes
 from leapai_world.places.builders import open_place
 from leapai_world.places.place import Place, global_origin, place_of
+from leapai_world.random_generators import random_generator
 from leapai_world.sensors.instants import SAMPLES_S, FramePaths
 from leapai_world.sensors.mesh_library import MeshLibrary
 from leapai_world.sensors.ray_casting import Scene
@@ -37,8 +41,10 @@ class World:
     listed, so that a data set of any number of drives opens at once.
     """
 
-    def __init__(self, place: Place, origin_m: FloatArray, duration_s: float) -> None:
+    def __init__(self, place: Place, seed: int, duration_s: float) -> None:
+        origin_m = global_origin(seed)
         self.place = place
+        self._tints = _draw_tints(random_generator(seed, 41))
         self.origin_m = origin_m
         """[3] origin of the local frame, global frame."""
         self.traffic = Traffic(place.actors, duration_s)
@@ -69,6 +75,7 @@ class World:
             library=_mesh_library(),
             shape=self.traffic.posed(time_s)[near],
             own_colours=self.traffic.own_colours[near],
+            own_reflectivities=self.traffic.own_reflectivities[near],
             paths=FramePaths(local_from_ego, boxes[:, near]),
             moves=self.traffic.moves[near],
             shadows=(parked_shadows,),
@@ -91,12 +98,23 @@ class World:
         boxes[:, :3] -= anchor_m
         here = np.linalg.norm(boxes[:, :3], axis=1) < _ACTOR_RANGE_M + _HALF_WINDOW_M
         parked = np.flatnonzero(here & ~self.traffic.moves)
-        mesh = self.place.scenery(anchor_m[:2])
-        solids = Solids(mesh.turned(0.0, -anchor_m), self.place.light)
+        mesh = self.place.scenery(anchor_m[:2]).turned(0.0, -anchor_m)
+        solids = Solids(
+            replace(mesh, colour=mesh.colour * self._tints[mesh.texture]), self.place.light
+        )
         windows[key] = solids, occluders_of(boxes[parked], self.traffic.posed(0.0)[parked])
         if len(windows) > _WINDOWS_KEPT:
             windows.popitem(last=False)
         return windows[key]
+
+
+def _draw_tints(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Draws factors [K, 3] of the colours of each texture: asphalt, paving, leaves, grass and
+    fronts are lighter or darker, warmer or colder in each drive."""
+    lightness = np.exp(rng.normal(0.0, 0.22, (meshes.GLASS + 1, 1)))
+    tints = (lightness * np.exp(rng.normal(0.0, 0.07, (len(lightness), 3)))).astype(np.float32)
+    tints[[meshes.PLAIN, meshes.GLASS]] = 1
+    return tints
 
 
 @lru_cache(maxsize=_WORLDS_KEPT)
@@ -104,7 +122,7 @@ def open_world(place: str, seed: int, duration_s: float) -> World:
     """Returns the world of a drive; the last few are kept in memory. `place` is "" where the seed
     draws it."""
     opened = open_place(place or place_of(seed), seed, duration_s)
-    return World(opened, global_origin(seed), duration_s)
+    return World(opened, seed, duration_s)
 
 
 @cache

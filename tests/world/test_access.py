@@ -48,7 +48,7 @@ def test_fewer_drives_of_a_split_are_its_first():
 @pytest.mark.parametrize(
     ("location", "said"),
     [
-        ("split=test", "there is no split 'test'; use one of: train, val"),
+        ("split=tests", "there is no split 'tests'; use one of: train, val, test"),
         ("split=val,seed=3", "split and seed contradict each other"),
     ],
 )

@@ -41,13 +41,14 @@ def rig():
 def scene_of(boxes: np.ndarray, classes: list[int]) -> Scene:
     """Bodies on an endless plain, the ego at the origin."""
     plain = np.array([[[-200.0, -200, 0], [200, -200, 0], [200, 200, 0], [-200, 200, 0]]])
-    ground = meshes.surface(meshes.quads(plain), meshes.Material((0.5, 0.5, 0.5)))
+    ground = meshes.surface(meshes.quads(plain), meshes.Material((0.5, 0.5, 0.5), 0.3))
     return Scene(
         scenery=Solids(ground, LIGHT),
         library=MeshLibrary(shapes.prototypes()),
         shape=np.array(classes, int) * shapes.VARIANTS,
         paths=FramePaths.still(np.eye(4), boxes),
         own_colours=np.full((len(boxes), 3, 3), 0.5, np.float32),
+        own_reflectivities=np.full((len(boxes), 3), 0.3, np.float32),
         moves=np.ones(len(boxes), bool),
         shadows=(),
         anchor_m=np.zeros(3),
@@ -239,7 +240,7 @@ def test_ranges_are_noisy_and_a_few_returns_are_lost(rig):
 
 
 def test_glass_gives_no_return(rig):
-    assert len(sense(rig, wall(meshes.Material((0.5, 0.5, 0.5), 0.5, meshes.GLASS)), 0).points) == 0
+    assert len(sense(rig, wall(meshes.Material((0.5, 0.5, 0.5), 0.5, texture=meshes.GLASS)), 0).points) == 0
     scene = scene_of(np.array([[8.0, 0.0, 0.81, 4.6, 1.9, 1.6, 1.2]]), [0])
     boxes = scene.paths.boxes
     hits = cast_rays(

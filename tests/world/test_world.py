@@ -14,7 +14,7 @@ def rig():
 
 
 def test_labels_cover_the_bev_range_whether_seen_or_not(rig):
-    log = SyntheticSequence(3, 3, 10.0, rig)  # a busy one
+    log = SyntheticSequence(3, 3, 10.0, lambda _: rig)  # a busy one
     labels = log[1].labels
     assert (labels.visible_fraction == 0).any()
     assert LABEL_RANGE_M == ((-40.0, 62.4), (-44.8, 44.8))

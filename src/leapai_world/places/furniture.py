@@ -7,9 +7,9 @@ import numpy as np
 from leapai_world import meshes
 from leapai_world.meshes import Material, Mesh, block, ellipsoid, joined, tube
 
-_BARK = Material((0.34, 0.26, 0.19), 0.3)
-_POLE = Material((0.42, 0.44, 0.45), 0.4)
-_LAMP_GLASS = Material((0.95, 0.94, 0.85), 0.3)
+_BARK = Material((0.34, 0.26, 0.19), 0.2, 0.5)
+_POLE = Material((0.42, 0.44, 0.45), 0.15)
+_LAMP_GLASS = Material((0.95, 0.94, 0.85), 0.05)
 _FACADES = (
     (0.72, 0.62, 0.50),
     (0.62, 0.38, 0.30),
@@ -34,7 +34,9 @@ def tinted(
 def tree(rng: np.random.Generator) -> Mesh:
     """Builds a trunk and four balls of leaves."""
     height, crown = rng.uniform(4.7, 7.0), rng.uniform(1.2, 1.7)
-    leaves = Material(tinted(((0.26, 0.42, 0.15), (0.34, 0.44, 0.16)), rng), 0.35, meshes.LEAVES)
+    leaves = Material(
+        tinted(((0.26, 0.42, 0.15), (0.34, 0.44, 0.16)), rng), 0.3, 0.6, meshes.LEAVES
+    )
     parts = [tube((0, 0, 0), (0, 0, height), (0.16, 0.07), _BARK, 7)]
     for _ in range(4):
         x, y = rng.uniform(-0.45, 0.45, 2) * crown
@@ -60,7 +62,7 @@ def lamp(side: int) -> Mesh:
 
 def litter_bin(rng: np.random.Generator) -> Mesh:
     """Builds a wheeled bin."""
-    colour = Material(tinted(_BINS, rng), 0.25)
+    colour = Material(tinted(_BINS, rng), 0.08)
     low = block((-0.29, -0.33, 0.06), (0.29, 0.33, 0.95), colour, 1.12)
     lid = block((-0.35, -0.38, 0.95), (0.35, 0.38, 1.05), colour, 0.85)
     return joined([low, lid])
@@ -68,7 +70,7 @@ def litter_bin(rng: np.random.Generator) -> Mesh:
 
 def sign(rng: np.random.Generator) -> Mesh:
     """Builds a traffic sign that faces -x and +x."""
-    plate = Material(tinted(_SIGNS, rng), 0.95)
+    plate = Material(tinted(_SIGNS, rng), 1.0, 1.0)
     face = tube((-0.015, 0, 2.45), (0.015, 0, 2.45), 0.34, plate, int(rng.choice([3, 4, 8, 12])))
     return joined([tube((0.04, 0, 0), (0.04, 0, 2.7), 0.035, _POLE, 6), face])
 
@@ -77,18 +79,18 @@ def house(half_length_m: float, depth_m: float, rng: np.random.Generator) -> Mes
     """Builds a house around the origin with eaves; its long sides face y."""
     height = 3.2 * rng.integers(2, 8) + 0.8
     colour, half, side = tinted(_FACADES, rng), half_length_m, depth_m / 2
-    facade = Material(colour, 0.3, meshes.FACADE)
+    facade = Material(colour, 0.2, 0.4, meshes.FACADE)
     red, green, blue = (0.6 * c for c in colour)
     low, high = (-half - 0.2, -side - 0.3, height), (half + 0.2, side + 0.3, height + 0.35)
     wall = block((-half, -side, 0), (half, side, height), facade)
-    return joined([wall, block(low, high, Material((red, green, blue), 0.3))])
+    return joined([wall, block(low, high, Material((red, green, blue), 0.15, 0.3))])
 
 
 def signal() -> Mesh:
     """Builds a traffic light on a pole that faces +x."""
     parts = [tube((0, 0, 0), (0, 0, 3.4), 0.06, _POLE, 8)]
-    parts.append(block((-0.02, -0.16, 2.4), (0.24, 0.16, 3.4), Material((0.08, 0.09, 0.09), 0.2)))
+    parts.append(block((-0.02, -0.16, 2.4), (0.24, 0.16, 3.4), Material((0.08, 0.09, 0.09), 0.03)))
     lamps = ((3.2, (0.85, 0.08, 0.06)), (2.9, (0.30, 0.22, 0.05)), (2.6, (0.05, 0.28, 0.12)))
     for z, colour in lamps:
-        parts.append(tube((0.24, 0, z), (0.27, 0, z), 0.11, Material(colour, 0.3), 10))
+        parts.append(tube((0.24, 0, z), (0.27, 0, z), 0.11, Material(colour, 0.05), 10))
     return joined(parts)

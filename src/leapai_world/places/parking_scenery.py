@@ -9,6 +9,7 @@ import numpy as np
 from leapai_world import meshes
 from leapai_world.meshes import Material, Mesh, block, surface
 from leapai_world.places import scenery
+from leapai_world.places.clutter import clutter
 from leapai_world.places.furniture import house, lamp, litter_bin, sign, tree
 from leapai_world.places.parking_lot import AISLE_M, CEILING_M, SLOT_M, ParkingLot
 from leapai_world.places.parking_markings import BUMP_HEIGHT_M, BUMP_M, arrows, bumps, slot_lines
@@ -16,15 +17,15 @@ from leapai_world.places.road_markings import filled, painted, tiles
 from leapai_world.places.street import KERB_HEIGHT_M
 from leapai_world.random_generators import random_generator
 
-_FLOOR = Material((0.47, 0.47, 0.46), 0.2, meshes.TARMAC)
-_WALL = Material((0.66, 0.66, 0.63), 0.4)
-_BAND = Material((0.62, 0.52, 0.16), 0.4)
-_CEILING = Material((0.55, 0.55, 0.54), 0.35)
-_PIPE = Material((0.58, 0.24, 0.20), 0.3)
-_LIT = Material((2.6, 2.6, 2.45), 0.3)
+_FLOOR = Material((0.47, 0.47, 0.46), 0.08, 0.6, meshes.TARMAC)
+_WALL = Material((0.66, 0.66, 0.63), 0.25, 0.4)
+_BAND = Material((0.62, 0.52, 0.16), 0.2, 0.3)
+_CEILING = Material((0.55, 0.55, 0.54), 0.2, 0.4)
+_PIPE = Material((0.58, 0.24, 0.20), 0.12)
+_LIT = Material((2.6, 2.6, 2.45), 0.1)
 """Brighter than any light makes a surface: a lamp that is on."""
-_BUMP = Material((0.66, 0.54, 0.14), 0.5)
-_HEDGE = Material((0.20, 0.34, 0.13), 0.35, meshes.LEAVES)
+_BUMP = Material((0.66, 0.54, 0.14), 0.3, 0.6)
+_HEDGE = Material((0.20, 0.34, 0.13), 0.3, 0.6, meshes.LEAVES)
 
 
 def ground(lot: ParkingLot) -> Iterator[Mesh]:
@@ -100,3 +101,6 @@ def _islands(lot: ParkingLot, rng: np.random.Generator) -> Iterator[Mesh]:
         for at in rng.uniform(-lot.half_x_m, lot.half_x_m, 4):
             body = litter_bin(rng) if rng.random() < 0.6 else sign(rng)
             yield body.turned(np.pi / 2, (at, side * (lot.wall_y_m + 1.2), KERB_HEIGHT_M))
+        for at in rng.uniform(-lot.half_x_m, lot.half_x_m, 12):
+            place = (at, side * (lot.wall_y_m + rng.uniform(1.9, 2.4)), KERB_HEIGHT_M)
+            yield clutter(rng).turned(0.0, place)

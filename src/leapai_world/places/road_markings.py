@@ -14,7 +14,7 @@ from leapai_world.meshes import Material, Mesh, surface
 
 Line = Callable[[FloatArray, FloatArray | float], FloatArray]
 """Function that returns points [..., 3] at s along a line and d to its left, local frame."""
-MARK = Material((0.92, 0.92, 0.90), 0.75)
+MARK = Material((0.92, 0.92, 0.90), 0.3, 0.7)
 MARK_Z_M = 0.006
 _DASHED, _SHORT, _WIDE = (3.0, 6.0), (1.0, 1.0), (3.0, 3.0)
 _STRIPES: dict[str, tuple[tuple[float, float, tuple[float, float] | None], ...]] = {

@@ -14,6 +14,7 @@ from leapai.types.map_elements import MapLine, VectorMap
 from leapai.types.vocabulary import FloatArray
 from leapai_world import meshes
 from leapai_world.meshes import Material, Mesh, block, joined, surface
+from leapai_world.places.clutter import clutter
 from leapai_world.places.furniture import house, lamp, litter_bin, sign, tinted, tree
 from leapai_world.places.kerbside import PARKING_PITCH_M, furniture_kind, kerb_slots, zebra_slots
 from leapai_world.places.road_markings import MARK, MARK_Z_M, element, mark, painted, pieces
@@ -21,12 +22,12 @@ from leapai_world.places.street import KERB_HEIGHT_M, LANE_M, Street
 from leapai_world.random_generators import random_generator
 
 BLOCK_M = 50.0
-ROAD = Material((0.33, 0.33, 0.345), 0.12, meshes.TARMAC)
-_PARKING = Material((0.39, 0.38, 0.37), 0.15, meshes.TARMAC)
-_CYCLE = Material((0.44, 0.28, 0.25), 0.15, meshes.TARMAC)
-PAVEMENT = Material((0.60, 0.58, 0.55), 0.25, meshes.PAVING)
-STONE = Material((0.70, 0.69, 0.67), 0.35)
-LAWN = Material((0.36, 0.46, 0.24), 0.35, meshes.GRASS)
+ROAD = Material((0.33, 0.33, 0.345), 0.055, 0.6, meshes.TARMAC)
+_PARKING = Material((0.39, 0.38, 0.37), 0.065, 0.6, meshes.TARMAC)
+_CYCLE = Material((0.44, 0.28, 0.25), 0.07, 0.6, meshes.TARMAC)
+PAVEMENT = Material((0.60, 0.58, 0.55), 0.09, 0.6, meshes.PAVING)
+STONE = Material((0.70, 0.69, 0.67), 0.13, 0.5)
+LAWN = Material((0.36, 0.46, 0.24), 0.22, 0.7, meshes.GRASS)
 
 
 def marks(street: Street) -> list[tuple[str, float]]:
@@ -131,6 +132,9 @@ def _buildings(street: Street, side: int, number: int, first_m: float) -> list[M
     for place in range(4):
         rng = random_generator(street.seed, 20, side, number, place)
         s = first_m + number * BLOCK_M + (place + 0.5) * plot
+        parts += _before_the_front(
+            street, side, s, random_generator(street.seed, 22, side, number, place)
+        )
         if rng.random() < 0.18:
             parts += _garden(street, side, s, plot, rng)
             continue
@@ -140,13 +144,31 @@ def _buildings(street: Street, side: int, number: int, first_m: float) -> list[M
     return parts
 
 
+def _before_the_front(street: Street, side: int, s: float, rng: np.random.Generator) -> list[Mesh]:
+    """Builds what stands along the building line of a plot, behind the people on the pavement."""
+    parts, at = [], s - BLOCK_M / 8
+    while True:
+        at += rng.exponential(3.5)
+        if at > s + BLOCK_M / 8:
+            return parts
+        d = side * (street.frontage_m - 0.4)
+        parts.append(_standing(street, at, d, clutter(rng)))
+
+
 def _garden(
     street: Street, side: int, s: float, plot: float, rng: np.random.Generator
 ) -> list[Mesh]:
-    green = Material(tinted(((0.22, 0.36, 0.14),), rng), 0.35, meshes.LEAVES)
+    green = Material(tinted(((0.22, 0.36, 0.14),), rng), 0.3, 0.6, meshes.LEAVES)
     hedge = block((-plot / 2, -0.4, 0), (plot / 2, 0.4, rng.uniform(1.0, 1.7)), green, 0.95)
     trees = [tree(rng).turned(0.0, (x, side * 5.0, 0.0)) for x in (-3.0, 3.0)]
-    return [_standing(street, s, side * (street.frontage_m + 0.6), joined([hedge, *trees]))]
+    things = [
+        clutter(rng, 3.0).turned(
+            rng.uniform(-np.pi, np.pi), (rng.uniform(-5, 5), side * rng.uniform(1.5, 9.0), 0.0)
+        )
+        for _ in range(int(rng.integers(2, 8)))
+    ]
+    parts = joined([hedge, *trees, *things])
+    return [_standing(street, s, side * (street.frontage_m + 0.6), parts)]
 
 
 def _furniture(street: Street, side: int, slot: int) -> list[Mesh]:
@@ -159,5 +181,7 @@ def _furniture(street: Street, side: int, slot: int) -> list[Mesh]:
         "sign": lambda: sign(rng),
     }.get(kind)
     if mesh is None:
-        return []
+        if kind or rng.random() < 0.5:
+            return []
+        mesh = lambda: clutter(rng, 0.8)  # noqa: E731
     return [_standing(street, slot * PARKING_PITCH_M, side * (street.kerb_m + 0.85), mesh())]

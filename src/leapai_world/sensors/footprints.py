@@ -12,7 +12,8 @@ import numpy.typing as npt
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras, poses
 from leapai.types.vocabulary import FloatArray
-from leapai_world.sensors.rig import AZIMUTH_STEPS, Camera, Lidar
+from leapai_world.sensors.lidar import Lidar
+from leapai_world.sensors.rig import Camera
 
 _NEAR_M = 0.3
 """Distance of the near plane: nothing is ever nearer to a camera than this."""
@@ -80,21 +81,27 @@ def of_lidar(lidar: Lidar, boxes_ego: FloatArray) -> list[Rays]:
     """Returns for each box the LiDAR rays in the range of azimuth and elevation that it passes
     through during the sweep. Boxes [S, N, 7] are sampled along it, in the ego frame of each
     sample."""
-    rays = np.arange(lidar.beams * AZIMUTH_STEPS).reshape(lidar.beams, AZIMUTH_STEPS)
-    elevation = np.arcsin(lidar.rays_ego[::AZIMUTH_STEPS, 2])
+    steps = lidar.azimuth_steps
+    rays = np.arange(lidar.beams * steps).reshape(lidar.beams, steps)
+    # The rays are level in the LiDAR's own axes, which a wrong calibration takes to those of the
+    # ego.
+    level_from_ego = lidar.calibrated_from_true[:3, :3]
+    elevation = np.arcsin((lidar.rays_ego[::steps] @ level_from_ego.T)[:, 2])
     samples, count = boxes_ego.shape[:2]
     flat = boxes_ego.reshape(-1, 7)
-    corners = (box_geometry.corners(flat) - lidar.position_ego_m).reshape(samples, count, 8, 3)
-    offset = boxes_ego[..., :2] - lidar.position_ego_m[:2]
+    corners = (box_geometry.corners(flat) - lidar.position_ego_m) @ level_from_ego.T
+    corners = corners.reshape(samples, count, 8, 3)
+    offset = ((boxes_ego[..., :3] - lidar.position_ego_m) @ level_from_ego.T)[..., :2]
     middle = np.arctan2(offset[-1, :, 1], offset[-1, :, 0])
     azimuth = np.arctan2(corners[..., 1], corners[..., 0]) - middle[:, None]
     azimuth = (azimuth + np.pi) % (2 * np.pi) - np.pi
-    per_step = AZIMUTH_STEPS / (2 * np.pi)
+    per_step = steps / (2 * np.pi)
     first = np.floor((middle + azimuth.min((0, 2)) + np.pi) * per_step).astype(int) - 2
     last = np.ceil((middle + azimuth.max((0, 2)) + np.pi) * per_step).astype(int) + 2
-    last = np.minimum(last, first + AZIMUTH_STEPS)
-    # The nearest point of a box lies at most half its diagonal nearer than its centre.
-    half = np.linalg.norm(boxes_ego[..., 3:5], axis=-1) / 2
+    last = np.minimum(last, first + steps)
+    # The nearest point of a box lies at most half its diagonal nearer than its centre, and a tilt
+    # of a few degrees moves its top and bottom by less than a tenth of its height.
+    half = np.linalg.norm(boxes_ego[..., 3:5], axis=-1) / 2 + 0.1 * boxes_ego[..., 5]
     distance = np.linalg.norm(offset, axis=-1)
     reach = np.stack([np.maximum(distance - half, 0.1), distance + half])
     lowest = np.arctan2(corners[..., 2].min(-1), reach).min((0, 1))
@@ -102,6 +109,6 @@ def of_lidar(lidar: Lidar, boxes_ego: FloatArray) -> list[Rays]:
     low_beam = np.maximum(np.searchsorted(elevation, lowest) - 1, 0)
     high_beam = np.searchsorted(elevation, highest) + 1
     return [
-        rays[b0:b1, np.arange(a0, a1) % AZIMUTH_STEPS].ravel()
+        rays[b0:b1, np.arange(a0, a1) % steps].ravel()
         for a0, a1, b0, b1 in zip(first, last, low_beam, high_beam, strict=True)
     ]

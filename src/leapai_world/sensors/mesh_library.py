@@ -24,7 +24,8 @@ class MeshLibrary:
         self._offset = 2.0 * np.stack([place % 10, place // 10, 0 * place], -1)
         whole = joined(meshes)
         owner = np.repeat(place, [len(mesh) for mesh in meshes])
-        self.colour, self.reflectivity = whole.colour, whole.reflectivity
+        self.colour, self._reflectivity = whole.colour, whole.reflectivity
+        self.backscatter = whole.backscatter
         self.texture = whole.texture
         self._own = whole.paint
         self.normal = whole.normals().astype(np.float32)
@@ -36,6 +37,12 @@ class MeshLibrary:
         """Returns the colours [K, 3] of triangles [K], each on an actor whose own colours are `own`
         [K, 3, 3] (`Material.paint`)."""
         choice = np.concatenate([self.colour[triangle, None], own], 1)
+        return np.asarray(choice[np.arange(len(triangle)), self._own[triangle]])
+
+    def reflectivities(self, triangle: Int32, own: Float32) -> Float32:
+        """Returns the reflectivities [K] of triangles [K], each on an actor whose own are `own`
+        [K, 3]."""
+        choice = np.concatenate([self._reflectivity[triangle, None], own], 1)
         return np.asarray(choice[np.arange(len(triangle)), self._own[triangle]])
 
     def first_hit(

@@ -39,6 +39,8 @@ class Scene:
     """[N] shape of each actor in the mesh library."""
     own_colours: Float32
     """[N, 3, 3] RGB (`colours.own_colours`)."""
+    own_reflectivities: Float32
+    """[N, 3] (`colours.own_reflectivities`)."""
     paths: FramePaths
     """Ego path and paths of the actors during the frame."""
     moves: npt.NDArray[np.bool_]

@@ -1,9 +1,8 @@
-"""The sensors of the vehicle: cameras and a LiDAR on the roof, with the rays of each, computed
-once."""
+"""The sensors of the vehicle: cameras with their rays, computed once, and a LiDAR on the roof."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -11,13 +10,10 @@ from scipy.interpolate import RectBivariateSpline
 
 from leapai.geometry import cameras, poses
 from leapai.types.vocabulary import FloatArray, IntArray
-from leapai_world.sensors.instants import SWEEP_S, dt_of_azimuth
+from leapai_world.sensors.conditions import Conditions
+from leapai_world.sensors.instants import dt_of_azimuth
+from leapai_world.sensors.lidar import PACKETS, Lidar, LidarMount, spinning
 
-MAX_RANGE_M = 120.0
-AZIMUTH_STEPS = 1080
-"""Number of steps a turn: a third of a degree each."""
-PACKETS = 72
-"""Number of packets a turn: the LiDAR fires 15 columns at a time, 1.4 ms apart."""
 EXPOSURE_S = 0.016
 """Exposure time of a camera with motion blur."""
 _SPLINE_POINTS = 41
@@ -37,14 +33,6 @@ class Mount:
     pitch_deg: float
     horizontal_view_deg: float
     distortion: tuple[float, float, float, float, float]
-
-
-@dataclass(frozen=True)
-class LidarMount:
-    """Mount of the LiDAR: its position, and the elevation of its lowest and highest beam."""
-
-    position_m: tuple[float, float, float] = (0.95, 0.0, 1.90)
-    elevation_deg: tuple[float, float] = (-26.0, 9.0)
 
 
 @dataclass(frozen=True)
@@ -82,28 +70,23 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class Lidar:
-    """A spinning LiDAR: `beams` rings of `AZIMUTH_STEPS` rays, fired in `PACKETS`."""
-
-    beams: int
-    position_ego_m: FloatArray
-    """[3]"""
-    rays_ego: FloatArray
-    """[beams * AZIMUTH_STEPS, 3] float32, ring by ring, azimuth from -pi upward."""
-    instant: IntArray
-    """[beams * AZIMUTH_STEPS] packet of each ray."""
-    dt_s: FloatArray
-    """[PACKETS] time of each; the last is fired at the timestamp of the frame."""
-
-
-@dataclass(frozen=True)
 class Rig:
     """All sensors of the vehicle."""
 
     cameras: tuple[Camera, ...]
-    lidar: Lidar
+    lidar: Lidar | None
     blur: bool = False
     """Whether cameras expose for `EXPOSURE_S`, or for no time at all."""
+    rolls_packets: int = 0
+    """Packets by which the sweep starts later from frame to frame."""
+    conditions: Conditions | None = None
+    """Condition of lenses and sensors; None: clean."""
+
+    def at(self, frame: int) -> Rig:
+        """Returns the rig as it is at frame number `frame`, with its sweep rolled."""
+        if self.lidar is None or not self.rolls_packets:
+            return self
+        return replace(self, lidar=self.lidar.rolled(frame * self.rolls_packets % PACKETS))
 
     @staticmethod
     def seven_cameras(image_size_px: tuple[int, int], beams: int) -> Rig:
@@ -141,25 +124,25 @@ of 70 degrees, one of 110 backward, no lens distortion."""
 def mounted(
     mounts: tuple[Mount, ...], lidar: LidarMount, image_size_px: tuple[int, int], beams: int
 ) -> Rig:
-    """Returns the rig of these mounts. The horizontal view of a camera stays the same at any image
-    size (height, width)."""
+    """Returns the rig of these mounts with a LiDAR of evenly spaced beams."""
+    return Rig(mounted_cameras(mounts, image_size_px), spinning(lidar, beams))
+
+
+def mounted_cameras(
+    mounts: tuple[Mount, ...], image_size_px: tuple[int, int]
+) -> tuple[Camera, ...]:
+    """Returns the cameras of these mounts. The horizontal view of a camera stays the same at any
+    image size (height, width)."""
+    height, width = image_size_px
     made = []
     for mount in mounts:
-        focal_px = image_size_px[1] / 2 / np.tan(np.radians(mount.horizontal_view_deg / 2))
-        height, width = image_size_px
+        focal_px = width / 2 / np.tan(np.radians(mount.horizontal_view_deg / 2))
         intrinsics = np.array(
             [[focal_px, 0.0, (width - 1) / 2], [0.0, focal_px, (height - 1) / 2], [0.0, 0.0, 1.0]]
         )
-        made.append(
-            camera(
-                (mount.name, mount.group),
-                image_size_px,
-                intrinsics,
-                np.array(mount.distortion),
-                _pose(mount),
-            )
-        )
-    return Rig(tuple(made), spinning(lidar, beams))
+        name_and_group, distortion = (mount.name, mount.group), np.array(mount.distortion)
+        made.append(camera(name_and_group, image_size_px, intrinsics, distortion, _pose(mount)))
+    return tuple(made)
 
 
 def _pose(mount: Mount) -> FloatArray:
@@ -211,26 +194,3 @@ def camera_rays(
         rays[axis] = RectBivariateSpline(v, u, xy[..., axis], kx=5, ky=5)(rows, columns)
     rays /= np.sqrt((rays**2).sum(0))
     return np.ascontiguousarray(rays.reshape(3, -1).T)
-
-
-def spinning(mount: LidarMount, beams: int) -> Lidar:
-    """Returns a LiDAR with its rays."""
-    low, high = np.radians(mount.elevation_deg)
-    elevation = np.linspace(low, high, beams)[:, None]
-    azimuth = (np.arange(AZIMUTH_STEPS) + 0.5) * (2 * np.pi / AZIMUTH_STEPS) - np.pi
-    rays = np.stack(
-        np.broadcast_arrays(
-            np.cos(elevation) * np.cos(azimuth),
-            np.cos(elevation) * np.sin(azimuth),
-            np.sin(elevation),
-        ),
-        -1,
-    )
-    packet = np.arange(AZIMUTH_STEPS) * PACKETS // AZIMUTH_STEPS
-    return Lidar(
-        beams=beams,
-        position_ego_m=np.array(mount.position_m),
-        rays_ego=rays.reshape(-1, 3).astype(np.float32),
-        instant=np.tile(packet, beams),
-        dt_s=(np.arange(PACKETS) + 1 - PACKETS) * (SWEEP_S / PACKETS),
-    )

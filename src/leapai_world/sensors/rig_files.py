@@ -11,19 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from leapai.data import reading
 from leapai.geometry import cameras, poses
 from leapai.types.frames import CameraFrame
-from leapai_world.sensors.rig import (
-    SEVEN,
-    SIX,
-    LidarMount,
-    Mount,
-    Rig,
-    camera,
-    camera_rays,
-    mounted,
-    spinning,
-)
+from leapai_world.sensors.lidar import LidarMount, spinning
+from leapai_world.sensors.rig import SEVEN, SIX, Mount, Rig, camera, camera_rays, mounted
 
 NAMED = {"seven": SEVEN, "six": SIX}
+VARIED = "varied"
+"""Name of the rigs that are drawn from the seed of a drive (`varied_rigs`)."""
 BODY_M = ((-1.0, 3.8), (-0.95, 0.95), (0.0, 1.0))
 """Body of the ego up to its windows, x, y and z in the ego frame: a camera in it would see
 nothing."""
@@ -45,7 +38,7 @@ def open_rig(name: str, image_size_px: tuple[int, int], beams: int) -> Rig:
     if name.startswith("argoverse2:"):
         return _argoverse2(Path(name.removeprefix("argoverse2:")), image_size_px, beams)
     if not name.endswith(".json"):
-        known = ", ".join(NAMED)
+        known = ", ".join((*NAMED, VARIED))
         raise ValueError(
             f"synthetic: there is no rig '{name}'; use one of: {known}, argoverse2:LOGFOLDER, "
             "FILE.json"

@@ -10,11 +10,12 @@ import numpy as np
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
 from leapai.types.vocabulary import FloatArray, ImageArray
-from leapai_world.sensors import footprints, lidar_returns, render, shadows
+from leapai_world.sensors import conditions, footprints, lidar_returns, render, shadows
 from leapai_world.sensors.embree import Float32
 from leapai_world.sensors.instants import SAMPLES_S, Instants
+from leapai_world.sensors.lidar import Lidar
 from leapai_world.sensors.ray_casting import Hits, Scene, cast_rays
-from leapai_world.sensors.rig import EXPOSURE_S, Camera, Lidar, Rig
+from leapai_world.sensors.rig import EXPOSURE_S, Camera, Rig
 from leapai_world.sensors.solids import Occluders
 
 _SUB_EXPOSURES = 5
@@ -29,8 +30,8 @@ class Observation:
     """RGB [H, W, 3], in the order of the rig's cameras."""
     ego_from_camera: FloatArray
     """[C, 4, 4] pose of each camera at its exposure, in the ego frame at the frame's timestamp."""
-    points: FloatArray
-    """[P, 5] float32 in the ego frame (`Frame.points`)."""
+    points: Float32 | None
+    """[P, 5] float32 in the ego frame (`Frame.points`); None: the rig has no LiDAR."""
     visible_fraction: FloatArray
     """[N] in [0, 1]; 0 for an actor that no sensor would see even if it were unoccluded."""
 
@@ -45,13 +46,17 @@ def sense(rig: Rig, scene: Scene, *noise_stream: int) -> Observation:
     images, counts = [], []
     for number, camera in enumerate(rig.cameras):
         image, count = _image_and_counts(camera, scene, rig.blur, *noise_stream, number)
+        if rig.conditions is not None:
+            image = conditions.degraded(image, rig.conditions, number, *noise_stream)
         images.append(image)
         counts.append(count)
-    hits = _sweep(rig.lidar, scene)
-    counts.append(_count(hits))
-    stream = (*noise_stream, _LIDAR_STREAM)
-    raw, packet = lidar_returns.raw_returns(rig.lidar, hits, scene, *stream)
-    points = lidar_returns.compensated(raw, packet, hits.instants)
+    points = None
+    if rig.lidar is not None:
+        hits = _sweep(rig.lidar, scene)
+        counts.append(_count(hits))
+        stream = (*noise_stream, _LIDAR_STREAM)
+        raw, packet = lidar_returns.raw_returns(rig.lidar, hits, scene, *stream)
+        points = lidar_returns.compensated(raw, packet, hits.instants)
     visible, unoccluded = np.sum(counts, 0)
     return Observation(
         tuple(images), camera_poses(rig, scene), points, visible / np.maximum(unoccluded, 1)
@@ -63,14 +68,14 @@ def camera_poses(rig: Rig, scene: Scene) -> FloatArray:
     of the frame."""
     at = scene.paths.at(np.array([0.0, *(camera.dt_us * 1e-6 for camera in rig.cameras)]))
     ego_from_then = poses.invert(at.window_from_ego[0]) @ at.window_from_ego[1:]
-    composed: FloatArray = ego_from_then @ np.stack([c.ego_from_camera for c in rig.cameras])
-    return composed
+    mounts = [camera.ego_from_camera for camera in rig.cameras]
+    return ego_from_then @ np.array(mounts).reshape(-1, 4, 4)
 
 
-def raw_sweep(rig: Rig, scene: Scene, *noise_stream: int) -> Float32:
+def raw_sweep(lidar: Lidar, scene: Scene, *noise_stream: int) -> Float32:
     """Returns the points [P, 5] of the LiDAR of `sense`, each in the ego frame at its own time."""
-    hits = _sweep(rig.lidar, scene)
-    return lidar_returns.raw_returns(rig.lidar, hits, scene, *noise_stream, _LIDAR_STREAM)[0]
+    hits = _sweep(lidar, scene)
+    return lidar_returns.raw_returns(lidar, hits, scene, *noise_stream, _LIDAR_STREAM)[0]
 
 
 def visibility(rig: Rig, scene: Scene) -> FloatArray:

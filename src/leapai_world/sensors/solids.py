@@ -34,7 +34,7 @@ class Solids(Occluders):
         self.colour = shades(mesh.colour, normal, light)
         """[6, T] colours in the shade and what the sun adds (`shades`)."""
         self.normal = normal.astype(np.float32)
-        self.reflectivity = mesh.reflectivity
+        self.reflectivity, self.backscatter = mesh.reflectivity, mesh.backscatter
         self.texture = mesh.texture
 
     def first_hit(

@@ -118,5 +118,10 @@ class Actors:
         """Returns the colours [3, 3] of one of the members (`colours.own_colours`)."""
         return colours.own_colours(random_generator(self._seed, 6, int(number)))
 
+    def own_reflectivities(self, number: int) -> FloatArray:
+        """Returns the reflectivities [3] of one of the members (`colours.own_reflectivities`)."""
+        rng = random_generator(self._seed, 7, int(number))
+        return colours.own_reflectivities(self.own_colours(number), rng)
+
     def _draw_shape(self, class_id: int, kind: str = "") -> tuple[FloatArray, int]:
         return shapes.draw(class_id, random_generator(self._seed, 4, len(self.members)), kind)

@@ -59,6 +59,9 @@ class Traffic:
         """[N] index into `shapes.prototypes` of each body in its first pose."""
         self.own_colours = np.array([actors.own_colours(i) for i in kept], np.float32)
         """[N, 3, 3] (`colours.own_colours`)."""
+        reflectivities = [actors.own_reflectivities(i) for i in kept]
+        self.own_reflectivities = np.array(reflectivities, np.float32)
+        """[N, 3] (`colours.own_reflectivities`)."""
         self.size_m: FloatArray = size[kept]
         self.moves: BoolArray = np.arange(len(kept)) < len(self._movers)
         """[N] whether the actor ever moves."""
