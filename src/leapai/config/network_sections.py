@@ -74,6 +74,9 @@ class LidarConfig(Section):
     pillar_channels: PositiveInt = 64
     middle_channels: PositiveInt = 128
     bev_blocks: PositiveInt = 2
+    intensity: Literal["reported", "ground"] = "reported"
+    """`ground`: intensity is scaled by that of the ground, so that the conventions of sensors
+    agree."""
 
 
 class DynamicConfig(Section):

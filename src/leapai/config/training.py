@@ -98,6 +98,23 @@ class StreamingConfig(Section):
     too."""
 
 
+class LidarAugmentationConfig(Section):
+    """Augmentations of LiDAR points, drawn once a clip; the defaults change nothing."""
+
+    log_gain: NonNegativeFloat = 0.0
+    """Standard deviation of the logarithm of a gain on intensity."""
+    log_gamma: NonNegativeFloat = 0.0
+    """Standard deviation of the logarithm of an exponent on intensity."""
+    blind_probability: Probability = 0.0
+    """Probability that every intensity is 0."""
+    thinning_probability: Probability = 0.0
+    """Probability that every second band of beams is lost."""
+    sparse_probability: Probability = 0.0
+    """Probability that only a share of the points, 30 % to all, is kept."""
+    tilt_deg: NonNegativeFloat = 0.0
+    """Standard deviation of an error in the pitch and roll of the LiDAR."""
+
+
 class AugmentationConfig(Section):
     """Augmentations of training, drawn once a clip; geometry is folded into the calibration."""
 
@@ -115,6 +132,9 @@ class AugmentationConfig(Section):
     """Probability that all cameras are lost at once; never together with the LiDAR."""
     camera_dropout: Probability = 0.05
     """Probability of each camera to be lost alone."""
+    height_m: NonNegativeFloat = 0.0
+    """Standard deviation of a shift of the ego frame along z: the ground lies higher or lower."""
+    lidar: LidarAugmentationConfig = LidarAugmentationConfig()
 
 
 class CacheConfig(Section):

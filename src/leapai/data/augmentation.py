@@ -16,6 +16,11 @@ import cv2
 import numpy as np
 
 from leapai.config.training import AugmentationConfig
+from leapai.data.lidar_augmentation import (
+    LidarAugmentation,
+    augmented_points,
+    draw_lidar_augmentation,
+)
 from leapai.data.perturbation import (
     small_motion,
     with_camera_errors,
@@ -42,6 +47,7 @@ class Augmentation:
     """[N, 3, 4] affine map of RGB."""
     lost_cameras: tuple[str, ...]
     lidar_lost: bool
+    lidar: LidarAugmentation
 
 
 def draw_augmentation(
@@ -51,16 +57,18 @@ def draw_augmentation(
     count = len(camera_names)
     turn = np.deg2rad(rng.uniform(-config.rotation_deg, config.rotation_deg))
     mirror = np.diag([1.0, -1.0 if rng.random() < config.mirror_probability else 1.0, 1.0, 1.0])
+    shift = np.array([0.0, 0.0, rng.normal(0.0, config.height_m)])
     draw = rng.random()
     lidar_lost = bool(draw < config.lidar_dropout)
     all_lost = not lidar_lost and draw < config.lidar_dropout + config.cameras_dropout
     lost = (rng.random(count) < config.camera_dropout) | all_lost
     return Augmentation(
-        new_from_ego=poses.from_xyz_yaw(np.zeros(3), turn) @ mirror,
+        new_from_ego=poses.from_xyz_yaw(shift, turn) @ mirror,
         calibration_error=small_motion(config.calibration_deg, config.calibration_m, rng, count),
         colour=_draw_colour(config.photometric, rng, count),
         lost_cameras=tuple(n for n, is_lost in zip(camera_names, lost, strict=True) if is_lost),
         lidar_lost=lidar_lost,
+        lidar=draw_lidar_augmentation(config.lidar, rng),
     )
 
 
@@ -70,6 +78,9 @@ def apply(frame: Frame, augmentation: Augmentation) -> Frame:
     cameras = zip(frame.cameras, augmentation.colour, strict=True)
     frame = replace(frame, cameras=tuple(_coloured(camera, colour) for camera, colour in cameras))
     frame = with_camera_errors(frame, augmentation.calibration_error)
+    if frame.points is not None:
+        points = augmented_points(frame.points, augmentation.lidar, frame.timestamp_us)
+        frame = replace(frame, points=points)
     return change_ego(frame, augmentation.new_from_ego)
 
 

@@ -3,7 +3,7 @@ collate."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 import cv2
@@ -68,18 +68,13 @@ def prepare(
 
 
 def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
-    """Collates prepared frames, one for each stream, into a batch. All streams must have the same
-    cameras in the same order.
+    """Collates prepared frames, one for each stream, into a batch.
 
-    `is_first` marks the streams that start a sequence. Raises ValueError where the cameras differ.
+    Streams may have different rigs: cameras of a group are put side by side, and a stream that has
+    fewer of them is padded with failed ones, which cost no time. `is_first` marks the streams that
+    start a sequence. `FrameBatch.frames` are as given.
     """
-    rig = [(c.name, c.group, c.size_px) for c in frames[0].cameras]
-    for frame in frames[1:]:
-        if [(c.name, c.group, c.size_px) for c in frame.cameras] != rig:
-            raise ValueError(
-                f"{frame.sequence} and {frames[0].sequence} have different cameras: "
-                "put drives of one rig into a batch"
-            )
+    given, frames = frames, with_common_cameras(frames)
     points = [np.zeros((0, 5), np.float32) if f.points is None else f.points for f in frames]
     stream = np.repeat(np.arange(len(frames)), [len(p) for p in points])
     return FrameBatch(
@@ -97,8 +92,37 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
         ),
         is_first=torch.tensor(list(is_first)),
         camera_groups=tuple(CAMERA_GROUPS.index(c.group) for c in frames[0].cameras),
-        frames=tuple(frames),
+        frames=tuple(given),
     )
+
+
+def with_common_cameras(frames: Sequence[Frame]) -> list[Frame]:
+    """Returns the frames with the same groups of cameras in the same order, padded with failed
+    cameras; frames of one rig come back as they are."""
+    rigs = {tuple(c.group for c in frame.cameras) for frame in frames}
+    if len(rigs) == 1:
+        return list(frames)
+    size_px = next(camera.size_px for frame in frames for camera in frame.cameras)
+    return [replace(f, cameras=tuple(_padded(f, rigs, size_px))) for f in frames]
+
+
+def _padded(
+    frame: Frame, rigs: Set[tuple[str, ...]], size_px: tuple[int, int]
+) -> Iterator[CameraFrame]:
+    for group in CAMERA_GROUPS:
+        cameras = [camera for camera in frame.cameras if camera.group == group]
+        yield from cameras
+        for _ in range(max(rig.count(group) for rig in rigs) - len(cameras)):
+            yield CameraFrame(
+                name="",
+                group=group,
+                image=None,
+                size_px=size_px,
+                intrinsics=np.eye(3),
+                distortion=np.zeros(5),
+                ego_from_camera=np.eye(4),
+                timestamp_us=frame.timestamp_us,
+            )
 
 
 def _images(frame: Frame) -> ImageArray:
