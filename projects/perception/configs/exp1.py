@@ -9,6 +9,6 @@ augmentation = {
 }
 lidar = {**lidar, "intensity": "ground", "max_pillars": 10000}
 data = {"train": "synthetic:split=train,drives=120,rate_hz=4,rig=varied",
-        "val": "synthetic:split=val,drives=4,rate_hz=4,rig=varied"}
+        "val": "synthetic:split=val,drives=1,rate_hz=4,rig=varied"}
 cache = {"folder": "/tmp/exp_cache", "frames_gb": 16.0}
 training = {"workers": 1, "checkpoint_every": 100, "validate_every": 100000}

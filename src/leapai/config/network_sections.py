@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from leapai.config.section import Section
 from leapai.types import BevGrid
@@ -51,6 +51,13 @@ class CameraConfig(Section):
     heads: PositiveInt = 8
     points: PositiveInt = 8
     """Sampling points a head: a whole number for each height."""
+    depth_bins: NonNegativeInt = 0
+    """Bins of the depth that is predicted in every cell of a feature map, and by which inverse
+    perspective mapping is weighted; 0: none is predicted, and a pixel counts at any depth."""
+    bev_blocks: NonNegativeInt = 0
+    """Residual blocks on the BEV of the cameras."""
+    shared: bool = False
+    """One backbone and neck serves all groups, that of the first."""
     groups: dict[str, Literal["front_narrow", "front_wide", "back", "side"]] = Field({})
     """Camera name -> group, instead of the data set's own table."""
 

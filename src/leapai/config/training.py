@@ -53,6 +53,13 @@ class LossConfig(Section):
     velocity_weight: NonNegativeFloat = 0.2
     angle_bin_weight: NonNegativeFloat = 0.2
     occlusion_weight: NonNegativeFloat = 0.5
+    dense_weight: NonNegativeFloat = 0.0
+    """Weight of heat maps of object centres in the BEV of the cameras and of the LiDAR, each by
+    itself, so that each learns although the other explains an object already; 0: none."""
+    depth_weight: NonNegativeFloat = 1.0
+    """Weight of the depth of the cells of the cameras' feature maps (`camera.depth_bins`)."""
+    pixel_class_weight: NonNegativeFloat = 1.0
+    """Weight of their classes."""
     heat_map_weight: NonNegativeFloat = 1.0
     """Weight of the auxiliary heat map of object centres; 0: it is not computed."""
     velocity_by_occlusion: tuple[float, float, float, float] = (1.0, 0.8, 0.6, 0.3)

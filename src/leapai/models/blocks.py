@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+from leapai.types import CLASS_NAMES
+
+_CENTRE_PRIOR = 0.01
 
 
 def conv_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
@@ -62,10 +67,11 @@ class Fuser(nn.Module):
     can distinguish "nothing there" from "not observed".
     """
 
-    def __init__(self, channels: int, modalities: int) -> None:
+    def __init__(self, channels: int, modalities: int, dense_heads: bool = False) -> None:
         super().__init__()
         self.missing = nn.Parameter(torch.zeros(modalities, channels))
         self.fuse = conv_norm_relu(channels * modalities, channels)
+        self.dense = nn.ModuleList(_dense_head(channels) for _ in range(modalities * dense_heads))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, bevs: list[Tensor], present: list[Tensor]) -> Tensor:
@@ -77,3 +83,16 @@ class Fuser(nn.Module):
         ]
         fused: Tensor = self.fuse(torch.cat(filled, 1))
         return fused
+
+    def heat_maps(self, bevs: list[Tensor]) -> Tensor | None:
+        """Predicts from the BEV [B, C, H, W] of each modality by itself logits of object centres
+        [modalities, B, 8, H, W], for losses only; None where it has no dense heads."""
+        if not self.dense:
+            return None
+        return torch.stack([head(bev) for head, bev in zip(self.dense, bevs, strict=True)])
+
+
+def _dense_head(channels: int) -> nn.Sequential:
+    last = nn.Conv2d(channels, len(CLASS_NAMES), 1)
+    nn.init.constant_(last.bias, math.log(_CENTRE_PRIOR / (1 - _CENTRE_PRIOR)))
+    return nn.Sequential(conv_norm_relu(channels, channels), last)

@@ -30,7 +30,11 @@ def build_model(config: TaskConfig) -> Perception:
         config,
         camera=_camera(config),
         lidar=lidar,
-        fuser=Fuser(config.bev.channels, modalities=2 if lidar else 1),
+        fuser=Fuser(
+            config.bev.channels,
+            modalities=2 if lidar else 1,
+            dense_heads=config.loss.dense_weight > 0,
+        ),
         dynamic=_dynamic(config) if config.dynamic_task else None,
         static=_static(config) if config.static_task else None,
     )

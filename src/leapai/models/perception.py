@@ -23,6 +23,7 @@ from leapai.models.reset import with_pose
 from leapai.models.static.bev_memory import StaticTemporalFusion, empty_memory
 from leapai.models.static.static_head import StaticHead, StaticNeck
 from leapai.models.tensors import (
+    AuxiliaryPredictions,
     DynamicPredictions,
     FrameBatch,
     Predictions,
@@ -108,10 +109,12 @@ class Perception(nn.Module):
 
     def forward(self, batch: FrameBatch, state: TemporalState) -> tuple[Predictions, TemporalState]:
         """Runs one frame of every stream: predictions of each task and the next memory."""
-        bev = self.trunk(batch) if batch.fused_bev is None else batch.fused_bev
+        bev, auxiliary = batch.fused_bev, None
+        if bev is None:
+            bev, auxiliary = self.perceive(batch)
         static, static_memory = self.static_task(bev, batch, state)
         dynamic, state = self.dynamic_task(bev, batch, state)
-        return Predictions(dynamic, static), replace(state, static=static_memory)
+        return Predictions(dynamic, static, auxiliary), replace(state, static=static_memory)
 
     def dynamic_task(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
@@ -138,14 +141,21 @@ class Perception(nn.Module):
     def trunk(self, batch: FrameBatch) -> Tensor:
         """Perceives one frame: sensors to one BEV [B, 256, 112, 128], independent of other
         frames."""
+        return self.perceive(batch)[0]
+
+    def perceive(self, batch: FrameBatch) -> tuple[Tensor, AuxiliaryPredictions | None]:
+        """Perceives one frame as `trunk` does; returns what its losses read, too, in training."""
         features = self.camera_features(batch)  # [B, 7, 256, 64, 120]
-        camera_bev = self.view_transfer(features, calibration_of(batch))  # [B, 256, 112, 128]
-        bevs, present = [camera_bev], [batch.camera_valid.any(1)]
+        camera_bev, pixels = self.view_transfer(features, calibration_of(batch))
+        bevs, present = [camera_bev], [batch.camera_valid.any(1)]  # [B, 256, 112, 128]
         if self.lidar_vfe is not None:
             bevs.append(self.lidar_bev(batch))  # [B, 256, 112, 128]
             present.append(batch.lidar_valid)
         bev: Tensor = self.fuser(bevs, present)
-        return bev
+        heat_maps = self.fuser.heat_maps(bevs) if self.training else None
+        if not self.training or (pixels is None and heat_maps is None):
+            return bev, None
+        return bev, AuxiliaryPredictions(pixels, heat_maps)
 
     def camera_features(self, batch: FrameBatch) -> Tensor:
         """Returns features [B, N, C, H/8, W/8] float32; zeros for a failed camera, which costs no
@@ -157,6 +167,8 @@ class Perception(nn.Module):
         )
         groups = torch.tensor(batch.camera_groups, device=batch.images.device).repeat(B)
         working = batch.camera_valid.flatten()
+        if self.config.camera.shared:
+            groups = torch.zeros_like(groups)
         for group in range(len(CAMERA_GROUPS)):
             index = ((groups == group) & working).nonzero()[:, 0]
             if len(index) or self._ranks_wait():

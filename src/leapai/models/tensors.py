@@ -100,6 +100,16 @@ class FrameBatch(_Tensors):
 
 
 @dataclass(frozen=True)
+class PixelPredictions(_Tensors):
+    """Logits of what single cells of M feature maps show."""
+
+    depth: Tensor
+    """[M, D, H, W] one of D bins (`pixel_head.DepthBins`)."""
+    classes: Tensor
+    """[M, 8, H, W] each class by itself."""
+
+
+@dataclass(frozen=True)
 class StaticMemory(_Tensors):
     """Memory of the static task: features of K past frames a stream, in no order, each with the
     pose and time at which it was seen. A slot that is not `valid` holds nothing."""
@@ -251,8 +261,21 @@ class StaticPredictions(_Tensors):
 
 
 @dataclass(frozen=True)
+class AuxiliaryPredictions(_Tensors):
+    """Predictions of the trunk that only its losses read."""
+
+    pixels: PixelPredictions | None
+    """Of the B * N images."""
+    heat_maps: Tensor | None
+    """[modalities, B, 8, rows, columns] logits of object centres in the BEV of the cameras, then of
+    the LiDAR."""
+
+
+@dataclass(frozen=True)
 class Predictions(_Tensors):
     """Raw outputs of a frame, of each task that is on."""
 
     dynamic: DynamicPredictions | None = None
     static: StaticPredictions | None = None
+    auxiliary: AuxiliaryPredictions | None = None
+    """What only losses read: in training, where it is configured."""

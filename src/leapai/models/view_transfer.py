@@ -20,7 +20,10 @@ from torch import Tensor, nn
 from leapai.config.network_sections import BevConfig, CameraConfig
 from leapai.geometry import cameras, poses
 from leapai.models import sampling
+from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import STRIDES
+from leapai.models.pixel_head import DepthBins, PixelHead
+from leapai.models.tensors import PixelPredictions
 from leapai.types import BevGrid
 
 
@@ -72,6 +75,8 @@ class Projection:
     """[M, Z * 4] int32 rows of the padded maps."""
     ipm_weight: Tensor
     """[M, Z * 4] bilinear weight over the number of samples of the cell; 0 where not seen."""
+    depth_m: Tensor
+    """[M, Z] depth of each anchor along the camera's axis, metres."""
 
 
 class ViewTransfer(nn.Module):
@@ -91,6 +96,10 @@ class ViewTransfer(nn.Module):
         self.value = nn.Linear(channels, channels, bias=False)
         self.out = nn.Linear(channels, channels)
         self.out_norm = nn.LayerNorm(channels)
+        self.pixels = PixelHead(channels, config.depth_bins) if config.depth_bins else None
+        self.blocks = (
+            ConvResBlockNeck(channels, channels, config.bev_blocks) if config.bev_blocks else None
+        )
         self._cached: tuple[Calibration, tuple[int, int], Projection] | None = None
         self._initialise()
 
@@ -108,14 +117,19 @@ class ViewTransfer(nn.Module):
         with torch.no_grad():
             self.offsets.bias.copy_(ring.flatten())
 
-    def forward(self, features: Tensor, calibration: Calibration) -> Tensor:
-        """Transfers features [B, N, C, H, W] float32 -> [B, C, rows, columns]."""
+    def forward(
+        self, features: Tensor, calibration: Calibration
+    ) -> tuple[Tensor, PixelPredictions | None]:
+        """Transfers features [B, N, C, H, W] float32 -> [B, C, rows, columns]; and what their
+        cells show, of B * N images, where the depth is predicted."""
         B, _, C, H, W = features.shape
         projection = self.projection(calibration, (H, W))
         rows = sampling.to_rows(features.flatten(0, 1))  # [B * N * (H+3) * (W+3), C]
-        ipm = self._ipm(rows, projection)  # [B * Q, C]
-        bev: Tensor = self.out_norm(ipm + self.out(self._attend(rows, ipm, projection, (H, W))))
-        return bev.view(B, self.grid.rows, self.grid.columns, C).permute(0, 3, 1, 2)
+        pixels = None if self.pixels is None else self.pixels(features.flatten(0, 1))
+        ipm = self._ipm(rows, projection, pixels)  # [B * Q, C]
+        cells = self.out_norm(ipm + self.out(self._attend(rows, ipm, projection, (H, W))))
+        bev: Tensor = cells.view(B, self.grid.rows, self.grid.columns, C).permute(0, 3, 1, 2)
+        return bev if self.blocks is None else self.blocks(bev), pixels
 
     def projection(self, calibration: Calibration, size: tuple[int, int]) -> Projection:
         """Returns the projection for a calibration, computed anew only when it differs from the
@@ -129,10 +143,26 @@ class ViewTransfer(nn.Module):
             self._cached = (calibration.clone(), size, made)
         return self._cached[2]
 
-    def _ipm(self, rows: Tensor, projection: Projection) -> Tensor:
-        """Averages the visible samples of each cell [B * Q, C]; zeros where no camera looks."""
-        sums = sampling.weighted_rows(rows, projection.ipm_index, projection.ipm_weight)
+    def _ipm(self, rows: Tensor, projection: Projection, pixels: PixelPredictions | None) -> Tensor:
+        """Averages the visible samples of each cell [B * Q, C]; zeros where no camera looks. With
+        predicted depth, each counts by how probable its depth is."""
+        weight = projection.ipm_weight
+        if pixels is not None:
+            weight = weight * self._depth_weight(pixels.depth, projection)
+        sums = sampling.weighted_rows(rows, projection.ipm_index, weight)
         return sampling.segment_sum(sums, projection.cell_offsets)
+
+    def _depth_weight(self, logits: Tensor, projection: Projection) -> Tensor:
+        """Returns the weight [M, Z * 4] of each tap, from depth logits [B * N, D, H, W]: the
+        probability of the depth of its anchor, between two bins, over that of a depth of which
+        nothing is known."""
+        count = logits.shape[1]
+        rows = sampling.to_rows(logits.float().softmax(1)).flatten()
+        position = DepthBins(count).position(projection.depth_m)  # [M, Z]
+        low = position.floor().clamp(max=count - 2)
+        share = (position - low).repeat_interleave(4, -1)
+        first = projection.ipm_index.long() * count + low.long().repeat_interleave(4, -1)
+        return count * ((1 - share) * rows[first] + share * rows[first + 1])
 
     def _attend(
         self, rows: Tensor, ipm: Tensor, projection: Projection, size: tuple[int, int]
@@ -178,7 +208,7 @@ def project_cells(
     `size` (H, W) of the feature map, `stride` image pixels a feature cell.
     """
     device = calibration.intrinsics.device
-    anchor, seen = _anchors(grid, heights_m, calibration, size, stride)  # [B, N, Q, Z, 2], [..., Z]
+    anchor, depth, seen = _anchors(grid, heights_m, calibration, size, stride)  # [B, N, Q, Z, ...]
     _, N, Q, Z = seen.shape
     pair = seen.any(-1).transpose(1, 2)  # [B, Q, N]: sorted by stream, cell, camera when listed
     stream, cell, camera = pair.nonzero(as_tuple=True)
@@ -200,6 +230,7 @@ def project_cells(
         anchor_seen=seen_pair,
         ipm_index=index.reshape(-1, Z * 4),
         ipm_weight=weight.reshape(-1, Z * 4),
+        depth_m=depth[stream, camera, cell],
     )
 
 
@@ -209,9 +240,9 @@ def _anchors(
     calibration: Calibration,
     size: tuple[int, int],
     stride: int,
-) -> tuple[Tensor, Tensor]:
-    """Returns feature-map positions [B, N, Q, Z, 2] of the cells and whether they are in the
-    picture [B, N, Q, Z]."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns feature-map positions [B, N, Q, Z, 2] of the cells, their depths [B, N, Q, Z], and
+    whether they are in the picture [B, N, Q, Z]."""
     intrinsics = calibration.intrinsics
     xy = torch.from_numpy(grid.cell_centres_m()).to(intrinsics)
     z = intrinsics.new_tensor(heights_m)
@@ -228,4 +259,4 @@ def _anchors(
     seen = seen & ((map_xy >= -0.5) & (map_xy <= extent - 0.5)).all(-1)
     seen = seen & calibration.camera_valid[..., None]
     shape = (*intrinsics.shape[:2], len(xy), len(z))
-    return map_xy.view(*shape, 2), seen.view(shape)
+    return map_xy.view(*shape, 2), in_camera[..., 2].reshape(shape), seen.view(shape)

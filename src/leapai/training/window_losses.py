@@ -23,6 +23,7 @@ from leapai.models.tensors import (
     StaticPredictions,
     TemporalState,
 )
+from leapai.training.auxiliary_criterion import AuxiliaryCriterion
 from leapai.training.criterion import DynamicCriterion, Parts
 from leapai.training.denoising import make_denoising_queries, noise_seed
 from leapai.training.progress import Stopwatch
@@ -46,6 +47,7 @@ class WindowLosses(nn.Module):
         self.static = StaticCriterion(config) if config.static_task else None
         consistent = config.static_task and config.loss.static.steadiness_weight > 0
         self.consistency_loss = TemporalConsistencyLoss(config) if consistent else None
+        self.auxiliary = AuxiliaryCriterion(config)
         self.targets = TargetMaker(config)
         self.memory: TemporalState | None = None
 
@@ -117,6 +119,8 @@ class WindowLosses(nn.Module):
             parts.append(self.static(static_of(predictions), gt))
         if self.consistency_loss is not None:
             parts.append(self.consistency_loss(static_of(predictions), batch))
+        if predictions.auxiliary is not None:
+            parts.append(self.auxiliary(predictions.auxiliary, batch, targets))
         return parts
 
 

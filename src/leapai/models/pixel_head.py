@@ -1,0 +1,53 @@
+"""What single cells of a feature map show: how far away it is, and of which class.
+
+Depth is a distribution over bins (Reading et al., CaDDN, CVPR 2021; Philion and Fidler, ECCV 2020),
+evenly spaced in the logarithm of the distance along the camera's axis.
+
+Letters: M images, C channels, D bins, H W size of the feature map.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from leapai.models.tensors import PixelPredictions
+from leapai.types import CLASS_NAMES
+
+NEAR_M, FAR_M = 1.5, 80.0
+"""Depths of the first and the last bin."""
+_CLASS_PRIOR = 0.02
+
+
+@dataclass(frozen=True)
+class DepthBins:
+    """Bins of depth, given by their number."""
+
+    count: int
+
+    def position(self, depth_m: Tensor) -> Tensor:
+        """Returns the place [...] of depths [...] among the bins, 0 to count - 1, as a fraction."""
+        span = math.log(FAR_M / NEAR_M) / (self.count - 1)
+        place: Tensor = (depth_m.clamp(min=NEAR_M) / NEAR_M).log() / span
+        return place.clamp(max=self.count - 1)
+
+
+class PixelHead(nn.Module):
+    """Features [M, C, H, W] -> depth [M, D, H, W] and class [M, 8, H, W] of every cell."""
+
+    def __init__(self, channels: int, depth_bins: int) -> None:
+        super().__init__()
+        self.depth_bins = depth_bins
+        self.hidden = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())
+        self.out = nn.Conv2d(channels, depth_bins + len(CLASS_NAMES), 1)
+        with torch.no_grad():
+            prior = math.log(_CLASS_PRIOR / (1 - _CLASS_PRIOR))
+            self.out.bias[depth_bins:] = prior  # focal loss starts calm
+
+    def forward(self, features: Tensor) -> PixelPredictions:
+        """Returns logits."""
+        out: Tensor = self.out(self.hidden(features))
+        return PixelPredictions(out[:, : self.depth_bins], out[:, self.depth_bins :])
