@@ -23,6 +23,7 @@ from leapai.config.schema import TaskConfig
 from leapai.config.training import StreamingConfig
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.log import DrivingLog
+from leapai.data.pixel_labels import with_pixel_labels
 from leapai.data.static_labels import with_static_labels
 from leapai.data.transforms import collate, prepare
 from leapai.models.tensors import FrameBatch
@@ -226,6 +227,8 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         camera = self.config.camera
         frame = read_frame(self.logs[sample.sequence], sample.frame)
         frame = prepare(frame, camera.image_size_px, camera.groups)
+        if camera.depth_bins:  # before augmentation, which may lose the LiDAR
+            frame = with_pixel_labels(frame)
         rng = np.random.default_rng([self.config.training.seed, _AUGMENTATION, sample.clip])
         names = [c.name for c in frame.cameras]
         frame = apply(frame, draw_augmentation(self.config.augmentation, rng, names))
@@ -250,7 +253,7 @@ def read_frame(log: DrivingLog, index: int) -> Frame:
 
 def without_sensors(frame: Frame) -> Frame:
     """Returns the frame with neither images nor points: small enough to send between processes."""
-    cameras = tuple(replace(camera, image=None) for camera in frame.cameras)
+    cameras = tuple(replace(c, image=None, pixel_labels=None) for c in frame.cameras)
     return replace(frame, cameras=cameras, points=None)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from leapai.geometry import cameras
 from leapai.models.tensors import FrameBatch
-from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray
+from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray, PixelLabels
 
 HORIZON_ROW = 0.45
 """Row at which the principal point comes to lie, as a fraction of the height, when an image is too
@@ -91,6 +91,7 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
             np.stack([np.asarray(f.ego2global, np.float64) for f in frames])
         ),
         is_first=torch.tensor(list(is_first)),
+        **_pixel_labels(frames),
         camera_groups=tuple(CAMERA_GROUPS.index(c.group) for c in frames[0].cameras),
         frames=tuple(given),
     )
@@ -123,6 +124,20 @@ def _padded(
                 ego_from_camera=np.eye(4),
                 timestamp_us=frame.timestamp_us,
             )
+
+
+def _pixel_labels(frames: Sequence[Frame]) -> dict[str, torch.Tensor | None]:
+    """Returns the labels of the cells of all feature maps; those of a camera that has none are
+    NaN."""
+    labels = [[c.pixel_labels for c in frame.cameras] for frame in frames]
+    some = next((one for of_frame in labels for one in of_frame if one is not None), None)
+    if some is None:
+        return {"pixel_depth_m": None, "pixel_class": None}
+    none = PixelLabels(np.full_like(some.depth_m, np.nan), np.zeros_like(some.class_id))
+    filled = [[one or none for one in of_frame] for of_frame in labels]
+    depth_m = np.stack([np.stack([one.depth_m for one in row]) for row in filled])
+    class_id = np.stack([np.stack([one.class_id for one in row]) for row in filled])
+    return {"pixel_depth_m": torch.from_numpy(depth_m), "pixel_class": torch.from_numpy(class_id)}
 
 
 def _images(frame: Frame) -> ImageArray:

@@ -87,6 +87,10 @@ class FrameBatch(_Tensors):
     frames: tuple[Frame, ...] = ()
     """Frames that the batch was made of: labels and names for losses and messages; the model never
     reads them."""
+    pixel_depth_m: Tensor | None = None
+    """[B, N, H / 8, W / 8] float32 (`PixelLabels`); None: no camera has labels of its cells."""
+    pixel_class: Tensor | None = None
+    """[B, N, H / 8, W / 8] int64."""
     denoising: DenoisingQueries | None = None
     """Denoising queries to decode along, in training only."""
     fused_bev: Tensor | None = None

@@ -19,7 +19,7 @@ name and means `global_from_ego`.
 
 from leapai.types.bev_grid import BevGrid
 from leapai.types.detections import Detections
-from leapai.types.frames import CameraFrame, Frame, Labels, StaticLabels
+from leapai.types.frames import CameraFrame, Frame, Labels, PixelLabels, StaticLabels
 from leapai.types.map_elements import Map, MapLine, MapPolyline, VectorMap
 from leapai.types.memory_slots import MemorySlots
 from leapai.types.vocabulary import (
@@ -63,6 +63,7 @@ __all__ = [
     "MapLine",
     "MapPolyline",
     "MemorySlots",
+    "PixelLabels",
     "StaticLabels",
     "StringArray",
     "VectorMap",

@@ -10,6 +10,16 @@ from leapai.types.vocabulary import STATIC_CLASSES, BoolArray, FloatArray, Image
 
 
 @dataclass(frozen=True)
+class PixelLabels:
+    """Ground truth of the cells of a camera's feature map [H, W]."""
+
+    depth_m: FloatArray
+    """[H, W] float32 depth of the nearest point along the camera's axis; NaN: no point."""
+    class_id: IntArray
+    """[H, W] class of the box in which that point lies; 8: of none."""
+
+
+@dataclass(frozen=True)
 class CameraFrame:
     """One camera at one instant.
 
@@ -33,6 +43,8 @@ class CameraFrame:
     ego_from_camera: FloatArray
     """[4, 4] float64."""
     timestamp_us: int
+    pixel_labels: PixelLabels | None = None
+    """None: not asked for, as adapters leave it (`data.pixel_labels`)."""
 
 
 @dataclass(frozen=True)
