@@ -1,0 +1,1 @@
+"""Corruptions of sensors by which robustness is measured."""
