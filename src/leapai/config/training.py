@@ -64,6 +64,8 @@ class LossConfig(Section):
     """Weight of the auxiliary heat map of object centres; 0: it is not computed."""
     velocity_by_occlusion: tuple[float, float, float, float] = (1.0, 0.8, 0.6, 0.3)
     """Weight of the velocity at each occlusion level: the more occluded, the less."""
+    occlusion_by_level: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    """Weight of the occlusion of objects of each level: rare levels need more."""
     distance: DistanceWeights = DistanceWeights()
     matching: MatchingCosts = MatchingCosts()
     denoising_groups: NonNegativeInt = 5

@@ -110,6 +110,8 @@ class Perception(nn.Module):
     def forward(self, batch: FrameBatch, state: TemporalState) -> tuple[Predictions, TemporalState]:
         """Runs one frame of every stream: predictions of each task and the next memory."""
         bev, auxiliary = batch.fused_bev, None
+        if self.bev_dynamic_head is None and self.bev_static_head is None:
+            return Predictions(auxiliary=self.pixels_alone(batch)), with_pose(state, batch)
         if bev is None:
             bev, auxiliary = self.perceive(batch)
         static, static_memory = self.static_task(bev, batch, state)
@@ -156,6 +158,12 @@ class Perception(nn.Module):
         if not self.training or (pixels is None and heat_maps is None):
             return bev, None
         return bev, AuxiliaryPredictions(pixels, heat_maps)
+
+    def pixels_alone(self, batch: FrameBatch) -> AuxiliaryPredictions:
+        """Returns what single pixels show, where no task is on."""
+        assert self.view_transfer.pixels is not None
+        features = self.camera_features(batch).flatten(0, 1)
+        return AuxiliaryPredictions(self.view_transfer.pixels(features), None)
 
     def camera_features(self, batch: FrameBatch) -> Tensor:
         """Returns features [B, N, C, H/8, W/8] float32; zeros for a failed camera, which costs no

@@ -167,7 +167,8 @@ class DynamicCriterion:
             self.loss.focal_alpha,
             self.loss.focal_gamma,
         )
-        weight = gt.weight[pairs.target][known_level]
+        by_level = score.new_tensor(self.loss.occlusion_by_level)
+        weight = gt.weight[pairs.target][known_level] * by_level[level[known_level]]
         return self.loss.occlusion_weight * (cost * weight).sum()
 
     def _map_sum(self, logits: Tensor, gt: Targets, stream: Tensor, labelled: Tensor) -> Tensor:

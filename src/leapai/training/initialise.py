@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from leapai.checkpoints import Checkpoint, differences, listed, read_checkpoint
 from leapai.config.checks import ALL_MODULES
 from leapai.config.schema import TaskConfig
+from leapai.types import CAMERA_GROUPS
 
 SHAPING_SECTIONS = ("bev", "camera", "lidar", "dynamic", "static")
 """Sections of the configuration that define what a weight means."""
@@ -55,6 +56,8 @@ def initialise_from(source: Path | Checkpoint, model: nn.Module, config: TaskCon
     """
     checkpoint = read_checkpoint(source)
     theirs, ours, path = checkpoint.state_dict, model.state_dict(), checkpoint.path
+    if checkpoint.config.camera.shared and not config.camera.shared:
+        theirs = for_every_group(theirs)
     shared = {_module(name) for name in theirs} & {_module(name) for name in ours}
     if not shared & set(ALL_MODULES):
         raise ValueError(
@@ -84,6 +87,20 @@ def initialise_from(source: Path | Checkpoint, model: nn.Module, config: TaskCon
         left_out=_sizes(theirs, {_module(name) for name in theirs} - shared),
         settings=_other_settings(checkpoint.content.get("config"), config),
     )
+
+
+def for_every_group(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns weights in which every group of cameras has the backbone and the neck of the first,
+    which all of them shared."""
+    shared = {
+        n: v for n, v in weights.items() if _module(n) in ("stage1_backbone0", "stage1_neck0")
+    }
+    copies = {
+        name.replace("0.", f"{group}.", 1): value
+        for name, value in shared.items()
+        for group in range(1, len(CAMERA_GROUPS))
+    }
+    return {**weights, **copies}
 
 
 def _refuse_frozen_and_new(path: Path, new: Mapping[str, int], config: TaskConfig) -> None:

@@ -22,6 +22,8 @@ from leapai.types import STATIC_CLASS_IDS, BevGrid
 SURE_PICKS = 20
 """In training, the best 20 are always stored; the rest is drawn (docs/design.md, section 12)."""
 RANDOM_SAMPLING_PROBABILITY = 0.5
+_SLACK_S = 0.01
+"""Frames may come this much sooner than they should."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Memory(nn.Module):
         self.grid = grid
         self.slots, self.topk = config.history_slots, config.topk_query
         self.max_gap_s = config.max_gap_s
+        self.interval_s = config.memory_interval_s
         self.switches = config.temporal_optimization
         self.condition = MotionAwareLayerNorm(config.dynamic.embed)
         static = torch.zeros(8, dtype=torch.bool)
@@ -147,31 +150,41 @@ class Memory(nn.Module):
         return picked.sort(-1).values if self.switches.query_rearrangement else picked
 
     def _pick(self, confidence: Tensor) -> Tensor:
-        """Picks the most confident queries; in training, half of the time, the best 20 and a random
-        draw for the rest."""
-        draw = self.training and self.switches.random_sampling
-        if not draw or float(torch.rand(())) >= RANDOM_SAMPLING_PROBABILITY:
-            return confidence.topk(self.topk, -1).indices
+        """Picks the most confident queries; in training, in half of the streams, the best 20 and a
+        random draw for the rest."""
+        best = confidence.topk(self.topk, -1).indices
+        if not (self.training and self.switches.random_sampling):
+            return best
+        is_drawn = torch.rand_like(confidence[:, :1]) < RANDOM_SAMPLING_PROBABILITY
         sure = confidence.topk(min(SURE_PICKS, self.topk), -1).indices
         lottery = torch.rand_like(confidence).scatter(-1, sure, -1.0)
         drawn = lottery.topk(self.topk - sure.shape[-1], -1).indices
-        return torch.cat([sure, drawn], -1)
+        return torch.where(is_drawn, torch.cat([sure, drawn], -1), best)
 
     def push(
         self, state: TemporalState, report: MemoryReport, new: NewSlots, batch: FrameBatch
     ) -> TemporalState:
         """Performs step 5: the oldest frame leaves, the new one enters, detached. Slots that are
-        not finite stay empty."""
+        not finite stay empty.
+
+        Frames in memory are `memory_interval_s` apart at least, all but the last: the new one takes
+        the place of one that came sooner after the one before it.
+        """
         if self.slots == 0:
             return with_pose(state, batch)
         B, K = new.confidence.shape
         finite = _is_finite(new) & has_pose(batch)[:, None]
         eye = torch.eye(4, device=finite.device).expand(B, K, 4, 4)
+        too_soon = self._came_too_soon(report, K)
 
         def queue(history: Tensor, fresh: Tensor, fill: float = 0.0) -> Tensor:
-            keep = finite.view(B, K, *(1,) * (fresh.dim() - 2))
-            fresh = torch.where(keep, fresh.detach(), torch.full_like(fresh, fill))
-            return torch.cat([history[:, K:].detach(), fresh], 1)
+            trailing = (1,) * (fresh.dim() - 2)
+            fresh = torch.where(
+                finite.view(B, K, *trailing), fresh.detach(), torch.full_like(fresh, fill)
+            )
+            history = history.detach()
+            kept = torch.where(too_soon.view(B, 1, *trailing), history[:, :-K], history[:, K:])
+            return torch.cat([kept, fresh], 1)
 
         stored_us = batch.timestamp_us[:, None].expand(B, K)
         moved = TemporalState(
@@ -191,6 +204,17 @@ class Memory(nn.Module):
             static=state.static,
         )
         return with_pose(moved, batch)
+
+    def _came_too_soon(self, report: MemoryReport, per_frame: int) -> Tensor:
+        """Returns the streams [B] in which the last frame in memory came sooner than
+        `memory_interval_s` after the one before it."""
+        streams = len(report.valid)
+        if self.slots < 2 * per_frame:
+            return torch.zeros(streams, dtype=torch.bool, device=report.valid.device)
+        stored = torch.where(report.valid, report.timestamp_us, 0).view(streams, -1, per_frame)
+        last, before = stored[:, -1].amax(-1), stored[:, -2].amax(-1)
+        apart_s = (last - before).double() / US_PER_S
+        return (before > 0) & (last > 0) & (apart_s < self.interval_s - _SLACK_S)
 
 
 def _is_finite(slots: TemporalState | NewSlots) -> Tensor:
