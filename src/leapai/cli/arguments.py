@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     _Options = TypeVar("_Options", bound=DataclassInstance)
 
 USER_ERROR = 2
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,25 @@ def fail(message: str) -> int:
     return USER_ERROR
 
 
+@contextmanager
+def keeps(sentence: str) -> Iterator[None]:
+    """Lets Ctrl-C in its block report what was kept: `sentence`, unless the block says itself."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if stop.args:
+            raise
+        raise KeyboardInterrupt(sentence) from None
+
+
+def interrupted(stop: KeyboardInterrupt) -> int:
+    """Writes what an interrupted command kept as one line on stderr, by the first of several
+    processes; returns its exit status."""
+    if os.environ.get("RANK", "0") == "0":
+        sys.stderr.write(f"\nstopped: {stop}\n" if stop.args else "\nstopped\n")
+    return INTERRUPTED
+
+
 def add_arguments(parser: argparse.ArgumentParser, options: type[DataclassInstance]) -> None:
     """Adds the arguments of a dataclass to a parser."""
     for field, kind, argument in _arguments(options):
@@ -51,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser, options: type[DataclassInstan
         if not argument.positional:
             reading["dest"] = field.name
             reading["required"] = argument.required and field.default is MISSING
-        parser.add_argument(*names, help=argument.help or None, **reading)
+        action = parser.add_argument(*names, help=argument.help or None, **reading)
+        if argument.completions:
+            action.completer = _completer(argument.completions)  # type: ignore[attr-defined]
 
 
 def read(options: type[_Options], parsed: argparse.Namespace, **otherwise: object) -> _Options:
@@ -98,6 +122,15 @@ def _reading(field: Field[Any], kind: Any, argument: Argument) -> dict[str, Any]
         reading["nargs"] = "?"
     reading["type"] = argument.parse or (_whole_number(argument.least) if kind is int else kind)
     return reading
+
+
+def _completer(completions: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
+    def complete(prefix: str, **_: object) -> list[str]:
+        from argcomplete.completers import FilesCompleter
+
+        return [*completions(), *FilesCompleter()(prefix)]
+
+    return complete
 
 
 def _whole_number(least: int | None) -> Callable[[str], int]:

@@ -6,12 +6,13 @@ import argparse
 import sys
 
 from leapai.cli.arguments import Command, read
-from leapai.cli.configuration import OUTPUTS, ConfigurationOptions
+from leapai.cli.configuration import OUTPUTS, NamedConfigurationOptions
+from leapai.config.config_files import purpose_of, shipped_configs
 from leapai.config.options import TrainingOptions
 
 
 def _train(parsed: argparse.Namespace) -> None:
-    configuration = read(ConfigurationOptions, parsed)
+    configuration = read(NamedConfigurationOptions, parsed)
     if configuration.file() is not None:
         read(TrainingOptions, parsed, output=OUTPUTS).check_files()  # before it is read
     config = configuration.load()
@@ -23,7 +24,11 @@ def _train(parsed: argparse.Namespace) -> None:
 
 
 def _print_config(parsed: argparse.Namespace) -> None:
-    config = read(ConfigurationOptions, parsed).load()
+    configuration = read(NamedConfigurationOptions, parsed)
+    if configuration.named is None:
+        _list_configs()
+        return
+    config = configuration.load()
     from leapai.config.load import explain
 
     text = explain(config)
@@ -36,15 +41,23 @@ def _print_config(parsed: argparse.Namespace) -> None:
     Console().print(Syntax(text, "python", background_color="default", word_wrap=True))
 
 
+def _list_configs() -> None:
+    """Prints the names of the shipped configurations with what each is for."""
+    shipped = shipped_configs()
+    width = max(map(len, shipped))
+    for name, path in shipped.items():
+        sys.stdout.write(f"{name:<{width}}  {purpose_of(path)}\n")
+
+
 TRAIN = Command(
     "train",
     "train the network of a configuration",
     _train,
-    (ConfigurationOptions, TrainingOptions),
+    (NamedConfigurationOptions, TrainingOptions),
 )
 CONFIG = Command(
     "config",
-    "check a configuration and print it in full",
+    "check a configuration and print it in full; without one, list those there are",
     _print_config,
-    (ConfigurationOptions,),
+    (NamedConfigurationOptions,),
 )

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
-
-from leapai.config.problems import ConfigError
 
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
 AUTO = "auto"
@@ -33,6 +31,8 @@ class Argument:
     """Reads the text where the type does not say how."""
     required: bool = True
     """A field without a default must be given; False: the command fills it in."""
+    completions: Callable[[], Iterable[str]] | None = None
+    """Lists values that the shell's completion offers, in addition to files."""
 
 
 _Folder = Annotated[Path, Argument("default: outputs/JOB_NAME", metavar="FOLDER", required=False)]
@@ -141,12 +141,4 @@ def existing_checkpoint(path: Path) -> Path:
         raise ValueError(f"checkpoint {path}: is a folder; name a checkpoint file in it")
     if not path.is_file():
         raise ValueError(f"checkpoint {path}: there is no such file")
-    return path
-
-
-def existing_config(path: str | Path) -> Path:
-    """Returns the path of a task configuration. Raises ConfigError where there is no such file."""
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file; name a task configuration")
     return path
