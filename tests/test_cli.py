@@ -75,10 +75,11 @@ def test_only_working_commands_are_listed(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "COMMAND; see leapai --help"),
         (["vall"], "invalid choice: 'vall'"),
-        (["config"], "LEAPAI_TASK_CONFIG is not set and there is no --task-config"),
+        (["train"], "name a configuration: a file, or one of: lpperception_current_hpa_step1, "),
         (["config", "--task-config", "nowhere.py"], "nowhere.py: there is no such file"),
+        (["config", "tiny_step3"], "tiny_step3: there is no such file, and no configuration of"),
+        (["config", "tiny_step1", "--task-config", TINY], "CONFIG is tiny_step1 and --task-config"),
         (["val", "--task-config", TINY], "--ckpt is missing"),
         (["val", "--task-config", TINY, "--ckpt", "nowhere.ckpt"], "nowhere.ckpt"),
         (["val", "--task-config", TINY, "--max-frames", "0"], "'0' must be a whole number, 1"),

@@ -81,7 +81,7 @@ def make_model(config: TaskConfig) -> torch.nn.Module:
 
 def made(config: TaskConfig, variants: int = 1) -> tuple[torch.nn.Module, CachedFeatures]:
     model = make_model(config)
-    return model, cached_features(model, logs(), config, Ranks(), QUIET, variants)
+    return model, cached_features(model, logs(), config, Ranks(), QUIET)
 
 
 class CountingTrunk:
@@ -175,7 +175,7 @@ def test_ranks_share_the_work_whenever_each_of_them_looks(tmp_path):
     model = make_model(config)
     trunk = CountingTrunk(model)
     store = ArrayStore(tmp_path / "shared", {}, 10**9)
-    datasets = [CachedFeatures(logs(), config, store, 1, Ranks(r, 2)) for r in (0, 1)]
+    datasets = [CachedFeatures(logs(), config, store, Ranks(r, 2)) for r in (0, 1)]
     counts = []
     for rank, dataset in enumerate(datasets):  # the second looks when the first has written
         before = trunk.frames

@@ -121,7 +121,7 @@ def test_options_take_the_place_of_what_the_configuration_says():
         optimizer={"warmup_steps": 50},
         freeze_module_schedules={"fuser": 0, "lidar_vfe": 101, "view_transfer": 200},
     )
-    options = TrainingOptions(None, data="synthetic:seed=3", steps=20, workers=5)
+    options = TrainingOptions(None, data=("synthetic:seed=3",), steps=20, workers=5)
     short = adapted(config, options)
     assert (short.max_steps, short.train_steps, short.finetune_steps) == (20, 10, 10)
     assert short.optimizer.warmup_steps == 5

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complete()
     try:
         options = build_parser(given).parse_args(given)
+        options.given = given  # for a command that prints how to go on with it
     except ValueError as error:
         return fail(str(error))
     command: Callable[[argparse.Namespace], None] = options.command

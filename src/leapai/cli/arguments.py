@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
@@ -48,21 +49,32 @@ def fail(message: str) -> int:
 
 
 @contextmanager
-def keeps(sentence: str) -> Iterator[None]:
-    """Lets Ctrl-C in its block report what was kept: `sentence`, unless the block says itself."""
+def keeps(what: Callable[[], str]) -> Iterator[None]:
+    """Lets Ctrl-C in its block report what was kept: words that follow "stopped", unless the block
+    reports it itself."""
     try:
         yield
     except KeyboardInterrupt as stop:
         if stop.args:
             raise
-        raise KeyboardInterrupt(sentence) from None
+        raise KeyboardInterrupt(what()) from None
+
+
+def files_in(folder: Path, what: str) -> Callable[[], str]:
+    """Returns the words on a command that writes `what` into a folder, file by file."""
+
+    def kept() -> str:
+        is_there = folder.is_dir() and any(folder.iterdir())
+        return f"early; {folder} keeps {what}" if is_there else "before anything was written"
+
+    return kept
 
 
 def interrupted(stop: KeyboardInterrupt) -> int:
     """Writes what an interrupted command kept as one line on stderr, by the first of several
     processes; returns its exit status."""
     if os.environ.get("RANK", "0") == "0":
-        sys.stderr.write(f"\nstopped: {stop}\n" if stop.args else "\nstopped\n")
+        sys.stderr.write(f"\nstopped {stop}\n" if stop.args else "\nstopped\n")
     return INTERRUPTED
 
 

@@ -26,10 +26,10 @@ class CompletionOptions:
 
 
 def _print_script(parsed: argparse.Namespace) -> None:
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
     shell = read(CompletionOptions, parsed).shell
-    sys.stdout.write(argcomplete.shellcode(["leapai"], shell=shell))
+    sys.stdout.write(shellcode(["leapai"], shell=shell))
 
 
 COMPLETION = Command(

@@ -56,7 +56,15 @@ class TrainingOptions:
             metavar="FILE",
         ),
     ] = None
-    data: Annotated[str | None, Argument("instead of data.train, as for val")] = None
+    data: Annotated[
+        tuple[str, ...],
+        Argument(
+            "instead of data.train; given several times, the sources are mixed, and WEIGHT "
+            "(default: 1) is the share of the clips",
+            metavar="DATA[@WEIGHT]",
+        ),
+    ] = ()
+    val_data: Annotated[str | None, Argument("instead of data.val", metavar="DATA")] = None
     steps: Annotated[
         int | None,
         Argument("a run of this many steps; schedules shrink with it", metavar="N", least=1),
@@ -65,6 +73,9 @@ class TrainingOptions:
         int | None,
         Argument("processes that read frames; 0: the training process", metavar="N", least=0),
     ] = None
+
+    resume_command: str = "--resume auto"
+    """The command line that goes on with this training after a stop."""
 
     def resume_from(self) -> Path | None:
         """Returns the checkpoint to go on from, if any.
@@ -80,14 +91,6 @@ class TrainingOptions:
                 "on with it, or name another folder with --output"
             )
         return Path(self.resume) if self.resume else None
-
-    def make_output(self) -> None:
-        """Makes the output folder and tries to write there, before anything takes time. Raises
-        OSError."""
-        self.output.mkdir(parents=True, exist_ok=True)
-        probe = self.output / ".writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)
 
     def check_files(self) -> None:
         """Raises ValueError where the checkpoint that is named to begin from or to go on from does
@@ -109,7 +112,13 @@ class ValidationOptions:
         Argument("instead of data.val: synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT"),
     ] = None
     checkpoint: Annotated[
-        Path | None, Argument("checkpoint to load", flags=("--ckpt",), metavar="FILE")
+        Path | None,
+        Argument(
+            "checkpoint to load; without a configuration, its own is used; without both, the "
+            "network that ships is run",
+            flags=("--ckpt",),
+            metavar="FILE",
+        ),
     ] = None
     random_weights: Annotated[bool, Argument("run an untrained network, without --ckpt")] = False
     max_frames: Annotated[
