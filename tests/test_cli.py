@@ -83,7 +83,7 @@ def test_only_working_commands_are_listed(capsys):
         (["val", "--task-config", TINY], "--ckpt is missing"),
         (["val", "--task-config", TINY, "--ckpt", "nowhere.ckpt"], "nowhere.ckpt"),
         (["val", "--task-config", TINY, "--max-frames", "0"], "'0' must be a whole number, 1"),
-        (["val", "--task-config", TINY, "--chkpt", "x"], "unrecognized arguments: --chkpt x"),
+        (["val", "--task-config", TINY, "--chkpt", "x"], "unrecognized arguments: --chkpt"),
         (["report", "nowhere"], "nowhere: there is no such folder"),
         (["report", "."], "run.json is missing: the run has not finished"),
         (["runs"], "outputs/runs.parquet: there is no table of runs"),

@@ -54,7 +54,7 @@ def test_help_imports_no_schema(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["val", "--wrong", "x"], "unrecognized arguments: --wrong x"),
+        (["val", "--wrong", "x"], "unrecognized arguments: --wrong"),
         (["train", "--steps", "0"], "'0' must be a whole number, 1 or more"),
         (["val", "--task-config", "no.py"], "no.py: there is no such file"),
         (["train", "--task-config", "no.py"], "no.py: there is no such file"),

@@ -13,6 +13,8 @@ from leapai.cli.configuration import OUTPUTS
 from leapai.config.options import Argument
 from leapai.runs.run_files import existing_run, existing_table
 
+PIPED_WIDTH = 200
+"""Characters of a line of tables that go into a file or another program."""
 _Run = Annotated[Path, Argument("folder that `leapai val` wrote", positional=True, metavar="RUN")]
 
 
@@ -82,15 +84,16 @@ def _runs(parsed: argparse.Namespace) -> None:
     existing_table(options.table)
     from rich.console import Console
 
-    from leapai.report.terminal_runs import comparison_table, runs_table
+    from leapai.report.terminal_runs import comparison_table, runs_tables
     from leapai.runs.history import read_runs
 
     lines = read_runs(options.table)
+    console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
     if options.numbers:
         first, second = options.numbers
-        Console().print(comparison_table(lines, first, second))
+        console.print(comparison_table(lines, first, second))
     else:
-        Console().print(runs_table(lines))
+        console.print(*runs_tables(lines, console.width))
 
 
 def _view(parsed: argparse.Namespace) -> None:
