@@ -65,7 +65,10 @@ def test_all_settings_are_checked_together_and_the_last_of_a_variable_holds():
         ),
         ("evalution.min_score=0.2", "unknown name 'evalution'; did you mean evaluation.min_score?"),
         ("enable_lidar=true", "--set: enable_lidar = 'true': must be a valid boolean"),
-        ("queue_length.x=1", "--set queue_length.x=1: queue_length = 4 is a variable, which has no"),
+        (
+            "queue_length.x=1",
+            "--set queue_length.x=1: queue_length = 4 is a variable, which has no",
+        ),
         ("evaluation.min_score", "--set evaluation.min_score: must be SECTION.NAME=VALUE"),
         ("=3", "--set =3: must be SECTION.NAME=VALUE"),
         ("evaluation.min_score=2", "--set: evaluation.min_score = 2: must be less than or equal"),

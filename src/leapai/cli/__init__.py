@@ -83,6 +83,7 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 
 
 def _own_commands() -> tuple[Command, ...]:
+    from leapai.cli.bench_command import BENCH
     from leapai.cli.completion_command import COMPLETION
     from leapai.cli.info_commands import INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
@@ -90,7 +91,10 @@ def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.train_commands import CONFIG, TRAIN
     from leapai.cli.validate_commands import DEMO, VAL
 
-    return (TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS, INSPECT, DEMO, VIEW, INFO, COMPLETION)
+    return (
+        *(TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS),
+        *(INSPECT, DEMO, BENCH, VIEW, INFO, COMPLETION),
+    )
 
 
 def _subcommands(parser: Parser) -> _Subparsers:

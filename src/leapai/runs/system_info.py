@@ -94,7 +94,7 @@ def system_info() -> SystemInfo:
     dependencies, extras = _dependencies()
     return SystemInfo(
         package=_package(),
-        machine=_machine(),
+        machine=machine_info(),
         torch=_torch(),
         dependencies=dependencies,
         extras=extras,
@@ -166,7 +166,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return ended.stdout.strip()
 
 
-def _machine() -> MachineInfo:
+def machine_info() -> MachineInfo:
+    """Returns the facts on the computer and its Python."""
     cpus = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cpus
     memory_gb = None
