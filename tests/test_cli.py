@@ -173,6 +173,25 @@ def test_a_checkpoint_without_a_configuration_beside_it_runs_as_it_says_itself(
     assert metrics["detection"]["frames"] == metrics["road"]["frames"] == 1
 
 
+def test_val_without_anything_runs_the_network_that_ships(tmp_path, capsys):
+    options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--output", str(tmp_path / "run")]
+    assert cli.main(["val", *options]) == 0
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("Neither a configuration nor --ckpt is given: this runs the network ")
+    assert first.endswith(shipped_checkpoint().name)
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["weights"] == str(shipped_checkpoint())
+
+
+def test_a_configuration_goes_by_its_name(capsys):
+    assert cli.main(["config", "tiny_step2_static"]) == 0
+    by_name = capsys.readouterr().out
+    assert cli.main(["config", "--task-config", STATIC]) == 0
+    assert capsys.readouterr().out == by_name
+    assert cli.main(["config"]) == 0
+    assert "tiny_step2_static " in capsys.readouterr().out
+
+
 def test_inspect_prints_metrics_and_writes_pictures(tmp_path, capsys):
     assert cli.main(["inspect", SMALL_DRIVE, "--output", str(tmp_path), "--pictures", "1"]) == 0
     assert "front_narrow" in capsys.readouterr().out

@@ -151,6 +151,11 @@ def test_sources_of_different_rigs_are_mixed(stubs, console, tmp_path):
     assert " on a@1 + b@2, " in console.file.getvalue()
     saved = torch.load(tmp_path / "model.ckpt", weights_only=True)
     assert saved["config"]["data"]["train"] == ["a@1", "b@2"]
+    again = TrainingOptions(tmp_path, data=("a@1", "b@2"), resume="auto")
+    run_training(config, again, console)
+    assert "goes on from step 3" in console.file.getvalue()
+    with pytest.raises(ValueError, match=r"data\.train was \['a@1', 'b@2'\]"):
+        run_training(config, replace(again, data=("a@1", "b@3")), console)
 
 
 def unreadable(*_: Any, **__: Any) -> None:
