@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from leapai.cli.arguments import Command, read
-from leapai.cli.configuration import NamedConfigurationOptions
-from leapai.cli.validate_commands import DEMO_DATA
+from leapai.cli.configuration import DEMO_DATA, NamedConfigurationOptions
 from leapai.config.options import Argument, existing_checkpoint
 from leapai.data.data_names import check_data
 from leapai.weights import shipped_checkpoint

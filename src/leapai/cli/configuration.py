@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from leapai.config.schema import TaskConfig
 
 OUTPUTS = Path("outputs")
+DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
+"""Data of commands that need none of the user's: a drive of the embedded world."""
 
 
 @dataclass(frozen=True)

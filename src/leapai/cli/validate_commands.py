@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from leapai.cli.arguments import Command, files_in, keeps, read
-from leapai.cli.configuration import OUTPUTS, NamedConfigurationOptions, SettingOptions
+from leapai.cli.configuration import DEMO_DATA, OUTPUTS, NamedConfigurationOptions, SettingOptions
 from leapai.config.options import Argument, SubmissionFormat, ValidationOptions
 from leapai.data.data_names import check_data
 from leapai.weights import shipped_checkpoint
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
     from leapai.config.schema import TaskConfig
 
-DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
 DEMO_OUTPUT = OUTPUTS / "demo"
 
 

@@ -16,7 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,8 +32,10 @@ from leapai.io import write_text
 from leapai.runs import parquet_tables
 from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
-from leapai.runs.worst_frames import WorstFrame
 from leapai.streaming.detection_table import DETECTION_SCHEMA, to_table
+
+if TYPE_CHECKING:
+    from leapai.runs.worst_frames import WorstFrame
 
 _T = TypeVar("_T")
 LINES = "lines.parquet"

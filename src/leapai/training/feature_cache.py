@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,6 @@ from torch.utils.data import DataLoader, Dataset
 from leapai.config.schema import TaskConfig
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
-from leapai.data.clip_mixture import ClipShare
 from leapai.data.frame_cache import arrays_of, frame_of
 from leapai.data.log import DrivingLog, version_of
 from leapai.data.samplers import SampleRef, StreamingDataset, as_it_is, read_frame, without_sensors
@@ -43,6 +42,9 @@ from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
 from leapai.training.frozen_trunk import check_trunk_is_frozen, features_fingerprint
 from leapai.types import Frame
+
+if TYPE_CHECKING:
+    from leapai.data.clip_mixture import ClipShare
 
 _FEATURES = "fused_bev"
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
