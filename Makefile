@@ -1,7 +1,7 @@
 # `make demo` shows the system at work, `make test` checks it. Both set up .venv first.
 
-SUITABLE := 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))'
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+SUITABLE := 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
 	$$p -c $(SUITABLE) >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/ready
@@ -10,6 +10,8 @@ READY := .venv/ready
 
 demo: $(READY)
 	$(BIN)/leapai demo
+	@echo
+	@echo "the command is $(BIN)/leapai; after '. $(BIN)/activate' it is leapai: try leapai --help"
 
 test: lint types unit
 
@@ -28,7 +30,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/bench_nms.py
 
 $(READY): pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv is needed"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed"; exit 1; }
 	@echo "setting up .venv with $(PYTHON): PyTorch is large, this takes a minute or two"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -24,6 +24,24 @@ def whole_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Makes a folder and tries to write there; removes it, and parents that were made, if the block
+    raises and has left them empty. Raises OSError where it cannot be written."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".writable{os.getpid()}"
+    probe.touch()
+    probe.unlink(missing_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # the first that is not empty
+            for path in made:
+                path.rmdir()
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

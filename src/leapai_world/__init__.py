@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from leapai.data.log import OpenOptions
-from leapai_world.places.place import PLACES
-from leapai_world.sensors.rig_files import open_rig
-from leapai_world.sequence import WORLD_VERSION, SyntheticSequence
+if TYPE_CHECKING:  # what makes a world is imported when one is made: its command needs none of it
+    from leapai.data.log import OpenOptions
+    from leapai_world.sequence import WORLD_VERSION, SyntheticSequence
 
 __all__ = ["SPLITS", "WORLD_VERSION", "open_logs"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports the version of the world where it is asked for."""
+    if name != "WORLD_VERSION":
+        raise AttributeError(f"module 'leapai_world' has no attribute '{name}'")
+    from leapai_world.sequence import WORLD_VERSION
+
+    return WORLD_VERSION
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,9 @@ def open_logs(location: str, options: OpenOptions) -> list[SyntheticSequence]:
     all are at `place`. Cameras render at `options.image_size_px` directly. Raises ValueError for an
     option or a value that does not exist.
     """
+    from leapai_world.sensors.rig_files import open_rig
+    from leapai_world.sequence import SyntheticSequence
+
     chosen = _parse(location)
     rig = replace(open_rig(chosen.rig, options.image_size_px, chosen.beams), blur=chosen.blur)
     first = SPLITS.get(chosen.split, chosen.seed)
@@ -82,6 +93,8 @@ def _parse(location: str) -> _Options:
                 f"synthetic: {name} = {text} must be in {_LEAST[name]} to {_MOST[name]}"
             )
     _check_split(values)
+    from leapai_world.places.place import PLACES
+
     if values.get("place", PLACES[0]) not in PLACES:
         known = ", ".join(PLACES)
         raise ValueError(f"synthetic: there is no place '{values['place']}'; use one of: {known}")

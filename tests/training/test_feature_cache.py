@@ -15,6 +15,7 @@ from leapai.config import AugmentationConfig, BatchSizes, StreamingConfig, TaskC
 from leapai.config.checks import TRUNK_MODULES
 from leapai.config.training import CacheConfig
 from leapai.data.array_store import ArrayStore
+from leapai.data.clip_mixture import ClipShare
 from leapai.data.log import DrivingLog
 from leapai.data.samplers import StreamingDataset, window_loader
 from leapai.data.transforms import collate
@@ -80,8 +81,9 @@ def make_model(config: TaskConfig) -> torch.nn.Module:
 
 
 def made(config: TaskConfig, variants: int = 1) -> tuple[torch.nn.Module, CachedFeatures]:
+    config = config.replace(cache={"feature_variants": variants})
     model = make_model(config)
-    return model, cached_features(model, logs(), config, Ranks(), QUIET, variants)
+    return model, cached_features(model, logs(), config, Ranks(), QUIET)
 
 
 class CountingTrunk:
@@ -175,7 +177,7 @@ def test_ranks_share_the_work_whenever_each_of_them_looks(tmp_path):
     model = make_model(config)
     trunk = CountingTrunk(model)
     store = ArrayStore(tmp_path / "shared", {}, 10**9)
-    datasets = [CachedFeatures(logs(), config, store, 1, Ranks(r, 2)) for r in (0, 1)]
+    datasets = [CachedFeatures(logs(), config, store, Ranks(r, 2)) for r in (0, 1)]
     counts = []
     for rank, dataset in enumerate(datasets):  # the second looks when the first has written
         before = trunk.frames
@@ -260,3 +262,23 @@ def test_half_precision_is_used_where_it_fits():
         kept = compact(np.array([1.0, beyond], np.float32))
         assert kept.dtype == np.float32
         np.testing.assert_array_equal(kept, np.array([1.0, beyond], np.float32))
+
+
+def test_drives_of_one_name_in_two_sources_do_not_meet(tmp_path):
+    config = make_config(tmp_path)
+    model = make_model(config)
+    two = [StubLog(4, "same"), StubLog(4, "same")]
+    shares = (ClipShare(1, 1.0), ClipShare(1, 1.0))
+    cached = cached_features(model, two, config, Ranks(), QUIET, shares)
+    assert len({cached.key(entry) for entry in cached.entries()}) == 8
+    assert all(cached.key(entry) in cached.store for entry in cached.entries())
+
+
+def test_weights_of_sources_change_no_feature():
+    model, prints = None, []
+    for train in (("a@1", "b@2"), ("a@3", "b")):
+        config = make_config(Path("unused"), data={"train": train})
+        model = model or make_model(config)
+        prints.append(features_fingerprint(model, config, None))
+    assert prints[0] == prints[1]
+    assert prints[0]["data"] == ["a", "b"]

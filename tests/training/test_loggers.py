@@ -187,9 +187,9 @@ def test_a_training_names_its_loggers_and_closes_them_after_an_error_too(stubs, 
         def close(self):
             seen.append("closed")
 
-    stubs.setitem(loggers._LOGGERS, "wandb", Noted)
+    stubs.setitem(loggers._LOGGERS, "tensorboard", Noted)
     config = training_config(
-        training={"workers": 0, "loggers": ("wandb",)}, finetune_steps=1, max_steps=1
+        training={"workers": 0, "loggers": ("tensorboard",)}, finetune_steps=1, max_steps=1
     )
     with pytest.raises(ValueError, match="the service is gone"):
         run_training(config, TrainingOptions(tmp_path), console)

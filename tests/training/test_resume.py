@@ -119,10 +119,12 @@ def test_ctrl_c_saves_and_says_how_to_go_on(stubs, console, tmp_path):
 
     before = signal.getsignal(signal.SIGINT)  # ignored, where tests run in the background
     stubs.setattr(TrainStep, "add", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stop:
         run_training(config_of(), TrainingOptions(tmp_path), console)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 2
-    assert "stopped after step 2 of 7; go on with --resume auto" in console.file.getvalue()
+    assert str(stop.value) == (
+        f"after step 2 of 7; {tmp_path / 'last.ckpt'} keeps the training; go on with: --resume auto"
+    )
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -121,7 +124,7 @@ def test_options_take_the_place_of_what_the_configuration_says():
         optimizer={"warmup_steps": 50},
         freeze_module_schedules={"fuser": 0, "lidar_vfe": 101, "view_transfer": 200},
     )
-    options = TrainingOptions(None, data="synthetic:seed=3", steps=20, workers=5)
+    options = TrainingOptions(None, data=("synthetic:seed=3",), steps=20, workers=5)
     short = adapted(config, options)
     assert (short.max_steps, short.train_steps, short.finetune_steps) == (20, 10, 10)
     assert short.optimizer.warmup_steps == 5
@@ -130,6 +133,44 @@ def test_options_take_the_place_of_what_the_configuration_says():
     assert short.data.val == config.data.val
     assert short.training.workers == 5
     assert adapted(config, TrainingOptions(None)) == config
+
+
+def mixed_logs(data: str, **_: Any) -> list[StubLog]:
+    """Two drives of the source `a`; one of `b`, which lacks two of the four cameras."""
+    if data == "a":
+        return [StubLog(0), StubLog(1, frames=5)]
+    return [StubLog(2, change=lambda _, frame: replace(frame, cameras=frame.cameras[:2]))]
+
+
+def test_sources_of_different_rigs_are_mixed(stubs, console, tmp_path):
+    stubs.setattr(training_data, "open_cached_logs", mixed_logs)
+    config = training_config(
+        finetune_steps=3, max_steps=3, streaming={"clip_frames": 2}, data={"val": "a"}
+    )
+    run_training(config, TrainingOptions(tmp_path, data=("a@1", "b@2")), console)
+    assert " on a@1 + b@2, " in console.file.getvalue()
+    saved = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    assert saved["config"]["data"]["train"] == ["a@1", "b@2"]
+    again = TrainingOptions(tmp_path, data=("a@1", "b@2"), resume="auto")
+    run_training(config, again, console)
+    assert "goes on from step 3" in console.file.getvalue()
+    with pytest.raises(ValueError, match=r"data\.train was \['a@1', 'b@2'\]"):
+        run_training(config, replace(again, data=("a@1", "b@3")), console)
+
+
+def unreadable(*_: Any, **__: Any) -> None:
+    raise ValueError("cannot be read")
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(stubs, console, tmp_path):
+    options = TrainingOptions(tmp_path / "outputs" / "run")
+    stubs.setattr(training_data, "open_cached_logs", unreadable)
+    with pytest.raises(ValueError, match="cannot be read"):
+        run_training(training_config(), options, console)
+    stubs.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ValueError, match=r"needs tensorboard.*pip install 'leapai\[train\]'"):
+        run_training(training_config(), options, console)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_training_is_not_overwritten(stubs, tmp_path):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from leapai.cli.arguments import Command, read
+from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS
 from leapai.config.options import Argument
+from leapai.data.data_names import check_data
 
 IMAGE_SIZE_PX = (256, 480)
 """Size at which a data set that renders does so for `leapai inspect`."""
@@ -43,11 +44,18 @@ class InspectOptions:
 
 def _inspect(parsed: argparse.Namespace) -> None:
     options = read(InspectOptions, parsed)
-    if options.stats:
-        _write_statistics(options)
-        return
-    if options.against:
+    if options.against and not options.stats:
         raise ValueError("--against compares statistics; add --stats")
+    for data in filter(None, (options.data, options.against)):
+        check_data(data)
+    with keeps(files_in(options.output, "the pictures that were drawn before")):
+        if options.stats:
+            _write_statistics(options)
+        else:
+            _write_inspection(options)
+
+
+def _write_inspection(options: InspectOptions) -> None:
     from rich.console import Console
 
     from leapai.data.log import open_logs

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
-
-from leapai.config.problems import ConfigError
 
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
 AUTO = "auto"
@@ -33,6 +31,8 @@ class Argument:
     """Reads the text where the type does not say how."""
     required: bool = True
     """A field without a default must be given; False: the command fills it in."""
+    completions: Callable[[], Iterable[str]] | None = None
+    """Lists values that the shell's completion offers, in addition to files."""
 
 
 _Folder = Annotated[Path, Argument("default: outputs/JOB_NAME", metavar="FOLDER", required=False)]
@@ -56,7 +56,15 @@ class TrainingOptions:
             metavar="FILE",
         ),
     ] = None
-    data: Annotated[str | None, Argument("instead of data.train, as for val")] = None
+    data: Annotated[
+        tuple[str, ...],
+        Argument(
+            "instead of data.train; given several times, the sources are mixed, and WEIGHT "
+            "(default: 1) is the share of the clips",
+            metavar="DATA[@WEIGHT]",
+        ),
+    ] = ()
+    val_data: Annotated[str | None, Argument("instead of data.val", metavar="DATA")] = None
     steps: Annotated[
         int | None,
         Argument("a run of this many steps; schedules shrink with it", metavar="N", least=1),
@@ -65,6 +73,9 @@ class TrainingOptions:
         int | None,
         Argument("processes that read frames; 0: the training process", metavar="N", least=0),
     ] = None
+
+    resume_command: str = "--resume auto"
+    """The command line that goes on with this training after a stop."""
 
     def resume_from(self) -> Path | None:
         """Returns the checkpoint to go on from, if any.
@@ -80,14 +91,6 @@ class TrainingOptions:
                 "on with it, or name another folder with --output"
             )
         return Path(self.resume) if self.resume else None
-
-    def make_output(self) -> None:
-        """Makes the output folder and tries to write there, before anything takes time. Raises
-        OSError."""
-        self.output.mkdir(parents=True, exist_ok=True)
-        probe = self.output / ".writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)
 
     def check_files(self) -> None:
         """Raises ValueError where the checkpoint that is named to begin from or to go on from does
@@ -109,7 +112,13 @@ class ValidationOptions:
         Argument("instead of data.val: synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT"),
     ] = None
     checkpoint: Annotated[
-        Path | None, Argument("checkpoint to load", flags=("--ckpt",), metavar="FILE")
+        Path | None,
+        Argument(
+            "checkpoint to load; without a configuration, its own is used; without both, the "
+            "network that ships is run",
+            flags=("--ckpt",),
+            metavar="FILE",
+        ),
     ] = None
     random_weights: Annotated[bool, Argument("run an untrained network, without --ckpt")] = False
     max_frames: Annotated[
@@ -141,12 +150,4 @@ def existing_checkpoint(path: Path) -> Path:
         raise ValueError(f"checkpoint {path}: is a folder; name a checkpoint file in it")
     if not path.is_file():
         raise ValueError(f"checkpoint {path}: there is no such file")
-    return path
-
-
-def existing_config(path: str | Path) -> Path:
-    """Returns the path of a task configuration. Raises ConfigError where there is no such file."""
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file; name a task configuration")
     return path

@@ -7,11 +7,19 @@ one of its sections. Numbers are those of the full-size system.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from leapai.config import checks
+from leapai.config.data_sources import DataSource, parse_sources
 from leapai.config.derived import TASKS, common_batch_sizes, derive
 from leapai.config.network_sections import (
     BevConfig,
@@ -20,7 +28,7 @@ from leapai.config.network_sections import (
     LidarConfig,
     StaticConfig,
 )
-from leapai.config.section import Section
+from leapai.config.section import Section, tuple_of_list
 from leapai.config.training import (
     AugmentationConfig,
     CacheConfig,
@@ -62,10 +70,25 @@ class TemporalOptimization(Section):
 
 
 class DataConfig(Section):
-    """Sources of frames; `--data` on the command line overrides."""
+    """Sources of frames; `--data` and `--val-data` on the command line override."""
 
-    train: str = "synthetic:split=train,drives=16"
+    train: str | Annotated[tuple[str, ...], BeforeValidator(tuple_of_list)] = (
+        "synthetic:split=train,drives=16"
+    )
+    """One source, or several that are mixed: `DATA@WEIGHT`, where the weights are the shares of the
+    clips; without `@WEIGHT` the weight is 1."""
     val: str = "synthetic:split=val,drives=2"
+
+    @property
+    def sources(self) -> tuple[DataSource, ...]:
+        """The sources of the training data with their weights."""
+        return parse_sources(self.train)
+
+    @field_validator("train")
+    @classmethod
+    def _check_weights(cls, train: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        parse_sources(train)
+        return train
 
 
 class TaskConfig(Section):

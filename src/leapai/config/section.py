@@ -12,6 +12,11 @@ from leapai.config.problems import ConfigError, one_line
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+def tuple_of_list(value: object) -> object:
+    """Returns a list as a tuple, and anything else as it is: a file may write either."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 class Section(BaseModel):
     """A part of the configuration: typed strictly, unknown names refused, values fixed once
     read."""

@@ -6,15 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from leapai.config.section import Section
+from leapai.config.section import Section, tuple_of_list
 from leapai.types import BevGrid
 
-
-def _tuple_of_list(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Area = Annotated[tuple[float, float, float, float], BeforeValidator(_tuple_of_list)]
+Area = Annotated[tuple[float, float, float, float], BeforeValidator(tuple_of_list)]
 """Two ranges; also accepted as a list, as the design writes them."""
 
 

@@ -12,13 +12,10 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from leapai.data.data_names import function_of, installed_data_sets
 from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
-
-ENTRY_POINTS = "leapai.data"
-"""Group of the entry points that name data sets."""
 
 LabelRange = tuple[tuple[float, float], tuple[float, float]]
 """x and y range in metres, ego frame."""
@@ -147,38 +144,14 @@ def version_of(logs: Sequence[DrivingLog]) -> str | None:
 def _find(data: str) -> tuple[Opener, str, str]:
     """Returns the function that opens `data`, the location to give it, and its name for errors."""
     name, _, location = data.partition(":")
-    installed = _installed()
+    installed = installed_data_sets()
     if name in installed:
         target = installed[name].value
         opener = _load(data, f"plug-in '{name}' ({target})", *target.split(":", 1))
         return opener, location, f"plug-in '{name}' ({target})"
-    function, colon, inner_location = location.partition(":")
-    if not colon or not function.isidentifier() or not _is_module(name):
-        known = ", ".join(sorted(installed)) or "none"
-        raise ValueError(
-            f"data '{data}': there is no data set '{name}'; use one of those installed: {known}; "
-            "or name a function of your own as module:function:location"
-        )
-    origin = f"function '{name}:{function}'"
-    return _load(data, origin, name, function), inner_location, origin
-
-
-def _installed() -> dict[str, EntryPoint]:
-    """Returns the entry points of all installed data sets by name. Raises ValueError where two
-    packages use one name."""
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=ENTRY_POINTS):
-        other = found.setdefault(point.name, point)
-        if other.value != point.value:
-            raise ValueError(
-                f"two installed packages have a data set '{point.name}' ({other.value} and "
-                f"{point.value}); uninstall one of them"
-            )
-    return found
-
-
-def _is_module(name: str) -> bool:
-    return all(part.isidentifier() for part in name.split("."))
+    module, function, location = function_of(data)
+    origin = f"function '{module}:{function}'"
+    return _load(data, origin, module, function), location, origin
 
 
 def _load(data: str, origin: str, module_name: str, function: str) -> Opener:
@@ -186,7 +159,7 @@ def _load(data: str, origin: str, module_name: str, function: str) -> Opener:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever the code of a plug-in raises while it is imported
-        known = ", ".join(sorted(_installed())) or "none"
+        known = ", ".join(sorted(installed_data_sets())) or "none"
         raise ValueError(
             f"data '{data}': {origin} cannot be imported ({type(error).__name__}: {error}); "
             f"{_remedy(error)}; data sets installed: {known}"

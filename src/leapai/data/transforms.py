@@ -67,6 +67,39 @@ def prepare(
     return replace(frame, cameras=tuple(prepare_camera(c, size_px) for c in regrouped))
 
 
+def on_one_rig(frames: Sequence[Frame]) -> list[Frame]:
+    """Returns prepared frames of different rigs with the same cameras, group by group, so that they
+    can share a batch; frames of one rig as they are.
+
+    A camera that only others of its group have is added as one that failed, with the calibration of
+    such another one, and the cameras are named by their group and number.
+    """
+    rigs = [[(c.name, c.group) for c in frame.cameras] for frame in frames]
+    if all(rig == rigs[0] for rig in rigs):
+        return list(frames)
+    groups = [
+        [[c for c in frame.cameras if c.group == group] for frame in frames]
+        for group in CAMERA_GROUPS
+    ]
+    fullest = [max(of_frames, key=len) for of_frames in groups]
+    return [
+        replace(
+            frame,
+            cameras=tuple(
+                replace(camera, name=f"{camera.group}_{number}")
+                for most, of_frames in zip(fullest, groups, strict=True)
+                for number, camera in enumerate(_filled_up(of_frames[index], most))
+            ),
+        )
+        for index, frame in enumerate(frames)
+    ]
+
+
+def _filled_up(cameras: list[CameraFrame], most: list[CameraFrame]) -> list[CameraFrame]:
+    """Returns the cameras followed by failed ones, as many as `most` has."""
+    return [*cameras, *(replace(camera, image=None) for camera in most[len(cameras) :])]
+
+
 def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
     """Collates prepared frames, one for each stream, into a batch. All streams must have the same
     cameras in the same order.

@@ -36,6 +36,7 @@ def _of_rasters(name: str, field: str, key: str, **declared: Any) -> Iterator[Ru
             key=key.format(short),
             task="map",
             scalar=f"{event}_{raster}",
+            short=f"{name}\n{short[:4]}.",
             **declared,
         )
 
@@ -63,11 +64,11 @@ RUN_METRICS: tuple[RunMetric, ...] = (
     RunMetric(
         "mAP", "detection.mean_ap", HIGHER,
         words=f"mean over classes and over {AP_WORDS}; at best 1",
-        key="mean_ap", task="detection", scalar="mAP", short="mAP\nNDS",
+        key="mean_ap", task="detection", scalar="mAP", short="mAP",
     ),
     RunMetric(
         "NDS", "detection.nds", HIGHER, words="nuScenes detection score without its attribute term",
-        key="nds", task="detection", scalar="NDS", short="mAP\nNDS",
+        key="nds", task="detection", scalar="NDS", short="NDS",
     ),
     RunMetric(
         "ATE", "detection.errors.translation_m", LOWER, unit="m", words="position error",
@@ -120,7 +121,7 @@ RUN_METRICS: tuple[RunMetric, ...] = (
     ),
     *_of_rasters(
         "IoU", "iou", "{}_iou", better=HIGHER, words="mean over the classes of the raster",
-        scalar="IoU", short="IoU", shown=TILE | HISTORY | SCALAR | LINE,
+        scalar="IoU", shown=TILE | HISTORY | SCALAR | LINE,
     ),
     *_of_rasters(
         "hidden IoU", "hidden_iou", "hidden_{}_iou", better=HIGHER, words=HIDDEN_GROUND,

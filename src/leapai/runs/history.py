@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,8 +21,11 @@ import pyarrow.parquet as pq
 from leapai.evaluation.metric_types import RunMetric, Shown
 from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.io import whole_file
-from leapai.runs.parquet_tables import row_schema
-from leapai.runs.run_folder import Run, run_values
+from leapai.runs.row_schema import row_schema
+from leapai.runs.run_files import existing_table
+
+if TYPE_CHECKING:
+    from leapai.runs.run_folder import Run
 
 TABLE = "runs.parquet"
 
@@ -62,6 +66,8 @@ class RunLine(RunFacts):
     @staticmethod
     def of(run: Run, output: Path) -> RunLine:
         """Returns the line of a finished run."""
+        from leapai.runs.run_folder import run_values
+
         facts = {name: getattr(run.summary, name) for name in FACTS if name != "output"}
         values = run_values(run, Shown.HISTORY)
         return RunLine(output=str(output), **facts, metrics={m.key: v for m, v in values})
@@ -91,8 +97,7 @@ def read_runs(table: Path) -> list[RunLine]:
 
     Raises ValueError where there is no table, or it cannot be read.
     """
-    if not table.is_file():
-        raise ValueError(f"{table}: there is no table of runs; `leapai val` writes one")
+    existing_table(table)
     keys = [metric.key for metric in metric_columns()]
     return [
         RunLine(**{name: row[name] for name in FACTS}, metrics={key: row[key] for key in keys})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.io import whole_file
+from leapai.runs.row_schema import row_schema
 from leapai.streaming.detection_table import (
     BOX_COLUMNS,
     COORDINATES,
@@ -35,17 +36,6 @@ _SAME = (
     "visible_fraction",
 )  # fmt: skip
 """Fields of `Labels` that are columns of that name."""
-_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
-
-
-def row_schema(kind: type) -> pa.Schema:
-    """Returns columns for the fields of a dataclass of words and numbers."""
-    columns = get_type_hints(kind)
-    return pa.schema(
-        [(name, _TYPES[(get_args(hint) or (hint,))[0].__name__]) for name, hint in columns.items()]
-    )
-
-
 INSTANCE_SCHEMA = row_schema(InstanceMetrics)
 """Columns of instances: each is a labelled object over all of its frames."""
 

@@ -16,7 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,9 +30,12 @@ from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.io import write_text
 from leapai.runs import parquet_tables
+from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
-from leapai.runs.worst_frames import WorstFrame
 from leapai.streaming.detection_table import DETECTION_SCHEMA, to_table
+
+if TYPE_CHECKING:
+    from leapai.runs.worst_frames import WorstFrame
 
 _T = TypeVar("_T")
 LINES = "lines.parquet"
@@ -81,8 +84,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
 
     Raises ValueError with one line: what is missing, or cannot be read.
     """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: there is no such folder; name one that `leapai val` wrote")
+    existing_run(folder)
     summary = _read_json(folder / "run.json", TypeAdapter(RunSummary))
     frames, detections, gt = (
         _read_parquet(folder / name, schema)
@@ -171,7 +173,7 @@ def _pictures(folder: Path, frames: pa.Table) -> dict[parquet_tables.FrameKey, P
 
 def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
     try:
-        return kind.validate_json(_existing(path).read_bytes())
+        return kind.validate_json(existing_file_of_run(path).read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -184,7 +186,7 @@ def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
 
 def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(_existing(path))
+        table = pq.read_table(existing_file_of_run(path))
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: is not a whole Parquet file ({reason}); {_AGAIN}") from None
@@ -195,15 +197,6 @@ def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
             f"another version of leapai; {_AGAIN}"
         )
     return table
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(
-            f"{path.parent}: {path.name} is missing: the run has not finished, or this is no "
-            "folder of `leapai val`"
-        )
-    return path
 
 
 def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +36,15 @@ from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.frame_cache import arrays_of, frame_of
 from leapai.data.log import DrivingLog, version_of
 from leapai.data.samplers import SampleRef, StreamingDataset, as_it_is, read_frame, without_sensors
-from leapai.data.transforms import collate, prepare
+from leapai.data.transforms import collate, on_one_rig, prepare
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
 from leapai.training.frozen_trunk import check_trunk_is_frozen, features_fingerprint
 from leapai.types import Frame
+
+if TYPE_CHECKING:
+    from leapai.data.clip_mixture import ClipShare
 
 _FEATURES = "fused_bev"
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
@@ -63,20 +66,23 @@ class CachedFeatures(StreamingDataset):
         logs: Sequence[DrivingLog],
         config: TaskConfig,
         store: ArrayStore,
-        variants: int = 1,
-        ranks: Ranks | None = None,
+        ranks: Ranks,
+        shares: Sequence[ClipShare] = (),
     ) -> None:
-        ranks = ranks or Ranks()
-        super().__init__(logs, config, rank=ranks.rank, world_size=ranks.count)
+        super().__init__(logs, config, shares, rank=ranks.rank, world_size=ranks.count)
         self.store = store
-        self.variants = variants
+        self.variants = config.cache.feature_variants
+        # Logs of two sources may have one name.
+        sources = enumerate(shares) if len(shares) > 1 else ()
+        self._prefixes = [f"{source}:" for source, share in sources for _ in range(share.logs)]
         drawn = {"augmentation": config.augmentation.model_dump(), "seed": config.training.seed}
         self._drawn_as = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:16]
 
     def key(self, entry: Entry) -> str:
         """Returns the key of an entry in the store."""
         sequence, frame, variant = entry
-        name = f"{self.logs[sequence].name}/{frame}"
+        prefix = self._prefixes[sequence] if self._prefixes else ""
+        name = f"{prefix}{self.logs[sequence].name}/{frame}"
         return f"{name}/{variant}/{self._drawn_as}" if variant else name
 
     def entries(self) -> list[Entry]:
@@ -113,7 +119,8 @@ class CachedFeatures(StreamingDataset):
             self.with_map(frame_of(a), v.sequence) for a, v in zip(arrays, samples, strict=True)
         )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
-        batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in samples])
+        prepared = on_one_rig([_without_pixels(f) for f in frames])
+        batch = collate(prepared, [v.is_first for v in samples])
         return replace(batch, frames=frames, fused_bev=torch.stack(features))
 
     def _read(self, sample: SampleRef) -> Arrays:
@@ -135,7 +142,7 @@ def cached_features(
     config: TaskConfig,
     ranks: Ranks,
     console: Console,
-    variants: int = 1,
+    shares: Sequence[ClipShare] = (),
 ) -> CachedFeatures:
     """Returns the training data as features, computed here as far as they are missing. All ranks
     must call.
@@ -146,7 +153,7 @@ def cached_features(
     fingerprint = features_fingerprint(model, config, version_of(logs))
     folder = Path(config.cache.folder).expanduser() / "features"
     store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
-    dataset = CachedFeatures(logs, config, store, variants, ranks)
+    dataset = CachedFeatures(logs, config, store, ranks, shares)
     fill(dataset, model, ranks, console)
     all_gather(None)  # nobody begins before all is there
     return dataset

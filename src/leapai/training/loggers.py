@@ -18,11 +18,13 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from leapai.extras import missing
+from leapai.extras import is_installed, missing
 from leapai.io import write_text
 from leapai.types import ImageArray
 
 LINES = "train.jsonl"
+_EXTRAS = {"tensorboard": "train"}
+"""Logger -> extra, where the two have different names."""
 _SECTIONS = {"loss": "losses", "seconds": "seconds_of"}
 """First part of a scalar's name -> key of a line under which it stands."""
 
@@ -81,6 +83,13 @@ def open_loggers(names: Sequence[str], run: LoggedRun) -> AllLoggers:
     Raises ValueError, with the extra to install, where the package of one is missing.
     """
     return AllLoggers([JsonLines(run), *(_LOGGERS[name](run) for name in names)])
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Raises ValueError, with the extra to install, where the package of one is missing."""
+    for name in names:
+        if not is_installed(name):  # a logger has the name of its module
+            raise missing(_EXTRAS.get(name, name), f"training.loggers: a logger needs {name}")
 
 
 @dataclass(frozen=True)

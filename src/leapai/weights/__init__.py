@@ -9,8 +9,8 @@ NAME = "tiny.ckpt"
 
 
 def shipped_checkpoint() -> Path:
-    """Returns the path of the shipped checkpoint: `tiny_step2_dynamic.py` and
-    `tiny_step2_static.py` of `projects/perception/configs`, trained and merged.
+    """Returns the path of the shipped checkpoint: `tiny_step2_dynamic` and
+    `tiny_step2_static`, trained and merged.
 
     Raises ValueError where the package was built without it.
     """

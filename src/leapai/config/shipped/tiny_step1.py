@@ -1,6 +1,6 @@
 """Step 1 for a laptop: the stages of the full size with smaller numbers, over a smaller range.
 
-    leapai train --task-config projects/perception/configs/tiny_step1.py
+    leapai train tiny_step1
 
 Hardware: a CPU with two cores; 1.1 s a step, about 50 minutes, and 10 more to render the frames.
 Score on the validation seeds: mAP 0.672, mean IoU 0.191 of lane markings and 0.243 of road elements

@@ -1,6 +1,6 @@
 """Step 2 Dynamic for a laptop: the configuration of `leapai demo`.
 
-    leapai train --task-config projects/perception/configs/tiny_step2_dynamic.py \\
+    leapai train tiny_step2_dynamic \\
         --ckpt outputs/tiny_step1/model.ckpt
 
 or, as a launch of several processes,

@@ -1,6 +1,6 @@
 """Ablation of tiny Step 1: the objects alone, to see what the map costs them.
 
-    leapai train --task-config projects/perception/configs/tiny_step1_dynamic.py
+    leapai train tiny_step1_dynamic
 
 Compare with `tiny_step1.py` and the same `--steps`. Hardware: a CPU with two cores. Score:
 `docs/results.md`.

@@ -1,6 +1,6 @@
 """Ablation of tiny Step 1: the map alone, to see what the objects cost it.
 
-    leapai train --task-config projects/perception/configs/tiny_step1_static.py
+    leapai train tiny_step1_static
 
 Compare with `tiny_step1.py` and the same `--steps`. Hardware: a CPU with two cores. Score:
 `docs/results.md`.

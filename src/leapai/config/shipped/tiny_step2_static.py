@@ -1,6 +1,6 @@
 """Step 2 Static for a laptop.
 
-    leapai train --task-config projects/perception/configs/tiny_step2_static.py \\
+    leapai train tiny_step2_static \\
         --ckpt outputs/tiny_step1/model.ckpt
 
 Hardware: a CPU with two cores; features shared with `tiny_step2_dynamic.py`, 36 minutes on one of

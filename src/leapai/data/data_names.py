@@ -1,0 +1,57 @@
+"""Names of data sets: those that are installed, and checks of what a user names.
+
+Nothing of a data set is imported here, so a wrong name or a missing folder is reported at once.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+ENTRY_POINTS = "leapai.data"
+"""Group of the entry points that name data sets."""
+FOLDERS = ("nuscenes", "argoverse2")
+"""Data sets whose location begins with a folder, up to a comma."""
+
+
+def installed_data_sets() -> dict[str, EntryPoint]:
+    """Returns the entry points of all installed data sets by name. Raises ValueError where two
+    packages use one name."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        other = found.setdefault(point.name, point)
+        if other.value != point.value:
+            raise ValueError(
+                f"two installed packages have a data set '{point.name}' ({other.value} and "
+                f"{point.value}); uninstall one of them"
+            )
+    return found
+
+
+def function_of(data: str) -> tuple[str, str, str]:
+    """Returns module, function and location of `module:function:location`.
+
+    Raises ValueError, with the data sets there are, for anything else.
+    """
+    name, _, rest = data.partition(":")
+    function, colon, location = rest.partition(":")
+    is_module = all(part.isidentifier() for part in name.split("."))
+    if not colon or not function.isidentifier() or not is_module:
+        known = ", ".join(sorted(installed_data_sets())) or "none"
+        raise ValueError(
+            f"data '{data}': there is no data set '{name}'; use one of those installed: {known}; "
+            "or name a function of your own as module:function:location"
+        )
+    return name, function, location
+
+
+def check_data(data: str) -> None:
+    """Raises ValueError where no data set has the name, or the folder it should be read from does
+    not exist."""
+    name, _, location = data.partition(":")
+    if name not in installed_data_sets():
+        function_of(data)
+        return
+    root = location.split(",")[0]
+    if name in FOLDERS and not Path(root).is_dir():
+        raise ValueError(f"data '{data}': there is no folder '{root}'; name that of the data set")

@@ -1,0 +1,30 @@
+"""Names of the files of runs, and whether they are there: checked before anything is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def existing_file_of_run(path: Path) -> Path:
+    """Returns the path of a file in a run's folder. Raises ValueError where it is missing."""
+    if not path.is_file():
+        raise ValueError(
+            f"{path.parent}: {path.name} is missing: the run has not finished, or this is no "
+            "folder of `leapai val`"
+        )
+    return path
+
+
+def existing_run(folder: Path) -> Path:
+    """Returns the folder of a finished run. Raises ValueError where there is none."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder; name one that `leapai val` wrote")
+    existing_file_of_run(folder / "run.json")
+    return folder
+
+
+def existing_table(table: Path) -> Path:
+    """Returns the path of a table of runs. Raises ValueError where there is none."""
+    if not table.is_file():
+        raise ValueError(f"{table}: there is no table of runs; `leapai val` writes one")
+    return table
