@@ -81,9 +81,10 @@ def project(
     depth = points_camera_m[:, 2]
     seen = depth > MIN_DEPTH_M
     xy = points_camera_m[:, :2] / np.where(seen, depth, 1.0)[:, None]
-    seen &= (xy**2).sum(-1) < fold_radius2(distortion)
+    seen &= xy[:, 0] ** 2 + xy[:, 1] ** 2 < fold_radius2(distortion)
     pixels = distort(xy, distortion) @ intrinsics[:2, :2].T + intrinsics[:2, 2]
-    return np.where(seen[:, None], pixels, np.nan), depth
+    pixels[~seen] = np.nan
+    return pixels, depth
 
 
 def project_tensor(
