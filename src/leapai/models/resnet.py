@@ -26,7 +26,7 @@ def scaled_channels(channels: int, width_factor: float) -> int:
 
 
 class NormAct(nn.BatchNorm2d):
-    """Batch norm, then ReLU."""
+    """A batch norm and the ReLU after it, as one module."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)

@@ -116,7 +116,8 @@ def ground_in_picture(camera: CameraFrame, grid: BevGrid, among: BoolArray) -> I
     centres = np.stack([coordinate.reshape(-1)[cells] for coordinate in in_camera], -1)
     pixels, _ = camera_geometry.project(centres, camera.intrinsics, camera.distortion)
     (u, v), (height, width) = pixels.T, camera.size_px
-    return cells[(u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)]
+    shown: IntArray = cells[(u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)]
+    return shown
 
 
 def _cells_of(points_m: FloatArray, grid: BevGrid) -> tuple[IntArray, IntArray]:
