@@ -27,7 +27,7 @@ unit: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench_network.py
-	$(BIN)/python benchmarks/bench_nms.py
+	$(BIN)/python benchmarks/bench_side_by_side.py
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed"; exit 1; }

@@ -45,7 +45,7 @@ class CameraConfig(Section):
     backbone: str = "resnetv2_34"
     """Any timm model that gives feature maps at strides 8, 16, 32."""
     backbone_args: dict[str, float | int | str | bool] = Field({})
-    """Passed to timm, for example `{"width_factor": 0.25}`."""
+    """Arguments of the model as timm names them, for example `{"width_factor": 0.25}`."""
     heights_m: tuple[float, ...] = Field((-0.5, 0.5, 1.5, 3.0), min_length=1)
     """Heights above ground at which the centre of a BEV cell is projected into the cameras."""
     heads: PositiveInt = 8

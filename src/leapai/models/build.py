@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leapai.config.schema import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck, Fuser
-from leapai.models.camera import Backbone, FpnNeck, indices_of_strides
+from leapai.models.camera import FpnNeck, build_backbones
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
 from leapai.models.perception import (
@@ -48,8 +48,7 @@ def _static(config: TaskConfig) -> StaticBranch:
 
 
 def _camera(config: TaskConfig) -> CameraBranch:
-    out_indices = indices_of_strides(config.camera)  # asked once: it builds the model to inspect it
-    backbones = [Backbone(config.camera, out_indices) for _ in CAMERA_GROUPS]
+    backbones = build_backbones(config.camera, len(CAMERA_GROUPS))
     necks = [FpnNeck(b.channels, config.bev.channels) for b in backbones]
     return CameraBranch(backbones, necks, ViewTransfer(config.camera, config.bev))
 

@@ -125,8 +125,8 @@ def _page(canvas: ImageArray) -> tuple[ImageArray, ImageArray]:
     height, width = canvas.shape[:2]
     page_height = HEADER_PX + height + MARGIN_PX + LEGEND_PX
     page_width = width + _CAMERAS_WIDTH_PX + 3 * MARGIN_PX
-    picture = np.empty((page_height, page_width, 3), np.uint8)
-    picture[:] = np.tile(np.array(palette.BACKGROUND, np.uint8), (page_width, 1))
+    row = np.tile(np.array(palette.BACKGROUND, np.uint8), page_width)
+    picture = np.tile(row, page_height).reshape(page_height, page_width, 3)
     body = picture[HEADER_PX : HEADER_PX + height]
     body[:, MARGIN_PX : MARGIN_PX + width] = canvas
     return picture, body[:, -MARGIN_PX - _CAMERAS_WIDTH_PX : -MARGIN_PX]

@@ -13,6 +13,7 @@ from leapai.data.log import DrivingLog
 from leapai.extras import is_installed
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import VideoWriter, write_png
+from leapai.runs.background import Background
 from leapai.runs.worst_frames import WorstFrames
 from leapai.streaming.step_result import StepResult
 from leapai.types import Frame, ImageArray
@@ -53,16 +54,16 @@ def sequence_pictures(
     config: TaskConfig, output: Path, log: DrivingLog, worst: WorstFrames
 ) -> Iterator[SequencePictures]:
     """Paints the worst frames into `worst`; with `eval_with_visualize` it also writes a picture of
-    every frame and their video."""
+    every frame and their video, in a second thread while the next frame is streamed."""
     if not config.eval_with_visualize:
         yield SequencePictures(config, log, worst, None)
         return
     folder = output / "pictures" / log.name
-    with _video(output / f"{log.name}.mp4", log) as append:
+    with _video(output / f"{log.name}.mp4", log) as append, Background() as background:
 
         def write(index: int, picture: ImageArray) -> None:
-            write_png(folder / f"{index:06d}.png", picture)
-            append(picture)
+            background.call(write_png, folder / f"{index:06d}.png", picture)
+            background.call(append, picture)
 
         yield SequencePictures(config, log, worst, write)
 

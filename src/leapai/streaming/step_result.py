@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from leapai.models.tensors import MemoryReport, StaticPredictions, TemporalState
-from leapai.streaming.map_lines import polylines
 from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
 
 
@@ -35,6 +34,8 @@ class StepResult:
         static task is off."""
         if self.static is None:
             return None
+        from leapai.streaming.map_lines import polylines  # late: scipy's filters take long to load
+
         probability = self.static.logits[0].sigmoid().cpu().numpy()
         return Map(probability, self.region, polylines(probability, self.region))
 

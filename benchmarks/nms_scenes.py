@@ -1,29 +1,21 @@
-"""Compares rotated NMS of 384 boxes with shapely over all pairs, in one run.
+"""Scenes of 384 boxes for rotated NMS, and its slow twin: shapely over all pairs.
 
-    python benchmarks/bench_nms.py
-
-Spread: a frame full of traffic, few overlaps. Clustered: 16 places with 24 boxes each. One place:
-all 384 boxes of one class on top of one another, the worst case. Ratios can be compared between
-machines, milliseconds cannot.
+`bench_side_by_side.py` times both. Spread: a frame full of traffic, few overlaps. Clustered: 16
+places with 24 boxes each. One place: all 384 boxes of one class on top of one another, the worst
+case.
 """
 
 from __future__ import annotations
-
-import statistics
-import time
-from collections.abc import Callable
 
 import numpy as np
 import shapely
 
 from leapai.geometry.boxes import corners_bev
-from leapai.geometry.overlap import nms_bev
 from leapai.types import FloatArray, IntArray
 
 IOU_THRESHOLD = 0.2
 BOXES = 384
 CLASSES = 8
-RUNS = 15
 
 
 def guesses(places: FloatArray, spread_m: float, rng: np.random.Generator) -> FloatArray:
@@ -49,33 +41,14 @@ def nms_shapely(boxes: FloatArray, score: FloatArray, class_id: IntArray) -> Int
     return np.array(kept, np.int64)
 
 
-def median_ms(run: Callable[[], IntArray], runs: int) -> float:
-    run()
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(seconds)
-
-
-def main() -> None:
+def scenes() -> dict[str, tuple[FloatArray, FloatArray, IntArray]]:
+    """Returns boxes, scores and classes of each scene."""
     rng = np.random.default_rng(0)
     street = rng.uniform((-40.0, -44.8), (62.4, 44.8), (BOXES, 2))
-    scenes = {
+    boxes_and_classes = {
         "spread": (guesses(street, 0.0, rng), rng.integers(0, CLASSES, BOXES)),
         "clustered": (guesses(street[:16], 0.5, rng), np.resize(np.arange(CLASSES), BOXES)),
         "one place": (guesses(street[:1], 0.5, rng), np.zeros(BOXES, np.int64)),
     }
     score = rng.uniform(0, 1, BOXES)
-    print(f"{'384 boxes':<12}{'kept':>6}{'ours ms':>10}{'shapely ms':>12}{'ratio':>8}")
-    for name, (boxes, class_id) in scenes.items():
-        kept = nms_bev(boxes, score, class_id, IOU_THRESHOLD)
-        assert np.array_equal(kept, nms_shapely(boxes, score, class_id))
-        ours = median_ms(lambda b=boxes, c=class_id: nms_bev(b, score, c, IOU_THRESHOLD), RUNS)
-        theirs = median_ms(lambda b=boxes, c=class_id: nms_shapely(b, score, c), 3)
-        print(f"{name:<12}{len(kept):>6}{ours:>10.2f}{theirs:>12.1f}{theirs / ours:>7.0f}x")
-
-
-if __name__ == "__main__":
-    main()
+    return {name: (boxes, score, kind) for name, (boxes, kind) in boxes_and_classes.items()}
