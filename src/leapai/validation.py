@@ -46,7 +46,9 @@ def run_validation(
     with joined_ranks() as ranks:
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = _begin(config, options, checkpoint, console)
-        results = stream_sequences(inputs, options.output, console, viewer=options.viewer)
+        results = stream_sequences(
+            inputs, options.output, console, viewer=options.viewer, memory=options.memory
+        )
         if results is None:
             return broadcast(None)
         metrics = evaluate(results.sequences, inputs.config, results.map_metrics)
@@ -63,6 +65,10 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
             "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
         )
     options.check_files()
+    if options.memory and not config.dynamic_task:
+        raise ValueError(
+            "--memory: dynamic_task is off, and it has the memory of queries; leave --memory out"
+        )
     if options.viewer:
         import_extra("rerun", "viewer", "a recording needs rerun-sdk")
 

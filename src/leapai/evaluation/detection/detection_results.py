@@ -175,6 +175,14 @@ class FrameConsistency(_Metrics):
     """Detections that the past of tracks makes one expect here."""
     consistency: float | None
     """None: nothing is expected, as in the first frame of a sequence."""
+    missing: int
+    """Expected detections that are not there."""
+    id_changes: int
+    """Tracks that begin here and continue one that has ended."""
+    class_flips: int
+    """Detections of another class than before."""
+    occlusion_flips: int
+    """Detections whose occlusion level comes right back to what it was."""
 
 
 class TrackConsistency(_Metrics):
