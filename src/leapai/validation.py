@@ -24,6 +24,7 @@ from leapai.runs.run_folder import Run, begin_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamResults, stream_sequences
+from leapai.runs.weights_facts import weights_facts
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -82,9 +83,9 @@ def _begin(
     if options.submission:
         check_submission(options.submission, inputs.logs)
     origin = inputs.origin
-    console.print(
-        f"[bold]{origin.job_name}[/] on {origin.data}, weights {origin.weights}, {origin.device}"
-    )
+    console.print(f"[bold]{options.output.name}[/]: {origin.job_name} on {origin.data}")
+    for name, words in [*weights_facts(origin, config), ("device", origin.device)]:
+        console.print(f"  [dim]{name}:[/] {escape(words)}", highlight=False)
     for sentence in _left_out(config):
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     begin_run(options.output)

@@ -26,6 +26,7 @@ LINE = RunLine(
     frames=40,
     labelled_frames=40,
     max_frames=None,
+    machine="cpu: a machine",
     metrics={
         "mean_ap": 0.5,
         "nds": 0.4,

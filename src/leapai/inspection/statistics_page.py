@@ -6,7 +6,6 @@ Charts and style sheet are those of the report. The first data set is filled, th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +28,10 @@ from leapai.report.svg_charts import (
     ticks,
     y_axis,
 )
+from leapai.report.theme import FILLS, RUN_COLOURS, page_style
 from leapai.types import FloatArray
 
-FILL, OUTLINE = "#9dc0e8", "#b4540a"
+FILL, OUTLINE = FILLS[0], RUN_COLOURS[1]
 """Colours of the first and the second data set."""
 ROW_NAMES = ("Objects and motion", "LiDAR points", "Tracks", "Length", "Width", "Height")
 """Headings of `Samples.rows`."""
@@ -72,10 +72,9 @@ def render_page(names: Sequence[str], samples: Sequence[Samples]) -> str:
     ]
     bars = [_bars(shares) for shares in zip(*(data.shares for data in samples), strict=True)]
     sections.insert(_SHARES_AFTER, _section("Shares", bars, "charts"))
-    style = files("leapai.report").joinpath("page", "style.css").read_text(encoding="utf-8")
     return _PAGE.format(
         names=" against ".join(names),
-        style=Markup(style),
+        style=page_style(),
         legend=Markup("").join(map(_key, names, (FILL, OUTLINE))),
         sections=Markup("\n").join(sections),
     )

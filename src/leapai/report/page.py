@@ -18,7 +18,9 @@ from leapai.report.report_map import map_section
 from leapai.report.report_sequences import legend, sequence_table, timelines
 from leapai.report.report_worst_frames import WORST_NOTE, WorstView, worst_frames
 from leapai.report.run_view import RunView, view
+from leapai.report.theme import page_style
 from leapai.runs.run_warnings import warnings_of
+from leapai.runs.weights_facts import weights_facts
 from leapai.version import __version__
 
 Pair = tuple[str, str]
@@ -89,15 +91,16 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
         *(() if of_map else {"road"}),
     }
     drawn, more = timelines(views)
-    jobs = list(dict.fromkeys(run.summary.job_name for run in runs))
     return {
-        "title": " against ".join(jobs) if len(jobs) > 1 else jobs[0],
+        "title": " against ".join(_names([each.folder for each in views])),
+        "style": page_style(),
         "compared": compared,
         "version": __version__,
         "runs": [_on_page(number, each) for number, each in enumerate(views, 1)],
         "notices": list(_notices(views)),
         "sections": [(id_, name) for id_, name in _SECTIONS.items() if id_ not in left_out],
         "tiles": report_tables.tiles(runs),
+        "operating_point": report_tables.operating_point(runs),
         "detection": detection,
         "map": of_map,
         "objects": objects,
@@ -113,6 +116,12 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
     }
 
 
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Returns the names of runs: those of their folders, or whole paths where these are alike."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
 def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
     """Returns the sections of detection; None where a run has no labels."""
     metrics = [v.run.metrics.detection for v in views if v.run.metrics.detection is not None]
@@ -121,6 +130,7 @@ def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
         return None
     return {
         "classes": report_tables.classes(metrics),
+        "left_out": report_tables.left_out(metrics),
         "distances": report_tables.distances(metrics),
         "groups": report_tables.groups(metrics),
         "occlusion": report_tables.occlusion(metrics),
@@ -131,6 +141,7 @@ def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
             report_curves.velocity(profiles),
             report_curves.reliability([each.calibration for each in metrics]),
         ],
+        "angle_bins": report_tables.angle_bins(metrics),
         "confusions": [_confusion(each.occlusion_confusion) for each in metrics],
     }
 
@@ -170,10 +181,9 @@ def _why_no_worst(of_run: RunView) -> str:
 def _facts(of_run: RunView) -> Iterator[Pair]:
     summary = of_run.run.summary
     version = f", version {summary.data_version}" if summary.data_version else ""
+    yield "job", summary.job_name
     yield "data", f"{summary.data}{version}"
-    yield "weights", summary.weights
-    if summary.checkpoint_sha256:
-        yield "checkpoint", f"SHA-256 {summary.checkpoint_sha256[:12]}, seed {summary.seed}"
+    yield from weights_facts(summary, of_run.run.config)
     evaluated, of_map = f"{summary.labelled_frames} with labels", of_run.run.metrics.road
     if of_map is not None:
         evaluated += f", {of_map.labelled_frames} with a map"
@@ -182,7 +192,8 @@ def _facts(of_run: RunView) -> Iterator[Pair]:
     if of_run.run.config.dynamic_task:
         yield "detected", f"{summary.detections} detections, {summary.tracks} tracks"
     processes = f", {summary.processes} processes" if summary.processes > 1 else ""
-    yield "run", f"{summary.finished_utc.replace('T', ' ')} on {summary.device}{processes}"
+    machine = summary.machine or summary.device
+    yield "run", f"{summary.finished_utc.replace('T', ' ')} on {machine}{processes}"
 
 
 def _health(of_run: RunView) -> Iterator[Pair]:
@@ -224,8 +235,9 @@ def _incomparable(first: RunView, second: RunView) -> Iterator[str]:
     a, b = (each.run.config for each in (first, second))
     if (a.evaluation, a.bev, a.static.region()) != (b.evaluation, b.bev, b.static.region()):
         yield "The runs differ in settings of evaluation, BEV range or static region."
-    if one.device != other.device:
-        yield f"A ran on {one.device}, B on {other.device}: their times cannot be compared."
+    if not report_tables.same_machine([first.run, second.run]):
+        machines = [each.machine or f"{each.device} of an unknown machine" for each in (one, other)]
+        yield f"A ran on {machines[0]}, B on {machines[1]}: their times are not compared."
 
 
 def _configuration_differences(views: Sequence[RunView]) -> list[tuple[str, str, str]]:

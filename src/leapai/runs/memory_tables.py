@@ -189,7 +189,8 @@ def _slot_table(result: StepResult, dynamic: DynamicPredictions) -> pa.Table:
     valid = _array(memory.valid[0])
 
     def of(values: Tensor) -> np.ndarray:
-        return _array(values[0])[valid]
+        rows: np.ndarray = _array(values[0])[valid]
+        return rows
 
     columns = {
         **key_columns(result.detections, int(valid.sum())),
@@ -252,7 +253,7 @@ def _stored(result: StepResult, count: int) -> np.ndarray:
 
 
 def _array(values: Tensor) -> np.ndarray:
-    array: np.ndarray = values.cpu().numpy()
+    array: np.ndarray = values.detach().cpu().numpy()
     return array
 
 

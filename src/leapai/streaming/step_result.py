@@ -7,12 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from leapai.models.tensors import (
-    DynamicPredictions,
-    MemoryReport,
-    StaticPredictions,
-    TemporalState,
-)
+from leapai.models.tensors import DynamicPredictions, MemoryReport, StaticPredictions, TemporalState
 from leapai.streaming.map_lines import polylines
 from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
 

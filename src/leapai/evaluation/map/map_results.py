@@ -96,7 +96,7 @@ class MapMetrics(_Metrics):
             {
                 "all": self.iou,
                 "at the best threshold": self.best_iou,
-                "hidden now": self.hidden_iou,
+                "hidden": self.hidden_iou,
             },
             self.distance_bands,
             {f"{name} aside": means for name, means in self.lateral_bands.items()},
