@@ -83,7 +83,7 @@ def _begin(
     if options.submission:
         check_submission(options.submission, inputs.logs)
     origin = inputs.origin
-    console.print(f"[bold]{options.output.name}[/]: {origin.job_name} on {origin.data}")
+    console.print(f"[bold]{options.output.name}[/] on {origin.data}")
     for name, words in [*weights_facts(origin, config), ("device", origin.device)]:
         console.print(f"  [dim]{name}:[/] {escape(words)}", highlight=False)
     for sentence in _left_out(config):

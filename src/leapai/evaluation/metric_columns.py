@@ -109,14 +109,21 @@ LEFT_OUT_COLUMNS = (
 )
 """Columns of `LeftOut`."""
 
+
+def _assumed(name: str, source: str, unit: str, words: str) -> Metric:
+    """Declares a measure of tracks that has an assumed value where no object is found."""
+    return Metric(
+        name, source, LOWER, unit=unit, words=words,
+        is_stand_in=lambda measures: measures.has_stand_ins,
+    )  # fmt: skip
+
+
 ACCURACY_COLUMNS = (
     replace(_OBJECTS, source="objects"),
     Metric("AMOTA", "amota", HIGHER, bar=True, words=f"MOTAR over {NUM_RECALLS} recalls"),
-    Metric(
-        "AMOTP", "amotp_m", LOWER, unit="m", words=f"distance of matches over {NUM_RECALLS} recalls"
-    ),
+    _assumed("AMOTP", "amotp_m", "m", f"distance of matches over {NUM_RECALLS} recalls"),
     Metric("MOTA", "mota", HIGHER, words="1 - (misses + false + switches) / objects"),
-    Metric("MOTP", "motp_m", LOWER, unit="m", words="distance of matches"),
+    _assumed("MOTP", "motp_m", "m", "distance of matches"),
     Metric("recall", "recall", HIGHER),
 )
 """Columns of `TrackingMeasures`: how well objects are found over time."""
@@ -133,8 +140,8 @@ CONTINUITY_COLUMNS = (
     ),
     Metric("FP", "fp", LOWER, 0, words="false positives", in_report=False),
     Metric("FN", "fn", LOWER, 0, words="misses", in_report=False),
-    Metric("TID", "tid_s", LOWER, unit="s", words="time until an object is first found"),
-    Metric("LGD", "lgd_s", LOWER, unit="s", words="longest gap of an object"),
+    _assumed("TID", "tid_s", "s", "time until an object is first found"),
+    _assumed("LGD", "lgd_s", "s", "longest gap of an object"),
 )  # fmt: skip
 """Columns of `TrackingMeasures`: how long objects keep their identity."""
 

@@ -75,10 +75,14 @@ class MetricValue:
 def metric_value(metric: Metric, results: Sequence[object]) -> MetricValue:
     """Returns a metric of the results of each run."""
     is_stand_in = metric.is_stand_in or (lambda _: False)
+    values = tuple(metric.value(of_run) for of_run in results)
     return MetricValue(
         metric,
-        tuple(metric.value(of_run) for of_run in results),
-        tuple(of_run is not None and is_stand_in(of_run) for of_run in results),
+        values,
+        tuple(
+            value is not None and is_stand_in(of_run)
+            for value, of_run in zip(values, results, strict=True)
+        ),
     )
 
 

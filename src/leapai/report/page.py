@@ -181,7 +181,6 @@ def _why_no_worst(of_run: RunView) -> str:
 def _facts(of_run: RunView) -> Iterator[Pair]:
     summary = of_run.run.summary
     version = f", version {summary.data_version}" if summary.data_version else ""
-    yield "job", summary.job_name
     yield "data", f"{summary.data}{version}"
     yield from weights_facts(summary, of_run.run.config)
     evaluated, of_map = f"{summary.labelled_frames} with labels", of_run.run.metrics.road
@@ -213,7 +212,7 @@ def _health(of_run: RunView) -> Iterator[Pair]:
         yield "oldest slot", f"{np.median(ages):.2f} s, median over frames"
     if run.config.dynamic_task:
         resets, first = sum(each.reset for each in memory), len(run.sequences)
-        yield "memory resets", f"in {resets} frames, {first} of them the first of a drive"
+        yield "memory resets", f"{resets}, of which {first} at the start of a drive"
 
 
 def _notices(views: Sequence[RunView]) -> Iterator[str]:

@@ -102,9 +102,9 @@ def classes(runs: Sequence[DetectionMetrics]) -> Table:
         CLASS_COLUMNS,
         [run.class_results_and_all() for run in runs],
         (*CLASS_NAMES, "all"),
-        labels={"all": "mean, or all objects"},
+        labels={"all": "mean or all"},
         colours=CLASS_COLOUR_NAMES,
-        note="Last row: AP and errors are means over classes; P, R and F1 count all objects "
+        note="The last row: AP and errors are means over classes; P, R and F1 count all objects "
         f"together. Errors are those of what was found within {ERROR_DISTANCE_M:g} m, averaged "
         f"over recalls. Where a class does not reach a recall of {MIN_RECALL:g}, an error of "
         f"{STAND_IN_ERROR:g} stands in for one that was not measured (in grey italics, and where "
@@ -155,7 +155,7 @@ def groups(runs: Sequence[DetectionMetrics]) -> Table:
 def occlusion(runs: Sequence[DetectionMetrics]) -> Table:
     """Returns detection by occlusion level, and of what is hidden."""
     parts = [{**run.occlusion, "hidden": run.hidden} for run in runs]
-    note = f"Hidden, seen before: {HIDDEN_OBJECT}. It costs nothing in the rows above."
+    note = f"Hidden, seen before: {HIDDEN_OBJECT}. They cost nothing in the rows above."
     return _parts("occlusion", parts, runs, _OCCLUSION, note)
 
 
@@ -188,10 +188,13 @@ def tracking(runs: Sequence[Run]) -> Table | None:
         [each.by_class() for each in metrics],
         (*CLASS_NAMES, "all"),
         colours=CLASS_COLOUR_NAMES,
-        labels={"all": "mean, or sum of counts"},
-        note=f"Defined as in the nuScenes tracking evaluation, within {DISTANCE_M:g} m. It has no "
+        labels={"all": "mean or sum"},
+        note="The last row: counts add up, all else is a mean. Defined as in the nuScenes tracking "
+        f"evaluation, within {DISTANCE_M:g} m. It has no "
         "operating point of the page: AMOTA and AMOTP are over all recalls, all else is at the "
-        "confidence that gives a class its best MOTA.",
+        "confidence that gives a class its best MOTA. Where no object of a class is found, "
+        "nuScenes assumes 2 m and 20 s (in grey italics, and where a mean contains them); these "
+        "are not compared.",
     )
 
 

@@ -78,7 +78,8 @@ def map_tables(metrics: MapMetrics) -> list[Table]:
     caption = f"hidden: {HIDDEN_GROUND}"
     if not metrics.labelled_frames:
         return [_table(title, "mean", columns, sections, caption)]
-    classes = [metrics.classes_with_cells()]
+    *names, _ = by_class = metrics.classes_and_mean()
+    classes = [{name: by_class[name] for name in names}, {"all": by_class["all"]}]
     return [
         _table(f"{title}; {at}", "mean", columns, sections, caption),
         _table(f"map by class; {at}", "class", MAP_CLASS_COLUMNS, classes),
@@ -107,8 +108,7 @@ def _of_run(metrics: RunMetrics, task: str) -> Iterator[Table]:
 
 def _detection_tables(metrics: DetectionMetrics) -> list[Table]:
     point = (
-        f"P, R and errors at confidence {metrics.operating_confidence:g} within "
-        f"{metrics.operating_distance_m:g} m"
+        f"at confidence {metrics.operating_confidence:g} within {metrics.operating_distance_m:g} m"
     )
     parts = [
         metrics.groups,
@@ -118,14 +118,14 @@ def _detection_tables(metrics: DetectionMetrics) -> list[Table]:
     ]
     return [
         _table(
-            f"by class; {point}",
+            f"by class; P, R, F1 {point}",
             "class",
             CLASS_COLUMNS,
             [metrics.class_results(), {"all": metrics.class_results_and_all()["all"]}],
             "all: AP and AVE are means over classes; P, R and F1 count all objects together",
         ),
         _table(
-            f"by group, distance, occlusion; {point}",
+            f"by part; P, R and errors {point}",
             "part",
             PART_COLUMNS,
             parts,

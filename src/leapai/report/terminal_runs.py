@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.markup import escape
@@ -45,7 +46,7 @@ def runs_table(lines: Sequence[RunLine]) -> Table:
 
 def _name(line: RunLine) -> str:
     return (
-        f"[bold]{escape(line.job_name)}[/]\n{escape(line.data)}\n"
+        f"[bold]{escape(Path(line.output).name)}[/]\n{escape(line.data)}\n"
         f"[dim]{line.finished_utc[:16].replace('T', ' ')}\n"
         f"{_short(line.checkpoint_sha256)} {_short(line.config_sha256)}[/]"
     )

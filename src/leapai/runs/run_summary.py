@@ -126,5 +126,5 @@ def installed_versions() -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
-        MACHINE: ", ".join([cpu_name(), f"{torch.get_num_threads()} threads", *gpus]),
+        MACHINE: ", ".join([cpu_name(), f"threads: {torch.get_num_threads()}", *gpus]),
     }
