@@ -109,7 +109,9 @@ def shown(table, width=160):
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(width):
-    short = replace(LINE, output="outputs/short", frames=5, max_frames=5, data="nuscenes:/[odd] place")
+    short = replace(
+        LINE, output="outputs/short", frames=5, max_frames=5, data="nuscenes:/[odd] place"
+    )
     text = shown(runs_table([LINE, short]), width)
     rows = {line.split()[1]: line for line in text.splitlines() if line.strip()[:1] in ("1", "2")}
     assert rows["tiny"].split()[2:] == [
