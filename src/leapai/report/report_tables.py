@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from leapai.evaluation.detection.detection_results import (
     ERROR_DISTANCE_M,
@@ -32,6 +32,7 @@ from leapai.report.metric_cells import MetricValue, Table, details, metric_value
 from leapai.report.theme import CLASS_COLOUR_NAMES
 from leapai.runs.profiler import StageCost
 from leapai.runs.run_folder import Run
+from leapai.runs.run_summary import same_machine
 from leapai.types import CLASS_NAMES, OCCLUSION_NAMES
 
 LOWER = Better.LOWER
@@ -60,7 +61,7 @@ def tiles(runs: Sequence[Run]) -> list[MetricValue]:
         if metric.task in tasks
     ]
     time = metric_value(TIME.tile, [run.summary for run in runs])
-    return [*values, replace(time, comparable=same_machine(runs))]
+    return [*values, replace(time, comparable=same_machine([run.summary for run in runs]))]
 
 
 def operating_point(runs: Sequence[Run]) -> str:
@@ -79,12 +80,6 @@ def operating_point(runs: Sequence[Run]) -> str:
         "part are at this point everywhere on the page. mAP, NDS and errors by class are over all "
         f"confidences.{pictures}"
     )
-
-
-def same_machine(runs: Sequence[Run]) -> bool:
-    """Returns whether all runs are known to have run on one kind of machine."""
-    machines = {run.summary.machine for run in runs}
-    return len(machines) == 1 and None not in machines
 
 
 def consistency_cells(runs: Sequence[Run]) -> list[MetricValue]:
@@ -159,6 +154,14 @@ def occlusion(runs: Sequence[DetectionMetrics]) -> Table:
     return _parts("occlusion", parts, runs, _OCCLUSION, note)
 
 
+def confusion(run: DetectionMetrics) -> dict[str, Any]:
+    """Returns counts of detected by labelled occlusion level, with their shares of each row."""
+    rows = []
+    for word, row in zip(OCCLUSION_WORDS, run.occlusion_confusion, strict=True):
+        rows.append((word, [(count, count / max(sum(row), 1)) for count in row]))
+    return {"words": OCCLUSION_WORDS, "rows": rows}
+
+
 def _parts(
     head: str,
     parts: Sequence[Mapping[str, SliceMetrics]],
@@ -225,4 +228,4 @@ def stages(runs: Sequence[Run]) -> Table:
         for run in runs
     ]
     all_stages = table("stage", _STAGE_COLUMNS, costs)
-    return all_stages if same_machine(runs) else all_stages.not_compared()
+    return all_stages if same_machine([run.summary for run in runs]) else all_stages.not_compared()

@@ -71,7 +71,7 @@ class RunSummary(RunOrigin):
 
     @property
     def machine(self) -> str | None:
-        """What times depend on: device, processors and threads; None: the run did not record it.
+        """Device, processors and threads, on which times depend; None: the run did not record it.
         Times of two machines cannot be compared."""
         named = self.versions.get(MACHINE)
         return f"{self.device}: {named}" if named else None
@@ -81,6 +81,12 @@ class RunSummary(RunOrigin):
         """Seconds of the whole step on one process, without reading and painting."""
         step = self.stages.get(WHOLE_STEP)
         return step.seconds / self.frames if step and self.frames else None
+
+
+def same_machine(summaries: Sequence[RunSummary]) -> bool:
+    """Returns whether all runs are known to have run on one kind of machine."""
+    machines = {summary.machine for summary in summaries}
+    return len(machines) == 1 and None not in machines
 
 
 def summarise(

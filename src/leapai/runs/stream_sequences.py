@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from leapai.data.log import DrivingLog
 from leapai.distributed import gather, shard
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
-from leapai.evaluation.map.map_results import MapMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.runs.memory_tables import memory_writer
 from leapai.runs.profiler import WHOLE_STEP, StageCost, StageMeter, merged_costs
@@ -26,6 +26,9 @@ from leapai.runs.run_pictures import sequence_pictures
 from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
 from leapai.streaming.session import StreamSession
 from leapai.streaming.step_result import StepResult
+
+if TYPE_CHECKING:
+    from leapai.evaluation.map.map_results import MapMetrics
 
 
 @dataclass(frozen=True)

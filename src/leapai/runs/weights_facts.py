@@ -1,5 +1,5 @@
-"""What a reader of a run has to know of its weights: which they are, what they were trained on, and
-what that means on a real road."""
+"""Facts about the weights of a run: which they are, what they were trained on, and what that means
+on a real road."""
 
 from __future__ import annotations
 

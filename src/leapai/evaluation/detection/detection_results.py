@@ -116,9 +116,9 @@ class AngleBinMetrics(_Metrics):
     same: int
     """Found with a heading in the same bin."""
     neighbour: int
-    """In one of the two bins next to it."""
+    """Found with a heading in one of the two bins next to it."""
     opposite: int
-    """In the bin that looks the other way: front and back were confused."""
+    """Found with a heading in the bin that looks the other way: front and back were confused."""
     orientation_error_rad: float | None
     """Mean over what was found."""
 
@@ -198,9 +198,9 @@ class DetectionMetrics(_Metrics):
     occlusion_confusion: tuple[tuple[int, ...], ...]
     """[4][4] labelled level, then detected level, of objects found at the operating point."""
     angle_bins: dict[str, AngleBinMetrics]
-    """By angle bin of the labelled heading; keys are the centres of the bins, as "45 deg"."""
+    """Headings by angle bin of the labelled heading; keys are the centres of the bins, as "45 deg"."""
     left_out: dict[str, LeftOut]
-    """By class."""
+    """Objects that count nowhere, by class."""
     calibration: Calibration
 
     def class_results(self) -> dict[str, ClassResult]:
