@@ -127,7 +127,7 @@ def test_without_pictures_none_are_written(tmp_path, drives):
     run(tmp_path / "run", pictures=False)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "config.json", "detections.parquet", "frames.parquet", "metrics.json", "report.html",
-        "run.json", "truth.parquet",
+        "run.json", "tracks.parquet", "truth.parquet",
     ]  # fmt: skip
 
 
@@ -360,3 +360,20 @@ def test_pictures_show_the_road(tmp_path, drives):
     ]
     changed = (pictures[0] != pictures[1]).any(-1)
     assert changed.mean() > 0.1
+
+
+def test_the_memory_is_written_on_request_for_each_drive(tmp_path, drives):
+    run(tmp_path, pictures=False, memory=True)
+    for table in ("frames", "slots", "queries"):
+        names = sorted(path.name for path in (tmp_path / "memory" / table).iterdir())
+        assert names == ["one.parquet", "two.parquet"]
+    frames = pq.read_table(tmp_path / "memory/frames")
+    assert frames.num_rows == 6
+    slots = pq.read_table(tmp_path / "memory/slots")
+    assert slots.num_rows == sum(frames["slots"].to_pylist()) > 0
+
+
+def test_a_network_without_queries_has_no_memory_to_write(tmp_path, drives):
+    options = ValidationOptions(tmp_path, random_weights=True, memory=True)
+    with pytest.raises(ValueError, match="--memory: dynamic_task is off"):
+        run_validation(small_config(**ROAD_ALONE), options)

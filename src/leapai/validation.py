@@ -24,6 +24,7 @@ from leapai.runs.run_folder import Run, begin_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamResults, stream_sequences
+from leapai.runs.weights_facts import weights_facts
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -46,7 +47,9 @@ def run_validation(
     with joined_ranks() as ranks:
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = _begin(config, options, checkpoint, console)
-        results = stream_sequences(inputs, options.output, console, viewer=options.viewer)
+        results = stream_sequences(
+            inputs, options.output, console, viewer=options.viewer, memory=options.memory
+        )
         if results is None:
             return broadcast(None)
         metrics = evaluate(results.sequences, inputs.config, results.map_metrics)
@@ -63,6 +66,10 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
             "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
         )
     options.check_files()
+    if options.memory and not config.dynamic_task:
+        raise ValueError(
+            "--memory: dynamic_task is off, and it has the memory of queries; leave --memory out"
+        )
     if options.viewer:
         import_extra("rerun", "viewer", "a recording needs rerun-sdk")
 
@@ -76,9 +83,9 @@ def _begin(
     if options.submission:
         check_submission(options.submission, inputs.logs)
     origin = inputs.origin
-    console.print(
-        f"[bold]{origin.job_name}[/] on {origin.data}, weights {origin.weights}, {origin.device}"
-    )
+    console.print(f"[bold]{options.output.name}[/] on {origin.data}")
+    for name, words in [*weights_facts(origin, config), ("device", origin.device)]:
+        console.print(f"  [dim]{name}:[/] {escape(words)}", highlight=False)
     for sentence in _left_out(config):
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     begin_run(options.output)

@@ -26,6 +26,7 @@ LINE = RunLine(
     frames=40,
     labelled_frames=40,
     max_frames=None,
+    machine="cpu: a machine",
     metrics={
         "mean_ap": 0.5,
         "nds": 0.4,
@@ -108,7 +109,9 @@ def shown(*tables, width=160):
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(width):
-    short = replace(LINE, job_name="short", frames=5, max_frames=5, data="nuscenes:/[odd] place")
+    short = replace(
+        LINE, output="outputs/short", frames=5, max_frames=5, data="nuscenes:/[odd] place"
+    )
     text = shown(*runs_tables([LINE, short], width), width=width)
     lines = text.splitlines()
     heads = next(line for line in lines if "mAP" in line)

@@ -144,3 +144,29 @@ def test_a_harmed_folder_is_named_in_one_line(tmp_path, name, harm, said_of_it):
 def test_no_folder_is_named(tmp_path):
     with pytest.raises(ValueError, match="nowhere: there is no such folder"):
         read_run(tmp_path / "nowhere")
+
+
+def test_frames_have_their_consistency_and_tracks_a_row_each(tmp_path):
+    run = made_up_run()
+    folder = write(tmp_path / "run", run)
+    frames = pq.read_table(folder / "frames.parquet").to_pylist()
+    of_frame = {(each.sequence, each.timestamp_us): each for each in run.metrics.consistency.frames}
+    assert len(frames) == len(of_frame)
+    for row in frames:
+        expected = of_frame[row["sequence"], row["timestamp_us"]]
+        for name in ("consistency", "expected", "missing", "id_changes", "class_flips",
+                     "occlusion_flips"):  # fmt: skip
+            assert row[name] == getattr(expected, name)
+    assert frames[0]["consistency"] is None
+    tracks = pq.read_table(folder / "tracks.parquet")
+    assert tracks.num_rows == run.summary.tracks
+    detections = pq.read_table(folder / "detections.parquet")
+    assert sum(tracks["frames"].to_pylist()) == detections.num_rows
+
+
+def test_tables_of_memory_of_an_earlier_run_are_removed(tmp_path):
+    old = tmp_path / "run/memory/slots/gone.parquet"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    write(tmp_path / "run", made_up_run())
+    assert not old.exists()

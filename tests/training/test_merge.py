@@ -68,7 +68,7 @@ def test_the_merged_configuration_has_both_tasks(saved):
     assert (config.enable_dynamic_temporal, config.enable_static_temporal) == (True, True)
     assert config.task_loss_weights == {"dynamic": 1.25, "static": 1.0}
     assert config.trainable_modules == ("bev_dynamic_*", "bev_static_*")
-    assert config.job_name == "objects_and_road"
+    assert config.job_name == "objects_with_map"
     content = torch.load(saved[2], weights_only=True)
     assert content["figures"] == {"mAP": 0.5, "mIoU": 0.5}
 

@@ -132,6 +132,9 @@ class ValidationOptions:
         ),
     ] = None
     viewer: Annotated[bool, Argument("record each drive while it streams, for leapai view")] = False
+    memory: Annotated[
+        bool, Argument("write tables of the temporal memory: queries, slots, alignment")
+    ] = False
 
     def check_files(self) -> None:
         """Raises ValueError where there are no weights to load or their file does not exist."""

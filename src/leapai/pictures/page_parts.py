@@ -54,7 +54,7 @@ def header_parts(
         (points, palette.FAULT if frame.points is None else palette.DIM_TEXT),
     ]
     if frame.labels is not None:
-        parts.append((f"{len(frame.labels)} true objects", palette.DIM_TEXT))
+        parts.append((f"{len(frame.labels)} ground-truth objects", palette.DIM_TEXT))
     if shown is not None:
         parts.append((f"{len(shown)} detections", palette.TEXT))
     if frame.faults:
@@ -93,7 +93,7 @@ def draw_legend(
             palette.OCCLUSION_WORDS[1:], palette.OCCLUSION_STYLES[1:], strict=True
         ):
             styles.line(word, palette.TEXT, style)
-    styles.line("truth", palette.GT, THIN)
+    styles.line("ground truth", palette.GT, THIN)
     if draw.draw_velo or (temporal.show_history and temporal.show_velocity):
         speed = _sample_speed_mps(temporal.velocity_scale)
         styles.arrow(f"{speed:g} m/s", speed * temporal.velocity_scale)

@@ -13,9 +13,10 @@ from leapai.extras import is_installed
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
 from leapai.runs.history import TABLE, RunLine, append_run
-from leapai.runs.run_folder import LINES, REPORT, Run
+from leapai.runs.run_folder import LINES, MEMORY, REPORT, Run
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.run_warnings import warnings_of
+from leapai.runs.tracks_table import TRACKS
 
 
 def report_run(run: Run, output: Path, console: Console) -> None:
@@ -67,7 +68,7 @@ def _add_to_history(run: Run, output: Path, console: Console) -> None:
 def _print_files(run: Run, output: Path, console: Console) -> None:
     names = run.summary.frames_by_sequence
     of_sequences = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
-    tables = ("detections.parquet", LINES, "instances.parquet")
+    tables = ("detections.parquet", TRACKS, LINES, "instances.parquet", MEMORY)
     for name in (*tables, "metrics.json", *of_sequences, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)

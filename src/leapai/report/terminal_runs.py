@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from leapai.evaluation.metrics import TIME
 from leapai.report.metric_cells import MetricValue
 from leapai.runs.history import FACTS, RunLine, metric_columns
 
@@ -61,7 +63,7 @@ def _numbered(
 
 
 _FACTS: Mapping[str, Callable[[RunLine], str]] = {
-    "run": lambda line: escape(line.job_name),
+    "run": lambda line: escape(Path(line.output).name),
     "data": lambda line: escape(line.data),
     "finished (UTC)": lambda line: line.finished_utc[:16].replace("T", " "),
     "weights": lambda line: (line.checkpoint_sha256 or "random")[:HASH_LENGTH],
@@ -80,13 +82,19 @@ def comparison_table(lines: Sequence[RunLine], first: int, second: int) -> Table
             raise ValueError(f"there is no run {number}; the table has runs 1 to {len(lines)}")
     one, other = lines[first - 1], lines[second - 1]
     table = Table(
-        caption="differences: green is better, red is worse; facts that are equal are left out"
+        caption="differences: green is better, red is worse; times of two machines are not "
+        "compared; facts that are equal are left out"
     )
     table.add_column("")
     for title in (f"run {first}", f"run {second}", "difference"):
         table.add_column(title, justify="right", overflow="fold")
+    one_machine = one.machine is not None and one.machine == other.machine
     for metric in metric_columns():
-        cell = MetricValue(metric, (one.metrics[metric.key], other.metrics[metric.key]))
+        cell = MetricValue(
+            metric,
+            (one.metrics[metric.key], other.metrics[metric.key]),
+            comparable=one_machine or metric is not TIME,
+        )
         colour = _VERDICTS[cell.verdict]
         table.add_row(metric.title, *cell.texts, f"[{colour}]{cell.difference_text}[/]")
     table.add_section()

@@ -50,6 +50,8 @@ class RunFacts:
     labelled_frames: int
     max_frames: int | None
     """Frames streamed of each drive at most; None: all."""
+    machine: str | None
+    """Device, processors and threads; None: the run did not record it."""
 
 
 FACTS = tuple(field.name for field in fields(RunFacts))

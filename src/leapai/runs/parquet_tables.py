@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leapai.evaluation.detection.detection_results import ConsistencyMetrics, FrameConsistency
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.io import whole_file
@@ -68,6 +69,9 @@ LINE_SCHEMA = pa.schema(
 )
 """Columns of the lines of predicted maps."""
 
+_CONSISTENCY_COUNTS = ("expected", "missing", "id_changes", "class_flips", "occlusion_flips")
+"""Fields of `FrameConsistency` that are columns of that name."""
+
 FRAME_SCHEMA = pa.schema(
     [
         *FRAME_KEY,
@@ -78,9 +82,20 @@ FRAME_SCHEMA = pa.schema(
         ("memory_slots", pa.int64()),
         ("memory_age_s", pa.float64()),
         ("memory_reset", pa.bool_()),
+        ("consistency", pa.float64()),
+        *((name, pa.int64()) for name in _CONSISTENCY_COUNTS),
         ("picture", pa.string()),
     ],
-    metadata={"ego2global": "row by row", "picture": "of the worst frames: a file of the run"},
+    metadata={
+        "ego2global": "row by row",
+        "consistency": "of tracks with their own past, in [0, 1]; null: nothing is expected",
+        "expected": "detections that the past of the tracks makes one expect in the frame",
+        "missing": "expected detections that are not there",
+        "id_changes": "tracks that begin here and continue one that has ended",
+        "class_flips": "detections of another class than before",
+        "occlusion_flips": "occlusion levels that come right back to what they were",
+        "picture": "of the worst frames: a file of the run",
+    },
 )
 """Columns of frames, in the order in which they were streamed."""
 
@@ -113,8 +128,14 @@ def line_table(frame: Detections, lines: Sequence[MapPolyline]) -> pa.Table:
     return pa.table(columns, schema=LINE_SCHEMA)
 
 
-def frame_table(sequences: Sequence[SequenceResult], pictures: dict[FrameKey, str]) -> pa.Table:
-    """Returns every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files."""
+def frame_table(
+    sequences: Sequence[SequenceResult],
+    consistency: ConsistencyMetrics,
+    pictures: dict[FrameKey, str],
+) -> pa.Table:
+    """Returns every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files.
+    Columns of consistency are null where the ego pose of the frame is not known."""
+    of_frame = {(each.sequence, each.timestamp_us): each for each in consistency.frames}
     rows = [
         {
             "sequence": found.sequence,
@@ -126,6 +147,7 @@ def frame_table(sequences: Sequence[SequenceResult], pictures: dict[FrameKey, st
             "memory_slots": memory.slots,
             "memory_age_s": memory.oldest_age_s,
             "memory_reset": memory.reset,
+            **_consistency_columns(of_frame.get((found.sequence, found.timestamp_us))),
             "picture": pictures.get((found.sequence, found.timestamp_us)),
         }
         for sequence in sequences
@@ -134,6 +156,10 @@ def frame_table(sequences: Sequence[SequenceResult], pictures: dict[FrameKey, st
         )
     ]
     return pa.Table.from_pylist(rows, schema=FRAME_SCHEMA)
+
+
+def _consistency_columns(frame: FrameConsistency | None) -> dict[str, Any]:
+    return {name: getattr(frame, name, None) for name in ("consistency", *_CONSISTENCY_COUNTS)}
 
 
 def write_table(path: Path, schema: pa.Schema, tables: Sequence[pa.Table]) -> None:

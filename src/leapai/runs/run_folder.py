@@ -4,8 +4,10 @@
 `detections.parquet`  the detections
 `lines.parquet`       the lines of the predicted map, where the static task is on
 `truth.parquet`       ground truth: the labelled objects
-`frames.parquet`      every frame: pose, sensor faults, memory
+`frames.parquet`      every frame: pose, sensor faults, memory, temporal consistency
+`tracks.parquet`      the tracks: one row each
 `metrics.json`        all metrics
+`memory/`             with `--memory`, tables of the temporal memory
 `worst/`              pictures of the worst frames
 `run.json`            the summary: what was run, on what data, and what it cost; written last
 """
@@ -32,6 +34,7 @@ from leapai.io import write_text
 from leapai.runs import parquet_tables
 from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
+from leapai.runs.tracks_table import TRACK_SCHEMA, TRACKS, track_table
 from leapai.streaming.detection_table import DETECTION_SCHEMA, to_table
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 LINES = "lines.parquet"
+MEMORY = "memory"
+"""Folder of the tables of the temporal memory."""
 REPORT = "report.html"
 _AGAIN = "run `leapai val` again"
 
@@ -58,6 +63,8 @@ def begin_run(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("run.json", "instances.parquet", LINES, REPORT):
         (folder / name).unlink(missing_ok=True)
+    for table in folder.glob(f"{MEMORY}/*/*.parquet"):
+        table.unlink(missing_ok=True)
 
 
 def write_run(
@@ -73,7 +80,7 @@ def write_run(
     if instances is not None:
         parquet_tables.write_instances(folder / "instances.parquet", instances)
     pictures = _write_pictures(folder, worst)
-    frames = parquet_tables.frame_table(run.sequences, pictures)
+    frames = parquet_tables.frame_table(run.sequences, run.metrics.consistency, pictures)
     parquet_tables.write_table(folder / "frames.parquet", parquet_tables.FRAME_SCHEMA, [frames])
     write_text(folder / "metrics.json", run.metrics.model_dump_json(indent=2) + "\n")
     write_text(folder / "run.json", json.dumps(asdict(run.summary), indent=2) + "\n")
@@ -122,11 +129,12 @@ def config_json(config: TaskConfig) -> str:
 
 
 def _write_detections(folder: Path, run: Run) -> None:
-    """Writes the detections and, with the static task, the lines of the map."""
+    """Writes the detections, their tracks and, with the static task, the lines of the map."""
     detections = [found for sequence in run.sequences for found in sequence.detections]
     parquet_tables.write_table(
         folder / "detections.parquet", DETECTION_SCHEMA, [to_table(found) for found in detections]
     )
+    parquet_tables.write_table(folder / TRACKS, TRACK_SCHEMA, [track_table(detections)])
     if run.config.static_task:
         lines = (line for sequence in run.sequences for line in sequence.lines)
         frames = zip(detections, lines, strict=True)

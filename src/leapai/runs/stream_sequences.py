@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,8 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from leapai.data.log import DrivingLog
 from leapai.distributed import gather, shard
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
-from leapai.evaluation.map.map_results import MapMetrics
 from leapai.evaluation.sequence_result import SequenceResult
+from leapai.runs.memory_tables import memory_writer
 from leapai.runs.profiler import WHOLE_STEP, StageCost, StageMeter, merged_costs
 from leapai.runs.recordings import recorder
 from leapai.runs.run_inputs import RunInputs
@@ -25,6 +26,9 @@ from leapai.runs.run_pictures import sequence_pictures
 from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
 from leapai.streaming.session import StreamSession
 from leapai.streaming.step_result import StepResult
+
+if TYPE_CHECKING:
+    from leapai.evaluation.map.map_results import MapMetrics
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,20 @@ class StreamResults:
 
 
 def stream_sequences(
-    inputs: RunInputs, output: Path, console: Console, *, viewer: bool = False
+    inputs: RunInputs,
+    output: Path,
+    console: Console,
+    *,
+    viewer: bool = False,
+    memory: bool = False,
 ) -> StreamResults | None:
     """Streams every sequence in order, with a progress bar; writes pictures and recordings.
 
-    With `viewer` it records each sequence for rerun's viewer. All processes must call; the first
+    With `viewer` it records each sequence for rerun's viewer, with `memory` it writes the tables of
+    the temporal memory. All processes must call; the first
     gets the results of all, the others None. Raises ValueError for data that cannot be read.
     """
-    streaming = _Streaming(inputs, output, console, viewer=viewer)
+    streaming = _Streaming(inputs, output, console, viewer=viewer, memory=memory)
     sequences = list(streaming.sequences())
     map_tally, worst_frames = streaming.map.tally, streaming.worst.frames
     parts = gather((sequences, map_tally, worst_frames, dict(streaming.meter.costs)))
@@ -67,12 +77,15 @@ def stream_sequences(
 class _Streaming:
     """The loop over the sequences of this process, and what it measures."""
 
-    def __init__(self, inputs: RunInputs, output: Path, console: Console, *, viewer: bool) -> None:
+    def __init__(
+        self, inputs: RunInputs, output: Path, console: Console, *, viewer: bool, memory: bool
+    ) -> None:
         config = inputs.config
         self.inputs, self.output, self.console = inputs, output, console
         self.meter, self.worst = StageMeter(), WorstFrames(config.bev)
         self.map = MapEvaluator(config)
         self.recording = recorder(viewer, config.draw_dynamic_cfg.dynamic_conf)
+        self.memory_tables = memory_writer(memory, config.bev.grid())
 
     def sequences(self) -> Iterator[SequenceResult]:
         """Streams the sequences of this process, one after another."""
@@ -106,6 +119,7 @@ class _Streaming:
         with (
             sequence_pictures(config, self.output, log, self.worst) as pictures,
             self.recording(self.output / f"{log.name}.rrd", log) as record,
+            self.memory_tables(self.output, log) as write_memory,
         ):
             for index in range(self._length(log)):
                 with stage("reading"):
@@ -118,4 +132,5 @@ class _Streaming:
                 with stage("picture"):
                     pictures.add(index, frame, result)
                 record(frame, result)
+                write_memory(result)
                 yield result

@@ -174,11 +174,11 @@ def machine_info() -> MachineInfo:
     if hasattr(os, "sysconf"):
         memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     return MachineInfo(
-        platform.python_version(), platform.platform(), _cpu_name(), cpus, usable, memory_gb
+        platform.python_version(), platform.platform(), cpu_name(), cpus, usable, memory_gb
     )
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """Returns the name of the CPU: on Linux that of a file, elsewhere that of `platform`."""
     table = Path("/proc/cpuinfo")
     named = re.search(r"model name\s*: (.*)", table.read_text()) if table.is_file() else None

@@ -64,5 +64,4 @@ class StreamSession:
         detections, tracks = track(found[0], tracks, self.config.tracking, readout)
         memory = with_ids(memory, detections, stream=0)
         self.state = SessionState(memory, tracks)
-        report = dynamic.memory if dynamic else None
-        return StepResult(prepared, detections, report, predictions.static, self._region, memory)
+        return StepResult(prepared, detections, dynamic, predictions.static, self._region, memory)

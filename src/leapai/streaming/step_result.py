@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from leapai.models.tensors import MemoryReport, StaticPredictions, TemporalState
+from leapai.models.tensors import DynamicPredictions, MemoryReport, StaticPredictions, TemporalState
 from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
 
 
@@ -19,14 +19,19 @@ class StepResult:
     """The frame as the model saw it: images resized, calibration folded."""
     detections: Detections
     """Detections with track ids; empty where the dynamic task is off."""
-    memory: MemoryReport | None
-    """The readout of memory; None: the dynamic task is off."""
+    dynamic: DynamicPredictions | None
+    """Raw predictions, on the device, of one stream; None: the dynamic task is off."""
     static: StaticPredictions | None
     """Logits, on the device, of one stream; None: the static task is off."""
     region: BevGrid
     """The grid of the logits."""
     state: TemporalState
     """The memory after this frame."""
+
+    @property
+    def memory(self) -> MemoryReport | None:
+        """The readout of memory; None: the dynamic task is off."""
+        return None if self.dynamic is None else self.dynamic.memory
 
     @cached_property
     def map(self) -> Map | None:
