@@ -7,8 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
+from leapai.checkpoints import read_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.distributed import Ranks
 from leapai.training import resume, training_data, validating
@@ -75,12 +77,12 @@ def test_what_goes_on_is_bit_for_bit_what_never_stopped(
 ):
     output = tmp_path / "stopped"
     assert in_processes(one_run, [(int(number), output)]) == [status]
-    saved = torch.load(output / "last.ckpt", weights_only=True)["training"]
+    saved = read_checkpoint(output / "last.ckpt").content["training"]
     assert saved["step"] == saved_at
     assert not (output / "model.ckpt").exists()
     run_training(config_of(), TrainingOptions(output, resume="auto"), console)
     assert f"goes on from step {saved_at}" in console.file.getvalue()
-    mine, theirs = (torch.load(p / "last.ckpt", weights_only=True) for p in (output, straight))
+    mine, theirs = (read_checkpoint(p / "last.ckpt").content for p in (output, straight))
     assert_equal(mine["state_dict"], theirs["state_dict"])
     assert_equal(mine["training"], theirs["training"])
     lines = [(p / "train.jsonl").read_text().count("\n") for p in (output, straight)]
@@ -121,7 +123,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(stubs, console, tmp_path):
     stubs.setattr(TrainStep, "add", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_training(config_of(), TrainingOptions(tmp_path), console)
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 2
+    assert read_checkpoint(tmp_path / "last.ckpt").content["training"]["step"] == 2
     assert "stopped after step 2 of 7; go on with --resume auto" in console.file.getvalue()
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -148,15 +150,15 @@ def test_a_full_disk_is_named_and_the_last_good_checkpoint_survives(
 ):
     class FullDisk:
         def __init__(self) -> None:
-            self.saves, self.save = 0, torch.save
+            self.saves, self.save = 0, safetensors.torch.save_file
 
-        def __call__(self, content, file):
+        def __call__(self, *given):
             self.saves += 1
             if self.saves > 1:
                 raise OSError(28, "No space left on device")
-            self.save(content, file)
+            self.save(*given)
 
-    monkeypatch.setattr("leapai.checkpoints.torch.save", FullDisk())
+    monkeypatch.setattr("safetensors.torch.save_file", FullDisk())
     with pytest.raises(OSError, match=r"last.ckpt cannot be written: No space left on device"):
         run_training(config_of(), TrainingOptions(tmp_path), console)
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 3
+    assert read_checkpoint(tmp_path / "last.ckpt").content["training"]["step"] == 3

@@ -109,7 +109,8 @@ class ArrayStore:
         return self.folder / name[:2] / name[2:]
 
     def _write(self, path: Path, content: bytes) -> None:
-        with whole_file(path, self._temporary) as temporary:
+        # Not waited for: what a power failure damages is found by its checksum, and made again.
+        with whole_file(path, self._temporary, durable=False) as temporary:
             temporary.write_bytes(content)
 
     def _measure(self) -> None:

@@ -15,10 +15,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from leapai.config.data_names import ENTRY_POINTS, UNTRUSTED
 from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
-
-ENTRY_POINTS = "leapai.data"
-"""Group of the entry points that name data sets."""
 
 LabelRange = tuple[tuple[float, float], tuple[float, float]]
 """x and y range in metres, ego frame."""
@@ -147,6 +145,12 @@ def version_of(logs: Sequence[DrivingLog]) -> str | None:
 def _find(data: str) -> tuple[Opener, str, str]:
     """Returns the function that opens `data`, the location to give it, and its name for errors."""
     name, _, location = data.partition(":")
+    if name == UNTRUSTED:
+        raise ValueError(
+            f"data '{location}' is named in a file, a checkpoint or a run, and no installed data "
+            "set; it may be a function to call, which no file may ask for: if you trust it, say "
+            f"--data {location}"
+        )
     installed = _installed()
     if name in installed:
         target = installed[name].value

@@ -22,7 +22,7 @@ def write_png(path: Path, image: ImageArray) -> None:
     """Writes an RGB picture [H, W, 3] uint8; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    with whole_file(path) as temporary:
+    with whole_file(path, durable=False) as temporary:
         temporary.write_bytes(encoded.tobytes())
 
 

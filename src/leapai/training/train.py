@@ -1,7 +1,8 @@
 """`--state train`: trains the network of a configuration.
 
-Into the output folder go `last.ckpt` (to resume from), `model.ckpt` (the trained weights),
-`train.jsonl`, what the loggers of the configuration write, and pictures of validation.
+Into the output folder go `last.ckpt` (to resume from) and the one before it, `model.ckpt` (the
+trained weights), `train.jsonl`, what the loggers of the configuration write, and pictures of
+validation.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from leapai.checkpoints import save_checkpoint
 from leapai.config.options import TrainingOptions
@@ -22,7 +24,7 @@ from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, open_loggers
 from leapai.training.loop import TrainingLoop
-from leapai.training.resume import progress_of, read_training
+from leapai.training.resume import progress_of, read_training, undamaged
 from leapai.training.starting_network import starting_network
 from leapai.training.train_step import TrainStep
 from leapai.training.training_data import logs_of, windows_from
@@ -46,7 +48,12 @@ def run_training(
     resume = options.resume_from()
     options.make_output()
     with joined_ranks():
-        content = read_training(resume, config, ranks) if resume else None
+        content = None
+        if resume:
+            checkpoint, damage = undamaged(resume)
+            if damage:
+                console.print(f"[yellow]{escape(damage)}[/]", highlight=False, soft_wrap=True)
+            content, resume = read_training(checkpoint, config, ranks), checkpoint.path
         return _Run(config, options, ranks, console).train(content, resume)
 
 
