@@ -17,11 +17,11 @@ from leapai.types import BevGrid
 Metres = Annotated[float, Field(ge=-1000, le=1000)]
 """A place around the ego; sensors do not reach further."""
 Range = tuple[Metres, Metres]
-_Channels = Annotated[int, Field(ge=1, le=4096)]
-_Blocks = Annotated[int, Field(ge=1, le=64)]
-_Heads = Annotated[int, Field(ge=1, le=64)]
-_Points = Annotated[int, Field(ge=1, le=256)]
-_Side = Annotated[int, Field(ge=1, le=8192)]
+_Channels = Annotated[int, Field(gt=0, le=4096)]
+_Blocks = Annotated[int, Field(gt=0, le=64)]
+_Heads = Annotated[int, Field(gt=0, le=64)]
+_Points = Annotated[int, Field(gt=0, le=256)]
+_Side = Annotated[int, Field(gt=0, le=8192)]
 """Side of an image in pixels."""
 _Cell = Annotated[float, Field(ge=0.01, le=100)]
 """Side of a cell in metres; 1 cm is finer than any sensor."""
@@ -112,8 +112,8 @@ class LidarConfig(Section):
     """Pillars and the LiDAR's BEV branch (docs/design.md, section 4)."""
 
     pillar_m: _Cell = 0.2
-    max_pillars: int = Field(20_000, ge=1, le=1_000_000)
-    max_points_per_pillar: int = Field(48, ge=1, le=1024)
+    max_pillars: int = Field(20_000, gt=0, le=1_000_000)
+    max_points_per_pillar: int = Field(48, gt=0, le=1024)
     pillar_channels: _Channels = 64
     middle_channels: _Channels = 128
     bev_blocks: _Blocks = 2
@@ -125,13 +125,13 @@ class DynamicConfig(Section):
 
     neck_channels: _Channels = 512
     neck_blocks: _Blocks = 1
-    queries: int = Field(384, ge=1, le=10_000)
+    queries: int = Field(384, gt=0, le=10_000)
     embed: _Channels = 256
     layers: _Blocks = 3
     heads: _Heads = 8
     points: _Points = 20
     """Sampling points a head in the cross-attention to BEV."""
-    ffn: int = Field(512, ge=1, le=16_384)
+    ffn: int = Field(512, gt=0, le=16_384)
     angle_overlap: float = Field(1.0 / 36.0, ge=0, lt=0.25)
     """Fraction of pi that neighbouring angle bins share."""
 

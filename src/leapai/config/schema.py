@@ -46,7 +46,7 @@ class BatchSizes(Section):
     """Streams of a batch on each GPU. Also accepted for each task:
     `{"dynamic": {"train": 16, "val": 1}}`."""
 
-    train: int = Field(16, ge=1, le=4096)
+    train: int = Field(16, gt=0, le=4096)
     val: int = Field(1, ge=1, le=1)
     """Validation streams one drive at a time (docs/design.md, section 9)."""
 
@@ -93,13 +93,13 @@ class TaskConfig(Section):
     task_loss_weights: dict[Literal["dynamic", "static"], float]
     batch_sizes: BatchSizes = BatchSizes()
     use_backbone_amp: bool = True
-    accumulate_grad_batches: int = Field(1, ge=1, le=1024)
+    accumulate_grad_batches: int = Field(1, gt=0, le=1024)
     group_lr_scale: dict[str, float] = Field({"stage1_backbone": 1.0, "stage1_neck": 1.0})
     eval_with_visualize: bool = False
     eval_instance: bool = False
     # Memory (section 5).
-    topk_query: int = Field(128, ge=1, le=10_000)
-    queue_length: int = Field(4, ge=1, le=1000)
+    topk_query: int = Field(128, gt=0, le=10_000)
+    queue_length: int = Field(4, gt=0, le=1000)
     """Frames in memory, the current one counted."""
     max_gap_s: float = Field(2.0, gt=0, le=3600)
     """Memory is dropped when this much time has passed since the last frame."""

@@ -82,16 +82,16 @@ class OptimizerConfig(Section):
 class StreamingConfig(Section):
     """Path of the streams through drives in training (docs/design.md, section 8)."""
 
-    clip_frames: int = Field(1, ge=1, le=100_000)
+    clip_frames: int = Field(1, gt=0, le=100_000)
     """Frames of a drive that follow each other before a stream goes elsewhere; 1: single frames in
     random order."""
     frames_without_gradient: int = Field(0, ge=0, le=1000)
     """First frames of each optimiser step, which only fill the memory."""
-    frames_with_gradient: int = Field(1, ge=1, le=1000)
+    frames_with_gradient: int = Field(1, gt=0, le=1000)
     """Frames of each optimiser step after those."""
     gap_probability: Probability = 0.0
     """Probability that frames are skipped before the next one."""
-    max_gap_frames: int = Field(2, ge=1, le=1000)
+    max_gap_frames: int = Field(2, gt=0, le=1000)
     """Most frames that are skipped at once."""
     reset_probability: Probability = 0.0
     """Probability that a stream loses its memory before a frame, so that beginnings are learnt,
@@ -126,7 +126,7 @@ class CacheConfig(Section):
     features_gb: NonNegativeFloat = 0.0
     """Size of the cache of the frozen trunk's output; 0: it is computed each time. Needs a trunk
     that is frozen from step 0."""
-    feature_variants: int = Field(1, ge=1, le=1000)
+    feature_variants: int = Field(1, gt=0, le=1000)
     """Cached variants of each frame: the first as it is, every other one under an augmentation
     drawn once for the drive. A clip draws which it walks through."""
 

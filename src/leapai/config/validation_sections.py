@@ -82,7 +82,7 @@ class EvaluationConfig(Section):
     nms_iou: float = Field(0.2, ge=0, le=1)
     """Largest overlap (IoU on the ground) of two boxes of a class. Above it the less confident box
     is dropped."""
-    max_detections: int = Field(300, ge=1, le=100_000)
+    max_detections: int = Field(300, gt=0, le=100_000)
     map_distance_bands_m: _Bands = (0.0, 30.0, 60.0)
     """Distance bands of the map's cells, from the ego's origin, all around."""
     map_lateral_bands_m: _Bands = (0.0, 4.0, 10.0, 22.4)
