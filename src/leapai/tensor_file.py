@@ -126,7 +126,7 @@ def _filled_in(value: Any, tensors: Mapping[str, Tensor]) -> Any:
 def _digest(name: str, tensor: Tensor) -> str:
     """Returns the SHA-256 of a tensor's name, type, shape and bytes."""
     digest = hashlib.sha256(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-    digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -85,11 +85,10 @@ class TrainingOptions:
 
     def make_output(self) -> None:
         """Makes the output folder and tries to write there, before anything takes time. Raises
-        OSError."""
-        self.output.mkdir(parents=True, exist_ok=True)
-        probe = self.output / ".writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)
+        OSError, and ValueError where it holds files that are not a run's."""
+        from leapai.folders import claim
+
+        claim(self.output)
 
     def check_files(self) -> None:
         """Raises ValueError where the checkpoint that is named to begin from or to go on from does

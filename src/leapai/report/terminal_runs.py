@@ -45,8 +45,8 @@ def runs_table(lines: Sequence[RunLine]) -> Table:
 def _name(line: RunLine) -> str:
     return (
         f"[bold]{escape(line.job_name)}[/]\n{escape(line.data)}\n"
-        f"[dim]{line.finished_utc[:16].replace('T', ' ')}\n"
-        f"{_short(line.checkpoint_sha256)} {_short(line.config_sha256)}[/]"
+        f"[dim]{escape(line.finished_utc[:16].replace('T', ' '))}\n"
+        f"{escape(_short(line.checkpoint_sha256))} {escape(_short(line.config_sha256))}[/]"
     )
 
 

@@ -8,7 +8,7 @@ validation.
 from __future__ import annotations
 
 import signal
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from leapai.checkpoints import save_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks, current_ranks, joined_ranks
+from leapai.folders import sole_user
 from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, open_loggers
@@ -47,7 +48,7 @@ def run_training(
     config = adapted(config, options)
     resume = options.resume_from()
     options.make_output()
-    with joined_ranks():
+    with joined_ranks(), sole_user(options.output) if ranks.is_first else nullcontext():
         content = None
         if resume:
             checkpoint, damage = undamaged(resume)
