@@ -20,7 +20,9 @@ HOSTILE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["scene-0061", "drive_0.5", "7fab2350-7eaf-3b7e-a39d-6937a4c1bede"])
+@pytest.mark.parametrize(
+    "name", ["scene-0061", "drive_0.5", "7fab2350-7eaf-3b7e-a39d-6937a4c1bede"]
+)
 def test_a_plain_name_is_its_own(name):
     assert file_name(name) == name
 
@@ -74,7 +76,9 @@ def test_a_new_an_empty_and_an_own_folder_may_be_claimed(tmp_path):
 def test_a_folder_with_files_of_others_is_refused_and_stays_as_it_was(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg", "config.json"):
         (tmp_path / name).write_text("mine")
-    with pytest.raises(ValueError, match=r"no run of leapai wrote \(a.jpg, b.jpg, c.jpg and 2 more"):
+    with pytest.raises(
+        ValueError, match=r"no run of leapai wrote \(a.jpg, b.jpg, c.jpg and 2 more"
+    ):
         claim(tmp_path)
     assert len(list(tmp_path.iterdir())) == 5
 
@@ -104,9 +108,11 @@ def test_a_folder_has_one_user_and_is_free_when_that_is_killed(tmp_path):
     other = context.Process(target=hold, args=(tmp_path, ready, True))
     other.start()
     assert ready.wait(10)
-    with pytest.raises(ValueError, match=rf"another run writes into it \(process {other.pid} on "):
-        with sole_user(tmp_path):
-            pass
+    with (
+        pytest.raises(ValueError, match=rf"another run writes into it \(process {other.pid} on "),
+        sole_user(tmp_path),
+    ):
+        pass
     other.kill()
     other.join()
     with sole_user(tmp_path):

@@ -35,7 +35,14 @@ from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.frame_cache import arrays_of, frame_of
 from leapai.data.log import DrivingLog, version_of
-from leapai.data.samplers import SampleRef, StreamingDataset, as_it_is, read_frame, without_sensors
+from leapai.data.samplers import (
+    SampleRef,
+    StreamingDataset,
+    as_it_is,
+    read_frame,
+    read_through,
+    without_sensors,
+)
 from leapai.data.transforms import collate, prepare
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
@@ -173,7 +180,7 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
         # Drawn by no thread of its own: workers are forked while it is shown.
         with Progress(console=console, transient=True, auto_refresh=False) as progress:
             task = progress.add_task("features of the frozen trunk", total=len(missing))
-            for chunk, batch in zip(missing, loader, strict=True):
+            for chunk, batch in zip(missing, read_through(loader), strict=True):
                 with torch.inference_mode():
                     features = model.trunk(batch.to(ranks.device)).float().cpu().numpy()
                 _keep(dataset, chunk, batch.frames, features)

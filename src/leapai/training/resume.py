@@ -246,14 +246,14 @@ def _may_differ(name: str) -> bool:
 
 
 class CheckpointKeeper:
-    """Writes `last.ckpt` every `training.checkpoint_every` steps, at the end, and before a stop."""
+    """Writes `last.ckpt` every `training.checkpoint_every` steps, at the end, before a validation,
+    and before a stop."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def after(self, step: TrainStep, *, stopping: bool) -> None:
-        """Writes it where it is due after a step. All ranks must call."""
+    def after(self, step: TrainStep, *, now: bool) -> None:
+        """Writes it where it is due after a step, or `now`. All ranks must call."""
         config, done = step.config, step.progress.step
-        at_end = done == config.max_steps
-        if stopping or at_end or done % config.training.checkpoint_every == 0:
+        if now or done == config.max_steps or done % config.training.checkpoint_every == 0:
             save_training(self.path, step)

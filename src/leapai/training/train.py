@@ -8,7 +8,7 @@ validation.
 from __future__ import annotations
 
 import signal
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,11 @@ from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, open_logge
 from leapai.training.loop import TrainingLoop
 from leapai.training.resume import progress_of, read_training, undamaged
 from leapai.training.starting_network import starting_network
+from leapai.training.stop_signal import EXIT_OF_SIGNAL
 from leapai.training.train_step import TrainStep
 from leapai.training.training_data import logs_of, windows_from
 
 FINAL = "model.ckpt"
-EXIT_OF_SIGNAL = 128
-"""Exit status of a program that a signal ended: this plus the signal's number."""
 
 
 def run_training(
@@ -70,7 +69,7 @@ class _Run:
         """Trains, and writes the trained weights; `content` is that of the checkpoint `resume`."""
         config, ranks, progress = self.config, self.ranks, progress_of(content)
         self._announce(progress.step, resume)
-        with closing(self._loggers(progress.step)) as loggers:
+        with self._loggers(progress.step) as loggers:
             output = RunOutput(self.options.output, loggers, self.console)
             validation_logs = logs_of(config.data.val, config)
             torch.manual_seed(config.training.seed)
