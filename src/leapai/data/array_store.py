@@ -2,8 +2,8 @@
 
 An entry is one file in the safetensors format. It is written under a temporary name and moved, so
 it is there whole or not at all, and a checksum of all its bytes in its metadata reveals one that a
-failing disk has damaged. Entries live in a folder that is named after their fingerprint (what they were made of), so
-whatever changes that makes them unreachable instead of wrong.
+failing disk has damaged. Entries live in a folder that is named after their fingerprint (what they
+were made of), so whatever changes that makes them unreachable instead of wrong.
 
 The bound holds for everything below the store's folder, whatever its fingerprint. Nothing is ever
 evicted: another run may be using it. A store that is full, or whose disk is, warns once and

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from leapai.config.data_names import ENTRY_POINTS, UNTRUSTED
@@ -34,6 +35,9 @@ class DrivingLog(ABC):
     """Version of the content, which results name; None: the data set has none."""
     static_classes: tuple[str, ...] = STATIC_CLASSES
     """The classes of `STATIC_CLASSES` that the map can contain."""
+    table_folders: tuple[Path, ...] = ()
+    """Folders of the tables that all frames depend on; a cache of frames looks whether a file in
+    one has changed."""
 
     @property
     @abstractmethod
@@ -68,6 +72,7 @@ class LogWrapper(DrivingLog):
         self.name = inner.name
         self.version = inner.version
         self.static_classes = inner.static_classes
+        self.table_folders = inner.table_folders
 
     @property
     def timestamps_us(self) -> IntArray:
