@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from leapai.checkpoints import read_checkpoint
+from leapai.checkpoints import read_checkpoint, write_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.distributed import Ranks
 from leapai.training import resume, training_data, validating
@@ -143,6 +143,51 @@ def test_another_configuration_or_number_of_processes_is_refused(stubs, straight
         update={"training": config.training.model_copy(update={"workers": 2, "loggers": ()})}
     )
     assert resume.read_training(last, free, Ranks())["training"]["step"] == STEPS
+
+
+def test_where_the_last_checkpoint_is_damaged_the_one_before_is_used_and_said(
+    straight, console, tmp_path
+):
+    output = tmp_path / "damaged"
+    assert in_processes(one_run, [(int(signal.SIGTERM), output)]) == [128 + signal.SIGTERM]
+    last = output / "last.ckpt"
+    data = bytearray(last.read_bytes())
+    data[len(data) // 2] ^= 1
+    last.write_bytes(data)
+    run_training(config_of(), TrainingOptions(output, resume="auto"), console)
+    said = " ".join(console.file.getvalue().split())
+    assert "changed or damaged in it" in said
+    assert "before_last.ckpt is used, which was written before it" in said
+    assert "goes on from step 3 of" in said
+    mine, theirs = (read_checkpoint(p / "last.ckpt").content for p in (output, straight))
+    assert_equal(mine["state_dict"], theirs["state_dict"])
+    assert_equal(mine["training"], theirs["training"])
+
+
+@pytest.mark.parametrize("harm", ["gone", "empty", "cut"])
+def test_a_last_checkpoint_that_is_no_more_is_replaced_by_the_one_before(tmp_path, harm):
+    last, before = tmp_path / "last.ckpt", tmp_path / "before_last.ckpt"
+    write_checkpoint(before, {"state_dict": {"w": torch.ones(1)}})
+    assert TrainingOptions(tmp_path, resume="auto").resume_from() == last
+    if harm != "gone":
+        last.write_bytes(b"" if harm == "empty" else before.read_bytes()[:-3])
+    checkpoint, damage = resume.undamaged(last)
+    assert checkpoint.path == before
+    assert "before_last.ckpt is used" in damage
+    last.write_bytes(before.read_bytes())
+    before.write_bytes(b"")
+    assert resume.undamaged(last)[1] == ""
+    last.write_bytes(b"")
+    with pytest.raises(ValueError, match="it is empty"):
+        resume.undamaged(last)
+
+
+def test_a_section_of_another_program_is_one_line(tmp_path):
+    content = {"state_dict": {"w": torch.ones(1)}, "config": {}}
+    for training in ([], {"ranks": [], "step": "x"}, {"step": 1}, None):
+        write_checkpoint(tmp_path / "last.ckpt", {**content, "training": training})
+        with pytest.raises(ValueError, match=r"last.ckpt: its section 'training' is not as"):
+            resume.read_training(tmp_path / "last.ckpt", config_of(), Ranks())
 
 
 def test_a_full_disk_is_named_and_the_last_good_checkpoint_survives(

@@ -63,7 +63,7 @@ class CameraConfig(Section):
     """Height, width of every image the model sees."""
     backbone: str = "resnetv2_34"
     """Plain name of any timm model that gives feature maps at strides 8, 16, 32."""
-    backbone_args: dict[str, float | int] = Field({})
+    backbone_args: dict[str, float | int | str | bool] = Field({})
     """Arguments of the model, for example `{"width_factor": 0.25}`; `BACKBONE_ARGS` lists them."""
     heights_m: tuple[Metres, ...] = Field((-0.5, 0.5, 1.5, 3.0), min_length=1, max_length=64)
     """Heights above ground at which the centre of a BEV cell is projected into the cameras."""
@@ -85,7 +85,9 @@ class CameraConfig(Section):
 
     @field_validator("backbone_args")
     @classmethod
-    def _check_backbone_args(cls, values: dict[str, float | int]) -> dict[str, float | int]:
+    def _check_backbone_args(
+        cls, values: dict[str, float | int | str | bool]
+    ) -> dict[str, float | int | str | bool]:
         for name, value in values.items():
             if name not in BACKBONE_ARGS:
                 raise ValueError(
@@ -93,8 +95,8 @@ class CameraConfig(Section):
                     f"{', '.join(BACKBONE_ARGS)}"
                 )
             least, most = BACKBONE_ARGS[name]
-            if not least <= value <= most:
-                raise ValueError(f"{name} = {value} must be from {least:g} to {most:g}")
+            if isinstance(value, str | bool) or not least <= value <= most:
+                raise ValueError(f"{name} = {value!r} must be a number from {least:g} to {most:g}")
         return values
 
     @model_validator(mode="after")
