@@ -142,7 +142,10 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     except OSError as error:
         reason = error.strerror or _first_line(error)
         kept = "; the one written before is untouched" if path.is_file() else ""
-        raise OSError(f"checkpoint {path} cannot be written: {reason}{kept}") from error
+        raise OSError(
+            f"checkpoint {path} cannot be written: {reason}{kept}; make room on that disk, or name "
+            "a folder on another one"
+        ) from error
 
 
 def read_checkpoint(source: Path | Checkpoint) -> Checkpoint:
