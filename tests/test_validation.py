@@ -126,8 +126,8 @@ def test_pictures_and_video_show_the_same(tmp_path, drives):
 def test_without_pictures_none_are_written(tmp_path, drives):
     run(tmp_path / "run", pictures=False)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "config.json", "detections.parquet", "frames.parquet", "metrics.json", "report.html",
-        "run.json", "tracks.parquet", "truth.parquet",
+        ".leapai", "config.json", "detections.parquet", "frames.parquet", "metrics.json",
+        "report.html", "run.json", "tracks.parquet", "truth.parquet",
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ folder. Several processes (torchrun) share the sequences; they write what one pr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from leapai.data.submissions import check_submission, write_submission
 from leapai.distributed import broadcast, joined_ranks
 from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.extras import import_extra, is_installed, missing
+from leapai.folders import sole_user
 from leapai.report.finished_run import report_run
 from leapai.runs.run_folder import Run, begin_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
@@ -44,9 +46,12 @@ def run_validation(
     ValueError for what a user can fix, before the first frame where it can be known then.
     """
     _check(config, options)
-    with joined_ranks() as ranks:
+    with joined_ranks() as ranks, ExitStack() as held:
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = _begin(config, options, checkpoint, console)
+        if ranks.is_first:
+            held.enter_context(sole_user(options.output))
+        begin_run(options.output)
         results = stream_sequences(
             inputs, options.output, console, viewer=options.viewer, memory=options.memory
         )
@@ -77,7 +82,7 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
 def _begin(
     config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | None, console: Console
 ) -> RunInputs:
-    """Opens all that the run reads, and its folder; announces what will run."""
+    """Opens all that the run reads; announces what will run."""
     source = checkpoint or options.checkpoint
     inputs = open_inputs(config, source, options.data or config.data.val, options.max_frames)
     if options.submission:
@@ -88,7 +93,6 @@ def _begin(
         console.print(f"  [dim]{name}:[/] {escape(words)}", highlight=False)
     for sentence in _left_out(config):
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
-    begin_run(options.output)
     return inputs
 
 

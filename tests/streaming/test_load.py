@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import leapai
-from leapai.checkpoints import save_checkpoint
+from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.types import Detections
 from leapai.weights import shipped_checkpoint
 from tests.scenes import make_frame, seeded_model, small_config, static_config
@@ -33,7 +33,7 @@ def test_a_checkpoint_becomes_a_stream_of_detections(checkpoint):
 def test_without_a_checkpoint_it_is_the_one_that_ships():
     stream = leapai.load()
     assert stream.session.config.job_name == "tiny_step2_dynamic_and_tiny_step2_static"
-    theirs = torch.load(shipped_checkpoint(), weights_only=True)["state_dict"]["fuser.missing"]
+    theirs = read_checkpoint(shipped_checkpoint()).state_dict["fuser.missing"]
     weights = dict(stream.session.model.named_parameters())["fuser.missing"]
     torch.testing.assert_close(weights.detach().cpu(), theirs.float())
 

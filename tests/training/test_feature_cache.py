@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from leapai.config.training import CacheConfig
 from leapai.data.array_store import ArrayStore
 from leapai.data.clip_mixture import ClipShare
 from leapai.data.log import DrivingLog
+from leapai.data.reading import SensorError, read_bytes
 from leapai.data.samplers import StreamingDataset, window_loader
 from leapai.data.transforms import collate
 from leapai.distributed import Ranks
@@ -157,6 +159,35 @@ def test_features_are_made_once_and_other_processes_read_them(tmp_path):
     for window, step in zip(windows, range(3), strict=True):
         for batch, expected in zip(window, cached.window(step), strict=True):
             assert torch.equal(batch.fused_bev, expected.fused_bev)
+
+
+class FileLog(StubLog):
+    """A drive whose sensors are one file, which may change or be away."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(4, "on_disk")
+        self.path = path
+
+    def __getitem__(self, index: int) -> Frame:
+        frame = super().__getitem__(index)
+        try:
+            read_bytes(self.path)
+        except SensorError as error:
+            return replace(frame, points=None, faults=(str(error),))
+        return frame
+
+
+def test_features_of_files_that_changed_or_were_away_are_made_again(tmp_path):
+    config = make_config(tmp_path / "cache")
+    model, path = make_model(config), tmp_path / "0.bin"
+    trunk = CountingTrunk(model)
+    seen = []
+    for content in (b"one", b"one", None, None, b"three", b"three"):
+        path.unlink(missing_ok=True) if content is None else path.write_bytes(content)
+        os.utime(path, (1, 1)) if content else None
+        cached_features(model, [FileLog(path)], config, Ranks(), QUIET)
+        seen.append(trunk.frames)
+    assert seen == [4, 4, 8, 12, 16, 16]
 
 
 def test_a_pass_that_was_killed_goes_on_where_it_was(tmp_path):

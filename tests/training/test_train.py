@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from leapai.checkpoints import load_checkpoint
+from leapai.checkpoints import load_checkpoint, read_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
@@ -49,7 +49,7 @@ def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp
     output = tmp_path / "out"
     run_training(config, TrainingOptions(output, steps=5), console)
     load_checkpoint(output / "model.ckpt", build_model(config))
-    metrics = torch.load(output / "model.ckpt", weights_only=True)["figures"]
+    metrics = read_checkpoint(output / "model.ckpt").metrics
     assert 0 <= metrics["mAP"] <= 1
     assert (output / "pictures" / "step_000005.png").stat().st_size > 10_000
     assert list((output / "events").glob("events.out.tfevents*"))

@@ -44,7 +44,10 @@ class CommandGroup:
 
 def fail(message: str) -> int:
     """Writes a user's mistake as one line on stderr; returns its exit status."""
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    words = " ".join(message.split())
+    # Names that stand in files may hold codes that a terminal would obey.
+    shown = "".join(each if each.isprintable() else "?" for each in words)
+    sys.stderr.write(f"error: {shown}\n")
     return USER_ERROR
 
 

@@ -47,7 +47,7 @@ def _executed(path: Path) -> dict[str, Any]:
     with _siblings_importable(path):
         try:
             return runpy.run_path(str(path))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(f"{_where(error, path)}: {_what(error)}") from error
 
 
@@ -143,7 +143,7 @@ class _SiblingLoader(SourceFileLoader):
         vars(module).setdefault("__getattr__", attribute)
 
 
-def _where(error: Exception, path: Path) -> str:
+def _where(error: BaseException, path: Path) -> str:
     """Returns file and line of the error: in the configuration, or in one that it imports."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}"
@@ -156,10 +156,12 @@ def _where(error: Exception, path: Path) -> str:
     return lines[-1] if lines else str(path)
 
 
-def _what(error: Exception) -> str:
+def _what(error: BaseException) -> str:
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, ValidationError):
         return one_line(error, TaskConfig)
+    if isinstance(error, SystemExit):
+        return f"it ends the program (status {error.code}); a configuration only sets variables"
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {message}".replace("\n", " ")

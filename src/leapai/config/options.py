@@ -13,6 +13,8 @@ AUTO = "auto"
 """`--resume auto`: go on where the output folder has something to go on from."""
 LAST = "last.ckpt"
 """The checkpoint in the output folder of a training to go on from."""
+BEFORE_LAST = "before_last.ckpt"
+"""The checkpoint written before that, to go on from where the last one is damaged."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 
 
@@ -84,7 +86,7 @@ class TrainingOptions:
         """
         last = self.output / LAST
         if self.resume == AUTO:
-            return last if last.is_file() else None
+            return last if last.is_file() or (self.output / BEFORE_LAST).is_file() else None
         if self.resume is None and last.is_file():
             raise ValueError(
                 f"{last} exists: there has been a training in this folder; say --resume auto to go "

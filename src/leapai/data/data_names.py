@@ -8,8 +8,8 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-ENTRY_POINTS = "leapai.data"
-"""Group of the entry points that name data sets."""
+from leapai.config.untrusted_data import ENTRY_POINTS, UNTRUSTED
+
 FOLDERS = ("nuscenes", "argoverse2")
 """Data sets whose location begins with a folder, up to a comma."""
 
@@ -31,9 +31,16 @@ def installed_data_sets() -> dict[str, EntryPoint]:
 def function_of(data: str) -> tuple[str, str, str]:
     """Returns module, function and location of `module:function:location`.
 
-    Raises ValueError, with the data sets there are, for anything else.
+    Raises ValueError, with the data sets there are, for anything else, and for a function that a
+    file names.
     """
     name, _, rest = data.partition(":")
+    if name == UNTRUSTED:
+        raise ValueError(
+            f"data '{rest}' is named in a file, a checkpoint or a run, and no installed data set; "
+            "it may be a function to call, which no file may ask for: if you trust it, say "
+            f"--data {rest}"
+        )
     function, colon, location = rest.partition(":")
     is_module = all(part.isidentifier() for part in name.split("."))
     if not colon or not function.isidentifier() or not is_module:

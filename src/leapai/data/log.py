@@ -12,6 +12,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from leapai.data.data_names import function_of, installed_data_sets
@@ -33,6 +34,9 @@ class DrivingLog(ABC):
     """Version of the content, which results name; None: the data set has none."""
     static_classes: tuple[str, ...] = STATIC_CLASSES
     """The classes of `STATIC_CLASSES` that the map can contain."""
+    table_folders: tuple[Path, ...] = ()
+    """Folders of the tables that all frames depend on; a cache of frames looks whether a file in
+    one has changed."""
 
     @property
     @abstractmethod
@@ -67,6 +71,7 @@ class LogWrapper(DrivingLog):
         self.name = inner.name
         self.version = inner.version
         self.static_classes = inner.static_classes
+        self.table_folders = inner.table_folders
 
     @property
     def timestamps_us(self) -> IntArray:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from leapai.data.cache_sources import note_file
 from leapai.geometry import poses
 from leapai.types import FloatArray, ImageArray, IntArray
 
@@ -80,6 +81,7 @@ def missing(path: Path) -> SensorError:
 
 def read_bytes(path: Path) -> bytes:
     """Returns the content of a sensor file. Raises SensorError where there is none."""
+    note_file(path)
     try:
         content = path.read_bytes()
     except FileNotFoundError:

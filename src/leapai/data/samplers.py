@@ -13,11 +13,12 @@ and each source its share of them (`clip_mixture.py`).
 from __future__ import annotations
 
 import math
+import re
 import signal
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -33,6 +34,7 @@ from leapai.data.transforms import collate, on_one_rig, prepare
 from leapai.models.tensors import FrameBatch
 from leapai.types import BoolArray, Frame, IntArray
 
+_T = TypeVar("_T")
 _PLAN_FRAMES = 2048
 """Frames of a plan at least: small data sets are planned many epochs at a time, so that late steps
 are found quickly."""
@@ -292,6 +294,31 @@ def window_loader(
         worker_init_fn=_start_worker,
         persistent_workers=False,
     )
+
+
+def read_through(loader: Iterable[_T]) -> Iterator[_T]:
+    """Returns the items of a loader, whose processes start at once.
+
+    Raises ValueError, as one line, for what a process of it could not read, and OSError with the
+    remedy where one was killed.
+    """
+    return _with_clear_errors(iter(loader))
+
+
+def _with_clear_errors(items: Iterator[_T]) -> Iterator[_T]:
+    try:
+        yield from items
+    except RuntimeError as error:
+        if not re.match(r"DataLoader worker \(pid", str(error)):
+            raise
+        raise OSError(
+            "a process that reads frames was killed, most often because memory ran out; use fewer "
+            "processes (--workers, 0: none) or smaller batch_sizes.train"
+        ) from error
+    except ValueError as error:
+        if not str(error).startswith("Caught ValueError in DataLoader worker"):
+            raise
+        raise ValueError(str(error).rpartition("\nValueError: ")[2].strip()) from error
 
 
 def as_it_is(item: Any) -> Any:

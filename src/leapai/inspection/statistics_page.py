@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from leapai.folders import claim
 from leapai.inspection.statistics import Sample, Samples, Shares
 from leapai.io import write_text
 from leapai.report.svg_charts import (
@@ -61,8 +62,8 @@ Tick = tuple[float, str]
 
 def write_statistics_page(path: Path, names: Sequence[str], samples: Sequence[Samples]) -> None:
     """Writes the charts of one or two data sets, called `names`, into one HTML file that needs no
-    other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    other. Raises ValueError where its folder holds files that are not of leapai."""
+    claim(path.parent)
     write_text(path, render_page(names, samples))
 
 

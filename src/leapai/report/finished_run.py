@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from leapai.extras import is_installed
+from leapai.folders import file_name
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
 from leapai.runs.history import TABLE, RunLine, append_run
@@ -67,7 +68,7 @@ def _add_to_history(run: Run, output: Path, console: Console) -> None:
 
 def _print_files(run: Run, output: Path, console: Console) -> None:
     names = run.summary.frames_by_sequence
-    of_sequences = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    of_sequences = (f"{file_name(name)}.{kind}" for name in names for kind in ("mp4", "rrd"))
     tables = ("detections.parquet", TRACKS, LINES, "instances.parquet", MEMORY)
     for name in (*tables, "metrics.json", *of_sequences, "pictures"):
         if (output / name).exists():

@@ -104,6 +104,10 @@ def _direction(x_m: float, y_m: float) -> str:
 
 
 def _data_url(picture: Path) -> str:
+    """Returns a picture as a data URL; empty where it is not there or no picture."""
     if not picture.is_file():
         return ""
-    return f"data:image/webp;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    content = picture.read_bytes()
+    if content[:4] != b"RIFF" or content[8:12] != b"WEBP":
+        return ""
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"

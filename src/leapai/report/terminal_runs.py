@@ -65,9 +65,9 @@ def _numbered(
 _FACTS: Mapping[str, Callable[[RunLine], str]] = {
     "run": lambda line: escape(Path(line.output).name),
     "data": lambda line: escape(line.data),
-    "finished (UTC)": lambda line: line.finished_utc[:16].replace("T", " "),
-    "weights": lambda line: (line.checkpoint_sha256 or "random")[:HASH_LENGTH],
-    "config": lambda line: line.config_sha256[:HASH_LENGTH],
+    "finished (UTC)": lambda line: escape(line.finished_utc[:16].replace("T", " ")),
+    "weights": lambda line: escape((line.checkpoint_sha256 or "random")[:HASH_LENGTH]),
+    "config": lambda line: escape(line.config_sha256[:HASH_LENGTH]),
 }
 """Columns of a wide terminal, with their texts; hashes are the first digits of SHA-256."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -102,9 +102,18 @@ def read_runs(table: Path) -> list[RunLine]:
     existing_table(table)
     keys = [metric.key for metric in metric_columns()]
     return [
-        RunLine(**{name: row[name] for name in FACTS}, metrics={key: row[key] for key in keys})
+        RunLine(
+            **{name: _shown(row[name]) for name in FACTS}, metrics={key: row[key] for key in keys}
+        )
         for row in _read(table).to_pylist()
     ]
+
+
+def _shown(value: Any) -> Any:
+    """Returns a word of a table without codes that a terminal would obey."""
+    if not isinstance(value, str):
+        return value
+    return "".join(each if each.isprintable() else "?" for each in value)
 
 
 def _schema() -> pa.Schema:
@@ -129,7 +138,16 @@ def _read(table: Path) -> pa.Table:
             "away, a new one will be begun"
         )
     # An older version may not have had every column.
-    return pa.concat_tables([_schema().empty_table(), content], promote_options="default")
+    ours = {field.name: field for field in _schema()}
+    try:
+        typed = content.cast(pa.schema([ours.get(field.name, field) for field in content.schema]))
+    except (pa.ArrowException, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{table}: has columns of other types ({reason}), so it is no table of runs; move it "
+            "away, a new one will be begun"
+        ) from None
+    return pa.concat_tables([_schema().empty_table(), typed], promote_options="default")
 
 
 @contextmanager

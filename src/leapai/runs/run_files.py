@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from leapai.folders import inside
+
 
 def existing_file_of_run(path: Path) -> Path:
-    """Returns the path of a file in a run's folder. Raises ValueError where it is missing."""
+    """Returns the path of a file in a run's folder. Raises ValueError where it is missing, or a
+    link that leads out of the folder."""
+    if path.is_file() and inside(path.parent, path.name) is None:
+        raise ValueError(f"{path}: is a link that leads out of the folder; run `leapai val` again")
     if not path.is_file():
         raise ValueError(
             f"{path.parent}: {path.name} is missing: the run has not finished, or this is no "

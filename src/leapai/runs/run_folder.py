@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
+from leapai.folders import claim, inside
 from leapai.io import write_text
 from leapai.runs import parquet_tables
 from leapai.runs.run_files import existing_file_of_run, existing_run
@@ -59,8 +61,11 @@ class Run:
 
 
 def begin_run(folder: Path) -> None:
-    """Makes the folder. An earlier run in it counts as unfinished from now on."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes the folder. An earlier run in it counts as unfinished from now on.
+
+    Raises ValueError where it holds files that are not a run's.
+    """
+    claim(folder)
     for name in ("run.json", "instances.parquet", LINES, REPORT):
         (folder / name).unlink(missing_ok=True)
     for table in folder.glob(f"{MEMORY}/*/*.parquet"):
@@ -172,11 +177,25 @@ def _write_pictures(
 
 def _pictures(folder: Path, frames: pa.Table) -> dict[parquet_tables.FrameKey, Path]:
     rows = frames.select(["sequence", "timestamp_us", "picture"]).to_pylist()
-    return {
-        (row["sequence"], row["timestamp_us"]): folder / row["picture"]
+    pictures = {
+        (row["sequence"], row["timestamp_us"]): row["picture"]
         for row in rows
         if row["picture"] is not None
     }
+    for name in pictures.values():
+        if not _is_of(folder, name):
+            raise ValueError(
+                f"{folder / 'frames.parquet'}: the picture {name!r:.80} is not in the folder of "
+                "the run; somebody has changed this run, so it is not read"
+            )
+    return {key: folder / name for key, name in pictures.items()}
+
+
+def _is_of(folder: Path, name: str) -> bool:
+    """Returns whether a name leads to a file of a folder, which may have been deleted."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        return False
+    return inside(folder, name) is not None or not os.path.lexists(folder / name)
 
 
 def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
@@ -204,7 +223,11 @@ def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
             f"{path}: has no column {', '.join(sorted(missing))}: it is of another program, or of "
             f"another version of leapai; {_AGAIN}"
         )
-    return table
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: has columns of other types ({reason}); {_AGAIN}") from None
 
 
 def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:

@@ -11,6 +11,7 @@ import numpy as np
 from leapai.config.schema import TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.extras import is_installed
+from leapai.folders import file_name
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import VideoWriter, write_png
 from leapai.runs.background import Background
@@ -58,8 +59,9 @@ def sequence_pictures(
     if not config.eval_with_visualize:
         yield SequencePictures(config, log, worst, None)
         return
-    folder = output / "pictures" / log.name
-    with _video(output / f"{log.name}.mp4", log) as append, Background() as background:
+    name = file_name(log.name)
+    folder = output / "pictures" / name
+    with _video(output / f"{name}.mp4", log) as append, Background() as background:
 
         def write(index: int, picture: ImageArray) -> None:
             background.call(write_png, folder / f"{index:06d}.png", picture)

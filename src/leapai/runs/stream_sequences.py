@@ -18,6 +18,7 @@ from leapai.data.log import DrivingLog
 from leapai.distributed import gather, shard
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.evaluation.sequence_result import SequenceResult
+from leapai.folders import file_name
 from leapai.runs.memory_tables import memory_writer
 from leapai.runs.profiler import WHOLE_STEP, StageCost, StageMeter, merged_costs
 from leapai.runs.recordings import recorder
@@ -118,7 +119,7 @@ class _Streaming:
         )
         with (
             sequence_pictures(config, self.output, log, self.worst) as pictures,
-            self.recording(self.output / f"{log.name}.rrd", log) as record,
+            self.recording(self.output / f"{file_name(log.name)}.rrd", log) as record,
             self.memory_tables(self.output, log) as write_memory,
         ):
             for index in range(self._length(log)):

@@ -33,9 +33,25 @@ from torch.utils.data import DataLoader, Dataset
 from leapai.config.schema import TaskConfig
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
-from leapai.data.frame_cache import arrays_of, frame_of
+from leapai.data.cache_sources import (
+    NEVER,
+    FileState,
+    are_unchanged,
+    code_of,
+    note_states,
+    noting_files,
+    table_digest,
+)
+from leapai.data.frame_cache import arrays_of, arrays_of_files, files_of, frame_of
 from leapai.data.log import DrivingLog, version_of
-from leapai.data.samplers import SampleRef, StreamingDataset, as_it_is, read_frame, without_sensors
+from leapai.data.samplers import (
+    SampleRef,
+    StreamingDataset,
+    as_it_is,
+    read_frame,
+    read_through,
+    without_sensors,
+)
 from leapai.data.transforms import collate, on_one_rig, prepare
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
@@ -50,6 +66,7 @@ _FEATURES = "fused_bev"
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
 """Purposes of random generators: the second number of a seed (`data.samplers` has 0 and 1)."""
 
+_Chunk = tuple[FrameBatch, list[FileState]]
 Entry = tuple[int, int, int]
 """Number of the sequence, number of the frame in it, variant."""
 
@@ -85,6 +102,18 @@ class CachedFeatures(StreamingDataset):
         name = f"{prefix}{self.logs[sequence].name}/{frame}"
         return f"{name}/{variant}/{self._drawn_as}" if variant else name
 
+    def holds(self, entry: Entry) -> bool:
+        """Returns whether the store has an entry whose frame is still as it was read."""
+        if self.key(entry) not in self.store:
+            return False
+        kept = self.store.get(f"{self.key(entry)}/files")
+        return kept is not None and are_unchanged(files_of(kept))
+
+    def keep_files(self, entries: Sequence[Entry], files: Sequence[FileState]) -> None:
+        """Keeps with entries which files they are read from."""
+        for entry in entries:
+            self.store.put(f"{self.key(entry)}/files", arrays_of_files(files))
+
     def entries(self) -> list[Entry]:
         """Returns all entries that the cache must hold, frame by frame."""
         return [
@@ -100,6 +129,8 @@ class CachedFeatures(StreamingDataset):
         camera, frames = self.config.camera, []
         for (sequence, index), group in groupby(entries, key=lambda entry: entry[:2]):
             frame = read_frame(self.logs[sequence], index)
+            if frame.faults:  # features without a failed sensor are made again the next time
+                note_states(NEVER)
             frame = prepare(frame, camera.image_size_px, camera.groups)
             frames += [self._varied(frame, sequence, variant) for _, _, variant in group]
         return frames
@@ -150,7 +181,8 @@ def cached_features(
     Raises ValueError where the trunk is not frozen from step 0, and where there is no room.
     """
     check_trunk_is_frozen(config)
-    fingerprint = features_fingerprint(model, config, version_of(logs))
+    sources = f"{version_of(logs)} {code_of(logs)} {[table_digest(log) for log in logs]}"
+    fingerprint = features_fingerprint(model, config, sources)
     folder = Path(config.cache.folder).expanduser() / "features"
     store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
     dataset = CachedFeatures(logs, config, store, ranks, shares)
@@ -164,11 +196,11 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
     no room for all of it."""
     # Shares are of all entries, not of the missing: ranks do not look at the same moment.
     share = _chunks(dataset.entries(), dataset.config.batch_sizes.train)[ranks.rank :: ranks.count]
-    looked = ([e for e in c if dataset.key(e) not in dataset.store] for c in share)
+    looked = ([e for e in c if not dataset.holds(e)] for c in share)
     missing = [chunk for chunk in looked if chunk]
     if not missing:
         return
-    loader: DataLoader[FrameBatch] = DataLoader(
+    loader: DataLoader[_Chunk] = DataLoader(
         _Chunks(dataset, missing),
         batch_size=None,
         num_workers=dataset.config.training.workers,
@@ -180,10 +212,11 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
         # Drawn by no thread of its own: workers are forked while it is shown.
         with Progress(console=console, transient=True, auto_refresh=False) as progress:
             task = progress.add_task("features of the frozen trunk", total=len(missing))
-            for chunk, batch in zip(missing, loader, strict=True):
+            for chunk, (batch, files) in zip(missing, read_through(loader), strict=True):
                 with torch.inference_mode():
                     features = model.trunk(batch.to(ranks.device)).float().cpu().numpy()
                 _keep(dataset, chunk, batch.frames, features)
+                dataset.keep_files(chunk, files)  # after the features that are of these files
                 progress.advance(task)
                 progress.refresh()
     finally:
@@ -216,8 +249,8 @@ def compact(features: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     return features.astype(np.float16) if fits else features
 
 
-class _Chunks(Dataset[FrameBatch]):
-    """Batches of frames of one sequence each, with `frames` without sensors."""
+class _Chunks(Dataset[_Chunk]):
+    """Batches of frames of one sequence each, with `frames` without sensors, and their files."""
 
     def __init__(self, dataset: CachedFeatures, chunks: Sequence[Sequence[Entry]]) -> None:
         self._dataset = dataset
@@ -226,10 +259,12 @@ class _Chunks(Dataset[FrameBatch]):
     def __len__(self) -> int:
         return len(self._chunks)
 
-    def __getitem__(self, index: int) -> FrameBatch:
-        frames = self._dataset.frames_of(self._chunks[index])
+    def __getitem__(self, index: int) -> _Chunk:
+        with noting_files() as files:
+            frames = self._dataset.frames_of(self._chunks[index])
         batch = collate(frames, [True] * len(frames))
-        return replace(batch, frames=tuple(without_sensors(frame) for frame in frames))
+        small = tuple(without_sensors(frame) for frame in frames)
+        return replace(batch, frames=small), files
 
 
 def _chunks(entries: Sequence[Entry], size: int) -> list[list[Entry]]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -51,8 +52,9 @@ class Logger(Protocol):
     def image(self, name: str, picture: ImageArray, step: int) -> None:
         """Writes a picture [H, W, 3] uint8."""
 
-    def close(self) -> None:
-        """Writes what is still buffered; nothing is written after it."""
+    def close(self, *, failed: bool = False) -> None:
+        """Writes what is still buffered; nothing is written after it. `failed`: an error ended the
+        training."""
 
 
 class AllLoggers:
@@ -71,10 +73,21 @@ class AllLoggers:
         for logger in self._loggers:
             logger.image(name, picture, step)
 
-    def close(self) -> None:
-        """Closes each of the loggers."""
+    def close(self, *, failed: bool = False) -> None:
+        """Closes each of the loggers; `failed`: an error ended the training."""
         for logger in self._loggers:
-            logger.close()
+            logger.close(failed=failed)
+
+    def __enter__(self) -> AllLoggers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(failed=kind is not None)
 
 
 def open_loggers(names: Sequence[str], run: LoggedRun) -> AllLoggers:
@@ -124,7 +137,7 @@ class JsonLines:
     def image(self, name: str, picture: ImageArray, step: int) -> None:
         """Does nothing: lines hold no pictures."""
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """Does nothing: every line is written at once."""
 
 
@@ -153,7 +166,7 @@ class TensorBoardLogger:
         """Writes a picture [H, W, 3] uint8."""
         self._writer.add_image(name, picture, step, dataformats="HWC")
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """Flushes and closes the file of events."""
         self._writer.close()
 
@@ -182,9 +195,9 @@ class WandbLogger:
         """Writes a picture [H, W, 3] uint8."""
         self._run.log({name: self._wandb.Image(picture), "step": step})
 
-    def close(self) -> None:
-        """Ends the run, and waits until it is written."""
-        self._run.finish()
+    def close(self, *, failed: bool = False) -> None:
+        """Ends the run, as finished or as failed, and waits until it is written."""
+        self._run.finish(exit_code=int(failed))
 
 
 class MlflowLogger:
@@ -210,9 +223,9 @@ class MlflowLogger:
         """Writes a picture [H, W, 3] uint8 as an artifact."""
         self._client.log_image(self._run_id, picture, f"{name}/step_{step:06d}.png")
 
-    def close(self) -> None:
-        """Marks the run as finished."""
-        self._client.set_terminated(self._run_id)
+    def close(self, *, failed: bool = False) -> None:
+        """Marks the run as finished or as failed."""
+        self._client.set_terminated(self._run_id, status="FAILED" if failed else "FINISHED")
 
     def _created(self, run: LoggedRun, artifacts: str | None) -> str:
         """Creates a run in the experiment MLFLOW_EXPERIMENT_NAME, or `leapai`, with the

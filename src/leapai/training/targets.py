@@ -123,7 +123,7 @@ class TargetMaker:
     def state(self) -> list[dict[str, Any]]:
         """Returns plain data from which `restore` continues as if nothing had happened."""
         return [
-            {"timestamp_us": stream.timestamp_us, "seen_us": dict(stream.seen_us)}
+            {"timestamp_us": stream.timestamp_us, "seen_us": [*map(list, stream.seen_us.items())]}
             for stream in self._streams
         ]
 

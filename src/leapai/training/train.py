@@ -1,29 +1,32 @@
 """`--state train`: trains the network of a configuration.
 
-Into the output folder go `last.ckpt` (to resume from), `model.ckpt` (the trained weights),
-`train.jsonl`, what the loggers of the configuration write, and pictures of validation.
+Into the output folder go `last.ckpt` (to resume from) and the one before it, `model.ckpt` (the
+trained weights), `train.jsonl`, what the loggers of the configuration write, and pictures of
+validation.
 """
 
 from __future__ import annotations
 
 import signal
-from contextlib import closing
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from leapai.checkpoints import save_checkpoint
 from leapai.config.options import LAST, TrainingOptions
 from leapai.distributed import Ranks, current_ranks, joined_ranks
-from leapai.io import new_folder
+from leapai.folders import new_folder, sole_user
 from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, check_loggers, open_loggers
 from leapai.training.loop import TrainingLoop
-from leapai.training.resume import progress_of, read_training
+from leapai.training.resume import progress_of, read_training, undamaged
 from leapai.training.starting_network import starting_network
+from leapai.training.stop_signal import EXIT_OF_SIGNAL
 from leapai.training.train_step import TrainStep
 from leapai.training.training_data import logs_of, training_logs, windows_from
 
@@ -31,8 +34,6 @@ if TYPE_CHECKING:
     from leapai.config.schema import TaskConfig
 
 FINAL = "model.ckpt"
-EXIT_OF_SIGNAL = 128
-"""Exit status of a program that a signal ended: this plus the signal's number."""
 
 
 def run_training(
@@ -48,8 +49,14 @@ def run_training(
     config = adapted(config, options)
     resume = options.resume_from()
     check_loggers(config.training.loggers)
-    with new_folder(options.output), joined_ranks():
-        content = read_training(resume, config, ranks) if resume else None
+    held = sole_user(options.output) if ranks.is_first else nullcontext()
+    with new_folder(options.output), joined_ranks(), held:
+        content = None
+        if resume:
+            checkpoint, damage = undamaged(resume)
+            if damage:
+                console.print(f"[yellow]{escape(damage)}[/]", highlight=False, soft_wrap=True)
+            content, resume = read_training(checkpoint, config, ranks), checkpoint.path
         return _Run(config, options, ranks, console).train(content, resume)
 
 
@@ -68,7 +75,7 @@ class _Run:
         data, validation_logs = training_logs(config), logs_of(config.data.val, config)
         torch.manual_seed(config.training.seed)
         model = starting_network(config, self.options.checkpoint, content, self.console)
-        with closing(self._loggers(progress.step)) as loggers:
+        with self._loggers(progress.step) as loggers:
             output = RunOutput(self.options.output, loggers, self.console)
             torch.manual_seed(config.training.seed + ranks.rank)  # each rank draws its own
             freezing = FreezeSchedule(model, config)

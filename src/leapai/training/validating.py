@@ -31,10 +31,14 @@ class Validator:
         self.logs, self.output = logs, output
         self.metrics: dict[str, float] = {}
 
+    def is_due(self, step: TrainStep) -> bool:
+        """Returns whether this step is one after which a validation follows."""
+        done, every = step.progress.step, step.config.training.validate_every
+        return done == step.config.max_steps or bool(every and done % every == 0)
+
     def after(self, step: TrainStep) -> None:
         """Validates where it is due after a step. All ranks must call."""
-        done, every = step.progress.step, step.config.training.validate_every
-        if done == step.config.max_steps or (every and done % every == 0):
+        if self.is_due(step):
             self.validate(step)
 
     def validate(self, step: TrainStep) -> None:

@@ -71,6 +71,7 @@ class Argoverse2Log(DrivingLog):
     def __init__(self, folder: Path) -> None:
         self.name = folder.name
         self._folder = folder
+        self.table_folders = (folder, folder / "calibration", folder / "map")
         self._faults = FaultLog(folder)
         self._image_times: dict[str, IntArray] = {}
 

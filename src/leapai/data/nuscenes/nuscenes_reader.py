@@ -43,7 +43,10 @@ def open_logs(location: str, options: OpenOptions) -> list[NuScenesLog]:
     tables = read_tables(root, version, with_sweeps=sweeps > 1)
     faults = FaultLog(root)
     names = _listed_scenes(scenes, tables) if scenes else tables.scenes
-    return [NuScenesLog(name, tables, sweeps, faults) for name in names]
+    logs = [NuScenesLog(name, tables, sweeps, faults) for name in names]
+    for log in logs:
+        log.table_folders = (root / version, root / "maps", root / "maps" / "expansion")
+    return logs
 
 
 def _parse(location: str) -> tuple[Path, str, int, str]:
