@@ -4,9 +4,10 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from leapai.streaming.session import StreamSession
-from tests.scenes import make_frame, seeded_model, small_config
+from tests.scenes import joint_config, make_frame, seeded_model, small_config
 
 CONFIG = small_config()
 SURE = CONFIG.model_copy(
@@ -15,6 +16,8 @@ SURE = CONFIG.model_copy(
         "tracking": CONFIG.tracking.model_copy(update={"birth_score": 0.0}),
     }
 )
+
+JOINT = joint_config(evaluation={"min_score": 0.0})
 
 
 def session():
@@ -67,6 +70,16 @@ def test_a_frame_with_failed_sensors_goes_on_and_the_result_says_so():
     result = stream.step(replace(frame, cameras=cameras, points=None, faults=("back: no file",)))
     assert len(result.detections) > 0
     assert result.frame.faults == ("back: no file",)
+
+
+@pytest.mark.parametrize("left_out", [{"cameras": ()}, {"points": None}])
+def test_a_rig_without_cameras_and_one_without_lidar_stream(left_out):
+    stream = StreamSession(seeded_model(JOINT), JOINT)
+    for i in range(3):
+        result = stream.step(replace(make_frame(i), **left_out))
+    assert len(result.detections) > 0
+    assert result.memory.valid.any()
+    assert np.isfinite(result.map.probability).all()
 
 
 def test_detections_reach_memory_with_their_ids():

@@ -102,3 +102,16 @@ def test_the_first_frames_of_a_window_have_no_gradient_and_fill_the_memory(
     run_training(config, TrainingOptions(tmp_path / "out"), console)
     slots = config.topk_query * 2
     assert calls == [(2, 2 * slots), (3, 3 * slots)]
+
+
+@pytest.mark.parametrize("left_out", [{"cameras": ()}, {"points": None}])
+def test_a_rig_without_cameras_and_one_without_lidar_train(stubs, console, tmp_path, left_out):
+    logs = [StubLog(seed, 7, lambda _, frame: replace(frame, **left_out)) for seed in (0, 1)]
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: logs)
+    before = tmp_path / "begin"
+    run_training(training_config(), TrainingOptions(before, steps=1), console)
+    run_training(training_config(), TrainingOptions(tmp_path / "out", steps=3), console)
+    lines = (tmp_path / "out" / "train.jsonl").read_text().splitlines()
+    assert all(np.isfinite(list(json.loads(line)["losses"].values())).all() for line in lines)
+    moved = weights(before / "model.ckpt"), weights(tmp_path / "out" / "model.ckpt")
+    assert any(not torch.equal(value, moved[1][name]) for name, value in moved[0].items())
