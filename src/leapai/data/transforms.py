@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from leapai.data.frame_check import Posed, check_frame
 from leapai.geometry import cameras
 from leapai.models.tensors import FrameBatch
 from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray
@@ -48,15 +49,19 @@ def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame
 
 
 def prepare(
-    frame: Frame, size_px: tuple[int, int], groups: Mapping[str, str] | None = None
+    frame: Frame,
+    size_px: tuple[int, int],
+    groups: Mapping[str, str] | None = None,
+    last: Posed | None = None,
 ) -> Frame:
-    """Returns the frame as the model requires it: every image of `size_px`, groups of cameras as in
-    `groups`.
+    """Returns the frame as the model requires it: checked (`check_frame`, with the frame `last`
+    before it), every image of `size_px`, groups of cameras as in `groups`.
 
-    Raises ValueError where `groups` names a camera that the frame does not have. A rig without
-    cameras has none to group.
+    Raises ValueError where the frame does not fit its type, its pose cannot be, or `groups` names a
+    camera that the frame does not have. A rig without cameras has none to group.
     """
     groups = groups or {}
+    frame = check_frame(frame, last, groups)
     unknown = set(groups) - {camera.name for camera in frame.cameras}
     if unknown and frame.cameras:
         names = ", ".join(camera.name for camera in frame.cameras)
@@ -64,8 +69,7 @@ def prepare(
             f"camera.groups names '{min(unknown)}', which {frame.sequence} does not have; "
             f"its cameras: {names}"
         )
-    regrouped = (replace(c, group=groups.get(c.name, c.group)) for c in frame.cameras)
-    return replace(frame, cameras=tuple(prepare_camera(c, size_px) for c in regrouped))
+    return replace(frame, cameras=tuple(prepare_camera(c, size_px) for c in frame.cameras))
 
 
 def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
