@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from leapai.config.options import TrainingOptions
+from leapai.data import samplers
+from leapai.data.augmentation import Augmentation, apply
 from leapai.training import training_data
 from leapai.training.train import run_training
 from leapai.training.train_step import SKIPS_IN_A_ROW, TrainStep
@@ -18,22 +20,28 @@ from leapai.types import Frame
 from tests.training.runs import StubLog, training_config, weights
 
 
-def spoilt(*indices: int):
-    """In these frames, labels of sizes are NaN."""
+def spoilt(stubs, *indices: int) -> None:
+    """Trains on two drives; in these frames of the first, sizes in labels become NaN after the
+    frame was checked."""
 
-    def change(index: int, frame: Frame) -> Frame:
-        if index not in indices:
+    def spoiling(frame: Frame, augmentation: Augmentation) -> Frame:
+        frame = apply(frame, augmentation)
+        index = (frame.timestamp_us - 1_000_000) // 100_000
+        if frame.sequence != "drive0" or index not in indices:
             return frame
         boxes = frame.labels.boxes.copy()
         boxes[:, :2] = 1.0  # inside the range, so that it counts
         boxes[:, 3:6] = np.nan
         return replace(frame, labels=replace(frame.labels, boxes=boxes))
 
-    return lambda *_, **__: [StubLog(0, 7, change), StubLog(1, 7)]
+    stubs.setattr(samplers, "apply", spoiling)
+    stubs.setattr(
+        training_data, "open_cached_logs", lambda *_, **__: [StubLog(0, 7), StubLog(1, 7)]
+    )
 
 
 def test_a_step_that_is_not_finite_leaves_no_trace_and_training_goes_on(stubs, console, tmp_path):
-    stubs.setattr(training_data, "open_cached_logs", spoilt(3))
+    spoilt(stubs, 3)
     seen, step = [], TrainStep._step
 
     def watched(self: TrainStep) -> None:
@@ -64,7 +72,8 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_training_goes_on(stubs, c
 
 
 def test_ten_in_a_row_stop_with_the_names_of_the_frames(stubs, console, tmp_path):
-    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: spoilt(*range(7))()[:1])
+    spoilt(stubs, *range(7))
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: [StubLog(0, 7)])
     config = training_config(finetune_steps=20, max_steps=20)
     with pytest.raises(ValueError, match=r"10 steps in a row.*drive0 at 1\d00000 us"):
         run_training(config, TrainingOptions(tmp_path / "out"), console)

@@ -44,6 +44,8 @@ from leapai.training.frozen_trunk import check_trunk_is_frozen, features_fingerp
 from leapai.types import Frame
 
 _FEATURES = "fused_bev"
+_VALID = ("camera_valid", "lidar_valid")
+"""Tensors of a batch that are kept beside the features."""
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
 """Purposes of random generators: the second number of a seed (`data.samplers` has 0 and 1)."""
 
@@ -54,8 +56,9 @@ Entry = tuple[int, int, int]
 class CachedFeatures(StreamingDataset):
     """The windows of `StreamingDataset` with features instead of sensors.
 
-    Same streams, clips, gaps and resets. `images` are of 0 x 0 pixels and no sensor is valid:
-    nothing reads them where `fused_bev` is there.
+    Same streams, clips, gaps and resets. `images` are of 0 x 0 pixels and there are no points:
+    nothing reads them where `fused_bev` is there. `camera_valid` and `lidar_valid` are those of the
+    frame that the trunk saw: targets depend on them.
     """
 
     def __init__(
@@ -114,7 +117,8 @@ class CachedFeatures(StreamingDataset):
         )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
         batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in samples])
-        return replace(batch, frames=frames, fused_bev=torch.stack(features))
+        valid = {n: torch.from_numpy(np.stack([a[n] for a in arrays])) for n in _VALID}
+        return replace(batch, frames=frames, fused_bev=torch.stack(features), **valid)
 
     def _read(self, sample: SampleRef) -> Arrays:
         seed = [self.config.training.seed, _VARIANT_OF_CLIP, sample.clip]
@@ -176,7 +180,7 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
             for chunk, batch in zip(missing, loader, strict=True):
                 with torch.inference_mode():
                     features = model.trunk(batch.to(ranks.device)).float().cpu().numpy()
-                _keep(dataset, chunk, batch.frames, features)
+                _keep(dataset, chunk, batch, features)
                 progress.advance(task)
                 progress.refresh()
     finally:
@@ -186,11 +190,12 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
 def _keep(
     dataset: CachedFeatures,
     chunk: Sequence[Entry],
-    frames: Sequence[Frame],
+    batch: FrameBatch,
     features: npt.NDArray[np.float32],
 ) -> None:
-    for entry, frame, values in zip(chunk, frames, features, strict=True):
-        arrays = {_FEATURES: compact(values), **arrays_of(frame)}
+    for i, (entry, frame, values) in enumerate(zip(chunk, batch.frames, features, strict=True)):
+        valid = {name: getattr(batch, name)[i].numpy() for name in _VALID}
+        arrays = {_FEATURES: compact(values), **valid, **arrays_of(frame)}
         if not dataset.store.put(dataset.key(entry), arrays):
             entries = len(dataset.entries())
             needed = entries * sum(array.nbytes for array in arrays.values()) / 1e9

@@ -64,11 +64,21 @@ class Labels:
 
     @property
     def seen(self) -> BoolArray:
-        """Whether some sensor sees the object now [N]: a LiDAR point on it, or a visible part. An
-        object of which neither is known counts as seen."""
+        """Whether the sensors of the data set saw the object now [N] (`seen_with` all of them)."""
+        return self.seen_with(lidar=True, cameras=True)
+
+    def seen_with(self, *, lidar: bool, cameras: bool) -> BoolArray:
+        """Whether a sensor that came sees the object now [N]: a point on it for the LiDAR, or a
+        visible part for the cameras.
+
+        Where one of both is not labelled the other one stands for it, since what hides an object
+        from one mostly hides it from the other; an object of which neither is known counts as seen.
+        Without any sensor nothing is seen.
+        """
         points, visible = self.num_lidar_points, self.visible_fraction
-        unknown = (points < 0) & np.isnan(visible)
-        return np.asarray((points > 0) | (np.nan_to_num(visible) > 0) | unknown)
+        by_lidar = (points > 0) | ((points < 0) & (visible != 0))
+        by_cameras = (visible > 0) | (np.isnan(visible) & (points != 0))
+        return np.asarray((by_lidar & lidar) | (by_cameras & cameras))
 
     def select(self, index: IntArray | BoolArray) -> Labels:
         """Returns the labels at `index` (integers [M] or mask [N])."""
