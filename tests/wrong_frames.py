@@ -24,17 +24,17 @@ def frame_with(**changes: Any) -> Change:
     return lambda frame: replace(frame, **changes)
 
 
-def camera_with(**changes: Any) -> Change:
-    """Changes the camera `back`; what is callable gets the value that is there."""
+def camera_with(name: str = "back", **changes: Any) -> Change:
+    """Changes one camera; what is callable gets the value that is there."""
 
     def changed(frame: Frame) -> Frame:
         cameras = []
         for camera in frame.cameras:
             values = {
-                name: value(getattr(camera, name)) if callable(value) else value
-                for name, value in changes.items()
+                field: value(getattr(camera, field)) if callable(value) else value
+                for field, value in changes.items()
             }
-            cameras.append(replace(camera, **values) if camera.name == "back" else camera)
+            cameras.append(replace(camera, **values) if camera.name == name else camera)
         return replace(frame, cameras=tuple(cameras))
 
     return changed

@@ -15,10 +15,15 @@ import numpy as np
 
 from leapai.data.frame_errors import FrameError, check_array, is_whole
 from leapai.data.label_bounds import checked_labels
-from leapai.data.sensor_bounds import MAX_SPEED_MPS, checked_camera, checked_points, rigid_problem
+from leapai.data.sensor_bounds import (
+    LIDAR,
+    MAX_SPEED_MPS,
+    checked_camera,
+    checked_points,
+    rigid_problem,
+)
 from leapai.types import CAMERA_GROUPS, CameraFrame, FloatArray, Frame
 
-LIDAR = "lidar"
 MAX_TIME_US = 10**18
 """Nanoseconds of Unix time lie beyond since 2001; microseconds never will."""
 MIN_INTERVAL_US = 1_000
@@ -40,7 +45,7 @@ MAX_SIDE_PX = 16_384
 
 
 class Posed(Protocol):
-    """Anything that knows where the ego was in a sequence, and when: frames and detections do."""
+    """Anything with the sequence, time and pose of the ego: frames and detections are."""
 
     @property
     def sequence(self) -> str:

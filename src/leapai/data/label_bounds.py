@@ -7,11 +7,12 @@ from dataclasses import fields
 import numpy as np
 
 from leapai.data.frame_errors import FrameError, check_array
-from leapai.data.sensor_bounds import MAX_SPEED_MPS
 from leapai.types import CLASS_NAMES, Labels
 
 SIZES_M = (0.01, 100.0)
 """Sides of a box: a cone's foot is thicker, and a tram is shorter. Metres, not millimetres."""
+MAX_OBJECT_SPEED_MPS = 100.0
+"""Speed of an object: 360 km/h, which nothing on a road reaches."""
 _FORM: dict[str, tuple[tuple[int, ...], str]] = {
     "boxes": ((7,), "f"),
     "class_id": ((), "iu"),
@@ -50,7 +51,7 @@ def checked_labels(labels: object) -> tuple[Labels, str]:
     kept = (
         np.isfinite(labels.boxes).all(1)
         & ((sizes >= SIZES_M[0]) & (sizes <= SIZES_M[1])).all(1)
-        & (np.abs(labels.velocity_mps) <= MAX_SPEED_MPS).all(1)
+        & (np.abs(labels.velocity_mps) <= MAX_OBJECT_SPEED_MPS).all(1)
         & (np.isnan(visible) | ((visible >= 0) & (visible <= 1)))
     )
     if kept.all():

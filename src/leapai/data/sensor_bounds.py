@@ -39,12 +39,14 @@ MAX_LEVER_ARM_M = 30.0
 MAX_SPEED_MPS = 100.0
 """Speed of the ego: 360 km/h, which no vehicle on a road reaches."""
 MIN_UPRIGHT = 0.2
-"""Cosine between the image's downward axis and that of the vehicle (78 degrees): the network knows
-upright images, and calibration that is inverted or in the ego's axes gives about 0."""
+"""Cosine between the image's downward axis and that of the vehicle (78 degrees): the network was
+trained on upright images, and calibration that is inverted or in the ego's axes gives about 0."""
 LOOKS_DOWN = -0.9
 """Height of the optical axis below which a camera looks at the ground, where nothing is upright."""
 ORTHONORMAL_TOLERANCE = 1e-3
-"""Of the columns of a rotation; an error of 1e-3 moves what is 50 m away by 5 cm."""
+"""Error of the columns of a rotation; 1e-3 moves what is 50 m away by 5 cm."""
+LIDAR = "lidar"
+"""Name of the LiDAR in faults and in health."""
 DROPPED = "points"
 """Field with which the words of `checked_points` begin."""
 _STEP_PX = 16

@@ -17,7 +17,7 @@ RECENT_FRAMES = 5
 """Frames that a sudden loss of detections is measured against: their median bears two odd ones."""
 MIN_RECENT_FRAMES = 3
 MIN_OBJECTS = 4.0
-"""Sum of confidences, an expected number of objects, from which a loss is told from chance."""
+"""Sum of confidences, an expected number of objects, from which a loss is no chance."""
 FEW = 0.25
 """Share of the frames before below which detections are far fewer."""
 _NOTHING_LOGIT = -30.0
@@ -48,7 +48,7 @@ OUTPUTS_OK = OutputHealth(OutputStatus.OK)
 
 @dataclass(frozen=True)
 class PastFrame:
-    """What a session keeps of a frame to check the next ones against."""
+    """Values of a frame that a session keeps to check the next ones against."""
 
     sequence: str
     timestamp_us: int

@@ -11,8 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from leapai.data.frame_check import LIDAR
-from leapai.data.sensor_bounds import DROPPED
+from leapai.data.sensor_bounds import DROPPED, LIDAR
 from leapai.models.tensors import MemoryReport
 from leapai.streaming.output_health import OUTPUTS_OK, OutputHealth
 from leapai.types import CameraFrame, FloatArray, Frame
@@ -59,7 +58,7 @@ class Health:
     memory_reset: bool
     """Memory was dropped in this frame: a new sequence, a gap, or time that ran backwards."""
     outputs: OutputHealth = OUTPUTS_OK
-    """What the network gave, against what it gave in the frames before."""
+    """Health of the network's outputs: finite, and not far fewer than before."""
 
     @property
     def failing(self) -> dict[str, SensorHealth]:

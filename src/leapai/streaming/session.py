@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from leapai.config.schema import TaskConfig
+from leapai.data.frame_errors import FrameError
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
@@ -58,6 +59,8 @@ class StreamSession:
     ) -> None:
         self.model, self.config, self.device = model.to(device).eval(), config, device
         self.state = SessionState(model.initial_state(1, device), no_tracks(first_sequence))
+        self.refused: list[str] = []
+        """Frames that `try_step` left out since its last result, in words."""
         self._grid, self._region = config.bev.grid(), config.static.region()
 
     # Not inference_mode: what the network caches would be barred from training it afterwards.
@@ -98,6 +101,26 @@ class StreamSession:
             state=memory,
             health=replace(health, outputs=outputs),
         )
+
+    def try_step(self, frame: Frame) -> StepResult | None:
+        """Runs one frame as `step` does, but one bad frame does not end a drive: a frame that is
+        refused after others were not is left out, and None returned.
+
+        The next result names it among the faults of its frame. Raises ValueError where no frame
+        came before: then all of them may be wrong, which is a fault of their source.
+        """
+        try:
+            result = self.step(frame)
+        except FrameError as error:
+            if not self.state.recent:
+                raise
+            self.refused.append(f"frame: {error}; left out")
+            return None
+        if self.refused:
+            faults = (*result.frame.faults, *self.refused)
+            result = replace(result, frame=replace(result.frame, faults=faults))
+            self.refused.clear()
+        return result
 
     def _recent(self, frame: Frame) -> tuple[PastFrame, ...]:
         """Returns the frames before `frame` that its memory can hold: none of another sequence, and

@@ -45,7 +45,7 @@ from leapai.types import Frame
 
 _FEATURES = "fused_bev"
 _VALID = ("camera_valid", "lidar_valid")
-"""Tensors of a batch that are kept beside the features."""
+"""Tensors of a batch that are kept with the features."""
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
 """Purposes of random generators: the second number of a seed (`data.samplers` has 0 and 1)."""
 
@@ -117,8 +117,9 @@ class CachedFeatures(StreamingDataset):
         )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
         batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in samples])
-        valid = {n: torch.from_numpy(np.stack([a[n] for a in arrays])) for n in _VALID}
-        return replace(batch, frames=frames, fused_bev=torch.stack(features), **valid)
+        cameras, lidar = (torch.from_numpy(np.stack([a[n] for a in arrays])) for n in _VALID)
+        batch = replace(batch, camera_valid=cameras, lidar_valid=lidar)
+        return replace(batch, frames=frames, fused_bev=torch.stack(features))
 
     def _read(self, sample: SampleRef) -> Arrays:
         seed = [self.config.training.seed, _VARIANT_OF_CLIP, sample.clip]

@@ -90,7 +90,7 @@ class _SeenObjects:
 
 
 class _Sensors(NamedTuple):
-    """What of a batch decides what its frame of one stream can see."""
+    """Values of a batch that decide what its frame of one stream can see."""
 
     is_first: bool
     cameras: bool
