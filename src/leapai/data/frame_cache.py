@@ -17,7 +17,7 @@ from leapai.data.log import DrivingLog, LabelRange, LogWrapper, OpenOptions, ope
 from leapai.data.transforms import prepare
 from leapai.types import CameraFrame, Frame, Labels, MapLine, VectorMap
 
-FORMAT = 1
+FORMAT = 2
 """Version of an entry; it goes up when what is stored of a frame changes."""
 _MAP_KEY = "map-1"
 """Key of a map; its number goes up when what is stored of a map changes."""
@@ -127,8 +127,8 @@ def arrays_of(frame: Frame) -> Arrays:
     if frame.points is not None:
         arrays["points"] = frame.points
     if frame.labels is not None:
-        for field in fields(Labels):
-            arrays[f"labels.{field.name}"] = getattr(frame.labels, field.name)
+        labels = {f"labels.{f.name}": getattr(frame.labels, f.name) for f in fields(Labels)}
+        arrays |= {name: array for name, array in labels.items() if array is not None}
     return arrays
 
 
@@ -137,7 +137,8 @@ def frame_of(arrays: Arrays) -> Frame:
     described = json.loads(arrays["described"].tobytes())
     labels = None
     if "labels.boxes" in arrays:
-        labels = Labels(**{f.name: arrays[f"labels.{f.name}"] for f in fields(Labels)})
+        values: dict[str, Any] = {f.name: arrays.get(f"labels.{f.name}") for f in fields(Labels)}
+        labels = Labels(**values)
     cameras = [_camera_of(arrays, i, values) for i, values in enumerate(described["cameras"])]
     return Frame(
         sequence=described["sequence"],

@@ -206,7 +206,7 @@ def _check_cameras(cameras: object, groups: Mapping[str, str]) -> None:
 def _check_camera(camera: CameraFrame, groups: Mapping[str, str]) -> None:
     """Checks the form of one camera."""
     group = groups.get(camera.name, camera.group)
-    if group not in CAMERA_GROUPS:
+    if not isinstance(group, str) or group not in CAMERA_GROUPS:
         raise FrameError(f"group is {group!r}; give one of {', '.join(CAMERA_GROUPS)}")
     size = camera.size_px
     is_pair = isinstance(size, Sequence) and len(size) == 2 and all(is_whole(s) for s in size)

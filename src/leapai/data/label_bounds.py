@@ -23,6 +23,7 @@ _FORM: dict[str, tuple[tuple[int, ...], str]] = {
     "num_lidar_points": ((), "iu"),
     "visible_fraction": ((), "f"),
     "acceleration_mps2": ((3,), "f"),
+    "num_radar_points": ((), "iu"),
 }
 """Columns and kinds of the fields of `Labels`."""
 
@@ -34,6 +35,8 @@ def checked_labels(labels: object) -> tuple[Labels, str]:
         raise FrameError(f"labels are a {type(labels).__name__}; give leapai.Labels, or None")
     count = len(labels.boxes) if isinstance(labels.boxes, np.ndarray) else 0
     for field in fields(Labels):
+        if getattr(labels, field.name) is None and field.default is None:
+            continue
         columns, kinds = _FORM[field.name]
         remedy = "give every field one row for each box, as Labels.unlabelled does"
         check_array(

@@ -157,7 +157,8 @@ def _intrinsics_problem(camera: CameraFrame) -> str:
     (fx, skew, cx), (lower, fy, cy), last = rows
     if not all(math.isfinite(value) for row in rows for value in row):
         return "intrinsics: are not finite"
-    if last != [0.0, 0.0, 1.0] or lower != 0.0:
+    rounding = max(abs(last[0]), abs(last[1]), abs(last[2] - 1), abs(lower) / max(width, height))
+    if rounding > ORTHONORMAL_TOLERANCE:
         return f"intrinsics: have the last row {last}, not 0 0 1 (are they transposed?)"
     low, high = (limit * max(height, width) for limit in FOCAL_LENGTHS)
     if not (low <= fx <= high and low <= fy <= high):
