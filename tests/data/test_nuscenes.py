@@ -207,6 +207,19 @@ def test_boxes_are_centred_in_the_ego_frame_length_first(drive):
     labels = drive.write().log()[1].labels
     np.testing.assert_allclose(labels.boxes, [[25.0, 4.0, 1.5, 5.0, 2.0, 1.5, 0.0]], atol=1e-6)
     assert labels.num_lidar_points.tolist() == [1]
+    assert labels.num_radar_points.tolist() == [-1]
+
+
+def test_an_object_that_only_radar_saw_counts_as_in_the_official_evaluation(drive):
+    for name, lidar, radar in (("one", 0, 3), ("two", 0, 0), ("three", 2, 0)):
+        points = {"num_lidar_pts": lidar, "num_radar_pts": radar}
+        drive.annotate(name, "vehicle.car", [0, 1], lambda t: LANDMARK_M, **points)
+    labels = drive.write().log()[1].labels
+    assert labels.num_radar_points.tolist() == [3, 0, 0]
+    assert labels.seen.tolist() == [True, False, True]
+    # No frame brings radar data, so a network cannot have seen it.
+    assert labels.seen_with(lidar=True, cameras=True).tolist() == [False, False, True]
+    assert labels.select(np.array([True, False, False])).num_radar_points.tolist() == [3]
 
 
 def test_velocity_is_a_central_difference_over_ground_in_ego_axes(drive):

@@ -85,6 +85,22 @@ def test_collate_marks_what_failed_and_keeps_streams_apart():
     assert batch.ego2global.dtype == torch.float64
 
 
+def test_a_rig_without_cameras_and_one_without_lidar_make_batches():
+    frames = [replace(make_frame(i), cameras=()) for i in range(2)]
+    prepared = [prepare(f, IMAGE_SIZE_PX, {"front_left": "front_wide"}) for f in frames]
+    batch = collate(prepared, [True, True])
+    assert batch.images.shape[:3] == (2, 0, 3)
+    assert batch.camera_valid.shape == (2, 0)
+    assert batch.camera_valid.dtype == torch.bool
+    assert batch.intrinsics.shape == (2, 0, 3, 3)
+    assert batch.distortion.shape == (2, 0, 5)
+    assert batch.ego_from_camera.shape == (2, 0, 4, 4)
+    assert len(batch.points) == sum(len(f.points) for f in frames)
+    batch = collate([prepare(replace(make_frame(0), points=None), IMAGE_SIZE_PX)], [True])
+    assert batch.points.shape == (0, 5)
+    assert not batch.lidar_valid.any()
+
+
 def test_poses_stay_exact_to_the_micrometre_far_from_the_origin():
     far = poses.from_xyz_yaw(np.array([412_345.123456, 5_412_345.654321, 10.0]), 0.3)
     batch = collate([replace(make_frame(0), ego2global=far)], [True])

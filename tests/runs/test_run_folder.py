@@ -30,6 +30,7 @@ def test_everything_comes_back(tmp_path):
     unlabelled = Labels.unlabelled(np.ones((2, 7)), np.array([3, 4]))
     drive = made_up_drive(1)
     drive.labels[2], drive.labels[4] = unlabelled, None
+    drive.labels[3] = replace(unlabelled, num_radar_points=np.array([0, 2]))
     drive.detections[5] = replace(detections_at([]), sequence="drive1", timestamp_us=1_500_000)
     run = made_up_run([made_up_drive(0), drive])
     back, pictures = read_run(write(tmp_path / "run", run))

@@ -1,5 +1,7 @@
 """`leapai.load`: what a user's own program holds."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -87,3 +89,31 @@ def test_a_frame_of_cameras_that_do_not_fit_is_refused(checkpoint):
     stream.session.config = config.model_copy(update={"camera": groups})
     with pytest.raises(ValueError, match="names 'roof', which drive does not have"):
         stream.step(make_frame(0))
+
+
+def test_a_stream_serves_one_thread_at_a_time(checkpoint, monkeypatch):
+    stream = leapai.load(checkpoint, device="cpu")
+    inside, leave = threading.Event(), threading.Event()
+    step = stream.session.step
+
+    def slow(frame):
+        inside.set()
+        assert leave.wait(10)
+        return step(frame)
+
+    monkeypatch.setattr(stream.session, "step", slow)
+    first = threading.Thread(target=stream.step, args=(make_frame(0),))
+    first.start()
+    assert inside.wait(10)
+    with pytest.raises(RuntimeError, match=r"drive at 1100000 us: another thread is stepping"):
+        stream.step(make_frame(1))
+    leave.set()
+    first.join()
+    assert stream.step(make_frame(1)).timestamp_us == 1_100_000
+
+
+def test_a_refused_frame_does_not_lock_the_stream(checkpoint):
+    stream = leapai.load(checkpoint, device="cpu")
+    with pytest.raises(ValueError, match="a frame is a leapai"):
+        stream.step(None)
+    assert stream.step(make_frame(0)).health.failing == {}

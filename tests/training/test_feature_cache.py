@@ -134,7 +134,7 @@ def test_a_window_brings_everything_that_the_head_and_the_losses_read(tmp_path):
     model, cached = made(config)
     plain = StreamingDataset(logs(), config)
     for batch, expected in zip(cached.window(3), plain.window(3), strict=True):
-        for name in ("timestamp_us", "ego2global", "is_first"):
+        for name in ("timestamp_us", "ego2global", "is_first", "camera_valid", "lidar_valid"):
             assert torch.equal(getattr(batch, name), getattr(expected, name))
         for frame, other in zip(batch.frames, expected.frames, strict=True):
             assert frame.sequence == other.sequence

@@ -18,6 +18,8 @@ from leapai.training import training_data, validating
 from leapai.training.adapted_config import adapted
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
+from leapai.types import Frame
+from tests.scenes import JOINT, ROAD_ALONE
 from tests.training.runs import StubLog, stub_logs, training_config, weights
 
 WORK_S = ((StubLog, "__getitem__"), (Perception, "forward"), (TrainStep, "_backward"))
@@ -184,3 +186,35 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_built(stubs,
     stubs.setattr("leapai.training.starting_network.build_model", None)
     with pytest.raises(OSError, match="file"):
         run_training(training_config(), TrainingOptions(tmp_path / "file" / "out"))
+
+
+class _MaplessLog(StubLog):
+    def vector_map(self) -> None:
+        return None
+
+
+def without_labels(index: int, frame: Frame) -> Frame:
+    return replace(frame, labels=None)
+
+
+@pytest.mark.parametrize("enabled", [{}, JOINT])
+def test_data_without_labels_are_refused_at_once(stubs, console, tmp_path, enabled):
+    logs = [StubLog(0, 3, without_labels), StubLog(1, 4, without_labels)]
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: logs)
+    config = training_config(**enabled)
+    words = rf"^data\.train = '{config.data.train}': none of 7 frames looked at, of 7, has labels"
+    with pytest.raises(ValueError, match=words):
+        run_training(config, TrainingOptions(tmp_path / "out"), console)
+    assert not list((tmp_path / "out").glob("*.ckpt"))
+
+
+def test_one_labelled_frame_is_enough_to_begin():
+    logs = [StubLog(0, 3, without_labels), StubLog(1, 1)]
+    training_data.check_ground_truth(logs, training_config())
+
+
+def test_a_static_task_alone_without_any_map_is_refused():
+    logs, config = [_MaplessLog(0, 3)], training_config(**ROAD_ALONE)
+    with pytest.raises(ValueError, match="no drive has a map, so there is none to learn; name"):
+        training_data.check_ground_truth(logs, config)
+    training_data.check_ground_truth([*logs, StubLog(0, 3)], config)  # one that has a map is enough

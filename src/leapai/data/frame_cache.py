@@ -157,8 +157,8 @@ def arrays_of(frame: Frame) -> Arrays:
     if frame.points is not None:
         arrays["points"] = frame.points
     if frame.labels is not None:
-        for field in fields(Labels):
-            arrays[f"labels.{field.name}"] = getattr(frame.labels, field.name)
+        labels = {f"labels.{f.name}": getattr(frame.labels, f.name) for f in fields(Labels)}
+        arrays |= {name: array for name, array in labels.items() if array is not None}
     return arrays
 
 
@@ -167,7 +167,8 @@ def frame_of(arrays: Arrays) -> Frame:
     described = json.loads(arrays["described"].tobytes())
     labels = None
     if "labels.boxes" in arrays:
-        labels = Labels(**{f.name: arrays[f"labels.{f.name}"] for f in fields(Labels)})
+        values: dict[str, Any] = {f.name: arrays.get(f"labels.{f.name}") for f in fields(Labels)}
+        labels = Labels(**values)
     cameras = [_camera_of(arrays, i, values) for i, values in enumerate(described["cameras"])]
     return Frame(
         sequence=described["sequence"],

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from leapai.data.frame_check import Posed, check_frame
 from leapai.geometry import cameras
 from leapai.models.tensors import FrameBatch
 from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray
@@ -48,23 +49,27 @@ def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame
 
 
 def prepare(
-    frame: Frame, size_px: tuple[int, int], groups: Mapping[str, str] | None = None
+    frame: Frame,
+    size_px: tuple[int, int],
+    groups: Mapping[str, str] | None = None,
+    last: Posed | None = None,
 ) -> Frame:
-    """Returns the frame as the model requires it: every image of `size_px`, groups of cameras as in
-    `groups`.
+    """Returns the frame as the model requires it: checked (`check_frame`, with the frame `last`
+    before it), every image of `size_px`, groups of cameras as in `groups`.
 
-    Raises ValueError where `groups` names a camera that the frame does not have.
+    Raises ValueError where the frame does not fit its type, its pose cannot be, or `groups` names a
+    camera that the frame does not have. A rig without cameras has none to group.
     """
     groups = groups or {}
+    frame = check_frame(frame, last, groups)
     unknown = set(groups) - {camera.name for camera in frame.cameras}
-    if unknown:
+    if unknown and frame.cameras:
         names = ", ".join(camera.name for camera in frame.cameras)
         raise ValueError(
             f"camera.groups names '{min(unknown)}', which {frame.sequence} does not have; "
             f"its cameras: {names}"
         )
-    regrouped = (replace(c, group=groups.get(c.name, c.group)) for c in frame.cameras)
-    return replace(frame, cameras=tuple(prepare_camera(c, size_px) for c in regrouped))
+    return replace(frame, cameras=tuple(prepare_camera(c, size_px) for c in frame.cameras))
 
 
 def on_one_rig(frames: Sequence[Frame]) -> list[Frame]:
@@ -117,10 +122,12 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
     stream = np.repeat(np.arange(len(frames)), [len(p) for p in points])
     return FrameBatch(
         images=torch.from_numpy(np.stack([_images(f) for f in frames])),
-        camera_valid=torch.tensor([[c.image is not None for c in f.cameras] for f in frames]),
-        intrinsics=_stacked(frames, "intrinsics"),
-        distortion=_stacked(frames, "distortion"),
-        ego_from_camera=_stacked(frames, "ego_from_camera"),
+        camera_valid=torch.tensor(
+            [[c.image is not None for c in f.cameras] for f in frames], dtype=torch.bool
+        ),
+        intrinsics=_stacked(frames, "intrinsics", (3, 3)),
+        distortion=_stacked(frames, "distortion", (5,)),
+        ego_from_camera=_stacked(frames, "ego_from_camera", (4, 4)),
         points=torch.from_numpy(np.concatenate(points).astype(np.float32)),
         point_stream=torch.from_numpy(stream),
         lidar_valid=torch.tensor([f.points is not None for f in frames]),
@@ -135,13 +142,16 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
 
 
 def _images(frame: Frame) -> ImageArray:
-    """Returns images [N, 3, H, W] uint8; zeros for a failed camera."""
+    """Returns images [N, 3, H, W] uint8; zeros for a failed camera, [0, 3, 0, 0] without any."""
+    if not frame.cameras:
+        return np.zeros((0, 3, 0, 0), np.uint8)
     pictures = [
         np.zeros((*c.size_px, 3), np.uint8) if c.image is None else c.image for c in frame.cameras
     ]
     return np.stack(pictures).transpose(0, 3, 1, 2)
 
 
-def _stacked(frames: Sequence[Frame], field: str) -> torch.Tensor:
-    values = [[np.asarray(getattr(c, field), np.float32) for c in f.cameras] for f in frames]
-    return torch.from_numpy(np.stack([np.stack(v) for v in values]))
+def _stacked(frames: Sequence[Frame], field: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Returns a field of all cameras [B, N, *shape] float32; N may be 0."""
+    values = np.array([[getattr(c, field) for c in f.cameras] for f in frames], np.float32)
+    return torch.from_numpy(values.reshape(len(frames), len(frames[0].cameras), *shape))

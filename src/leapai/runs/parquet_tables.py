@@ -37,6 +37,9 @@ _SAME = (
     "visible_fraction",
 )  # fmt: skip
 """Fields of `Labels` that are columns of that name."""
+_RADAR = "num_radar_points"
+ADDED_COLUMNS = frozenset({_RADAR})
+"""Columns that runs of earlier versions do not have."""
 INSTANCE_SCHEMA = row_schema(InstanceMetrics)
 """Columns of instances: each is a labelled object over all of its frames."""
 
@@ -52,6 +55,7 @@ GT_SCHEMA = pa.schema(
         ("num_lidar_points", pa.int64()),
         ("visible_fraction", pa.float64()),
         *((name, pa.float64()) for name in _ACCELERATION),
+        (_RADAR, pa.int64()),
     ],
     metadata=COORDINATES,
 )
@@ -113,6 +117,8 @@ def gt_table(frame: Detections, labels: Labels) -> pa.Table:
         "class_name": [CLASS_NAMES[i] for i in labels.class_id],
     }
     columns |= {name: getattr(labels, name) for name in _SAME}
+    radar = labels.num_radar_points
+    columns[_RADAR] = np.full(len(labels), -1) if radar is None else radar
     return pa.table(columns, schema=GT_SCHEMA)
 
 
@@ -231,11 +237,13 @@ def _detections(key: FrameKey, ego2global: FloatArray, rows: dict[str, Any]) -> 
 
 
 def _labels(rows: dict[str, Any]) -> Labels:
+    radar = rows.get(_RADAR)
     return Labels(
         boxes=_stacked(rows, BOX_COLUMNS),
         velocity_mps=_stacked(rows, VELOCITY_COLUMNS),
         acceleration_mps2=_stacked(rows, _ACCELERATION),
         **{name: rows[name] for name in _SAME},
+        num_radar_points=radar if radar is not None and (radar >= 0).any() else None,
     )
 
 

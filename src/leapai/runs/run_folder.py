@@ -217,7 +217,7 @@ def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: is not a whole Parquet file ({reason}); {_AGAIN}") from None
-    missing = set(schema.names) - set(table.column_names)
+    missing = set(schema.names) - set(table.column_names) - parquet_tables.ADDED_COLUMNS
     if missing:
         raise ValueError(
             f"{path}: has no column {', '.join(sorted(missing))}: it is of another program, or of "

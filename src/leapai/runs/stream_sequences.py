@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from leapai.data.log import DrivingLog
+from leapai.data.frame_check import check_frame
 from leapai.distributed import gather, shard
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.evaluation.sequence_result import SequenceResult
@@ -26,7 +26,10 @@ from leapai.runs.run_inputs import RunInputs
 from leapai.runs.run_pictures import sequence_pictures
 from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
 from leapai.streaming.session import StreamSession
-from leapai.streaming.step_result import StepResult
+
+if TYPE_CHECKING:
+    from leapai.data.log import DrivingLog
+    from leapai.streaming.step_result import StepResult
 
 if TYPE_CHECKING:
     from leapai.evaluation.map.map_results import MapMetrics
@@ -126,7 +129,12 @@ class _Streaming:
                 with stage("reading"):
                     frame = log[index]
                 with stage(WHOLE_STEP):
-                    result = session.step(frame)
+                    result = session.try_step(frame)
+                if result is None:
+                    self.console.print(f"  {session.refused[-1]}", highlight=False, markup=False)
+                    continue
+                # Nothing is drawn with a calibration that is wrong.
+                frame = check_frame(frame, groups=config.camera.groups)
                 if config.static_task:
                     with stage("map evaluation"):
                         evaluate_map(result)

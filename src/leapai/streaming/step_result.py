@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from leapai.models.tensors import DynamicPredictions, MemoryReport, StaticPredictions, TemporalState
+from leapai.streaming.output_health import OutputStatus
+from leapai.streaming.sensor_health import Health
 from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
 
 
@@ -27,6 +29,8 @@ class StepResult:
     """The grid of the logits."""
     state: TemporalState
     """The memory after this frame."""
+    health: Health
+    """Health of the sensors, the memory and the outputs."""
 
     @property
     def memory(self) -> MemoryReport | None:
@@ -43,6 +47,14 @@ class StepResult:
 
         probability = self.static.logits[0].sigmoid().cpu().numpy()
         return Map(probability, self.region, polylines(probability, self.region))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Faults of the frame's sensors, and of the network's outputs, in words."""
+        outputs = self.health.outputs
+        if outputs.status is OutputStatus.OK:
+            return self.frame.faults
+        return (*self.frame.faults, f"network: {outputs.reason}")
 
     @property
     def lines(self) -> tuple[MapPolyline, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 
 import torch
 
 from leapai.checkpoints import load_checkpoint, read_checkpoint
 from leapai.distributed import current_ranks
 from leapai.models.build import build_model
-from leapai.streaming.sensor_health import health_of
 from leapai.streaming.session import SessionState, StreamSession
 from leapai.streaming.step_result import StepResult
 from leapai.streaming.streamed_detections import StreamedDetections
@@ -22,6 +22,7 @@ class Stream:
 
     def __init__(self, session: StreamSession) -> None:
         self.session = session
+        self._stepping = Lock()
         self.last: StepResult | None = None
         """The whole result of the last frame: the frame as the model saw it, its memory report,
         its state; None: there was no frame yet."""
@@ -44,13 +45,23 @@ class Stream:
     def step(self, frame: Frame) -> StreamedDetections:
         """Detects the objects of one frame; a frame of another sequence starts with empty memory.
 
-        Raises ValueError where the frame does not fit the network's configuration.
+        Raises ValueError where the frame does not fit its type, the network's configuration or the
+        pose before it, and RuntimeError where another thread is inside this very call: frames have
+        an order, so a stream serves one thread at a time.
         """
-        self.last = self.session.step(frame)
+        if not self._stepping.acquire(blocking=False):
+            raise RuntimeError(
+                f"{frame.sequence} at {frame.timestamp_us} us: another thread is stepping this "
+                "stream; give each vehicle a stream of its own, and its frames in order"
+            )
+        try:
+            result = self.last = self.session.step(frame)
+        finally:
+            self._stepping.release()
         return StreamedDetections(
-            **vars(self.last.detections),
-            health=health_of(frame, self.last.memory),
-            memory=self.last.memory_slots,
+            **vars(result.detections),
+            health=result.health,
+            memory=result.memory_slots,
             config=self.session.config,
         )
 

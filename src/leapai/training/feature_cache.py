@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from leapai.data.clip_mixture import ClipShare
 
 _FEATURES = "fused_bev"
+_VALID = ("camera_valid", "lidar_valid")
+"""Tensors of a batch that are kept with the features."""
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
 """Purposes of random generators: the second number of a seed (`data.samplers` has 0 and 1)."""
 
@@ -74,8 +76,9 @@ Entry = tuple[int, int, int]
 class CachedFeatures(StreamingDataset):
     """The windows of `StreamingDataset` with features instead of sensors.
 
-    Same streams, clips, gaps and resets. `images` are of 0 x 0 pixels and no sensor is valid:
-    nothing reads them where `fused_bev` is there.
+    Same streams, clips, gaps and resets. `images` are of 0 x 0 pixels and there are no points:
+    nothing reads them where `fused_bev` is there. `camera_valid` and `lidar_valid` are those of the
+    frame that the trunk saw: targets depend on them.
     """
 
     def __init__(
@@ -152,6 +155,9 @@ class CachedFeatures(StreamingDataset):
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
         prepared = on_one_rig([_without_pixels(f) for f in frames])
         batch = collate(prepared, [v.is_first for v in samples])
+        cameras = torch.tensor([[bool(a["camera_valid"].any())] for a in arrays])
+        lidar = torch.tensor([bool(a["lidar_valid"]) for a in arrays])
+        batch = replace(batch, camera_valid=cameras, lidar_valid=lidar)
         return replace(batch, frames=frames, fused_bev=torch.stack(features))
 
     def _read(self, sample: SampleRef) -> Arrays:
@@ -215,7 +221,7 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
             for chunk, (batch, files) in zip(missing, read_through(loader), strict=True):
                 with torch.inference_mode():
                     features = model.trunk(batch.to(ranks.device)).float().cpu().numpy()
-                _keep(dataset, chunk, batch.frames, features)
+                _keep(dataset, chunk, batch, features)
                 dataset.keep_files(chunk, files)  # after the features that are of these files
                 progress.advance(task)
                 progress.refresh()
@@ -226,11 +232,12 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
 def _keep(
     dataset: CachedFeatures,
     chunk: Sequence[Entry],
-    frames: Sequence[Frame],
+    batch: FrameBatch,
     features: npt.NDArray[np.float32],
 ) -> None:
-    for entry, frame, values in zip(chunk, frames, features, strict=True):
-        arrays = {_FEATURES: compact(values), **arrays_of(frame)}
+    for i, (entry, frame, values) in enumerate(zip(chunk, batch.frames, features, strict=True)):
+        valid = {name: getattr(batch, name)[i].numpy() for name in _VALID}
+        arrays = {_FEATURES: compact(values), **valid, **arrays_of(frame)}
         if not dataset.store.put(dataset.key(entry), arrays):
             entries = len(dataset.entries())
             needed = entries * sum(array.nbytes for array in arrays.values()) / 1e9

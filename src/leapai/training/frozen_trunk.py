@@ -11,7 +11,7 @@ from leapai.config.schema import TaskConfig
 from leapai.models.perception import Perception
 from leapai.version import __version__
 
-FORMAT = 1
+FORMAT = 2
 """Version of an entry's content; increased when that changes."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich.console import Console
 from torch.utils.data import DataLoader
 
@@ -16,6 +18,9 @@ from leapai.distributed import Ranks
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
 from leapai.training.feature_cache import cached_features
+
+LOOKED_AT = 200
+"""Frames in which labels are looked for: data of which less is labelled is no training data."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,10 @@ def windows_from(
     """Returns the windows from optimiser step `first` on. All ranks must call.
 
     With `cache.features_gb` the features of `model`'s frozen trunk are computed here as far as they
-    are missing. Raises ValueError where there are no frames, or no room for features.
+    are missing. Raises ValueError where there are no frames, no ground truth for a task that is on,
+    or no room for features.
     """
+    check_ground_truth(data.logs, config)
     dataset: StreamingDataset
     if config.cache.features_gb:
         dataset = cached_features(model, data.logs, config, ranks, console, data.shares)
@@ -67,3 +74,28 @@ def windows_from(
     parts = config.accumulate_grad_batches
     steps = range(first * parts, config.max_steps * parts)
     return window_loader(dataset, steps, config.training.workers)
+
+
+def check_ground_truth(logs: Sequence[DrivingLog], config: TaskConfig) -> None:
+    """Raises ValueError where there is nothing to learn: no frame has labels for the dynamic task,
+    or no drive has a map for a static task that stands alone.
+
+    Of large data `LOOKED_AT` frames, evenly spread, are looked at until one has labels.
+    """
+    places = [(log, index) for log in logs for index in range(len(log))]
+    if not places:
+        return  # an error of the sampler
+    spread = np.linspace(0, len(places) - 1, min(LOOKED_AT, len(places))).round().astype(int)
+    if config.dynamic_task and not any(
+        log.ground_truth(index).labels is not None for log, index in (places[i] for i in spread)
+    ):
+        raise ValueError(
+            f"data.train = '{config.data.train}': none of {len(spread)} frames looked at, of "
+            f"{len(places)}, has labels, so there are no objects to learn; name labelled data, or "
+            "set dynamic_task = False"
+        )
+    if not config.dynamic_task and all(log.vector_map() is None for log in logs):
+        raise ValueError(
+            f"data.train = '{config.data.train}': no drive has a map, so there is none to learn; "
+            "name data with one"
+        )

@@ -83,8 +83,10 @@ def picture_of(
         return None
     session = StreamSession(model, config, device)
     for index in range(min(PICTURED_FRAME, len(logs[0]))):
-        frame = logs[0][index]
-        result = session.step(frame)
+        given = logs[0][index]
+        stepped = session.try_step(given)
+        if stepped is not None:
+            frame, result = given, stepped
     dots, vector_map = result.memory_slots, logs[0].vector_map()
     picture = painter_of(config).paint(frame, result.detections, dots, vector_map, result.map)
     return np.ascontiguousarray(picture)

@@ -219,6 +219,7 @@ class NuScenesLog(DrivingLog):
             num_lidar_points=table.num_lidar_points[rows],
             visible_fraction=np.full(len(rows), np.nan),  # a range is recorded, no fraction
             acceleration_mps2=np.full((len(rows), 3), np.nan),
+            num_radar_points=table.num_radar_points[rows],
         )
 
     def _camera(

@@ -131,6 +131,7 @@ class Annotations:
     instances: list[str]
     occlusion_level: IntArray
     num_lidar_points: IntArray
+    num_radar_points: IntArray
 
 
 @dataclass(frozen=True)
@@ -292,6 +293,7 @@ def _annotations(folder: Path, samples: list[_Row]) -> Annotations | None:
         instances=[row["instance_token"] for row in rows],
         occlusion_level=_occlusion_levels(folder, rows),
         num_lidar_points=np.array([row["num_lidar_pts"] for row in rows], np.int64),
+        num_radar_points=np.array([row.get("num_radar_pts", -1) for row in rows], np.int64),
     )
 
 
