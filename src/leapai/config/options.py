@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,8 @@ AUTO = "auto"
 """`--resume auto`: go on where the output folder has something to go on from."""
 LAST = "last.ckpt"
 """The checkpoint in the output folder of a training to go on from."""
+EXIT_OF_SIGNAL = 128
+"""Exit status of a program that a signal ended: this plus the signal's number."""
 BEFORE_LAST = "before_last.ckpt"
 """The checkpoint written before that, to go on from where the last one is damaged."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
@@ -89,6 +92,12 @@ class TrainingOptions:
         from leapai.folders import claim
 
         claim(self.output)
+
+    def hold_output(self) -> AbstractContextManager[None]:
+        """Returns the context in which no other process may train in the output folder."""
+        from leapai.folders import sole_user
+
+        return sole_user(self.output)
 
     def check_files(self) -> None:
         """Raises ValueError where the checkpoint that is named to begin from or to go on from does

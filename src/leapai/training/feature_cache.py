@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,13 +37,11 @@ from leapai.data.cache_sources import (
     NEVER,
     FileState,
     are_unchanged,
-    code_of,
     note_states,
     noting_files,
-    table_digest,
+    sources_of,
 )
 from leapai.data.frame_cache import arrays_of, arrays_of_files, files_of, frame_of
-from leapai.data.log import DrivingLog, version_of
 from leapai.data.samplers import (
     SampleRef,
     StreamingDataset,
@@ -58,6 +56,9 @@ from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
 from leapai.training.frozen_trunk import check_trunk_is_frozen, features_fingerprint
 from leapai.types import Frame
+
+if TYPE_CHECKING:
+    from leapai.data.log import DrivingLog
 
 _FEATURES = "fused_bev"
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
@@ -174,8 +175,7 @@ def cached_features(
     Raises ValueError where the trunk is not frozen from step 0, and where there is no room.
     """
     check_trunk_is_frozen(config)
-    sources = f"{version_of(logs)} {code_of(logs)} {[table_digest(log) for log in logs]}"
-    fingerprint = features_fingerprint(model, config, sources)
+    fingerprint = features_fingerprint(model, config, sources_of(logs))
     folder = Path(config.cache.folder).expanduser() / "features"
     store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
     dataset = CachedFeatures(logs, config, store, variants, ranks)

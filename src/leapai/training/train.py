@@ -17,17 +17,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from leapai.checkpoints import save_checkpoint
-from leapai.config.options import TrainingOptions
+from leapai.config.options import EXIT_OF_SIGNAL, TrainingOptions
 from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks, current_ranks, joined_ranks
-from leapai.folders import sole_user
 from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, open_loggers
 from leapai.training.loop import TrainingLoop
 from leapai.training.resume import progress_of, read_training, undamaged
 from leapai.training.starting_network import starting_network
-from leapai.training.stop_signal import EXIT_OF_SIGNAL
 from leapai.training.train_step import TrainStep
 from leapai.training.training_data import logs_of, windows_from
 
@@ -47,7 +45,7 @@ def run_training(
     config = adapted(config, options)
     resume = options.resume_from()
     options.make_output()
-    with joined_ranks(), sole_user(options.output) if ranks.is_first else nullcontext():
+    with joined_ranks(), options.hold_output() if ranks.is_first else nullcontext():
         content = None
         if resume:
             checkpoint, damage = undamaged(resume)
