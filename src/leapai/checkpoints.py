@@ -199,7 +199,7 @@ def _problems(content: object) -> Iterator[str]:
     if not isinstance(version, str) or (version and not _PLAIN_NAME.fullmatch(version)):
         yield f"its version is {version!r:.80}, which is none; is it a LeapAI checkpoint?"
     if not isinstance(metrics, dict) or not all(map(_is_metric, metrics.items())):
-        yield "its 'figures' are no metrics: a name and a number each; is it a LeapAI checkpoint?"
+        yield "its metrics are not a name and a number each; is it a LeapAI checkpoint?"
     for name, weight in state.items():
         fault = _fault_of(name, weight)
         if fault:

@@ -1,4 +1,4 @@
-"""Output folders and the names in them: whatever a name says that came out of a file, nothing is
+"""Output folders and the names in them: whatever name comes out of a file, nothing is
 written, replaced or read outside the folder."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from leapai.io import remove_stale
 
 MARK = ".leapai"
-"""File that says that a folder is one of leapai's; a run that writes there locks it."""
+"""File that marks a folder as one of leapai's; a run that writes there locks it."""
 _OWN = {MARK, "run.json", "last.ckpt"}
 """A folder that holds one of these was written by leapai."""
 _SHOWN = 3

@@ -3,7 +3,7 @@
 The format is safetensors: a header in JSON, then the bytes of the tensors, uncompressed. Nested
 data becomes one JSON text in which each tensor is named; a SHA-256 of every tensor and one of all
 else stand next to it. So a file is read without unpickling, takes no more memory than its size
-says, and does not load with other content than it was written with. Digests reveal damage; they do
+shows, and does not load with other content than it was written with. Digests reveal damage; they do
 not prove who wrote a file.
 """
 

@@ -186,7 +186,7 @@ def test_state_is_a_copy():
     making.make(batch_of(labels))
     state = making.state()
     making.make(batch_of(random_labels(2), index=1, first=False))
-    assert state == [{"timestamp_us": make_frame(0).timestamp_us, "seen_us": {0: 1_000_000}}]
+    assert state == [{"timestamp_us": make_frame(0).timestamp_us, "seen_us": [[0, 1_000_000]]}]
 
 
 def test_a_frame_that_nobody_labelled():

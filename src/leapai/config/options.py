@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +14,8 @@ AUTO = "auto"
 """`--resume auto`: go on where the output folder has something to go on from."""
 LAST = "last.ckpt"
 """The checkpoint in the output folder of a training to go on from."""
+EXIT_OF_SIGNAL = 128
+"""Exit status of a program that a signal ended: this plus the signal's number."""
 BEFORE_LAST = "before_last.ckpt"
 """The checkpoint written before that, to go on from where the last one is damaged."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
@@ -93,6 +96,19 @@ class TrainingOptions:
                 "on with it, or name another folder with --output"
             )
         return Path(self.resume) if self.resume else None
+
+    def new_output(self) -> AbstractContextManager[None]:
+        """Returns the context that makes the output folder, before anything takes time, and removes
+        it where nothing came into it (`folders.new_folder`)."""
+        from leapai.folders import new_folder
+
+        return new_folder(self.output)
+
+    def hold_output(self) -> AbstractContextManager[None]:
+        """Returns the context in which no other process may train in the output folder."""
+        from leapai.folders import sole_user
+
+        return sole_user(self.output)
 
     def check_files(self) -> None:
         """Raises ValueError where the checkpoint that is named to begin from or to go on from does

@@ -1,4 +1,4 @@
-"""What cached frames depend on: the files that were read for them, tables, and the code of readers.
+"""Sources of cached frames: the files that were read for them, tables, and the code of readers.
 
 A reader opens its sensor files through `reading.read_bytes`, which notes each here. A cache keeps
 the notes with the frame, and makes it anew where the size or the time of a file has changed.
@@ -57,6 +57,12 @@ def note_states(states: Iterable[FileState]) -> None:
 def are_unchanged(states: Iterable[FileState]) -> bool:
     """Returns whether all files are as they were noted."""
     return all(state == _state(state[0]) for state in states)
+
+
+def sources_of(logs: Sequence[DrivingLog]) -> str:
+    """Returns versions, code and tables that all frames of these logs depend on, as one text."""
+    versions = sorted({str(log.version) for log in logs})
+    return f"{versions} {code_of(logs)} {[table_digest(log) for log in logs]}"
 
 
 def code_of(logs: Sequence[DrivingLog]) -> str:

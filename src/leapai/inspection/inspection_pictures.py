@@ -23,7 +23,7 @@ from leapai.types import STATIC_CLASSES, CameraFrame, Frame, ImageArray, Map, Ma
 
 NO_IMAGE_GREY = 24
 OVERVIEW, STATISTICS = "overview", "statistics.html"
-"""Names that stand beside those of cameras and of sequences."""
+"""Names that stand next to those of cameras and of sequences."""
 GT_ONLY = DrawDynamicConfig(
     draw_velo=False,
     draw_occlusion=False,

@@ -89,7 +89,7 @@ def view_run(
     if name not in sequences:
         raise ValueError(f"{folder}: has no drive '{name}'; its drives: {', '.join(sequences)}")
     module = _recording_module()
-    path = folder / f"{file_name(name)}.rrd"
+    path = recording_of(folder, name)
     if inside(folder, path.name) is None:
         with whole_file(path) as temporary:
             _record_afterwards(module, run, sequences[name], temporary, console)
@@ -99,6 +99,11 @@ def view_run(
     else:
         console.print(how_to_open(path), highlight=False, soft_wrap=True)
     return path
+
+
+def recording_of(folder: Path, sequence: str) -> Path:
+    """Returns the path of the recording of a sequence in the folder of a run."""
+    return folder / f"{file_name(sequence)}.rrd"
 
 
 def how_to_open(path: Path) -> str:

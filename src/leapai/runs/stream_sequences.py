@@ -18,10 +18,9 @@ from leapai.data.frame_check import check_frame
 from leapai.distributed import gather, shard
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.evaluation.sequence_result import SequenceResult
-from leapai.folders import file_name
 from leapai.runs.memory_tables import memory_writer
 from leapai.runs.profiler import WHOLE_STEP, StageCost, StageMeter, merged_costs
-from leapai.runs.recordings import recorder
+from leapai.runs.recordings import recorder, recording_of
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.run_pictures import sequence_pictures
 from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
@@ -122,7 +121,7 @@ class _Streaming:
         )
         with (
             sequence_pictures(config, self.output, log, self.worst) as pictures,
-            self.recording(self.output / f"{file_name(log.name)}.rrd", log) as record,
+            self.recording(recording_of(self.output, log.name), log) as record,
             self.memory_tables(self.output, log) as write_memory,
         ):
             for index in range(self._length(log)):

@@ -37,13 +37,11 @@ from leapai.data.cache_sources import (
     NEVER,
     FileState,
     are_unchanged,
-    code_of,
     note_states,
     noting_files,
-    table_digest,
+    sources_of,
 )
 from leapai.data.frame_cache import arrays_of, arrays_of_files, files_of, frame_of
-from leapai.data.log import DrivingLog, version_of
 from leapai.data.samplers import (
     SampleRef,
     StreamingDataset,
@@ -61,6 +59,7 @@ from leapai.types import Frame
 
 if TYPE_CHECKING:
     from leapai.data.clip_mixture import ClipShare
+    from leapai.data.log import DrivingLog
 
 _FEATURES = "fused_bev"
 _VALID = ("camera_valid", "lidar_valid")
@@ -187,8 +186,7 @@ def cached_features(
     Raises ValueError where the trunk is not frozen from step 0, and where there is no room.
     """
     check_trunk_is_frozen(config)
-    sources = f"{version_of(logs)} {code_of(logs)} {[table_digest(log) for log in logs]}"
-    fingerprint = features_fingerprint(model, config, sources)
+    fingerprint = features_fingerprint(model, config, sources_of(logs))
     folder = Path(config.cache.folder).expanduser() / "features"
     store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
     dataset = CachedFeatures(logs, config, store, ranks, shares)

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+from leapai.config.options import EXIT_OF_SIGNAL
 from leapai.distributed import all_gather, any_rank
 
 PATIENCE_S = 8.0
 """After SIGTERM the step under way and the checkpoint have this long; schedulers kill after 10."""
-EXIT_OF_SIGNAL = 128
-"""Exit status of a program that a signal ended: this plus the signal's number."""
 
 
 class StoppedError(Exception):

@@ -136,7 +136,8 @@ class TargetMaker:
         return made
 
     def state(self) -> list[dict[str, Any]]:
-        """Returns plain data from which `restore` continues as if nothing had happened."""
+        """Returns plain data from which `restore` continues as if nothing had happened; a table of
+        numbers is a list of pairs, as a checkpoint has words as keys."""
         return [
             {"timestamp_us": stream.timestamp_us, "seen_us": [*map(list, stream.seen_us.items())]}
             for stream in self._streams

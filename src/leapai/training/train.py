@@ -17,16 +17,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from leapai.checkpoints import save_checkpoint
-from leapai.config.options import LAST, TrainingOptions
+from leapai.config.options import EXIT_OF_SIGNAL, LAST, TrainingOptions
 from leapai.distributed import Ranks, current_ranks, joined_ranks
-from leapai.folders import new_folder, sole_user
 from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, check_loggers, open_loggers
 from leapai.training.loop import TrainingLoop
 from leapai.training.resume import progress_of, read_training, undamaged
 from leapai.training.starting_network import starting_network
-from leapai.training.stop_signal import EXIT_OF_SIGNAL
 from leapai.training.train_step import TrainStep
 from leapai.training.training_data import logs_of, training_logs, windows_from
 
@@ -49,8 +47,8 @@ def run_training(
     config = adapted(config, options)
     resume = options.resume_from()
     check_loggers(config.training.loggers)
-    held = sole_user(options.output) if ranks.is_first else nullcontext()
-    with new_folder(options.output), joined_ranks(), held:
+    held = options.hold_output() if ranks.is_first else nullcontext()
+    with options.new_output(), joined_ranks(), held:
         content = None
         if resume:
             checkpoint, damage = undamaged(resume)
