@@ -25,7 +25,7 @@ class BenchOptions:
         Path | None,
         Argument(
             "weights to run; without a configuration, its own is used; without both, the network "
-            "that ships; a configuration without weights runs random ones, which take as long",
+            "that ships; a configuration without weights runs random ones",
             flags=("--ckpt",),
             metavar="FILE",
         ),
