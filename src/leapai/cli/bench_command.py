@@ -11,7 +11,6 @@ from leapai.cli.arguments import Command, read
 from leapai.cli.configuration import DEMO_DATA, NamedConfigurationOptions
 from leapai.config.options import Argument, existing_checkpoint
 from leapai.data.data_names import check_data
-from leapai.weights import shipped_checkpoint
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -26,7 +25,7 @@ class BenchOptions:
         Path | None,
         Argument(
             "weights to run; without a configuration, its own is used; without both, the network "
-            "that ships; a configuration without weights runs random ones, which take as long",
+            "that ships; a configuration without weights runs random ones",
             flags=("--ckpt",),
             metavar="FILE",
         ),
@@ -46,6 +45,8 @@ def _bench(parsed: argparse.Namespace) -> None:
     configuration = read(NamedConfigurationOptions, parsed)
     path = options.checkpoint
     if path is None and configuration.file() is None:
+        from leapai.weights import shipped_checkpoint
+
         path = shipped_checkpoint()
     if path is not None:
         existing_checkpoint(path)

@@ -13,7 +13,6 @@ from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import DEMO_DATA, OUTPUTS, NamedConfigurationOptions, SettingOptions
 from leapai.config.options import Argument, SubmissionFormat, ValidationOptions
 from leapai.data.data_names import check_data
-from leapai.weights import shipped_checkpoint
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -51,6 +50,8 @@ def _validate(parsed: argparse.Namespace) -> None:
 
 def _announced_shipped_checkpoint() -> Path:
     """Returns the checkpoint that ships, and prints that it is taken."""
+    from leapai.weights import shipped_checkpoint
+
     path = shipped_checkpoint()
     if os.environ.get("RANK", "0") == "0":
         sys.stdout.write(
@@ -66,6 +67,7 @@ def _demo(parsed: argparse.Namespace) -> None:
     if options.data is not None:
         check_data(options.data)
     from leapai.checkpoints import read_checkpoint
+    from leapai.weights import shipped_checkpoint
 
     checkpoint = read_checkpoint(shipped_checkpoint())
     config = read(SettingOptions, parsed).applied_to(checkpoint.config)
