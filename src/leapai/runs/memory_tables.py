@@ -15,8 +15,8 @@ A notebook reads a table of all drives at once:
     print((frame.x_unit * (62.4 + 40) - 40 - frame.x_m).abs().max(), "m were clipped at most")
 
 A frame has `queries` and at most `history_slots` rows, each with one feature vector, and the first
-`MOST_FRAMES` frames of a drive are written. So the size of a drive is bounded: 20 MB for the tiny
-network, 160 MB for the full-size one.
+`MOST_FRAMES` frames of a drive are written. So the size of a drive is bounded: 0.17 MB a frame, and
+35 MB a drive, for the tiny network; about five times as much for the full-size one.
 """
 
 from __future__ import annotations
