@@ -20,7 +20,7 @@ def test_the_card_is_that_of_the_weights_that_ship():
     card = card_of(read_checkpoint(shipped_checkpoint()).sha256)
     assert card is not None, "the weights changed: measure them again and write their card"
     found = facts(checkpoint_sha256=card.sha256)
-    assert found["weights"].startswith(f"{card.name}, shipped with leapai")
+    assert found["weights"].startswith(f"{card.name} (small.ckpt), shipped with leapai")
     assert card.sha256[:12] in found["weights"]
     assert found["trained on"] == card.trained_on
     assert found["on a real road"] == " ".join(card.on_real_roads)

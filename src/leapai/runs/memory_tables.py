@@ -15,8 +15,8 @@ A notebook reads a table of all drives at once:
     print((frame.x_unit * (62.4 + 40) - 40 - frame.x_m).abs().max(), "m were clipped at most")
 
 A frame has `queries` and at most `history_slots` rows, each with one feature vector, and the first
-`MOST_FRAMES` frames of a drive are written. So the size of a drive is bounded: 20 MB for the tiny
-network, 160 MB for the full-size one.
+`MOST_FRAMES` frames of a drive are written. So the size of a drive is bounded: 0.17 MB a frame, and
+35 MB a drive, for the tiny network; about five times as much for the full-size one.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from leapai.data.log import DrivingLog
+from leapai.folders import file_name
 from leapai.io import whole_file
 from leapai.models.tensors import DynamicPredictions
 from leapai.runs.run_folder import MEMORY
@@ -132,7 +133,7 @@ def memory_writer(
         with ExitStack() as stack:
             writers = {}
             for name, schema in SCHEMAS.items():
-                path = folder / MEMORY / name / f"{log.name}.parquet"
+                path = folder / MEMORY / name / f"{file_name(log.name)}.parquet"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary = stack.enter_context(whole_file(path))
                 writers[name] = stack.enter_context(

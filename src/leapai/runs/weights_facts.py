@@ -3,6 +3,8 @@ on a real road."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from leapai.config.schema import TaskConfig
 from leapai.runs.run_summary import RunOrigin
 from leapai.weights import card_of
@@ -17,14 +19,14 @@ def weights_facts(origin: RunOrigin, config: TaskConfig) -> list[tuple[str, str]
     if origin.checkpoint_sha256 is None:
         return [("weights", origin.weights)]
     digest = f"SHA-256 {origin.checkpoint_sha256[:SHOWN_DIGITS]}, seed {origin.seed}"
-    card = card_of(origin.checkpoint_sha256)
+    file, card = Path(origin.weights).name, card_of(origin.checkpoint_sha256)
     if card is None:
         return [
             ("weights", f"{origin.weights}, not shipped with leapai; {digest}"),
             ("trained on", f"{config.data.train}, by the configuration of this run"),
         ]
     return [
-        ("weights", f"{card.name}, shipped with leapai; {digest}"),
+        ("weights", f"{card.name} ({file}), shipped with leapai; {digest}"),
         ("trained on", card.trained_on),
         ("on a real road", " ".join(card.on_real_roads)),
     ]

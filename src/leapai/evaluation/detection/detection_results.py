@@ -198,7 +198,7 @@ class DetectionMetrics(_Metrics):
     occlusion_confusion: tuple[tuple[int, ...], ...]
     """[4][4] labelled level, then detected level, of objects found at the operating point."""
     angle_bins: dict[str, AngleBinMetrics]
-    """Headings by angle bin of the labelled heading; keys are the bins' centres, as "45 deg"."""
+    """Detected headings by angle bin of the label; keys are centres of bins, as "45 deg"."""
     left_out: dict[str, LeftOut]
     """Objects that count nowhere, by class."""
     calibration: Calibration
