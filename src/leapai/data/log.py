@@ -36,6 +36,8 @@ class DrivingLog(ABC):
     """Version of the content, which results name; None: the data set has none."""
     static_classes: tuple[str, ...] = STATIC_CLASSES
     """The classes of `STATIC_CLASSES` that the map can contain."""
+    table_notes: Sequence[str] = ()
+    """What was left out of the tables of the data set, counted, a line for each table."""
 
     @property
     @abstractmethod
@@ -70,6 +72,7 @@ class LogWrapper(DrivingLog):
         self.name = inner.name
         self.version = inner.version
         self.static_classes = inner.static_classes
+        self.table_notes = inner.table_notes
 
     @property
     def timestamps_us(self) -> IntArray:
