@@ -261,7 +261,7 @@ def test_every_class_of_the_taxonomy_is_decided_once():
 def test_a_class_that_is_unknown_everywhere_is_named(drive):
     drive.annotations.clear()
     drive.annotate("ufo", "SAUCER", [0], lambda t: LANDMARK_M)
-    with pytest.raises(ValueError, match=r"annotations\.feather: 1 of 1 .* = SAUCER: unknown class"):
+    with pytest.raises(ValueError, match=r"annotations\.feather: 1 of 1 .* = SAUCER: unknown"):
         len(drive.write().log())
 
 

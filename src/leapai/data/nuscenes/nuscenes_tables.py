@@ -327,22 +327,21 @@ def _image_sizes(table: CheckedTable, every: Sequence[Calibration], mount: IntAr
     return size_px
 
 
-def _ego_poses(folder: Path, table: CheckedTable, notes: list[str]) -> tuple[IntArray, FloatArray]:
+def _ego_poses(
+    folder: Path, table: CheckedTable, sample: IntArray, notes: list[str]
+) -> tuple[IntArray, FloatArray]:
     """Returns the row [N] of its pose for each file, and the poses [K, 4, 4]; marks files without
     one, or with one far from the others of the `sample` [N]."""
-    path = folder / "ego_pose.json"
     wanted = {_text(token) for token in table.column("ego_pose_token")}
-    every = json_table(path, _REMEDY)
-    poses_table = every.narrowed(
-        np.array([_text(token) in wanted for token in every.column("token")], bool)
-    )
-    tokens = poses_table.keys()
-    position_m = poses_table.positions("translation", MAX_COORDINATE_M)
-    rotation = poses_table.rotations("rotation")
-    kept = poses_table.usable(notes)
+    every = json_table(folder / "ego_pose.json", _REMEDY)
+    in_use = every.narrowed(np.array([_text(t) in wanted for t in every.column("token")], bool))
+    tokens, rotation = in_use.keys(), in_use.rotations("rotation")
+    position_m = in_use.positions("translation", MAX_COORDINATE_M)
+    kept = in_use.usable(notes)
     row_of = {tokens[i]: number for number, i in enumerate(kept.tolist())}
-    row = table.references("ego_pose_token", row_of, path)
-    near = columns.near_group_median(sample, position_m[kept][row], MAX_POSES_APART_M)
+    row = table.references("ego_pose_token", row_of, in_use.path)
+    at_m = np.concatenate([position_m[kept], np.zeros((1, 3))])[row]
+    near = columns.near_group_median(sample, at_m, MAX_POSES_APART_M)
     words = f"its pose is over {MAX_POSES_APART_M:g} m from those of its sample's other files"
     table.mark(near | (row < 0) | (sample < 0), "ego_pose_token", words)
     return row, poses.from_quaternion(rotation[kept], position_m[kept])
