@@ -38,6 +38,8 @@ class DrivingLog(ABC):
     """The classes of `STATIC_CLASSES` that the map can contain."""
     table_notes: Sequence[str] = ()
     """What was left out of the tables of the data set, counted, a line for each table."""
+    unused_cameras: Sequence[str] = ()
+    """Cameras of the rig that no camera group takes: no frame has them."""
 
     @property
     @abstractmethod
@@ -73,6 +75,7 @@ class LogWrapper(DrivingLog):
         self.version = inner.version
         self.static_classes = inner.static_classes
         self.table_notes = inner.table_notes
+        self.unused_cameras = inner.unused_cameras
 
     @property
     def timestamps_us(self) -> IntArray:

@@ -147,6 +147,11 @@ class Argoverse2Log(DrivingLog):
         """What was left out of the tables of the log."""
         return self._tables.notes
 
+    @property
+    def unused_cameras(self) -> Sequence[str]:  # type: ignore[override]
+        """The stereo cameras, which look where `ring_front_center` does."""
+        return self._tables.unused_cameras
+
     @cached_property
     def _frame_ns(self) -> IntArray:
         # Kept with the log, so that asking for times does not read the tables again.

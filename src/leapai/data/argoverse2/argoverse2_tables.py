@@ -154,6 +154,8 @@ class LogTables:
     """[T] int64: the annotated times, or those of the sweeps where nothing is annotated."""
     poses: PoseTable
     cameras: dict[str, CameraCalibration]
+    unused_cameras: tuple[str, ...]
+    """Cameras that no group takes, in order."""
     annotations: Annotations | None
     notes: tuple[str, ...]
     """Rows that are left out, counted, a line for each table."""
@@ -176,18 +178,20 @@ def read_tables(folder: Path) -> LogTables:
     notes: list[str] = []
     pose_table = _pose_table(folder / "city_SE3_egovehicle.feather", notes)
     calibration = folder / "calibration"
-    cameras = _cameras(calibration, notes) if calibration.is_dir() else {}
+    cameras, unused = _cameras(calibration, notes) if calibration.is_dir() else ({}, ())
     path = folder / "annotations.feather"
     annotations = _annotations(path, pose_table, notes) if path.is_file() else None
     if annotations is not None:
-        return LogTables(annotations.frame_ns, pose_table, cameras, annotations, tuple(notes))
+        return LogTables(
+            annotations.frame_ns, pose_table, cameras, unused, annotations, tuple(notes)
+        )
     sweeps = times_of_files(folder / "sensors" / "lidar", ".feather")
     sweeps = sweeps[pose_table.has(sweeps)]
     if not len(sweeps):
         raise ValueError(
             f"{path} is missing or has no row, and there is no LiDAR sweep with a pose; {_REMEDY}"
         )
-    return LogTables(sweeps, pose_table, cameras, None, tuple(notes))
+    return LogTables(sweeps, pose_table, cameras, unused, None, tuple(notes))
 
 
 def times_of_files(folder: Path, suffix: str) -> IntArray:
@@ -239,9 +243,11 @@ def _pose_table(path: Path, notes: list[str]) -> PoseTable:
     return PoseTable(path, time_ns[kept], city_from_av2)
 
 
-def _cameras(folder: Path, notes: list[str]) -> dict[str, CameraCalibration]:
+def _cameras(
+    folder: Path, notes: list[str]
+) -> tuple[dict[str, CameraCalibration], tuple[str, ...]]:
     """Returns the ring cameras with both intrinsics and extrinsics, in the order of
-    `CAMERA_GROUPS_OF`.
+    `CAMERA_GROUPS_OF`, and the names of other cameras.
 
     The published images are undistorted already (argoverse-api issue 81, av2-api issue 226, user
     guide), so k1, k2, k3 of the table do not apply to them and are not read.
@@ -252,7 +258,8 @@ def _cameras(folder: Path, notes: list[str]) -> dict[str, CameraCalibration]:
     lacking = [name for name in CAMERA_GROUPS_OF if name not in calibrated]
     if lacking:
         note(notes, folder, f"no calibration of {', '.join(lacking)}: not used")
-    return {name: CameraCalibration(*lenses[name], mounts[name]) for name in calibrated}
+    cameras = {name: CameraCalibration(*lenses[name], mounts[name]) for name in calibrated}
+    return cameras, tuple(sorted(lenses.keys() - CAMERA_GROUPS_OF.keys()))
 
 
 def _mounts(path: Path, notes: list[str]) -> dict[str, FloatArray]:

@@ -71,23 +71,20 @@ class Tables:
     keyframes: Mapping[str, dict[str, SensorFile]]
     """Sample token -> channel -> file."""
     references: Mapping[str, SensorFile]
-    """Sample token -> the file whose time and pose are those of the frame: the LiDAR's, or where
-    there is none the camera's nearest in time."""
+    """Sample token -> the file whose time and pose the frame has, of LiDAR or else a camera."""
     sweeps: Mapping[str, SensorFile]
     """Token -> LiDAR file, keyframes and those between; empty unless asked for."""
     annotations: Annotations | None
     """None: this version has no annotations, as the test set."""
     maps: Mapping[str, Path]
-    """Scene name -> file of its place's map, which may be missing; empty without `maps/expansion`
-    or `log.json`."""
+    """Scene name -> file of its place's map, which may be missing."""
     notes: tuple[str, ...]
     """Rows that are left out, counted, a line for each table."""
 
 
 def read_tables(root: Path, version: str, *, with_sweeps: bool) -> Tables:
     """Reads the tables of `root/version`. A row that cannot be used is left out and counted. Raises
-    ValueError where a table is missing, unreadable, or mostly unusable, and where no frame is
-    left."""
+    ValueError where a table is missing or mostly unusable, and where no frame is left."""
     folder = root / version
     notes: list[str] = []
     scenes = _scenes(folder, notes)
@@ -187,7 +184,7 @@ def _samples_of(
     references: Mapping[str, SensorFile],
     notes: list[str],
 ) -> dict[str, list[str]]:
-    """Returns the samples of each scene that has any, in order of the time of their references."""
+    """Returns the samples of each scene that has any, in order of time."""
     found: dict[str, list[str]] = {name: [] for name in scenes.names}
     latest = dict.fromkeys(scenes.names, -1)
     for token, scene in zip(samples.tokens, samples.scene.tolist(), strict=True):
@@ -241,6 +238,9 @@ def _calibrations(folder: Path, notes: list[str]) -> dict[str, Calibration]:
     matrix = columns.camera_matrices(table.column("camera_intrinsic"))
     words = "must be 3 rows of 3 numbers, or of 4 with zeros at their ends"
     table.mark(np.isfinite(matrix).all((1, 2)) | ~is_camera, "camera_intrinsic", words)
+    untaken = sorted({c for c in channel if c.startswith("CAM") and c not in CAMERA_GROUPS_OF})
+    if untaken:
+        note(notes, table.path, f"no camera group takes {', '.join(untaken)}: not used")
     ego_from_sensor = poses.from_quaternion(rotation, position_m)
     return {
         names[i]: Calibration(channel[i], ego_from_sensor[i], matrix[i])
@@ -266,8 +266,8 @@ def _sensor_files(
     table, mount, is_key = table.narrowed(kept), mount[kept], is_key[kept]
     names = table.keys()
     table.flags("is_key_frame")
-    words = "there is no such row in calibrated_sensor.json that can be used"
-    table.mark(mount >= 0, "calibrated_sensor_token", words)
+    words = "there is no such row in {}.json that can be used"
+    table.mark(mount >= 0, "calibrated_sensor_token", words.format("calibrated_sensor"))
     time_us, paths = table.times("timestamp"), table.paths("filename")
     channel = np.unique([c.channel for c in every] + [""], return_inverse=True)[1][mount]
     sample = _samples_of_files(table, samples, time_us, is_key, channel)
@@ -317,8 +317,7 @@ def _samples_of_files(
 
 def _image_sizes(table: CheckedTable, every: Sequence[Calibration], mount: IntArray) -> IntArray:
     """Returns heights and widths [N, 2]; marks images that do not fit to their calibration."""
-    sides = [table.optional_counts(field) for field in ("height", "width")]
-    size_px = np.stack(sides, -1).reshape(len(table), 2)
+    size_px = np.stack([table.optional_counts(field) for field in ("height", "width")], -1)
     matrices = np.array([c.intrinsics for c in every] + [np.full((3, 3), np.nan)])
     is_camera = np.array([c.channel != LIDAR for c in every] + [False], bool)[mount]
     good = columns.intrinsics(matrices[mount], size_px)
