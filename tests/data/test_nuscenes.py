@@ -129,6 +129,7 @@ class Drive:
             (folder / f"{name}.json").write_text(json.dumps(rows))
         for row in self.tables["sample_data"]:
             path = self.root / row["filename"]
+            assert path.resolve().is_relative_to(self.root.resolve()), f"{path} is outside"
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.suffix == ".jpg":
                 pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)

@@ -86,8 +86,8 @@ def test_every_mode_becomes_the_colours_that_it_shows(tmp_path, mode, suffix):
     image.save(tmp_path / f"x.{suffix}")
     found = read_image(tmp_path / f"x.{suffix}", SIZE_PX)
     assert found.shape == (*SIZE_PX, 3)
-    expected = np.array(image.convert("RGB"))[0, 0].astype(int)
-    assert np.abs(found[5, 5].astype(int) - expected).max() <= 8
+    expected = np.array(image.convert("RGB")).astype(int)  # a palette dithers
+    assert np.abs(found.astype(int) - expected).max() <= 8
 
 
 def test_floats_are_refused_because_their_white_is_not_known(tmp_path):

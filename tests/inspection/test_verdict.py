@@ -12,11 +12,12 @@ import pytest
 from leapai.cli import main
 from leapai.data.log import DrivingLog, LogWrapper, open_logs
 from leapai.geometry import poses
+from leapai.inspection import plausibility
 from leapai.inspection.inspection_pictures import write_pictures
 from leapai.inspection.log_inspection import Inspection, inspect_logs
 from leapai.types import Frame
 
-WORLD = "synthetic:seed=1,frames=5,rate_hz=4,beams=24"
+WORLD = "synthetic:seed=1,frames=3,rate_hz=4,beams=24"
 SIZE_PX = (96, 180)
 
 
@@ -55,7 +56,7 @@ class Sabotaged(LogWrapper):
 
 
 def verdict(change) -> Inspection:
-    return inspect_logs([Sabotaged(change)], max_frames=4)
+    return inspect_logs([Sabotaged(change)], max_frames=3)
 
 
 def of_points(change):
@@ -196,8 +197,9 @@ def test_the_command_says_ok_and_draws_nothing_where_it_must_not(tmp_path, capsy
     assert not (tmp_path / "pictures").exists()
 
 
-def test_the_command_ends_with_a_status_of_its_own_where_there_are_warnings(tmp_path, capsys):
+def test_the_command_has_a_status_of_its_own_for_warnings(tmp_path, capsys, monkeypatch):
     options = ["--max-frames", "1", "--pictures", "0", "--output", str(tmp_path)]
+    monkeypatch.setattr(plausibility, "MIN_POINTS", 1_000_000)
     with pytest.raises(SystemExit) as ended:
         main(["inspect", "synthetic:seed=1,frames=1,beams=2", *options])
     assert ended.value.code == 1

@@ -62,8 +62,8 @@ VALUES: dict[str, Callable[[Any], Any]] = {
     "huge integer": lambda value: _with_first(value, HUGE_INTEGER),
     "lone surrogate": lambda value: "\ud800",
     "null byte": lambda value: "a\0b",
-    "absolute path": lambda value: "/etc/hostname",
-    "path outside": lambda value: "../../../../etc/hostname",
+    "absolute path": lambda value: "/nowhere/x",
+    "path outside": lambda value: "../../../../nowhere/x",
 }
 """Damages of one value of a JSON table."""
 

@@ -162,10 +162,10 @@ class CheckedTable:
 
     def check_unit(self, times: Sequence[IntArray], unit: str) -> None:
         """Raises ValueError where the times of drives, each in order, are not in `unit`."""
-        known = [of_drive for of_drive in times if len(of_drive)]
+        known = [each for each in times if len(each)]
         if not known:
             return
-        steps = np.concatenate([np.diff(of_drive) for of_drive in known])
+        steps = np.concatenate([np.diff(each) for each in known])
         steps = steps[steps > 0]
         step = float(np.median(steps)) if len(steps) else None
         likely = columns.likely_unit(float(max(t[-1] for t in known)), step, unit)

@@ -37,7 +37,7 @@ class DrivingLog(ABC):
     static_classes: tuple[str, ...] = STATIC_CLASSES
     """The classes of `STATIC_CLASSES` that the map can contain."""
     table_notes: Sequence[str] = ()
-    """What was left out of the tables of the data set, counted, a line for each table."""
+    """Rows that were left out of the tables of the data set, counted, a line for each table."""
     unused_cameras: Sequence[str] = ()
     """Cameras of the rig that no camera group takes: no frame has them."""
 

@@ -132,7 +132,7 @@ _UNREADABLE = (
     *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error),
     *(EOFError, OverflowError, MemoryError, ZeroDivisionError, AttributeError, RuntimeError),
 )
-"""What Pillow's decoders raise on damaged files."""
+"""Errors that Pillow's decoders raise on damaged files."""
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 

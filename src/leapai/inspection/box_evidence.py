@@ -7,7 +7,7 @@ import numpy as np
 
 from leapai.data.reading import AnnotatedBoxes
 from leapai.geometry import poses
-from leapai.types import BoolArray, FloatArray
+from leapai.types import FloatArray
 
 SHIFT_M = 1.0
 MAX_DISTANCE_M = 40.0
@@ -53,7 +53,7 @@ def _near(
 ) -> FloatArray:
     """Returns the points [K, 3] around a box, in its axes."""
     reach_m = float(np.linalg.norm(size_m)) / 2 + SHIFT_M
-    around: BoolArray = (np.abs(xyz - centre) <= reach_m).all(-1)
+    around = np.flatnonzero((np.abs(xyz - centre) <= reach_m).all(-1))
     return poses.apply(box_from_ego, xyz[around])
 
 

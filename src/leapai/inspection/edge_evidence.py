@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from leapai.geometry import cameras, poses
-from leapai.types import CameraFrame, FloatArray, ImageArray
+from leapai.types import BoolArray, CameraFrame, FloatArray, ImageArray
 
 CELLS_ACROSS = 160
 """Columns of the grid on which depth and edges are compared."""
@@ -37,7 +37,7 @@ def edge_scores(camera: CameraFrame, points: FloatArray) -> FloatArray | None:
     return np.array(scores)
 
 
-def _jumps(camera: CameraFrame, points: FloatArray, rows: int) -> tuple[FloatArray, FloatArray]:
+def _jumps(camera: CameraFrame, points: FloatArray, rows: int) -> tuple[BoolArray, BoolArray]:
     """Returns masks [rows, CELLS_ACROSS] of cells where depth jumps against a neighbour, and where
     it does not."""
     height, width = camera.size_px
@@ -53,7 +53,8 @@ def _jumps(camera: CameraFrame, points: FloatArray, rows: int) -> tuple[FloatArr
     ratio = np.ones(left.shape)
     np.divide(left, right, out=ratio, where=known)
     steep = known & (np.abs(np.log(ratio)) > _JUMP)
-    jump, flat = np.zeros(nearest.shape, bool), np.zeros(nearest.shape, bool)
+    jump: BoolArray = np.zeros(nearest.shape, bool)
+    flat: BoolArray = np.zeros(nearest.shape, bool)
     jump[:, 1:] |= steep
     jump[:, :-1] |= steep
     flat[:, 1:] |= known & ~steep
@@ -66,4 +67,5 @@ def _edges(image: ImageArray, rows: int) -> FloatArray:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (2 * CELLS_ACROSS, 2 * rows), interpolation=cv2.INTER_AREA)
     slope = np.abs(cv2.Sobel(small, cv2.CV_32F, 1, 0))
-    return cv2.resize(slope, (CELLS_ACROSS, rows), interpolation=cv2.INTER_AREA).astype(np.float64)
+    strength = cv2.resize(slope, (CELLS_ACROSS, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(strength, np.float64)

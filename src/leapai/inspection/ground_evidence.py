@@ -63,4 +63,4 @@ def _lowest_of_cells(xyz: FloatArray) -> FloatArray:
     order = np.lexsort((xyz[:, 2], cell[:, 1], cell[:, 0]))
     _, start, count = np.unique(cell[order], axis=0, return_index=True, return_counts=True)
     rank = (count * _LOWEST_PERCENT / 100).astype(np.int64)
-    return xyz[order[start + rank]]
+    return np.asarray(xyz[order[start + rank]])

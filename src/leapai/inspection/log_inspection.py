@@ -97,25 +97,29 @@ class Inspection(_Metrics):
     unused_cameras: tuple[str, ...]
     """Cameras of the rig that no camera group takes."""
     warnings: tuple[str, ...]
-    """What is not as data should be; empty: the verdict is OK."""
+    """Faults of the data, in words; empty: the verdict is OK."""
 
 
 def inspect_logs(logs: Sequence[DrivingLog], max_frames: int = 40) -> Inspection:
-    """Inspects `logs`, reading the sensors of at most `max_frames` frames.
+    """Inspects `logs`, reading the sensors of at most `max_frames` frames, and of the successors of
+    `MAX_PAIRS`.
 
     Those are spread evenly over all frames that have a LiDAR sweep, then over the others.
     """
     tally = _Tally()
+    ahead: tuple[DrivingLog, int, Frame] | None = None
     for number, (log, index) in enumerate(frames_to_read(logs, max_frames)):
-        frame = log[index]
+        frame = ahead[2] if ahead and ahead[0] is log and ahead[1] == index else log[index]
         if isinstance(log, AnnotatedLog):
             recorded = log.annotated_boxes(index)
         else:
             recorded = _as_recorded(frame.labels)
             tally.add_boxes(recorded)
         tally.add_frame(frame, recorded)
+        ahead = None
         if number < MAX_PAIRS and index + 1 < len(log):
-            tally.plausibility.add_pair(frame, log[index + 1])
+            ahead = (log, index + 1, log[index + 1])
+            tally.plausibility.add_pair(frame, ahead[2])
     for log in logs:
         if isinstance(log, AnnotatedLog):
             for index in range(len(log)):

@@ -20,14 +20,14 @@ MAX_GROUND_M, MAX_TILT_DEG = 0.5, 6.0
 """Height of the ground at the ego's origin, which lies on it, and its tilt: a road of 10 % ends
 under the vehicle."""
 MAX_INTENSITY, MAX_GROUND_INTENSITY, MAX_SHARE_ABOVE = 1.0, 0.9, 0.01
-"""Of an intensity in [0, 1]: asphalt reflects .02 to .4 on the rigs that were measured."""
+"""Bounds of an intensity in [0, 1]: asphalt reflects .02 to .4 on the rigs that were measured."""
 MIN_POINTS, MIN_SHARE_OF_MEDIAN = 500, 0.2
 MAX_LATE_S = 0.1
 """One period of a 10 Hz sensor."""
 GAP, MAX_SHARE_GAPS = 2.5, 0.05
 """An interval this many times the median is a gap."""
 MIN_BOXES, MIN_SHARE_HOLDING, BETTER = 10, 0.3, 1.1
-"""Boxes that are judged; least share that holds points; how many times the points of recorded boxes
+"""Boxes that are compared; least share that holds points; how many times the points of recorded boxes
 moved ones may hold (a thinned cloud has .99)."""
 MIN_UPRIGHT = 0.5
 """Cosine between the image's downward axis and that of the vehicle."""
@@ -39,7 +39,7 @@ MIN_EDGE_FRAMES, MIN_EDGE_RATIO = 3, 1.1
 
 
 class Plausibility:
-    """Collects what frames say of themselves; `warnings` judges it."""
+    """Collects what frames say of themselves; `warnings` holds it against the bounds."""
 
     def __init__(self) -> None:
         self._points: list[int] = []
@@ -182,7 +182,7 @@ class Plausibility:
         every = [scores for of_camera in self._edges.values() for scores in of_camera]
         if len(every) >= MIN_EDGE_FRAMES and _edge_ratio(every) < MIN_EDGE_RATIO:
             yield (
-                "where the depth of points jumps, images have no more edges than beside it: "
+                "where the depth of points jumps, images have no more edges than elsewhere: "
                 "images, points and calibrations do not belong together"
             )
             return
@@ -217,7 +217,7 @@ def _about_mount(camera: CameraFrame) -> Iterator[str]:
 
 
 def about_times(logs: Sequence[DrivingLog]) -> Iterator[str]:
-    """Yields sentences on the order, unit and steadiness of the times of the logs."""
+    """Yields sentences on the order, unit and regularity of the times of the logs."""
     times = [log.timestamps_us for log in logs if len(log)]
     intervals = np.concatenate([np.zeros(0, np.int64), *(np.diff(each) for each in times)])
     if not times:

@@ -22,7 +22,7 @@ _MOST_POINTS = 1500
 
 
 class Motion(NamedTuple):
-    """What two frames say of the motion between them."""
+    """Motion between two frames, from their poses and their points."""
 
     speed_mps: float
     sideways: float

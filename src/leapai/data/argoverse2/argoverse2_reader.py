@@ -144,7 +144,7 @@ class Argoverse2Log(DrivingLog):
 
     @property
     def table_notes(self) -> Sequence[str]:  # type: ignore[override]
-        """What was left out of the tables of the log."""
+        """Rows that were left out of the tables of the log."""
         return self._tables.notes
 
     @property

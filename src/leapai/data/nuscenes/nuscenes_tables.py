@@ -166,8 +166,8 @@ def _samples(folder: Path, scenes: _Scenes, notes: list[str]) -> _SampleRows:
     kept = table.usable(notes)
     kept = kept[np.lexsort((time_us[kept], scene[kept]))]
     found = _SampleRows([tokens[i] for i in kept], time_us[kept], scene[kept])
-    drives = [found.time_us[found.scene == i] for i in np.unique(found.scene)]
-    table.check_unit(drives, "microseconds")
+    sequences = [found.time_us[found.scene == i] for i in np.unique(found.scene)]
+    table.check_unit(sequences, "microseconds")
     return found
 
 
