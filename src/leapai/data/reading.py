@@ -7,6 +7,7 @@ import json
 import logging
 import struct
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,6 +178,30 @@ def read_json(path: Path, remedy: str) -> Any:
     except (ValueError, RecursionError) as error:
         words = "lists in lists" if isinstance(error, RecursionError) else str(error)[:200]
         raise ValueError(f"{path} is not valid JSON ({words}); {remedy}") from None
+
+
+def checked_poses(
+    wxyz: Sequence[Sequence[float]] | FloatArray,
+    translation_m: Sequence[Sequence[float]] | FloatArray,
+    path: Path,
+    row_names: Sequence[object],
+) -> FloatArray:
+    """Returns poses [N, 4, 4] float64 from quaternions [N, 4] and translations [N, 3] of the table
+    `path`.
+
+    Raises ValueError that names file and row where a number is not finite or the quaternion zero.
+    """
+    rotation = np.array(wxyz, np.float64).reshape(-1, 4)
+    translation = np.array(translation_m, np.float64).reshape(-1, 3)
+    length = np.linalg.norm(rotation, axis=-1)
+    bad = np.flatnonzero(~np.isfinite(translation.sum(-1) + length) | (length == 0))
+    if len(bad):
+        i = bad[0]
+        raise ValueError(
+            f"{path}: row {row_names[i]}: the pose is not finite (rotation {rotation[i].tolist()}, "
+            f"translation {translation[i].tolist()}); get the file again, or leave this drive out"
+        )
+    return poses.from_quaternion(rotation, translation)
 
 
 MAX_SPEED_MPS = 100.0

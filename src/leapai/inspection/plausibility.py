@@ -27,8 +27,8 @@ MAX_LATE_S = 0.1
 GAP, MAX_SHARE_GAPS = 2.5, 0.05
 """An interval this many times the median is a gap."""
 MIN_BOXES, MIN_SHARE_HOLDING, BETTER = 10, 0.3, 1.1
-"""Boxes that are compared; least share that holds points; how many times the points of recorded boxes
-moved ones may hold (a thinned cloud has .99)."""
+"""Boxes that are compared; least share that holds points; points that moved boxes may hold, over
+those of the recorded ones (a thinned cloud has .99)."""
 MIN_UPRIGHT = 0.5
 """Cosine between the image's downward axis and that of the vehicle."""
 AHEAD_DEG, BEHIND_DEG = 60.0, 120.0
