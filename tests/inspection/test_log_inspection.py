@@ -10,7 +10,12 @@ from rich.console import Console
 from leapai.data.log import DrivingLog, open_logs
 from leapai.data.reading import AnnotatedBoxes
 from leapai.geometry import poses
-from leapai.inspection.log_inspection import inspect_logs, points_inside, render_inspection
+from leapai.inspection.log_inspection import (
+    MAX_PAIRS,
+    inspect_logs,
+    points_inside,
+    render_inspection,
+)
 from leapai.types import CameraFrame, Frame, Labels
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -112,15 +117,19 @@ def test_boxes_without_counterpart_are_counted_by_the_publishers_word():
 def test_few_frames_are_read_and_those_with_a_sweep_first():
     log = LogWithTables()
     metrics = inspect_logs([log], max_frames=3)
-    assert metrics.frames_read == len(log.read) == 3
-    assert {1, 2} < set(log.read)
+    assert metrics.frames_read == 3
+    assert log.read == [0, 1, 2, 3]  # the last is the successor of one
     assert metrics.frames_annotated == 5  # boxes need no sensor
 
 
 def test_frames_read_are_spread_over_the_drive():
     log = Log()
     inspect_logs([log], max_frames=3)
-    assert log.read == [0, 2, 4]
+    assert log.read == [0, 1, 2, 3, 4]  # each with its successor, for the motion between them
+    many = Log()
+    many.timestamps_us = np.arange(50) * 100_000
+    inspect_logs([many], max_frames=10)
+    assert len(many.read) == 10 + MAX_PAIRS
 
 
 def test_a_tilted_box_is_counted_as_recorded():

@@ -13,6 +13,8 @@ from leapai.cli.configuration import OUTPUTS
 from leapai.config.options import Argument
 from leapai.data.data_names import check_data
 
+WARNED = 1
+"""Exit status of an inspection with warnings."""
 IMAGE_SIZE_PX = (256, 480)
 """Size at which a data set that renders does so for `leapai inspect`."""
 STATISTICS_IMAGE_SIZE_PX = (64, 120)
@@ -39,7 +41,7 @@ class InspectOptions:
     max_frames: Annotated[
         int, Argument("frames whose sensors are read; default: 40", metavar="N", least=1)
     ] = 40
-    pictures: Annotated[int, Argument("frames to draw; default: 2", metavar="N", least=1)] = 2
+    pictures: Annotated[int, Argument("frames to draw; default: 2", metavar="N", least=0)] = 2
 
 
 def _inspect(parsed: argparse.Namespace) -> None:
@@ -71,6 +73,8 @@ def _write_inspection(options: InspectOptions) -> None:
     written = write_pictures(logs, options.output, options.pictures)
     if not options.json:
         sys.stdout.write(f"{written} pictures -> {options.output}\n")
+    if inspection.warnings:
+        raise SystemExit(WARNED)
 
 
 def _write_statistics(options: InspectOptions) -> None:

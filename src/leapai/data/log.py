@@ -37,6 +37,10 @@ class DrivingLog(ABC):
     table_folders: tuple[Path, ...] = ()
     """Folders of the tables that all frames depend on; a cache of frames looks whether a file in
     one has changed."""
+    table_notes: Sequence[str] = ()
+    """Rows that were left out of the tables of the data set, counted, a line for each table."""
+    unused_cameras: Sequence[str] = ()
+    """Cameras of the rig that no camera group takes: no frame has them."""
 
     @property
     @abstractmethod
@@ -72,6 +76,8 @@ class LogWrapper(DrivingLog):
         self.version = inner.version
         self.static_classes = inner.static_classes
         self.table_folders = inner.table_folders
+        self.table_notes = inner.table_notes
+        self.unused_cameras = inner.unused_cameras
 
     @property
     def timestamps_us(self) -> IntArray:

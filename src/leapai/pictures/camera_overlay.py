@@ -253,6 +253,8 @@ def _draw_points(image: ImageArray, view: CameraView, points_m: FloatArray) -> N
     """Draws squares of two pixels from red (near) to blue (far), far ones first."""
     pixels, depth = view.project(points_m)
     visible = np.flatnonzero(view.contains(pixels))
+    if not len(visible):
+        return  # OpenCV colours no empty array
     visible = visible[np.argsort(-depth[visible], kind="stable")]
     nearness = 255 - np.clip(depth[visible] / _MAX_DEPTH_M, 0, 1) * 255
     shades = nearness.astype(np.uint8)[:, None]
