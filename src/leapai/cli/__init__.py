@@ -63,11 +63,12 @@ def build_parser(arguments: Sequence[str]) -> Parser:
     """
     from leapai.cli.info_commands import INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
+    from leapai.cli.predict_command import PREDICT
     from leapai.cli.report_commands import REPORT, RUNS, VIEW
     from leapai.cli.train_commands import CONFIG, TRAIN
     from leapai.cli.validate_commands import DEMO, VAL
 
-    own = (TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS, INSPECT, DEMO, VIEW, INFO)
+    own = (DEMO, PREDICT, TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS, INSPECT, VIEW, INFO)
     parser = Parser(prog="leapai", description="Streaming 3D perception with memory.")
     commands: _Subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in own:

@@ -13,12 +13,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
 
 ENTRY_POINTS = "leapai.data"
 """Group of the entry points that name data sets."""
+
+TABLES = {
+    "nuscenes": ("v1.0-*/sample.json",),
+    "argoverse2": tuple(f"{depth}city_SE3_egovehicle.feather" for depth in ("", "*/", "*/*/")),
+}
+"""Files by which the folder of a data set is recognised, where a source is a bare path."""
 
 LabelRange = tuple[tuple[float, float], tuple[float, float]]
 """x and y range in metres, ego frame."""
@@ -91,6 +98,21 @@ class LogWrapper(DrivingLog):
         return self.inner.vector_map()
 
 
+class UnlabelledLog(LogWrapper):
+    """A log without its labels and its map: what a vehicle has."""
+
+    def __getitem__(self, index: int) -> Frame:
+        return replace(self.inner[index], labels=None)
+
+    def ground_truth(self, index: int) -> Frame:
+        """Returns the pose of the frame; there is no ground truth."""
+        return replace(self.inner.ground_truth(index), labels=None)
+
+    def vector_map(self) -> VectorMap | None:
+        """Returns None: there is no map."""
+        return None
+
+
 @dataclass(frozen=True)
 class OpenOptions:
     """Options of a run that a data set gets when it is opened."""
@@ -111,11 +133,13 @@ def open_logs(
     data: str, *, image_size_px: tuple[int, int], label_range_m: LabelRange | None = None
 ) -> Sequence[DrivingLog]:
     """Opens the logs of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`,
-    `NAME:LOCATION` of another installed plug-in, or `module:function:location`.
+    `NAME:LOCATION` of another installed plug-in, `module:function:location`, or the path of a
+    folder or file, as `named_source` reads it.
 
     Raises ValueError for a data set that is not found or whose plug-in does not work; the plug-in
     raises for what it cannot read.
     """
+    data = named_source(data)
     opener, location, origin = _find(data)
     options = OpenOptions(image_size_px, label_range_m)
     try:
@@ -138,6 +162,34 @@ def open_logs(
     return logs
 
 
+def named_source(data: str) -> str:
+    """Returns `data` with the name of its data set where it is a bare path: `nuscenes:ROOT` or
+    `argoverse2:ROOT` where the tables of these lie there, else `folder:PATH`.
+
+    Options may follow the path after a comma. What is no path that exists is returned as it is.
+    """
+    if data.partition(":")[0] in _installed():
+        return data
+    given, comma, options = data.partition(",")
+    path = Path(given).expanduser()
+    if not given or not path.exists():
+        return data
+    return f"{_data_set_of(path)}:{path}{comma}{options}"
+
+
+def check_source(data: str) -> None:
+    """Imports the plug-in that opens `data`. Raises ValueError where there is none that works."""
+    _find(named_source(data))
+
+
+def _data_set_of(path: Path) -> str:
+    """Returns the name of the data set whose tables lie in the folder."""
+    for name, tables in TABLES.items():
+        if any(next(path.glob(table), None) is not None for table in tables):
+            return name
+    return "folder"
+
+
 def version_of(logs: Sequence[DrivingLog]) -> str | None:
     """Returns the versions that the logs name, joined, or None where they name none."""
     versions = {log.version for log in logs if log.version is not None}
@@ -157,7 +209,8 @@ def _find(data: str) -> tuple[Opener, str, str]:
         known = ", ".join(sorted(installed)) or "none"
         raise ValueError(
             f"data '{data}': there is no data set '{name}'; use one of those installed: {known}; "
-            "or name a function of your own as module:function:location"
+            "or name a folder or file that exists, or a function of your own as "
+            "module:function:location"
         )
     origin = f"function '{name}:{function}'"
     return _load(data, origin, name, function), inner_location, origin

@@ -65,7 +65,7 @@ def write_run(
 ) -> None:
     """Writes all files of the run but its report; `instances` None: their table is not written."""
     write_text(folder / "config.json", config_json(run.config))
-    _write_detections(folder, run)
+    write_detections(folder, run.sequences, run.config)
     _write_ground_truth(folder, run)
     if instances is not None:
         parquet_tables.write_instances(folder / "instances.parquet", instances)
@@ -119,14 +119,14 @@ def config_json(config: TaskConfig) -> str:
     return config.model_dump_json(indent=2) + "\n"
 
 
-def _write_detections(folder: Path, run: Run) -> None:
+def write_detections(folder: Path, sequences: Sequence[SequenceResult], config: TaskConfig) -> None:
     """Writes the detections and, with the static task, the lines of the map."""
-    detections = [found for sequence in run.sequences for found in sequence.detections]
+    detections = [found for sequence in sequences for found in sequence.detections]
     parquet_tables.write_table(
         folder / "detections.parquet", DETECTION_SCHEMA, [to_table(found) for found in detections]
     )
-    if run.config.static_task:
-        lines = (line for sequence in run.sequences for line in sequence.lines)
+    if config.static_task:
+        lines = (line for sequence in sequences for line in sequence.lines)
         frames = zip(detections, lines, strict=True)
         parquet_tables.write_table(
             folder / LINES,
