@@ -119,7 +119,7 @@ class PictureOptions:
     def picture_step(self, by_default: bool = True) -> int | None:
         """Returns N where every N-th frame of a sequence gets a picture; None: no frame does.
 
-        `by_default`: every frame gets one where no option says otherwise. Raises ValueError for
+        `by_default`: without options every frame gets one. Raises ValueError for
         options that contradict each other.
         """
         if self.pictures:
@@ -168,7 +168,7 @@ class ValidationOptions(PictureOptions):
 
 @dataclass(frozen=True)
 class PredictionOptions(PictureOptions):
-    """Options of a prediction."""
+    """Options of a prediction, which needs no labels and no configuration."""
 
     source: Annotated[
         str,

@@ -46,11 +46,13 @@ def print_prediction(
     for sentence in _warnings(summary, results):
         _warn(console, sentence)
     seconds = summary.seconds_per_frame
-    pace = "" if seconds is None else f", {seconds:.2f} s of the network each"
+    pace = "" if seconds is None else f", {seconds:.2f} s of the network per frame"
+    frames, drives = (
+        _counted(*of) for of in ((summary.frames, "frame"), (len(results.sequences), "drive"))
+    )
+    objects = f"{_counted(summary.detections, 'detection')}, {_counted(summary.tracks, 'track')}"
     _print(
-        console,
-        f"{summary.frames} frames of {len(results.sequences)} drives{pace}: {summary.detections} "
-        f"detections, {summary.tracks} tracks. Nothing was evaluated; `leapai val` does that.",
+        console, f"{frames} of {drives}{pace}: {objects}. `leapai val` evaluates; this does not."
     )
     videos = (f"{name}.{kind}" for name in summary.frames_by_sequence for kind in ("mp4", "rrd"))
     for name in (*TABLES, PREDICTION, *videos, "pictures"):
@@ -97,8 +99,8 @@ def _warnings(summary: PredictionSummary, results: StreamResults) -> Iterator[st
     """Yields sentences that a reader of the detections has to know."""
     if not summary.complete:
         yield (
-            f"Stopped after {summary.frames} frames: tables, pictures and videos hold what was "
-            "streamed until then."
+            f"Stopped after {_counted(summary.frames, 'frame')}: tables, pictures and videos hold "
+            "what was streamed until then."
         )
     if not summary.frames:
         yield "There was no frame."
@@ -113,6 +115,10 @@ def _warnings(summary: PredictionSummary, results: StreamResults) -> Iterator[st
         yield "No frame has a LiDAR sweep in order: objects are detected from cameras alone."
     if not summary.detections:
         yield "Nothing was detected."
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def _print(console: Console, sentence: str) -> None:

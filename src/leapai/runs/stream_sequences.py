@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StreamingOptions:
-    """What is made of the frames while they stream."""
+    """Outputs that are made of the frames while they stream, and a way to stop."""
 
     picture_step: int | None = None
     """N: every N-th frame of a sequence gets a picture; None: none does but the worst frames."""

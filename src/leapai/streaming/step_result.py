@@ -12,7 +12,7 @@ from leapai.streaming.map_lines import polylines
 from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StepResult:
     """Everything that one step of a session gives."""
 
@@ -28,6 +28,10 @@ class StepResult:
     """The grid of the logits."""
     state: TemporalState
     """The memory after this frame."""
+
+    def __repr__(self) -> str:
+        has_map = "no static task" if self.static is None else "with a map"
+        return f"StepResult({self.frame!r}, {self.detections!r}, {has_map})"
 
     @cached_property
     def map(self) -> Map | None:

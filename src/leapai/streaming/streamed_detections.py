@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StreamedDetections(Detections):
     """`Detections` with the health of the sensors and the memory behind them.
 
@@ -41,6 +41,12 @@ class StreamedDetections(Detections):
     """Valid memory slots in this frame, in its ego frame; None: the network has no dynamic task."""
     config: TaskConfig = field(repr=False)
     """Configuration of the network that detected them."""
+
+    def __repr__(self) -> str:
+        failing = [f"{name} {state.status}" for name, state in self.health.failing.items()]
+        sensors = f"not ok: {', '.join(failing)}" if failing else "all sensors ok"
+        slots = 0 if self.memory is None else len(self.memory.class_id)
+        return f"{super().__repr__()[:-1]}; {sensors}; {slots} memory slots)"
 
     def plot(
         self,

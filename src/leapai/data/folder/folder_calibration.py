@@ -77,7 +77,7 @@ def _as_ego_from(forward: Pose | None, inverse: Pose | None, sensor: str) -> Flo
 
 
 class CameraEntry(_Entry):
-    """One camera."""
+    """Lens, mount and files of one camera."""
 
     name: Annotated[str, Field(min_length=1)]
     group: _Group
@@ -113,7 +113,7 @@ class CameraEntry(_Entry):
 
 
 class LidarEntry(_Entry):
-    """The LiDAR."""
+    """Mount and files of the LiDAR."""
 
     folder: _Inside = "lidar"
     ego_from_lidar: Pose | None = None

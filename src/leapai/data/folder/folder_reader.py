@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from leapai.data.folder.drive_files import DriveFiles, drive_files
 from leapai.data.folder.folder_calibration import (
     DEFAULT_LIDAR_HEIGHT_M,
     DEFAULT_RATE_HZ,
@@ -28,6 +27,7 @@ from leapai.data.folder.folder_calibration import (
 )
 from leapai.data.folder.point_files import likely_intensity_max, read_sweep
 from leapai.data.folder.pose_table import PoseTable
+from leapai.data.folder.sequence_files import SequenceFiles, sequence_files
 from leapai.data.folder.timed_files import POINT_SUFFIXES, sensor_files, stem_of
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import FaultLog, SensorError, read_image
@@ -53,10 +53,10 @@ def open_logs(location: str, options: OpenOptions) -> list[FolderLog]:
             kinds = ", ".join(POINT_SUFFIXES)
             raise ValueError(f"folder:{location}: is no LiDAR sweep ({kinds}); {_LAYOUT}")
         return [_opened(_home_of(path), None, sweep=path)]
-    drives = [path] if _is_drive(path) else _drives_in(path)
-    if not drives:
+    sequences = [path] if _is_sequence(path) else _sequences_in(path)
+    if not sequences:
         raise ValueError(f"folder:{location}: there is no drive; {_LAYOUT}")
-    return [_opened(drive, path) for drive in drives]
+    return [_opened(sequence, path) for sequence in sequences]
 
 
 def _home_of(sweep: Path) -> Path:
@@ -66,50 +66,40 @@ def _home_of(sweep: Path) -> Path:
     return sweep.parent if find_calibration(above) is None else above
 
 
-def _is_drive(folder: Path) -> bool:
-    """Returns whether a folder has sensor files; a calibration alone is that of drives in it."""
-    return bool(sensor_files(folder, POINT_SUFFIXES)) or _has_sensors(folder)
-
-
-def _has_sensors(folder: Path) -> bool:
-    if sensor_files(folder / _LIDAR, POINT_SUFFIXES):
+def _is_sequence(folder: Path, shared: Path | None = None) -> bool:
+    """Returns whether a folder has sensor files, by its own calibration or a `shared` one; a
+    calibration alone is that of the drives in the folder."""
+    if sensor_files(folder, POINT_SUFFIXES) or sensor_files(folder / _LIDAR, POINT_SUFFIXES):
         return True
-    path = find_calibration(folder) if folder.is_dir() else None
-    return path is not None and drive_files(folder, read_calibration(path)).has_sensors
+    path = find_calibration(folder) or shared
+    return path is not None and sequence_files(folder, read_calibration(path)).has_sensors
 
 
-def _drives_in(folder: Path) -> list[Path]:
+def _sequences_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     shared = find_calibration(folder)
-    return [
-        drive
-        for drive in sorted(folder.iterdir())
-        if drive.is_dir()
-        and (
-            _is_drive(drive)
-            or (shared is not None and drive_files(drive, read_calibration(shared)).has_sensors)
-        )
-    ]
+    inner = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [path for path in inner if _is_sequence(path, shared)]
 
 
-def _opened(drive: Path, root: Path | None, sweep: Path | None = None) -> FolderLog:
+def _opened(sequence: Path, root: Path | None, sweep: Path | None = None) -> FolderLog:
     """Opens a drive with its own calibration, or that of the folder `root` that it lies in."""
-    path = find_calibration(drive)
+    path = find_calibration(sequence)
     if path is None and root is not None:
         path = find_calibration(root)
     calibration = Calibration() if path is None else read_calibration(path)
-    files = drive_files(drive, calibration, sweep)
-    name = drive.resolve().name if sweep is None else stem_of(sweep)
+    files = sequence_files(sequence, calibration, sweep)
+    name = sequence.resolve().name if sweep is None else stem_of(sweep)
     log = FolderLog(name, calibration, files)
-    said = " ".join(_defaults(log, path, calibration, files))
-    if said:
-        _logger.warning("%s: %s", drive if sweep is None else sweep, said)
+    notes = " ".join(_defaults(log, path, calibration, files))
+    if notes:
+        _logger.warning("%s: %s", sequence if sweep is None else sweep, notes)
     return log
 
 
 def _defaults(
-    log: FolderLog, path: Path | None, calibration: Calibration, files: DriveFiles
+    log: FolderLog, path: Path | None, calibration: Calibration, files: SequenceFiles
 ) -> Iterator[str]:
     """Yields sentences on what the drive leaves open, and what is taken for it."""
     if path is None:
@@ -140,7 +130,7 @@ def _defaults(
 class FolderLog(DrivingLog):
     """One drive of sensor files. They are read when a frame is asked for."""
 
-    def __init__(self, name: str, calibration: Calibration, files: DriveFiles) -> None:
+    def __init__(self, name: str, calibration: Calibration, files: SequenceFiles) -> None:
         """Reads the table of poses, where the calibration names one."""
         self.name = name
         self._calibration, self._files = calibration, files

@@ -21,7 +21,7 @@ from leapai.types import IntArray
 
 
 @dataclass(frozen=True)
-class DriveFiles:
+class SequenceFiles:
     """Files of the sensors of a drive, each in order of time."""
 
     folder: Path
@@ -49,21 +49,23 @@ class DriveFiles:
         return image_folder(self.folder, camera)
 
 
-def image_folder(drive: Path, camera: CameraEntry) -> Path:
+def image_folder(sequence: Path, camera: CameraEntry) -> Path:
     """Returns the folder of the images of a camera: as named, or that of the camera's name."""
-    return drive / (camera.folder or camera.name)
+    return sequence / (camera.folder or camera.name)
 
 
-def drive_files(drive: Path, calibration: Calibration, sweep: Path | None = None) -> DriveFiles:
+def sequence_files(
+    sequence: Path, calibration: Calibration, sweep: Path | None = None
+) -> SequenceFiles:
     """Finds the files of a drive; with `sweep`, that sweep and the images of its time alone.
 
     Raises ValueError for names that do not carry the times that the calibration announces.
     """
-    folder = drive / calibration.lidar.folder
-    points = sensor_files(folder if folder.is_dir() else drive, POINT_SUFFIXES)
+    folder = sequence / calibration.lidar.folder
+    points = sensor_files(folder if folder.is_dir() else sequence, POINT_SUFFIXES)
     points = points if sweep is None else [sweep]
     pictures = {
-        camera.name: sensor_files(image_folder(drive, camera), IMAGE_SUFFIXES)
+        camera.name: sensor_files(image_folder(sequence, camera), IMAGE_SUFFIXES)
         for camera in calibration.cameras
     }
     unit = calibration.time_unit
@@ -77,4 +79,4 @@ def drive_files(drive: Path, calibration: Calibration, sweep: Path | None = None
         times = times_by_rate(frames, calibration.rate_hz or DEFAULT_RATE_HZ)
         sweeps = timed_by_frame(points, times)
         images = {name: timed_by_frame(files, times) for name, files in pictures.items()}
-    return DriveFiles(drive, sweeps, images)
+    return SequenceFiles(sequence, sweeps, images)
