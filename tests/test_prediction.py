@@ -94,9 +94,8 @@ def test_it_reports_weights_sensors_and_what_is_missing(tmp_path, drives, checkp
     assert f"Trained on: {trained_on}" in text
     assert "not the embedded world" in text
     (lidar,) = (line for line in text.splitlines() if "│ lidar" in line)
-    assert [cell.strip() for cell in lidar.strip("│").split("│")] == [
-        "lidar", "5", "", "", "1", "sweeps/1.bin: is truncated",
-    ]  # fmt: skip
+    cells = [cell.strip() for cell in lidar.strip("│").split("│") if cell.strip()]
+    assert cells == ["lidar", "5", "1", "sweeps/1.bin: is truncated"]
     assert "6 frames of 2 drives" in text
 
 

@@ -19,9 +19,9 @@ from leapai.distributed import broadcast, joined_ranks
 from leapai.extras import import_extra
 from leapai.report.terminal_prediction import print_begin, print_prediction
 from leapai.runs.prediction_folder import PredictionSummary, begin_prediction, write_prediction
-from leapai.runs.run_inputs import RunInputs, open_inputs
+from leapai.runs.run_inputs import open_inputs
 from leapai.runs.run_summary import summarise
-from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
+from leapai.runs.stream_sequences import StreamingOptions, stream_sequences
 from leapai.training.stop_signal import StopSignal
 
 
@@ -56,21 +56,12 @@ def run_prediction(
         results = stream_sequences(inputs, options.output, console, streaming)
         if results is None:
             return broadcast(None)
-        summary = _summary(inputs, results, checkpoint, ranks.count)
+        summary = PredictionSummary(
+            **vars(summarise(inputs.origin, results.sequences, results.stages, ranks.count)),
+            trained_on=checkpoint.config.data.train,
+            sensors={name: dict(counts) for name, counts in results.sensors.frames.items()},
+            complete=stop.received is None,
+        )
         write_prediction(options.output, summary, results.sequences, inputs.config)
         print_prediction(summary, results, options.output, console)
         return broadcast(summary)
-
-
-def _summary(
-    inputs: RunInputs, results: StreamResults, checkpoint: Checkpoint, processes: int
-) -> PredictionSummary:
-    summary = summarise(inputs.origin, results.sequences, results.stages, processes)
-    most = inputs.origin.max_frames
-    expected = sum(min(len(log), most or len(log)) for log in inputs.logs)
-    return PredictionSummary(
-        **vars(summary),
-        trained_on=checkpoint.config.data.train,
-        sensors={name: dict(counts) for name, counts in results.sensors.frames.items()},
-        complete=summary.frames == expected,
-    )

@@ -28,7 +28,8 @@ def print_begin(
 ) -> None:
     """Prints source and weights, and what the weights were trained on."""
     origin = inputs.origin
-    console.print(f"[bold]predict[/] {escape(origin.data)} on {origin.device}", highlight=False)
+    line = f"[bold]predict[/] {escape(origin.data)} on {origin.device}"
+    console.print(line, highlight=False, soft_wrap=True)
     for sentence in weights_note(checkpoint, origin.data):
         _print(console, sentence)
     if with_video and not is_installed("av"):

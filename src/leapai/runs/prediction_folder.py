@@ -36,7 +36,7 @@ class PredictionSummary(RunSummary):
     sensors: dict[str, dict[str, int]]
     """Name of a sensor -> status -> number of frames."""
     complete: bool
-    """False: it was stopped before the end of the source."""
+    """False: a signal stopped it."""
 
 
 def begin_prediction(folder: Path) -> None:
