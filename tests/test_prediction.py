@@ -112,6 +112,19 @@ def test_what_the_source_never_had_is_reported(tmp_path, drives, checkpoint):
     assert "No frame has a LiDAR sweep in order" in text
 
 
+def test_frames_without_any_sensor_are_counted(tmp_path, drives, checkpoint):
+    class Blind(MadeUpLog):
+        def __getitem__(self, index):
+            frame = super().__getitem__(index)
+            dark = tuple(replace(camera, image=None) for camera in frame.cameras)
+            return replace(frame, cameras=dark, points=frame.points if index == 0 else None)
+
+    drives(Blind("one"))
+    _, text = predict(checkpoint, tmp_path, pictures=False)
+    assert "2 of 3 frames have no sensor in order" in text
+    assert "cameras alone" not in text
+
+
 def test_labels_and_map_change_nothing_and_are_not_shown(tmp_path, drives, checkpoint):
     drives(MadeUpLog("one"))
     plain, _ = predict(checkpoint, tmp_path / "plain", every=3)

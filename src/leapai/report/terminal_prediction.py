@@ -48,12 +48,12 @@ def print_prediction(
         _warn(console, sentence)
     seconds = summary.seconds_per_frame
     pace = "" if seconds is None else f", {seconds:.2f} s of the network per frame"
-    frames, drives = (
+    frames, sequences = (
         _counted(*of) for of in ((summary.frames, "frame"), (len(results.sequences), "drive"))
     )
     objects = f"{_counted(summary.detections, 'detection')}, {_counted(summary.tracks, 'track')}"
     _print(
-        console, f"{frames} of {drives}{pace}: {objects}. `leapai val` evaluates; this does not."
+        console, f"{frames} of {sequences}{pace}: {objects}. `leapai val` evaluates; this does not."
     )
     videos = (f"{name}.{kind}" for name in summary.frames_by_sequence for kind in ("mp4", "rrd"))
     for name in (*TABLES, PREDICTION, *videos, "pictures"):
@@ -112,7 +112,12 @@ def _warnings(summary: PredictionSummary, results: StreamResults) -> Iterator[st
         yield "The source has no camera: objects are detected from LiDAR alone."
     elif absent:
         yield f"The source has no camera of the groups {', '.join(absent)}."
-    if not sensors.frames[LIDAR][SensorStatus.OK.value]:
+    if sensors.blind:
+        yield (
+            f"{sensors.blind} of {_counted(summary.frames, 'frame')} have no sensor in order: what "
+            "is detected there comes from memory, or from nothing."
+        )
+    if not sensors.frames[LIDAR][SensorStatus.OK.value] and sensors.blind < summary.frames:
         yield "No frame has a LiDAR sweep in order: objects are detected from cameras alone."
     if not summary.detections:
         yield "Nothing was detected."

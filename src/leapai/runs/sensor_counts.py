@@ -10,6 +10,8 @@ from leapai.models.tensors import MemoryReport
 from leapai.streaming.sensor_health import SensorStatus, health_of
 from leapai.types import Frame
 
+UNUSABLE = (SensorStatus.MISSING, SensorStatus.CORRUPT)
+
 
 @dataclass
 class SensorCounts:
@@ -21,11 +23,15 @@ class SensorCounts:
     """Name of a sensor -> reason of its first frame that is not ok."""
     groups: set[str] = field(default_factory=set)
     """Groups that have a camera."""
+    blind: int = 0
+    """Frames in which every sensor is missing or corrupt."""
 
     def add(self, frame: Frame, memory: MemoryReport | None) -> None:
         """Counts a frame, as its source gave it; `memory` is the report of its step."""
         self.groups.update(camera.group for camera in frame.cameras)
-        for name, sensor in health_of(frame, memory).sensors.items():
+        sensors = health_of(frame, memory).sensors
+        self.blind += all(sensor.status in UNUSABLE for sensor in sensors.values())
+        for name, sensor in sensors.items():
             self.frames.setdefault(name, Counter())[sensor.status.value] += 1
             if sensor.status is not SensorStatus.OK:
                 self.reasons.setdefault(name, sensor.reason)
@@ -39,4 +45,5 @@ def merged_counts(counts: Iterable[SensorCounts]) -> SensorCounts:
             merged.frames.setdefault(name, Counter()).update(statuses)
         merged.reasons = {**each.reasons, **merged.reasons}
         merged.groups |= each.groups
+        merged.blind += each.blind
     return merged

@@ -28,6 +28,9 @@ from leapai.types import Detections, Frame, ImageArray, Map, MemorySlots
 if TYPE_CHECKING:
     import pandas as pd
 
+_SHOWN_SENSORS = 3
+"""Most sensors that the `repr` names."""
+
 
 @dataclass(frozen=True, repr=False)
 class StreamedDetections(Detections):
@@ -44,7 +47,9 @@ class StreamedDetections(Detections):
 
     def __repr__(self) -> str:
         failing = [f"{name} {state.status}" for name, state in self.health.failing.items()]
-        sensors = f"not ok: {', '.join(failing)}" if failing else "all sensors ok"
+        more = f" and {len(failing) - _SHOWN_SENSORS} more" if len(failing) > _SHOWN_SENSORS else ""
+        named = ", ".join(failing[:_SHOWN_SENSORS])
+        sensors = f"not ok: {named}{more}" if failing else "all sensors ok"
         slots = 0 if self.memory is None else len(self.memory.class_id)
         return f"{super().__repr__()[:-1]}; {sensors}; {slots} memory slots)"
 

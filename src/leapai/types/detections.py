@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from leapai.types.short_texts import classes_counted
 from leapai.types.vocabulary import (
     CLASS_NAMES,
     OCCLUSION_NAMES,
@@ -15,6 +14,7 @@ from leapai.types.vocabulary import (
     FloatArray,
     IntArray,
     StringArray,
+    classes_counted,
 )
 
 if TYPE_CHECKING:

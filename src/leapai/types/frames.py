@@ -6,8 +6,14 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from leapai.types.short_texts import classes_counted
-from leapai.types.vocabulary import STATIC_CLASSES, BoolArray, FloatArray, ImageArray, IntArray
+from leapai.types.vocabulary import (
+    STATIC_CLASSES,
+    BoolArray,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    classes_counted,
+)
 
 
 @dataclass(frozen=True)

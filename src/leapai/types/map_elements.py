@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leapai.types.short_texts import counted
-from leapai.types.vocabulary import FloatArray
+from leapai.types.vocabulary import FloatArray, counted
 
 if TYPE_CHECKING:
     from leapai.types.bev_grid import BevGrid
