@@ -1,8 +1,9 @@
 """Validation: streams sequences through the network, evaluates the detections, writes the run.
 
 `runs/run_folder.py` lists what goes into the output folder. With `eval_with_visualize` a picture of
-every frame and a video of every sequence are added. A line goes into the table of runs next to the
-folder. Several processes (torchrun) share the sequences; they write what one process writes.
+every frame (`--every N`: of every N-th) and a video of every sequence are added. A line goes into
+the table of runs next to the folder. Several processes (torchrun) share the sequences; they write
+what one process writes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from leapai.report.finished_run import report_run
 from leapai.runs.run_folder import Run, begin_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
-from leapai.runs.stream_sequences import StreamResults, stream_sequences
+from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
 from leapai.runs.weights_facts import weights_facts
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ def run_validation(
         if ranks.is_first:
             held.enter_context(sole_user(options.output))
         begin_run(options.output)
-        results = stream_sequences(
-            inputs, options.output, console, viewer=options.viewer, memory=options.memory
+        streaming = StreamingOptions(
+            _picture_step(config, options), viewer=options.viewer, memory=options.memory
         )
+        results = stream_sequences(inputs, options.output, console, streaming)
         if results is None:
             return broadcast(None)
         metrics = evaluate(results.sequences, inputs.config, results.map_metrics)
@@ -71,6 +73,7 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
             "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
         )
     options.check_files()
+    options.picture_step()  # refuses options that contradict each other
     if options.memory and not config.dynamic_task:
         raise ValueError(
             "--memory: dynamic_task is off, and it has the memory of queries; leave --memory out"
@@ -91,14 +94,18 @@ def _begin(
     console.print(f"[bold]{options.output.name}[/] on {origin.data}")
     for name, words in [*weights_facts(origin, config), ("device", origin.device)]:
         console.print(f"  [dim]{name}:[/] {escape(words)}", highlight=False)
-    for sentence in _left_out(config):
+    for sentence in _left_out(config, options):
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     return inputs
 
 
-def _left_out(config: TaskConfig) -> Iterator[str]:
+def _picture_step(config: TaskConfig, options: ValidationOptions) -> int | None:
+    return options.picture_step(by_default=config.eval_with_visualize)
+
+
+def _left_out(config: TaskConfig, options: ValidationOptions) -> Iterator[str]:
     """Sentences on the outputs that need an extra that is not installed; all others are written."""
-    if config.eval_with_visualize and not is_installed("av"):
+    if _picture_step(config, options) and not is_installed("av"):
         yield f"There will be pictures, but no video. {missing('report', 'A video needs av')}"
     if not is_installed("jinja2"):
         yield f"There will be no report.html. {missing('report', 'A report needs jinja2')}"

@@ -88,8 +88,8 @@ def test_a_function_is_named_on_the_command_line_with_any_location(reader):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("nuscene:/x", r"no data set 'nuscene'; use one of those installed: argoverse2, nuscenes"),
-        ("nuscene:/x", "synthetic; or name a function of your own as module:function:location"),
+        ("nuscene:/x", r"no data set 'nuscene'; use one of those installed: argoverse2, folder"),
+        ("nuscene:/x", "or a function of your own as module:function:location"),
         (
             "no_such_module:open_logs:/x",
             "'no_such_module:open_logs' cannot be imported.*No mod",

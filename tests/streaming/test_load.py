@@ -1,6 +1,7 @@
 """`leapai.load`: what a user's own program holds."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,20 @@ def test_a_checkpoint_becomes_a_stream_of_detections(checkpoint):
     assert len(detections) > 0
     assert detections.timestamp_us == make_frame(2).timestamp_us
     assert detections.config == CONFIG
+
+
+def test_it_and_what_it_gives_print_as_a_line(checkpoint):
+    stream = leapai.load(checkpoint, device="cpu")
+    assert repr(stream) == "Stream(small, dynamic, cpu; no frame yet)"
+    frame = replace(make_frame(0), points=None)
+    detections = stream.step(frame)
+    line = repr(detections)
+    assert line.startswith(f"StreamedDetections(drive at 1000000 us: {len(detections)} objects: ")
+    assert line.endswith("; not ok: lidar missing; 0 memory slots)")
+    assert repr(stream).endswith(f"last: {stream.last.detections!r})")
+    for text in (line, repr(stream), repr(stream.last)):
+        assert "\n" not in text
+        assert len(text) < 500
 
 
 def test_without_a_checkpoint_it_is_the_one_that_ships():

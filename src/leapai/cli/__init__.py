@@ -87,13 +87,14 @@ def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.completion_command import COMPLETION
     from leapai.cli.info_commands import INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
+    from leapai.cli.predict_command import PREDICT
     from leapai.cli.report_commands import REPORT, RUNS, VIEW
     from leapai.cli.train_commands import CONFIG, TRAIN
     from leapai.cli.validate_commands import DEMO, VAL
 
     return (
-        *(TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS),
-        *(INSPECT, DEMO, BENCH, VIEW, INFO, COMPLETION),
+        *(DEMO, PREDICT, TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS),
+        *(INSPECT, BENCH, VIEW, INFO, COMPLETION),
     )
 
 

@@ -120,8 +120,40 @@ class TrainingOptions:
             existing_checkpoint(Path(named))
 
 
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions:
+    """The frames that get a picture. A video shows the same pictures, in real time."""
+
+    pictures: Annotated[
+        bool, Argument("write no pictures of the frames and no video", flags=("--no-pictures",))
+    ] = True
+    every: Annotated[
+        int | None,
+        Argument(
+            "write pictures of every N-th frame of a drive, from its first on; the video shows "
+            "these, in real time",
+            metavar="N",
+            least=1,
+        ),
+    ] = None
+
+    def picture_step(self, by_default: bool = True) -> int | None:
+        """Returns N where every N-th frame of a sequence gets a picture; None: no frame does.
+
+        `by_default`: without options every frame gets one. Raises ValueError for
+        options that contradict each other.
+        """
+        if self.pictures:
+            return self.every or (1 if by_default else None)
+        if self.every is not None:
+            raise ValueError(
+                "--no-pictures and --every contradict each other; leave one of them out"
+            )
+        return None
+
+
 @dataclass(frozen=True)
-class ValidationOptions:
+class ValidationOptions(PictureOptions):
     """Options of a validation in addition to its configuration."""
 
     output: _Folder
@@ -162,6 +194,36 @@ class ValidationOptions:
             raise ValueError(
                 "--ckpt is missing: name a checkpoint, or say --random-weights to run without one"
             )
+
+
+@dataclass(frozen=True)
+class PredictionOptions(PictureOptions):
+    """Options of a prediction, which needs no labels and no configuration."""
+
+    source: Annotated[
+        str,
+        Argument(
+            "a folder or file of sensor data, synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT, "
+            "or module:function:location; labels are not needed",
+            positional=True,
+            metavar="SOURCE",
+        ),
+    ]
+    output: Annotated[
+        Path | None, Argument("default: outputs/predict/NAME_OF_SOURCE", metavar="FOLDER")
+    ] = None
+    checkpoint: Annotated[
+        Path | None,
+        Argument(
+            "checkpoint to load; default: the weights that ship with leapai",
+            flags=("--ckpt",),
+            metavar="FILE",
+        ),
+    ] = None
+    max_frames: Annotated[
+        int | None, Argument("frames of each drive at most", metavar="N", least=1)
+    ] = None
+    viewer: Annotated[bool, Argument("record each drive for the viewer rerun")] = False
 
 
 def existing_checkpoint(path: Path) -> Path:

@@ -18,6 +18,12 @@ from typing import Any
 from leapai.data.data_names import function_of, installed_data_sets
 from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
 
+TABLES = {
+    "nuscenes": ("v1.0-*/sample.json",),
+    "argoverse2": tuple(f"{depth}city_SE3_egovehicle.feather" for depth in ("", "*/", "*/*/")),
+}
+"""Files by which the folder of a data set is recognised, where a source is a bare path."""
+
 LabelRange = tuple[tuple[float, float], tuple[float, float]]
 """x and y range in metres, ego frame."""
 
@@ -99,6 +105,21 @@ class LogWrapper(DrivingLog):
         return self.inner.vector_map()
 
 
+class UnlabelledLog(LogWrapper):
+    """A log without its labels and its map: what a vehicle has."""
+
+    def __getitem__(self, index: int) -> Frame:
+        return replace(self.inner[index], labels=None)
+
+    def ground_truth(self, index: int) -> Frame:
+        """Returns the pose of the frame; there is no ground truth."""
+        return replace(self.inner.ground_truth(index), labels=None)
+
+    def vector_map(self) -> VectorMap | None:
+        """Returns None: there is no map."""
+        return None
+
+
 @dataclass(frozen=True)
 class OpenOptions:
     """Options of a run that a data set gets when it is opened."""
@@ -119,11 +140,13 @@ def open_logs(
     data: str, *, image_size_px: tuple[int, int], label_range_m: LabelRange | None = None
 ) -> Sequence[DrivingLog]:
     """Opens the logs of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`,
-    `NAME:LOCATION` of another installed plug-in, or `module:function:location`.
+    `NAME:LOCATION` of another installed plug-in, `module:function:location`, or the path of a
+    folder or file, as `named_source` reads it.
 
     Raises ValueError for a data set that is not found or whose plug-in does not work; the plug-in
     raises for what it cannot read.
     """
+    data = named_source(data)
     opener, location, origin = _find(data)
     options = OpenOptions(image_size_px, label_range_m)
     try:
@@ -144,6 +167,34 @@ def open_logs(
         ) from error
     _check_logs(logs, f"data '{data}': {origin}")
     return logs
+
+
+def named_source(data: str) -> str:
+    """Returns `data` with the name of its data set where it is a bare path: `nuscenes:ROOT` or
+    `argoverse2:ROOT` where the tables of these lie there, else `folder:PATH`.
+
+    Options may follow the path after a comma. What is no path that exists is returned as it is.
+    """
+    if data.partition(":")[0] in installed_data_sets():
+        return data
+    given, comma, options = data.partition(",")
+    path = Path(given).expanduser()
+    if not given or not path.exists():
+        return data
+    return f"{_data_set_of(path)}:{path}{comma}{options}"
+
+
+def check_source(data: str) -> None:
+    """Imports the plug-in that opens `data`. Raises ValueError where there is none that works."""
+    _find(named_source(data))
+
+
+def _data_set_of(path: Path) -> str:
+    """Returns the name of the data set whose tables lie in the folder."""
+    for name, tables in TABLES.items():
+        if any(next(path.glob(table), None) is not None for table in tables):
+            return name
+    return "folder"
 
 
 def version_of(logs: Sequence[DrivingLog]) -> str | None:

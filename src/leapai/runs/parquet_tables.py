@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leapai.evaluation.detection.detection_results import ConsistencyMetrics, FrameConsistency
+from leapai.evaluation.detection.detection_results import FrameConsistency
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.io import whole_file
@@ -136,12 +136,12 @@ def line_table(frame: Detections, lines: Sequence[MapPolyline]) -> pa.Table:
 
 def frame_table(
     sequences: Sequence[SequenceResult],
-    consistency: ConsistencyMetrics,
+    consistency: Sequence[FrameConsistency],
     pictures: dict[FrameKey, str],
 ) -> pa.Table:
     """Returns every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files.
     Columns of consistency are null where the ego pose of the frame is not known."""
-    of_frame = {(each.sequence, each.timestamp_us): each for each in consistency.frames}
+    of_frame = {(each.sequence, each.timestamp_us): each for each in consistency}
     rows = [
         {
             "sequence": found.sequence,

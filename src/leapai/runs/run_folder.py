@@ -80,12 +80,12 @@ def write_run(
 ) -> None:
     """Writes all files of the run but its report; `instances` None: their table is not written."""
     write_text(folder / "config.json", config_json(run.config))
-    _write_detections(folder, run)
+    write_detections(folder, run.sequences, run.config)
     _write_ground_truth(folder, run)
     if instances is not None:
         parquet_tables.write_instances(folder / "instances.parquet", instances)
     pictures = _write_pictures(folder, worst)
-    frames = parquet_tables.frame_table(run.sequences, run.metrics.consistency, pictures)
+    frames = parquet_tables.frame_table(run.sequences, run.metrics.consistency.frames, pictures)
     parquet_tables.write_table(folder / "frames.parquet", parquet_tables.FRAME_SCHEMA, [frames])
     write_text(folder / "metrics.json", run.metrics.model_dump_json(indent=2) + "\n")
     write_text(folder / "run.json", json.dumps(asdict(run.summary), indent=2) + "\n")
@@ -133,15 +133,15 @@ def config_json(config: TaskConfig) -> str:
     return config.model_dump_json(indent=2) + "\n"
 
 
-def _write_detections(folder: Path, run: Run) -> None:
+def write_detections(folder: Path, sequences: Sequence[SequenceResult], config: TaskConfig) -> None:
     """Writes the detections, their tracks and, with the static task, the lines of the map."""
-    detections = [found for sequence in run.sequences for found in sequence.detections]
+    detections = [found for sequence in sequences for found in sequence.detections]
     parquet_tables.write_table(
         folder / "detections.parquet", DETECTION_SCHEMA, [to_table(found) for found in detections]
     )
     parquet_tables.write_table(folder / TRACKS, TRACK_SCHEMA, [track_table(detections)])
-    if run.config.static_task:
-        lines = (line for sequence in run.sequences for line in sequence.lines)
+    if config.static_task:
+        lines = (line for sequence in sequences for line in sequence.lines)
         frames = zip(detections, lines, strict=True)
         parquet_tables.write_table(
             folder / LINES,

@@ -39,7 +39,10 @@ def _about_labels(run: Run) -> Iterator[str]:
         return
     labels = [frame.labels for sequence in run.sequences for frame in sequence.labelled()]
     if not labels:
-        yield "No frame has labels, so there are no metrics of detection and tracking."
+        yield (
+            "No frame has labels, so there are no metrics of detection and tracking; "
+            "`leapai predict` is the command for data without labels."
+        )
         return
     if len(labels) < run.summary.frames:
         yield (

@@ -13,7 +13,7 @@ from leapai.streaming.sensor_health import Health
 from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StepResult:
     """Everything that one step of a session gives."""
 
@@ -36,6 +36,10 @@ class StepResult:
     def memory(self) -> MemoryReport | None:
         """The readout of memory; None: the dynamic task is off."""
         return None if self.dynamic is None else self.dynamic.memory
+
+    def __repr__(self) -> str:
+        has_map = "no static task" if self.static is None else "with a map"
+        return f"StepResult({self.frame!r}, {self.detections!r}, {has_map})"
 
     @cached_property
     def map(self) -> Map | None:

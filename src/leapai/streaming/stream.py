@@ -27,6 +27,12 @@ class Stream:
         """The whole result of the last frame: the frame as the model saw it, its memory report,
         its state; None: there was no frame yet."""
 
+    def __repr__(self) -> str:
+        config = self.session.config
+        tasks = [name for name in ("dynamic", "static") if getattr(config, f"{name}_task")]
+        last = "no frame yet" if self.last is None else f"last: {self.last.detections!r}"
+        return f"Stream({config.job_name}, {' + '.join(tasks)}, {self.session.device}; {last})"
+
     @property
     def state(self) -> SessionState:
         """Memory and tracks as a value: it can be saved, inspected and set back."""

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+_SHOWN_SENSORS = 3
+"""Most sensors that the `repr` names."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class StreamedDetections(Detections):
     """`Detections` with the health of the sensors and the memory behind them.
 
@@ -31,6 +34,14 @@ class StreamedDetections(Detections):
     """Valid memory slots in this frame, in its ego frame; None: the network has no dynamic task."""
     config: TaskConfig = field(repr=False)
     """Configuration of the network that detected them."""
+
+    def __repr__(self) -> str:
+        failing = [f"{name} {state.status}" for name, state in self.health.failing.items()]
+        more = f" and {len(failing) - _SHOWN_SENSORS} more" if len(failing) > _SHOWN_SENSORS else ""
+        named = ", ".join(failing[:_SHOWN_SENSORS])
+        sensors = f"not ok: {named}{more}" if failing else "all sensors ok"
+        slots = 0 if self.memory is None else len(self.memory.class_id)
+        return f"{super().__repr__()[:-1]}; {sensors}; {slots} memory slots)"
 
     def plot(
         self,

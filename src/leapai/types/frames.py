@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from leapai.types.vocabulary import STATIC_CLASSES, BoolArray, FloatArray, ImageArray, IntArray
+from leapai.types.vocabulary import (
+    STATIC_CLASSES,
+    BoolArray,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    classes_counted,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,11 @@ class CameraFrame:
     ego_from_camera: FloatArray
     """[4, 4] float64."""
     timestamp_us: int
+
+    def __repr__(self) -> str:
+        height, width = self.size_px
+        missing = ", no image" if self.image is None else ""
+        return f"CameraFrame({self.name}, {self.group}, {height} x {width} px{missing})"
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,9 @@ class Labels:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __repr__(self) -> str:
+        return f"Labels({len(self)} objects: {classes_counted(self.class_id)})"
 
     @property
     def seen(self) -> BoolArray:
@@ -152,3 +167,12 @@ class Frame:
     static_labels: StaticLabels | None = None
     """None: there is no map, or it was not asked for. Adapters leave it None: `data.static_labels`
     makes it from the map of the drive and `ego2global`, after augmentation."""
+
+    def __repr__(self) -> str:
+        without = [camera.name for camera in self.cameras if camera.image is None]
+        cameras = f"{len(self.cameras)} cameras"
+        if without:
+            cameras += f" ({', '.join(without)} without image)"
+        points = "no LiDAR" if self.points is None else f"{len(self.points)} points"
+        labels = "no labels" if self.labels is None else f"{len(self.labels)} labelled objects"
+        return f"Frame({self.sequence} at {self.timestamp_us} us: {cameras}, {points}, {labels})"
