@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint types unit bench clean
+.PHONY: demo test lint types unit bench docs clean
 
 demo: $(READY)
 	$(BIN)/leapai demo
@@ -27,6 +27,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/bench_network.py
 	$(BIN)/python benchmarks/bench_nms.py
 
+docs: $(READY)
+	$(BIN)/zensical build --strict --clean
+	@echo "open site/index.html"
+
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 with venv is needed"; exit 1; }
 	@echo "setting up .venv with $(PYTHON): PyTorch is large, this takes a minute or two"
@@ -36,4 +40,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf .venv outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv outputs site .cache .mypy_cache .ruff_cache .pytest_cache
