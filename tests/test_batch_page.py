@@ -1,4 +1,4 @@
-"""The program of docs/batch.md runs as it stands there, and its table names the fields of a batch."""
+"""The program of docs/batch.md runs as printed, and its table names the fields of a batch."""
 
 import re
 from dataclasses import fields

@@ -84,8 +84,9 @@ def test_the_site_is_built_without_a_warning_and_holds_every_page(site):
 @needs_zensical
 def test_the_reference_documents_the_public_api(site):
     text = (site / "api.html").read_text()
-    documented = set(re.findall(r'id="?leapai\.(\w+)[">\s]', text))
+    documented = set(re.findall(r'id="?leapai\.([\w.]+)[">\s]', text))
     assert set(leapai.__all__) - {"__version__"} <= documented
+    assert {"Frame.timestamp_us", "Labels.boxes", "Detections.select"} <= documented
     assert "or None: the sensor failed." in text  # the docstring of a field
 
 
