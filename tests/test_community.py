@@ -25,7 +25,7 @@ def read(name: str) -> Any:
 def test_the_workflow_tests_every_python_that_the_package_supports():
     (job,) = read(".github/workflows/test.yml")["jobs"].values()
     supported = re.findall(r"Python :: (3\.\d+)'", str(PROJECT["classifiers"]))
-    assert job["strategy"]["matrix"]["python"] == supported
+    assert set(supported) <= set(job["strategy"]["matrix"]["python"])
     (command,) = [step["run"] for step in job["steps"] if "run" in step]
     assert command.split()[:2] == ["make", "test"]
 
