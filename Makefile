@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint types unit bench clean
+.PHONY: demo test lint types unit bench docs clean
 
 demo: $(READY)
 	$(BIN)/leapai demo
@@ -29,6 +29,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/bench_network.py
 	$(BIN)/python benchmarks/bench_side_by_side.py
 
+docs: $(READY)
+	$(BIN)/zensical build --strict --clean
+	@echo "open site/index.html"
+
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed"; exit 1; }
 	@echo "setting up .venv with $(PYTHON): PyTorch is large, this takes a minute or two"
@@ -38,4 +42,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf .venv outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv outputs site .cache .mypy_cache .ruff_cache .pytest_cache

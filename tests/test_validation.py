@@ -263,7 +263,7 @@ def test_what_is_odd_about_drives_and_labels_is_said(tmp_path, drives):
     )
     _, said = run(tmp_path, pictures=False, max_frames=1)
     for sentence in (
-        "Of each drive only the first 1 frames were streamed.",
+        "Only the first 1 frames of each drive were streamed.",
         "1 of 2 frames have labels; the others are streamed and not evaluated.",
         "1 of 2 objects have no labelled velocity: they are left out of velocity errors.",
         "No object has a labelled occlusion: they are left out of metrics by occlusion.",
@@ -341,7 +341,7 @@ def test_the_road_alone_is_judged_and_it_is_said_that_nothing_else_was_looked_fo
     summary, said = run(tmp_path, pictures=False, changes=ROAD_ALONE)
     assert summary.detections == 0
     assert road_of(tmp_path).labelled_frames == 6
-    assert "dynamic_task is off: no objects were looked for" in said
+    assert "dynamic_task is off, so there are no detections" in said
     for words in ("mAP", "AMOTA", "consistency", "0 detections", "have a map"):
         assert words not in said
     report = (tmp_path / "report.html").read_text()

@@ -51,13 +51,13 @@ class TrainingOptions:
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "begin from these weights, such as those of Step 1", flags=("--ckpt",), metavar="FILE"
+            "start from these weights, such as those of Step 1", flags=("--ckpt",), metavar="FILE"
         ),
     ] = None
     resume: Annotated[
         str | None,
         Argument(
-            "go on with the training of this checkpoint; auto: with that of the output folder",
+            "continue the training of this checkpoint; auto: that of the output folder",
             metavar="FILE",
         ),
     ] = None
@@ -72,7 +72,7 @@ class TrainingOptions:
     val_data: Annotated[str | None, Argument("instead of data.val", metavar="DATA")] = None
     steps: Annotated[
         int | None,
-        Argument("a run of this many steps; schedules shrink with it", metavar="N", least=1),
+        Argument("train N steps, with all schedules scaled", metavar="N", least=1),
     ] = None
     workers: Annotated[
         int | None,
@@ -172,12 +172,12 @@ class ValidationOptions(PictureOptions):
     ] = None
     random_weights: Annotated[bool, Argument("run an untrained network, without --ckpt")] = False
     max_frames: Annotated[
-        int | None, Argument("frames of each drive at most", metavar="N", least=1)
+        int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
     submission: Annotated[
         SubmissionFormat | None,
         Argument(
-            "also write a submission to this benchmark; the data must be of it",
+            "also write a submission to this benchmark, from its own data",
             flags=("--format",),
         ),
     ] = None

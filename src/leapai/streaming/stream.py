@@ -79,13 +79,14 @@ def load(checkpoint: str | Path | None = None, device: torch.device | str | None
     its map is in `Stream.map`. Raises ValueError where the checkpoint is missing, is none, or holds
     no configuration.
 
-    >>> import leapai
-    >>> stream = leapai.load(device="cpu")
-    >>> logs = leapai.open_logs("synthetic:frames=2,rate_hz=4", image_size_px=(128, 240))
-    >>> for frame in logs[0]:
-    ...     detections = stream.step(frame)
-    >>> detections.sequence == frame.sequence
-    True
+    Examples:
+        >>> import leapai
+        >>> stream = leapai.load(device="cpu")
+        >>> logs = leapai.open_logs("synthetic:frames=2,rate_hz=4", image_size_px=(128, 240))
+        >>> for frame in logs[0]:
+        ...     detections = stream.step(frame)
+        >>> detections.sequence == frame.sequence
+        True
     """
     read = read_checkpoint(shipped_checkpoint() if checkpoint is None else Path(checkpoint))
     model = build_model(read.config)
