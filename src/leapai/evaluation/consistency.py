@@ -15,15 +15,13 @@ What objects can do between two frames costs nothing: a = 4 m/s^2, and turn = mi
 a curvature c of 0.35 per m, of persons 1.5; what never moves has neither. Barriers have no front,
 so their heading counts modulo pi; pillars have none. An occlusion level that rises or falls is
 what the world does; one that comes right back, one step later, flickers.
-
 *Survival*: between two appearances of a track, at most 2 s apart, a detection of it is *expected*
 in every frame, and one that is missing counts 0; what comes back later has been away. 0 is also
 the value of the first frame of a track that begins where another has ended (at most 2 s ago, same
 group of classes, within 2 m of where that one would be now beyond what it can do): the object goes
-on under another id. The frames between those two are missing, too.
-
-Consistency is the mean over all that is expected: of a frame, of a track, of everything. What has
-no id is left out, and so are frames whose ego pose is not known.
+on under another id. The frames between those two are missing, too. Consistency is the mean over all
+that is expected: of a frame, of a track, of everything. What has no id is left out, and so are
+frames whose ego pose is not known.
 """
 
 from __future__ import annotations

@@ -68,11 +68,10 @@ class RunLine(RunFacts):
     @staticmethod
     def of(run: Run, output: Path) -> RunLine:
         """Returns the line of a finished run."""
-        from leapai.runs.run_folder import run_values
-
         facts = {name: getattr(run.summary, name) for name in FACTS if name != "output"}
-        values = run_values(run, Shown.HISTORY)
-        return RunLine(output=str(output), **facts, metrics={m.key: v for m, v in values})
+        values = {m.key: m.value(run.metrics) for m in run_metrics(Shown.HISTORY)}
+        values[TIME.key] = TIME.value(run.summary)
+        return RunLine(output=str(output), **facts, metrics=values)
 
 
 def metric_columns() -> list[RunMetric]:

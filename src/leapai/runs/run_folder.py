@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -26,12 +27,10 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from leapai.config.schema import TaskConfig
-from leapai.evaluation.metric_types import RunMetric, Shown
-from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
-from leapai.folders import claim, inside
+from leapai.folders import claim, inside, sole_user
 from leapai.io import write_text
 from leapai.runs import parquet_tables
 from leapai.runs.run_files import existing_file_of_run, existing_run
@@ -70,6 +69,15 @@ def begin_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     for table in folder.glob(f"{MEMORY}/*/*.parquet"):
         table.unlink(missing_ok=True)
+
+
+@contextmanager
+def held_run(folder: Path) -> Iterator[None]:
+    """Begins a run in a folder that no other process may write to until the block ends. Raises
+    ValueError as `folders.sole_user` does."""
+    with sole_user(folder):
+        begin_run(folder)
+        yield
 
 
 def write_run(
@@ -228,9 +236,3 @@ def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
     except (pa.ArrowException, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: has columns of other types ({reason}); {_AGAIN}") from None
-
-
-def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:
-    """Returns the metrics of a run that an output shows, and the time a frame."""
-    values = [(metric, metric.value(run.metrics)) for metric in run_metrics(shown)]
-    return [*values, (TIME, TIME.value(run.summary))]
