@@ -73,10 +73,10 @@ def test_everything_else_is_an_extra(wheel):
     assert {"jinja2", "av"} <= extras["report"]
     for extra, name in (
         ("train", "tensorboard"), ("world", "embreex"), ("viewer", "rerun-sdk"),
-        ("pandas", "pandas"), ("wandb", "wandb"), ("mlflow", "mlflow"),
+        ("pandas", "pandas"), ("pcd", "pypcd4"), ("wandb", "wandb"), ("mlflow", "mlflow"),
     ):  # fmt: skip
         assert name in extras[extra]
-    together = ("train", "report", "world", "viewer", "pandas")
+    together = ("train", "report", "world", "viewer", "pandas", "pcd")
     assert extras["all"] == set().union(*(extras[extra] for extra in together))
 
 

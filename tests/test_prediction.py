@@ -89,7 +89,7 @@ def test_data_without_labels_gives_every_table_and_no_metrics(tmp_path, drives, 
 
 def test_it_reports_weights_sensors_and_what_is_missing(tmp_path, drives, checkpoint):
     _, text = predict(checkpoint, tmp_path, pictures=False)
-    assert f"Weights: {checkpoint.path}" in text
+    assert f"weights: {checkpoint.path}, not shipped with leapai" in text
     trained_on = checkpoint.config.data.train
     assert f"Trained on: {trained_on}" in text
     assert "not the embedded world" in text

@@ -166,6 +166,7 @@ def test_frames_have_their_consistency_and_tracks_a_row_each(tmp_path):
 
 
 def test_tables_of_memory_of_an_earlier_run_are_removed(tmp_path):
+    write(tmp_path / "run", made_up_run())
     old = tmp_path / "run/memory/slots/gone.parquet"
     old.parent.mkdir(parents=True)
     old.touch()

@@ -151,8 +151,8 @@ def test_sources_of_different_rigs_are_mixed(stubs, console, tmp_path):
     )
     run_training(config, TrainingOptions(tmp_path, data=("a@1", "b@2")), console)
     assert " on a@1 + b@2, " in console.file.getvalue()
-    saved = torch.load(tmp_path / "model.ckpt", weights_only=True)
-    assert saved["config"]["data"]["train"] == ["a@1", "b@2"]
+    saved = read_checkpoint(tmp_path / "model.ckpt")
+    assert saved.content["config"]["data"]["train"] == ["a@1", "b@2"]
     again = TrainingOptions(tmp_path, data=("a@1", "b@2"), resume="auto")
     run_training(config, again, console)
     assert "goes on from step 3" in console.file.getvalue()

@@ -47,17 +47,20 @@ def function_of(data: str) -> tuple[str, str, str]:
         known = ", ".join(sorted(installed_data_sets())) or "none"
         raise ValueError(
             f"data '{data}': there is no data set '{name}'; use one of those installed: {known}; "
-            "or name a function of your own as module:function:location"
+            "or name a folder or file that exists, or a function of your own as "
+            "module:function:location"
         )
     return name, function, location
 
 
 def check_data(data: str) -> None:
     """Raises ValueError where no data set has the name, or the folder it should be read from does
-    not exist."""
+    not exist. A path that exists is data, too (`log.named_source`)."""
     name, _, location = data.partition(":")
     if name not in installed_data_sets():
-        function_of(data)
+        path = data.partition(",")[0]
+        if not (path and Path(path).expanduser().exists()):
+            function_of(data)
         return
     root = location.split(",")[0]
     if name in FOLDERS and not Path(root).is_dir():

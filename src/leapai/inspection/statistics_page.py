@@ -133,14 +133,15 @@ def _outline(edges: FloatArray, share: FloatArray) -> Line:
 
 def _count_ticks(axis: Axis) -> list[Tick]:
     """Returns ticks of an axis that shows log10(1 + count): at powers of ten or, where few of them
-    lie on it, at 1, 2 and 5 times these, or at last at its ends."""
+    lie on it, at 1, 2 and 5 times these, or at last at its ends, too."""
     for times in ((1,), (1, 2, 5)):
         numbers = (0, *(step * 10**power for power in range(6) for step in times))
         places = [(float(np.log10(1 + number)), f"{number}") for number in numbers]
         inside = [(at, word) for at, word in places if axis.low <= at <= axis.high]
         if len(inside) >= _FEWEST_TICKS:
             return inside
-    return [(at, f"{10**at - 1:.0f}") for at in (axis.low, axis.high)]
+    low, high = ((at, f"{10**at - 1:.0f}") for at in (axis.low, axis.high))
+    return [low, *inside, high]
 
 
 def _bars(shares: Sequence[Shares]) -> Markup:

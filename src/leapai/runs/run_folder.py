@@ -193,7 +193,7 @@ def _pictures(folder: Path, frames: pa.Table) -> dict[parquet_tables.FrameKey, P
     for name in pictures.values():
         if not _is_of(folder, name):
             raise ValueError(
-                f"{folder / 'frames.parquet'}: the picture {name!r:.80} is not in the folder of "
+                f"{folder / 'frames.parquet'}: the picture {name[:80]!r} is not in the folder of "
                 "the run; somebody has changed this run, so it is not read"
             )
     return {key: folder / name for key, name in pictures.items()}

@@ -55,7 +55,7 @@ from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
 from leapai.training.frozen_trunk import check_trunk_is_frozen, features_fingerprint
-from leapai.types import Frame
+from leapai.types import BoolArray, Frame
 
 if TYPE_CHECKING:
     from leapai.data.clip_mixture import ClipShare
@@ -152,12 +152,12 @@ class CachedFeatures(StreamingDataset):
             self.with_map(frame_of(a), v.sequence) for a, v in zip(arrays, samples, strict=True)
         )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
-        prepared = on_one_rig([_without_pixels(f) for f in frames])
-        batch = collate(prepared, [v.is_first for v in samples])
-        cameras = torch.tensor([[bool(a["camera_valid"].any())] for a in arrays])
+        prepared = [
+            _without_pixels(f, a["camera_valid"]) for f, a in zip(frames, arrays, strict=True)
+        ]
+        batch = collate(on_one_rig(prepared), [v.is_first for v in samples])
         lidar = torch.tensor([bool(a["lidar_valid"]) for a in arrays])
-        batch = replace(batch, camera_valid=cameras, lidar_valid=lidar)
-        return replace(batch, frames=frames, fused_bev=torch.stack(features))
+        return replace(batch, lidar_valid=lidar, frames=frames, fused_bev=torch.stack(features))
 
     def _read(self, sample: SampleRef) -> Arrays:
         seed = [self.config.training.seed, _VARIANT_OF_CLIP, sample.clip]
@@ -281,5 +281,13 @@ def _chunks(entries: Sequence[Entry], size: int) -> list[list[Entry]]:
     return chunks
 
 
-def _without_pixels(frame: Frame) -> Frame:
-    return replace(frame, cameras=tuple(replace(c, size_px=(0, 0)) for c in frame.cameras))
+def _without_pixels(frame: Frame, valid: BoolArray) -> Frame:
+    """Returns the frame with images without pixels, for the cameras [N] that worked."""
+    empty = np.zeros((0, 0, 3), np.uint8)
+    cameras = zip(frame.cameras, valid.tolist(), strict=True)
+    return replace(
+        frame,
+        cameras=tuple(
+            replace(c, size_px=(0, 0), image=empty if worked else None) for c, worked in cameras
+        ),
+    )
