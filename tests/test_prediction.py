@@ -91,7 +91,7 @@ def test_it_reports_weights_sensors_and_what_is_missing(tmp_path, drives, checkp
     _, text = predict(checkpoint, tmp_path, pictures=False)
     assert f"weights: {checkpoint.path}, not shipped with leapai" in text
     trained_on = checkpoint.config.data.train
-    assert f"Trained on: {trained_on}" in text
+    assert f"trained on: {trained_on}" in text
     assert "not the embedded world" in text
     (lidar,) = (line for line in text.splitlines() if "│ lidar" in line)
     cells = [cell.strip() for cell in lidar.strip("│").split("│") if cell.strip()]
