@@ -92,7 +92,7 @@ def test_it_reports_weights_sensors_and_what_is_missing(tmp_path, drives, checkp
     assert f"weights: {checkpoint.path}, not shipped with leapai" in text
     trained_on = checkpoint.config.data.train
     assert f"trained on: {trained_on}" in text
-    assert "not the embedded world" in text
+    assert "no frame of a real sensor" in text
     (lidar,) = (line for line in text.splitlines() if "│ lidar" in line)
     cells = [cell.strip() for cell in lidar.strip("│").split("│") if cell.strip()]
     assert cells == ["lidar", "5", "1", "sweeps/1.bin: is truncated"]
