@@ -33,7 +33,7 @@ FRONTED = re.compile(r"^(?:Of (?:a|an|the|each|its|two|what)\b|What (?:no|we|it|
 """Sentences of their kind: they begin with a part of their object, or with a clause as subject."""
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`|\]\([^)]*\)|https?://\S+")
-END = re.compile(r"(?<=[.:;?!])[*_)]*\s+(?=[A-Z*\[(`])|;\s+")
+END = re.compile(r"(?<=[.:;?!])[*_)]*\s+(?=[A-Z*\[(`])|;\s+|(?<=。)")
 
 
 def prose(text: str) -> str:
@@ -99,6 +99,10 @@ def test_pages_are_split_into_sentences():
     assert sentences(text) == [
         "One code more.", "Two:", "Three", "four.", "Five goes on.", "six", "seven", "---|---",
     ]  # fmt: skip
+
+
+def test_a_chinese_sentence_needs_no_space_behind_it():
+    assert sentences("一句。两句。**三句。**\n") == ["一句。", "两句。", "三句。"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
     leapai train tiny_step1_static
 
 Compare with `tiny_step1.py` and the same `--steps`. Hardware: a CPU with two cores. Score:
-`docs/results.md`.
+`docs/notebook.md`.
 """
 
 from tiny_step1 import config as base

@@ -4,7 +4,7 @@
         --ckpt outputs/tiny_step1/model.ckpt --steps 1000
 
 Compare with `tiny_step2_dynamic.py` and the same `--steps`. Hardware: a CPU with two cores. Score:
-`docs/results.md`.
+`docs/notebook.md`.
 """
 
 from tiny_step2_dynamic import config as base
