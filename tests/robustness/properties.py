@@ -1,0 +1,5 @@
+"""All properties: `make test` tries a few examples of each, `make fuzz` many."""
+
+from tests.robustness import data_properties, run_properties
+
+PROPERTIES = (*data_properties.PROPERTIES, *run_properties.PROPERTIES)
