@@ -52,7 +52,8 @@ def run_validation(
         inputs = _begin(config, options, checkpoint, console)
         if ranks.is_first:
             held.enter_context(sole_user(options.output))
-        begin_run(options.output)
+            begin_run(options.output)
+        broadcast(True)  # the others write when the folder is ready
         streaming = StreamingOptions(
             _picture_step(config, options), viewer=options.viewer, memory=options.memory
         )

@@ -71,19 +71,15 @@ def damaging(
     sandbox: Sandbox, damages: Mapping[str, Damage], use: Callable[[], bool]
 ) -> Callable[[Draw], Outcome]:
     """Returns the check that damages one or two of the files with those ends of names."""
-    names = {
-        name: damage
-        for end, damage in damages.items()
-        for name in sandbox.whole
-        if name.endswith(end)
-    }
-    assert len({end for end in damages for name in names if name.endswith(end)}) == len(damages)
+    names = {end: [name for name in sandbox.whole if name.endswith(end)] for end in damages}
+    assert all(names.values())
 
     def check(draw: Draw) -> Outcome:
         files: dict[str, bytes | Link | None] = {}
         for _ in range(draw(st.sampled_from((1, 1, 2)))):
-            name = draw(st.sampled_from(sorted(names)))
-            damage = other_file if draw(st.integers(0, MANY)) == 0 else names[name]
+            end = draw(st.sampled_from(sorted(damages)))
+            name = draw(st.sampled_from(names[end]))
+            damage = other_file if draw(st.integers(0, MANY)) == 0 else damages[end]
             files[name] = damage(draw, sandbox.whole[name])
         with sandbox.damaged(files):
             return outcome_of(use, str(sandbox.root), *(Path(name).name for name in files))
@@ -109,7 +105,9 @@ def nuscenes(folder: Path) -> Callable[[Draw], Outcome]:
     place.write(folder / "data" / "maps" / "expansion" / f"{PLACE}.json")
     data = f"nuscenes:{folder / 'data'}"
     assert not read_all(data)(), "what is not damaged has no marks"
-    damages = {".json": damaged_json, ".jpg": damaged_bytes, ".bin": damaged_bytes}
+    tables = ("annotation", "scene", "sample", "sample_data", "ego_pose", "calibrated_sensor")
+    damages: dict[str, Damage] = {f"{name}.json": damaged_json for name in tables}
+    damages |= {".json": damaged_json, ".jpg": damaged_bytes, ".bin": damaged_bytes}
     return damaging(Sandbox(folder), damages, read_all(data))
 
 
@@ -131,7 +129,15 @@ def argoverse2(folder: Path) -> Callable[[Draw], Outcome]:
     path.write_text(json.dumps(content))
     data = f"argoverse2:{folder / 'data'}"
     assert not read_all(data)(), "what is not damaged has no marks"
-    damages = {".json": damaged_json, ".feather": damaged_feather, ".jpg": damaged_bytes}
+    damages = {
+        "annotations.feather": damaged_feather,
+        "city_SE3_egovehicle.feather": damaged_feather,
+        "egovehicle_SE3_sensor.feather": damaged_feather,
+        "intrinsics.feather": damaged_feather,
+        "7000.feather": damaged_feather,  # sweeps
+        ".json": damaged_json,
+        ".jpg": damaged_bytes,
+    }
     return damaging(Sandbox(folder), damages, read_all(data))
 
 
@@ -226,21 +232,21 @@ def file_names(folder: Path) -> Callable[[Draw], Outcome]:
     """Names of files in a folder of sensor files; some are links, of which some lead out of it."""
     write_drive(folder / "data")
     sandbox = Sandbox(folder)
-    sweep, image = points(0).tobytes(), sandbox.whole["data/front/1699999999980000.png"]
+    contents: dict[str, bytes | Link] = {
+        "sweep": points(0).tobytes(),
+        "image": sandbox.whole["data/front/1699999999980000.png"],
+        "nothing": b"",
+        "link": Link("/etc/hostname"),
+    }
 
     def check(draw: Draw) -> Outcome:
         files: dict[str, bytes | Link | None] = {}
         for _ in range(draw(st.integers(1, 4))):
             name = draw(names_of_files) + draw(st.sampled_from(ENDS))
-            if "/" in name or "\0" in name or name in ("", ".", ".."):
-                continue  # no file system has a file of that name
-            try:
-                if len(name.encode()) > 255:
-                    continue
-            except UnicodeEncodeError:
-                continue
+            if not name.isprintable() or "/" in name or not name.strip(".") or len(name) > 60:
+                continue  # no file system has such a name, or commands show others in its place
             place = draw(st.sampled_from(("data/lidar/", "data/front/", "data/")))
-            files[place + name] = draw(st.sampled_from((sweep, image, b"", Link("/etc/hostname"))))
+            files[place + name] = contents[draw(st.sampled_from(sorted(contents)))]
         with sandbox.damaged(files):
             return outcome_of(read_all(f"folder:{folder / 'data'}"), str(folder), "lidar", "front")
 

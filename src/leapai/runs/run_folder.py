@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from leapai.config.schema import TaskConfig
@@ -31,9 +31,10 @@ from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
-from leapai.folders import claim, inside
+from leapai.folders import claim, file_name, inside
 from leapai.io import write_text
 from leapai.runs import parquet_tables
+from leapai.runs.parquet_files import read_parquet
 from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.tracks_table import TRACK_SCHEMA, TRACKS, track_table
@@ -47,6 +48,8 @@ LINES = "lines.parquet"
 MEMORY = "memory"
 """Folder of the tables of the temporal memory."""
 REPORT = "report.html"
+_NUMBERED = re.compile(r"\d{6,}\.png")
+"""Names of the pictures of frames."""
 _AGAIN = "run `leapai val` again"
 
 
@@ -66,10 +69,27 @@ def begin_run(folder: Path) -> None:
     Raises ValueError where it holds files that are not a run's.
     """
     claim(folder)
+    remove_pictures(folder)
     for name in ("run.json", "instances.parquet", LINES, REPORT):
         (folder / name).unlink(missing_ok=True)
     for table in folder.glob(f"{MEMORY}/*/*.parquet"):
         table.unlink(missing_ok=True)
+
+
+def remove_pictures(folder: Path) -> None:
+    """Removes the pictures, videos and recordings that an earlier run left in its folder: those of
+    the sequences that its table of frames names. Where that cannot be read, none is removed."""
+    try:
+        frames = read_parquet(folder / "frames.parquet")
+        sequences = {str(name) for name in frames["sequence"].unique().to_pylist()}
+    except (ValueError, LookupError):
+        return
+    for name in map(file_name, sequences):
+        for path in (folder / f"{name}.mp4", folder / f"{name}.rrd"):
+            path.unlink(missing_ok=True)
+        for path in (folder / "pictures" / name).glob("*.png"):
+            if _NUMBERED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def write_run(
@@ -213,10 +233,9 @@ def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
 
 def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(existing_file_of_run(path))
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: is not a whole Parquet file ({reason}); {_AGAIN}") from None
+        table = read_parquet(existing_file_of_run(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {_AGAIN}") from None
     missing = set(schema.names) - set(table.column_names) - parquet_tables.ADDED_COLUMNS
     if missing:
         raise ValueError(
