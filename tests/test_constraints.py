@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINES = [
-    line for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] not in ("", "#")
+    line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
 ]
 
 
@@ -33,9 +33,10 @@ def test_each_line_is_one_version_from_a_registry():
 
 
 def test_what_the_project_requires_is_there_in_a_version_that_it_takes():
-    versions = {canonicalize_name(name): version for name, _, version in (
-        line.partition("==") for line in LINES
-    )}
+    versions = {
+        canonicalize_name(name): version
+        for name, _, version in (line.partition("==") for line in LINES)
+    }
     needs = required([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]])
     wrong = [
         str(need)

@@ -99,7 +99,8 @@ def _parse(location: str) -> _Options:
 
     if values.get("place", PLACES[0]) not in PLACES:
         known = ", ".join(PLACES)
-        raise ValueError(f"synthetic: there is no place {values['place']!r:.80}; use one of: {known}")
+        place = values["place"]
+        raise ValueError(f"synthetic: there is no place {place!r:.80}; use one of: {known}")
     return _Options(**values)
 
 
@@ -108,7 +109,8 @@ def _check_split(values: dict[str, Any]) -> None:
         return
     if values["split"] not in SPLITS:
         known = ", ".join(SPLITS)
-        raise ValueError(f"synthetic: there is no split {values['split']!r:.80}; use one of: {known}")
+        split = values["split"]
+        raise ValueError(f"synthetic: there is no split {split!r:.80}; use one of: {known}")
     if "seed" in values:
         raise ValueError(
             "synthetic: split and seed contradict each other, as a split has seeds of its own; "

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
+from rich.console import Console
 
 from leapai.data.folder.folder_reader import FolderLog
-from leapai.data.folder.point_files import read_sweep
 from leapai.data.frame_check import check_frame
 from leapai.data.frame_errors import FrameError
-from leapai.data.log import DrivingLog, OpenOptions, open_logs
-from leapai.data.reading import IMAGE_FORMATS, SensorError, read_image
+from leapai.data.log import DrivingLog, open_logs
+from leapai.inspection.inspection_pictures import write_pictures
+from leapai.inspection.log_inspection import inspect_logs, render_inspection
 from leapai.types import Frame
-from leapai_world.sensors.rig_files import open_rig
 from tests.data import test_argoverse2, test_nuscenes
 from tests.data.folder.made_up_drive import points, write_drive
 from tests.data.test_argoverse2_map import lane, line
@@ -32,8 +32,7 @@ from tests.robustness.damage import (
     other_file,
 )
 from tests.robustness.mutations import absurd
-from tests.robustness.promise import Draw, Link, Outcome, Property, Sandbox, check_words, outcome_of
-from tests.world.test_rigs import OWN
+from tests.robustness.promise import Draw, Link, Outcome, Property, Sandbox, outcome_of
 
 SIZE_PX = (48, 64)
 Damage = Callable[[Draw, bytes], bytes | Link | None]
@@ -163,6 +162,26 @@ def sensor_folder(folder: Path) -> Callable[[Draw], Outcome]:
     return damaging(Sandbox(folder), damages, read_all(f"folder:{drive}"))
 
 
+def inspections(folder: Path) -> Callable[[Draw], Outcome]:
+    """The same drive, inspected and drawn as `leapai inspect` does."""
+    drive = write_drive(folder / "data")
+    pictures = folder.parent / f"{folder.name}-pictures"
+
+    def use() -> bool:
+        logs = open_logs(f"folder:{drive}", image_size_px=SIZE_PX)
+        inspection = inspect_logs(logs, 2)
+        Console(file=io.StringIO()).print(render_inspection(inspection))
+        write_pictures(logs, pictures, 1)
+        return bool(inspection.warnings)
+
+    damages: dict[str, Damage] = {
+        "calibration.json": damaged_json,
+        ".png": damaged_bytes,
+        ".bin": damaged_bytes,
+    }
+    return damaging(Sandbox(folder), damages, use)
+
+
 TOML = """rate_hz = 10
 poses = "poses.csv"
 max_image_age_s = 0.2
@@ -253,118 +272,11 @@ def file_names(folder: Path) -> Callable[[Draw], Outcome]:
     return check
 
 
-MODES = {
-    "PNG": ("RGB", "RGBA", "L", "P", "1", "I;16"),
-    "JPEG": ("RGB", "L", "CMYK"),
-    "TIFF": ("RGB", "L", "I;16", "F", "CMYK"),
-}
-
-
-def images(folder: Path) -> Callable[[Draw], Outcome]:
-    """Images of every format and kind of pixel."""
-    encoded: list[bytes] = []
-    picture = Image.fromarray(
-        np.random.default_rng(0).integers(0, 255, (*SIZE_PX, 3), dtype=np.uint8)
-    )
-    for kind in IMAGE_FORMATS:
-        for mode in MODES.get(kind, ("RGB",)):
-            file = io.BytesIO()
-            grey = picture.convert("I").point(lambda i: i * 257) if mode == "I;16" else picture
-            grey.convert(mode).save(file, kind)
-            encoded.append(file.getvalue())
-
-    def check(draw: Draw) -> Outcome:
-        path = folder / "image"
-        path.write_bytes(damaged_bytes(draw, draw(st.sampled_from(encoded))))
-
-        def use() -> bool:
-            try:
-                image = read_image(path, SIZE_PX)
-            except SensorError as fault:
-                check_words(str(fault), "image")
-                return True
-            assert image.shape == (*SIZE_PX, 3)
-            assert image.dtype == np.uint8
-            return False
-
-        return outcome_of(use, "image")
-
-    return check
-
-
-def sweeps(folder: Path) -> Callable[[Draw], Outcome]:
-    """LiDAR sweeps in files of each format."""
-    npy = io.BytesIO()
-    np.save(npy, points(0))
-    whole = {"0.bin": points(0).tobytes(), "0.npy": npy.getvalue(), "0.pcd": pcd()}
-
-    def check(draw: Draw) -> Outcome:
-        name = draw(st.sampled_from(sorted(whole)))
-        (folder / name).write_bytes(damaged_bytes(draw, whole[name]))
-
-        def use() -> bool:
-            try:
-                columns = read_sweep(folder / name, None)
-            except SensorError as fault:
-                check_words(str(fault), name)
-                return True
-            assert len({len(column) for column in columns.values()}) == 1
-            return False
-
-        return outcome_of(use, name)
-
-    return check
-
-
-def rigs(folder: Path) -> Callable[[Draw], Outcome]:
-    """Files of rigs of the embedded world."""
-    path = folder / "rig.json"
-    whole = json.dumps(OWN).encode()
-
-    def check(draw: Draw) -> Outcome:
-        path.write_bytes(damaged_json(draw, whole))
-
-        def use() -> bool:
-            rig = open_rig(str(path), SIZE_PX, 2)
-            return not all(np.isfinite(camera.intrinsics).all() for camera in rig.cameras)
-
-        outcome = outcome_of(use, "rig.json")
-        assert outcome is not Outcome.MARKED
-        return outcome
-
-    return check
-
-
-OPTIONS = ("seed", "drives", "frames", "rate_hz", "beams", "split", "place", "rig", "blur", "x")
-
-
-def locations(folder: Path) -> Callable[[Draw], Outcome]:
-    """Locations of data sets, as users type them."""
-    from leapai_world import open_logs as open_world
-
-    def check(draw: Draw) -> Outcome:
-        values = st.sampled_from(TEXTS) | st.integers().map(str) | st.floats().map(str)
-        parts = draw(st.lists(st.tuples(st.sampled_from(OPTIONS), values), max_size=3))
-        location = ",".join(f"{name}={value}" for name, value in parts)
-
-        def use() -> bool:
-            logs = open_world(location, OpenOptions(SIZE_PX))
-            assert all(0 < log.timestamps_us[-1] < 2**60 for log in (logs[0], logs[-1]))
-            return False
-
-        return outcome_of(use, "synthetic")
-
-    return check
-
-
 PROPERTIES = (
-    Property("nuScenes", nuscenes, 60),
-    Property("Argoverse 2", argoverse2, 60),
+    Property("nuScenes", nuscenes, 40),
+    Property("Argoverse 2", argoverse2, 40),
     Property("folder of sensor files", sensor_folder, 60),
     Property("folder with TOML, NPY, PCD", toml_folder, 60),
+    Property("inspections", inspections, 15),
     Property("names of sensor files", file_names, 50),
-    Property("images", images, 200),
-    Property("sweeps", sweeps, 150),
-    Property("rigs of the world", rigs, 60),
-    Property("locations of the world", locations, 60),
 )

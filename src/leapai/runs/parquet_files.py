@@ -12,14 +12,45 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from leapai.runs.table_bounds import bounds_problem
+
 MAX_BYTES = 4 << 30
 """Largest table that is read, unpacked: ten times that of the detections of 6 000 keyframes."""
 _BYTES_A_VALUE = 8
 
 
+class UnusableTableError(ValueError):
+    """A file of a table that cannot be used; the message is the reason, without the file."""
+
+
+def read_typed(path: Path, schema: pa.Schema, added: frozenset[str]) -> pa.Table:
+    """Returns the table of a run with the columns of `schema`, of which those `added` later may be
+    missing.
+
+    Raises UnusableTableError as `read_parquet` does, and for other columns, types and values.
+    """
+    table = read_parquet(path)
+    missing = set(schema.names) - set(table.column_names) - set(added)
+    if missing:
+        raise UnusableTableError(
+            f"has no column {', '.join(sorted(missing))}: it is of another program, or of another "
+            "version of leapai"
+        )
+    for name in added & set(schema.names) - set(table.column_names):
+        table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
+    try:
+        typed = table.select(schema.names).cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise UnusableTableError(f"has columns of other types ({_words(error)})") from None
+    problem = bounds_problem(typed)
+    if problem is not None:
+        raise UnusableTableError(f"{problem}, which no run has")
+    return typed
+
+
 def read_parquet(path: Path) -> pa.Table:
-    """Returns the table of a file. Raises ValueError with the reason, in one line, where it is no
-    whole Parquet file, or would take more memory than `MAX_BYTES`."""
+    """Returns the table of a file. Raises UnusableTableError with the reason, in one line, where it
+    is no whole Parquet file, or would take more memory than `MAX_BYTES`."""
     try:
         with pq.ParquetFile(path) as file:
             _check_size(file.metadata)
@@ -34,8 +65,13 @@ def read_parquet(path: Path) -> pa.Table:
         table.validate(full=True)
         return _plain(table)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"is not a whole Parquet file ({reason:.200})") from None
+        raise UnusableTableError(f"is not a whole Parquet file ({_words(error)})") from None
+
+
+def _words(error: Exception) -> str:
+    """Returns the first line of an error of pyarrow, which may hold bytes of the file."""
+    words = (str(error).splitlines() or [type(error).__name__])[0]
+    return "".join(each if each.isprintable() else "?" for each in words)[:200]
 
 
 def _check_size(metadata: pq.FileMetaData) -> None:
@@ -48,7 +84,7 @@ def _check_size(metadata: pq.FileMetaData) -> None:
 
 def _check_bytes(count: int) -> None:
     if count > MAX_BYTES:
-        raise ValueError(
+        raise UnusableTableError(
             f"would take {count / 1e9:.1f} GB of memory, more than the {MAX_BYTES / 1e9:.1f} GB "
             "of any run"
         )

@@ -34,7 +34,7 @@ from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.folders import claim, file_name, inside
 from leapai.io import write_text
 from leapai.runs import parquet_tables
-from leapai.runs.parquet_files import read_parquet
+from leapai.runs.parquet_files import UnusableTableError, read_parquet, read_typed
 from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.tracks_table import TRACK_SCHEMA, TRACKS, track_table
@@ -82,7 +82,7 @@ def remove_pictures(folder: Path) -> None:
     try:
         frames = read_parquet(folder / "frames.parquet")
         sequences = {str(name) for name in frames["sequence"].unique().to_pylist()}
-    except (ValueError, LookupError):
+    except (UnusableTableError, LookupError):
         return
     for name in map(file_name, sequences):
         for path in (folder / f"{name}.mp4", folder / f"{name}.rrd"):
@@ -119,7 +119,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     existing_run(folder)
     summary = _read_json(folder / "run.json", TypeAdapter(RunSummary))
     frames, detections, gt = (
-        _read_parquet(folder / name, schema)
+        _read_table(folder / name, schema)
         for name, schema in (
             ("frames.parquet", parquet_tables.FRAME_SCHEMA),
             ("detections.parquet", DETECTION_SCHEMA),
@@ -138,7 +138,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     config = _read_json(folder / "config.json", TypeAdapter(TaskConfig))
     lines = parquet_tables.LINE_SCHEMA.empty_table()
     if config.static_task:
-        lines = _read_parquet(folder / LINES, parquet_tables.LINE_SCHEMA)
+        lines = _read_table(folder / LINES, parquet_tables.LINE_SCHEMA)
     run = Run(
         config=config,
         summary=summary,
@@ -231,22 +231,11 @@ def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
         ) from None
 
 
-def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        table = read_parquet(existing_file_of_run(path))
-    except ValueError as error:
+        return read_typed(existing_file_of_run(path), schema, parquet_tables.ADDED_COLUMNS)
+    except UnusableTableError as error:
         raise ValueError(f"{path}: {error}; {_AGAIN}") from None
-    missing = set(schema.names) - set(table.column_names) - parquet_tables.ADDED_COLUMNS
-    if missing:
-        raise ValueError(
-            f"{path}: has no column {', '.join(sorted(missing))}: it is of another program, or of "
-            f"another version of leapai; {_AGAIN}"
-        )
-    try:
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowException, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: has columns of other types ({reason}); {_AGAIN}") from None
 
 
 def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:

@@ -119,7 +119,7 @@ def test_without_a_file_defaults_hold():
         ({"time_unit": None, "rate_hz": 1e-300}, "rate_hz = 1e-300"),
         ({"lidar": {"intensity_max": 1e-300}}, r"lidar\.intensity_max = 1e-300"),
         (
-            {"lidar": {"ego_from_lidar": [[1, 0, 0, 1e4], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}},
+            {"lidar": {"ego_from_lidar": [[1, 0, 0, 1e4], *np.eye(4).tolist()[1:]]}},
             "1e\\+04 m .* on no vehicle; give metres",
         ),
     ],
