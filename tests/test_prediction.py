@@ -6,6 +6,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 
@@ -192,6 +194,44 @@ def test_an_earlier_prediction_leaves_no_table_behind(tmp_path, drives, checkpoi
         predict(checkpoint, tmp_path, pictures=False)
     assert not list(tmp_path.glob("*.parquet"))
     assert not (tmp_path / "prediction.json").exists()
+
+
+def test_pictures_of_an_earlier_prediction_go_and_files_of_the_user_stay(
+    tmp_path, drives, checkpoint
+):
+    predict(checkpoint, tmp_path)
+    theirs = (tmp_path / "holiday.mp4", tmp_path / "pictures" / "one" / "notes.png")
+    for path in theirs:
+        path.write_text("mine")
+    drives(MadeUpLog("three"))
+    predict(checkpoint, tmp_path)
+    assert {path.name for path in tmp_path.glob("*.mp4")} == {"three.mp4", "holiday.mp4"}
+    pictures = tmp_path / "pictures"
+    assert [path.name for path in (pictures / "one").iterdir()] == ["notes.png"]
+    assert not list((pictures / "two").iterdir())
+    assert list((pictures / "three").iterdir())
+    assert all(path.read_text() == "mine" for path in theirs)
+
+
+def test_a_folder_that_another_run_holds_is_refused(tmp_path, drives, checkpoint):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import pathlib, sys\nfrom leapai.folders import sole_user\n"
+            "with sole_user(pathlib.Path(sys.argv[1])):\n    print(flush=True); input()",
+            str(tmp_path),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout.readline() == b"\n"
+        with pytest.raises(ValueError, match=rf"another run writes into it \(process {holder.pid}"):
+            predict(checkpoint, tmp_path, pictures=False)
+    finally:
+        holder.communicate(b"\n")
+    predict(checkpoint, tmp_path, pictures=False)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ share the sequences.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from leapai.config.schema import TaskConfig
 from leapai.data.log import UnlabelledLog
 from leapai.distributed import broadcast, joined_ranks
 from leapai.extras import import_extra
+from leapai.folders import sole_user
 from leapai.report.terminal_prediction import print_begin, print_prediction
 from leapai.runs.prediction_folder import PredictionSummary, begin_prediction, write_prediction
 from leapai.runs.run_inputs import open_inputs
@@ -41,11 +43,14 @@ def run_prediction(
     step = options.picture_step()
     if options.viewer:
         import_extra("rerun", "viewer", "a recording needs rerun-sdk")
-    with joined_ranks() as ranks, StopSignal() as stop:
+    with joined_ranks() as ranks, StopSignal() as stop, ExitStack() as held:
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = open_inputs(config, checkpoint, options.source, options.max_frames)
         inputs = replace(inputs, logs=[UnlabelledLog(log) for log in inputs.logs])
-        begin_prediction(options.output)
+        if ranks.is_first:
+            held.enter_context(sole_user(options.output))
+            begin_prediction(options.output)
+        broadcast(True)  # the others write when the folder is ready
         print_begin(inputs, config, with_video=step is not None, console=console)
         streaming = StreamingOptions(
             picture_step=step,

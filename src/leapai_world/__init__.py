@@ -82,22 +82,25 @@ def _parse(location: str) -> _Options:
         name, _, text = (word.strip() for word in part.partition("="))
         if name not in valid:
             known = ", ".join(valid)
-            raise ValueError(f"synthetic: '{part}': there is no option '{name}'; use: {known}")
+            raise ValueError(
+                f"synthetic: {part!r:.80}: there is no option {name!r:.80}; use: {known}"
+            )
         try:
             values[name] = valid[name](text)
         except ValueError:
             kind = _KIND_WORDS[valid[name]]
-            raise ValueError(f"synthetic: {name} = '{text}' must be {kind}") from None
+            raise ValueError(f"synthetic: {name} = {text!r:.80} must be {kind}") from None
         if name in _LEAST and not _LEAST[name] <= values[name] <= _MOST[name]:
             raise ValueError(
-                f"synthetic: {name} = {text} must be in {_LEAST[name]} to {_MOST[name]}"
+                f"synthetic: {name} = {text:.80} must be in {_LEAST[name]} to {_MOST[name]}"
             )
     _check_split(values)
     from leapai_world.places.place import PLACES
 
     if values.get("place", PLACES[0]) not in PLACES:
         known = ", ".join(PLACES)
-        raise ValueError(f"synthetic: there is no place '{values['place']}'; use one of: {known}")
+        place = values["place"]
+        raise ValueError(f"synthetic: there is no place {place!r:.80}; use one of: {known}")
     return _Options(**values)
 
 
@@ -106,7 +109,8 @@ def _check_split(values: dict[str, Any]) -> None:
         return
     if values["split"] not in SPLITS:
         known = ", ".join(SPLITS)
-        raise ValueError(f"synthetic: there is no split '{values['split']}'; use one of: {known}")
+        split = values["split"]
+        raise ValueError(f"synthetic: there is no split {split!r:.80}; use one of: {known}")
     if "seed" in values:
         raise ValueError(
             "synthetic: split and seed contradict each other, as a split has seeds of its own; "

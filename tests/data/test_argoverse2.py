@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -440,3 +441,12 @@ def test_the_real_map_lies_around_the_drive(real):
     points_m = np.concatenate([line.points_m for line in lines])
     nearest = points_m[np.linalg.norm(points_m[:, :2] - ego_m[:2], axis=1).argmin()]
     np.testing.assert_allclose(nearest, ego_m, atol=0.2)
+
+
+def test_two_logs_of_one_name_are_refused(drive):
+    root = drive.write().folder.parents[1]
+    assert [log.name for log in open_logs(str(root), OpenOptions(SIZE_PX))] == ["log-a"]
+    shutil.copytree(root / "train", root / "val")
+    with pytest.raises(ValueError, match=r"train/log-a and .*val/log-a are two logs of one name"):
+        open_logs(str(root), OpenOptions(SIZE_PX))
+    assert len(open_logs(str(root / "val"), OpenOptions(SIZE_PX))) == 1

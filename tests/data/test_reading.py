@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 
@@ -128,3 +129,12 @@ def test_damaged_images_are_failed_sensors(tmp_path, seed):
 )
 def test_units_of_time_are_told_by_range_and_rate(latest, step, unit, likely):
     assert columns.likely_unit(latest, step, unit) == likely
+
+
+def test_a_pipe_and_a_file_of_gigabytes_are_failed_sensors(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(2 << 30)  # without any block on the disk
+    for name, words in (("pipe.jpg", "a device or a pipe"), ("huge.jpg", "has 2.1 GB, more than")):
+        with pytest.raises(SensorError, match=words):
+            read_image(tmp_path / name, (48, 64))

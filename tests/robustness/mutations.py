@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 
+from leapai.types import Frame
+
 MISSING = object()
 """Stands for a key that is not there."""
 HUGE_INTEGER = 10**30
@@ -284,3 +286,26 @@ def _nested_damage(keys: tuple[Any, ...], damage: Callable[[Any], Any]) -> Calla
         path.write_text(json.dumps(content))
 
     return apply
+
+
+def absurd(frame: Frame) -> list[str]:
+    """Names of the fields that no vehicle has."""
+    poses = [frame.ego2global, *(camera.ego_from_camera for camera in frame.cameras)]
+    rigid = all(np.isfinite(p).all() and abs(np.linalg.det(p[:3, :3]) - 1) < 1e-3 for p in poses)
+    matrices = [camera.intrinsics for camera in frame.cameras]
+    labels = frame.labels
+    checks = {
+        "time": 1e14 < frame.timestamp_us < 4e15,
+        "pose": rigid and all(np.abs(p[:3, 3]).max() <= 100 for p in poses[1:]),
+        "intrinsics": all(np.isfinite(m).all() and 1 < m[0, 0] < 1e6 for m in matrices),
+    }
+    if labels is not None and len(labels):
+        sizes = labels.boxes[:, 3:6]
+        checks |= {
+            "boxes": bool((np.abs(labels.boxes[:, :3]) <= 1000).all()),
+            "sizes": bool(((sizes > 0.001) & (sizes < 200)).all()),
+            "points": bool((labels.num_lidar_points >= -1).all()),
+            "speed": bool((np.abs(labels.velocity_mps) <= 200).all()),
+            "tracks": len(set(labels.track_id.tolist())) == len(labels),
+        }
+    return [name for name, good in checks.items() if not good]

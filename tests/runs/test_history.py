@@ -88,7 +88,7 @@ def test_a_table_that_is_none_is_named_and_never_overwritten(tmp_path, name):
     else:
         pq.write_table(pa.table({"price": [1.0]}), table)
     before = table.read_bytes()
-    message = {"broken": "no whole Parquet file", "foreign": "has no column finished_utc"}[name]
+    message = {"broken": "not a whole Parquet file", "foreign": "has no column finished_utc"}[name]
     for use in (lambda: append_run(table, LINE), lambda: read_runs(table)):
         with pytest.raises(ValueError, match=message) as error:
             use()

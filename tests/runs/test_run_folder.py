@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from leapai.folders import MARK
 from leapai.runs.run_folder import read_run
 from leapai.types import Labels, MapPolyline
 from tests.evaluation.made_up import detections_at
@@ -170,5 +171,6 @@ def test_tables_of_memory_of_an_earlier_run_are_removed(tmp_path):
     old = tmp_path / "run/memory/slots/gone.parquet"
     old.parent.mkdir(parents=True)
     old.touch()
+    (tmp_path / "run" / MARK).touch()
     write(tmp_path / "run", made_up_run())
     assert not old.exists()

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from leapai.data.frame_errors import FrameError, check_array, is_whole
+from leapai.data.frame_errors import FrameError, check_array, is_whole, shown
 from leapai.data.label_bounds import checked_labels
 from leapai.data.sensor_bounds import (
     LIDAR,
@@ -87,13 +87,14 @@ def check_frame(
             _check_motion(frame, last)
         return _usable(frame, groups or {})
     except FrameError as error:
-        raise FrameError(f"{frame.sequence} at {frame.timestamp_us} us: {error}") from None
+        name = frame.sequence if isinstance(frame.sequence, str) else shown(frame.sequence)
+        raise FrameError(f"{name} at {shown(frame.timestamp_us)} us: {error}") from None
 
 
 def _check_place(frame: Frame) -> None:
     """Checks what places the frame: sequence, time and pose."""
     if not isinstance(frame.sequence, str) or not frame.sequence:
-        raise FrameError(f"sequence is {frame.sequence!r}; give a name, a str")
+        raise FrameError(f"sequence is {shown(frame.sequence)}; give a name, a str")
     _check_time("timestamp_us", frame.timestamp_us)
     pose = frame.ego2global
     check_array("ego2global", pose, (4, 4), "f", "give global_from_ego as float64")
@@ -113,7 +114,8 @@ def _check_place(frame: Frame) -> None:
 def _check_time(name: str, time_us: object) -> None:
     if not is_whole(time_us):
         raise FrameError(
-            f"{name} is {time_us!r}, a {type(time_us).__name__}; give whole microseconds, an int"
+            f"{name} is {shown(time_us)}, a {type(time_us).__name__}; give whole microseconds, "
+            "an int"
         )
     if not 0 <= int(time_us) <= MAX_TIME_US:  # type: ignore[call-overload]
         raise FrameError(f"{name} is {time_us}; give microseconds (are these nanoseconds?)")
@@ -179,7 +181,8 @@ def _usable(frame: Frame, groups: Mapping[str, str]) -> Frame:
 def _check_faults(faults: object) -> None:
     is_tuple = isinstance(faults, Sequence) and not isinstance(faults, str)
     if not is_tuple or not all(isinstance(fault, str) for fault in faults):  # type: ignore[attr-defined]
-        raise FrameError(f"faults is {faults!r}; give a tuple of str, such as ('back: no file',)")
+        remedy = "give a tuple of str, such as ('back: no file',)"
+        raise FrameError(f"faults is {shown(faults)}; {remedy}")
 
 
 def _check_cameras(cameras: object, groups: Mapping[str, str]) -> None:
@@ -193,8 +196,8 @@ def _check_cameras(cameras: object, groups: Mapping[str, str]) -> None:
         name = camera.name
         if not isinstance(name, str) or not name or ": " in name or name in names | {LIDAR}:
             raise FrameError(
-                f"cameras[{number}].name is {name!r}; give every camera a name of its own, without "
-                f"': ', other than '{LIDAR}'"
+                f"cameras[{number}].name is {shown(name)}; give every camera a name of its own, "
+                f"without ': ', other than '{LIDAR}'"
             )
         names.add(name)
         try:
@@ -207,11 +210,13 @@ def _check_camera(camera: CameraFrame, groups: Mapping[str, str]) -> None:
     """Checks the form of one camera."""
     group = groups.get(camera.name, camera.group)
     if not isinstance(group, str) or group not in CAMERA_GROUPS:
-        raise FrameError(f"group is {group!r}; give one of {', '.join(CAMERA_GROUPS)}")
+        raise FrameError(f"group is {shown(group)}; give one of {', '.join(CAMERA_GROUPS)}")
     size = camera.size_px
     is_pair = isinstance(size, Sequence) and len(size) == 2 and all(is_whole(s) for s in size)
     if not is_pair or not all(0 < side <= MAX_SIDE_PX for side in size):
-        raise FrameError(f"size_px is {size!r}; give (height, width) in pixels, two positive ints")
+        raise FrameError(
+            f"size_px is {shown(size)}; give (height, width) in pixels, two positive ints"
+        )
     check_array("intrinsics", camera.intrinsics, (3, 3), "f", "give float64")
     lens = "give k1, k2, p1, p2, k3 of OpenCV's model as float64, zeros for a rectified image"
     check_array("distortion", camera.distortion, (5,), "f", lens)

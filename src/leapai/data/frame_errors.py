@@ -8,6 +8,8 @@ import numpy as np
 
 _KINDS = {"f": "float", "u": "uint8", "iu": "integer", "b": "bool"}
 """Kinds of `np.dtype.kind` and their name."""
+_SHOWN = 200
+"""Characters that a message shows of a value."""
 
 
 class FrameError(ValueError):
@@ -29,6 +31,13 @@ def check_array(
         raise FrameError(f"{name} has the shape {list(value.shape)}, not [{form}]; {remedy}")
     if value.dtype.kind not in kinds:
         raise FrameError(f"{name} is of type {value.dtype}, not {_KINDS[kinds]}; {remedy}")
+
+
+def shown(value: object) -> str:
+    """Returns any value as a few words in one line, as messages show it."""
+    words = repr(value)
+    printable = "".join(each if each.isprintable() else " " for each in words[:_SHOWN])
+    return " ".join(printable.split()) + ("..." if len(words) > _SHOWN else "")
 
 
 def is_whole(value: object) -> bool:

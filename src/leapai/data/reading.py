@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import stat
 import struct
 import warnings
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from leapai.types import FloatArray, ImageArray, IntArray
 _logger = logging.getLogger(__name__)
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 """Formats that cameras write; Pillow's decoders of rarer ones are not offered foreign bytes."""
+MAX_FILE_BYTES = 1 << 30
+"""Largest file of one sensor and frame: images and sweeps have a few MB."""
 MAX_MEDIAN_RANGE_M = 500.0
 """Half of a sweep is nearer, on any vehicle, by far."""
 
@@ -91,6 +94,12 @@ def read_bytes(path: Path) -> bytes:
     """Returns the content of a sensor file. Raises SensorError where there is none."""
     note_file(path)
     try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode) and not path.is_dir():  # a pipe would wait for ever
+            raise SensorError(path, "is no file, but a device or a pipe")
+        if facts.st_size > MAX_FILE_BYTES:
+            gigabytes = facts.st_size / 1e9
+            raise SensorError(path, f"has {gigabytes:.1f} GB, more than one frame of any sensor")
         content = path.read_bytes()
     except FileNotFoundError:
         raise missing(path) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +17,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from leapai.data.frame_check import check_frame
+from leapai.data.frame_errors import FrameError
 from leapai.data.log import DrivingLog
 from leapai.data.reading import AnnotatedBoxes
 from leapai.geometry import poses
@@ -107,19 +110,25 @@ def inspect_logs(logs: Sequence[DrivingLog], max_frames: int = 40) -> Inspection
     Those are spread evenly over all frames that have a LiDAR sweep, then over the others.
     """
     tally = _Tally()
+    last: Frame | None = None
     ahead: tuple[DrivingLog, int, Frame] | None = None
     for number, (log, index) in enumerate(frames_to_read(logs, max_frames)):
-        frame = ahead[2] if ahead and ahead[0] is log and ahead[1] == index else log[index]
+        read = ahead[2] if ahead and ahead[0] is log and ahead[1] == index else log[index]
+        ahead, frame = None, tally.checked(read, last)
+        if frame is None:
+            continue
+        last = frame
         if isinstance(log, AnnotatedLog):
             recorded = log.annotated_boxes(index)
         else:
             recorded = _as_recorded(frame.labels)
             tally.add_boxes(recorded)
         tally.add_frame(frame, recorded)
-        ahead = None
         if number < MAX_PAIRS and index + 1 < len(log):
             ahead = (log, index + 1, log[index + 1])
-            tally.plausibility.add_pair(frame, ahead[2])
+            after = tally.checked(ahead[2], frame)
+            if after is not None:
+                tally.plausibility.add_pair(frame, after)
     for log in logs:
         if isinstance(log, AnnotatedLog):
             for index in range(len(log)):
@@ -157,7 +166,18 @@ class _Tally:
         self.others: Counter[str] = Counter()
         self.differences: list[IntArray] = []
         self.faults: defaultdict[str, list[str]] = defaultdict(list)
+        self.refused: dict[str, str] = {}
         self.plausibility = Plausibility()
+
+    def checked(self, frame: Frame, last: Frame | None) -> Frame | None:
+        """Returns a frame with the faults that a stream finds in it; None: it would be refused,
+        which becomes a warning. Values out of bounds stay, for what they reveal together."""
+        try:
+            faults = check_frame(frame, last).faults
+        except FrameError as error:
+            self.refused.setdefault(f"{frame.sequence} at {frame.timestamp_us} us", str(error))
+            return None
+        return replace(frame, faults=faults)
 
     def add_frame(self, frame: Frame, recorded: AnnotatedBoxes | None) -> None:
         self.frames_read += 1
@@ -222,6 +242,9 @@ class _Tally:
     def _warnings(self, logs: Sequence[DrivingLog], counts: PointCounts) -> Iterator[str]:
         yield from dict.fromkeys(words for log in logs for words in log.table_notes)
         yield from about_times(logs)
+        if self.refused:
+            first = next(iter(self.refused.values()))
+            yield f"{len(self.refused)} frames are refused; the first: {first}"
         if counts.boxes >= MIN_COMPARED and counts.within_2 < MIN_SHARE_WITHIN_2 * counts.boxes:
             yield (
                 f"{counts.within_2} of {counts.boxes} boxes hold the recorded number of points, "

@@ -14,7 +14,7 @@ from leapai.data.reading import AnnotatedBoxes
 from leapai.inspection import box_evidence, pose_evidence
 from leapai.inspection.edge_evidence import SHIFTS, edge_scores
 from leapai.inspection.ground_evidence import Ground, fit_ground
-from leapai.types import CAMERA_GROUPS, CameraFrame, FloatArray, Frame
+from leapai.types import CameraFrame, FloatArray, Frame
 
 MAX_GROUND_M, MAX_TILT_DEG = 0.5, 6.0
 """Height of the ground at the ego's origin, which lies on it, and its tilt: a road of 10 % ends
@@ -169,9 +169,6 @@ class Plausibility:
 
     def _about_cameras(self) -> Iterator[str]:
         for name, camera in self._cameras.items():
-            if camera.group not in CAMERA_GROUPS:
-                known = ", ".join(CAMERA_GROUPS)
-                yield f"{name}: no camera group takes it: '{camera.group}' is none of {known}"
             height, width = camera.size_px
             size_px = np.array([[height, width]], np.int64)
             if not columns.intrinsics(camera.intrinsics[None], size_px)[0]:

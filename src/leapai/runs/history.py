@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from leapai.evaluation.metric_types import RunMetric, Shown
 from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.io import whole_file
+from leapai.runs.parquet_files import read_parquet
 from leapai.runs.row_schema import row_schema
 from leapai.runs.run_files import existing_table
 
@@ -124,12 +125,9 @@ def _schema() -> pa.Schema:
 
 def _read(table: Path) -> pa.Table:
     try:
-        content = pq.read_table(table)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{table}: is no whole Parquet file ({reason}); move it away, a new one will be begun"
-        ) from None
+        content = read_parquet(table)
+    except ValueError as error:
+        raise ValueError(f"{table}: {error}; move it away, a new one will be begun") from None
     foreign = [name for name in _NAMES_A_RUN if name not in content.column_names]
     if foreign:
         raise ValueError(

@@ -20,7 +20,7 @@ from leapai.evaluation.sequence_result import SequenceResult
 from leapai.folders import claim
 from leapai.io import write_text
 from leapai.runs import parquet_tables
-from leapai.runs.run_folder import LINES, config_json, write_detections
+from leapai.runs.run_folder import LINES, config_json, remove_pictures, write_detections
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.tracks_table import TRACKS
 
@@ -41,11 +41,13 @@ class PredictionSummary(RunSummary):
 
 
 def begin_prediction(folder: Path) -> None:
-    """Makes the folder. The tables of an earlier prediction in it are removed.
+    """Makes the folder. The tables of an earlier prediction in it are removed, and the pictures,
+    videos and recordings of the sequences that its tables name; other files stay.
 
     Raises ValueError where it holds files that are not a run's.
     """
     claim(folder)
+    remove_pictures(folder)
     for name in (PREDICTION, *TABLES):
         (folder / name).unlink(missing_ok=True)
 

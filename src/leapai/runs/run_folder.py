@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,16 +24,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from leapai.config.schema import TaskConfig
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
-from leapai.folders import claim, inside, sole_user
+from leapai.folders import claim, file_name, inside, sole_user
 from leapai.io import write_text
 from leapai.runs import parquet_tables
+from leapai.runs.parquet_files import UnusableTableError, read_parquet, read_typed
 from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.tracks_table import TRACK_SCHEMA, TRACKS, track_table
@@ -46,6 +47,8 @@ LINES = "lines.parquet"
 MEMORY = "memory"
 """Folder of the tables of the temporal memory."""
 REPORT = "report.html"
+_NUMBERED = re.compile(r"\d{6,}\.png")
+"""Names of the pictures of frames."""
 _AGAIN = "run `leapai val` again"
 
 
@@ -65,6 +68,7 @@ def begin_run(folder: Path) -> None:
     Raises ValueError where it holds files that are not a run's.
     """
     claim(folder)
+    remove_pictures(folder)
     for name in ("run.json", "instances.parquet", LINES, REPORT):
         (folder / name).unlink(missing_ok=True)
     for table in folder.glob(f"{MEMORY}/*/*.parquet"):
@@ -78,6 +82,22 @@ def held_run(folder: Path) -> Iterator[None]:
     with sole_user(folder):
         begin_run(folder)
         yield
+
+
+def remove_pictures(folder: Path) -> None:
+    """Removes the pictures, videos and recordings that an earlier run left in its folder: those of
+    the sequences that its table of frames names. Where that cannot be read, none is removed."""
+    try:
+        frames = read_parquet(folder / "frames.parquet")
+        sequences = {str(name) for name in frames["sequence"].unique().to_pylist()}
+    except (UnusableTableError, LookupError):
+        return
+    for name in map(file_name, sequences):
+        for path in (folder / f"{name}.mp4", folder / f"{name}.rrd"):
+            path.unlink(missing_ok=True)
+        for path in (folder / "pictures" / name).glob("*.png"):
+            if _NUMBERED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def write_run(
@@ -107,7 +127,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     existing_run(folder)
     summary = _read_json(folder / "run.json", TypeAdapter(RunSummary))
     frames, detections, gt = (
-        _read_parquet(folder / name, schema)
+        _read_table(folder / name, schema)
         for name, schema in (
             ("frames.parquet", parquet_tables.FRAME_SCHEMA),
             ("detections.parquet", DETECTION_SCHEMA),
@@ -126,7 +146,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     config = _read_json(folder / "config.json", TypeAdapter(TaskConfig))
     lines = parquet_tables.LINE_SCHEMA.empty_table()
     if config.static_task:
-        lines = _read_parquet(folder / LINES, parquet_tables.LINE_SCHEMA)
+        lines = _read_table(folder / LINES, parquet_tables.LINE_SCHEMA)
     run = Run(
         config=config,
         summary=summary,
@@ -219,20 +239,8 @@ def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
         ) from None
 
 
-def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(existing_file_of_run(path))
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: is not a whole Parquet file ({reason}); {_AGAIN}") from None
-    missing = set(schema.names) - set(table.column_names) - parquet_tables.ADDED_COLUMNS
-    if missing:
-        raise ValueError(
-            f"{path}: has no column {', '.join(sorted(missing))}: it is of another program, or of "
-            f"another version of leapai; {_AGAIN}"
-        )
-    try:
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowException, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: has columns of other types ({reason}); {_AGAIN}") from None
+        return read_typed(existing_file_of_run(path), schema, parquet_tables.ADDED_COLUMNS)
+    except UnusableTableError as error:
+        raise ValueError(f"{path}: {error}; {_AGAIN}") from None

@@ -71,7 +71,7 @@ MIRRORED = [[-x for x in row[:3]] + [0] for row in EGO_FROM_CAMERA[:3]] + [[0, 0
     [
         ({"time_unit": "h"}, "time_unit = 'h': must be 's', 'ms', 'us' or 'ns'"),
         ({"time_unit": "s", "rate_hz": 10}, "give time_unit .* or rate_hz .*, not both"),
-        ({"rate_hz": 0}, "rate_hz = 0: must be greater than 0"),
+        ({"rate_hz": 0}, "rate_hz = 0: must be greater than or equal to 0.01"),
         ({"camera": []}, "camera = .*: unknown name; did you mean cameras"),
         ({"poses": "../poses.csv"}, "poses: must be a path inside the folder"),
         ({"poses": "/etc/passwd"}, "poses: must be a path inside the folder"),
@@ -105,3 +105,27 @@ def test_what_is_no_json_and_no_toml_is_refused(tmp_path, text):
 def test_without_a_file_defaults_hold():
     assert Calibration().lidar.pose()[2, 3] == 1.8
     assert Calibration().cameras == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cameras": [CAMERA | {"name": "../front"}]}, "must be a path inside the folder"),
+        ({"cameras": [CAMERA | {"name": "/front"}]}, "must be a path inside the folder"),
+        ({"cameras": [CAMERA | {"folder": "a/../../b"}]}, "must be a path inside the folder"),
+        ({"cameras": [CAMERA | {"name": "lidar"}]}, "other than 'lidar'"),
+        ({"cameras": [CAMERA | {"name": "a: b"}]}, "without ': '"),
+        ({"cameras": [CAMERA | {"name": "a\x1b[2J"}]}, "must be printable"),
+        ({"time_unit": None, "rate_hz": 1e-300}, "rate_hz = 1e-300"),
+        ({"lidar": {"intensity_max": 1e-300}}, r"lidar\.intensity_max = 1e-300"),
+        (
+            {"lidar": {"ego_from_lidar": [[1, 0, 0, 1e4], *np.eye(4).tolist()[1:]]}},
+            "1e\\+04 m .* on no vehicle; give metres",
+        ),
+    ],
+)
+def test_what_no_vehicle_has_is_refused(tmp_path, changes, words):
+    path = written(tmp_path, {k: v for k, v in (CALIBRATION | changes).items() if v is not None})
+    with pytest.raises(ValueError, match=words) as error:
+        read_calibration(path)
+    assert str(error.value).startswith(f"{path}: ")

@@ -43,8 +43,8 @@ _EGO_FROM_AV2 = poses.invert(AV2_FROM_EGO)
 def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
     """Opens the logs under the folder `location`. Images keep their size: `options` have no effect.
 
-    Tables are read when a log is first used. Raises ValueError where there is no log, and, then,
-    where a table is missing, broken, or not finite.
+    Tables are read when a log is first used. Raises ValueError where there is no log, or
+    two of one name, and, then, where a table is missing, broken, or not finite.
     """
     root = Path(location).expanduser()
     folders = [root, *(root / split for split in _SPLITS)]
@@ -54,6 +54,14 @@ def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
             f"argoverse2:{location}: there is no log; give a log folder, a folder of logs, "
             f"or one that holds {', '.join(_SPLITS)}"
         )
+    places: dict[str, Path] = {}
+    for folder in logs:
+        other = places.setdefault(folder.name, folder)
+        if other != folder:
+            raise ValueError(
+                f"argoverse2:{location}: {other} and {folder} are two logs of one name, which "
+                "results could not tell apart; remove one, or give the folder of one split"
+            )
     return [Argoverse2Log(folder) for folder in logs]
 
 

@@ -22,12 +22,15 @@ from pydantic import (
 )
 
 from leapai.config.problems import one_line
+from leapai.data.sensor_bounds import LIDAR
 from leapai.geometry import poses
 from leapai.types import FloatArray
 
 NAMES = ("calibration.toml", "calibration.json")
 DEFAULT_RATE_HZ = 10.0
 DEFAULT_LIDAR_HEIGHT_M = 1.8
+MAX_LEVER_ARM_M = 100.0
+"""Distance of a sensor from the ego's origin; trailers and cranes included."""
 _ROTATION_TOLERANCE = 1e-3
 """Rotations that were printed with four digits pass."""
 
@@ -48,12 +51,17 @@ def _rigid(rows: tuple[_Row4, _Row4, _Row4, _Row4]) -> tuple[_Row4, _Row4, _Row4
             "the upper left 3 x 3 of a pose must be a rotation: right-handed, rows of length 1 at "
             "right angles"
         )
+    furthest_m = float(np.abs(matrix[:3, 3]).max())
+    if furthest_m > MAX_LEVER_ARM_M:
+        raise ValueError(
+            f"a sensor {furthest_m:.4g} m from the ego's origin is on no vehicle; give metres"
+        )
     return rows
 
 
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts:
+    if not name or path.is_absolute() or ".." in path.parts or not name.isprintable():
         raise ValueError("must be a path inside the folder")
     return name
 
@@ -76,10 +84,18 @@ def _as_ego_from(forward: Pose | None, inverse: Pose | None, sensor: str) -> Flo
     return None if forward is None else np.array(forward, np.float64)
 
 
+def _camera_name(name: str) -> str:
+    if not name.isprintable() or ": " in name or name == LIDAR:
+        raise ValueError(
+            f"must be printable, without ': ', other than '{LIDAR}', as faults are named by it"
+        )
+    return name
+
+
 class CameraEntry(_Entry):
     """Lens, mount and files of one camera."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_camera_name)]
     group: _Group
     size_px: tuple[Annotated[int, Field(ge=1, le=20_000)], Annotated[int, Field(ge=1, le=20_000)]]
     """Height, width of the images as stored."""
@@ -96,6 +112,8 @@ class CameraEntry(_Entry):
     def _is_whole(self) -> CameraEntry:
         if self.pose() is None:
             raise ValueError("ego_from_camera (or camera_from_ego) is missing; give a 4 x 4 pose")
+        if self.folder is None:
+            _inside(self.name)
         matrix, (height, width) = np.array(self.intrinsics), self.size_px
         focal_px, centre_px = matrix[[0, 1], [0, 1]], matrix[:2, 2]
         inside = (centre_px > 0).all() and (centre_px < [width, height]).all()
@@ -122,7 +140,7 @@ class LidarEntry(_Entry):
     columns: tuple[str, ...] | None = None
     """Names of the columns of `.bin` and `.npy`, `x`, `y` and `z` among them. `intensity` and
     `dt_s` are used, others are not."""
-    intensity_max: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    intensity_max: Annotated[FiniteFloat, Field(ge=1e-3, le=1e9)] | None = None
     """Intensity that becomes 1."""
 
     @model_validator(mode="after")
@@ -146,9 +164,9 @@ class Calibration(_Entry):
 
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
     """Unit of the numbers at the end of file names, which are times."""
-    rate_hz: Annotated[FiniteFloat, Field(gt=0, le=1000)] | None = None
+    rate_hz: Annotated[FiniteFloat, Field(ge=0.01, le=1000)] | None = None
     """Frames a second, where names carry no time: files of one name belong together."""
-    max_image_age_s: Annotated[FiniteFloat, Field(ge=0)] = 0.1
+    max_image_age_s: Annotated[FiniteFloat, Field(ge=0, le=1e4)] = 0.1
     """An image that is older than this at the time of the frame is not used."""
     poses: _Inside | None = None
     """Table of ego poses (CSV); None: the vehicle stands still."""

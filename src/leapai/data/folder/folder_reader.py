@@ -90,12 +90,18 @@ def _opened(sequence: Path, root: Path | None, sweep: Path | None = None) -> Fol
         path = find_calibration(root)
     calibration = Calibration() if path is None else read_calibration(path)
     files = sequence_files(sequence, calibration, sweep)
-    name = sequence.resolve().name if sweep is None else stem_of(sweep)
+    name = _name_of(sequence) if sweep is None else stem_of(sweep)
     log = FolderLog(name, calibration, files)
     notes = " ".join(_defaults(log, path, calibration, files))
     if notes:
         _logger.warning("%s: %s", sequence if sweep is None else sweep, notes)
     return log
+
+
+def _name_of(sequence: Path) -> str:
+    """Returns the name of a drive: that of its folder as it was given, be it a link, so that no two
+    drives of a folder share one."""
+    return sequence.name if sequence.name not in ("", "..") else sequence.resolve().name or "drive"
 
 
 def _defaults(

@@ -52,9 +52,10 @@ def _read_bin(path: Path, columns: tuple[str, ...]) -> dict[str, FloatArray]:
 
 
 def _read_npy(path: Path, columns: tuple[str, ...] | None) -> dict[str, FloatArray]:
+    content = read_bytes(path)
     try:
-        array = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as error:
+        array = np.load(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # whatever the parsers of its header raise where it is damaged
         raise SensorError(path, "is not a whole .npy file of numbers") from error
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
         raise SensorError(path, "is no array of numbers [points, columns]")

@@ -63,6 +63,8 @@ def _between(first: FloatArray, last: FloatArray, share: float) -> FloatArray:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise ValueError(f"{path}: is no file; it is the table of poses")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
