@@ -183,6 +183,20 @@ def test_val_without_anything_runs_the_network_that_ships(tmp_path, capsys):
     assert run["weights"] == str(shipped_checkpoint())
 
 
+def test_a_run_of_the_network_that_ships_is_named_after_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEAPAI_TASK_CONFIG", raising=False)
+    options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--no-pictures"]
+    assert cli.main(["val", "--ckpt", str(shipped_checkpoint()), *options]) == 0
+    assert [run.name for run in (tmp_path / "outputs").iterdir() if run.is_dir()] == ["tiny"]
+
+
+def test_what_predict_wrote_is_no_run_and_the_message_says_so(tmp_path, fails):
+    (tmp_path / "prediction.json").touch()
+    for command in ("report", "view"):
+        assert "`leapai predict` wrote this, not `leapai val`" in fails(command, str(tmp_path))
+
+
 def test_a_configuration_goes_by_its_name(capsys):
     assert cli.main(["config", "tiny_step2_static"]) == 0
     by_name = capsys.readouterr().out

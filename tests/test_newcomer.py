@@ -54,7 +54,7 @@ def test_predict_on_a_real_frame_with_a_picture(tmp_path, capsys):
     assert leapai("predict", NUSCENES, "--output", tmp_path) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "predict nuscenes:" in text
-    assert "the embedded world; on nothing that a real sensor recorded" in text
+    assert "the embedded world alone: 120 simulated drives; never on a real sensor" in text
     assert "no camera of the groups front_narrow" in text
     assert {row["sequence"] for row in detections(tmp_path)} == {"scene-0061"}
     with Image.open(tmp_path / "pictures" / "scene-0061" / "000000.png") as picture:

@@ -89,10 +89,9 @@ def test_data_without_labels_gives_every_table_and_no_metrics(tmp_path, drives, 
 
 def test_it_reports_weights_sensors_and_what_is_missing(tmp_path, drives, checkpoint):
     _, text = predict(checkpoint, tmp_path, pictures=False)
-    assert f"Weights: {checkpoint.path}" in text
-    trained_on = checkpoint.config.data.train
-    assert f"Trained on: {trained_on}" in text
-    assert "not the embedded world" in text
+    assert f"weights: {checkpoint.path}, not shipped with leapai" in text
+    assert f"trained on: {checkpoint.config.data.train}, as the configuration of this" in text
+    assert "on a real road" not in text
     (lidar,) = (line for line in text.splitlines() if "│ lidar" in line)
     cells = [cell.strip() for cell in lidar.strip("│").split("│") if cell.strip()]
     assert cells == ["lidar", "5", "1", "sweeps/1.bin: is truncated"]
@@ -194,6 +193,20 @@ def test_an_earlier_prediction_leaves_no_table_behind(tmp_path, drives, checkpoi
     assert not (tmp_path / "prediction.json").exists()
 
 
+def test_pictures_of_an_earlier_prediction_do_not_stay(tmp_path, drives, checkpoint):
+    drives(MadeUpLog("one"))
+
+    def pictures(**options):
+        predict(checkpoint, tmp_path, **options)
+        return [p.name for p in sorted((tmp_path / "pictures").rglob("*.png"))]
+
+    assert pictures(every=1) == ["000000.png", "000001.png", "000002.png"]
+    assert (tmp_path / "one.mp4").is_file()
+    assert pictures(every=2) == ["000000.png", "000002.png"]
+    assert pictures(pictures=False) == []
+    assert not (tmp_path / "one.mp4").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -221,6 +234,7 @@ def test_a_mistake_is_one_line(arguments, message, capsys):
         ("folder:/data/my drive/", "my_drive"),
         ("synthetic:split=val,drives=1", "synthetic"),
         ("ourcar:open_logs:/data/monday", "monday"),
+        ("ourcar:open_logs:monday", "monday"),
         ("synthetic", "synthetic"),
         ("folder:/data/..", "folder"),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 from leapai.cli.arguments import Command, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
 from leapai.config.options import PredictionOptions, existing_checkpoint
+from leapai.data.data_names import check_data, named_source
 
 STOPPED = 130
 """Exit status of a prediction that Ctrl-C stopped: what it had streamed is written."""
@@ -21,9 +22,10 @@ def _predict(parsed: argparse.Namespace) -> None:
     options.picture_step()
     if options.checkpoint is not None:
         existing_checkpoint(options.checkpoint)
-    from leapai.data.log import check_source, named_source
-
     source = named_source(options.source)
+    check_data(source)
+    from leapai.data.log import check_source
+
     check_source(source)  # before anything that takes time is imported
     output = options.output or default_output(source)
     from leapai.checkpoints import read_checkpoint
@@ -41,7 +43,8 @@ def default_output(source: str) -> Path:
     """Returns the folder for a source: `outputs/predict/` and the last part of its path, or the
     name of its data set."""
     name, _, location = source.partition(":")
-    last = Path(location.partition(",")[0]).name if "=" not in location.split(",")[0] else ""
+    last = Path(location.partition(",")[0]).name.rpartition(":")[2]
+    last = "" if "=" in last else last
     return OUTPUTS / "predict" / (re.sub(r"[^\w.-]", "_", last).strip(".") or name)
 
 

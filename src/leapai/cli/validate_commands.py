@@ -42,10 +42,18 @@ def _validate(parsed: argparse.Namespace) -> None:
     if given.data is not None:
         check_data(given.data)
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
-    options = read(
-        ValidationOptions, parsed, output=OUTPUTS / config.job_name, checkpoint=given.checkpoint
-    )
+    name = config.job_name if checkpoint is None else _name_of(checkpoint)
+    options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
     _run(config, options, checkpoint)
+
+
+def _name_of(checkpoint: Checkpoint) -> str:
+    """Returns the name of a run of a checkpoint alone: that of the weights where they ship, else
+    that of its job."""
+    from leapai.weights import card_of
+
+    card = card_of(checkpoint.sha256)
+    return checkpoint.config.job_name if card is None else card.name
 
 
 def _announced_shipped_checkpoint() -> Path:

@@ -18,6 +18,11 @@ EXIT_OF_SIGNAL = 128
 """Exit status of a program that a signal ended: this plus the signal's number."""
 BEFORE_LAST = "before_last.ckpt"
 """The checkpoint written before that, to go on from where the last one is damaged."""
+DATA_WORDS = (
+    "a folder or file of sensor data, synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT, or "
+    "module:function:location"
+)
+"""How data is named, for help texts."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 
 
@@ -159,7 +164,7 @@ class ValidationOptions(PictureOptions):
     output: _Folder
     data: Annotated[
         str | None,
-        Argument("instead of data.val: synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT"),
+        Argument(f"instead of data.val: {DATA_WORDS}"),
     ] = None
     checkpoint: Annotated[
         Path | None,
@@ -203,8 +208,7 @@ class PredictionOptions(PictureOptions):
     source: Annotated[
         str,
         Argument(
-            "a folder or file of sensor data, synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT, "
-            "or module:function:location; labels are not needed",
+            f"{DATA_WORDS}; labels are not needed",
             positional=True,
             metavar="SOURCE",
         ),
