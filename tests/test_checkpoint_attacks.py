@@ -15,6 +15,7 @@ import torch
 import leapai
 from leapai import cli
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
+from leapai.config.untrusted_data import untrusted
 from leapai.models.build import build_model
 from leapai.runs.run_inputs import open_inputs
 from tests.scenes import seeded_model, small_config
