@@ -25,8 +25,8 @@ STATISTICS_IMAGE_SIZE_PX = (64, 120)
 class InspectOptions:
     """Options of the inspection of a data set."""
 
-    data: Annotated[str, Argument(DATA_WORDS, positional=True)]
-    json: Annotated[bool, Argument("print results as JSON on stdout")] = False
+    data: Annotated[str, Argument(DATA_WORDS, positional=True, metavar="DATA")]
+    json: Annotated[bool, Argument("print the results as JSON")] = False
     stats: Annotated[bool, Argument("show distributions of objects, sizes and motion instead")] = (
         False
     )

@@ -25,8 +25,10 @@ DEMO_OUTPUT = OUTPUTS / "demo"
 class DemoOptions(ValidationOptions):
     """Options of the demo: fields without an `Argument` are set by it."""
 
-    output: Annotated[Path, Argument(f"default: {DEMO_OUTPUT}", metavar="FOLDER")] = DEMO_OUTPUT
-    data: Annotated[str | None, Argument(f"default: {DEMO_DATA}")] = DEMO_DATA
+    output: Annotated[
+        Path, Argument(f"folder to write; default: {DEMO_OUTPUT}", metavar="FOLDER")
+    ] = DEMO_OUTPUT
+    data: Annotated[str | None, Argument(f"drives to stream; default: {DEMO_DATA}")] = DEMO_DATA
     checkpoint: Path | None = None
     random_weights: bool = False
     submission: SubmissionFormat | None = None

@@ -45,7 +45,9 @@ class Argument:
     """Lists values that the shell's completion offers, in addition to files."""
 
 
-_Folder = Annotated[Path, Argument("default: outputs/JOB_NAME", metavar="FOLDER", required=False)]
+_Folder = Annotated[
+    Path, Argument("folder to write; default: outputs/JOB_NAME", metavar="FOLDER", required=False)
+]
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,8 @@ class PredictionOptions(PictureOptions):
         ),
     ]
     output: Annotated[
-        Path | None, Argument("default: outputs/predict/NAME_OF_SOURCE", metavar="FOLDER")
+        Path | None,
+        Argument("folder to write; default: outputs/predict/NAME_OF_SOURCE", metavar="FOLDER"),
     ] = None
     checkpoint: Annotated[
         Path | None,
@@ -225,9 +228,11 @@ class PredictionOptions(PictureOptions):
         ),
     ] = None
     max_frames: Annotated[
-        int | None, Argument("frames of each drive at most", metavar="N", least=1)
+        int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
-    viewer: Annotated[bool, Argument("record each drive for the viewer rerun")] = False
+    viewer: Annotated[
+        bool, Argument("record each drive while it streams, for the viewer rerun")
+    ] = False
 
 
 def existing_checkpoint(path: Path) -> Path:

@@ -14,7 +14,8 @@ from leapai.config.schema import TaskConfig
 from leapai.data.sensor_bounds import LIDAR
 from leapai.extras import is_installed, missing
 from leapai.folders import file_name
-from leapai.runs.prediction_folder import PREDICTION, TABLES, PredictionSummary
+from leapai.runs.prediction_folder import TABLES, PredictionSummary
+from leapai.runs.run_files import PREDICTION
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.stream_sequences import StreamResults
 from leapai.runs.weights_facts import weights_facts
