@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from leapai.cli.arguments import Command, read
+from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
 from leapai.config.options import PredictionOptions, existing_checkpoint
 from leapai.data.data_names import check_data, named_source
@@ -35,8 +35,9 @@ def _predict(parsed: argparse.Namespace) -> None:
     checkpoint = read_checkpoint(options.checkpoint or shipped_checkpoint())
     config = read(SettingOptions, parsed).applied_to(checkpoint.config)
     options = replace(options, source=source, output=output)
-    if not run_prediction(config, options, checkpoint).complete:
-        sys.exit(STOPPED)
+    with keeps(files_in(output, "what was streamed before")):
+        if not run_prediction(config, options, checkpoint).complete:
+            sys.exit(STOPPED)
 
 
 def default_output(source: str) -> Path:

@@ -83,7 +83,7 @@ def draw_notice(area: ImageArray, text: str) -> None:
 
 @dataclass(frozen=True)
 class Explained:
-    """What a legend explains in addition to the objects: what the picture has of it."""
+    """Entries of a legend in addition to the detections: those that the picture has."""
 
     gt: bool = False
     """Labelled objects."""

@@ -23,7 +23,7 @@ def weights_facts(origin: RunOrigin, config: TaskConfig) -> list[tuple[str, str]
     if card is None:
         return [
             ("weights", f"{origin.weights}, not shipped with leapai; {digest}"),
-            ("trained on", f"{config.data.train}, as the configuration of this run says"),
+            ("trained on", f"{config.data.train}, which the configuration of this run names"),
         ]
     return [
         ("weights", f"{card.name} ({file}), shipped with leapai; {digest}"),

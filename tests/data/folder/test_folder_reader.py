@@ -221,7 +221,7 @@ def test_what_is_no_drive_is_refused_with_the_layout(tmp_path):
 @pytest.mark.parametrize("inner", ["", "front"])
 def test_images_without_a_calibration_are_told_what_they_lack(tmp_path, inner):
     write_image(tmp_path / inner / "0.png", shade=0)
-    with pytest.raises(ValueError, match=r"images but no calibration.toml, which says how the"):
+    with pytest.raises(ValueError, match=r"images but no calibration.toml, which states how the"):
         opened(tmp_path)
 
 

@@ -56,19 +56,17 @@ def open_logs(location: str, options: OpenOptions) -> list[FolderLog]:
         return [_opened(_home_of(path), None, sweep=path)]
     sequences = [path] if _is_sequence(path) else _sequences_in(path)
     if not sequences:
-        raise ValueError(f"folder:{location}: {_why_no_drive(path)}; {_LAYOUT}")
+        raise ValueError(f"folder:{location}: {_why_no_sequence(path)}; {_LAYOUT}")
     return [_opened(sequence, path) for sequence in sequences]
 
 
-def _why_no_drive(path: Path) -> str:
+def _why_no_sequence(path: Path) -> str:
     """Returns what a folder without a drive lacks: images alone do not say how they were taken."""
     if not path.is_dir():
         return "there is no such folder or file"
     folders = [path, *(inner for inner in path.iterdir() if inner.is_dir())]
     if find_calibration(path) is None and any(sensor_files(f, IMAGE_SUFFIXES) for f in folders):
-        return (
-            f"there are images but no {NAMES[0]}, which says how the cameras are mounted; write one"
-        )
+        return f"there are images but no {NAMES[0]}, which states how the cameras are mounted; write one"
     return "there is no drive"
 
 
