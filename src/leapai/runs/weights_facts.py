@@ -11,6 +11,12 @@ from leapai.weights import card_of
 
 SHOWN_DIGITS = 12
 """Digits of a SHA-256 that are shown."""
+EMBEDDED_WORLD = "synthetic"
+"""Name of the data set that is rendered."""
+NOTHING_REAL = (
+    "not measured; no frame of a real sensor is in that data: expect objects that are missed and "
+    "detections of nothing"
+)
 
 
 def weights_facts(origin: RunOrigin, config: TaskConfig) -> list[tuple[str, str]]:
@@ -21,10 +27,14 @@ def weights_facts(origin: RunOrigin, config: TaskConfig) -> list[tuple[str, str]
     digest = f"SHA-256 {origin.checkpoint_sha256[:SHOWN_DIGITS]}, seed {origin.seed}"
     file, card = Path(origin.weights).name, card_of(origin.checkpoint_sha256)
     if card is None:
-        return [
+        sources = [source.data for source in config.data.sources]
+        facts = [
             ("weights", f"{origin.weights}, not shipped with leapai; {digest}"),
-            ("trained on", f"{config.data.train}, which the configuration of this run names"),
+            ("trained on", f"{' + '.join(sources)}, by the configuration of this run"),
         ]
+        if all(source.partition(":")[0] == EMBEDDED_WORLD for source in sources):
+            facts.append(("on a real road", NOTHING_REAL))
+        return facts
     return [
         ("weights", f"{card.name} ({file}), shipped with leapai; {digest}"),
         ("trained on", card.trained_on),

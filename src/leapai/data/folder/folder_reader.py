@@ -66,7 +66,10 @@ def _why_no_sequence(path: Path) -> str:
         return "there is no such folder or file"
     folders = [path, *(inner for inner in path.iterdir() if inner.is_dir())]
     if find_calibration(path) is None and any(sensor_files(f, IMAGE_SUFFIXES) for f in folders):
-        return f"there are images but no {NAMES[0]}, which states how the cameras are mounted; write one"
+        return (
+            f"there are images but no {NAMES[0]}, which states how the cameras are mounted; "
+            "write one"
+        )
     return "there is no drive"
 
 
