@@ -197,6 +197,16 @@ def test_what_predict_wrote_is_no_run_and_the_message_says_so(tmp_path, fails):
         assert "`leapai predict` wrote this, not `leapai val`" in fails(command, str(tmp_path))
 
 
+@pytest.mark.parametrize("command", [["val"], ["demo"], ["predict", "synthetic"]])
+def test_a_viewer_that_is_missing_is_reported_before_anything_is_read(
+    command, fails, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("leapai.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("leapai.checkpoints.read_checkpoint", lambda *_: pytest.fail("was read"))
+    arguments = [*command, "--viewer", "--output", str(tmp_path / "run")]
+    assert "pip install 'leapai[viewer]'" in fails(*arguments)
+
+
 def test_a_configuration_goes_by_its_name(capsys):
     assert cli.main(["config", "tiny_step2_static"]) == 0
     by_name = capsys.readouterr().out

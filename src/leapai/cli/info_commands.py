@@ -24,10 +24,10 @@ class MergeOptions:
     """Checkpoints to merge, and the one to write."""
 
     dynamic: Annotated[
-        Path, Argument("checkpoint of Step 2 Dynamic", positional=True, metavar="DYNAMIC")
+        Path, Argument("checkpoint of Step 2 Dynamic", positional=True, metavar="STEP2_DYNAMIC")
     ]
     static: Annotated[
-        Path, Argument("checkpoint of Step 2 Static", positional=True, metavar="STATIC")
+        Path, Argument("checkpoint of Step 2 Static", positional=True, metavar="STEP2_STATIC")
     ]
     output: Annotated[
         Path, Argument("checkpoint to write", flags=("-o", "--output"), metavar="OUT")

@@ -12,6 +12,7 @@ from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
 from leapai.config.options import PredictionOptions, existing_checkpoint
 from leapai.data.data_names import check_data, named_source
+from leapai.extras import check_viewer
 
 STOPPED = 130
 """Exit status of a prediction that Ctrl-C stopped: what it had streamed is written."""
@@ -20,6 +21,8 @@ STOPPED = 130
 def _predict(parsed: argparse.Namespace) -> None:
     options = read(PredictionOptions, parsed)
     options.picture_step()
+    if options.viewer:
+        check_viewer()
     if options.checkpoint is not None:
         existing_checkpoint(options.checkpoint)
     source = named_source(options.source)
