@@ -43,7 +43,8 @@ def report_run(run: Run, output: Path, console: Console) -> None:
 
 def stage_table(summary: RunSummary) -> Table:
     """Returns a table of seconds a frame and memory of each stage."""
-    table = Table(title=f"{summary.frames} frames on {summary.device}")
+    frames = "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
+    table = Table(title=f"{frames} on {summary.device}")
     table.add_column("stage")
     for title in ("s / frame", "peak MB", "added MB"):
         table.add_column(title, justify="right")
