@@ -15,6 +15,7 @@ import torch
 import leapai
 from leapai import cli
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
+from leapai.config.untrusted_data import untrusted
 from leapai.models.build import build_model
 from leapai.runs.run_inputs import open_inputs
 from tests.scenes import seeded_model, small_config
@@ -203,6 +204,7 @@ def test_installed_data_sets_and_the_rest_of_such_a_checkpoint_stay_usable(tmp_p
     config = read_checkpoint(path).config
     assert (config.data.train, config.data.val) == ("untrusted:my_data:open_logs:/disk", WORLD)
     assert config.replace(data=small_config().data) == small_config()
+    assert untrusted("/disk/drives,every=2") == "/disk/drives,every=2"  # a path runs nothing
     build_model(config).load_state_dict(dict(read_checkpoint(path).state_dict))
 
 

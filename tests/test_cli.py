@@ -183,6 +183,30 @@ def test_val_without_anything_runs_the_network_that_ships(tmp_path, capsys):
     assert run["weights"] == str(shipped_checkpoint())
 
 
+def test_a_run_of_the_network_that_ships_is_named_after_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEAPAI_TASK_CONFIG", raising=False)
+    options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--no-pictures"]
+    assert cli.main(["val", "--ckpt", str(shipped_checkpoint()), *options]) == 0
+    assert [run.name for run in (tmp_path / "outputs").iterdir() if run.is_dir()] == ["tiny"]
+
+
+def test_what_predict_wrote_is_no_run_and_the_message_says_so(tmp_path, fails):
+    (tmp_path / "prediction.json").touch()
+    for command in ("report", "view"):
+        assert "`leapai predict` wrote this, not `leapai val`" in fails(command, str(tmp_path))
+
+
+@pytest.mark.parametrize("command", [["val"], ["demo"], ["predict", "synthetic"]])
+def test_a_viewer_that_is_missing_is_reported_before_anything_is_read(
+    command, fails, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("leapai.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("leapai.checkpoints.read_checkpoint", lambda *_: pytest.fail("was read"))
+    arguments = [*command, "--viewer", "--output", str(tmp_path / "run")]
+    assert "pip install 'leapai[viewer]'" in fails(*arguments)
+
+
 def test_a_configuration_goes_by_its_name(capsys):
     assert cli.main(["config", "tiny_step2_static"]) == 0
     by_name = capsys.readouterr().out

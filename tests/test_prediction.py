@@ -234,6 +234,20 @@ def test_a_folder_that_another_run_holds_is_refused(tmp_path, drives, checkpoint
     predict(checkpoint, tmp_path, pictures=False)
 
 
+def test_pictures_of_an_earlier_prediction_do_not_stay(tmp_path, drives, checkpoint):
+    drives(MadeUpLog("one"))
+
+    def pictures(**options):
+        predict(checkpoint, tmp_path, **options)
+        return [p.name for p in sorted((tmp_path / "pictures").rglob("*.png"))]
+
+    assert pictures(every=1) == ["000000.png", "000001.png", "000002.png"]
+    assert (tmp_path / "one.mp4").is_file()
+    assert pictures(every=2) == ["000000.png", "000002.png"]
+    assert pictures(pictures=False) == []
+    assert not (tmp_path / "one.mp4").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -261,6 +275,7 @@ def test_a_mistake_is_one_line(arguments, message, capsys):
         ("folder:/data/my drive/", "my_drive"),
         ("synthetic:split=val,drives=1", "synthetic"),
         ("ourcar:open_logs:/data/monday", "monday"),
+        ("ourcar:open_logs:monday", "monday"),
         ("synthetic", "synthetic"),
         ("folder:/data/..", "folder"),
     ],

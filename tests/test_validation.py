@@ -263,7 +263,7 @@ def test_what_is_odd_about_drives_and_labels_is_said(tmp_path, drives):
     )
     _, said = run(tmp_path, pictures=False, max_frames=1)
     for sentence in (
-        "Only the first 1 frames of each drive were streamed.",
+        "Only the first frame of each drive was streamed.",
         "1 of 2 frames have labels; the others are streamed and not evaluated.",
         "1 of 2 objects have no labelled velocity: they are left out of velocity errors.",
         "No object has a labelled occlusion: they are left out of metrics by occlusion.",

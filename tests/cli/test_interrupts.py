@@ -49,6 +49,16 @@ def test_val_names_what_was_streamed(small, tmp_path, monkeypatch, capsys):
     assert interrupted(*given, capsys=capsys).startswith(expected)
 
 
+def test_predict_says_what_it_wrote(tmp_path, monkeypatch, capsys):
+    output = tmp_path / "run"
+    monkeypatch.setattr("leapai.prediction.run_prediction", stop)
+    given = ["predict", "synthetic", "--output", str(output)]
+    assert interrupted(*given, capsys=capsys) == "stopped before anything was written"
+    (output / "pictures").mkdir(parents=True)
+    expected = f"stopped early; {output} keeps what was streamed before"
+    assert interrupted(*given, capsys=capsys) == expected
+
+
 def test_a_training_that_saved_nothing_says_so(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("leapai.training.train.run_training", stop)
     given = ["train", small, "--output", str(tmp_path / "run")]

@@ -124,12 +124,12 @@ def has_gpu() -> bool:
     return any(Path(device).exists() for device in _DRIVERS)
 
 
-def test_the_table_of_runs_needs_no_pytorch(tmp_path):
+def test_the_table_of_runs_needs_neither_pytorch_nor_pandas(tmp_path):
     append_run(tmp_path / "runs.parquet", LINE)
     status, written, modules = run("runs", "--table", "runs.parquet", folder=tmp_path)
     assert status == 0
     assert "AMOTA" in written
-    assert not modules & {"torch", "scipy", "cv2", "av"}
+    assert not modules & {"torch", "scipy", "cv2", "av", "pandas"}
 
 
 def test_the_command_of_the_world_makes_none(tmp_path):

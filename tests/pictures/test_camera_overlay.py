@@ -72,6 +72,15 @@ def test_boxes_behind_the_camera_are_not_drawn():
     assert np.array_equal(empty, behind)
 
 
+@pytest.mark.parametrize("yaw", [0.0, 0.6])
+def test_a_box_around_the_camera_does_not_cover_its_picture(yaw):
+    around, ahead = [0.4, 0.2, 0.8, 4.5, 1.9, 1.4, yaw], car(12, 0)
+    both = draw_camera(camera(), SIZE_PX, detections([ahead, around]), gt([around]))
+    assert np.array_equal(both, draw_camera(camera(), SIZE_PX, detections([ahead])))
+    beside = [0.4, -1.3, 0.8, 4.5, 1.9, 1.4, 0.0]
+    assert not np.array_equal(both, draw_camera(camera(), SIZE_PX, detections([ahead, beside])))
+
+
 def test_segments_are_cut_at_the_near_plane_and_the_sides():
     start, end = (
         np.array([[0, 0, -5.0], [-9, 0, 3.0], [0, 0, -1]]),

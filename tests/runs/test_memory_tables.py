@@ -51,6 +51,7 @@ def test_every_frame_has_its_motion_and_its_slots(tables, results):
         np.testing.assert_array_equal(
             np.reshape(row.prev2curr, (4, 4)), result.memory.prev2curr[0].numpy()
         )
+        np.testing.assert_array_equal(np.reshape(row.ego2global, (4, 4)), result.frame.ego2global)
         assert row.interval_s == pytest.approx(float(result.memory.interval_s[0]))
 
 
@@ -113,6 +114,10 @@ def test_queries_carry_identity_class_and_what_is_stored(tables, results):
                 row = detected.loc[query]
                 assert (row.track_id, row.class_id) == (track, class_id)
                 assert [row.x_m, row.y_m, row.yaw_rad] == pytest.approx(box[[0, 1, 6]], abs=1e-4)
+        decoded = result.dynamic.boxes[0].numpy()
+        np.testing.assert_array_equal(rows[["vx_mps", "vy_mps", "vz_mps"]], decoded[:, 8:])
+        features = result.dynamic.decoder_features[-1, 0].numpy()
+        np.testing.assert_array_equal(np.stack(rows["query"]), features)
     bins = np.stack(queries.angle_bins)
     np.testing.assert_allclose(bins.sum(1), 1, atol=1e-5)
 

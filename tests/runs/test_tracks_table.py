@@ -9,6 +9,7 @@ import pytest
 
 from leapai.geometry import poses
 from leapai.runs.tracks_table import TRACK_SCHEMA, track_table
+from leapai.types import CLASS_NAMES
 from tests.evaluation.made_up import detections_at
 from tests.made_up_runs import made_up_drive
 
@@ -51,6 +52,12 @@ def test_the_speed_is_the_mean_of_those_predicted():
         frame(1, [[0, 0]], [1], velocity_mps=3 * velocity),
     ]
     assert track_table(frames)["mean_speed_mps"].to_pylist() == [10.0]
+
+
+def test_the_class_is_the_last_that_was_detected():
+    first, last = frame(0, [[0, 0]], [1]), frame(1, [[0, 0]], [1])
+    table = track_table([first, replace(last, class_id=np.array([3]))])
+    assert table["class_name"].to_pylist() == [CLASS_NAMES[3]]
 
 
 def test_one_id_in_two_sequences_is_two_tracks_and_no_id_is_none():

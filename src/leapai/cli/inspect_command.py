@@ -10,7 +10,7 @@ from typing import Annotated
 
 from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS
-from leapai.config.options import Argument
+from leapai.config.options import DATA_WORDS, Argument
 from leapai.data.data_names import check_data
 
 WARNED = 1
@@ -25,10 +25,8 @@ STATISTICS_IMAGE_SIZE_PX = (64, 120)
 class InspectOptions:
     """Options of the inspection of a data set."""
 
-    data: Annotated[
-        str, Argument("synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT", positional=True)
-    ]
-    json: Annotated[bool, Argument("print results as JSON on stdout")] = False
+    data: Annotated[str, Argument(DATA_WORDS, positional=True, metavar="DATA")]
+    json: Annotated[bool, Argument("print the results as JSON")] = False
     stats: Annotated[bool, Argument("show distributions of objects, sizes and motion instead")] = (
         False
     )

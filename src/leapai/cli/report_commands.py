@@ -29,7 +29,10 @@ class ReportOptions:
     ] = None
     output: Annotated[
         Path | None,
-        Argument("default: report.html in RUN, or report_against_RUN_B.html", metavar="FILE"),
+        Argument(
+            "file to write; default: report.html in RUN, or report_against_RUN_B.html",
+            metavar="FILE",
+        ),
     ] = None
 
 
@@ -55,10 +58,12 @@ class ViewOptions:
     """Options of looking at a run in the viewer."""
 
     run: _Run
-    drive: Annotated[str | None, Argument("default: the first of the run", metavar="NAME")] = None
-    opens: Annotated[bool, Argument("write the recording, show nothing", flags=("--no-open",))] = (
-        True
-    )
+    drive: Annotated[
+        str | None, Argument("drive to show; default: the first of the run", metavar="NAME")
+    ] = None
+    opens: Annotated[
+        bool, Argument("write the recording and show nothing", flags=("--no-open",))
+    ] = True
 
 
 def _report(parsed: argparse.Namespace) -> None:

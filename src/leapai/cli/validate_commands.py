@@ -13,6 +13,7 @@ from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import DEMO_DATA, OUTPUTS, NamedConfigurationOptions, SettingOptions
 from leapai.config.options import Argument, SubmissionFormat, ValidationOptions
 from leapai.data.data_names import check_data
+from leapai.extras import check_viewer
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -25,8 +26,10 @@ DEMO_OUTPUT = OUTPUTS / "demo"
 class DemoOptions(ValidationOptions):
     """Options of the demo: fields without an `Argument` are set by it."""
 
-    output: Annotated[Path, Argument(f"default: {DEMO_OUTPUT}", metavar="FOLDER")] = DEMO_OUTPUT
-    data: Annotated[str | None, Argument(f"default: {DEMO_DATA}")] = DEMO_DATA
+    output: Annotated[
+        Path, Argument(f"folder to write; default: {DEMO_OUTPUT}", metavar="FOLDER")
+    ] = DEMO_OUTPUT
+    data: Annotated[str | None, Argument(f"drives to stream; default: {DEMO_DATA}")] = DEMO_DATA
     checkpoint: Path | None = None
     random_weights: bool = False
     submission: SubmissionFormat | None = None
@@ -39,13 +42,29 @@ def _validate(parsed: argparse.Namespace) -> None:
         given = replace(given, checkpoint=_announced_shipped_checkpoint())
     elif configuration.file() is not None:
         given.check_files()  # before the configuration is read
-    if given.data is not None:
-        check_data(given.data)
+    _check_before_imports(given)
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
-    options = read(
-        ValidationOptions, parsed, output=OUTPUTS / config.job_name, checkpoint=given.checkpoint
-    )
+    name = config.job_name if checkpoint is None else _name_of(checkpoint)
+    options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
     _run(config, options, checkpoint)
+
+
+def _check_before_imports(options: ValidationOptions) -> None:
+    """Raises ValueError for data and extras that are not there, before anything heavy is
+    imported."""
+    if options.data is not None:
+        check_data(options.data)
+    if options.viewer:
+        check_viewer()
+
+
+def _name_of(checkpoint: Checkpoint) -> str:
+    """Returns the name of a run of a checkpoint alone: that of the weights where they ship, else
+    that of its job."""
+    from leapai.weights import card_of
+
+    card = card_of(checkpoint.sha256)
+    return checkpoint.config.job_name if card is None else card.name
 
 
 def _announced_shipped_checkpoint() -> Path:
@@ -64,8 +83,7 @@ def _announced_shipped_checkpoint() -> Path:
 
 def _demo(parsed: argparse.Namespace) -> None:
     options = read(DemoOptions, parsed)
-    if options.data is not None:
-        check_data(options.data)
+    _check_before_imports(options)
     from leapai.checkpoints import read_checkpoint
     from leapai.weights import shipped_checkpoint
 

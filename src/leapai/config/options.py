@@ -18,6 +18,11 @@ EXIT_OF_SIGNAL = 128
 """Exit status of a program that a signal ended: this plus the signal's number."""
 BEFORE_LAST = "before_last.ckpt"
 """The checkpoint written before that, to go on from where the last one is damaged."""
+DATA_WORDS = (
+    "a folder or file of sensor data, synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT, or "
+    "module:function:location"
+)
+"""How data is named, for help texts."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 
 
@@ -40,7 +45,9 @@ class Argument:
     """Lists values that the shell's completion offers, in addition to files."""
 
 
-_Folder = Annotated[Path, Argument("default: outputs/JOB_NAME", metavar="FOLDER", required=False)]
+_Folder = Annotated[
+    Path, Argument("folder to write; default: outputs/JOB_NAME", metavar="FOLDER", required=False)
+]
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ class ValidationOptions(PictureOptions):
     output: _Folder
     data: Annotated[
         str | None,
-        Argument("instead of data.val: synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT"),
+        Argument(f"instead of data.val: {DATA_WORDS}"),
     ] = None
     checkpoint: Annotated[
         Path | None,
@@ -203,14 +210,14 @@ class PredictionOptions(PictureOptions):
     source: Annotated[
         str,
         Argument(
-            "a folder or file of sensor data, synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT, "
-            "or module:function:location; labels are not needed",
+            f"{DATA_WORDS}; labels are not needed",
             positional=True,
             metavar="SOURCE",
         ),
     ]
     output: Annotated[
-        Path | None, Argument("default: outputs/predict/NAME_OF_SOURCE", metavar="FOLDER")
+        Path | None,
+        Argument("folder to write; default: outputs/predict/NAME_OF_SOURCE", metavar="FOLDER"),
     ] = None
     checkpoint: Annotated[
         Path | None,
@@ -221,9 +228,11 @@ class PredictionOptions(PictureOptions):
         ),
     ] = None
     max_frames: Annotated[
-        int | None, Argument("frames of each drive at most", metavar="N", least=1)
+        int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
-    viewer: Annotated[bool, Argument("record each drive for the viewer rerun")] = False
+    viewer: Annotated[
+        bool, Argument("record each drive while it streams, for the viewer rerun")
+    ] = False
 
 
 def existing_checkpoint(path: Path) -> Path:

@@ -16,8 +16,10 @@ def untrusted(data: str) -> str:
     marked, so that `open_logs` refuses it.
 
     `module:function:location` would import any module and call any function of it, so only a user
-    may say it, on the command line or in a task configuration.
+    may say it, on the command line or in a task configuration. A bare path has no colon; it is
+    read, never run.
     """
     name = data.partition(":")[0]
     installed = {point.name for point in entry_points(group=ENTRY_POINTS)}
-    return data if name in installed or name == UNTRUSTED else f"{UNTRUSTED}:{data}"
+    is_path = ":" not in data
+    return data if is_path or name in installed or name == UNTRUSTED else f"{UNTRUSTED}:{data}"

@@ -10,8 +10,12 @@ from pathlib import Path
 
 from leapai.config.untrusted_data import ENTRY_POINTS, UNTRUSTED
 
-FOLDERS = ("nuscenes", "argoverse2")
-"""Data sets whose location begins with a folder, up to a comma."""
+TABLES = {
+    "nuscenes": ("v1.0-*/sample.json",),
+    "argoverse2": tuple(f"{depth}city_SE3_egovehicle.feather" for depth in ("", "*/", "*/*/")),
+}
+"""Data sets whose location begins with a folder, up to a comma -> files by which that folder is
+recognised where data is a bare path."""
 
 
 def installed_data_sets() -> dict[str, EntryPoint]:
@@ -53,15 +57,36 @@ def function_of(data: str) -> tuple[str, str, str]:
     return name, function, location
 
 
+def named_source(data: str) -> str:
+    """Returns `data` with the name of its data set where it is a bare path: `nuscenes:ROOT` or
+    `argoverse2:ROOT` where the tables of these lie there, else `folder:PATH`.
+
+    Options may follow the path after a comma. What is no path that exists is returned as it is.
+    """
+    if data.partition(":")[0] in installed_data_sets():
+        return data
+    given, comma, options = data.partition(",")
+    path = Path(given).expanduser()
+    if not given or not path.exists():
+        return data
+    return f"{_data_set_of(path)}:{path}{comma}{options}"
+
+
+def _data_set_of(path: Path) -> str:
+    """Returns the name of the data set whose tables lie in the folder."""
+    for name, tables in TABLES.items():
+        if any(next(path.glob(table), None) is not None for table in tables):
+            return name
+    return "folder"
+
+
 def check_data(data: str) -> None:
     """Raises ValueError where no data set has the name, or the folder it should be read from does
-    not exist. A path that exists is data, too (`log.named_source`)."""
-    name, _, location = data.partition(":")
+    not exist."""
+    name, _, location = named_source(data).partition(":")
     if name not in installed_data_sets():
-        path = data.partition(",")[0]
-        if not (path and Path(path).expanduser().exists()):
-            function_of(data)
+        function_of(data)
         return
     root = location.split(",")[0]
-    if name in FOLDERS and not Path(root).is_dir():
+    if name in TABLES and not Path(root).is_dir():
         raise ValueError(f"data '{data}': there is no folder '{root}'; name that of the data set")

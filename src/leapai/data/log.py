@@ -15,14 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from leapai.data.data_names import function_of, installed_data_sets
+from leapai.data.data_names import function_of, installed_data_sets, named_source
 from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
-
-TABLES = {
-    "nuscenes": ("v1.0-*/sample.json",),
-    "argoverse2": tuple(f"{depth}city_SE3_egovehicle.feather" for depth in ("", "*/", "*/*/")),
-}
-"""Files by which the folder of a data set is recognised, where a source is a bare path."""
 
 LabelRange = tuple[tuple[float, float], tuple[float, float]]
 """x and y range in metres, ego frame."""
@@ -169,32 +163,9 @@ def open_logs(
     return logs
 
 
-def named_source(data: str) -> str:
-    """Returns `data` with the name of its data set where it is a bare path: `nuscenes:ROOT` or
-    `argoverse2:ROOT` where the tables of these lie there, else `folder:PATH`.
-
-    Options may follow the path after a comma. What is no path that exists is returned as it is.
-    """
-    if data.partition(":")[0] in installed_data_sets():
-        return data
-    given, comma, options = data.partition(",")
-    path = Path(given).expanduser()
-    if not given or not path.exists():
-        return data
-    return f"{_data_set_of(path)}:{path}{comma}{options}"
-
-
 def check_source(data: str) -> None:
     """Imports the plug-in that opens `data`. Raises ValueError where there is none that works."""
     _find(named_source(data))
-
-
-def _data_set_of(path: Path) -> str:
-    """Returns the name of the data set whose tables lie in the folder."""
-    for name, tables in TABLES.items():
-        if any(next(path.glob(table), None) is not None for table in tables):
-            return name
-    return "folder"
 
 
 def version_of(logs: Sequence[DrivingLog]) -> str | None:

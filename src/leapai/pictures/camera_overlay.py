@@ -180,12 +180,25 @@ def _view_planes(reach: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _near_view(view: CameraView, boxes: FloatArray) -> IntArray:
-    """Returns the indices of the boxes [N, 7] whose bounding sphere reaches into the view."""
+    """Returns the indices of the boxes [N, 7] whose bounding sphere reaches into the view.
+
+    A box that stands around the camera is left out: the sides of it would cover the picture.
+    """
     normals, offsets = _view_planes(view.reach)
     centres = poses.apply(view.camera_from_ego, boxes[:, :3])
     radius = np.linalg.norm(boxes[:, 3:6], axis=-1, keepdims=True) / 2
     reaching = centres @ normals.T - offsets + radius * np.linalg.norm(normals, axis=-1) >= 0
-    return np.flatnonzero(reaching.all(-1))
+    position_m = np.asarray(view.camera.ego_from_camera)[:2, 3]
+    return np.flatnonzero(reaching.all(-1) & ~_around_position(boxes, position_m))
+
+
+def _around_position(boxes: FloatArray, position_m: FloatArray) -> BoolArray:
+    """Returns a mask [N] of the boxes [N, 7] whose footprint holds an ego position [2]."""
+    x, y = (position_m - boxes[:, :2]).T
+    cos, sin = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
+    local = np.stack([cos * x + sin * y, cos * y - sin * x], -1)
+    holds: BoolArray = (np.abs(local) <= boxes[:, 3:5] / 2).all(-1)
+    return holds
 
 
 def draw_camera(

@@ -33,7 +33,7 @@ def report_run(run: Run, output: Path, console: Console) -> None:
     if run.config.dynamic_task:
         console.print(
             f"{run.summary.detections} detections, {run.summary.tracks} tracks in "
-            f"{run.summary.frames} frames"
+            f"{_frames(run.summary)}"
         )
     for warning in warnings_of(run):
         console.print(f"[yellow]{escape(warning)}[/]", highlight=False)
@@ -43,7 +43,7 @@ def report_run(run: Run, output: Path, console: Console) -> None:
 
 def stage_table(summary: RunSummary) -> Table:
     """Returns a table of seconds a frame and memory of each stage."""
-    table = Table(title=f"{summary.frames} frames on {summary.device}")
+    table = Table(title=f"{_frames(summary)} on {summary.device}")
     table.add_column("stage")
     for title in ("s / frame", "peak MB", "added MB"):
         table.add_column(title, justify="right")
@@ -55,6 +55,10 @@ def stage_table(summary: RunSummary) -> Table:
             f"{cost.added_bytes / 1e6:.0f}",
         )
     return table
+
+
+def _frames(summary: RunSummary) -> str:
+    return "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
 
 
 def _add_to_history(run: Run, output: Path, console: Console) -> None:

@@ -150,7 +150,7 @@ def groups(runs: Sequence[DetectionMetrics]) -> Table:
 def occlusion(runs: Sequence[DetectionMetrics]) -> Table:
     """Returns detection by occlusion level, and of what is hidden."""
     parts = [{**run.occlusion, "hidden": run.hidden} for run in runs]
-    note = f"Hidden, seen before: {HIDDEN_OBJECT}. They cost nothing in the rows above."
+    note = f"Hidden, seen before: {HIDDEN_OBJECT}. The rows above do not count them."
     return _parts("occlusion", parts, runs, _OCCLUSION, note)
 
 

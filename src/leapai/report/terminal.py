@@ -67,7 +67,9 @@ def tracking_tables(metrics: TrackingMetrics) -> list[Table]:
 def map_tables(metrics: MapMetrics) -> list[Table]:
     """Returns means of both rasters, classes and lines. Without a ground-truth map the means alone,
     which show flicker."""
-    title = f"map in {metrics.frames} frames, {metrics.labelled_frames} with ground truth"
+    title = (
+        f"map in {_counted(metrics.frames, 'frame')}, {metrics.labelled_frames} with ground truth"
+    )
     at = f"IoU at {metrics.threshold:g}"
     sections = [
         {f"IoU {name}": means for name, means in part.items()} for part in metrics.iou_by_place()
@@ -94,8 +96,8 @@ def _of_run(metrics: RunMetrics, task: str) -> Iterator[Table]:
         return
     title, caption = task, None
     if task == "detection" and metrics.detection is not None:
-        frames = metrics.detection.frames
-        title = f"{metrics.detection.truths} objects in {frames} labelled frames"
+        objects = _counted(metrics.detection.truths, "object")
+        title = f"{objects} in {_counted(metrics.detection.frames, 'labelled frame')}"
         caption = "NDS without its attribute term"
     elif task == "consistency":
         title, caption = "consistency of tracks with their own past", "at best 1"

@@ -14,7 +14,8 @@ from leapai.config.schema import TaskConfig
 from leapai.data.sensor_bounds import LIDAR
 from leapai.extras import is_installed, missing
 from leapai.folders import file_name
-from leapai.runs.prediction_folder import PREDICTION, TABLES, PredictionSummary
+from leapai.runs.prediction_folder import TABLES, PredictionSummary
+from leapai.runs.run_files import PREDICTION
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.stream_sequences import StreamResults
 from leapai.runs.weights_facts import weights_facts
@@ -87,15 +88,21 @@ def class_table(found: list[Detections]) -> Table:
 
 
 def sensor_table(results: StreamResults) -> Table:
-    """Returns a row for each sensor: its frames by status, and the first reason of a failure."""
+    """Returns a row for each sensor: its frames in order and by each other status that occurred,
+    and the first reason of a failure."""
+    sensors = results.sensors
+    occurred = {status for counts in sensors.frames.values() for status, n in counts.items() if n}
+    shown = [each for each in SensorStatus if each is SensorStatus.OK or each.value in occurred]
     table = Table(title="sensors, in frames")
-    table.add_column("sensor")
-    for status in SensorStatus:
+    table.add_column("sensor", overflow="fold")
+    for status in shown:
         table.add_column(status.value, justify="right")
-    table.add_column("first failure")
-    for name, counts in results.sensors.frames.items():
-        frames = (str(counts[status.value] or "") for status in SensorStatus)
-        table.add_row(name, *frames, escape(results.sensors.reasons.get(name, "")))
+    if sensors.reasons:
+        table.add_column("first failure", overflow="fold")
+    for name, counts in sensors.frames.items():
+        frames = (str(counts[status.value] or "") for status in shown)
+        reason = [escape(sensors.reasons.get(name, ""))] if sensors.reasons else []
+        table.add_row(name, *frames, *reason)
     return table
 
 

@@ -103,7 +103,8 @@ def read_runs(table: Path) -> list[RunLine]:
     keys = [metric.key for metric in metric_columns()]
     return [
         RunLine(
-            **{name: _shown(row[name]) for name in FACTS}, metrics={key: row[key] for key in keys}
+            **{name: _shown(row.get(name)) for name in FACTS},
+            metrics={key: row.get(key) for key in keys},
         )
         for row in _read(table).to_pylist()
     ]
@@ -124,6 +125,11 @@ def _schema() -> pa.Schema:
 
 
 def _read(table: Path) -> pa.Table:
+    """Reads a table, which an older version may have written without some columns.
+
+    `pq.read_table` and an empty table of pyarrow would import pandas, which takes longer than all
+    else.
+    """
     try:
         content = read_parquet(table)
     except ValueError as error:
@@ -134,17 +140,15 @@ def _read(table: Path) -> pa.Table:
             f"{table}: has no column {', '.join(foreign)}, so it is no table of runs; move it "
             "away, a new one will be begun"
         )
-    # An older version may not have had every column.
     ours = {field.name: field for field in _schema()}
     try:
-        typed = content.cast(pa.schema([ours.get(field.name, field) for field in content.schema]))
+        return content.cast(pa.schema([ours.get(field.name, field) for field in content.schema]))
     except (pa.ArrowException, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"{table}: has columns of other types ({reason}), so it is no table of runs; move it "
             "away, a new one will be begun"
         ) from None
-    return pa.concat_tables([_schema().empty_table(), typed], promote_options="default")
 
 
 @contextmanager

@@ -20,11 +20,11 @@ from leapai.evaluation.sequence_result import SequenceResult
 from leapai.folders import claim
 from leapai.io import write_text
 from leapai.runs import parquet_tables
+from leapai.runs.run_files import PREDICTION
 from leapai.runs.run_folder import LINES, config_json, remove_pictures, write_detections
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.tracks_table import TRACKS
 
-PREDICTION = "prediction.json"
 TABLES = ("detections.parquet", LINES, TRACKS, "frames.parquet")
 
 

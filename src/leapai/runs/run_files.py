@@ -6,6 +6,9 @@ from pathlib import Path
 
 from leapai.folders import inside
 
+PREDICTION = "prediction.json"
+"""The summary in the folder of a prediction."""
+
 
 def existing_file_of_run(path: Path) -> Path:
     """Returns the path of a file in a run's folder. Raises ValueError where it is missing, or a
@@ -24,6 +27,11 @@ def existing_run(folder: Path) -> Path:
     """Returns the folder of a finished run. Raises ValueError where there is none."""
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder; name one that `leapai val` wrote")
+    if (folder / PREDICTION).is_file() and not (folder / "run.json").is_file():
+        raise ValueError(
+            f"{folder}: `leapai predict` wrote this, not `leapai val`, so it has no metrics; "
+            "look at its pictures and videos, or at what --viewer recorded with `rerun FILE.rrd`"
+        )
     existing_file_of_run(folder / "run.json")
     return folder
 

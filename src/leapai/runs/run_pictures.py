@@ -63,13 +63,18 @@ def sequence_pictures(
     config: TaskConfig, output: Path, log: DrivingLog, worst: WorstFrames, step: int | None
 ) -> Iterator[SequencePictures]:
     """Paints the worst frames into `worst`; with `step` N it also writes a picture of every N-th
-    frame and their video, in a second thread while the next frame is streamed."""
+    frame and their video, in a second thread while the next frame is streamed.
+
+    Those of an earlier run of the sequence do not stay: they would be taken for some of this run.
+    """
+    name = file_name(log.name)
+    folder, video = output / "pictures" / name, output / f"{name}.mp4"
+    for old in (video, *folder.glob("[0-9]" * 6 + ".png")):
+        old.unlink(missing_ok=True)
     if step is None:
         yield SequencePictures(config, log, worst, lambda index, picture: None, None)
         return
-    name = file_name(log.name)
-    folder = output / "pictures" / name
-    with _video(output / f"{name}.mp4", log, step) as append, Background() as background:
+    with _video(video, log, step) as append, Background() as background:
 
         def write(index: int, picture: ImageArray) -> None:
             background.call(write_png, folder / f"{index:06d}.png", picture)
@@ -83,11 +88,9 @@ def _video(path: Path, log: DrivingLog, step: int) -> Iterator[Callable[[ImageAr
     """Opens the video of every `step`-th frame of a sequence, in real time by its median rate;
     yields the function that adds a picture.
 
-    Where av is not installed that function does nothing, and the video of an earlier run does not
-    stay: it would be taken for one of this run.
+    Where av is not installed that function does nothing.
     """
     if not is_installed("av"):
-        path.unlink(missing_ok=True)
         yield lambda picture: None
         return
     step_us = np.diff(log.timestamps_us)

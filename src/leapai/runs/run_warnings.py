@@ -27,7 +27,9 @@ def warnings_of(run: Run) -> list[str]:
 def _about_the_run(run: Run) -> Iterator[str]:
     if run.summary.checkpoint_sha256 is None:
         yield "The weights are random, so the metrics have no meaning."
-    if run.summary.max_frames is not None:
+    if run.summary.max_frames == 1:
+        yield "Only the first frame of each drive was streamed."
+    elif run.summary.max_frames is not None:
         yield f"Only the first {run.summary.max_frames} frames of each drive were streamed."
     if not run.summary.frames:
         yield "There is no frame."

@@ -9,7 +9,8 @@ import shutil
 import numpy as np
 import pytest
 
-from leapai.data.log import named_source, open_logs
+from leapai.data.data_names import named_source
+from leapai.data.log import open_logs
 from leapai.geometry import poses
 from leapai.inspection.log_inspection import inspect_logs
 from tests.data.folder.made_up_drive import (
@@ -136,7 +137,7 @@ def test_names_without_times_follow_each_other_at_a_rate(tmp_path):
     assert log[0].cameras[0].image is None
 
 
-def test_poses_move_the_ego_and_a_camera_to_the_time_of_the_sweep(drive):
+def test_poses_move_the_ego_and_a_camera_to_the_time_of_the_sweep(drive, caplog):
     rows = [f"{START_US + i * STEP_US - 50_000},{2 * i - 1.0},0,0,1,0,0,0" for i in range(5)]
     (drive / "poses.csv").write_text("\n".join(["time,x,y,z,qw,qx,qy,qz", *rows]))
     write_calibration(drive, poses="poses.csv")
@@ -145,6 +146,7 @@ def test_poses_move_the_ego_and_a_camera_to_the_time_of_the_sweep(drive):
     ahead_m = np.array(EGO_FROM_CAMERA, float)[0, 3] - 0.4
     np.testing.assert_allclose(frame.cameras[0].ego_from_camera[0, 3], ahead_m, atol=1e-6)
     np.testing.assert_allclose(only(drive).ground_truth(1).ego2global, frame.ego2global)
+    assert "the motion of the vehicle during a sweep is not undone" in caplog.text
 
 
 def test_poses_that_do_not_reach_a_frame_are_refused(drive):
@@ -214,6 +216,13 @@ def test_what_is_no_drive_is_refused_with_the_layout(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ValueError, match=r"notes.txt: is no LiDAR sweep \(.pcd.bin, .bin"):
         opened(tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize("inner", ["", "front"])
+def test_images_without_a_calibration_are_told_what_they_lack(tmp_path, inner):
+    write_image(tmp_path / inner / "0.png", shade=0)
+    with pytest.raises(ValueError, match=r"images but no calibration.toml, which states how the"):
+        opened(tmp_path)
 
 
 def test_a_log_survives_pickling_and_passes_inspection(drive):

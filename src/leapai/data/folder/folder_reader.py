@@ -4,7 +4,8 @@
 holds `lidar/*.bin|.pcd|.npy` (or these files themselves), a folder of images for each camera, and
 `calibration.toml` or `calibration.json` (`folder_calibration.py`; docs/own_data.md). A frame is a
 sweep, with the newest image of each camera that is not later; without sweeps it is an image of the
-first camera. There are no labels.
+first camera. There are no labels. Points stay where the files have them: the motion of the vehicle
+during a sweep is not undone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from leapai.data.folder.folder_calibration import (
 from leapai.data.folder.point_files import likely_intensity_max, read_sweep
 from leapai.data.folder.pose_table import PoseTable
 from leapai.data.folder.sequence_files import SequenceFiles, sequence_files
-from leapai.data.folder.timed_files import POINT_SUFFIXES, sensor_files, stem_of
+from leapai.data.folder.timed_files import IMAGE_SUFFIXES, POINT_SUFFIXES, sensor_files, stem_of
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import FaultLog, SensorError, read_image
 from leapai.geometry import poses
@@ -55,8 +56,21 @@ def open_logs(location: str, options: OpenOptions) -> list[FolderLog]:
         return [_opened(_home_of(path), None, sweep=path)]
     sequences = [path] if _is_sequence(path) else _sequences_in(path)
     if not sequences:
-        raise ValueError(f"folder:{location}: there is no drive; {_LAYOUT}")
+        raise ValueError(f"folder:{location}: {_why_no_sequence(path)}; {_LAYOUT}")
     return [_opened(sequence, path) for sequence in sequences]
+
+
+def _why_no_sequence(path: Path) -> str:
+    """Returns what a folder without a drive lacks: images alone do not say how they were taken."""
+    if not path.is_dir():
+        return "there is no such folder or file"
+    folders = [path, *(inner for inner in path.iterdir() if inner.is_dir())]
+    if find_calibration(path) is None and any(sensor_files(f, IMAGE_SUFFIXES) for f in folders):
+        return (
+            f"there are images but no {NAMES[0]}, which states how the cameras are mounted; "
+            "write one"
+        )
+    return "there is no drive"
 
 
 def _home_of(sweep: Path) -> Path:
@@ -128,6 +142,11 @@ def _defaults(
         yield (
             "the vehicle stands still (poses): where it moves, velocities and memory are wrong by "
             "its motion;"
+        )
+    if len(files.sweeps) > 1 and calibration.poses is not None:
+        yield (
+            "points stay where the files have them: the motion of the vehicle during a sweep is "
+            "not undone;"
         )
     if not calibration.cameras:
         yield "there are no cameras (cameras)."

@@ -188,8 +188,8 @@ class DetectionMetrics(_Metrics):
     """Metrics by distance from the ego; keys as "3-6 m"."""
     occlusion: dict[str, SliceMetrics]
     hidden: SliceMetrics
-    """Objects that no sensor sees now, but one did at most `HIDDEN_OBJECT_S` ago. They cost nothing
-    elsewhere; here `mean_ap` is None."""
+    """Objects that no sensor sees now, but one did at most `HIDDEN_OBJECT_S` ago. They are not
+    counted elsewhere; here `mean_ap` is None."""
     operating_confidence: float
     operating_distance_m: float
     operating: dict[str, OperatingPoint]
