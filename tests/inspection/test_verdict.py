@@ -142,6 +142,25 @@ class InNanoseconds(Sabotaged):
         return self.inner.timestamps_us * 1000
 
 
+def without_sensors(frame):
+    return replace(frame, points=None, cameras=tuple(replace(c, image=None) for c in frame.cameras))
+
+
+def test_frames_without_any_sensor_are_told():
+    found = verdict(without_sensors).warnings
+    assert "none of the 3 frames read has an image or a point" in found
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 4, 3, 5, 6], [0, 1, 2, 5, 4, 3, 6]])
+def test_an_order_of_sizes_is_told_without_points(order):
+    def changed(frame):
+        boxes = frame.labels.boxes[:, order]
+        return without_sensors(replace(frame, labels=replace(frame.labels, boxes=boxes)))
+
+    found = verdict(changed).warnings
+    assert any("vehicles are wider or higher than long: check the order" in w for w in found), found
+
+
 def test_times_in_nanoseconds_are_told():
     found = inspect_logs([InNanoseconds()], max_frames=1).warnings
     assert "times seem to be nanoseconds; they must be microseconds" in found

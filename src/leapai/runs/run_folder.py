@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from leapai.config.schema import TaskConfig
@@ -36,6 +35,7 @@ from leapai.io import write_text
 from leapai.runs import parquet_tables
 from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
+from leapai.runs.table_reading import AGAIN, read_table
 from leapai.runs.tracks_table import TRACK_SCHEMA, TRACKS, track_table
 from leapai.streaming.detection_table import DETECTION_SCHEMA, to_table
 
@@ -47,7 +47,8 @@ LINES = "lines.parquet"
 MEMORY = "memory"
 """Folder of the tables of the temporal memory."""
 REPORT = "report.html"
-_AGAIN = "run `leapai val` again"
+_LONGEST_NAME = 200
+"""Longest name of a picture in the folder; file systems take 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     existing_run(folder)
     summary = _read_json(folder / "run.json", TypeAdapter(RunSummary))
     frames, detections, gt = (
-        _read_parquet(folder / name, schema)
+        read_table(folder / name, schema, parquet_tables.ADDED_COLUMNS)
         for name, schema in (
             ("frames.parquet", parquet_tables.FRAME_SCHEMA),
             ("detections.parquet", DETECTION_SCHEMA),
@@ -113,12 +114,12 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
         if table.num_rows != count:
             raise ValueError(
                 f"{folder / name}: has {table.num_rows} rows, but run.json speaks of {count}: the "
-                f"files are not of one run; {_AGAIN}"
+                f"files are not of one run; {AGAIN}"
             )
     config = _read_json(folder / "config.json", TypeAdapter(TaskConfig))
     lines = parquet_tables.LINE_SCHEMA.empty_table()
     if config.static_task:
-        lines = _read_parquet(folder / LINES, parquet_tables.LINE_SCHEMA)
+        lines = read_table(folder / LINES, parquet_tables.LINE_SCHEMA)
     run = Run(
         config=config,
         summary=summary,
@@ -195,6 +196,8 @@ def _is_of(folder: Path, name: str) -> bool:
     """Returns whether a name leads to a file of a folder, which may have been deleted."""
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
         return False
+    if len(name) > _LONGEST_NAME:
+        return False
     return inside(folder, name) is not None or not os.path.lexists(folder / name)
 
 
@@ -207,27 +210,8 @@ def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
         where = f"{place}: " if place else ""
         raise ValueError(
             f"{path}: {where}{first['msg']}: the file is broken, or of another version of leapai; "
-            f"{_AGAIN}"
+            f"{AGAIN}"
         ) from None
-
-
-def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
-    try:
-        table = pq.read_table(existing_file_of_run(path))
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: is not a whole Parquet file ({reason}); {_AGAIN}") from None
-    missing = set(schema.names) - set(table.column_names) - parquet_tables.ADDED_COLUMNS
-    if missing:
-        raise ValueError(
-            f"{path}: has no column {', '.join(sorted(missing))}: it is of another program, or of "
-            f"another version of leapai; {_AGAIN}"
-        )
-    try:
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowException, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: has columns of other types ({reason}); {_AGAIN}") from None
 
 
 def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:
