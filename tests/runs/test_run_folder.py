@@ -1,7 +1,10 @@
 """What a run writes is what is read back; a folder that is no run says what is wrong with it."""
 
+import errno
 import json
+import os
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -166,6 +169,16 @@ def test_a_run_of_before_radar_points_were_counted_is_read(tmp_path):
     pq.write_table(table.drop_columns(["num_radar_points"]), folder / "truth.parquet")
     run, _ = read_run(folder)
     assert all(labels.num_radar_points is None for labels in run.sequences[0].labels)
+
+
+def test_a_picture_that_does_not_fit_on_the_disk_is_named(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # a write names no file
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    match = r"worst/01\.webp cannot be written: No space left on device; make room on that disk"
+    with pytest.raises(OSError, match=match):
+        write(tmp_path / "run", made_up_run())
 
 
 def test_no_folder_is_named(tmp_path):

@@ -31,7 +31,7 @@ from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.folders import claim, inside
-from leapai.io import write_text
+from leapai.io import whole_file, write_text
 from leapai.runs import parquet_tables
 from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
@@ -172,7 +172,8 @@ def _write_pictures(
     for rank, frame in enumerate(worst, 1):
         place.mkdir(exist_ok=True)
         names[frame.key] = f"worst/{rank:02d}.webp"
-        (folder / names[frame.key]).write_bytes(frame.picture_webp)
+        with whole_file(folder / names[frame.key], durable=False) as temporary:
+            temporary.write_bytes(frame.picture_webp)
     return names
 
 
