@@ -239,6 +239,9 @@ FAILING: dict[str, tuple[Change, str, str, str]] = {
         camera_with(distortion=put(0, 1e30)), "back", "corrupt", "a coefficient of 1e+30 is",
     ),
     "distortion of NaN": (camera_with(distortion=put(1, np.nan)), "back", "corrupt", "distortion"),
+    "skew of a thousand": (
+        camera_with(intrinsics=put((0, 1), 1000.0)), "back", "corrupt", "skew 1000 do not agree",
+    ),
     "distortion that folds in the image": (
         camera_with(distortion=put(0, -40.0)), "back", "corrupt", "folds back at",
     ),

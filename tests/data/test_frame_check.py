@@ -113,6 +113,29 @@ def test_a_name_of_a_megabyte_is_not_repeated_in_its_refusal():
     assert len(str(raised.value)) < 300
 
 
+def test_a_jump_within_one_instant_is_refused():
+    away = make_frame(1).ego2global.copy()
+    away[0, 3] += 5000.0
+    frame = replace(make_frame(1), ego2global=away, timestamp_us=before().timestamp_us)
+    with pytest.raises(FrameError, match=r"moved by 500\d m in 0\.000 s"):
+        check_frame(frame, before())
+
+
+def test_a_late_image_may_be_as_far_away_as_the_ego_drives_in_between():
+    """ego_from_camera holds the motion of the ego since the exposure."""
+
+    def camera_at(distance_m: float, away_us: int):
+        pose = make_frame(0).cameras[2].ego_from_camera.copy()
+        pose[0, 3] -= distance_m
+        time_us = make_frame(0).timestamp_us - away_us
+        camera = replace(make_frame(0).cameras[2], ego_from_camera=pose, timestamp_us=time_us)
+        return check_frame(replace(make_frame(0), cameras=(camera,))).cameras[0]
+
+    assert camera_at(50.0, 500_000).image is not None
+    assert camera_at(50.0, 0).image is None
+    assert camera_at(100.0, 500_000).image is None
+
+
 def test_another_sequence_and_a_gap_may_be_anywhere():
     away = make_frame(1).ego2global.copy()
     away[0, 3] = 5000.0

@@ -76,6 +76,10 @@ def brighter(points):
     points[:, 3] *= 255
 
 
+def darker(points):
+    points[:, 3] /= 255
+
+
 def mirrored(points):
     points[:, 1] *= -1
 
@@ -118,6 +122,7 @@ def test_the_world_in_order_is_ok():
     [
         (of_points(higher), r"ground under the vehicle is at z = 5\.\d\d m"),
         (of_points(brighter), r"intensity is .*; it must be in \[0, 1\] \(is it 0 to 255\?\)"),
+        (of_points(darker), r"the brightest point has an intensity of 0\.00.*divided by 255 twice"),
         (of_points(mirrored), "boxes mirrored in y hold .* times the points"),
         (length_for_width, "boxes turned by 90 degrees hold .* times the points"),
         (inverted_pose, r"check ego2global \(is it inverted\?\)"),

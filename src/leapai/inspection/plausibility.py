@@ -21,6 +21,8 @@ MAX_GROUND_M, MAX_TILT_DEG = 0.5, 6.0
 under the vehicle."""
 MAX_INTENSITY, MAX_GROUND_INTENSITY, MAX_SHARE_ABOVE = 1.0, 0.9, 0.01
 """Bounds of an intensity in [0, 1]: asphalt reflects .02 to .4 on the rigs that were measured."""
+MIN_BRIGHTEST = 0.05
+"""Least intensity of the brightest point: a wall is brighter on every rig that was measured."""
 MIN_POINTS, MIN_SHARE_OF_MEDIAN = 500, 0.2
 MAX_LATE_S = 0.1
 """One period of a 10 Hz sensor."""
@@ -145,6 +147,11 @@ class Plausibility:
                 )
             elif high.max() == 0:
                 yield "every intensity is 0: the network expects that of the LiDAR"
+            elif high.max() < MIN_BRIGHTEST:
+                yield (
+                    f"the brightest point has an intensity of {high.max():.2g}; it must be in "
+                    "[0, 1] (is it divided by 255 twice?)"
+                )
         yield from self._about_ground()
 
     def _about_ground(self) -> Iterator[str]:
