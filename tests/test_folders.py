@@ -83,6 +83,19 @@ def test_a_folder_with_files_of_others_is_refused_and_stays_as_it_was(tmp_path):
     assert len(list(tmp_path.iterdir())) == 5
 
 
+@pytest.mark.parametrize("below", ["", "run"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, below):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(ValueError, match=r"out.*: is a file, or lies below one; name a folder"):
+        claim(tmp_path / "out" / below)
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_named():
+    with pytest.raises(OSError, match=r"/proc/x cannot be made \(No such file .*--output"):
+        claim(Path("/proc/x"))
+
+
 def test_a_link_that_leads_out_is_refused_and_one_within_is_not(tmp_path):
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -139,5 +152,5 @@ def test_a_folder_with_something_in_it_stays(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"), new_folder(tmp_path / "file" / "b"):
+    with pytest.raises(ValueError, match="is a file, or"), new_folder(tmp_path / "file" / "b"):
         pytest.fail("the block must not run")

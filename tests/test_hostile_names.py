@@ -194,6 +194,16 @@ def test_columns_of_other_types_are_one_line(foreign):
         read_run(foreign)
 
 
+@pytest.mark.parametrize(("column", "value"), [("timestamp_us", 1_000_000), ("labelled", False)])
+def test_tables_that_do_not_belong_together_are_one_line(foreign, column, value):
+    with_column(foreign, "frames.parquet", column, value)
+    match = f"{foreign}: its tables and its metrics are not of one run"
+    with pytest.raises(ValueError, match=match) as error:
+        write_report(foreign / "report.html", [foreign])
+    assert "\n" not in str(error.value)
+    assert not (foreign / "report.html").exists()
+
+
 @pytest.fixture
 def viewer(monkeypatch):
     """Stands in for rerun: the files that were recorded."""

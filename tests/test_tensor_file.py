@@ -52,6 +52,16 @@ def test_nested_data_comes_back_to_the_last_bit(path):
     assert read_tensors(path)[1] == sha256
 
 
+def test_a_tensor_that_was_taken_out_is_missed(path):
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    weights = safetensors.torch.load_file(path)
+    del weights["state_dict/half"]
+    safetensors.torch.save_file(weights, path, metadata)
+    with pytest.raises(DamagedError, match="a tensor was changed or damaged in it"):
+        read_tensors(path)
+
+
 def test_any_reader_of_safetensors_finds_the_weights_by_name(path):
     weights = safetensors.torch.load_file(path)
     assert torch.equal(weights["state_dict/half"], CONTENT["state_dict"]["half"])

@@ -82,6 +82,22 @@ ROTATION = (slice(3), slice(3))
 REFUSED: dict[str, tuple[Change, tuple[str, ...]]] = {
     "sequence is a number": (frame_with(sequence=7), ("sequence is 7", "give a name")),
     "sequence is empty": (frame_with(sequence=""), ("sequence is ''", "give a name")),
+    "sequence of half a letter": (
+        frame_with(sequence="\ud800"),
+        ("sequence is '\\ud800'", "give a name"),
+    ),
+    "points that are masked": (
+        points_with(lambda p: np.ma.masked_array(p, p > 0)),
+        ("points is a MaskedArray", "give [P, 5]"),
+    ),
+    "image that is a strip": (
+        camera_with(size_px=(1, 9000), image=np.zeros((1, 9000, 3), np.uint8)),
+        ("size_px is (1, 9000)", "not of a strip"),
+    ),
+    "tracks of 64 bits": (
+        labels_with(track_id=np.array([2**64 - 1], np.uint64)),
+        ("track_id is 18446744073709551615", "as int64"),
+    ),
     "time in float seconds": (
         frame_with(timestamp_us=1.1),
         ("timestamp_us is 1.1, a float", "give whole microseconds"),
@@ -223,6 +239,22 @@ FAILING: dict[str, tuple[Change, str, str, str]] = {
         camera_with(distortion=put(0, 1e30)), "back", "corrupt", "a coefficient of 1e+30 is",
     ),
     "distortion of NaN": (camera_with(distortion=put(1, np.nan)), "back", "corrupt", "distortion"),
+    "skew of a thousand": (
+        camera_with(intrinsics=put((0, 1), 1000.0)), "back", "corrupt", "skew 1000 do not agree",
+    ),
+    "distortion that folds in the image": (
+        camera_with(distortion=put(0, -40.0)), "back", "corrupt", "folds back at",
+    ),
+    "distortion in pixels": (
+        camera_with(distortion=put(2, 3.0)), "back", "corrupt", "p1 and p2 move the edge",
+    ),
+    "an image of an hour later": (
+        camera_with(timestamp_us=3_600_000_000), "back", "corrupt", "3599 s from the frame's",
+    ),
+    "an image of a year later, a thousand kilometres away": (
+        camera_with(timestamp_us=10**13, ego_from_camera=put((0, 3), 1e6)), "back", "corrupt",
+        "s from the frame's",
+    ),
     "camera pose with NaN": (
         camera_with(ego_from_camera=put((0, 0), np.nan)), "back", "corrupt", "is not finite",
     ),

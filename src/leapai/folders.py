@@ -57,7 +57,7 @@ def claim(folder: Path) -> None:
     Raises ValueError where it holds files that leapai did not write, or a link that leads out of
     it; OSError where it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     names = sorted(path.name for path in folder.iterdir())
     if names and not _OWN.intersection(names):
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -74,6 +74,21 @@ def claim(folder: Path) -> None:
     (folder / MARK).touch()
     tempfile.TemporaryFile(dir=folder).close()  # raises where it cannot be written
     remove_stale(folder)
+
+
+def _make(folder: Path) -> None:
+    """Makes a folder. Raises ValueError where a file is in its way, and OSError that names it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"{folder}: is a file, or lies below one; name a folder with --output"
+        ) from error
+    except OSError as error:
+        raise OSError(
+            f"{str(folder)[:200]} cannot be made ({error.strerror}); name another folder with "
+            "--output"
+        ) from error
 
 
 @contextmanager

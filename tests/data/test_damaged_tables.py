@@ -36,6 +36,15 @@ def argoverse2(tmp_path):
     return drive
 
 
+@pytest.mark.parametrize("table", ["ego_pose", "sample_annotation"])
+def test_quaternions_of_the_other_order_are_refused_with_the_word(nuscenes, table):
+    for row in nuscenes.tables[table]:
+        row["rotation"] = [*row["rotation"][1:], row["rotation"][0]]
+    match = rf"{table}\.json: rotation: its quaternions seem to be x y z w, .* must be w x y z"
+    with pytest.raises(ValueError, match=match):
+        nuscenes.write().log()
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

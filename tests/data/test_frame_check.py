@@ -106,6 +106,36 @@ def test_a_fast_drive_far_from_the_origin_passes_at_any_rate(rate_hz):
         assert last.faults == ()
 
 
+def test_a_name_of_a_megabyte_is_not_repeated_in_its_refusal():
+    frame = replace(make_frame(0), sequence="x" * 10**6)
+    with pytest.raises(FrameError, match="give a name, a str") as raised:
+        check_frame(frame)
+    assert len(str(raised.value)) < 300
+
+
+def test_a_jump_within_one_instant_is_refused():
+    away = make_frame(1).ego2global.copy()
+    away[0, 3] += 5000.0
+    frame = replace(make_frame(1), ego2global=away, timestamp_us=before().timestamp_us)
+    with pytest.raises(FrameError, match=r"moved by 500\d m in 0\.000 s"):
+        check_frame(frame, before())
+
+
+def test_a_late_image_may_be_as_far_away_as_the_ego_drives_in_between():
+    """ego_from_camera holds the motion of the ego since the exposure."""
+
+    def camera_at(distance_m: float, away_us: int):
+        pose = make_frame(0).cameras[2].ego_from_camera.copy()
+        pose[0, 3] -= distance_m
+        time_us = make_frame(0).timestamp_us - away_us
+        camera = replace(make_frame(0).cameras[2], ego_from_camera=pose, timestamp_us=time_us)
+        return check_frame(replace(make_frame(0), cameras=(camera,))).cameras[0]
+
+    assert camera_at(50.0, 500_000).image is not None
+    assert camera_at(50.0, 0).image is None
+    assert camera_at(100.0, 500_000).image is None
+
+
 def test_another_sequence_and_a_gap_may_be_anywhere():
     away = make_frame(1).ego2global.copy()
     away[0, 3] = 5000.0
@@ -123,15 +153,19 @@ def test_groups_of_a_configuration_come_before_the_check():
 
 
 def test_boxes_that_no_object_has_are_dropped_and_counted():
-    boxes = np.tile([10.0, 0, 1, 4, 2, 1.5, 0], (5, 1))
+    boxes = np.tile([10.0, 0, 1, 4, 2, 1.5, 0], (8, 1))
     boxes[0, 0], boxes[1, 3], boxes[2, 4] = np.nan, 4000.0, 0.0
-    velocity = np.zeros((5, 3))
-    velocity[3] = 1e30
+    boxes[5, 1], boxes[6, 6] = 1e300, 1e300  # infinite in float32
+    velocity, acceleration = np.zeros((8, 3)), np.full((8, 3), np.nan)
+    velocity[3], acceleration[7] = 1e30, np.inf
     labels = replace(
-        Labels.unlabelled(boxes, np.arange(5)), velocity_mps=velocity, track_id=np.arange(5)
+        Labels.unlabelled(boxes, np.arange(8)),
+        velocity_mps=velocity,
+        acceleration_mps2=acceleration,
+        track_id=np.arange(8),
     )
     checked = check_frame(replace(make_frame(0), labels=labels))
     assert checked.labels.track_id.tolist() == [4]
     (fault,) = checked.faults
-    assert fault.startswith("labels: 4 of 5 boxes dropped")
+    assert fault.startswith("labels: 7 of 8 boxes dropped")
     assert health_of(checked, None).failing == {}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from leapai.data import columns, reading
-from leapai.data.reading import SensorError, read_image
+from leapai.data.reading import SensorError, read_bytes, read_image, read_json
 
 SIZE_PX = (48, 64)
 RNG = np.random.default_rng(0)
@@ -131,10 +131,47 @@ def test_units_of_time_are_told_by_range_and_rate(latest, step, unit, likely):
     assert columns.likely_unit(latest, step, unit) == likely
 
 
-def test_a_pipe_and_a_file_of_gigabytes_are_failed_sensors(tmp_path):
-    os.mkfifo(tmp_path / "pipe.jpg")
-    with (tmp_path / "huge.jpg").open("wb") as file:
-        file.truncate(2 << 30)  # without any block on the disk
-    for name, words in (("pipe.jpg", "a device or a pipe"), ("huge.jpg", "has 2.1 GB, more than")):
-        with pytest.raises(SensorError, match=words):
-            read_image(tmp_path / name, (48, 64))
+def a_pipe(path):
+    os.mkfifo(path)
+
+
+def a_device(path):
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("made", [a_pipe, a_device])
+def test_what_does_not_end_is_not_read(tmp_path, made):
+    path = tmp_path / "x.jpg"
+    made(path)
+    with pytest.raises(SensorError, match=r"cannot be read \(is a pipe or a device, no file"):
+        read_bytes(path)
+    with pytest.raises(ValueError, match=r"x\.jpg cannot be read .is a pipe or a device.*; again"):
+        read_json(path, "again")
+
+
+def test_a_sensor_file_larger_than_any_is_not_read(tmp_path):
+    path = tmp_path / "x.bin"
+    with path.open("wb") as file:
+        file.truncate(reading.MAX_SENSOR_BYTES + 1)  # takes no room on the disk
+    with pytest.raises(
+        SensorError, match="has 1,073,741,825 bytes, at most 1,073,741,824 are read"
+    ):
+        read_bytes(path)
+
+
+def upright_quaternions(yaw_rad, tilt_rad):
+    """w x y z of a yaw after a small roll."""
+    half, roll = np.asarray(yaw_rad) / 2, np.asarray(tilt_rad) / 2
+    parts = (np.cos(half) * np.cos(roll), np.cos(half) * np.sin(roll))
+    return np.stack([*parts, np.sin(half) * np.sin(roll), np.sin(half) * np.cos(roll)], -1)
+
+
+def test_the_order_of_quaternions_is_told_by_what_stands_upright():
+    yaw, tilt = RNG.uniform(-np.pi, np.pi, 200), RNG.normal(0, 0.1, 200)
+    wxyz = upright_quaternions(yaw, tilt)
+    assert columns.likely_order(wxyz) == "w x y z"
+    assert columns.likely_order(wxyz[:, [1, 2, 3, 0]]) == "x y z w"
+    assert columns.likely_order(wxyz[:, [3, 0, 1, 2]]) == "z w x y"
+    wxyz[:30] = upright_quaternions(yaw[:30], np.full(30, 1.5))  # fallen bicycles
+    assert columns.likely_order(wxyz) == "w x y z"
+    assert columns.likely_order(np.zeros((0, 4))) == "w x y z"

@@ -76,6 +76,10 @@ def brighter(points):
     points[:, 3] *= 255
 
 
+def darker(points):
+    points[:, 3] /= 255
+
+
 def mirrored(points):
     points[:, 1] *= -1
 
@@ -118,6 +122,7 @@ def test_the_world_in_order_is_ok():
     [
         (of_points(higher), r"ground under the vehicle is at z = 5\.\d\d m"),
         (of_points(brighter), r"intensity is .*; it must be in \[0, 1\] \(is it 0 to 255\?\)"),
+        (of_points(darker), r"the brightest point has an intensity of 0\.00.*divided by 255 twice"),
         (of_points(mirrored), "boxes mirrored in y hold .* times the points"),
         (length_for_width, "boxes turned by 90 degrees hold .* times the points"),
         (inverted_pose, r"check ego2global \(is it inverted\?\)"),
@@ -140,6 +145,25 @@ class InNanoseconds(Sabotaged):
     @property
     def timestamps_us(self):
         return self.inner.timestamps_us * 1000
+
+
+def without_sensors(frame):
+    return replace(frame, points=None, cameras=tuple(replace(c, image=None) for c in frame.cameras))
+
+
+def test_frames_without_any_sensor_are_told():
+    found = verdict(without_sensors).warnings
+    assert "none of the 3 frames read has an image or a point" in found
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 4, 3, 5, 6], [0, 1, 2, 5, 4, 3, 6]])
+def test_an_order_of_sizes_is_told_without_points(order):
+    def changed(frame):
+        boxes = frame.labels.boxes[:, order]
+        return without_sensors(replace(frame, labels=replace(frame.labels, boxes=boxes)))
+
+    found = verdict(changed).warnings
+    assert any("vehicles are wider or higher than long: check the order" in w for w in found), found
 
 
 def test_times_in_nanoseconds_are_told():

@@ -1,7 +1,10 @@
 """What a run writes is what is read back; a folder that is no run says what is wrong with it."""
 
+import errno
 import json
+import os
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -120,6 +123,18 @@ def of_another_version(path):
     path.write_text(json.dumps(reported))
 
 
+def with_value(column, value):
+    """Replaces a column of a table by one value."""
+
+    def harm(path):
+        table = pq.read_table(path)
+        number, field = table.column_names.index(column), table.schema.field(column)
+        values = pa.array([value] * table.num_rows, field.type)
+        pq.write_table(table.set_column(number, field, values), path)
+
+    return harm
+
+
 @pytest.mark.parametrize(
     ("name", "harm", "said_of_it"),
     [
@@ -132,6 +147,12 @@ def of_another_version(path):
         ("frames.parquet", half, "frames.parquet: is not a whole Parquet file"),
         ("truth.parquet", of_another_program, "truth.parquet: has no column"),
         ("detections.parquet", without_its_last_row, "but run.json speaks of"),
+        ("detections.parquet", with_value("class_id", 8), "class_id is 8 to 8, which no run"),
+        ("truth.parquet", with_value("class_id", -1), "class_id is -1 to -1, which no run writes"),
+        ("truth.parquet", with_value("occlusion_level", 2**60), "occlusion_level is 1152"),
+        ("frames.parquet", with_value("timestamp_us", -1), "timestamp_us is -1 to -1"),
+        ("frames.parquet", with_value("drive", None), "drive is empty in 24 of 24 rows"),
+        ("frames.parquet", with_value("picture", "x" * 9999), "the picture 'xxx.*is not in the"),
     ],
 )
 def test_a_harmed_folder_is_named_in_one_line(tmp_path, name, harm, said_of_it):
@@ -141,6 +162,24 @@ def test_a_harmed_folder_is_named_in_one_line(tmp_path, name, harm, said_of_it):
         read_run(folder)
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_run_of_before_radar_points_were_counted_is_read(tmp_path):
+    folder = write(tmp_path / "run", made_up_run())
+    table = pq.read_table(folder / "truth.parquet")
+    pq.write_table(table.drop_columns(["num_radar_points"]), folder / "truth.parquet")
+    run, _ = read_run(folder)
+    assert all(labels.num_radar_points is None for labels in run.sequences[0].labels)
+
+
+def test_a_picture_that_does_not_fit_on_the_disk_is_named(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # a write names no file
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    match = r"worst/01\.webp cannot be written: No space left on device; make room on that disk"
+    with pytest.raises(OSError, match=match):
+        write(tmp_path / "run", made_up_run())
 
 
 def test_no_folder_is_named(tmp_path):

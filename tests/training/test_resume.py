@@ -10,13 +10,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from leapai.checkpoints import read_checkpoint, write_checkpoint
+from leapai.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.distributed import Ranks
 from leapai.training import resume, training_data, validating
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
-from tests.scenes import JOINT
+from tests.scenes import JOINT, small_config
 from tests.training.runs import in_processes, stub_logs, training_config, weights
 
 STEPS, STOP_IN_STEP = 7, 4
@@ -209,3 +209,11 @@ def test_a_full_disk_is_named_and_the_last_good_checkpoint_survives(
     with pytest.raises(OSError, match=r"last.ckpt cannot be written: No space left on device"):
         run_training(config_of(), TrainingOptions(tmp_path), console)
     assert read_checkpoint(tmp_path / "last.ckpt").content["training"]["step"] == 3
+
+
+def test_a_checkpoint_of_other_classes_is_not_replaced_by_the_one_before(tmp_path):
+    content = {"state_dict": {"w": torch.zeros(1)}, **header(small_config())}
+    write_checkpoint(tmp_path / "before_last.ckpt", content)
+    write_checkpoint(tmp_path / "last.ckpt", {**content, "class_names": ["tree"]})
+    with pytest.raises(ValueError, match=r"last\.ckpt: made for classes \['tree'\]"):
+        resume.undamaged(tmp_path / "last.ckpt")

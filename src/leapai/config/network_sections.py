@@ -21,6 +21,7 @@ _Channels = Annotated[int, Field(gt=0, le=4096)]
 _Blocks = Annotated[int, Field(gt=0, le=64)]
 _Heads = Annotated[int, Field(gt=0, le=64)]
 _Points = Annotated[int, Field(gt=0, le=256)]
+_CameraName = Annotated[str, Field(max_length=200)]
 _Side = Annotated[int, Field(gt=0, le=8192)]
 """Side of an image in pixels."""
 _Cell = Annotated[float, Field(ge=0.01, le=100)]
@@ -70,7 +71,7 @@ class CameraConfig(Section):
     heads: _Heads = 8
     points: _Points = 8
     """Sampling points a head: a whole number for each height."""
-    groups: dict[str, Literal["front_narrow", "front_wide", "back", "side"]] = Field({})
+    groups: dict[_CameraName, Literal["front_narrow", "front_wide", "back", "side"]] = Field({})
     """Camera name -> group, instead of the data set's own table."""
 
     @field_validator("backbone")

@@ -124,6 +124,18 @@ class CheckedTable:
         self.mark(good, _name(field), "must be a quaternion w x y z of length 1")
         return np.where(good[:, None], found, (1.0, 0.0, 0.0, 0.0))
 
+    def upright_rotations(self, field: str | Sequence[str]) -> FloatArray:
+        """Returns quaternions [N, 4] (w x y z) of vehicles or of objects on a road. Raises
+        ValueError where they are upright only when they are read in another order."""
+        found = self.rotations(field)
+        order = columns.likely_order(found[self._good])
+        if order != "w x y z":
+            raise ValueError(
+                f"{self.path}: {_name(field)}: its quaternions seem to be {order}, for example "
+                f"{found[self._good][0].round(3).tolist()}; they must be w x y z: reorder them"
+            )
+        return found
+
     def sizes(self, field: str | Sequence[str]) -> FloatArray:
         """Returns sizes [N, 3] of boxes."""
         found = self.numbers(field, 3)

@@ -22,6 +22,10 @@ SIZE_M = (0.01, 100.0)
 """Smallest and largest side of a box. A bollard is 0.15 m wide, an articulated train 75 m long."""
 ROTATION_TOLERANCE = 0.01
 """A quaternion of a rotation has length 1; files round it to 1e-6."""
+MIN_UPRIGHT = 0.8
+"""Cosine of the tilt of a vehicle or an object: 37 degrees, steeper than any road."""
+_MANY, _FEW = 0.1, 0.02
+"""Shares of rows from which a tilt, or a row against the others, is no single mistake."""
 FOCAL_OF_WIDTH = (0.05, 50.0)
 """Focal length over image width: a fisheye has 0.2, a telephoto lens of 2 degrees 29."""
 CENTRE_OF_SIZE = (-1.0, 2.0)
@@ -143,6 +147,21 @@ def rotations(wxyz: FloatArray) -> BoolArray:
     within: BoolArray = np.asarray((np.abs(wxyz) <= 2.0).all(-1))  # before squares that overflow
     length = np.linalg.norm(np.where(within[:, None], wxyz, 0.0), axis=-1)
     return np.asarray(np.abs(length - 1.0) <= ROTATION_TOLERANCE)
+
+
+def likely_order(wxyz: FloatArray) -> str:
+    """Returns the order that quaternions [N, 4] of what stands on a road seem to have: another one
+    than `w x y z` where many are tilted in this order, and hardly any in the other."""
+    first, second, third, fourth = wxyz.T
+    if not len(wxyz) or not _share_tilted(second, third) > _MANY:
+        return "w x y z"
+    orders = {"x y z w": (first, second), "z w x y": (third, fourth)}
+    return next((o for o, xy in orders.items() if _share_tilted(*xy) < _FEW), "w x y z")
+
+
+def _share_tilted(x: FloatArray, y: FloatArray) -> float:
+    cosine = 1.0 - 2.0 * (x * x + y * y)  # between up and up
+    return float((cosine < MIN_UPRIGHT).mean())
 
 
 def sizes(size_m: FloatArray) -> BoolArray:

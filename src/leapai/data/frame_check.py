@@ -42,6 +42,11 @@ MAX_TURN_RPS, SLACK_RAD = 3.0, 0.5
 """Rate at which a skidding vehicle turns, and corrections of localisation."""
 MAX_SIDE_PX = 16_384
 """Side of an image: no camera of a vehicle has more."""
+MAX_SIDES = 20.0
+"""Ratio of the sides of an image. A strip would be scaled until its shorter side fits the network,
+which takes gigabytes."""
+MAX_NAME = 1000
+"""Letters of the name of a sequence or a camera."""
 
 
 class Posed(Protocol):
@@ -93,7 +98,7 @@ def check_frame(
 
 def _check_place(frame: Frame) -> None:
     """Checks what places the frame: sequence, time and pose."""
-    if not isinstance(frame.sequence, str) or not frame.sequence:
+    if not _is_name(frame.sequence):
         raise FrameError(f"sequence is {shown(frame.sequence)}; give a name, a str")
     _check_time("timestamp_us", frame.timestamp_us)
     pose = frame.ego2global
@@ -109,6 +114,13 @@ def _check_place(frame: Frame) -> None:
             f"ego2global is {pose.dtype} and {furthest_m:.4g} m from the origin, which costs "
             "centimetres; give float64"
         )
+
+
+def _is_name(value: object) -> bool:
+    """Returns whether a value is a text that files can hold; half of a pair of surrogates is
+    none."""
+    is_text = isinstance(value, str) and 0 < len(value) <= MAX_NAME
+    return is_text and not any("\ud800" <= letter <= "\udfff" for letter in str(value))
 
 
 def _check_time(name: str, time_us: object) -> None:
@@ -194,7 +206,7 @@ def _check_cameras(cameras: object, groups: Mapping[str, str]) -> None:
             kind = type(camera).__name__
             raise FrameError(f"cameras[{number}] is a {kind}; give a leapai.CameraFrame")
         name = camera.name
-        if not isinstance(name, str) or not name or ": " in name or name in names | {LIDAR}:
+        if not _is_name(name) or ": " in name or name in names | {LIDAR}:
             raise FrameError(
                 f"cameras[{number}].name is {shown(name)}; give every camera a name of its own, "
                 f"without ': ', other than '{LIDAR}'"
@@ -217,6 +229,8 @@ def _check_camera(camera: CameraFrame, groups: Mapping[str, str]) -> None:
         raise FrameError(
             f"size_px is {shown(size)}; give (height, width) in pixels, two positive ints"
         )
+    if max(size) > MAX_SIDES * min(size):
+        raise FrameError(f"size_px is {size!r}; give (height, width) of a camera, not of a strip")
     check_array("intrinsics", camera.intrinsics, (3, 3), "f", "give float64")
     lens = "give k1, k2, p1, p2, k3 of OpenCV's model as float64, zeros for a rectified image"
     check_array("distortion", camera.distortion, (5,), "f", lens)

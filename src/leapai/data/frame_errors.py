@@ -21,7 +21,9 @@ def check_array(
 ) -> None:
     """Raises FrameError unless `value` is an array of `shape`, where None stands for any length,
     and of `kinds`, a key of `_KINDS`."""
-    if not isinstance(value, np.ndarray):
+    # Both are arrays whose slices behave in other ways.
+    is_special = isinstance(value, np.ma.MaskedArray | np.matrix)
+    if is_special or not isinstance(value, np.ndarray):
         raise FrameError(f"{name} is a {type(value).__name__}, not a NumPy array; {remedy}")
     fits = value.ndim == len(shape) and all(
         wanted is None or wanted == there for wanted, there in zip(shape, value.shape, strict=True)

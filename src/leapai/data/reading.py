@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -22,8 +23,8 @@ from leapai.types import FloatArray, ImageArray, IntArray
 _logger = logging.getLogger(__name__)
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 """Formats that cameras write; Pillow's decoders of rarer ones are not offered foreign bytes."""
-MAX_FILE_BYTES = 1 << 30
-"""Largest file of one sensor and frame: images and sweeps have a few MB."""
+MAX_SENSOR_BYTES = 1 << 30
+"""Largest file of a sensor: ten million points, or an image of 16 384 x 16 384 pixels, fit."""
 MAX_MEDIAN_RANGE_M = 500.0
 """Half of a sweep is nearer, on any vehicle, by far."""
 
@@ -90,17 +91,22 @@ def missing(path: Path) -> SensorError:
     return SensorError(path, "no such folder")
 
 
+def regular_bytes(path: Path, most: int | None = None) -> bytes:
+    """Returns the content of a file of at most `most` bytes. Raises OSError where it is larger, or
+    is a pipe or a device: reading one waits for ever, or does not end."""
+    state = path.stat()
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+        raise OSError(errno.EINVAL, "is a pipe or a device, no file")
+    if most is not None and state.st_size > most:
+        raise OSError(errno.EFBIG, f"has {state.st_size:,} bytes, at most {most:,} are read")
+    return path.read_bytes()
+
+
 def read_bytes(path: Path) -> bytes:
     """Returns the content of a sensor file. Raises SensorError where there is none."""
     note_file(path)
     try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode) and not path.is_dir():  # a pipe would wait for ever
-            raise SensorError(path, "is no file, but a device or a pipe")
-        if facts.st_size > MAX_FILE_BYTES:
-            gigabytes = facts.st_size / 1e9
-            raise SensorError(path, f"has {gigabytes:.1f} GB, more than one frame of any sensor")
-        content = path.read_bytes()
+        content = regular_bytes(path, MAX_SENSOR_BYTES)
     except FileNotFoundError:
         raise missing(path) from None
     except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
@@ -181,7 +187,7 @@ def check_range(xyz: FloatArray, path: Path) -> None:
 def read_json(path: Path, remedy: str) -> Any:
     """Returns the content of a JSON table. Raises ValueError with the file and the `remedy`."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(regular_bytes(path))
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; {remedy}") from None
     except OSError as error:

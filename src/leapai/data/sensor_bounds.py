@@ -34,6 +34,13 @@ PRINCIPAL_POINTS = (0.05, 0.95)
 an image of another size, such as intrinsics of the full image for half of it."""
 MAX_DISTORTION = 1e3
 """Coefficients of a lens grow with its focal length; those of long lenses reach a few tens."""
+MAX_TANGENTIAL = 0.5
+"""Part of the way to an edge by which decentred lenses move a pixel there; real ones reach 0.02."""
+MIN_UNFOLDED = 0.5
+"""Part of the way to the nearest edge of the image that a lens must reach before its polynomial
+folds back: fits hold inside the image, and what lies beyond the fold is not seen."""
+MAX_IMAGE_AGE_S = 10.0
+"""An image from so long before or after the frame shows another place."""
 MAX_LEVER_ARM_M = 30.0
 """Distance of a camera from the ego's origin: no vehicle is longer. Metres, not millimetres."""
 MAX_SPEED_MPS = 100.0
@@ -49,6 +56,8 @@ LIDAR = "lidar"
 """Name of the LiDAR in faults and in health."""
 DROPPED = "points"
 """Field with which the words of `checked_points` begin."""
+_RADII = np.linspace(0.0, 2.0, 65)
+"""Radii, over that of the nearest edge, at which a lens is looked at; ideal and not distorted."""
 _STEP_PX = 16
 """Every 16th pixel is compared first: an image that varies there needs no full comparison."""
 _LEVEL_FORWARD = np.array(
@@ -64,9 +73,12 @@ def checked_camera(camera: CameraFrame, frame_us: int) -> tuple[CameraFrame, str
     nothing, because it is computed with where no image is, too.
     """
     away_s = abs(camera.timestamp_us - frame_us) / 1e6
+    if away_s > MAX_IMAGE_AGE_S:
+        words = f"timestamp_us: is {away_s:.4g} s from the frame's; give the time of the exposure"
+        return replace(_without_calibration(camera), timestamp_us=frame_us), words
     problem = (
         _intrinsics_problem(camera)
-        or _distortion_problem(camera.distortion)
+        or _distortion_problem(camera)
         or _mounting_problem(camera.ego_from_camera, away_s)
     )
     if problem:
@@ -177,11 +189,31 @@ def _intrinsics_problem(camera: CameraFrame) -> str:
     return ""
 
 
-def _distortion_problem(distortion: FloatArray) -> str:
-    worst = float(np.abs(distortion).max())
-    if worst <= MAX_DISTORTION:  # false for NaN
+def _distortion_problem(camera: CameraFrame) -> str:
+    worst = float(np.abs(camera.distortion).max())
+    if worst == 0:
         return ""
-    return f"distortion: a coefficient of {worst:.3g} is of no lens"
+    if not worst <= MAX_DISTORTION:  # true for NaN
+        return f"distortion: a coefficient of {worst:.3g} is of no lens"
+    (height, width), (fx, fy) = camera.size_px, camera.intrinsics[[0, 1], [0, 1]].tolist()
+    edge = min(width / fx, height / fy) / 2  # on the image plane at 1 m
+    k1, k2, p1, p2, k3 = camera.distortion.tolist()
+    moved = 3 * max(abs(p1), abs(p2)) * edge
+    if moved > MAX_TANGENTIAL:
+        return (
+            f"distortion: p1 and p2 move the edge of the image by {moved:.0%}, which no lens does"
+        )
+    radius = edge * _RADII
+    square = radius * radius
+    distorted = radius * (1 + square * (k1 + square * (k2 + square * k3)))
+    folds = np.flatnonzero(np.diff(distorted) <= 0)
+    reached = float(distorted[: folds[0] + 1 if len(folds) else None].max()) / edge
+    if reached < MIN_UNFOLDED:
+        return (
+            f"distortion: folds back at {reached:.0%} of the way to the edge of the image; give "
+            "k1, k2, p1, p2, k3 for normalised coordinates"
+        )
+    return ""
 
 
 def _mounting_problem(ego_from_camera: FloatArray, away_s: float) -> str:
@@ -197,6 +229,6 @@ def _mounting_problem(ego_from_camera: FloatArray, away_s: float) -> str:
     if down < MIN_UPRIGHT and optical > LOOKS_DOWN:
         return (
             "ego_from_camera: turns the image on its side (camera axes are x right, y down, "
-            "z forward; is it inverted?)"
+            "z forward; is it inverted? is its quaternion x y z w?)"
         )
     return ""

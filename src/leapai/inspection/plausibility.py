@@ -14,13 +14,15 @@ from leapai.data.reading import AnnotatedBoxes
 from leapai.inspection import box_evidence, pose_evidence
 from leapai.inspection.edge_evidence import SHIFTS, edge_scores
 from leapai.inspection.ground_evidence import Ground, fit_ground
-from leapai.types import CameraFrame, FloatArray, Frame
+from leapai.types import CLASS_GROUPS, CameraFrame, FloatArray, Frame
 
 MAX_GROUND_M, MAX_TILT_DEG = 0.5, 6.0
 """Height of the ground at the ego's origin, which lies on it, and its tilt: a road of 10 % ends
 under the vehicle."""
 MAX_INTENSITY, MAX_GROUND_INTENSITY, MAX_SHARE_ABOVE = 1.0, 0.9, 0.01
 """Bounds of an intensity in [0, 1]: asphalt reflects .02 to .4 on the rigs that were measured."""
+MIN_BRIGHTEST = 0.05
+"""Least intensity of the brightest point: a wall is brighter on every rig that was measured."""
 MIN_POINTS, MIN_SHARE_OF_MEDIAN = 500, 0.2
 MAX_LATE_S = 0.1
 """One period of a 10 Hz sensor."""
@@ -29,6 +31,9 @@ GAP, MAX_SHARE_GAPS = 2.5, 0.05
 MIN_BOXES, MIN_SHARE_HOLDING, BETTER = 10, 0.3, 1.1
 """Boxes that are compared; least share that holds points; points that moved boxes may hold, over
 those of the recorded ones (a thinned cloud has .99)."""
+MAX_SHARE_SHORT = 0.2
+"""Share of motor vehicles that may be wider or higher than long; recorded ones have below 0.02."""
+_VEHICLES = [i for i, group in enumerate(CLASS_GROUPS) if group == "MOD"]
 MIN_UPRIGHT = 0.5
 """Cosine between the image's downward axis and that of the vehicle."""
 AHEAD_DEG, BEHIND_DEG = 60.0, 120.0
@@ -47,6 +52,7 @@ class Plausibility:
         self._grounds: list[Ground] = []
         self._late_s: defaultdict[str, list[float]] = defaultdict(list)
         self._boxes = np.zeros((0, len(box_evidence.VARIANTS)))
+        self._vehicles_m: list[FloatArray] = []
         self._edges: defaultdict[str, list[FloatArray]] = defaultdict(list)
         self._cameras: dict[str, CameraFrame] = {}
         self._motions: list[pose_evidence.Motion] = []
@@ -65,6 +71,8 @@ class Plausibility:
             sensor, _, words = fault.partition(": ")
             if not words.rpartition(": ")[2].startswith("no "):
                 self._damaged.setdefault(sensor, words)
+        if recorded is not None:
+            self._vehicles_m.append(recorded.size_lwh_m[np.isin(recorded.class_id, _VEHICLES)])
         if frame.points is not None:
             self._with["LiDAR"] += 1
             self._add_points(frame, frame.points, recorded)
@@ -100,12 +108,15 @@ class Plausibility:
         """Yields a sentence on everything that is not plausible."""
         yield from self._about_sensors()
         yield from self._about_points()
+        yield from self._about_sizes()
         yield from self._about_boxes()
         yield from self._about_cameras()
         yield from self._about_edges()
         yield from pose_evidence.warnings(self._motions)
 
     def _about_sensors(self) -> Iterator[str]:
+        if self._frames and not self._with.total():
+            yield f"none of the {self._frames} frames read has an image or a point"
         for sensor, words in self._damaged.items():
             yield f"{sensor}: {words}"
         for sensor in ("LiDAR", *self._cameras):
@@ -136,6 +147,11 @@ class Plausibility:
                 )
             elif high.max() == 0:
                 yield "every intensity is 0: the network expects that of the LiDAR"
+            elif high.max() < MIN_BRIGHTEST:
+                yield (
+                    f"the brightest point has an intensity of {high.max():.2g}; it must be in "
+                    "[0, 1] (is it divided by 255 twice?)"
+                )
         yield from self._about_ground()
 
     def _about_ground(self) -> Iterator[str]:
@@ -151,6 +167,15 @@ class Plausibility:
             yield f"the ground under the vehicle is tilted by {tilt_deg:.1f} degrees"
         if intensity > MAX_GROUND_INTENSITY:
             yield f"the median intensity of the ground is {intensity:.2f}, brighter than any road"
+
+    def _about_sizes(self) -> Iterator[str]:
+        length, width, height = np.concatenate([np.zeros((0, 3)), *self._vehicles_m]).T
+        wrong = (length < width) | (length < height)
+        if len(wrong) >= MIN_BOXES and wrong.mean() > MAX_SHARE_SHORT:
+            yield (
+                f"{int(wrong.sum())} of {len(wrong)} vehicles are wider or higher than long: check "
+                "the order of length, width and height"
+            )
 
     def _about_boxes(self) -> Iterator[str]:
         held = self._boxes[self._boxes.any(1)]
@@ -204,7 +229,7 @@ def _about_mount(camera: CameraFrame) -> Iterator[str]:
     if rotation[2, 1] > -MIN_UPRIGHT and not looks_down:
         yield (
             f"{camera.name}: its image is not upright in the ego frame; a camera has x right, y "
-            "down, z forward, and the matrix is ego_from_camera"
+            "down, z forward, and the matrix is ego_from_camera (quaternions are w x y z)"
         )
         return
     yaw_deg = float(np.degrees(np.arctan2(rotation[1, 2], rotation[0, 2])))

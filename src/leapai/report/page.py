@@ -58,9 +58,19 @@ class RunOnPage:
 def write_report(path: Path, folders: Sequence[Path]) -> None:
     """Writes the report of one finished run, or of two side by side.
 
-    Raises ValueError as `read_run` does.
+    Raises ValueError as `read_run` does, and where the files of a run do not belong together.
     """
-    write_text(path, render([view(folder) for folder in folders]))
+    views = [view(folder) for folder in folders]
+    import_extra("jinja2", "report", "a report needs jinja2")
+    try:
+        page = render(views)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        names = " or ".join(map(str, folders))
+        raise ValueError(
+            f"{names}: its tables and its metrics are not of one run, or were changed "
+            f"({type(error).__name__}: {str(error)[:200]}); run `leapai val` again"
+        ) from error
+    write_text(path, page)
 
 
 def render(views: Sequence[RunView]) -> str:

@@ -31,7 +31,7 @@ from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.folders import claim, file_name, inside, sole_user
-from leapai.io import write_text
+from leapai.io import whole_file, write_text
 from leapai.runs import parquet_tables
 from leapai.runs.parquet_files import UnusableTableError, read_parquet, read_typed
 from leapai.runs.run_files import existing_file_of_run, existing_run
@@ -50,6 +50,8 @@ REPORT = "report.html"
 _NUMBERED = re.compile(r"\d{6,}\.png")
 """Names of the pictures of frames."""
 _AGAIN = "run `leapai val` again"
+_LONGEST_NAME = 200
+"""Longest name of a picture in the folder; file systems take 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,8 @@ def _write_pictures(
     for rank, frame in enumerate(worst, 1):
         place.mkdir(exist_ok=True)
         names[frame.key] = f"worst/{rank:02d}.webp"
-        (folder / names[frame.key]).write_bytes(frame.picture_webp)
+        with whole_file(folder / names[frame.key], durable=False) as temporary:
+            temporary.write_bytes(frame.picture_webp)
     return names
 
 
@@ -222,6 +225,8 @@ def _pictures(folder: Path, frames: pa.Table) -> dict[parquet_tables.FrameKey, P
 def _is_of(folder: Path, name: str) -> bool:
     """Returns whether a name leads to a file of a folder, which may have been deleted."""
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        return False
+    if len(name) > _LONGEST_NAME:
         return False
     return inside(folder, name) is not None or not os.path.lexists(folder / name)
 

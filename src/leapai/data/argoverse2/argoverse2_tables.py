@@ -205,7 +205,7 @@ def times_of_files(folder: Path, suffix: str) -> IntArray:
 def _feather(path: Path, key: str, fields: Sequence[str]) -> CheckedTable:
     """Reads columns of a feather file. Raises ValueError where one is missing, or the file."""
     try:
-        content = path.read_bytes()
+        content = reading.regular_bytes(path)
         table = pyarrow.feather.read_table(pa.BufferReader(content), columns=list(fields))
         table.validate(full=True)  # or a damaged text ends the process
         found = {name: table[name].to_numpy() for name in fields}
@@ -229,7 +229,7 @@ def _times(table: CheckedTable) -> IntArray:
 
 def _pose_table(path: Path, notes: list[str]) -> PoseTable:
     table = _feather(path, "timestamp_ns", ("timestamp_ns", *_ROTATION, *_POSITION))
-    time_ns, rotation = _times(table), table.rotations(_ROTATION)
+    time_ns, rotation = _times(table), table.upright_rotations(_ROTATION)
     position_m = table.positions(_POSITION, MAX_COORDINATE_M)
     known = table.good
     first = columns.first_of_each([*zip(time_ns.tolist(), known.tolist(), strict=True)])
@@ -298,10 +298,11 @@ def _annotations(path: Path, pose_table: PoseTable, notes: list[str]) -> Annotat
         note(notes, path, "no row: nothing is labelled")
         return None
     time_ns, tracks, words = _times(table), table.names("track_uuid"), table.names("category")
-    size_m, rotation = table.sizes(sizes), table.rotations(_ROTATION)
+    size_m, rotation = table.sizes(sizes), table.upright_rotations(_ROTATION)
     position_m = table.positions(_POSITION, MAX_DISTANCE_M)
     points = table.whole("num_interior_pts", 0, MAX_COUNT)
     class_id = _class_ids(table, words)
+    table.check_unit([np.unique(time_ns[table.good])], "nanoseconds")
     words_of_rule = f"no pose within {MAX_POSE_AGE_S * 1e3:g} ms in {pose_table.path.name}"
     table.mark(pose_table.has(time_ns), "timestamp_ns", words_of_rule)
     known = table.good
@@ -312,7 +313,6 @@ def _annotations(path: Path, pose_table: PoseTable, notes: list[str]) -> Annotat
     kept = kept[np.argsort(time_ns[kept], kind="stable")]
     row_ns = time_ns[kept]
     frame_ns, frame_start = np.unique(row_ns, return_index=True)
-    table.check_unit([frame_ns], "nanoseconds")
     av2_from_box = poses.from_quaternion(rotation[kept], position_m[kept])
     in_city_m = (pose_table.at(row_ns) @ av2_from_box)[:, :3, 3]
     _, track_id = np.unique([tracks[i] for i in kept], return_inverse=True)

@@ -102,7 +102,7 @@ def read_annotations(
     sample = table.references("sample_token", samples.row_of, folder / "sample.json")
     instance = table.references("instance_token", objects.row_of, folder / "instance.json")
     position_m = table.positions("translation", MAX_COORDINATE_M)
-    rotation = table.rotations("rotation")
+    rotation = table.upright_rotations("rotation")
     size_m = table.sizes("size")[:, [1, 0, 2]]
     away_m = np.abs(position_m - samples.ego_m[sample]).max(-1)
     words = f"is more than {MAX_DISTANCE_M:g} m from the vehicle"

@@ -334,7 +334,7 @@ def _ego_poses(
     wanted = {_text(token) for token in table.column("ego_pose_token")}
     every = json_table(folder / "ego_pose.json", _REMEDY)
     in_use = every.narrowed(np.array([_text(t) in wanted for t in every.column("token")], bool))
-    tokens, rotation = in_use.keys(), in_use.rotations("rotation")
+    tokens, rotation = in_use.keys(), in_use.upright_rotations("rotation")
     position_m = in_use.positions("translation", MAX_COORDINATE_M)
     kept = in_use.usable(notes)
     row_of = {tokens[i]: number for number, i in enumerate(kept.tolist())}
