@@ -21,9 +21,8 @@ from leapai.data.submissions import check_submission, write_submission
 from leapai.distributed import broadcast, joined_ranks
 from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.extras import import_extra, is_installed, missing
-from leapai.folders import sole_user
 from leapai.report.finished_run import report_run
-from leapai.runs.run_folder import Run, begin_run, write_run
+from leapai.runs.run_folder import Run, begun_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
@@ -51,8 +50,7 @@ def run_validation(
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = _begin(config, options, checkpoint, console)
         if ranks.is_first:
-            held.enter_context(sole_user(options.output))
-            begin_run(options.output)
+            held.enter_context(begun_run(options.output))
         broadcast(True)  # the others write when the folder is ready
         streaming = StreamingOptions(
             _picture_step(config, options), viewer=options.viewer, memory=options.memory

@@ -41,7 +41,11 @@ def bounds_problem(table: pa.Table) -> str | None:
         values = pc.list_flatten(column) if pa.types.is_nested(column.type) else column
         if name not in _MAY_LACK and column.null_count + values.null_count:
             return f"column {name} has rows without a value"
-        if name in _WORDS and not pc.all(pc.is_in(values, pa.array(_WORDS[name]))).as_py():
+        if (
+            name in _WORDS
+            and len(values)
+            and not pc.all(pc.is_in(values, pa.array(_WORDS[name]))).as_py()
+        ):
             return f"column {name} has a word that is none of {', '.join(_WORDS[name])}"
         if name in _NUMBERS and len(values):
             low, high = _NUMBERS[name]
