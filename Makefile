@@ -48,7 +48,7 @@ constraints:
 	@{ echo '# Versions with which everything here was installed and tested together, made by `make constraints`:'; \
 	  echo '#     pip install leapai --constraint constraints.txt'; \
 	  .cache/constraints/bin/python --version | sed 's/^/# /; s/$$/, Linux/'; \
-	  .cache/constraints/bin/python -m pip freeze --exclude-editable | grep -v '^#'; } > constraints.txt
+	  .cache/constraints/bin/python -m pip freeze --all --exclude-editable | grep -v '^#\|^pip='; } > constraints.txt
 
 # Known faults of these versions; asks the database of advisories, over the network. It fails where a
 # version cannot be looked up, too.

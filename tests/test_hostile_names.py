@@ -28,7 +28,7 @@ from leapai.report.page import write_report
 from leapai.runs import recordings, run_inputs
 from leapai.runs.history import TABLE, RunLine, append_run, read_runs
 from leapai.runs.recordings import view_run
-from leapai.runs.run_folder import begin_run, read_run
+from leapai.runs.run_folder import begun_run, read_run
 from leapai.validation import run_validation
 from tests.made_up_runs import made_up_drive, made_up_run, write
 from tests.pictures.made_up import camera, frame
@@ -103,7 +103,7 @@ def test_names_of_drives_and_cameras_stay_in_the_output_folder_of_inspect(home):
 @pytest.mark.parametrize(
     "begin",
     [
-        begin_run,
+        lambda folder: begun_run(folder).__enter__(),
         lambda folder: new_folder(folder).__enter__(),
         lambda folder: write_pictures([OneFrame("a")], folder, 1),
         lambda folder: write_statistics_page(folder / "statistics.html", [], []),
@@ -277,8 +277,9 @@ def test_words_of_an_error_send_no_codes_to_the_terminal(foreign, viewer, capsys
 def test_a_run_folder_that_leads_out_is_no_output_folder(home, foreign):
     (foreign / "pictures").symlink_to(home)
     with pytest.raises(ValueError, match="pictures: is a link that leads out"):
-        begin_run(foreign)
+        begun_run(foreign).__enter__()
     assert (foreign / "run.json").is_file(), "nothing was removed"
     os.unlink(foreign / "pictures")
-    begin_run(foreign)
+    with begun_run(foreign):
+        pass
     assert (foreign / MARK).is_file()

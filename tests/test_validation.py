@@ -251,7 +251,7 @@ def test_a_broken_table_of_runs_is_told_and_kept_and_the_run_succeeds(tmp_path, 
     summary, said = run(tmp_path / "a", pictures=False)
     assert summary.frames == 6
     assert "This run is not in the table of runs" in said
-    assert "is no whole Parquet file" in said
+    assert "is not a whole Parquet file" in said
     assert (tmp_path / "runs.parquet").read_bytes() == b"PAR1 and then nothing"
 
 

@@ -18,9 +18,8 @@ from leapai.config.schema import TaskConfig
 from leapai.data.log import UnlabelledLog
 from leapai.distributed import broadcast, joined_ranks
 from leapai.extras import import_extra
-from leapai.folders import sole_user
 from leapai.report.terminal_prediction import print_begin, print_prediction
-from leapai.runs.prediction_folder import PredictionSummary, begin_prediction, write_prediction
+from leapai.runs.prediction_folder import PredictionSummary, begun_prediction, write_prediction
 from leapai.runs.run_inputs import open_inputs
 from leapai.runs.run_summary import summarise
 from leapai.runs.stream_sequences import StreamingOptions, stream_sequences
@@ -48,8 +47,7 @@ def run_prediction(
         inputs = open_inputs(config, checkpoint, options.source, options.max_frames)
         inputs = replace(inputs, logs=[UnlabelledLog(log) for log in inputs.logs])
         if ranks.is_first:
-            held.enter_context(sole_user(options.output))
-            begin_prediction(options.output)
+            held.enter_context(begun_prediction(options.output))
         broadcast(True)  # the others write when the folder is ready
         print_begin(inputs, config, with_video=step is not None, console=console)
         streaming = StreamingOptions(

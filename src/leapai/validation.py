@@ -22,7 +22,7 @@ from leapai.distributed import broadcast, joined_ranks
 from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.extras import import_extra, is_installed, missing
 from leapai.report.finished_run import report_run
-from leapai.runs.run_folder import Run, held_run, write_run
+from leapai.runs.run_folder import Run, begun_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
@@ -50,7 +50,7 @@ def run_validation(
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = _begin(config, options, checkpoint, console)
         if ranks.is_first:
-            held.enter_context(held_run(options.output))
+            held.enter_context(begun_run(options.output))
         broadcast(True)  # the others write when the folder is ready
         streaming = StreamingOptions(
             _picture_step(config, options), viewer=options.viewer, memory=options.memory

@@ -191,7 +191,7 @@ def test_images_that_are_another_cameras_are_told_by_their_edges():
 
 def test_a_camera_that_no_group_takes_is_told():
     found = verdict(of_cameras(lambda camera: replace(camera, group="top"))).warnings
-    assert any("refused" in words and "camera back: group is 'top'" in words for words in found)
+    assert any("refused" in words and ": group is 'top'" in words for words in found)
 
 
 def front_only(frame):

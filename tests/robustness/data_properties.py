@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
+from leapai.data.argoverse2 import argoverse2_map, argoverse2_tables
 from leapai.data.folder.folder_reader import FolderLog
 from leapai.data.frame_check import check_frame
 from leapai.data.frame_errors import FrameError
 from leapai.data.log import DrivingLog, open_logs
+from leapai.data.nuscenes import nuscenes_map
 from leapai.inspection.inspection_pictures import write_pictures
 from leapai.inspection.log_inspection import inspect_logs, render_inspection
 from leapai.types import Frame
@@ -35,6 +37,11 @@ from tests.robustness.mutations import absurd
 from tests.robustness.promise import Draw, Link, Outcome, Property, Sandbox, outcome_of
 
 SIZE_PX = (48, 64)
+IN_MEMORY = (
+    *(argoverse2_tables.read_tables, argoverse2_map._read),
+    *(nuscenes_map._read, nuscenes_map._near),
+)
+"""What readers keep of tables and maps."""
 Damage = Callable[[Draw, bytes], bytes | Link | None]
 MANY = 5
 """One file of so many examples is missing, empty, deep or a link."""
@@ -44,6 +51,8 @@ def has_marks(logs: list[DrivingLog]) -> bool:
     """Reads all frames and maps, checks their values, and returns whether anything is marked as
     failed or left out. Readers of tables let no absurd value pass; that of a folder leaves sensors
     to the check of frames."""
+    for cached in IN_MEMORY:
+        cached.cache_clear()  # each example has another content
     marked = any(bool(log.table_notes) for log in logs)
     for log in logs:
         has_tables = not isinstance(log, FolderLog)

@@ -56,6 +56,8 @@ class RunFacts:
 
 
 FACTS = tuple(field.name for field in fields(RunFacts))
+_ALWAYS = tuple(field.name for field in fields(RunFacts) if "None" not in str(field.type))
+"""Facts that every run has, where its version recorded them."""
 _NAMES_A_RUN = ("finished_utc", "job_name", "output")
 
 
@@ -70,9 +72,11 @@ class RunLine(RunFacts):
     def of(run: Run, output: Path) -> RunLine:
         """Returns the line of a finished run."""
         facts = {name: getattr(run.summary, name) for name in FACTS if name != "output"}
-        values = {m.key: m.value(run.metrics) for m in run_metrics(Shown.HISTORY)}
-        values[TIME.key] = TIME.value(run.summary)
-        return RunLine(output=str(output), **facts, metrics=values)
+        metrics: dict[str, float | None] = {
+            metric.key: metric.value(run.metrics) for metric in run_metrics(Shown.HISTORY)
+        }
+        metrics[TIME.key] = TIME.value(run.summary)
+        return RunLine(output=str(output), **facts, metrics=metrics)
 
 
 def metric_columns() -> list[RunMetric]:
@@ -138,6 +142,12 @@ def _read(table: Path) -> pa.Table:
     if foreign:
         raise ValueError(
             f"{table}: has no column {', '.join(foreign)}, so it is no table of runs; move it "
+            "away, a new one will be begun"
+        )
+    empty = [name for name in _ALWAYS if name in content.column_names and content[name].null_count]
+    if empty:
+        raise ValueError(
+            f"{table}: has rows without {', '.join(empty)}, so it is no table of runs; move it "
             "away, a new one will be begun"
         )
     ours = {field.name: field for field in _schema()}

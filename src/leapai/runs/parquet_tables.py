@@ -20,6 +20,7 @@ from leapai.evaluation.detection.detection_results import FrameConsistency
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.io import whole_file
+from leapai.runs.parquet_files import read_typed
 from leapai.runs.row_schema import row_schema
 from leapai.streaming.detection_table import (
     BOX_COLUMNS,
@@ -172,6 +173,12 @@ def write_table(path: Path, schema: pa.Schema, tables: Sequence[pa.Table]) -> No
     """Writes all rows as one file, which is there whole or not at all."""
     with whole_file(path) as temporary:
         pq.write_table(pa.concat_tables([schema.empty_table(), *tables]), temporary)
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Returns the table of a run. Raises ValueError with the reason, without the file, for one that
+    is damaged, too large, or has other columns, types or values than a run."""
+    return read_typed(path, schema, ADDED_COLUMNS)
 
 
 def write_instances(path: Path, rows: Sequence[InstanceMetrics]) -> None:

@@ -11,17 +11,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from leapai.config.schema import TaskConfig
 from leapai.evaluation.sequence_result import SequenceResult
-from leapai.folders import claim
+from leapai.folders import sole_user
 from leapai.io import write_text
 from leapai.runs import parquet_tables
+from leapai.runs.earlier_pictures import remove_pictures
 from leapai.runs.run_files import PREDICTION
-from leapai.runs.run_folder import LINES, config_json, remove_pictures, write_detections
+from leapai.runs.run_folder import LINES, config_json, write_detections
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.tracks_table import TRACKS
 
@@ -40,16 +42,19 @@ class PredictionSummary(RunSummary):
     """False: a signal stopped it."""
 
 
-def begin_prediction(folder: Path) -> None:
-    """Makes the folder. The tables of an earlier prediction in it are removed, and the pictures,
-    videos and recordings of the sequences that its tables name; other files stay.
+@contextmanager
+def begun_prediction(folder: Path) -> Iterator[None]:
+    """Makes the folder and holds it for this process alone, as long as the block runs. The tables
+    of an earlier prediction in it are removed, and the pictures, videos and recordings of the
+    sequences that its tables name; other files stay.
 
-    Raises ValueError where it holds files that are not a run's.
+    Raises ValueError where it holds files that are not a run's, and where another process holds it.
     """
-    claim(folder)
-    remove_pictures(folder)
-    for name in (PREDICTION, *TABLES):
-        (folder / name).unlink(missing_ok=True)
+    with sole_user(folder):
+        remove_pictures(folder)
+        for name in (PREDICTION, *TABLES):
+            (folder / name).unlink(missing_ok=True)
+        yield
 
 
 def write_prediction(

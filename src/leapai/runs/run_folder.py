@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,10 +29,10 @@ from leapai.config.schema import TaskConfig
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
-from leapai.folders import claim, file_name, inside, sole_user
+from leapai.folders import inside, sole_user
 from leapai.io import whole_file, write_text
 from leapai.runs import parquet_tables
-from leapai.runs.parquet_files import UnusableTableError, read_parquet, read_typed
+from leapai.runs.earlier_pictures import remove_pictures
 from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.tracks_table import TRACK_SCHEMA, TRACKS, track_table
@@ -47,8 +46,6 @@ LINES = "lines.parquet"
 MEMORY = "memory"
 """Folder of the tables of the temporal memory."""
 REPORT = "report.html"
-_NUMBERED = re.compile(r"\d{6,}\.png")
-"""Names of the pictures of frames."""
 _AGAIN = "run `leapai val` again"
 _LONGEST_NAME = 200
 """Longest name of a picture in the folder; file systems take 255 bytes."""
@@ -64,42 +61,24 @@ class Run:
     metrics: RunMetrics
 
 
-def begin_run(folder: Path) -> None:
-    """Makes the folder. An earlier run in it counts as unfinished from now on.
+@contextmanager
+def begun_run(folder: Path) -> Iterator[None]:
+    """Makes the folder and holds it for this process alone, as long as the block runs. An earlier
+    run in it counts as unfinished from now on.
 
-    Raises ValueError where it holds files that are not a run's.
+    Raises ValueError where it holds files that are not a run's, and where another process holds it.
     """
-    claim(folder)
+    with sole_user(folder):
+        _remove_earlier(folder)
+        yield
+
+
+def _remove_earlier(folder: Path) -> None:
     remove_pictures(folder)
     for name in ("run.json", "instances.parquet", LINES, REPORT):
         (folder / name).unlink(missing_ok=True)
     for table in folder.glob(f"{MEMORY}/*/*.parquet"):
         table.unlink(missing_ok=True)
-
-
-@contextmanager
-def held_run(folder: Path) -> Iterator[None]:
-    """Begins a run in a folder that no other process may write to until the block ends. Raises
-    ValueError as `folders.sole_user` does."""
-    with sole_user(folder):
-        begin_run(folder)
-        yield
-
-
-def remove_pictures(folder: Path) -> None:
-    """Removes the pictures, videos and recordings that an earlier run left in its folder: those of
-    the sequences that its table of frames names. Where that cannot be read, none is removed."""
-    try:
-        frames = read_parquet(folder / "frames.parquet")
-        sequences = {str(name) for name in frames["sequence"].unique().to_pylist()}
-    except (UnusableTableError, LookupError):
-        return
-    for name in map(file_name, sequences):
-        for path in (folder / f"{name}.mp4", folder / f"{name}.rrd"):
-            path.unlink(missing_ok=True)
-        for path in (folder / "pictures" / name).glob("*.png"):
-            if _NUMBERED.fullmatch(path.name):
-                path.unlink(missing_ok=True)
 
 
 def write_run(
@@ -245,7 +224,8 @@ def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    existing_file_of_run(path)
     try:
-        return read_typed(existing_file_of_run(path), schema, parquet_tables.ADDED_COLUMNS)
-    except UnusableTableError as error:
+        return parquet_tables.read_table(path, schema)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}; {_AGAIN}") from None

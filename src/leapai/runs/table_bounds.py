@@ -41,11 +41,15 @@ def bounds_problem(table: pa.Table) -> str | None:
         values = pc.list_flatten(column) if pa.types.is_nested(column.type) else column
         if name not in _MAY_LACK and column.null_count + values.null_count:
             return f"column {name} has rows without a value"
-        if name in _WORDS and not pc.all(pc.is_in(values, pa.array(_WORDS[name]))).as_py():
+        if name in _WORDS and not _all(pc.is_in(values, pa.array(_WORDS[name]))):
             return f"column {name} has a word that is none of {', '.join(_WORDS[name])}"
-        if name in _NUMBERS and len(values):
+        if name in _NUMBERS:
             low, high = _NUMBERS[name]
             is_in = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
-            if not pc.all(is_in).as_py():  # false for NaN, too
+            if not _all(is_in):  # false for NaN, too
                 return f"column {name} has a value outside {low:g} to {high:g}"
     return None
+
+
+def _all(values: pa.ChunkedArray) -> bool:
+    return bool(pc.all(values, min_count=0).as_py())

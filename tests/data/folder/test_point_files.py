@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from leapai.data.folder.point_files import likely_intensity_max, read_sweep
+from leapai.data.log import open_logs
 from leapai.data.reading import SensorError
 from tests.data.folder.made_up_drive import points
 
@@ -100,3 +101,11 @@ def test_arrays_of_another_form_are_faults(tmp_path):
 def test_the_scale_of_intensities_is_guessed_from_their_highest(highest, scale):
     assert likely_intensity_max(np.array([0, highest, np.nan])) == scale
     assert likely_intensity_max(np.zeros(0)) == 1
+
+
+def test_numbers_that_are_none_or_too_large_raise_no_warning(tmp_path):
+    (tmp_path / "0.bin").write_bytes(b"\xff\xff\xbf\x7f" + bytes(12))  # a signalling NaN
+    np.save(tmp_path / "1.npy", np.full((1, 4), 1e300))
+    for index in range(2):
+        log = open_logs(str(tmp_path), image_size_px=(48, 64))[0]
+        assert not np.isfinite(log[index].points[0, 0])

@@ -253,7 +253,8 @@ def _read_sweep(path: Path) -> FloatArray:
     try:
         table = pyarrow.feather.read_table(pa.BufferReader(content), columns=columns)
         table.validate(full=True)
-        raw = [table[name].to_numpy().astype(np.float64) for name in columns]
+        with np.errstate(all="ignore"):  # of bits that are no number
+            raw = [table[name].to_numpy().astype(np.float64) for name in columns]
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise SensorError(path, "is not a whole feather file of a sweep") from error
     points = np.stack(raw, -1)

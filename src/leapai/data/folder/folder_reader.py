@@ -248,9 +248,11 @@ class FolderLog(DrivingLog):
             faults.append(self._faults.note(_LIDAR, fault))
             return None
         count = len(columns["x"])
-        xyz = np.stack([columns[name] for name in "xyz"], -1).astype(np.float64)
         points = np.zeros((count, 5), np.float32)
-        points[:, :3] = poses.apply(lidar.pose(), xyz)
-        points[:, 3] = np.clip(columns.get("intensity", np.zeros(count)) / self.intensity_max, 0, 1)
-        points[:, 4] = columns.get("dt_s", np.zeros(count))
+        with np.errstate(all="ignore"):  # what is not finite stays so, and is dropped and counted
+            xyz = np.stack([columns[name] for name in "xyz"], -1).astype(np.float64)
+            intensity = columns.get("intensity", np.zeros(count)) / self.intensity_max
+            points[:, :3] = poses.apply(lidar.pose(), xyz)
+            points[:, 3] = np.clip(intensity, 0, 1)
+            points[:, 4] = columns.get("dt_s", np.zeros(count))
         return points

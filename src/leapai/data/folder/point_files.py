@@ -66,7 +66,8 @@ def _read_npy(path: Path, columns: tuple[str, ...] | None) -> dict[str, FloatArr
             f"has {array.shape[1]} columns, for {' '.join(names)}; name its columns as "
             "lidar.columns in the calibration",
         )
-    return dict(zip(names, array.T.astype(np.float32), strict=False))
+    with np.errstate(all="ignore"):  # what is too large becomes infinite, and is dropped
+        return dict(zip(names, array.T.astype(np.float32), strict=False))
 
 
 def _read_pcd(path: Path) -> dict[str, FloatArray]:
@@ -75,7 +76,8 @@ def _read_pcd(path: Path) -> dict[str, FloatArray]:
     try:
         cloud = pypcd4.PointCloud.from_fileobj(io.BytesIO(content))
         names = [name for name in ("x", "y", "z", "intensity", "dt_s") if name in cloud.fields]
-        table = np.asarray(cloud.numpy(names), np.float32)
+        with np.errstate(all="ignore"):  # what is too large becomes infinite, and is left out
+            table = np.asarray(cloud.numpy(names), np.float32)
     except Exception as error:  # whatever its parser raises for a file that is damaged
         raise SensorError(path, "cannot be decoded as a PCD file") from error
     if not {"x", "y", "z"} <= set(names):

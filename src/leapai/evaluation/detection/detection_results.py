@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS
+from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, STATIC_CLASS_IDS
 
 AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 """Matching distances that AP is averaged over."""
@@ -202,6 +202,18 @@ class DetectionMetrics(_Metrics):
     left_out: dict[str, LeftOut]
     """Objects that count nowhere, by class."""
     calibration: Calibration
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> DetectionMetrics:
+        """Refuses metrics of a file that name other classes than ours, or lack counts of one."""
+        named = {*self.classes, *self.left_out, *self.operating} - {*CLASS_NAMES, "all"}
+        lacking = {*self.classes, "all"} - set(self.operating)
+        if named or lacking:
+            wrong = min(named | lacking)
+            raise ValueError(f"operating must have our classes and all; {wrong!r:.80} is wrong")
+        if [len(row) for row in self.occlusion_confusion] != [len(OCCLUSION_NAMES)] * 4:
+            raise ValueError("occlusion_confusion must have 4 rows of 4 numbers")
+        return self
 
     def class_results(self) -> dict[str, ClassResult]:
         """Returns the metrics of each class that has objects."""
