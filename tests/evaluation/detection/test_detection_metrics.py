@@ -173,10 +173,12 @@ def test_metrics_go_through_json():
 
 
 def test_labelled_objects_that_count_nowhere_are_counted_by_class():
-    xy = [[10.0, 0.0], [90.0, 0.0], [0.0, -60.0], [20.0, 0.0]]
-    labels = gt(xy, [0, 0, 3, 3], num_lidar_points=[9, 9, 9, 0], visible_fraction=[1, 1, 1, 0])
+    xy = [[10.0, 0.0], [12.0, 0.0], [90.0, 0.0], [0.0, -60.0], [20.0, 0.0]]
+    labels = gt(
+        xy, [0, 0, 0, 3, 3], num_lidar_points=[9, 9, 9, 9, 0], visible_fraction=[1, 1, 1, 1, 0]
+    )
     found = metrics((detections_at([]), labels))
-    assert found.truths == 1
+    assert found.truths == 2
     car, person = found.left_out["car"], found.left_out["person"]
     assert (car.out_of_range, car.unseen) == (1, 0)
     assert (person.out_of_range, person.unseen) == (1, 1)
