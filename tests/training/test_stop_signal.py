@@ -3,6 +3,7 @@ takes too long."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import time
@@ -69,3 +70,14 @@ def test_outside_of_such_a_block_a_signal_is_noted_and_work_goes_on():
             pass
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.received == signal.SIGTERM
+
+
+def test_a_run_whose_stderr_is_gone_ends_after_sigterm(monkeypatch):
+    statuses = []
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    monkeypatch.setattr("os._exit", statuses.append)
+    with pytest.raises(ValueError, match="closed file"):
+        StopSignal()._give_up()
+    assert statuses == [143]

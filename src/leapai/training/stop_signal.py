@@ -86,9 +86,11 @@ class StopSignal:
 
     def _give_up(self) -> None:
         """Ends the process from another thread: the main one may be waiting for a rank."""
-        sys.stderr.write(
-            f"stopped {self._patience_s:g} s after SIGTERM, in the middle of a step; --resume auto "
-            "goes on from the checkpoint that was written last\n"
-        )
-        sys.stderr.flush()
-        os._exit(EXIT_OF_SIGNAL + signal.SIGTERM)
+        try:
+            sys.stderr.write(
+                f"stopped {self._patience_s:g} s after SIGTERM, in the middle of a step; --resume "
+                "auto goes on from the checkpoint that was written last\n"
+            )
+            sys.stderr.flush()
+        finally:  # whoever read stderr may be gone
+            os._exit(EXIT_OF_SIGNAL + signal.SIGTERM)
