@@ -37,11 +37,15 @@ GUESSES = {
 
 
 class LogThatStops(MadeUpLog):
-    """A drive in whose second frame Ctrl-C comes."""
+    """A drive in whose second frame a signal comes: Ctrl-C, if no other is given."""
+
+    def __init__(self, name, number=signal.SIGINT):
+        super().__init__(name)
+        self.number = number
 
     def __getitem__(self, index):
         if index == 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), self.number)
         return super().__getitem__(index)
 
 
@@ -185,6 +189,13 @@ def test_the_command_that_was_stopped_ends_as_one_that_ctrl_c_ended(tmp_path, dr
         cli.main([*arguments, "--output", str(tmp_path)])
     assert end.value.code == 130
     assert (tmp_path / "prediction.json").is_file()
+
+
+def test_sigterm_keeps_what_was_streamed_and_ends_with_its_own_status(tmp_path, drives, checkpoint):
+    drives(LogThatStops("one", signal.SIGTERM))
+    with pytest.raises(SystemExit, match="143"):
+        predict(checkpoint, tmp_path, pictures=False)
+    assert pq.read_table(tmp_path / "frames.parquet").num_rows == 2
 
 
 def test_an_earlier_prediction_leaves_no_table_behind(tmp_path, drives, checkpoint):

@@ -7,13 +7,14 @@ share the sequences.
 
 from __future__ import annotations
 
+import signal
 from contextlib import ExitStack
 from dataclasses import replace
 
 from rich.console import Console
 
 from leapai.checkpoints import Checkpoint
-from leapai.config.options import PredictionOptions
+from leapai.config.options import EXIT_OF_SIGNAL, PredictionOptions
 from leapai.config.schema import TaskConfig
 from leapai.data.log import UnlabelledLog
 from leapai.distributed import broadcast, joined_ranks
@@ -36,7 +37,8 @@ def run_prediction(
     of all processes on each of them.
 
     SIGTERM or Ctrl-C ends it after the frame under way: what was streamed until then is written. A
-    second Ctrl-C ends it at once. Raises ValueError for what a user can fix.
+    second Ctrl-C ends it at once. Raises ValueError for what a user can fix, and SystemExit(143)
+    after SIGTERM.
     """
     assert options.output is not None
     step = options.picture_step()
@@ -57,14 +59,17 @@ def run_prediction(
             is_stopped=lambda: stop.received is not None,
         )
         results = stream_sequences(inputs, options.output, console, streaming)
-        if results is None:
-            return broadcast(None)
-        summary = PredictionSummary(
-            **vars(summarise(inputs.origin, results.sequences, results.stages, ranks.count)),
-            trained_on=" + ".join(source.data for source in checkpoint.config.data.sources),
-            sensors={name: dict(counts) for name, counts in results.sensors.frames.items()},
-            complete=stop.received is None,
-        )
-        write_prediction(options.output, summary, results.sequences, inputs.config)
-        print_prediction(summary, results, options.output, console)
-        return broadcast(summary)
+        summary = None
+        if results is not None:
+            summary = PredictionSummary(
+                **vars(summarise(inputs.origin, results.sequences, results.stages, ranks.count)),
+                trained_on=" + ".join(source.data for source in checkpoint.config.data.sources),
+                sensors={name: dict(counts) for name, counts in results.sensors.frames.items()},
+                complete=stop.received is None,
+            )
+            write_prediction(options.output, summary, results.sequences, inputs.config)
+            print_prediction(summary, results, options.output, console)
+        of_all: PredictionSummary = broadcast(summary)
+    if stop.received == signal.SIGTERM:
+        raise SystemExit(EXIT_OF_SIGNAL + signal.SIGTERM)
+    return of_all
