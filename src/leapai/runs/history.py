@@ -57,8 +57,7 @@ class RunFacts:
 
 FACTS = tuple(field.name for field in fields(RunFacts))
 _ALWAYS = tuple(field.name for field in fields(RunFacts) if "None" not in str(field.type))
-"""Facts that every run has, where its version recorded them."""
-_NAMES_A_RUN = ("finished_utc", "job_name", "output")
+"""Facts that every version has recorded of every run."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +137,13 @@ def _read(table: Path) -> pa.Table:
         content = read_parquet(table)
     except ValueError as error:
         raise ValueError(f"{table}: {error}; move it away, a new one will be begun") from None
-    foreign = [name for name in _NAMES_A_RUN if name not in content.column_names]
+    foreign = [name for name in _ALWAYS if name not in content.column_names]
     if foreign:
         raise ValueError(
             f"{table}: has no column {', '.join(foreign)}, so it is no table of runs; move it "
             "away, a new one will be begun"
         )
-    empty = [name for name in _ALWAYS if name in content.column_names and content[name].null_count]
+    empty = [name for name in _ALWAYS if content[name].null_count]
     if empty:
         raise ValueError(
             f"{table}: has rows without {', '.join(empty)}, so it is no table of runs; move it "
