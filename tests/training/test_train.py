@@ -184,7 +184,7 @@ def test_a_training_is_not_overwritten(stubs, tmp_path):
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_built(stubs, tmp_path):
     (tmp_path / "file").touch()
     stubs.setattr("leapai.training.starting_network.build_model", None)
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ValueError, match="is a file, or lies below one; name a folder"):
         run_training(training_config(), TrainingOptions(tmp_path / "file" / "out"))
 
 

@@ -92,7 +92,7 @@ def check_frame(
             _check_motion(frame, last)
         return _usable(frame, groups or {})
     except FrameError as error:
-        name = frame.sequence if isinstance(frame.sequence, str) else shown(frame.sequence)
+        name = frame.sequence if _is_name(frame.sequence) else shown(frame.sequence)
         raise FrameError(f"{name} at {shown(frame.timestamp_us)} us: {error}") from None
 
 
