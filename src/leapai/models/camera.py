@@ -52,11 +52,15 @@ def build_backbones(config: CameraConfig, count: int) -> list[Backbone]:
     ValueError where timm has no such model or it has no maps at strides 8, 16, 32.
     """
     width_factor = config.backbone_args.get("width_factor", 1.0)
-    ours = config.backbone in DEPTHS and set(config.backbone_args) <= {"width_factor"}
-    if ours and isinstance(width_factor, int | float):
+    if is_our_own(config) and isinstance(width_factor, int | float):
         nets = [ResNetV2(config.backbone, width_factor) for _ in range(count)]
         return [Backbone(net, net.channels) for net in nets]
     return _timm_backbones(config, count)
+
+
+def is_our_own(config: CameraConfig) -> bool:
+    """Returns whether the backbone of a configuration has its own code here."""
+    return config.backbone in DEPTHS and set(config.backbone_args) <= {"width_factor"}
 
 
 def _timm_backbones(config: CameraConfig, count: int) -> list[Backbone]:
