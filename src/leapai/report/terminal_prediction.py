@@ -124,7 +124,7 @@ def _warnings(summary: PredictionSummary, results: StreamResults) -> Iterator[st
         yield f"The source has no camera of the groups {', '.join(absent)}."
     if sensors.blind:
         yield (
-            f"{sensors.blind} of {_counted(summary.frames, 'frame')} have no sensor in order: what "
+            f"In {sensors.blind} of {_counted(summary.frames, 'frame')} no sensor is in order: what "
             "is detected there comes from memory, or from nothing."
         )
     if not sensors.frames[LIDAR][SensorStatus.OK.value] and sensors.blind < summary.frames:
