@@ -72,7 +72,7 @@ def test_predict_on_the_argoverse_2_log_whose_images_are_missing(tmp_path, capsy
     assert written["sensors"]["ring_front_center"] == {"missing": 2}
     assert not (tmp_path / "pictures").exists()
     text = " ".join(capsys.readouterr().out.split())
-    assert "2 of 2 frames have no sensor in order" in text
+    assert "In 2 of 2 frames no sensor is in order" in text
 
 
 @needs_real_data

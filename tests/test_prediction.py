@@ -127,7 +127,7 @@ def test_frames_without_any_sensor_are_counted(tmp_path, drives, checkpoint):
 
     drives(Blind("one"))
     _, text = predict(checkpoint, tmp_path, pictures=False)
-    assert "2 of 3 frames no sensor is in order" in text
+    assert "In 2 of 3 frames no sensor is in order" in text
     assert "cameras alone" not in text
 
 

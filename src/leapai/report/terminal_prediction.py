@@ -124,8 +124,8 @@ def _warnings(summary: PredictionSummary, results: StreamResults) -> Iterator[st
         yield f"The source has no camera of the groups {', '.join(absent)}."
     if sensors.blind:
         yield (
-            f"In {sensors.blind} of {_counted(summary.frames, 'frame')} no sensor is in order: what "
-            "is detected there comes from memory, or from nothing."
+            f"In {sensors.blind} of {_counted(summary.frames, 'frame')} no sensor is in order: "
+            "what is detected there comes from memory, or from nothing."
         )
     if not sensors.frames[LIDAR][SensorStatus.OK.value] and sensors.blind < summary.frames:
         yield "No frame has a LiDAR sweep in order: objects are detected from cameras alone."
