@@ -88,7 +88,7 @@ def train(trial: Trial, options: argparse.Namespace) -> None:
     steps = options.steps + UNCOUNTED_STEPS
     run_training(
         config,
-        TrainingOptions(output, data=options.data, steps=steps, workers=options.workers),
+        TrainingOptions(output, data=(options.data,), steps=steps, workers=options.workers),
     )
     resident = [
         resource.getrusage(who).ru_maxrss * 1024

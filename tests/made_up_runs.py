@@ -11,7 +11,7 @@ from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.evaluation.map.map_results import MapMetrics
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
 from leapai.runs.profiler import WHOLE_STEP, StageCost
-from leapai.runs.run_folder import Run, begin_run, write_run
+from leapai.runs.run_folder import Run, begun_run, write_run
 from leapai.runs.run_summary import RunOrigin, summarise
 from leapai.runs.worst_frames import WorstFrame, encoded
 from tests.evaluation.made_up import detections_at, gt
@@ -89,6 +89,7 @@ def write(folder: Path, run: Run) -> Path:
         for sequence in run.sequences
         if sequence.labelled()
     ]
-    begin_run(folder)
+    with begun_run(folder):
+        pass
     write_run(folder, run, worst, evaluate_instances(run.sequences, run.config))
     return folder

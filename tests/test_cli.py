@@ -75,14 +75,15 @@ def test_only_working_commands_are_listed(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "COMMAND; see leapai --help"),
         (["vall"], "invalid choice: 'vall'"),
-        (["config"], "LEAPAI_TASK_CONFIG is not set and there is no --task-config"),
+        (["train"], "name a configuration: a file, or one of: lpperception_current_hpa_step1, "),
         (["config", "--task-config", "nowhere.py"], "nowhere.py: there is no such file"),
+        (["config", "tiny_step3"], "tiny_step3: there is no such file, and no configuration of"),
+        (["config", "tiny_step1", "--task-config", TINY], "CONFIG is tiny_step1 and --task-config"),
         (["val", "--task-config", TINY], "--ckpt is missing"),
         (["val", "--task-config", TINY, "--ckpt", "nowhere.ckpt"], "nowhere.ckpt"),
         (["val", "--task-config", TINY, "--max-frames", "0"], "'0' must be a whole number, 1"),
-        (["val", "--task-config", TINY, "--chkpt", "x"], "unrecognized arguments: --chkpt x"),
+        (["val", "--task-config", TINY, "--chkpt", "x"], "unrecognized arguments: --chkpt"),
         (["report", "nowhere"], "nowhere: there is no such folder"),
         (["report", "."], "run.json is missing: the run has not finished"),
         (["runs"], "outputs/runs.parquet: there is no table of runs"),
@@ -170,6 +171,49 @@ def test_a_checkpoint_without_a_configuration_beside_it_runs_as_it_says_itself(
     assert cli.main(["val", "--ckpt", str(shipped_checkpoint()), *options]) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["detection"]["frames"] == metrics["road"]["frames"] == 1
+
+
+def test_val_without_anything_runs_the_network_that_ships(tmp_path, capsys):
+    options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--output", str(tmp_path / "run")]
+    assert cli.main(["val", *options]) == 0
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("Neither a configuration nor --ckpt is given: this runs the network ")
+    assert first.endswith(shipped_checkpoint().name)
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["weights"] == str(shipped_checkpoint())
+
+
+def test_a_run_of_the_network_that_ships_is_named_after_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEAPAI_TASK_CONFIG", raising=False)
+    options = ["--data", SMALL_DRIVE, "--max-frames", "1", "--no-pictures"]
+    assert cli.main(["val", "--ckpt", str(shipped_checkpoint()), *options]) == 0
+    assert [run.name for run in (tmp_path / "outputs").iterdir() if run.is_dir()] == ["tiny"]
+
+
+def test_what_predict_wrote_is_no_run_and_the_message_says_so(tmp_path, fails):
+    (tmp_path / "prediction.json").touch()
+    for command in ("report", "view"):
+        assert "`leapai predict` wrote this, not `leapai val`" in fails(command, str(tmp_path))
+
+
+@pytest.mark.parametrize("command", [["val"], ["demo"], ["predict", "synthetic"]])
+def test_a_viewer_that_is_missing_is_reported_before_anything_is_read(
+    command, fails, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("leapai.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("leapai.checkpoints.read_checkpoint", lambda *_: pytest.fail("was read"))
+    arguments = [*command, "--viewer", "--output", str(tmp_path / "run")]
+    assert "pip install 'leapai[viewer]'" in fails(*arguments)
+
+
+def test_a_configuration_goes_by_its_name(capsys):
+    assert cli.main(["config", "tiny_step2_static"]) == 0
+    by_name = capsys.readouterr().out
+    assert cli.main(["config", "--task-config", STATIC]) == 0
+    assert capsys.readouterr().out == by_name
+    assert cli.main(["config"]) == 0
+    assert "tiny_step2_static " in capsys.readouterr().out
 
 
 def test_inspect_prints_metrics_and_writes_pictures(tmp_path, capsys):

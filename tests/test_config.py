@@ -71,7 +71,7 @@ def complaint(path: Path) -> str:
 def test_shipped_configurations_load_and_say_how_to_run_them(name):
     path = CONFIGS / f"{name}.py"
     assert isinstance(load_config(path), TaskConfig)
-    assert path.name in path.read_text().split('"""')[1]
+    assert re.search(rf"[ /]{name}\b", path.read_text().split('"""')[1])
 
 
 def test_full_size_configurations_have_the_values_of_the_design():
@@ -233,3 +233,31 @@ def test_configurations_of_the_same_name_in_two_folders_stay_apart(tmp_path):
         (folder / "base_of_both.py").write_text(explain(tiny()) + f"job_name = '{name}'\n")
         (folder / "child.py").write_text("from base_of_both import *\n")
     assert [load_config(tmp_path / name / "child.py").job_name for name in "ab"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("line", ["import sys; sys.exit(3)", "raise SystemExit('done')", "exit(0)"])
+def test_a_configuration_that_ends_the_program_is_a_mistake(written, line):
+    path = written(line)
+    message = complaint(path)
+    assert message.startswith(f"{path}:")
+    assert "it ends the program" in message
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("job_name = '../x'", ["job_name: '../x' must be a plain name", "without folders"]),
+        ("camera['backbone'] = 'hf_hub:x/y'", ["camera.backbone: 'hf_hub:x/y' must be the plain"]),
+        (
+            "camera['backbone_args'] = {'checkpoint_path': 'x'}",
+            ["camera.backbone_args: 'checkpoint_path' is no argument", "width_factor"],
+        ),
+        ("camera['backbone_args'] = {'width_factor': 9}", ["= 9 must be a number from 0.01"]),
+        ("dynamic['queries'] = 10**9", ["dynamic.queries = 1000000000", "less than or equal to"]),
+        ("bev['cell_m'] = 0.02", ["needs about", "GB for one stream", "at most 32 are allowed"]),
+    ],
+)
+def test_what_leads_elsewhere_or_is_too_large_is_refused_with_the_bound(written, line, parts):
+    message = complaint(written(line))
+    for part in parts:
+        assert part in message

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from leapai.checkpoints import read_checkpoint
 from leapai.config.options import TrainingOptions
+from leapai.data import samplers
+from leapai.data.augmentation import Augmentation, apply
 from leapai.distributed import Ranks, all_gather, any_rank, current_ranks, joined_ranks
 from leapai.training import training_data, validating
 from leapai.training.train import run_training
@@ -102,22 +105,22 @@ def test_two_ranks_have_the_statistics_of_one(recorded):
         torch.testing.assert_close(second[name], first[name])
 
 
-def spoilt_logs(data: str, **_: object) -> list[StubLog]:
-    """The second drive, which the second rank sees first, has sizes that are NaN in a frame."""
-
-    def spoilt(index: int, frame: Frame) -> Frame:
-        boxes = frame.labels.boxes.copy()
-        boxes[:, :2] = 1.0
-        boxes[:, 3:6] = np.nan if index == 3 else 1.0
-        return replace(frame, labels=replace(frame.labels, boxes=boxes))
-
-    return [StubLog(0), StubLog(1, change=spoilt)]
+def spoilt(frame: Frame, augmentation: Augmentation) -> Frame:
+    """In one frame of the second drive, which the second rank sees first, sizes in labels become
+    NaN after the frame was checked."""
+    frame = apply(frame, augmentation)
+    boxes = frame.labels.boxes.copy()
+    boxes[:, :2] = 1.0
+    is_spoilt = (frame.sequence, frame.timestamp_us) == ("drive1", 1_000_000 + 3 * 100_000)
+    boxes[:, 3:6] = np.nan if is_spoilt else 1.0
+    return replace(frame, labels=replace(frame.labels, boxes=boxes))
 
 
 def stop_and_go_on(rank: int, port: int, output: Path) -> None:
     """Four steps at once, and four steps with a stop after the third."""
     as_rank(rank, 2, port)
-    training_data.open_cached_logs = spoilt_logs
+    training_data.open_cached_logs = lambda *_, **__: [StubLog(0), StubLog(1)]
+    samplers.apply = spoilt
     validating.Validator.validate = lambda *_: None
     config = training_config(
         batch_sizes={"train": 1, "val": 1},
@@ -148,8 +151,7 @@ def test_two_ranks_skip_together_stop_together_and_go_on_as_if_they_had_not(tmp_
     port = free_port()
     assert in_processes(stop_and_go_on, [(rank, port, tmp_path) for rank in range(2)]) == [0, 0]
     straight, stopped = (
-        torch.load(tmp_path / name / "last.ckpt", weights_only=True)
-        for name in ("straight", "stopped")
+        read_checkpoint(tmp_path / name / "last.ckpt").content for name in ("straight", "stopped")
     )
     assert 1 <= straight["training"]["skipped"] < 4
     assert len(straight["training"]["ranks"]) == 2

@@ -10,6 +10,7 @@ from rich.console import Console
 from leapai import cli
 from leapai.config.options import ValidationOptions
 from leapai.extras import MissingExtraError, import_extra, is_installed
+from leapai.folders import MARK
 from leapai.pictures.video import VideoWriter
 from leapai.runs import run_inputs
 from leapai.runs.recordings import recorder
@@ -61,6 +62,7 @@ def test_a_run_without_the_extra_of_reports_says_at_its_start_what_it_leaves_out
     tmp_path, monkeypatch
 ):
     absent(monkeypatch, "av", "jinja2")
+    (tmp_path / MARK).touch()
     (tmp_path / "one.mp4").write_bytes(b"of an earlier run")
     printed = validated(tmp_path, monkeypatch)
     before, _, after = printed.partition("whole step")

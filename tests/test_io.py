@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+
 import pytest
 
-from leapai.io import whole_file
+from leapai.io import remove_stale, whole_file, write_text
 
 
 def test_a_file_appears_when_its_block_ends(tmp_path):
@@ -41,3 +46,76 @@ def test_two_writers_of_one_path_do_not_meet_and_may_use_another_folder(tmp_path
         assert (one.parent.name, other.parent) == ("temporary", tmp_path)
     assert path.read_text() == "one"
     assert not list((tmp_path / "temporary").iterdir())
+
+
+def aged(path, seconds):
+    path.write_text("half")
+    os.utime(path, (time.time() - seconds,) * 2)
+    return path
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    with whole_file(tmp_path / "a.ckpt") as mine:
+        pattern = mine.name.replace(f"-{os.getpid()}-", "-{}-")
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        stale = aged(tmp_path / pattern.format(dead.pid), 120)
+        elsewhere = pattern.replace("a.ckpt.tmp-", "a.ckpt.tmp-other_")
+        old = aged(tmp_path / elsewhere.format(1), 100_000)
+        kept = [
+            aged(mine, 120),
+            aged(tmp_path / elsewhere.format(2), 120),  # of another host: it may be at work
+            aged(tmp_path / ("b" + pattern.format(dead.pid)), 1),
+            aged(tmp_path / "notes.tmp", 100_000),
+            aged(tmp_path / "a.ckpt.tmp-mine", 100_000),
+        ]
+        remove_stale(tmp_path)
+        assert not stale.exists()
+        assert not old.exists()
+        assert all(path.exists() for path in kept)
+
+
+def test_names_of_temporary_files_differ_and_name_host_and_process(tmp_path):
+    with whole_file(tmp_path / "a") as one, whole_file(tmp_path / "a") as other:
+        one.touch()
+        other.touch()
+        assert one != other
+        assert f"-{os.getpid()}-" in one.name
+
+
+def test_bytes_are_on_the_disk_before_the_file_is_moved(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def noted(number):
+        synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{number}")))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_text(tmp_path / "a.txt", "x")
+    assert synced[0].startswith("a.txt.tmp-"), "the file itself, under its temporary name"
+    assert synced[1:] == [tmp_path.name], "then its name in the folder"
+    with whole_file(tmp_path / "b.png", durable=False) as temporary:
+        temporary.write_text("x")
+    assert len(synced) == 2
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from leapai.io import write_text
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_text(Path(sys.argv[1]), "x" * 5000)
+except OSError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_names_file_reason_and_remedy(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text("old")
+    command = [sys.executable, "-c", FULL_DISK, str(path)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"{path} cannot be written: File too large; make room on that disk, or name" in output
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

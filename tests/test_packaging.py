@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("leapai", "leapai_world")
 ON_A_VEHICLE = {
     "torch", "timm", "numpy", "scipy", "opencv-python-headless", "pillow", "pyarrow", "pydantic",
-    "safetensors", "rich",
+    "safetensors", "rich", "argcomplete",
 }  # fmt: skip
 pytestmark = pytest.mark.skipif(
     find_spec("hatchling") is None, reason="hatchling, which builds the wheel, is not installed"
@@ -57,6 +57,7 @@ def test_it_holds_both_packages_with_all_their_files_and_nothing_else(wheel):
     there = {name for name in tracked.stdout.splitlines() if (ROOT / "src" / name).is_file()}
     assert names == there
     assert {"leapai/py.typed", "leapai/report/page/report.html.j2"} <= names
+    assert "leapai/config/shipped/tiny_step2_dynamic.py" in names
     weights = (ROOT / "src/leapai/weights/tiny.ckpt").read_bytes()
     assert wheel.read("leapai/weights/tiny.ckpt") == weights
 
@@ -72,10 +73,10 @@ def test_everything_else_is_an_extra(wheel):
     assert {"jinja2", "av"} <= extras["report"]
     for extra, name in (
         ("train", "tensorboard"), ("world", "embreex"), ("viewer", "rerun-sdk"),
-        ("pandas", "pandas"), ("wandb", "wandb"), ("mlflow", "mlflow"),
+        ("pandas", "pandas"), ("pcd", "pypcd4"), ("wandb", "wandb"), ("mlflow", "mlflow"),
     ):  # fmt: skip
         assert name in extras[extra]
-    together = ("train", "report", "world", "viewer", "pandas")
+    together = ("train", "report", "world", "viewer", "pandas", "pcd")
     assert extras["all"] == set().union(*(extras[extra] for extra in together))
 
 

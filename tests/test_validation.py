@@ -126,8 +126,8 @@ def test_pictures_and_video_show_the_same(tmp_path, drives):
 def test_without_pictures_none_are_written(tmp_path, drives):
     run(tmp_path / "run", pictures=False)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "config.json", "detections.parquet", "frames.parquet", "metrics.json", "report.html",
-        "run.json", "truth.parquet",
+        ".leapai", "config.json", "detections.parquet", "frames.parquet", "metrics.json",
+        "report.html", "run.json", "tracks.parquet", "truth.parquet",
     ]  # fmt: skip
 
 
@@ -251,7 +251,7 @@ def test_a_broken_table_of_runs_is_told_and_kept_and_the_run_succeeds(tmp_path, 
     summary, said = run(tmp_path / "a", pictures=False)
     assert summary.frames == 6
     assert "This run is not in the table of runs" in said
-    assert "is no whole Parquet file" in said
+    assert "is not a whole Parquet file" in said
     assert (tmp_path / "runs.parquet").read_bytes() == b"PAR1 and then nothing"
 
 
@@ -263,7 +263,7 @@ def test_what_is_odd_about_drives_and_labels_is_said(tmp_path, drives):
     )
     _, said = run(tmp_path, pictures=False, max_frames=1)
     for sentence in (
-        "Of each drive only the first 1 frames were streamed.",
+        "Only the first frame of each drive was streamed.",
         "1 of 2 frames have labels; the others are streamed and not evaluated.",
         "1 of 2 objects have no labelled velocity: they are left out of velocity errors.",
         "No object has a labelled occlusion: they are left out of metrics by occlusion.",
@@ -341,7 +341,7 @@ def test_the_road_alone_is_judged_and_it_is_said_that_nothing_else_was_looked_fo
     summary, said = run(tmp_path, pictures=False, changes=ROAD_ALONE)
     assert summary.detections == 0
     assert road_of(tmp_path).labelled_frames == 6
-    assert "dynamic_task is off: no objects were looked for" in said
+    assert "dynamic_task is off, so there are no detections" in said
     for words in ("mAP", "AMOTA", "consistency", "0 detections", "have a map"):
         assert words not in said
     report = (tmp_path / "report.html").read_text()
@@ -360,3 +360,20 @@ def test_pictures_show_the_road(tmp_path, drives):
     ]
     changed = (pictures[0] != pictures[1]).any(-1)
     assert changed.mean() > 0.1
+
+
+def test_the_memory_is_written_on_request_for_each_drive(tmp_path, drives):
+    run(tmp_path, pictures=False, memory=True)
+    for table in ("frames", "slots", "queries"):
+        names = sorted(path.name for path in (tmp_path / "memory" / table).iterdir())
+        assert names == ["one.parquet", "two.parquet"]
+    frames = pq.read_table(tmp_path / "memory/frames")
+    assert frames.num_rows == 6
+    slots = pq.read_table(tmp_path / "memory/slots")
+    assert slots.num_rows == sum(frames["slots"].to_pylist()) > 0
+
+
+def test_a_network_without_queries_has_no_memory_to_write(tmp_path, drives):
+    options = ValidationOptions(tmp_path, random_weights=True, memory=True)
+    with pytest.raises(ValueError, match="--memory: dynamic_task is off"):
+        run_validation(small_config(**ROAD_ALONE), options)

@@ -143,7 +143,7 @@ def names_of(path: str) -> str:
 
 def files_checked() -> list[str]:
     """Returns the paths of all files under these rules, relative to the repository."""
-    found = [ROOT / "README.md"]
+    found = list(ROOT.glob("*.md"))
     for folder in ("src", "docs", "benchmarks", "projects", "tools"):
         found += [path for kind in ("*.py", "*.md") for path in (ROOT / folder).rglob(kind)]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)

@@ -27,7 +27,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import torch
 
-WEIGHTS = "state_dict"
+from leapai.checkpoints import read_checkpoint
 
 
 def metrics_differ(old: Path, new: Path) -> Iterator[str]:
@@ -47,9 +47,9 @@ def tables_differ(old: Path, new: Path) -> Iterator[str]:
 
 def checkpoints_differ(old: Path, new: Path) -> Iterator[str]:
     """Yields the weights that differ by a bit, are missing or are new."""
-    before, after = (torch.load(path, map_location="cpu", weights_only=True) for path in (old, new))
-    for name in sorted({*before[WEIGHTS], *after[WEIGHTS]}):
-        one, other = before[WEIGHTS].get(name), after[WEIGHTS].get(name)
+    before, after = (read_checkpoint(path).state_dict for path in (old, new))
+    for name in sorted({*before, *after}):
+        one, other = before.get(name), after.get(name)
         if one is None or other is None or one.dtype != other.dtype or not torch.equal(one, other):
             yield f"weight {name}"
 

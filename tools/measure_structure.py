@@ -39,6 +39,8 @@ READING_PATH = (
 FLOWING = ("Frame", "FrameBatch", "Predictions", "Detections", "StreamedDetections")
 """Names of the types that a frame takes on its way to a picture."""
 LISTED = 15
+CONFIGURATIONS = "shipped"
+"""Folder of files that are configurations, no modules."""
 SHORT_NAMES = ("__init__", "__main__")
 """Names of files that may occur more than once."""
 
@@ -62,6 +64,7 @@ class Structure:
             module_name(path, source): path
             for package in packages
             for path in sorted((source / package).rglob("*.py"))
+            if path.parent.name != CONFIGURATIONS
         }
 
     @cached_property

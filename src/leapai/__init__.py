@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from leapai.version import __version__
 
 if TYPE_CHECKING:
+    from leapai.data.frame_check import check_frame
     from leapai.data.log import open_logs
     from leapai.evaluation.evaluate_logs import evaluate_logs as evaluate
     from leapai.streaming.stream import load
@@ -30,6 +31,7 @@ __all__ = [
     "Labels",
     "Map",
     "__version__",
+    "check_frame",
     "evaluate",
     "load",
     "open_logs",
@@ -41,6 +43,7 @@ _DEFINED_IN = {
     "Frame": "leapai.types:Frame",
     "Labels": "leapai.types:Labels",
     "Map": "leapai.types:Map",
+    "check_frame": "leapai.data.frame_check:check_frame",
     "evaluate": "leapai.evaluation.evaluate_logs:evaluate_logs",
     "load": "leapai.streaming.stream:load",
     "open_logs": "leapai.data.log:open_logs",

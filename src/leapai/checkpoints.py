@@ -1,10 +1,9 @@
 """Checkpoints: tensors and plain data only, written whole or not at all, read once.
 
-A checkpoint is a dictionary in PyTorch's own format: `state_dict`, `config`, `class_names`,
-`version`, and the metrics that the weights reached, under the key `figures`. Training adds sections
-of its own to resume from; readers of weights ignore them. Reading never runs code
-(`weights_only=True`), and what cannot be used is refused with the file, the difference and the
-remedy.
+A checkpoint is a dictionary in a file of tensors (`tensor_file.py`): `state_dict`, `config`,
+`class_names`, `version`, and the metrics that the weights reached, under the key `figures`.
+Training adds sections of its own to resume from; readers of weights ignore them. Reading never runs
+code, and what cannot be used is refused with the file, the difference and the remedy.
 
 `read_checkpoint` opens the file once and gives a `Checkpoint`. Whatever else takes a checkpoint
 takes its path or a `Checkpoint` that was read before, so a command reads a file a single time.
@@ -12,11 +11,9 @@ takes its path or a `Checkpoint` that was read before, so a command reads a file
 
 from __future__ import annotations
 
-import hashlib
 import json
-import pickle
-import struct
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,26 +25,20 @@ from torch import Tensor, nn
 
 from leapai.config.options import existing_checkpoint
 from leapai.config.schema import TaskConfig
-from leapai.io import whole_file
+from leapai.config.untrusted_data import untrusted
+from leapai.tensor_file import DamagedError, read_tensors, write_tensors
 from leapai.types.vocabulary import CLASS_NAMES
 from leapai.version import __version__
 
 SHOWN_DIFFERENCES = 4
 """A refusal lists this many and counts the rest."""
-
-_UNREADABLE = (
-    RuntimeError,
-    pickle.UnpicklingError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-    OSError,
-)
-"""Errors that `torch.load` raises for files that are no checkpoints, cut short, or damaged."""
+WEIGHT_TYPES = (torch.float32, torch.float16, torch.int64)
+"""Types of weights: parameters and statistics, shortened parameters, counters."""
+LARGEST_WEIGHT = 1e8
+"""Largest value of a weight. Trained ones stay below 1e2, and variances of metres and of images
+below 1e5; beyond this the first products already lose all digits of what they are added to."""
+_PLAIN_NAME = re.compile(r"[\w.+-]{1,64}")
+"""Form of a version and of a metric's name, which are printed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +81,28 @@ class Checkpoint:
     def config(self) -> TaskConfig:
         """The configuration that the checkpoint was made with, validated when first asked for.
 
-        Raises ValueError where it is missing or of another version of the schema.
+        Data that it names by a function of code is marked as `untrusted` and is not opened. Raises
+        ValueError where it is missing or of another version of the schema.
         """
         if "config" not in self.content:
             raise ValueError(
                 f"checkpoint {self.path}: holds no configuration; name one by --task-config"
             )
         try:
-            return TaskConfig.model_validate_json(json.dumps(self.content["config"]))
+            config = TaskConfig.model_validate_json(json.dumps(self.content["config"]))
         except (ValidationError, TypeError, ValueError) as error:
             raise ValueError(
                 f"checkpoint {self.path}: its configuration, of version {self.version}, "
                 f"is not valid in {__version__}: {_first_problem(error)}; name one by --task-config"
             ) from error
+        train = config.data.train
+        data = {
+            "train": untrusted(train)
+            if isinstance(train, str)
+            else tuple(untrusted(source) for source in train),
+            "val": untrusted(config.data.val),
+        }
+        return config if data == dict(config.data) else config.replace(data=data)
 
 
 def save_checkpoint(
@@ -144,53 +144,87 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     there before is untouched then.
     """
     try:
-        with whole_file(path) as temporary, temporary.open("wb") as file:
-            torch.save(dict(content), file)
-    except (OSError, RuntimeError) as error:
-        reason = _cause_on_disk(error)
+        write_tensors(path, content)
+    except OSError as error:
+        reason = error.strerror or _first_line(error)
         kept = "; the one written before is untouched" if path.is_file() else ""
-        raise OSError(f"checkpoint {path} cannot be written: {reason}{kept}") from error
-
-
-def _cause_on_disk(error: BaseException) -> str:
-    """Returns the disk's own reason, which PyTorch's writer hides behind a message about its
-    position."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, OSError):
-        seen = seen.__context__
-    return (isinstance(seen, OSError) and seen.strerror) or _first_line(error)
+        raise OSError(
+            f"checkpoint {path} cannot be written: {reason}{kept}; make room on that disk, or name "
+            "a folder on another one"
+        ) from error
 
 
 def read_checkpoint(source: Path | Checkpoint) -> Checkpoint:
     """Reads a checkpoint file, or returns the checkpoint that was read already.
 
     Raises ValueError with the file and the reason: missing, a folder, not a checkpoint, cut short,
-    with code in it, made for other classes.
+    damaged, with weights that no training gives, made for other classes.
     """
     if isinstance(source, Checkpoint):
         return source
     existing_checkpoint(source)
     try:
-        with source.open("rb") as file:  # the digest is that of the bytes that are loaded
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise ValueError(
-            f"checkpoint {source}: cannot be read as a checkpoint: {_reason(error)}"
+        content, sha256 = read_tensors(source)
+    except (DamagedError, OSError) as error:
+        raise UnreadableCheckpointError(
+            f"checkpoint {source}: cannot be read as a checkpoint: {_first_line(error)}"
         ) from error
+    problem = next(_problems(content), None)
+    if problem is not None:
+        raise ValueError(f"checkpoint {source}: {problem}")
+    return Checkpoint(source, sha256, content)
+
+
+class UnreadableCheckpointError(ValueError):
+    """A checkpoint whose file is cut short or damaged, or is no checkpoint at all."""
+
+
+def _problems(content: object) -> Iterator[str]:
+    """Yields what is wrong with the content of a checkpoint, each with its remedy."""
     state = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(
-            f"checkpoint {source}: holds no 'state_dict' of tensors; is it a LeapAI checkpoint?"
-        )
+    if not (
+        isinstance(content, dict)
+        and isinstance(state, dict)
+        and all(isinstance(value, Tensor) for value in state.values())
+    ):
+        yield "holds no 'state_dict' of tensors; is it a LeapAI checkpoint?"
+        return
     names = content.get("class_names", list(CLASS_NAMES))
     if names != list(CLASS_NAMES):
-        raise ValueError(
-            f"checkpoint {source}: made for classes {names}, this version has {list(CLASS_NAMES)}; "
+        yield (
+            f"made for classes {names!r:.200}, this version has {list(CLASS_NAMES)}; "
             "it cannot serve here: train one with these classes"
         )
-    return Checkpoint(source, sha256, content)
+    version, metrics = content.get("version", ""), content.get("figures", {})
+    if not isinstance(version, str) or (version and not _PLAIN_NAME.fullmatch(version)):
+        yield f"its version is {version!r:.80}, which is none; is it a LeapAI checkpoint?"
+    if not isinstance(metrics, dict) or not all(map(_is_metric, metrics.items())):
+        yield "its metrics are not a name and a number each; is it a LeapAI checkpoint?"
+    for name, weight in state.items():
+        fault = _fault_of(name, weight)
+        if fault:
+            yield f"{name!r} {fault}; take one whose training went well"
+
+
+def _is_metric(item: tuple[object, object]) -> bool:
+    name, value = item
+    is_number = value is None or isinstance(value, int | float)
+    return isinstance(name, str) and is_number and bool(_PLAIN_NAME.fullmatch(name))
+
+
+def _fault_of(name: str, weight: Tensor) -> str:
+    """Returns what makes a weight useless; empty: nothing."""
+    if weight.dtype not in WEIGHT_TYPES:
+        allowed = ", ".join(str(kind).removeprefix("torch.") for kind in WEIGHT_TYPES)
+        return f"is of type {str(weight.dtype).removeprefix('torch.')}, weights are of {allowed}"
+    if not weight.is_floating_point() or not weight.numel():
+        return ""
+    low, high = (float(value) for value in weight.aminmax())
+    if not -LARGEST_WEIGHT <= low <= high <= LARGEST_WEIGHT:  # false for NaN, too
+        return f"has values from {low:g} to {high:g}, which no weights have"
+    if name.endswith("running_var") and low < 0:
+        return f"has a variance of {low:g}"
+    return ""
 
 
 def config_of(source: Path | Checkpoint) -> TaskConfig:
@@ -229,6 +263,11 @@ def differences(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> lis
         ),
         *(f"lacks {name}" for name in ours if name not in theirs),
         *(f"has {name}, which the network lacks" for name in theirs if name not in ours),
+        *(
+            f"{name} is {theirs[name].dtype}, the network has {ours[name].dtype}"
+            for name in ours
+            if name in theirs and theirs[name].is_floating_point() != ours[name].is_floating_point()
+        ),
     ]
 
 
@@ -236,13 +275,6 @@ def listed(items: list[str]) -> str:
     """Returns the first `SHOWN_DIFFERENCES` items and the number of the others, as one line."""
     more = len(items) - SHOWN_DIFFERENCES
     return ", ".join(items[:SHOWN_DIFFERENCES]) + (f" and {more} more" if more > 0 else "")
-
-
-def _reason(error: BaseException) -> str:
-    """Returns what is wrong with a file, without PyTorch's advice to run the code in it."""
-    if isinstance(error, pickle.UnpicklingError):
-        return "it holds no plain tensors, or code, which is not run"
-    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

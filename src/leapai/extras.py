@@ -41,6 +41,12 @@ def import_extra(module: str, extra: str, what: str) -> ModuleType:
         raise missing(extra, what) from None
 
 
+def check_viewer() -> None:
+    """Raises MissingExtraError where rerun is not installed; imports nothing."""
+    if not is_installed("rerun"):
+        raise missing("viewer", "a recording needs rerun-sdk")
+
+
 def is_installed(module: str) -> bool:
     """Returns whether the top-level module can be found, without importing it."""
     return find_spec(module) is not None

@@ -1,13 +1,15 @@
 """Validation: streams sequences through the network, evaluates the detections, writes the run.
 
 `runs/run_folder.py` lists what goes into the output folder. With `eval_with_visualize` a picture of
-every frame and a video of every sequence are added. A line goes into the table of runs next to the
-folder. Several processes (torchrun) share the sequences; they write what one process writes.
+every frame (`--every N`: of every N-th) and a video of every sequence are added. A line goes into
+the table of runs next to the folder. Several processes (torchrun) share the sequences; they write
+what one process writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,10 +22,11 @@ from leapai.distributed import broadcast, joined_ranks
 from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.extras import import_extra, is_installed, missing
 from leapai.report.finished_run import report_run
-from leapai.runs.run_folder import Run, begin_run, write_run
+from leapai.runs.run_folder import Run, begun_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
-from leapai.runs.stream_sequences import StreamResults, stream_sequences
+from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
+from leapai.runs.weights_facts import weights_facts
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -43,10 +46,16 @@ def run_validation(
     ValueError for what a user can fix, before the first frame where it can be known then.
     """
     _check(config, options)
-    with joined_ranks() as ranks:
+    with joined_ranks() as ranks, ExitStack() as held:
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = _begin(config, options, checkpoint, console)
-        results = stream_sequences(inputs, options.output, console, viewer=options.viewer)
+        if ranks.is_first:
+            held.enter_context(begun_run(options.output))
+        broadcast(True)  # the others write when the folder is ready
+        streaming = StreamingOptions(
+            _picture_step(config, options), viewer=options.viewer, memory=options.memory
+        )
+        results = stream_sequences(inputs, options.output, console, streaming)
         if results is None:
             return broadcast(None)
         metrics = evaluate(results.sequences, inputs.config, results.map_metrics)
@@ -63,6 +72,11 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
             "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
         )
     options.check_files()
+    options.picture_step()  # refuses options that contradict each other
+    if options.memory and not config.dynamic_task:
+        raise ValueError(
+            "--memory: dynamic_task is off, and it has the memory of queries; leave --memory out"
+        )
     if options.viewer:
         import_extra("rerun", "viewer", "a recording needs rerun-sdk")
 
@@ -70,24 +84,27 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
 def _begin(
     config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | None, console: Console
 ) -> RunInputs:
-    """Opens all that the run reads, and its folder; announces what will run."""
+    """Opens all that the run reads; announces what will run."""
     source = checkpoint or options.checkpoint
     inputs = open_inputs(config, source, options.data or config.data.val, options.max_frames)
     if options.submission:
         check_submission(options.submission, inputs.logs)
     origin = inputs.origin
-    console.print(
-        f"[bold]{origin.job_name}[/] on {origin.data}, weights {origin.weights}, {origin.device}"
-    )
-    for sentence in _left_out(config):
+    console.print(f"[bold]{options.output.name}[/] on {origin.data}")
+    for name, words in [*weights_facts(origin, config), ("device", origin.device)]:
+        console.print(f"  [dim]{name}:[/] {escape(words)}", highlight=False)
+    for sentence in _left_out(config, options):
         console.print(f"[yellow]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
-    begin_run(options.output)
     return inputs
 
 
-def _left_out(config: TaskConfig) -> Iterator[str]:
+def _picture_step(config: TaskConfig, options: ValidationOptions) -> int | None:
+    return options.picture_step(by_default=config.eval_with_visualize)
+
+
+def _left_out(config: TaskConfig, options: ValidationOptions) -> Iterator[str]:
     """Sentences on the outputs that need an extra that is not installed; all others are written."""
-    if config.eval_with_visualize and not is_installed("av"):
+    if _picture_step(config, options) and not is_installed("av"):
         yield f"There will be pictures, but no video. {missing('report', 'A video needs av')}"
     if not is_installed("jinja2"):
         yield f"There will be no report.html. {missing('report', 'A report needs jinja2')}"

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from leapai.data.log import OpenOptions
-from leapai_world.places.place import PLACES
-from leapai_world.sensors.rig_files import VARIED, open_rig
-from leapai_world.sensors.varied_rigs import varied_rig
-from leapai_world.sequence import WORLD_VERSION, SyntheticSequence
+if TYPE_CHECKING:  # what makes a world is imported when one is made: its command needs none of it
+    from leapai.data.log import OpenOptions
+    from leapai_world.sensors.rig import Rig
+    from leapai_world.sequence import WORLD_VERSION, SyntheticSequence
 
 __all__ = ["SPLITS", "WORLD_VERSION", "open_logs"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports the version of the world where it is asked for."""
+    if name != "WORLD_VERSION":
+        raise AttributeError(f"module 'leapai_world' has no attribute '{name}'")
+    from leapai_world.sequence import WORLD_VERSION
+
+    return WORLD_VERSION
 
 
 @dataclass(frozen=True)
@@ -45,19 +53,29 @@ def open_logs(location: str, options: OpenOptions) -> list[SyntheticSequence]:
     all are at `place`. Cameras render at `options.image_size_px` directly. Raises ValueError for an
     option or a value that does not exist.
     """
+    from leapai_world.sensors.rig_files import VARIED, open_rig
+    from leapai_world.sensors.varied_rigs import varied_rig
+    from leapai_world.sequence import SyntheticSequence
+
     chosen = _parse(location)
     size_px, first = options.image_size_px, SPLITS.get(chosen.split, chosen.seed)
     if chosen.rig == VARIED:
         rig_of = partial(varied_rig, image_size_px=size_px)
     else:
         rig = replace(open_rig(chosen.rig, size_px, chosen.beams), blur=chosen.blur)
-        rig_of = lambda _: rig  # noqa: E731
+        rig_of = partial(_same, rig)
     return [
         SyntheticSequence(
             seed, chosen.frames, chosen.rate_hz, rig_of, chosen.place, options.label_range_m
         )
         for seed in range(first, first + chosen.drives)
     ]
+
+
+def _same(rig: Rig, seed: int) -> Rig:
+    """Returns the rig of every drive."""
+    del seed
+    return rig
 
 
 def _switch(text: str) -> bool:
@@ -77,20 +95,25 @@ def _parse(location: str) -> _Options:
         name, _, text = (word.strip() for word in part.partition("="))
         if name not in valid:
             known = ", ".join(valid)
-            raise ValueError(f"synthetic: '{part}': there is no option '{name}'; use: {known}")
+            raise ValueError(
+                f"synthetic: {part!r:.80}: there is no option {name!r:.80}; use: {known}"
+            )
         try:
             values[name] = valid[name](text)
         except ValueError:
             kind = _KIND_WORDS[valid[name]]
-            raise ValueError(f"synthetic: {name} = '{text}' must be {kind}") from None
+            raise ValueError(f"synthetic: {name} = {text!r:.80} must be {kind}") from None
         if name in _LEAST and not _LEAST[name] <= values[name] <= _MOST[name]:
             raise ValueError(
-                f"synthetic: {name} = {text} must be in {_LEAST[name]} to {_MOST[name]}"
+                f"synthetic: {name} = {text:.80} must be in {_LEAST[name]} to {_MOST[name]}"
             )
     _check_split(values)
+    from leapai_world.places.place import PLACES
+
     if values.get("place", PLACES[0]) not in PLACES:
         known = ", ".join(PLACES)
-        raise ValueError(f"synthetic: there is no place '{values['place']}'; use one of: {known}")
+        place = values["place"]
+        raise ValueError(f"synthetic: there is no place {place!r:.80}; use one of: {known}")
     return _Options(**values)
 
 
@@ -99,7 +122,8 @@ def _check_split(values: dict[str, Any]) -> None:
         return
     if values["split"] not in SPLITS:
         known = ", ".join(SPLITS)
-        raise ValueError(f"synthetic: there is no split '{values['split']}'; use one of: {known}")
+        split = values["split"]
+        raise ValueError(f"synthetic: there is no split {split!r:.80}; use one of: {known}")
     if "seed" in values:
         raise ValueError(
             "synthetic: split and seed contradict each other, as a split has seeds of its own; "

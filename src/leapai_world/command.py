@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from leapai.cli.arguments import Command, CommandGroup, read
+from leapai.cli.arguments import Command, CommandGroup, keeps, read
 from leapai.config.options import Argument
 
 
@@ -45,7 +45,8 @@ def _export(parsed: argparse.Namespace) -> None:
     given = f"{options.world}," if options.world else ""
     data = f"synthetic:{given}rig=six,drives={options.drives}"
     drives: Any = open_logs(data, image_size_px=options.image_size)
-    keyframes = export_nuscenes(drives, options.output, _report)
+    with keeps(lambda: f"early; nothing of {options.output} is left"):
+        keyframes = export_nuscenes(drives, options.output, _report)
     sys.stdout.write(f"{len(drives)} drives, {keyframes} keyframes -> {options.output}\n")
 
 

@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from leapai.data.nuscenes.nuscenes_tables import LIDAR, OCCLUSION_OF_VISIBILITY
+from leapai.data.nuscenes.nuscenes_annotations import OCCLUSION_OF_VISIBILITY
+from leapai.data.nuscenes.nuscenes_tables import LIDAR
 from leapai.geometry import poses
 from leapai.types.frames import CameraFrame, Frame, Labels
 from leapai.types.vocabulary import CLASS_NAMES, FloatArray, ImageArray

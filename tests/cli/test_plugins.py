@@ -8,6 +8,7 @@ from importlib import metadata
 import pytest
 
 from leapai import cli
+from leapai.cli import plugins
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def plugin(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "greeting_plugin", raising=False)
         entry = metadata.EntryPoint("greet", "greeting_plugin:COMMANDS", "leapai.commands")
-        monkeypatch.setattr(metadata, "entry_points", lambda group: [entry])
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
 
     return install
 
@@ -59,17 +60,36 @@ def test_help_lists_it_without_importing_it(plugin, capsys):
     plugin(PLUGIN)
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    assert "greet     commands of greeting_plugin" in capsys.readouterr().out
+    assert " greetings\n" in capsys.readouterr().out
     assert "greeting_plugin" not in sys.modules
+
+
+def test_a_plugin_whose_source_states_no_purpose_is_named_by_its_package(plugin, capsys):
+    plugin("COMMANDS = made_elsewhere()")
+    assert cli.main([]) == 0
+    assert "commands of greeting_plugin" in capsys.readouterr().out
+
+
+def test_the_embedded_world_is_described_by_its_own_words(capsys):
+    assert cli.main([]) == 0
+    from leapai_world.command import COMMANDS
+
+    assert f" {COMMANDS.purpose}\n" in capsys.readouterr().out
+
+
+def test_a_group_without_a_command_prints_its_help(plugin, capsys):
+    plugin(PLUGIN)
+    assert cli.main(["greet"]) == 0
+    assert "greet somebody" in capsys.readouterr().out
 
 
 def test_it_cannot_take_the_name_of_our_own(monkeypatch, capsys):
     entry = metadata.EntryPoint("val", "greeting_plugin:COMMANDS", "leapai.commands")
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry, entry])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry, entry])
     with pytest.raises(SystemExit) as end:
         cli.main(["--help"])
     assert end.value.code == 0
-    assert "commands of greeting_plugin" not in capsys.readouterr().out
+    assert "greet" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from leapai.config import CONFIG_VARIABLE
+from leapai.runs.history import append_run
+from leapai.runs.system_info import _DRIVERS
+from leapai.version import __version__
+from tests.runs.test_history import LINE
 
 TINY = str(
     Path(__file__).resolve().parents[2] / "projects/perception/configs/tiny_step2_dynamic.py"
@@ -54,7 +58,7 @@ def test_help_imports_no_schema(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["val", "--wrong", "x"], "unrecognized arguments: --wrong x"),
+        (["val", "--wrong", "x"], "unrecognized arguments: --wrong"),
         (["train", "--steps", "0"], "'0' must be a whole number, 1 or more"),
         (["val", "--task-config", "no.py"], "no.py: there is no such file"),
         (["train", "--task-config", "no.py"], "no.py: there is no such file"),
@@ -65,6 +69,16 @@ def test_help_imports_no_schema(arguments, tmp_path):
         (["train", "--task-config", TINY, "--ckpt", "no.ckpt"], "no.ckpt: there is no such file"),
         (["train", "--task-config", TINY, "--resume", "no.ckpt"], "no.ckpt: there is no such"),
         (["merge", "no.ckpt", "no.ckpt", "-o", "x"], "no.ckpt: there is no such file"),
+        (["bench", "--ckpt", "no.ckpt"], "no.ckpt: there is no such file"),
+        (["config", "tiny_step7"], "no configuration of this name ships"),
+        (["runs"], "there is no table of runs"),
+        (["report", "nowhere"], "nowhere: there is no such folder"),
+        (["report", "."], "run.json is missing"),
+        (["view", "nowhere"], "nowhere: there is no such folder"),
+        (["val", "--data", "nuscenes:nowhere"], "there is no folder 'nowhere'"),
+        (["demo", "--data", "kitti:x"], "there is no data set 'kitti'"),
+        (["inspect", "argoverse2:nowhere"], "there is no folder 'nowhere'"),
+        (["inspect", "synthetic", "--stats", "--against", "kitti:x"], "no data set 'kitti'"),
     ],
 )
 def test_a_wrong_option_or_a_missing_file_needs_no_schema(arguments, expected, tmp_path):
@@ -84,6 +98,9 @@ def test_a_wrong_option_or_a_missing_file_needs_no_schema(arguments, expected, t
             "training.sed = 1: unknown name; did you mean seed?",
         ),
         (["train", "--output", "."], "there has been a training in this folder"),
+        (["train", "--data", "nuscenes:nowhere@2"], "there is no folder 'nowhere'"),
+        (["train", "--val-data", "nuscenes:nowhere"], "there is no folder 'nowhere'"),
+        (["val", "--random-weights", "--set", "data.val=kitti:x"], "no data set 'kitti'"),
     ],
 )
 def test_a_wrong_configuration_needs_no_pytorch(arguments, expected, tmp_path):
@@ -93,6 +110,42 @@ def test_a_wrong_configuration_needs_no_pytorch(arguments, expected, tmp_path):
     assert status == 2
     assert expected in written
     assert not modules & set(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [["config", "tiny_step2_static"], ["config"], ["info"]])
+def test_what_only_reads_needs_no_pytorch(arguments, tmp_path):
+    status, written, modules = run(*arguments, folder=tmp_path)
+    assert status == 0
+    assert written.strip()
+    assert not modules & ({*HEAVY} - ({"torch"} if has_gpu() else set()))
+
+
+def has_gpu() -> bool:
+    return any(Path(device).exists() for device in _DRIVERS)
+
+
+def test_the_table_of_runs_needs_neither_pytorch_nor_pandas(tmp_path):
+    append_run(tmp_path / "runs.parquet", LINE)
+    status, written, modules = run("runs", "--table", "runs.parquet", folder=tmp_path)
+    assert status == 0
+    assert "AMOTA" in written
+    assert not modules & {"torch", "scipy", "cv2", "av", "pandas"}
+
+
+def test_the_command_of_the_world_makes_none(tmp_path):
+    status, _, modules = run("world", "export", "out", "--format", "kitti", folder=tmp_path)
+    assert status == 2
+    assert not modules & {*(set(HEAVY) - {"leapai_world"}), "numpy", "leapai_world.sequence"}
+
+
+@pytest.mark.parametrize("arguments", [["--version"], []])
+def test_the_module_is_the_command(arguments, tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-m", "leapai", *arguments],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.stdout.startswith(f"leapai {__version__}" if arguments else "usage: leapai")
+    assert ("completion" in ended.stdout) == (not arguments)
 
 
 def test_the_configuration_package_needs_no_pytorch(tmp_path):

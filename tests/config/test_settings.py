@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -64,7 +65,10 @@ def test_all_settings_are_checked_together_and_the_last_of_a_variable_holds():
         ),
         ("evalution.min_score=0.2", "unknown name 'evalution'; did you mean evaluation.min_score?"),
         ("enable_lidar=true", "--set: enable_lidar = 'true': must be a valid boolean"),
-        ("queue_length.x=1", "--set: queue_length = {'x': 1}: must be a valid integer"),
+        (
+            "queue_length.x=1",
+            "--set queue_length.x=1: queue_length = 4 is a variable, which has no",
+        ),
         ("evaluation.min_score", "--set evaluation.min_score: must be SECTION.NAME=VALUE"),
         ("=3", "--set =3: must be SECTION.NAME=VALUE"),
         ("evaluation.min_score=2", "--set: evaluation.min_score = 2: must be less than or equal"),
@@ -83,6 +87,24 @@ def small(tmp_path):
     path = tmp_path / "small.py"
     path.write_text(explain(small_config()))
     return str(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("evaluation=3", "evaluation is a section, not a variable; name one of its variables, for"),
+        ("loss.distance=near", "loss.distance is a section, not a variable"),
+        (
+            "evaluation.min_score.x=3",
+            "evaluation.min_score = 0.05 is a variable, which has no parts; "
+            "set it by --set evaluation.min_score=3",
+        ),
+        ("task_loss_weights.dynamic.x=3", "task_loss_weights.dynamic = 1.25 is a variable"),
+    ],
+)
+def test_a_name_that_ends_too_early_or_too_late_is_explained(setting, message):
+    with pytest.raises(ConfigError, match=re.escape(f"--set {setting}: {message}")):
+        with_settings(small_config(), [setting])
 
 
 def test_config_prints_what_was_set(small, tmp_path, capsys):

@@ -15,6 +15,7 @@ import pytest
 import safetensors.numpy
 
 from leapai.data.array_store import ArrayStore
+from leapai.io import whole_file
 
 FINGERPRINT = {"data": "made up", "version": 3}
 BIG = 10**9
@@ -65,6 +66,20 @@ def test_an_entry_is_a_safetensors_file_that_any_reader_reads(tmp_path):
     found = safetensors.numpy.load_file(entries(store)[0])
     assert set(found) == set(arrays())
     np.testing.assert_array_equal(found["points"], arrays()["points"], strict=True)
+
+
+def test_every_bit_of_the_header_and_its_length_counts_even_where_all_values_are_equal(tmp_path):
+    store = ArrayStore(tmp_path, FINGERPRINT, BIG)
+    store.put("a", {"empty": np.zeros((4, 0)), "zeros": np.zeros((4, 4))})
+    (path,) = entries(store)
+    content = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for bit in range(8 * (len(content) - 128)):
+            changed = bytearray(content)
+            changed[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(changed)
+            assert store.get("a") is None, bit
 
 
 def test_no_changed_byte_goes_unnoticed(tmp_path):
@@ -166,14 +181,16 @@ def test_a_folder_that_cannot_be_written_names_the_remedy(tmp_path):
 
 def test_what_a_killed_writer_left_is_cleaned_but_not_what_is_being_written(tmp_path):
     store = ArrayStore(tmp_path, FINGERPRINT, BIG)
-    old, new = (store.folder / "temporary" / name for name in ("old", "new"))
+    half = whole_file(store.folder / "temporary" / "entry")
+    new = half.__enter__()
+    old = new.with_name(new.name.replace(f"-{os.getpid()}-", "-999999999-"))
     for path in (old, new):
         path.write_bytes(b"half an entry")
-    long_ago = time.time() - 3600
-    os.utime(old, (long_ago, long_ago))
+        long_ago = time.time() - 3600
+        os.utime(path, (long_ago, long_ago))
     ArrayStore(tmp_path, FINGERPRINT, BIG)
     assert not old.exists()
-    assert new.exists()
+    assert new.exists(), "its writer is this process"
 
 
 def _hammer(folder: Path, seed: int, stop: float) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import pickle
+import sys
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from leapai.config import CacheConfig
+from leapai.data import cache_sources
 from leapai.data.array_store import ArrayStore
-from leapai.data.frame_cache import CachedLog, PreparedLog, open_cached_logs
-from leapai.data.log import DrivingLog, open_logs, version_of
+from leapai.data.cache_sources import noting_files
+from leapai.data.frame_cache import CachedLog, PreparedLog, frames_fingerprint, open_cached_logs
+from leapai.data.log import DrivingLog, OpenOptions, open_logs, version_of
+from leapai.data.reading import SensorError, read_bytes
 from leapai.types import STATIC_CLASSES, Frame, Labels, MapLine
 from tests.scenes import make_frame
 
@@ -77,10 +84,11 @@ def test_every_field_comes_back_and_the_drive_is_read_once(tmp_path):
     for _ in range(2):
         for i, frame in enumerate(inner.frames):
             assert_equal(log[i], frame)
-    assert inner.reads == len(inner)
+    faulty = sum(bool(frame.faults) for frame in inner.frames)
+    assert inner.reads == len(inner) + faulty == 5, "a failed sensor is tried again"
     elsewhere = pickle.loads(pickle.dumps(CachedLog(StubLog(some_frames()), store)))
-    assert_equal(elsewhere[1], inner.frames[1])
-    assert_equal(elsewhere[-3], inner.frames[1])
+    assert_equal(elsewhere[2], inner.frames[2])
+    assert_equal(elsewhere[-2], inner.frames[2])
     assert elsewhere.inner.reads == 0
 
 
@@ -180,3 +188,110 @@ def test_without_room_for_frames_nothing_is_wrapped(tmp_path):
     logs = open_cached_logs("synthetic:drives=1,frames=1", image_size_px=(32, 48), cache=cache)
     assert not isinstance(logs[0], CachedLog)
     assert not (tmp_path / "cache").exists()
+
+
+class FileLog(StubLog):
+    """Drives of a data set on disk: a frame is made of one sensor file, its labels of a table."""
+
+    version = None
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([make_frame(0), make_frame(1)], name=folder.name)
+        self.folder = folder
+        self.table_folders = (folder / "tables",)
+
+    def __getitem__(self, index: int) -> Frame:
+        frame = super().__getitem__(index)
+        try:
+            points = np.frombuffer(read_bytes(self.folder / f"{index}.bin"), np.float32)
+        except SensorError as error:
+            return replace(frame, points=None, faults=(str(error),))
+        return replace(frame, points=points.reshape(-1, 5))
+
+
+@pytest.fixture
+def on_disk(tmp_path):
+    """Opens the same data set anew, as another run would."""
+    folder = tmp_path / "data"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "tables" / "labels.json").write_text("[]")
+    for index in range(2):
+        (folder / f"{index}.bin").write_bytes(np.full((3, 5), index, np.float32).tobytes())
+
+    def opened() -> tuple[FileLog, CachedLog]:
+        inner = FileLog(folder)
+        return inner, CachedLog(inner, ArrayStore(tmp_path / "cache", {}, 10**9))
+
+    _, log = opened()
+    for index in range(2):
+        log[index]
+    return folder, opened
+
+
+def test_what_has_not_changed_is_not_read_again(on_disk):
+    _, opened = on_disk
+    inner, log = opened()
+    assert log[0].points[0, 0] == 0
+    assert log[1].points[0, 0] == 1
+    assert inner.reads == 0
+
+
+def test_a_sensor_file_that_changed_is_read_again_and_alone(on_disk):
+    folder, opened = on_disk
+    (folder / "1.bin").write_bytes(np.full((4, 5), 7, np.float32).tobytes())
+    inner, log = opened()
+    assert log[0].points[0, 0] == 0
+    assert inner.reads == 0
+    assert log[1].points[0, 0] == 7
+    assert opened()[1][1].points.shape == (4, 5)
+
+
+def test_a_file_with_another_time_is_read_again(on_disk):
+    folder, opened = on_disk
+    os.utime(folder / "1.bin", (1, 1))
+    inner, log = opened()
+    log[1]
+    assert inner.reads == 1
+
+
+def test_a_sensor_that_was_away_once_is_back_when_its_file_is(on_disk):
+    folder, opened = on_disk
+    (folder / "1.bin").rename(folder / "away")
+    _, log = opened()
+    assert log[1].points is None
+    (folder / "away").rename(folder / "1.bin")
+    assert opened()[1][1].points is not None
+
+
+def test_a_table_that_changed_makes_all_frames_and_the_map_anew(on_disk):
+    folder, opened = on_disk
+    (folder / "tables" / "labels.json").write_text("[1]")
+    inner, log = opened()
+    log[0]
+    log[1]
+    assert inner.reads == 2
+
+
+def test_files_of_cached_frames_are_known_to_the_cache_above(on_disk):
+    folder, opened = on_disk
+    inner, log = opened()
+    with noting_files() as files:
+        log[0]
+    assert inner.reads == 0
+    assert [path for path, _, _ in files] == [str(folder / "0.bin")]
+
+
+def test_the_code_of_the_reader_is_part_of_the_fingerprint(tmp_path, monkeypatch):
+    reader = tmp_path / "my_reader.py"
+    digests = []
+    for line in ("", "# changed\n"):
+        reader.write_text(
+            f"from tests.data.test_frame_cache import FileLog\n{line}class Mine(FileLog): ...\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "my_reader", raising=False)
+        importlib.invalidate_caches()
+        cache_sources._digest_of_code.cache_clear()
+        logs = [importlib.import_module("my_reader").Mine(tmp_path)]
+        digests.append(frames_fingerprint("x", logs, OpenOptions((8, 8)))["code"])
+    assert digests[0] != digests[1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from leapai.config import BevConfig
-from leapai.data import log as driving_log
+from leapai.data import data_names
 from leapai.data.log import DrivingLog, LogWrapper, open_logs, version_of
 from leapai.types import STATIC_CLASSES
 from tests.scenes import make_frame
@@ -88,8 +88,8 @@ def test_a_function_is_named_on_the_command_line_with_any_location(reader):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("nuscene:/x", r"no data set 'nuscene'; use one of those installed: argoverse2, nuscenes"),
-        ("nuscene:/x", "synthetic; or name a function of your own as module:function:location"),
+        ("nuscene:/x", r"no data set 'nuscene'; use one of those installed: argoverse2, folder"),
+        ("nuscene:/x", "or a function of your own as module:function:location"),
         (
             "no_such_module:open_logs:/x",
             "'no_such_module:open_logs' cannot be imported.*No mod",
@@ -111,10 +111,10 @@ def test_what_is_no_data_set_is_one_error_with_its_remedy(reader, data, message)
 
 def test_two_packages_of_one_name_are_an_error(monkeypatch):
     points = [
-        driving_log.EntryPoint("car", f"{package}:open_logs", driving_log.ENTRY_POINTS)
+        data_names.EntryPoint("car", f"{package}:open_logs", data_names.ENTRY_POINTS)
         for package in ("one", "two")
     ]
-    monkeypatch.setattr(driving_log, "entry_points", lambda group: points)
+    monkeypatch.setattr(data_names, "entry_points", lambda group: points)
     with pytest.raises(ValueError, match=r"data set 'car' \(one:open_logs and two:open_logs\)"):
         open_logs("car:/x", image_size_px=SIZE_PX)
 

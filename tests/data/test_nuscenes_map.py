@@ -319,12 +319,13 @@ def test_without_the_files_there_is_no_map(place, tmp_path, missing):
     assert len(log[0].cameras) == 2
 
 
-def test_a_scene_of_no_known_place_is_named(place, tmp_path):
+def test_a_scene_of_no_known_place_has_no_map_and_says_so(place, tmp_path):
     of_drive(tmp_path, place)
     path = tmp_path / "v1.0-made-up" / "log.json"
     path.write_text("[]")
-    with pytest.raises(ValueError, match=r"log\.json: there is no row 'log'"):
-        open_drive(tmp_path)
+    log = open_drive(tmp_path)
+    assert log.vector_map() is None
+    assert log.table_notes == ("log.json: there is no row for 1 of 1 scenes: they have no map",)
 
 
 def _without(table):

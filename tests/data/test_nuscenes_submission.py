@@ -9,8 +9,8 @@ import pytest
 from leapai import cli
 from leapai.config import explain
 from leapai.data.log import open_logs
+from leapai.data.nuscenes.nuscenes_annotations import CLASS_OF
 from leapai.data.nuscenes.nuscenes_submission import COUNTERPARTS, detection_rows, tracking_rows
-from leapai.data.nuscenes.nuscenes_tables import CLASS_OF
 from leapai.data.submissions import check_submission, write_submission
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses

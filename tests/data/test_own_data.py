@@ -74,7 +74,9 @@ def location(tmp_path):
     for part in ("front", "lidar"):
         (folder / part).mkdir(parents=True)
     (folder / "drive.json").write_text(block("json"))
-    Image.new("RGB", (640, 480)).save(folder / "front" / "000000.jpg")
+    Image.linear_gradient("L").resize((640, 480)).convert("RGB").save(
+        folder / "front" / "000000.jpg"
+    )
     points = [[12.0, 2.0, 0.8, 0.5, 0.0], [12.0, 2.0, 0.1, 0.5, 0.0], [30.0, 0.0, 0.0, 0.5, 0.0]]
     np.save(folder / "lidar" / "000000.npy", np.array(points, np.float32))
     return tmp_path / "drives"

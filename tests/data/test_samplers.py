@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from dataclasses import fields, replace
 from typing import Any
@@ -9,11 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset
 
 from leapai.config import AugmentationConfig, BatchSizes, StreamingConfig, TaskConfig
 from leapai.config.training import TrainingConfig
 from leapai.data.log import DrivingLog
-from leapai.data.samplers import SampleRef, SequenceSampler, StreamingDataset, window_loader
+from leapai.data.samplers import (
+    SampleRef,
+    SequenceSampler,
+    StreamingDataset,
+    read_through,
+    window_loader,
+)
 from leapai.data.static_labels import rasterise
 from leapai.models.tensors import FrameBatch
 from leapai.types import Frame, Labels, MapLine
@@ -302,3 +311,26 @@ def test_the_static_task_gets_rasters_of_the_augmented_ego_where_there_is_a_map(
     assert min(seen.values()) > 0
     plain = StreamingDataset([MappedLog(6, "mapped")], make_config())
     assert all(f.static_labels is None for b in plain.window(0) for f in b.frames)
+
+
+class Fatal(Dataset):
+    """Frames whose reading kills its process, or cannot be done."""
+
+    def __init__(self, kills: bool) -> None:
+        self.kills = kills
+
+    def __getitem__(self, step: int) -> None:
+        if self.kills:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ValueError("drive, frame 3: the pose is not finite")
+
+
+def test_a_reading_process_that_is_killed_is_one_line_with_the_remedy():
+    with pytest.raises(OSError, match=r"was killed, most often because memory ran out; use fewer"):
+        list(read_through(window_loader(Fatal(kills=True), range(2), 1)))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_process_cannot_read_is_said_as_without_processes(workers):
+    with pytest.raises(ValueError, match=r"^drive, frame 3: the pose is not finite$"):
+        list(read_through(window_loader(Fatal(kills=False), range(2), workers)))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from leapai.data.transforms import collate, prepare, prepare_camera
+from leapai.data.transforms import collate, on_one_rig, prepare, prepare_camera
 from leapai.geometry import cameras, poses
+from leapai.types import CAMERA_GROUPS
 from tests.scenes import IMAGE_SIZE_PX, make_frame
 
 
@@ -84,6 +85,22 @@ def test_collate_marks_what_failed_and_keeps_streams_apart():
     assert batch.ego2global.dtype == torch.float64
 
 
+def test_a_rig_without_cameras_and_one_without_lidar_make_batches():
+    frames = [replace(make_frame(i), cameras=()) for i in range(2)]
+    prepared = [prepare(f, IMAGE_SIZE_PX, {"front_left": "front_wide"}) for f in frames]
+    batch = collate(prepared, [True, True])
+    assert batch.images.shape[:3] == (2, 0, 3)
+    assert batch.camera_valid.shape == (2, 0)
+    assert batch.camera_valid.dtype == torch.bool
+    assert batch.intrinsics.shape == (2, 0, 3, 3)
+    assert batch.distortion.shape == (2, 0, 5)
+    assert batch.ego_from_camera.shape == (2, 0, 4, 4)
+    assert len(batch.points) == sum(len(f.points) for f in frames)
+    batch = collate([prepare(replace(make_frame(0), points=None), IMAGE_SIZE_PX)], [True])
+    assert batch.points.shape == (0, 5)
+    assert not batch.lidar_valid.any()
+
+
 def test_poses_stay_exact_to_the_micrometre_far_from_the_origin():
     far = poses.from_xyz_yaw(np.array([412_345.123456, 5_412_345.654321, 10.0]), 0.3)
     batch = collate([replace(make_frame(0), ego2global=far)], [True])
@@ -101,3 +118,30 @@ def test_different_rigs_do_not_mix():
     frame = make_frame(0)
     with pytest.raises(ValueError, match="different cameras"):
         collate([frame, replace(frame, cameras=frame.cameras[:3])], [True, True])
+
+
+def test_frames_of_different_rigs_share_a_batch_group_by_group():
+    rich = prepare(make_frame(0, sequence="rich"), (32, 64))
+    poor = prepare(make_frame(0, sequence="poor"), (32, 64))
+    kept = [c for c in poor.cameras if c.group != poor.cameras[0].group][::-1]
+    poor = replace(poor, cameras=tuple(kept))
+    with pytest.raises(ValueError, match="have different cameras"):
+        collate([rich, poor], [True, True])
+    frames = on_one_rig([rich, poor])
+    batch = collate(frames, [True, True])
+    assert batch.camera_valid[0].all()
+    assert int(batch.camera_valid[1].sum()) == len(kept)
+    for frame, own in zip(frames, (rich, poor), strict=True):
+        for group in CAMERA_GROUPS:
+            images = [c.image for c in frame.cameras if c.group == group and c.image is not None]
+            expected = [c.image for c in own.cameras if c.group == group]
+            assert len(images) == len(expected)
+            assert all(a is b for a, b in zip(images, expected, strict=True))
+    added = [c for c in frames[1].cameras if c.image is None]
+    assert [c.group for c in added] == [rich.cameras[0].group] * len(added)
+    assert np.isfinite(batch.intrinsics.numpy()).all()
+
+
+def test_frames_of_one_rig_stay_as_they_are():
+    frames = [prepare(make_frame(index), (32, 64)) for index in range(2)]
+    assert all(a is b for a, b in zip(on_one_rig(frames), frames, strict=True))

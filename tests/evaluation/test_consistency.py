@@ -337,3 +337,30 @@ def test_what_is_given_twice_is_refused():
         consistency([frame, frame])
     with pytest.raises(ValueError, match="two detections have track_id = 5"):
         consistency([frame.select([0, 0])])
+
+
+@pytest.mark.parametrize("harm", [with_class_flips, with_occlusion_flips])
+def test_what_breaks_it_is_counted_in_its_frame(harm):
+    result = consistency(harm(drive(), 0.2))
+    for name in ("expected", "missing", "id_changes", "class_flips", "occlusion_flips"):
+        assert sum(getattr(frame, name) for frame in result.frames) == getattr(result, name)
+
+
+def _frames_with_a_gap():
+    """Two tracks that stand still; the first is missing in frame 2 and ends under another id."""
+    ids = [[1, 2], [1, 2], [2], [1, 2], [7, 2]]
+    places = {1: [10.0, 0.0], 7: [10.0, 0.0], 2: [20.0, 5.0]}
+    return [
+        detections_at(
+            [places[i] for i in of_frame],
+            timestamp_us=1_000_000 + 100_000 * step,
+            track_id=np.array(of_frame),
+        )
+        for step, of_frame in enumerate(ids)
+    ]
+
+
+def test_a_gap_and_another_id_stand_in_the_frames_where_they_happen():
+    frames = consistency(_frames_with_a_gap()).frames
+    assert [frame.missing for frame in frames] == [0, 0, 1, 0, 0]
+    assert [frame.id_changes for frame in frames] == [0, 0, 0, 0, 1]

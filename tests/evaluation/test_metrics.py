@@ -26,7 +26,7 @@ from leapai.evaluation.metrics import RUN_METRICS, headline, run_metrics, scalar
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
-from leapai.report.terminal_runs import runs_table
+from leapai.report.terminal_runs import runs_tables
 from leapai.runs.history import RunLine, append_run, metric_columns, read_runs
 from leapai.types import CLASS_NAMES, OCCLUSION_NAMES
 from tests.evaluation.map import roads
@@ -80,7 +80,7 @@ def test_one_entry_shows_in_all_six_outputs(tmp_path, added):
     history = tmp_path / "runs.parquet"
     append_run(history, RunLine.of(run, folder))
     assert pq.read_table(history)["false_per_frame"].to_pylist() == [value]
-    lines = text_of(runs_table(read_runs(history)))
+    lines = text_of(*runs_tables(read_runs(history), 160))
     assert "false alarms" in lines
     assert shown in lines
 

@@ -10,7 +10,12 @@ from rich.console import Console
 from leapai.data.log import DrivingLog, open_logs
 from leapai.data.reading import AnnotatedBoxes
 from leapai.geometry import poses
-from leapai.inspection.log_inspection import inspect_logs, points_inside, render_inspection
+from leapai.inspection.log_inspection import (
+    MAX_PAIRS,
+    inspect_logs,
+    points_inside,
+    render_inspection,
+)
 from leapai.types import CameraFrame, Frame, Labels
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -26,11 +31,11 @@ def frame_of(index, recorded_points=2):
     camera = CameraFrame(
         name="front",
         group="front_wide",
-        image=None if failed else np.zeros((4, 6, 3), np.uint8),
+        image=None if failed else np.arange(72, dtype=np.uint8).reshape(4, 6, 3),
         size_px=(4, 6),
-        intrinsics=np.eye(3),
+        intrinsics=np.array([[5.0, 0, 3], [0, 5, 2], [0, 0, 1]]),
         distortion=np.zeros(5),
-        ego_from_camera=np.eye(4),
+        ego_from_camera=np.array([[0.0, 0, 1, 1], [-1, 0, 0, 0], [0, -1, 0, 1], [0, 0, 0, 1]]),
         timestamp_us=index * 100_000,
     )
     points = np.array([[10, 0, 1, 0, 0], [9, 0.5, 0.5, 0, 0], [30, 0, 0, 0, 0]], np.float32)
@@ -112,15 +117,19 @@ def test_boxes_without_counterpart_are_counted_by_the_publishers_word():
 def test_few_frames_are_read_and_those_with_a_sweep_first():
     log = LogWithTables()
     metrics = inspect_logs([log], max_frames=3)
-    assert metrics.frames_read == len(log.read) == 3
-    assert {1, 2} < set(log.read)
+    assert metrics.frames_read == 3
+    assert log.read == [0, 1, 2, 3]  # the last is the successor of one
     assert metrics.frames_annotated == 5  # boxes need no sensor
 
 
 def test_frames_read_are_spread_over_the_drive():
     log = Log()
     inspect_logs([log], max_frames=3)
-    assert log.read == [0, 2, 4]
+    assert log.read == [0, 1, 2, 3, 4]  # each with its successor, for the motion between them
+    many = Log()
+    many.timestamps_us = np.arange(50) * 100_000
+    inspect_logs([many], max_frames=10)
+    assert len(many.read) == 10 + MAX_PAIRS
 
 
 def test_a_tilted_box_is_counted_as_recorded():
@@ -166,3 +175,21 @@ def test_argoverse2_sweeps_hold_the_recorded_points():
     assert metrics.rate_hz == pytest.approx(10.0, abs=0.1)
     assert metrics.boxes_without_counterpart == {"STROLLER": 122}
     assert sum(metrics.boxes_by_class.values()) == 11_364 - 122
+
+
+def test_frames_that_a_stream_refuses_are_a_warning_and_new_faults_are_faults():
+    class Jumps(Log):
+        def __getitem__(self, index):
+            frame = frame_of(index)
+            pose = np.eye(4)
+            pose[0, 3] = 5000.0 if index == 2 else 0.0
+            (camera,) = frame.cameras
+            black = replace(camera, image=np.zeros((4, 6, 3), np.uint8))
+            return replace(frame, ego2global=pose, cameras=(black,))
+
+    inspection = inspect_logs([Jumps()])
+    (words,) = [words for words in inspection.warnings if "refused" in words]
+    assert words.startswith("1 frames are refused; the first: made-up at 200000 us: ego2global mov")
+    assert inspection.frames_read == 4
+    (camera,) = inspection.faults
+    assert (camera.sensor, camera.example[:7]) == ("front", "image: ")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 
 from leapai.inspection.statistics import Sample, Samples, Shares
 from leapai.inspection.statistics_page import FILL, OUTLINE, render_page, write_statistics_page
@@ -81,3 +83,30 @@ def test_the_file_is_one_page_with_every_section_and_the_reports_style(tmp_path)
     assert "&lt;a&gt; against b" in text
     assert "--ink:" in text
     assert "http" not in text, "it loads nothing"
+
+
+def test_labels_of_neighbours_do_not_overlap():
+    kinds = ("car", "non_motor", "riderless_non_motor", "barrier", "pillar", "bus", "truck")
+    quantity = Sample("speed", "m/s", np.arange(9.0))
+    shares = Shares("classes", kinds, np.full(len(kinds), 1 / len(kinds)))
+    (chart,) = charts(render_page(("a",), [Samples(((quantity,),) * 6, (shares,))]), "classes")
+    labels = [(t.text, float(t.get("x")), float(t.get("y"))) for t in chart.iter("text")]
+    foot = max(y for word, _, y in labels if word == "car")
+    below = sorted((y, x, word) for word, x, y in labels if y >= foot and word != "")
+    assert {"riderless_", "non_motor"} <= {word for _, _, word in below}
+    letter_px = 6
+    for (y, x, word), (other_y, other_x, other) in pairwise(below):
+        if y == other_y:
+            assert other_x - x >= letter_px * (len(word) + len(other)) / 2
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0, 5, 50, 5000], {"1", "10", "100"}), ([12, 40], {"20"}), ([7, 7, 7], {"5", "10"})],
+)
+def test_every_axis_of_counts_has_ticks(values, expected):
+    (chart, *_) = charts(render_page(("a",), [samples(values, is_count=True)]), "speed")
+    heights_px = {float(t.get("y")) for t in chart.iter("text") if t.text in expected}
+    words = [t.text for t in chart.iter("text") if float(t.get("y")) in heights_px]
+    assert expected <= set(words)
+    assert len(words) >= 2

@@ -1,10 +1,21 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from leapai.geometry import boxes as box_geometry
-from leapai.pictures import palette
-from leapai.pictures.camera_overlay import CameraView, clip_to_view, draw_camera, project_edges
+from leapai.geometry import poses
+from leapai.pictures import drawing, palette
+from leapai.pictures.camera_overlay import (
+    SAMPLES_PER_EDGE,
+    CameraView,
+    clip_to_view,
+    draw_camera,
+    ground_paths,
+    project_edges,
+)
 from leapai.pictures.palette import CLASS_COLOURS
+from leapai.types import LANE_MARKINGS, MapPolyline
 from tests.pictures.made_up import at, camera, car, close_to, detections, gt
 
 SIZE_PX = (240, 480)
@@ -59,6 +70,15 @@ def test_boxes_behind_the_camera_are_not_drawn():
     empty = draw_camera(camera(), SIZE_PX)
     behind = draw_camera(camera(), SIZE_PX, detections([car(-12, 0)]), gt([car(-9, 1)]))
     assert np.array_equal(empty, behind)
+
+
+@pytest.mark.parametrize("yaw", [0.0, 0.6])
+def test_a_box_around_the_camera_does_not_cover_its_picture(yaw):
+    around, ahead = [0.4, 0.2, 0.8, 4.5, 1.9, 1.4, yaw], car(12, 0)
+    both = draw_camera(camera(), SIZE_PX, detections([ahead, around]), gt([around]))
+    assert np.array_equal(both, draw_camera(camera(), SIZE_PX, detections([ahead])))
+    beside = [0.4, -1.3, 0.8, 4.5, 1.9, 1.4, 0.0]
+    assert not np.array_equal(both, draw_camera(camera(), SIZE_PX, detections([ahead, beside])))
 
 
 def test_segments_are_cut_at_the_near_plane_and_the_sides():
@@ -139,3 +159,49 @@ def test_the_image_given_is_not_drawn_on():
     before = given.image.copy()
     draw_camera(given, given.size_px, detections([car(12, 0)]), gt([car(9, 0)]))
     assert np.array_equal(given.image, before)
+
+
+def paths_one_by_one(view: CameraView, line_m: np.ndarray) -> list[np.ndarray]:
+    """The slow twin of `ground_paths`: a segment after another, a point after another."""
+    paths = []
+    line_m = np.pad(line_m, ((0, 0), (0, 3 - line_m.shape[1])))
+    for ends in pairwise(line_m):
+        start, end = (poses.apply(view.camera_from_ego, point[None]) for point in ends)
+        (start,), (end,) = clip_to_view(start, end, view.reach)
+        samples = [start + s * (end - start) for s in np.linspace(0, 1, SAMPLES_PER_EDGE)]
+        samples_ego = poses.apply(view.camera.ego_from_camera, np.stack(samples))
+        path = np.concatenate([view.project(point[None])[0] for point in samples_ego])
+        if np.isfinite(path).all():
+            paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize("distortion", [np.zeros(5), BARREL])
+def test_lines_together_are_the_lines_one_by_one(distortion):
+    rng = np.random.default_rng(0)
+    view = CameraView(camera(distortion=distortion), SIZE_PX)
+    lines = [
+        np.cumsum(rng.normal(0, 6, (rng.integers(2, 12), dimensions)), axis=0)
+        * (1, 1, 0.05)[:dimensions]
+        for dimensions in (2, 3) * 12
+    ]
+    together = ground_paths(view, lines)
+    one_by_one = [paths_one_by_one(view, line) for line in lines]
+    assert [len(paths) for paths in together] == [len(paths) for paths in one_by_one]
+    assert sum(len(paths) for paths in together) > 30
+    assert any(not paths for paths in together)
+    for ours, expected in zip(together, one_by_one, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-6)
+    map_lines = [
+        MapPolyline(LANE_MARKINGS[i % len(LANE_MARKINGS)], 1.0, line)
+        for i, line in enumerate(lines)
+    ]
+    picture = draw_camera(view.camera, SIZE_PX, map_lines=map_lines)
+    slow = draw_camera(view.camera, SIZE_PX)
+    drawing.draw_map_lines(
+        slow, [(line.kind, paths) for line, paths in zip(map_lines, one_by_one, strict=True)]
+    )
+    name = (slice(0, 30), slice(0, 80))  # The camera's name lies over the lines, and once under.
+    picture[name] = slow[name] = 0
+    assert np.array_equal(picture, slow)
+    assert not np.array_equal(picture, draw_camera(view.camera, SIZE_PX))

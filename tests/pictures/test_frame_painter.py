@@ -96,6 +96,26 @@ def test_the_legend_explains_only_what_is_drawn():
         assert (quiet[-112:] == colour).all(-1).sum() > 200
 
 
+def test_the_legend_names_what_the_data_has_only_where_it_has_it():
+    line = MapLine("SOLID", "crossing", FAR_AWAY[:3, 3] + np.array([[500.0, 0, 0], [501, 0, 0]]))
+    nothing = painter().paint(frame(), None)[-112:]
+    labelled = painter().paint(frame(labels=gt([])), None)[-112:]
+    mapped = painter().paint(frame(), None, vector_map=(line,))[-112:]
+    for legend, colour in (
+        (labelled, palette.GT),
+        (mapped, palette.MAP_LAYER_COLOURS["lane_boundary"]),
+    ):
+        more = close_to(legend, colour).sum() - close_to(nothing, colour).sum()
+        assert more > 20
+
+
+def test_a_source_without_cameras_is_said_in_their_place():
+    picture = painter().paint(frame(), None)[HEADER_PX:-112, -1088:]
+    assert 100 < (picture != palette.BACKGROUND).any(-1).sum() < 10_000
+    full = painter().paint(rig_frame(), None)[HEADER_PX:-112, -1088:]
+    assert (full != palette.BACKGROUND).any(-1).sum() > 100_000
+
+
 def test_map_lines_are_moved_from_the_global_into_the_ego_frame():
     ego_line = np.array([[5.0, 12.0, 0], [40.0, 12.0, 0]])
     line = MapLine("SOLID", "crossing", ego_line @ FAR_AWAY[:3, :3].T + FAR_AWAY[:3, 3])

@@ -148,7 +148,7 @@ def test_lines_lie_on_the_ground_in_the_cameras(distortion):
 def test_a_lens_bends_lines():
     def bend_px(distortion: np.ndarray) -> float:
         view = CameraView(camera(distortion=distortion), SIZE_PX)
-        (path,) = ground_paths(view, np.array([[4.0, -3.5], [4.0, 3.5]]))
+        ((path,),) = ground_paths(view, [np.array([[4.0, -3.5], [4.0, 3.5]])])
         return float(np.ptp(path[:, 1]))
 
     assert bend_px(np.zeros(5)) < 1e-6
@@ -157,11 +157,12 @@ def test_a_lens_bends_lines():
 
 def test_lines_that_pass_the_camera_end_at_the_picture():
     view = CameraView(camera(), SIZE_PX)
-    paths = ground_paths(view, np.array([[-20.0, 1.0], [-10.0, 1.0], [30.0, 1.0], [60.0, 1.0]]))
+    passing = np.array([[-20.0, 1.0], [-10.0, 1.0], [30.0, 1.0], [60.0, 1.0]])
+    (paths,) = ground_paths(view, [passing])
     assert len(paths) == 2
     assert np.isfinite(np.concatenate(paths)).all()
     assert np.abs(np.concatenate(paths)).max() < 600
-    assert ground_paths(view, np.array([[-20.0, 1.0], [-10.0, 1.0]])) == []
+    assert ground_paths(view, [passing[:2]]) == [[]]
 
 
 def test_the_legend_tells_kinds_where_a_road_is_drawn():

@@ -28,7 +28,7 @@ BOXES, FRONT = "/world/ego/boxes", "/world/ego/cameras/front"
 EVERY_FRAME = (
     "/world/ego",
     "/world/ego/lidar",
-    "/world/ego/truth",
+    "/world/ego/ground_truth",
     "/world/ego/road",
     BOXES,
     f"{BOXES}/heading",
@@ -40,7 +40,7 @@ EVERY_FRAME = (
     FRONT,
     f"{FRONT}/image",
     f"{FRONT}/boxes",
-    f"{FRONT}/truth",
+    f"{FRONT}/ground_truth",
     f"{FRONT}/road",
 )
 
@@ -295,12 +295,14 @@ def test_gt_is_grey_and_absent_where_there_are_no_labels(tmp_path):
     labels = gt([car(12, 0), car(20, 3)], occlusion_level=[0, 3])
     frames = [frame(0, labels=labels, cameras=(camera(),)), frame(1, cameras=(camera(),))]
     entities = record(tmp_path / "a.rrd", frames, [detections([])] * 2)
-    rows = entities["/world/ego/truth"]
+    rows = entities["/world/ego/ground_truth"]
     assert [len(row) for row in rows["Boxes3D:centers"]] == [2, 0]
     seen, hidden = rgb(rows["Boxes3D:colors"][0])
     assert max(seen) - min(seen) < 15
     assert sum(hidden) < sum(seen)
-    assert [len(row or ()) > 0 for row in entities[f"{FRONT}/truth"]["LineStrips2D:strips"]] == [
+    assert [
+        len(row or ()) > 0 for row in entities[f"{FRONT}/ground_truth"]["LineStrips2D:strips"]
+    ] == [
         True,
         False,
     ]
@@ -330,7 +332,7 @@ def test_counts_and_mean_confidence_are_plotted(tmp_path):
     }
     expected = {
         "objects/detections": 3,
-        "objects/truth": 1,
+        "objects/ground_truth": 1,
         "confidence/MOD": 0.7,
         "confidence/VRU": 0.4,
     }

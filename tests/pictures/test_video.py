@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -86,3 +88,29 @@ def test_png_keeps_every_pixel(tmp_path: Path):
     write_png(path, image)
     assert np.array_equal(cv2.imread(str(path))[:, :, ::-1], image)
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from leapai.pictures.video import VideoWriter
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+noise = np.random.default_rng(0)
+try:
+    with VideoWriter(Path(sys.argv[1]), 10) as video:
+        for _ in range(int(sys.argv[2])):
+            video.append(noise.integers(0, 256, (120, 160, 3), np.uint8))
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("frames", [2, 90])
+def test_a_video_that_does_not_fit_names_its_file_and_leaves_nothing(tmp_path, frames):
+    """Two frames are buffered until the end, and 90 are not."""
+    path = tmp_path / "drive.mp4"
+    command = [sys.executable, "-c", FULL_DISK, str(path), str(frames)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"{path} cannot be written: File too large; make room on that disk" in output
+    assert not list(tmp_path.iterdir())

@@ -16,6 +16,7 @@ from leapai.report.page import write_report
 from leapai.report.run_view import view
 from leapai.report.svg_charts import ticks
 from leapai.report.timeline_rows import chosen_rows
+from leapai.runs.profiler import WHOLE_STEP
 from tests.evaluation.map import roads
 from tests.made_up_runs import made_up_drive, made_up_run, write
 
@@ -75,7 +76,8 @@ def test_it_has_every_figure_and_every_part(tmp_path, run):
     for heading in (
         "Classes", "Precision over recall", "Distance", "Groups and occlusion", "Velocity",
         "Tracks and consistency", "Drives over time", "Worst frames", "Time and memory",
-        "Versions", "Configuration", "lidar failed in 2 of 24 frames", "drive0", "drive1",
+        "Versions", "Configuration", "Heading by angle bin", "mean or all", "Operating point:",
+        "lidar failed in 2 of 24 frames", "drive0", "drive1",
     ):  # fmt: skip
         assert heading in words
     assert page.count("data:image/webp;base64,") == 2
@@ -154,7 +156,7 @@ def test_runs_that_do_not_compare_are_said(tmp_path, run):
     other = write(tmp_path / "other", made_up_run(data="something else", device="cuda:0"))
     words = words_of(report_of(tmp_path, run, other))
     assert "The runs are of different data" in words
-    assert "A ran on cpu, B on cuda:0" in words
+    assert re.search(r"A ran on cpu: .*, B on cuda:0: .*: their times are not compared", words)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,8 @@ def test_axes_have_round_ticks(low, high, expected):
 PROBE = """<script>
 addEventListener("load", () => {
   const heads = document.querySelectorAll("#classes th[scope=col]");
-  const names = () => [...document.querySelectorAll("#classes tbody tr")].map(
+  const names = () => [...document.querySelectorAll(
+    "#classes table.sortable tbody tr:not(.part)")].map(
     (row) => Number(row.cells[1].dataset.value));
   heads[1].click(); const falling = names();
   heads[1].click(); const rising = names();
@@ -244,14 +247,35 @@ addEventListener("load", () => {
 </script></head>"""
 
 
-def browse(page, folder):
+PHONE_PROBE = """<script>
+addEventListener("load", () => {
+  const last = (table) => {
+    const box = table.closest(".scroll");
+    box.scrollLeft = box.scrollWidth;
+    const cell = table.rows[0].cells[table.rows[0].cells.length - 1].getBoundingClientRect();
+    return cell.right <= box.getBoundingClientRect().right + 1 && cell.right <= innerWidth;
+  };
+  const tables = [...document.querySelectorAll("table")];
+  document.documentElement.dataset.probe = JSON.stringify({
+    narrow: matchMedia("(max-width: 640px)").matches,
+    wide: document.documentElement.scrollWidth - innerWidth,
+    tables: tables.length,
+    scrolling: [...document.querySelectorAll(".scroll")].filter(
+      (box) => box.scrollWidth > box.clientWidth).length,
+    lost: tables.filter((t) => !last(t)).map((t) => t.tHead.textContent),
+  });
+});
+</script></head>"""
+
+
+def browse(page, folder, width_px=800):
     """Loads a page in a headless browser; returns the lines of its console, and its document."""
     path = folder / "page.html"
     path.write_text(page)
     flags = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
         "--disable-background-networking --disable-component-update --enable-logging=stderr --v=0 "
-        f"--user-data-dir={folder / 'profile'} --window-size=800,1000 --dump-dom"
+        f"--user-data-dir={folder / 'profile'} --window-size={width_px},1000 --dump-dom"
     )
     ended = subprocess.run(
         [CHROMIUM, *flags.split(), path.as_uri()],
@@ -261,6 +285,90 @@ def browse(page, folder):
         check=True,
     )
     return re.findall(r"CONSOLE.*", ended.stderr), ended.stdout
+
+
+def test_a_run_has_the_name_of_its_folder(tmp_path, run, worse):
+    assert "<h1>one</h1>" in report_of(tmp_path, run)
+    assert "<h1>one against two</h1>" in report_of(tmp_path, run, worse)
+    twin = write(tmp_path / "one", made_up_run())
+    assert f"<h1>{run} against {twin}</h1>" in report_of(tmp_path, run, twin)
+
+
+def test_objects_out_of_range_are_counted_by_class(tmp_path):
+    drive = made_up_drive(0)
+    far = drive.labels[0].boxes + np.eye(7)[0] * 500
+    drive.labels[0] = replace(drive.labels[0], boxes=far)
+    folder = write(tmp_path / "far", made_up_run([drive]))
+    left_out = view(folder).run.metrics.detection.left_out_and_all()
+    assert left_out["all"].out_of_range >= 16
+    table = words_of(report_of(tmp_path, folder)).split("Labelled objects that count nowhere")[1]
+    assert table.startswith(" class out of range unseen ")
+    for name in ("car", "pillar", "all"):
+        assert f" {name} {left_out[name].out_of_range} {left_out[name].unseen} " in table
+
+
+def timed(path, machine):
+    run = made_up_run()
+    stages = {WHOLE_STEP: replace(run.summary.stages[WHOLE_STEP], seconds=1.0)}
+    versions = {**run.summary.versions, "machine": machine}
+    summary = replace(run.summary, stages=stages, versions=versions)
+    return write(path, replace(run, summary=summary))
+
+
+def test_times_are_compared_on_one_machine_alone(tmp_path):
+    first = write(tmp_path / "first", made_up_run())
+    own = view(first).run.summary.versions["machine"]
+    for name, machine, compared in (("same", own, True), ("other", "another", False)):
+        page = report_of(tmp_path, first, timed(tmp_path / name, machine))
+        tile = re.search(r"<h2>time a frame.*?</h2><p>(.*?)</p>", page).group(1)
+        stages = page.split("Time and memory")[1].split("</table>")[0]
+        assert ("difference" in tile) == ("difference good" in stages) == compared
+        assert ("their times are not compared" in page) == (not compared)
+
+
+def test_a_value_that_was_not_measured_is_marked_and_not_compared(tmp_path, run):
+    drives = [made_up_drive(0), made_up_drive(1)]
+    for drive in drives:
+        drive.detections = [each.select(each.class_id != 0) for each in drive.detections]
+    blind = write(tmp_path / "blind", made_up_run(drives))
+    page = report_of(tmp_path, run, blind)
+    row = re.search(r'scope="row">[^/]*/i>car</th>(.*?)</tr>', page, re.DOTALL).group(1)
+    names = ("objects", "AP", "ATE", "ASE", "AOE", "AVE", "P", "R", "F1")
+    cells = dict(zip(names, row.split("<td")[1:], strict=True))
+    assert "difference bad" in cells["AP"]
+    for name in ("ATE", "ASE", "AOE", "AVE"):
+        assert "standin" in cells[name]
+        assert "difference" not in cells[name]
+    assert "standin" not in report_of(tmp_path, run).split("<main>")[1]
+
+
+def test_every_colour_has_a_light_and_a_dark_value(tmp_path, mapped, worse):
+    page = report_of(tmp_path, mapped, worse)
+    light, dark = (
+        set(re.findall(r"(--[\w-]+):", "".join(rules)))
+        for rules in (
+            re.findall(r"^:root \{(.*?)\}", page, re.MULTILINE | re.DOTALL),
+            re.findall(r"prefers-color-scheme: dark\) \{\s*:root \{(.*?)\}", page, re.DOTALL),
+        )
+    )
+    used = set(re.findall(r"var\((--[\w-]+)\)", page)) - {"--share", "--tone"}
+    assert len(used) > 20
+    assert used <= light
+    assert used <= dark
+    body = page.split("<body")[1]
+    assert not re.findall(r'(?:fill|stroke)="#', body)  # a fixed colour is legible on one alone
+
+
+@needs_chromium
+def test_on_a_phone_every_column_can_be_reached(tmp_path, mapped):
+    page = report_of(tmp_path, mapped).replace("</head>", PHONE_PROBE)
+    _, document = browse(page, tmp_path, width_px=500)
+    probe = json.loads(unescape(re.search(r'data-probe="([^"]*)"', document).group(1)))
+    assert probe["narrow"]
+    assert probe["wide"] <= 0
+    assert probe["tables"] > 8
+    assert probe["scrolling"] > 0
+    assert probe["lost"] == []
 
 
 @needs_chromium

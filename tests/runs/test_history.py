@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from torch import multiprocessing
 
-from leapai.report.terminal_runs import comparison_table, runs_table
+from leapai.report.terminal_runs import comparison_table, runs_tables
 from leapai.runs.history import RunLine, append_run, read_runs
 
 LINE = RunLine(
@@ -26,6 +26,7 @@ LINE = RunLine(
     frames=40,
     labelled_frames=40,
     max_frames=None,
+    machine="cpu: a machine",
     metrics={
         "mean_ap": 0.5,
         "nds": 0.4,
@@ -87,7 +88,7 @@ def test_a_table_that_is_none_is_named_and_never_overwritten(tmp_path, name):
     else:
         pq.write_table(pa.table({"price": [1.0]}), table)
     before = table.read_bytes()
-    message = {"broken": "no whole Parquet file", "foreign": "has no column finished_utc"}[name]
+    message = {"broken": "not a whole Parquet file", "foreign": "has no column finished_utc"}[name]
     for use in (lambda: append_run(table, LINE), lambda: read_runs(table)):
         with pytest.raises(ValueError, match=message) as error:
             use()
@@ -100,30 +101,26 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
         read_runs(tmp_path / "runs.parquet")
 
 
-def shown(table, width=160):
+def shown(*tables, width=160):
     console = Console(record=True, width=width, file=io.StringIO())
-    console.print(table)
+    console.print(*tables)
     return console.export_text()
 
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(width):
-    short = replace(LINE, job_name="short", frames=5, max_frames=5, data="nuscenes:/[odd] place")
-    text = shown(runs_table([LINE, short]), width)
-    rows = {line.split()[1]: line for line in text.splitlines() if line.strip()[:1] in ("1", "2")}
-    assert rows["tiny"].split()[2:] == [
-        "40",
-        "0.500",
-        "1.250",
-        "0.600",
-        "8",
-        "0.700",
-        "0.300",
-        "0.100",
-    ]
-    assert "0.400" in text
-    assert "0.200" in text
-    assert rows["short"].split()[2] == "5+"
+    short = replace(
+        LINE, output="outputs/short", frames=5, max_frames=5, data="nuscenes:/[odd] place"
+    )
+    text = shown(*runs_tables([LINE, short], width), width=width)
+    lines = text.splitlines()
+    heads = next(line for line in lines if "mAP" in line)
+    numbers = lines[lines.index(heads) + 2 :]
+    for title, value in {"frames": "40", "mAP": "0.500", "NDS": "0.400", "s": "0.100"}.items():
+        at = heads.index(f" {title}") + len(f" {title}")
+        assert numbers[0][:at].endswith(f" {value}"), "aligned with its heading"
+    assert " 5+ " in numbers[1]
+    assert ("tiny" in numbers[0]) == (width == 160)
     for words in ("abcdef01", "01234567", "2026-01-02 03:04", "[odd]"):
         assert words in text
 
@@ -131,7 +128,7 @@ def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(widt
 def test_metrics_that_no_run_has_are_left_out_of_the_list():
     objects = changed(marking_iou=None, element_iou=None)
     road = changed(mean_ap=None, nds=None)
-    heads = [shown(runs_table([line])).splitlines()[1] for line in (objects, road)]
+    heads = [shown(*runs_tables([line], 160)).split("tiny")[0] for line in (objects, road)]
     assert "mAP" in heads[0]
     assert "IoU" not in heads[0]
     assert "mAP" not in heads[1]

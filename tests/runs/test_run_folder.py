@@ -1,13 +1,17 @@
 """What a run writes is what is read back; a folder that is no run says what is wrong with it."""
 
+import errno
 import json
+import os
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from leapai.folders import MARK
 from leapai.runs.run_folder import read_run
 from leapai.types import Labels, MapPolyline
 from tests.evaluation.made_up import detections_at
@@ -30,6 +34,7 @@ def test_everything_comes_back(tmp_path):
     unlabelled = Labels.unlabelled(np.ones((2, 7)), np.array([3, 4]))
     drive = made_up_drive(1)
     drive.labels[2], drive.labels[4] = unlabelled, None
+    drive.labels[3] = replace(unlabelled, num_radar_points=np.array([0, 2]))
     drive.detections[5] = replace(detections_at([]), sequence="drive1", timestamp_us=1_500_000)
     run = made_up_run([made_up_drive(0), drive])
     back, pictures = read_run(write(tmp_path / "run", run))
@@ -118,6 +123,18 @@ def of_another_version(path):
     path.write_text(json.dumps(reported))
 
 
+def with_value(column, value):
+    """Replaces a column of a table by one value."""
+
+    def harm(path):
+        table = pq.read_table(path)
+        number, field = table.column_names.index(column), table.schema.field(column)
+        values = pa.array([value] * table.num_rows, field.type)
+        pq.write_table(table.set_column(number, field, values), path)
+
+    return harm
+
+
 @pytest.mark.parametrize(
     ("name", "harm", "said_of_it"),
     [
@@ -130,6 +147,12 @@ def of_another_version(path):
         ("frames.parquet", half, "frames.parquet: is not a whole Parquet file"),
         ("truth.parquet", of_another_program, "truth.parquet: has no column"),
         ("detections.parquet", without_its_last_row, "but run.json speaks of"),
+        ("detections.parquet", with_value("class_id", 8), "class_id has a value outside 0 to 7"),
+        ("truth.parquet", with_value("class_id", -1), "class_id has a value outside 0 to 7"),
+        ("truth.parquet", with_value("occlusion_level", 2**60), "occlusion_level has a value"),
+        ("frames.parquet", with_value("timestamp_us", -1), "timestamp_us has a value outside"),
+        ("frames.parquet", with_value("drive", None), "drive has rows without a value"),
+        ("frames.parquet", with_value("picture", "x" * 9999), "the picture 'xxx.*is not in the"),
     ],
 )
 def test_a_harmed_folder_is_named_in_one_line(tmp_path, name, harm, said_of_it):
@@ -141,6 +164,52 @@ def test_a_harmed_folder_is_named_in_one_line(tmp_path, name, harm, said_of_it):
     assert "\n" not in str(error.value)
 
 
+def test_a_run_of_before_radar_points_were_counted_is_read(tmp_path):
+    folder = write(tmp_path / "run", made_up_run())
+    table = pq.read_table(folder / "truth.parquet")
+    pq.write_table(table.drop_columns(["num_radar_points"]), folder / "truth.parquet")
+    run, _ = read_run(folder)
+    assert all(labels.num_radar_points is None for labels in run.sequences[0].labels)
+
+
+def test_a_picture_that_does_not_fit_on_the_disk_is_named(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # a write names no file
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    match = r"worst/01\.webp cannot be written: No space left on device; make room on that disk"
+    with pytest.raises(OSError, match=match):
+        write(tmp_path / "run", made_up_run())
+
+
 def test_no_folder_is_named(tmp_path):
     with pytest.raises(ValueError, match="nowhere: there is no such folder"):
         read_run(tmp_path / "nowhere")
+
+
+def test_frames_have_their_consistency_and_tracks_a_row_each(tmp_path):
+    run = made_up_run()
+    folder = write(tmp_path / "run", run)
+    frames = pq.read_table(folder / "frames.parquet").to_pylist()
+    of_frame = {(each.sequence, each.timestamp_us): each for each in run.metrics.consistency.frames}
+    assert len(frames) == len(of_frame)
+    for row in frames:
+        expected = of_frame[row["sequence"], row["timestamp_us"]]
+        for name in ("consistency", "expected", "missing", "id_changes", "class_flips",
+                     "occlusion_flips"):  # fmt: skip
+            assert row[name] == getattr(expected, name)
+    assert frames[0]["consistency"] is None
+    tracks = pq.read_table(folder / "tracks.parquet")
+    assert tracks.num_rows == run.summary.tracks
+    detections = pq.read_table(folder / "detections.parquet")
+    assert sum(tracks["frames"].to_pylist()) == detections.num_rows
+
+
+def test_tables_of_memory_of_an_earlier_run_are_removed(tmp_path):
+    write(tmp_path / "run", made_up_run())
+    old = tmp_path / "run/memory/slots/gone.parquet"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    (tmp_path / "run" / MARK).touch()
+    write(tmp_path / "run", made_up_run())
+    assert not old.exists()

@@ -13,7 +13,8 @@ import torch
 import leapai
 from leapai import cli, weights
 from leapai.config import CONFIG_VARIABLE
-from leapai.runs.system_info import HEADLINE, git_commit, render_info, system_info
+from leapai.runs import system_info as system_info_module
+from leapai.runs.system_info import git_commit, render_info, system_info
 from leapai.weights import shipped_checkpoint
 
 
@@ -35,14 +36,14 @@ def test_it_tells_what_a_bug_report_needs(monkeypatch):
     assert (
         reported.checkpoint.sha256 == hashlib.sha256(shipped_checkpoint().read_bytes()).hexdigest()
     )
-    assert 0 < reported.checkpoint.metrics["mAP"] < 1
     said = render_info(reported)
-    for words in (leapai.__version__, torch.__version__, "my/config.py", "mAP 0."):
+    for words in (leapai.__version__, torch.__version__, "my/config.py", "tiny.ckpt, sha256 "):
         assert words in said
     assert max(map(len, said.splitlines()[:8])) < 200
 
 
 def test_gpus_are_named(monkeypatch):
+    monkeypatch.setattr(system_info_module, "_DRIVERS", ("/dev/null",))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     properties = SimpleNamespace(name="NVIDIA H100", total_memory=79e9)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
@@ -107,4 +108,4 @@ def test_the_command_prints_lines_or_json(capsys):
     reported = json.loads(capsys.readouterr().out)
     assert reported["package"]["version"] == leapai.__version__
     assert reported["torch"]["version"] == torch.__version__
-    assert HEADLINE[0] in reported["checkpoint"]["metrics"]
+    assert set(reported["checkpoint"]) == {"path", "sha256"}

@@ -1,11 +1,14 @@
 """`leapai.load`: what a user's own program holds."""
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 import leapai
-from leapai.checkpoints import save_checkpoint
+from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.types import Detections
 from leapai.weights import shipped_checkpoint
 from tests.scenes import make_frame, seeded_model, small_config, static_config
@@ -30,10 +33,24 @@ def test_a_checkpoint_becomes_a_stream_of_detections(checkpoint):
     assert detections.config == CONFIG
 
 
+def test_it_and_what_it_gives_print_as_a_line(checkpoint):
+    stream = leapai.load(checkpoint, device="cpu")
+    assert repr(stream) == "Stream(small, dynamic, cpu; no frame yet)"
+    frame = replace(make_frame(0), points=None)
+    detections = stream.step(frame)
+    line = repr(detections)
+    assert line.startswith(f"StreamedDetections(drive at 1000000 us: {len(detections)} objects: ")
+    assert line.endswith("; not ok: lidar missing; 0 memory slots)")
+    assert repr(stream).endswith(f"last: {stream.last.detections!r})")
+    for text in (line, repr(stream), repr(stream.last)):
+        assert "\n" not in text
+        assert len(text) < 500
+
+
 def test_without_a_checkpoint_it_is_the_one_that_ships():
     stream = leapai.load()
     assert stream.session.config.job_name == "tiny_step2_dynamic_and_tiny_step2_static"
-    theirs = torch.load(shipped_checkpoint(), weights_only=True)["state_dict"]["fuser.missing"]
+    theirs = read_checkpoint(shipped_checkpoint()).state_dict["fuser.missing"]
     weights = dict(stream.session.model.named_parameters())["fuser.missing"]
     torch.testing.assert_close(weights.detach().cpu(), theirs.float())
 
@@ -87,3 +104,31 @@ def test_a_frame_of_cameras_that_do_not_fit_is_refused(checkpoint):
     stream.session.config = config.model_copy(update={"camera": groups})
     with pytest.raises(ValueError, match="names 'roof', which drive does not have"):
         stream.step(make_frame(0))
+
+
+def test_a_stream_serves_one_thread_at_a_time(checkpoint, monkeypatch):
+    stream = leapai.load(checkpoint, device="cpu")
+    inside, leave = threading.Event(), threading.Event()
+    step = stream.session.step
+
+    def slow(frame):
+        inside.set()
+        assert leave.wait(10)
+        return step(frame)
+
+    monkeypatch.setattr(stream.session, "step", slow)
+    first = threading.Thread(target=stream.step, args=(make_frame(0),))
+    first.start()
+    assert inside.wait(10)
+    with pytest.raises(RuntimeError, match=r"drive at 1100000 us: another thread is stepping"):
+        stream.step(make_frame(1))
+    leave.set()
+    first.join()
+    assert stream.step(make_frame(1)).timestamp_us == 1_100_000
+
+
+def test_a_refused_frame_does_not_lock_the_stream(checkpoint):
+    stream = leapai.load(checkpoint, device="cpu")
+    with pytest.raises(ValueError, match="a frame is a leapai"):
+        stream.step(None)
+    assert stream.step(make_frame(0)).health.failing == {}

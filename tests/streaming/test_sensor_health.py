@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from leapai.data.frame_check import check_frame
 from leapai.data.perturbation import without_cameras, without_lidar
 from leapai.streaming.sensor_health import SensorStatus, health_of
 from leapai.streaming.session import StreamSession
@@ -26,7 +27,7 @@ def with_camera(name, frame=None, faults=(), **changes):
 
 
 def failing(frame, memory):
-    health = health_of(frame, memory)
+    health = health_of(check_frame(frame), memory)
     assert list(health.sensors) == [*(camera.name for camera in frame.cameras), "lidar"]
     return {name: (s.status, s.reason) for name, s in health.failing.items()}
 
@@ -80,7 +81,7 @@ def test_a_fault_of_an_earlier_sweep_leaves_the_lidar_ok_and_is_told(memory):
 def test_an_image_of_one_colour_is_corrupt_but_for_one_pixel(memory):
     image = np.full((64, 96, 3), (7, 8, 9), np.uint8)
     reported = failing(with_camera("back", image=image), memory)
-    assert reported == {"back": (SensorStatus.CORRUPT, "every pixel is (7, 8, 9)")}
+    assert reported == {"back": (SensorStatus.CORRUPT, "image: every pixel is (7, 8, 9)")}
     image[5, 7] = 0
     assert failing(with_camera("back", image=image), memory) == {}
 
@@ -105,12 +106,33 @@ def test_a_sweep_is_stale_when_all_of_it_is(memory):
     assert failing(replace(make_frame(0), points=points), memory) == {}
 
 
-def test_points_that_are_not_finite_are_corrupt(memory):
+def test_points_out_of_bounds_are_dropped_and_counted(memory):
     points = make_frame(0).points.copy()
     points[3, 1] = np.nan
     points[5] = np.inf
+    points[8, 0] = 501.0
+    points[9, 3] = 3e38
+    words = "4 of 600 points dropped (2 not finite, 1 beyond 500 m, 1 intensity outside 0..10)"
     reported = failing(replace(make_frame(0), points=points), memory)
-    assert reported == {"lidar": (SensorStatus.CORRUPT, "2 of 600 points are not finite")}
+    assert reported == {"lidar": (SensorStatus.DEGRADED, f"points: {words}")}
+    kept = check_frame(replace(make_frame(0), points=points)).points
+    np.testing.assert_array_equal(kept, np.delete(points, [3, 5, 8, 9], 0))
+
+
+def test_a_sweep_of_which_most_is_out_of_bounds_is_corrupt(memory):
+    points = make_frame(0).points.copy()
+    points[:301, 0] = np.nan
+    reported = failing(replace(make_frame(0), points=points), memory)
+    assert reported["lidar"][0] is SensorStatus.CORRUPT
+    points[0, 0] = 1.0  # half of it
+    reported = failing(replace(make_frame(0), points=points), memory)
+    assert reported["lidar"][0] is SensorStatus.DEGRADED
+
+
+def test_a_camera_whose_name_holds_lidar_is_no_lidar(memory):
+    camera = replace(make_frame(0).cameras[0], name="lidar_cam", image=None)
+    frame = replace(make_frame(0), cameras=(camera,), faults=("lidar_cam: gone",))
+    assert failing(frame, memory) == {"lidar_cam": (SensorStatus.MISSING, "gone")}
 
 
 def test_a_sweep_without_returns_is_ok(memory):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from leapai.checkpoints import read_checkpoint
 from leapai.config import TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.types import Frame, Labels, MapLine, VectorMap
@@ -105,8 +106,7 @@ def stub_logs(data: str, *, label_range_m: Any, **_: Any) -> list[StubLog]:
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
     """Of a checkpoint."""
-    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
-    return state
+    return dict(read_checkpoint(path).state_dict)
 
 
 def free_port() -> int:

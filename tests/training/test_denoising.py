@@ -104,7 +104,7 @@ def test_no_groups_no_queries():
     assert make([random_targets(3)], groups=0) is None
 
 
-@pytest.mark.parametrize("groups", [1, 5, 150])
+@pytest.mark.parametrize("groups", [1, 5, 100])
 def test_a_crowd_is_drawn_from_and_not_all_taken(groups):
     denoising = make([random_targets(120), random_targets(1)], groups=groups)
     assert denoising.valid.shape[1] <= max(MAX_QUERIES, 2 * groups)

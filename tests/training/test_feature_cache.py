@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from leapai.config import AugmentationConfig, BatchSizes, StreamingConfig, TaskC
 from leapai.config.checks import TRUNK_MODULES
 from leapai.config.training import CacheConfig
 from leapai.data.array_store import ArrayStore
+from leapai.data.clip_mixture import ClipShare
 from leapai.data.log import DrivingLog
+from leapai.data.reading import SensorError, read_bytes
 from leapai.data.samplers import StreamingDataset, window_loader
 from leapai.data.transforms import collate
 from leapai.distributed import Ranks
@@ -80,8 +83,9 @@ def make_model(config: TaskConfig) -> torch.nn.Module:
 
 
 def made(config: TaskConfig, variants: int = 1) -> tuple[torch.nn.Module, CachedFeatures]:
+    config = config.replace(cache={"feature_variants": variants})
     model = make_model(config)
-    return model, cached_features(model, logs(), config, Ranks(), QUIET, variants)
+    return model, cached_features(model, logs(), config, Ranks(), QUIET)
 
 
 class CountingTrunk:
@@ -130,7 +134,7 @@ def test_a_window_brings_everything_that_the_head_and_the_losses_read(tmp_path):
     model, cached = made(config)
     plain = StreamingDataset(logs(), config)
     for batch, expected in zip(cached.window(3), plain.window(3), strict=True):
-        for name in ("timestamp_us", "ego2global", "is_first"):
+        for name in ("timestamp_us", "ego2global", "is_first", "camera_valid", "lidar_valid"):
             assert torch.equal(getattr(batch, name), getattr(expected, name))
         for frame, other in zip(batch.frames, expected.frames, strict=True):
             assert frame.sequence == other.sequence
@@ -157,6 +161,35 @@ def test_features_are_made_once_and_other_processes_read_them(tmp_path):
             assert torch.equal(batch.fused_bev, expected.fused_bev)
 
 
+class FileLog(StubLog):
+    """A drive whose sensors are one file, which may change or be away."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(4, "on_disk")
+        self.path = path
+
+    def __getitem__(self, index: int) -> Frame:
+        frame = super().__getitem__(index)
+        try:
+            read_bytes(self.path)
+        except SensorError as error:
+            return replace(frame, points=None, faults=(str(error),))
+        return frame
+
+
+def test_features_of_files_that_changed_or_were_away_are_made_again(tmp_path):
+    config = make_config(tmp_path / "cache")
+    model, path = make_model(config), tmp_path / "0.bin"
+    trunk = CountingTrunk(model)
+    seen = []
+    for content in (b"one", b"one", None, None, b"three", b"three"):
+        path.unlink(missing_ok=True) if content is None else path.write_bytes(content)
+        os.utime(path, (1, 1)) if content else None
+        cached_features(model, [FileLog(path)], config, Ranks(), QUIET)
+        seen.append(trunk.frames)
+    assert seen == [4, 4, 8, 12, 16, 16]
+
+
 def test_a_pass_that_was_killed_goes_on_where_it_was(tmp_path):
     config = make_config(tmp_path)
     model = make_model(config)
@@ -175,7 +208,7 @@ def test_ranks_share_the_work_whenever_each_of_them_looks(tmp_path):
     model = make_model(config)
     trunk = CountingTrunk(model)
     store = ArrayStore(tmp_path / "shared", {}, 10**9)
-    datasets = [CachedFeatures(logs(), config, store, 1, Ranks(r, 2)) for r in (0, 1)]
+    datasets = [CachedFeatures(logs(), config, store, Ranks(r, 2)) for r in (0, 1)]
     counts = []
     for rank, dataset in enumerate(datasets):  # the second looks when the first has written
         before = trunk.frames
@@ -260,3 +293,23 @@ def test_half_precision_is_used_where_it_fits():
         kept = compact(np.array([1.0, beyond], np.float32))
         assert kept.dtype == np.float32
         np.testing.assert_array_equal(kept, np.array([1.0, beyond], np.float32))
+
+
+def test_drives_of_one_name_in_two_sources_do_not_meet(tmp_path):
+    config = make_config(tmp_path)
+    model = make_model(config)
+    two = [StubLog(4, "same"), StubLog(4, "same")]
+    shares = (ClipShare(1, 1.0), ClipShare(1, 1.0))
+    cached = cached_features(model, two, config, Ranks(), QUIET, shares)
+    assert len({cached.key(entry) for entry in cached.entries()}) == 8
+    assert all(cached.key(entry) in cached.store for entry in cached.entries())
+
+
+def test_weights_of_sources_change_no_feature():
+    model, prints = None, []
+    for train in (("a@1", "b@2"), ("a@3", "b")):
+        config = make_config(Path("unused"), data={"train": train})
+        model = model or make_model(config)
+        prints.append(features_fingerprint(model, config, None))
+    assert prints[0] == prints[1]
+    assert prints[0]["data"] == ["a", "b"]

@@ -34,7 +34,7 @@ class FakeWandb(SimpleNamespace):
 
     def __init__(self):
         super().__init__(Image=lambda picture: ("image", picture.shape))
-        self.runs, self.history, self.finished = [], [], 0
+        self.runs, self.history, self.exits = [], [], []
 
     def init(self, **given):
         self.runs.append(given)
@@ -46,8 +46,8 @@ class FakeWandb(SimpleNamespace):
     def log(self, values):
         self.history.append(values)
 
-    def finish(self):
-        self.finished += 1
+    def finish(self, exit_code):
+        self.exits.append(exit_code)
 
 
 class FakeMlflow(SimpleNamespace):
@@ -85,8 +85,8 @@ class FakeMlflow(SimpleNamespace):
     def update_run(self, run_id, status):
         self.states.append((run_id, status))
 
-    def set_terminated(self, run_id):
-        self.states.append((run_id, "FINISHED"))
+    def set_terminated(self, run_id, status):
+        self.states.append((run_id, status))
 
 
 def test_lines_and_tensorboard_hold_what_was_reported(tmp_path):
@@ -123,7 +123,18 @@ def test_wandb_gets_the_run_and_a_resumed_one_goes_on_with_it(tmp_path, monkeypa
     assert second["resume"] == "allow"
     assert fake.history[:2] == [SCALARS | {"step": 10}, {"val/mAP": 0.75, "step": 10}]
     assert fake.history[2] == {"val": ("image", PICTURE.shape), "step": 10}
-    assert fake.finished == 2
+    assert fake.exits == [0, 0]
+
+
+def test_services_are_told_that_a_training_failed(tmp_path, monkeypatch):
+    wandb, mlflow = FakeWandb(), FakeMlflow()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    run = loggers.LoggedRun(tmp_path, "job", {})
+    with pytest.raises(KeyError), loggers.open_loggers(["wandb", "mlflow"], run):
+        raise KeyError
+    assert wandb.exits == [1]
+    assert mlflow.states[-1][1] == "FAILED"
 
 
 def test_mlflow_gets_the_run_and_a_resumed_one_goes_on_with_it(tmp_path, monkeypatch):
@@ -184,16 +195,16 @@ def test_a_training_names_its_loggers_and_closes_them_after_an_error_too(stubs, 
         def scalars(self, values, step):
             raise ValueError("the service is gone")
 
-        def close(self):
-            seen.append("closed")
+        def close(self, *, failed):
+            seen.append(("closed", failed))
 
-    stubs.setitem(loggers._LOGGERS, "wandb", Noted)
+    stubs.setitem(loggers._LOGGERS, "tensorboard", Noted)
     config = training_config(
-        training={"workers": 0, "loggers": ("wandb",)}, finetune_steps=1, max_steps=1
+        training={"workers": 0, "loggers": ("tensorboard",)}, finetune_steps=1, max_steps=1
     )
     with pytest.raises(ValueError, match="the service is gone"):
         run_training(config, TrainingOptions(tmp_path), console)
-    assert seen == [("small", 1, 0), "closed"]
+    assert seen == [("small", 1, 0), ("closed", True)]
     assert (tmp_path / "train.jsonl").is_file()
     assert not (tmp_path / "events").exists()
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from leapai import cli
-from leapai.checkpoints import config_of, load_checkpoint, save_checkpoint
+from leapai.checkpoints import (
+    config_of,
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+    write_checkpoint,
+)
 from leapai.models.build import build_model
 from leapai.training.merge import merge_checkpoints
 from tests.scenes import ROAD_ALONE, make_batch, seeded_model, small_config
@@ -68,17 +74,16 @@ def test_the_merged_configuration_has_both_tasks(saved):
     assert (config.enable_dynamic_temporal, config.enable_static_temporal) == (True, True)
     assert config.task_loss_weights == {"dynamic": 1.25, "static": 1.0}
     assert config.trainable_modules == ("bev_dynamic_*", "bev_static_*")
-    assert config.job_name == "objects_and_road"
-    content = torch.load(saved[2], weights_only=True)
-    assert content["figures"] == {"mAP": 0.5, "mIoU": 0.5}
+    assert config.job_name == "objects_with_map"
+    assert read_checkpoint(saved[2]).metrics == {"mAP": 0.5, "mIoU": 0.5}
 
 
 def test_trunks_that_differ_are_refused_by_the_names_of_their_modules(parts, saved, tmp_path):
     dynamic, static, output = saved
-    content = torch.load(static, weights_only=True)
+    content = read_checkpoint(static).content
     content["state_dict"]["fuser.missing"] += 1e-7
     content["state_dict"]["stage1_neck2.smooth.bias"] += 1e-7
-    torch.save(content, static)
+    write_checkpoint(static, content)
     with pytest.raises(ValueError, match=r"fuser, stage1_neck2 differ; merge two Step 2 trainings"):
         merge_checkpoints(dynamic, static, output)
     assert not output.exists()

@@ -7,14 +7,16 @@ import signal
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
+from leapai.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.distributed import Ranks
 from leapai.training import resume, training_data, validating
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
-from tests.scenes import JOINT
+from tests.scenes import JOINT, small_config
 from tests.training.runs import in_processes, stub_logs, training_config, weights
 
 STEPS, STOP_IN_STEP = 7, 4
@@ -75,12 +77,12 @@ def test_what_goes_on_is_bit_for_bit_what_never_stopped(
 ):
     output = tmp_path / "stopped"
     assert in_processes(one_run, [(int(number), output)]) == [status]
-    saved = torch.load(output / "last.ckpt", weights_only=True)["training"]
+    saved = read_checkpoint(output / "last.ckpt").content["training"]
     assert saved["step"] == saved_at
     assert not (output / "model.ckpt").exists()
     run_training(config_of(), TrainingOptions(output, resume="auto"), console)
     assert f"goes on from step {saved_at}" in console.file.getvalue()
-    mine, theirs = (torch.load(p / "last.ckpt", weights_only=True) for p in (output, straight))
+    mine, theirs = (read_checkpoint(p / "last.ckpt").content for p in (output, straight))
     assert_equal(mine["state_dict"], theirs["state_dict"])
     assert_equal(mine["training"], theirs["training"])
     lines = [(p / "train.jsonl").read_text().count("\n") for p in (output, straight)]
@@ -119,10 +121,12 @@ def test_ctrl_c_saves_and_says_how_to_go_on(stubs, console, tmp_path):
 
     before = signal.getsignal(signal.SIGINT)  # ignored, where tests run in the background
     stubs.setattr(TrainStep, "add", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stop:
         run_training(config_of(), TrainingOptions(tmp_path), console)
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 2
-    assert "stopped after step 2 of 7; go on with --resume auto" in console.file.getvalue()
+    assert read_checkpoint(tmp_path / "last.ckpt").content["training"]["step"] == 2
+    assert str(stop.value) == (
+        f"after step 2 of 7; {tmp_path / 'last.ckpt'} keeps the training; go on with: --resume auto"
+    )
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -143,20 +147,73 @@ def test_another_configuration_or_number_of_processes_is_refused(stubs, straight
     assert resume.read_training(last, free, Ranks())["training"]["step"] == STEPS
 
 
+def test_where_the_last_checkpoint_is_damaged_the_one_before_is_used_and_said(
+    straight, console, tmp_path
+):
+    output = tmp_path / "damaged"
+    assert in_processes(one_run, [(int(signal.SIGTERM), output)]) == [128 + signal.SIGTERM]
+    last = output / "last.ckpt"
+    data = bytearray(last.read_bytes())
+    data[len(data) // 2] ^= 1
+    last.write_bytes(data)
+    run_training(config_of(), TrainingOptions(output, resume="auto"), console)
+    said = " ".join(console.file.getvalue().split())
+    assert "changed or damaged in it" in said
+    assert "before_last.ckpt is used, which was written before it" in said
+    assert "goes on from step 3 of" in said
+    mine, theirs = (read_checkpoint(p / "last.ckpt").content for p in (output, straight))
+    assert_equal(mine["state_dict"], theirs["state_dict"])
+    assert_equal(mine["training"], theirs["training"])
+
+
+@pytest.mark.parametrize("harm", ["gone", "empty", "cut"])
+def test_a_last_checkpoint_that_is_no_more_is_replaced_by_the_one_before(tmp_path, harm):
+    last, before = tmp_path / "last.ckpt", tmp_path / "before_last.ckpt"
+    write_checkpoint(before, {"state_dict": {"w": torch.ones(1)}})
+    assert TrainingOptions(tmp_path, resume="auto").resume_from() == last
+    if harm != "gone":
+        last.write_bytes(b"" if harm == "empty" else before.read_bytes()[:-3])
+    checkpoint, damage = resume.undamaged(last)
+    assert checkpoint.path == before
+    assert "before_last.ckpt is used" in damage
+    last.write_bytes(before.read_bytes())
+    before.write_bytes(b"")
+    assert resume.undamaged(last)[1] == ""
+    last.write_bytes(b"")
+    with pytest.raises(ValueError, match="it is empty"):
+        resume.undamaged(last)
+
+
+def test_a_section_of_another_program_is_one_line(tmp_path):
+    content = {"state_dict": {"w": torch.ones(1)}, "config": {}}
+    for training in ([], {"ranks": [], "step": "x"}, {"step": 1}, None):
+        write_checkpoint(tmp_path / "last.ckpt", {**content, "training": training})
+        with pytest.raises(ValueError, match=r"last.ckpt: its section 'training' is not as"):
+            resume.read_training(tmp_path / "last.ckpt", config_of(), Ranks())
+
+
 def test_a_full_disk_is_named_and_the_last_good_checkpoint_survives(
     stubs, console, tmp_path, monkeypatch
 ):
     class FullDisk:
         def __init__(self) -> None:
-            self.saves, self.save = 0, torch.save
+            self.saves, self.save = 0, safetensors.torch.save_file
 
-        def __call__(self, content, file):
+        def __call__(self, *given):
             self.saves += 1
             if self.saves > 1:
                 raise OSError(28, "No space left on device")
-            self.save(content, file)
+            self.save(*given)
 
-    monkeypatch.setattr("leapai.checkpoints.torch.save", FullDisk())
+    monkeypatch.setattr("safetensors.torch.save_file", FullDisk())
     with pytest.raises(OSError, match=r"last.ckpt cannot be written: No space left on device"):
         run_training(config_of(), TrainingOptions(tmp_path), console)
-    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["training"]["step"] == 3
+    assert read_checkpoint(tmp_path / "last.ckpt").content["training"]["step"] == 3
+
+
+def test_a_checkpoint_of_other_classes_is_not_replaced_by_the_one_before(tmp_path):
+    content = {"state_dict": {"w": torch.zeros(1)}, **header(small_config())}
+    write_checkpoint(tmp_path / "before_last.ckpt", content)
+    write_checkpoint(tmp_path / "last.ckpt", {**content, "class_names": ["tree"]})
+    with pytest.raises(ValueError, match=r"last\.ckpt: made for classes \['tree'\]"):
+        resume.undamaged(tmp_path / "last.ckpt")

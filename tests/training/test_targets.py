@@ -76,6 +76,49 @@ def test_only_what_a_sensor_sees_is_a_target(points, visible, counts):
     assert len(targets) == int(counts)
 
 
+@pytest.mark.parametrize(
+    ("points", "visible", "by_lidar", "by_cameras"),
+    [
+        (3, 0.0, True, False),
+        (0, 0.2, False, True),
+        (0, 0.0, False, False),
+        (-1, np.nan, True, True),
+        (0, np.nan, False, False),
+        (-1, 0.0, False, False),
+        (-1, 0.5, True, True),
+        (2, np.nan, True, True),
+    ],
+)
+def test_a_target_is_seen_only_by_a_sensor_that_came(points, visible, by_lidar, by_cameras):
+    labels = replace(
+        random_labels(1, num_lidar_points=np.array([points])), visible_fraction=np.array([visible])
+    )
+    batch = batch_of(labels)
+    lidar, cameras = batch.lidar_valid, batch.camera_valid
+    some = cameras.clone()
+    some[0, 1:] = False
+    for changes, expected in (
+        ({"camera_valid": ~cameras}, by_lidar),
+        ({"lidar_valid": ~lidar}, by_cameras),
+        ({"lidar_valid": ~lidar, "camera_valid": some}, by_cameras),
+        ({"lidar_valid": ~lidar, "camera_valid": ~cameras}, False),
+        ({"lidar_valid": ~lidar, "camera_valid": cameras[:, :0]}, False),
+        ({}, by_lidar or by_cameras),
+    ):
+        (targets,) = maker().make(replace(batch, **changes))
+        assert len(targets) == int(expected), changes
+
+
+def test_in_a_frame_without_sensors_objects_are_remembered_and_not_seen():
+    making, labels = maker(remembered_s=0.2), random_labels(3)
+    making.make(batch_of(labels))
+    later = batch_of(labels, index=1, first=False)
+    nothing = {"lidar_valid": ~later.lidar_valid, "camera_valid": ~later.camera_valid}
+    (targets,) = making.make(replace(later, **nothing))
+    assert tracks(targets) == [0, 1, 2]
+    assert not targets.seen.any()
+
+
 def test_an_object_seen_before_stays_a_target_for_a_while():
     making, labels = maker(remembered_s=0.2), random_labels(2)
     both = [making.make(batch_of(labels))[0]]
@@ -143,7 +186,7 @@ def test_state_is_a_copy():
     making.make(batch_of(labels))
     state = making.state()
     making.make(batch_of(random_labels(2), index=1, first=False))
-    assert state == [{"timestamp_us": make_frame(0).timestamp_us, "seen_us": {0: 1_000_000}}]
+    assert state == [{"timestamp_us": make_frame(0).timestamp_us, "seen_us": [[0, 1_000_000]]}]
 
 
 def test_a_frame_that_nobody_labelled():

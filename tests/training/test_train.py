@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
-from leapai.checkpoints import load_checkpoint
+from leapai.checkpoints import load_checkpoint, read_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
@@ -15,6 +18,8 @@ from leapai.training import training_data, validating
 from leapai.training.adapted_config import adapted
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
+from leapai.types import Frame
+from tests.scenes import JOINT, ROAD_ALONE
 from tests.training.runs import StubLog, stub_logs, training_config, weights
 
 WORK_S = ((StubLog, "__getitem__"), (Perception, "forward"), (TrainStep, "_backward"))
@@ -46,7 +51,7 @@ def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp
     output = tmp_path / "out"
     run_training(config, TrainingOptions(output, steps=5), console)
     load_checkpoint(output / "model.ckpt", build_model(config))
-    metrics = torch.load(output / "model.ckpt", weights_only=True)["figures"]
+    metrics = read_checkpoint(output / "model.ckpt").metrics
     assert 0 <= metrics["mAP"] <= 1
     assert (output / "pictures" / "step_000005.png").stat().st_size > 10_000
     assert list((output / "events").glob("events.out.tfevents*"))
@@ -121,7 +126,7 @@ def test_options_take_the_place_of_what_the_configuration_says():
         optimizer={"warmup_steps": 50},
         freeze_module_schedules={"fuser": 0, "lidar_vfe": 101, "view_transfer": 200},
     )
-    options = TrainingOptions(None, data="synthetic:seed=3", steps=20, workers=5)
+    options = TrainingOptions(None, data=("synthetic:seed=3",), steps=20, workers=5)
     short = adapted(config, options)
     assert (short.max_steps, short.train_steps, short.finetune_steps) == (20, 10, 10)
     assert short.optimizer.warmup_steps == 5
@@ -130,6 +135,44 @@ def test_options_take_the_place_of_what_the_configuration_says():
     assert short.data.val == config.data.val
     assert short.training.workers == 5
     assert adapted(config, TrainingOptions(None)) == config
+
+
+def mixed_logs(data: str, **_: Any) -> list[StubLog]:
+    """Two drives of the source `a`; one of `b`, which lacks two of the four cameras."""
+    if data == "a":
+        return [StubLog(0), StubLog(1, frames=5)]
+    return [StubLog(2, change=lambda _, frame: replace(frame, cameras=frame.cameras[:2]))]
+
+
+def test_sources_of_different_rigs_are_mixed(stubs, console, tmp_path):
+    stubs.setattr(training_data, "open_cached_logs", mixed_logs)
+    config = training_config(
+        finetune_steps=3, max_steps=3, streaming={"clip_frames": 2}, data={"val": "a"}
+    )
+    run_training(config, TrainingOptions(tmp_path, data=("a@1", "b@2")), console)
+    assert " on a@1 + b@2, " in console.file.getvalue()
+    saved = read_checkpoint(tmp_path / "model.ckpt")
+    assert saved.content["config"]["data"]["train"] == ["a@1", "b@2"]
+    again = TrainingOptions(tmp_path, data=("a@1", "b@2"), resume="auto")
+    run_training(config, again, console)
+    assert "goes on from step 3" in console.file.getvalue()
+    with pytest.raises(ValueError, match=r"data\.train was \['a@1', 'b@2'\]"):
+        run_training(config, replace(again, data=("a@1", "b@3")), console)
+
+
+def unreadable(*_: Any, **__: Any) -> None:
+    raise ValueError("cannot be read")
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(stubs, console, tmp_path):
+    options = TrainingOptions(tmp_path / "outputs" / "run")
+    stubs.setattr(training_data, "open_cached_logs", unreadable)
+    with pytest.raises(ValueError, match="cannot be read"):
+        run_training(training_config(), options, console)
+    stubs.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ValueError, match=r"needs tensorboard.*pip install 'leapai\[train\]'"):
+        run_training(training_config(), options, console)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_training_is_not_overwritten(stubs, tmp_path):
@@ -141,5 +184,37 @@ def test_a_training_is_not_overwritten(stubs, tmp_path):
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_built(stubs, tmp_path):
     (tmp_path / "file").touch()
     stubs.setattr("leapai.training.starting_network.build_model", None)
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ValueError, match="is a file, or lies below one; name a folder"):
         run_training(training_config(), TrainingOptions(tmp_path / "file" / "out"))
+
+
+class _MaplessLog(StubLog):
+    def vector_map(self) -> None:
+        return None
+
+
+def without_labels(index: int, frame: Frame) -> Frame:
+    return replace(frame, labels=None)
+
+
+@pytest.mark.parametrize("enabled", [{}, JOINT])
+def test_data_without_labels_are_refused_at_once(stubs, console, tmp_path, enabled):
+    logs = [StubLog(0, 3, without_labels), StubLog(1, 4, without_labels)]
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: logs)
+    config = training_config(**enabled)
+    words = rf"^data\.train = '{config.data.train}': none of 7 frames looked at, of 7, has labels"
+    with pytest.raises(ValueError, match=words):
+        run_training(config, TrainingOptions(tmp_path / "out"), console)
+    assert not list((tmp_path / "out").glob("*.ckpt"))
+
+
+def test_one_labelled_frame_is_enough_to_begin():
+    logs = [StubLog(0, 3, without_labels), StubLog(1, 1)]
+    training_data.check_ground_truth(logs, training_config())
+
+
+def test_a_static_task_alone_without_any_map_is_refused():
+    logs, config = [_MaplessLog(0, 3)], training_config(**ROAD_ALONE)
+    with pytest.raises(ValueError, match="no drive has a map, so there is none to learn; name"):
+        training_data.check_ground_truth(logs, config)
+    training_data.check_ground_truth([*logs, StubLog(0, 3)], config)  # one that has a map is enough

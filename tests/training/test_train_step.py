@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from leapai.config.options import TrainingOptions
+from leapai.data import samplers
+from leapai.data.augmentation import Augmentation, apply
 from leapai.training import training_data
 from leapai.training.train import run_training
 from leapai.training.train_step import SKIPS_IN_A_ROW, TrainStep
@@ -18,22 +20,28 @@ from leapai.types import Frame
 from tests.training.runs import StubLog, training_config, weights
 
 
-def spoilt(*indices: int):
-    """In these frames, labels of sizes are NaN."""
+def spoilt(stubs, *indices: int) -> None:
+    """Trains on two drives; in these frames of the first, sizes in labels become NaN after the
+    frame was checked."""
 
-    def change(index: int, frame: Frame) -> Frame:
-        if index not in indices:
+    def spoiling(frame: Frame, augmentation: Augmentation) -> Frame:
+        frame = apply(frame, augmentation)
+        index = (frame.timestamp_us - 1_000_000) // 100_000
+        if frame.sequence != "drive0" or index not in indices:
             return frame
         boxes = frame.labels.boxes.copy()
         boxes[:, :2] = 1.0  # inside the range, so that it counts
         boxes[:, 3:6] = np.nan
         return replace(frame, labels=replace(frame.labels, boxes=boxes))
 
-    return lambda *_, **__: [StubLog(0, 7, change), StubLog(1, 7)]
+    stubs.setattr(samplers, "apply", spoiling)
+    stubs.setattr(
+        training_data, "open_cached_logs", lambda *_, **__: [StubLog(0, 7), StubLog(1, 7)]
+    )
 
 
 def test_a_step_that_is_not_finite_leaves_no_trace_and_training_goes_on(stubs, console, tmp_path):
-    stubs.setattr(training_data, "open_cached_logs", spoilt(3))
+    spoilt(stubs, 3)
     seen, step = [], TrainStep._step
 
     def watched(self: TrainStep) -> None:
@@ -64,7 +72,8 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_training_goes_on(stubs, c
 
 
 def test_ten_in_a_row_stop_with_the_names_of_the_frames(stubs, console, tmp_path):
-    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: spoilt(*range(7))()[:1])
+    spoilt(stubs, *range(7))
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: [StubLog(0, 7)])
     config = training_config(finetune_steps=20, max_steps=20)
     with pytest.raises(ValueError, match=r"10 steps in a row.*drive0 at 1\d00000 us"):
         run_training(config, TrainingOptions(tmp_path / "out"), console)
@@ -102,3 +111,16 @@ def test_the_first_frames_of_a_window_have_no_gradient_and_fill_the_memory(
     run_training(config, TrainingOptions(tmp_path / "out"), console)
     slots = config.topk_query * 2
     assert calls == [(2, 2 * slots), (3, 3 * slots)]
+
+
+@pytest.mark.parametrize("left_out", [{"cameras": ()}, {"points": None}])
+def test_a_rig_without_cameras_and_one_without_lidar_train(stubs, console, tmp_path, left_out):
+    logs = [StubLog(seed, 7, lambda _, frame: replace(frame, **left_out)) for seed in (0, 1)]
+    stubs.setattr(training_data, "open_cached_logs", lambda *_, **__: logs)
+    before = tmp_path / "begin"
+    run_training(training_config(), TrainingOptions(before, steps=1), console)
+    run_training(training_config(), TrainingOptions(tmp_path / "out", steps=3), console)
+    lines = (tmp_path / "out" / "train.jsonl").read_text().splitlines()
+    assert all(np.isfinite(list(json.loads(line)["losses"].values())).all() for line in lines)
+    moved = weights(before / "model.ckpt"), weights(tmp_path / "out" / "model.ckpt")
+    assert any(not torch.equal(value, moved[1][name]) for name, value in moved[0].items())

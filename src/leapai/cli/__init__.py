@@ -1,27 +1,25 @@
 """The command `leapai`. Thin: a command reads its options, imports what it needs and calls it.
 
 A user's mistake (ValueError, OSError) ends a command with one line on stderr and exit status 2;
-anything else is a fault of ours and shows its traceback.
+Ctrl-C with one line on what was kept and exit status 130. Anything else is a fault of ours and
+shows its traceback.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from leapai.cli.arguments import Command, CommandGroup, add_arguments, fail, read
+from leapai.cli.arguments import Command, CommandGroup, add_arguments, fail, interrupted, read
+from leapai.version import __version__
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     _Subparsers = argparse._SubParsersAction["Parser"]
 
 __all__ = ["Command", "CommandGroup", "Parser", "build_parser", "fail", "main", "read"]
-PLUGINS = "leapai.commands"
-"""Group of the entry points that add commands: `NAME = "PACKAGE.MODULE:GROUP"`, a
-`CommandGroup`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,15 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments that cannot be read.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
     try:
         options = build_parser(given).parse_args(given)
+        options.given = given  # for a command that prints how to go on with it
     except ValueError as error:
         return fail(str(error))
     command: Callable[[argparse.Namespace], None] = options.command
     try:
         command(options)
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as stop:
+        return interrupted(stop)
     except (ValueError, OSError) as error:
         if options.traceback:
             raise
@@ -61,25 +62,46 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 
     Raises ValueError where that command cannot be imported.
     """
+    own = _own_commands()
+    parser = Parser(prog="leapai", description="Streaming 3D perception with memory.")
+    parser.add_argument("-V", "--version", action="version", version=f"leapai {__version__}")
+    commands = _subcommands(parser)
+    for command in own:
+        _add(commands, command)
+    word = arguments[0] if arguments else ""
+    names = {command.name for command in own}
+    if word not in names:
+        from leapai.cli import plugins  # takes time, as does the search
+
+        added = plugins.installed_commands()
+        for name in sorted(added.keys() - names):
+            if name == word:
+                _add_group(commands, name, plugins.load_group(added[name]))
+            else:
+                commands.add_parser(name, help=plugins.purpose_of(added[name]))
+    return parser
+
+
+def _own_commands() -> tuple[Command, ...]:
+    from leapai.cli.bench_command import BENCH
+    from leapai.cli.completion_command import COMPLETION
     from leapai.cli.info_commands import INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
+    from leapai.cli.predict_command import PREDICT
     from leapai.cli.report_commands import REPORT, RUNS, VIEW
     from leapai.cli.train_commands import CONFIG, TRAIN
     from leapai.cli.validate_commands import DEMO, VAL
 
-    own = (TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS, INSPECT, DEMO, VIEW, INFO)
-    parser = Parser(prog="leapai", description="Streaming 3D perception with memory.")
-    commands: _Subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in own:
-        _add(commands, command)
-    word = arguments[0] if arguments else ""
-    if word not in {command.name for command in own}:
-        from importlib.metadata import entry_points  # takes time, as does the search
+    return (
+        *(DEMO, PREDICT, TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS),
+        *(INSPECT, BENCH, VIEW, INFO, COMPLETION),
+    )
 
-        added = {entry.name: entry for entry in entry_points(group=PLUGINS)}
-        for name in sorted(added.keys() - {command.name for command in own}):
-            _add_plugin(commands, added[name], is_used=name == word)
-    return parser
+
+def _subcommands(parser: Parser) -> _Subparsers:
+    """Returns the place for the commands of a parser, which prints its help without one."""
+    parser.set_defaults(command=lambda _: parser.print_help(), traceback=False)
+    return parser.add_subparsers(metavar="COMMAND")
 
 
 def _add(commands: _Subparsers, command: Command) -> None:
@@ -92,20 +114,15 @@ def _add(commands: _Subparsers, command: Command) -> None:
     parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
 
 
-def _add_plugin(commands: _Subparsers, entry: EntryPoint, is_used: bool) -> None:
-    if not is_used:
-        commands.add_parser(entry.name, help=f"commands of {entry.module.partition('.')[0]}")
-        return
-    try:
-        group = entry.load()
-    except Exception as error:
-        raise ValueError(
-            f"leapai {entry.name}: {entry.value} cannot be imported ({error}); install its package "
-            "again or remove it"
-        ) from error
-    if not isinstance(group, CommandGroup):
-        raise ValueError(f"leapai {entry.name}: {entry.value} is no leapai.cli CommandGroup")
-    parser = commands.add_parser(entry.name, help=group.purpose, description=group.purpose)
-    inner: _Subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+def _add_group(commands: _Subparsers, name: str, group: CommandGroup) -> None:
+    inner = _subcommands(commands.add_parser(name, help=group.purpose, description=group.purpose))
     for command in group.commands:
         _add(inner, command)
+
+
+def _complete() -> None:
+    """Answers the shell, which asks for completions of a line, and ends the process."""
+    import argcomplete
+
+    words = os.environ.get("COMP_LINE", "").split()
+    argcomplete.autocomplete(build_parser(words[1:]))

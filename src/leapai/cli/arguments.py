@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     _Options = TypeVar("_Options", bound=DataclassInstance)
 
 USER_ERROR = 2
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,41 @@ class CommandGroup:
 
 def fail(message: str) -> int:
     """Writes a user's mistake as one line on stderr; returns its exit status."""
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    words = " ".join(message.split())
+    # Names that stand in files may hold codes that a terminal would obey.
+    shown = "".join(each if each.isprintable() else "?" for each in words)
+    sys.stderr.write(f"error: {shown}\n")
     return USER_ERROR
+
+
+@contextmanager
+def keeps(what: Callable[[], str]) -> Iterator[None]:
+    """Lets Ctrl-C in its block report what was kept: words that follow "stopped", unless the block
+    reports it itself."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if stop.args:
+            raise
+        raise KeyboardInterrupt(what()) from None
+
+
+def files_in(folder: Path, what: str) -> Callable[[], str]:
+    """Returns the words on a command that writes `what` into a folder, file by file."""
+
+    def kept() -> str:
+        is_there = folder.is_dir() and any(folder.iterdir())
+        return f"early; {folder} keeps {what}" if is_there else "before anything was written"
+
+    return kept
+
+
+def interrupted(stop: KeyboardInterrupt) -> int:
+    """Writes what an interrupted command kept as one line on stderr, by the first of several
+    processes; returns its exit status."""
+    if os.environ.get("RANK", "0") == "0":
+        sys.stderr.write(f"\nstopped {stop}\n" if stop.args else "\nstopped\n")
+    return INTERRUPTED
 
 
 def add_arguments(parser: argparse.ArgumentParser, options: type[DataclassInstance]) -> None:
@@ -51,7 +88,9 @@ def add_arguments(parser: argparse.ArgumentParser, options: type[DataclassInstan
         if not argument.positional:
             reading["dest"] = field.name
             reading["required"] = argument.required and field.default is MISSING
-        parser.add_argument(*names, help=argument.help or None, **reading)
+        action = parser.add_argument(*names, help=argument.help or None, **reading)
+        if argument.completions:
+            action.completer = _completer(argument.completions)  # type: ignore[attr-defined]
 
 
 def read(options: type[_Options], parsed: argparse.Namespace, **otherwise: object) -> _Options:
@@ -98,6 +137,15 @@ def _reading(field: Field[Any], kind: Any, argument: Argument) -> dict[str, Any]
         reading["nargs"] = "?"
     reading["type"] = argument.parse or (_whole_number(argument.least) if kind is int else kind)
     return reading
+
+
+def _completer(completions: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
+    def complete(prefix: str, **_: object) -> list[str]:
+        from argcomplete.completers import FilesCompleter
+
+        return [*completions(), *FilesCompleter()(prefix)]
+
+    return complete
 
 
 def _whole_number(least: int | None) -> Callable[[str], int]:

@@ -1,4 +1,5 @@
-"""The configuration that a command runs with: of a file, of the environment or of a checkpoint."""
+"""The configuration that a command runs with: of a file or a name, of the environment, or of a
+checkpoint."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from leapai.config.options import CONFIG_VARIABLE, Argument, existing_checkpoint, existing_config
+from leapai.config.config_files import existing_config, shipped_configs
+from leapai.config.options import CONFIG_VARIABLE, Argument, existing_checkpoint
 from leapai.config.problems import ConfigError
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from leapai.config.schema import TaskConfig
 
 OUTPUTS = Path("outputs")
+DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
+"""Data of commands that need none of the user's: a drive of the embedded world."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class SettingOptions:
 
     def applied_to(self, config: TaskConfig) -> TaskConfig:
         """Returns the configuration with the changes. Raises ConfigError as `with_settings`."""
+        if not self.settings:
+            return config
         from leapai.config.settings import with_settings
 
         return with_settings(config, self.settings)
@@ -39,22 +45,26 @@ class SettingOptions:
 
 @dataclass(frozen=True)
 class ConfigurationOptions(SettingOptions):
-    """The configuration file, and changes to it."""
+    """The configuration, and changes to it."""
 
     task_config: Annotated[
         str | None,
         Argument(
-            f"task configuration; by default the one that {CONFIG_VARIABLE} names, and for val "
-            "without either that of the checkpoint",
+            f"task configuration: a file or a shipped name; default: what {CONFIG_VARIABLE} names",
             metavar="FILE",
+            completions=shipped_configs,
         ),
     ] = None
 
+    @property
+    def named(self) -> str | None:
+        """The configuration that is named, here or in the environment."""
+        return self.task_config or os.environ.get(CONFIG_VARIABLE)
+
     def file(self) -> Path | None:
-        """Returns the configuration file that is named, here or in the environment. Raises
-        ConfigError where it does not exist."""
-        named = self.task_config or os.environ.get(CONFIG_VARIABLE)
-        return existing_config(named) if named else None
+        """Returns the configuration file that is named, if any. Raises ConfigError where it does
+        not exist."""
+        return existing_config(self.named) if self.named else None
 
     def load(self) -> TaskConfig:
         """Returns the configuration of the file, with the changes.
@@ -73,14 +83,15 @@ class ConfigurationOptions(SettingOptions):
         file = self.file()
         if file is None and path is None:
             raise ConfigError(
-                f"{CONFIG_VARIABLE} is not set and there is no --task-config: name a task "
-                "configuration, for example projects/perception/configs/tiny_step2_dynamic.py"
+                f"name a configuration: a file, or one of: {', '.join(shipped_configs())}; "
+                f"{CONFIG_VARIABLE} is not set either"
             )
         if path is not None:
             existing_checkpoint(path)
-        from leapai.config.settings import check_settings
+        if self.settings:
+            from leapai.config.settings import check_settings
 
-        check_settings(self.settings)
+            check_settings(self.settings)
         if file is not None:
             from leapai.config.load import load_config
 
@@ -90,3 +101,30 @@ class ConfigurationOptions(SettingOptions):
 
         checkpoint = read_checkpoint(path)
         return self.applied_to(checkpoint.config), checkpoint
+
+
+@dataclass(frozen=True)
+class NamedConfigurationOptions(ConfigurationOptions):
+    """The configuration as the first argument of a command."""
+
+    config: Annotated[
+        str | None,
+        Argument(
+            "file or shipped name of a task configuration, the same as --task-config",
+            positional=True,
+            metavar="CONFIG",
+            completions=shipped_configs,
+        ),
+    ] = None
+
+    @property
+    def named(self) -> str | None:
+        """The configuration that is named, here or in the environment.
+
+        Raises ConfigError where it is named twice.
+        """
+        if self.config and self.task_config:
+            raise ConfigError(
+                f"CONFIG is {self.config} and --task-config is {self.task_config}: name one of them"
+            )
+        return self.config or super().named

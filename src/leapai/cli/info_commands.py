@@ -16,17 +16,21 @@ from leapai.config.options import Argument, existing_checkpoint
 class InfoOptions:
     """Options of `leapai info`."""
 
-    json: Annotated[bool, Argument("print all as JSON on stdout")] = False
+    json: Annotated[bool, Argument("print the facts as JSON")] = False
 
 
 @dataclass(frozen=True)
 class MergeOptions:
     """Checkpoints to merge, and the one to write."""
 
-    dynamic: Annotated[Path, Argument(positional=True, metavar="STEP2_DYNAMIC")]
-    static: Annotated[Path, Argument(positional=True, metavar="STEP2_STATIC")]
+    dynamic: Annotated[
+        Path, Argument("checkpoint of Step 2 Dynamic", positional=True, metavar="STEP2_DYNAMIC")
+    ]
+    static: Annotated[
+        Path, Argument("checkpoint of Step 2 Static", positional=True, metavar="STEP2_STATIC")
+    ]
     output: Annotated[
-        Path, Argument("the merged checkpoint", flags=("-o", "--output"), metavar="OUT")
+        Path, Argument("checkpoint to write", flags=("-o", "--output"), metavar="OUT")
     ]
 
 

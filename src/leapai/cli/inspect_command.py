@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from leapai.cli.arguments import Command, read
+from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS
-from leapai.config.options import Argument
+from leapai.config.options import DATA_WORDS, Argument
+from leapai.data.data_names import check_data
 
+WARNED = 1
+"""Exit status of an inspection with warnings."""
 IMAGE_SIZE_PX = (256, 480)
 """Size at which a data set that renders does so for `leapai inspect`."""
 STATISTICS_IMAGE_SIZE_PX = (64, 120)
@@ -22,10 +25,8 @@ STATISTICS_IMAGE_SIZE_PX = (64, 120)
 class InspectOptions:
     """Options of the inspection of a data set."""
 
-    data: Annotated[
-        str, Argument("synthetic[:OPTIONS], nuscenes:ROOT or argoverse2:ROOT", positional=True)
-    ]
-    json: Annotated[bool, Argument("print results as JSON on stdout")] = False
+    data: Annotated[str, Argument(DATA_WORDS, positional=True, metavar="DATA")]
+    json: Annotated[bool, Argument("print the results as JSON")] = False
     stats: Annotated[bool, Argument("show distributions of objects, sizes and motion instead")] = (
         False
     )
@@ -38,16 +39,23 @@ class InspectOptions:
     max_frames: Annotated[
         int, Argument("frames whose sensors are read; default: 40", metavar="N", least=1)
     ] = 40
-    pictures: Annotated[int, Argument("frames to draw; default: 2", metavar="N", least=1)] = 2
+    pictures: Annotated[int, Argument("frames to draw; default: 2", metavar="N", least=0)] = 2
 
 
 def _inspect(parsed: argparse.Namespace) -> None:
     options = read(InspectOptions, parsed)
-    if options.stats:
-        _write_statistics(options)
-        return
-    if options.against:
+    if options.against and not options.stats:
         raise ValueError("--against compares statistics; add --stats")
+    for data in filter(None, (options.data, options.against)):
+        check_data(data)
+    with keeps(files_in(options.output, "the pictures that were drawn before")):
+        if options.stats:
+            _write_statistics(options)
+        else:
+            _write_inspection(options)
+
+
+def _write_inspection(options: InspectOptions) -> None:
     from rich.console import Console
 
     from leapai.data.log import open_logs
@@ -63,6 +71,8 @@ def _inspect(parsed: argparse.Namespace) -> None:
     written = write_pictures(logs, options.output, options.pictures)
     if not options.json:
         sys.stdout.write(f"{written} pictures -> {options.output}\n")
+    if inspection.warnings:
+        raise SystemExit(WARNED)
 
 
 def _write_statistics(options: InspectOptions) -> None:

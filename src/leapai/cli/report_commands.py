@@ -11,7 +11,10 @@ from typing import Annotated
 from leapai.cli.arguments import Command, read
 from leapai.cli.configuration import OUTPUTS
 from leapai.config.options import Argument
+from leapai.runs.run_files import existing_run, existing_table
 
+PIPED_WIDTH = 200
+"""Characters of a line of tables that go into a file or another program."""
 _Run = Annotated[Path, Argument("folder that `leapai val` wrote", positional=True, metavar="RUN")]
 
 
@@ -26,7 +29,10 @@ class ReportOptions:
     ] = None
     output: Annotated[
         Path | None,
-        Argument("default: report.html in RUN, or report_against_RUN_B.html", metavar="FILE"),
+        Argument(
+            "file to write; default: report.html in RUN, or report_against_RUN_B.html",
+            metavar="FILE",
+        ),
     ] = None
 
 
@@ -52,17 +58,21 @@ class ViewOptions:
     """Options of looking at a run in the viewer."""
 
     run: _Run
-    drive: Annotated[str | None, Argument("default: the first of the run", metavar="NAME")] = None
-    opens: Annotated[bool, Argument("write the recording, show nothing", flags=("--no-open",))] = (
-        True
-    )
+    drive: Annotated[
+        str | None, Argument("drive to show; default: the first of the run", metavar="NAME")
+    ] = None
+    opens: Annotated[
+        bool, Argument("write the recording and show nothing", flags=("--no-open",))
+    ] = True
 
 
 def _report(parsed: argparse.Namespace) -> None:
+    options = read(ReportOptions, parsed)
+    for folder in filter(None, (options.run, options.other)):
+        existing_run(folder)
     from leapai.report.page import write_report
     from leapai.runs.run_folder import REPORT as REPORT_FILE
 
-    options = read(ReportOptions, parsed)
     name, folders = REPORT_FILE, [options.run]
     if options.other:
         name = f"report_against_{options.other.resolve().name}.html"
@@ -76,23 +86,26 @@ def _runs(parsed: argparse.Namespace) -> None:
     options = read(RunsOptions, parsed)
     if len(options.numbers) not in (0, 2):
         raise ValueError("leapai runs takes no number, or the numbers of two runs to compare")
+    existing_table(options.table)
     from rich.console import Console
 
-    from leapai.report.terminal_runs import comparison_table, runs_table
+    from leapai.report.terminal_runs import comparison_table, runs_tables
     from leapai.runs.history import read_runs
 
     lines = read_runs(options.table)
+    console = Console() if sys.stdout.isatty() else Console(width=PIPED_WIDTH)
     if options.numbers:
         first, second = options.numbers
-        Console().print(comparison_table(lines, first, second))
+        console.print(comparison_table(lines, first, second))
     else:
-        Console().print(runs_table(lines))
+        console.print(*runs_tables(lines, console.width))
 
 
 def _view(parsed: argparse.Namespace) -> None:
+    options = read(ViewOptions, parsed)
+    existing_run(options.run)
     from leapai.runs.recordings import view_run
 
-    options = read(ViewOptions, parsed)
     view_run(options.run, options.drive, opens=options.opens)
 
 

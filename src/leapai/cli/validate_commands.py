@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from leapai.cli.arguments import Command, read
-from leapai.cli.configuration import OUTPUTS, ConfigurationOptions, SettingOptions
+from leapai.cli.arguments import Command, files_in, keeps, read
+from leapai.cli.configuration import DEMO_DATA, OUTPUTS, NamedConfigurationOptions, SettingOptions
 from leapai.config.options import Argument, SubmissionFormat, ValidationOptions
+from leapai.data.data_names import check_data
+from leapai.extras import check_viewer
 
-DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
+if TYPE_CHECKING:
+    from leapai.checkpoints import Checkpoint
+    from leapai.config.schema import TaskConfig
+
 DEMO_OUTPUT = OUTPUTS / "demo"
 
 
@@ -19,8 +26,10 @@ DEMO_OUTPUT = OUTPUTS / "demo"
 class DemoOptions(ValidationOptions):
     """Options of the demo: fields without an `Argument` are set by it."""
 
-    output: Annotated[Path, Argument(f"default: {DEMO_OUTPUT}", metavar="FOLDER")] = DEMO_OUTPUT
-    data: Annotated[str | None, Argument(f"default: {DEMO_DATA}")] = DEMO_DATA
+    output: Annotated[
+        Path, Argument(f"folder to write; default: {DEMO_OUTPUT}", metavar="FOLDER")
+    ] = DEMO_OUTPUT
+    data: Annotated[str | None, Argument(f"drives to stream; default: {DEMO_DATA}")] = DEMO_DATA
     checkpoint: Path | None = None
     random_weights: bool = False
     submission: SubmissionFormat | None = None
@@ -28,32 +37,75 @@ class DemoOptions(ValidationOptions):
 
 def _validate(parsed: argparse.Namespace) -> None:
     given = read(ValidationOptions, parsed, output=OUTPUTS)
-    configuration = read(ConfigurationOptions, parsed)
-    if configuration.file() is not None:
+    configuration = read(NamedConfigurationOptions, parsed)
+    if configuration.file() is None and not (given.checkpoint or given.random_weights):
+        given = replace(given, checkpoint=_announced_shipped_checkpoint())
+    elif configuration.file() is not None:
         given.check_files()  # before the configuration is read
+    _check_before_imports(given)
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
-    options = read(ValidationOptions, parsed, output=OUTPUTS / config.job_name)
-    from leapai.validation import run_validation
+    name = config.job_name if checkpoint is None else _name_of(checkpoint)
+    options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
+    _run(config, options, checkpoint)
 
-    run_validation(config, options, checkpoint=checkpoint)
+
+def _check_before_imports(options: ValidationOptions) -> None:
+    """Raises ValueError for data and extras that are not there, before anything heavy is
+    imported."""
+    if options.data is not None:
+        check_data(options.data)
+    if options.viewer:
+        check_viewer()
+
+
+def _name_of(checkpoint: Checkpoint) -> str:
+    """Returns the name of a run of a checkpoint alone: that of the weights where they ship, else
+    that of its job."""
+    from leapai.weights import card_of
+
+    card = card_of(checkpoint.sha256)
+    return checkpoint.config.job_name if card is None else card.name
+
+
+def _announced_shipped_checkpoint() -> Path:
+    """Returns the checkpoint that ships, and prints that it is taken."""
+    from leapai.weights import shipped_checkpoint
+
+    path = shipped_checkpoint()
+    if os.environ.get("RANK", "0") == "0":
+        sys.stdout.write(
+            "Neither a configuration nor --ckpt is given: this runs the network that ships with "
+            f"leapai, {path.name}\n"
+        )
+        sys.stdout.flush()
+    return path
 
 
 def _demo(parsed: argparse.Namespace) -> None:
+    options = read(DemoOptions, parsed)
+    _check_before_imports(options)
     from leapai.checkpoints import read_checkpoint
-    from leapai.validation import run_validation
     from leapai.weights import shipped_checkpoint
 
     checkpoint = read_checkpoint(shipped_checkpoint())
     config = read(SettingOptions, parsed).applied_to(checkpoint.config)
-    options = replace(read(DemoOptions, parsed), checkpoint=checkpoint.path)
-    run_validation(config, options, checkpoint=checkpoint)
+    _run(config, replace(options, checkpoint=checkpoint.path), checkpoint)
+
+
+def _run(config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | None) -> None:
+    check_data(options.data or config.data.val)
+    written = "what was streamed before (pictures, videos), but no metrics and no report"
+    with keeps(files_in(options.output, written)):
+        from leapai.validation import run_validation
+
+        run_validation(config, options, checkpoint=checkpoint)
 
 
 VAL = Command(
     "val",
     "stream drives and evaluate them; write metrics, report, pictures",
     _validate,
-    (ConfigurationOptions, ValidationOptions),
+    (NamedConfigurationOptions, ValidationOptions),
 )
 DEMO = Command(
     "demo",

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from leapai.config.options import existing_config
+from leapai.config.config_files import SHIPPED, existing_config
 from leapai.config.problems import ConfigError, one_line
 from leapai.config.schema import TaskConfig
 
@@ -24,7 +24,7 @@ TYPED = "config"
 
 
 def load_config(path: str | Path) -> TaskConfig:
-    """Returns the checked configuration of a Python file.
+    """Returns the checked configuration of a Python file, or of the shipped one of that name.
 
     Raises ConfigError for a missing file, an error in it, an unknown name, a wrong type, a
     contradiction.
@@ -47,7 +47,7 @@ def _executed(path: Path) -> dict[str, Any]:
     with _siblings_importable(path):
         try:
             return runpy.run_path(str(path))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(f"{_where(error, path)}: {_what(error)}") from error
 
 
@@ -89,9 +89,10 @@ def _typed(values: Mapping[str, Any], path: Path) -> TaskConfig:
 
 @contextmanager
 def _siblings_importable(path: Path) -> Iterator[None]:
-    """Lets a configuration import those in its folder, and forgets them afterwards."""
+    """Lets a configuration import those in its folder and the shipped ones, and forgets them
+    afterwards."""
     folder = path.resolve().parent
-    before, finder = set(sys.modules), _Siblings(folder)
+    before, finder = set(sys.modules), _Siblings((folder, SHIPPED))
     sys.path.insert(0, str(folder))
     sys.meta_path.insert(0, finder)
     try:
@@ -99,16 +100,16 @@ def _siblings_importable(path: Path) -> Iterator[None]:
     finally:
         sys.meta_path.remove(finder)
         sys.path.remove(str(folder))
-        siblings = {p.stem for p in folder.glob("*.py")}
+        siblings = {p.stem for place in (folder, SHIPPED) for p in place.glob("*.py")}
         for name in (set(sys.modules) - before) & siblings:
             del sys.modules[name]
 
 
 class _Siblings:
-    """Import finder of the configurations in a folder."""
+    """Import finder of the configurations in some folders; of one name the first is taken."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
 
     def find_spec(
         self,
@@ -116,9 +117,10 @@ class _Siblings:
         path: Sequence[str] | None,
         target: types.ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Returns how to load the file of that name in the folder, if there is one."""
-        file = str(self._folder / f"{fullname}.py")
-        if path is not None or not Path(file).is_file():
+        """Returns how to load the file of that name in the folders, if there is one."""
+        files = [folder / f"{fullname}.py" for folder in self._folders]
+        file = next((str(file) for file in files if file.is_file()), None)
+        if path is not None or file is None:
             return None
         return spec_from_file_location(fullname, file, loader=_SiblingLoader(fullname, file))
 
@@ -141,24 +143,25 @@ class _SiblingLoader(SourceFileLoader):
         vars(module).setdefault("__getattr__", attribute)
 
 
-def _where(error: Exception, path: Path) -> str:
-    """Returns file and line of the error: in the configuration, or in one of its folder that it
-    imports."""
+def _where(error: BaseException, path: Path) -> str:
+    """Returns file and line of the error: in the configuration, or in one that it imports."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}"
-    folder = path.resolve().parent
+    folders = (path.resolve().parent, SHIPPED)
     lines = [
         f"{frame.filename}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).resolve().parent == folder
+        if Path(frame.filename).resolve().parent in folders
     ]
     return lines[-1] if lines else str(path)
 
 
-def _what(error: Exception) -> str:
+def _what(error: BaseException) -> str:
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, ValidationError):
         return one_line(error, TaskConfig)
+    if isinstance(error, SystemExit):
+        return f"it ends the program (status {error.code}); a configuration only sets variables"
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {message}".replace("\n", " ")

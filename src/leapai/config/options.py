@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
-
-from leapai.config.problems import ConfigError
 
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
 AUTO = "auto"
 """`--resume auto`: go on where the output folder has something to go on from."""
 LAST = "last.ckpt"
 """The checkpoint in the output folder of a training to go on from."""
+EXIT_OF_SIGNAL = 128
+"""Exit status of a program that a signal ended: this plus the signal's number."""
+BEFORE_LAST = "before_last.ckpt"
+"""The checkpoint written before that, to go on from where the last one is damaged."""
+DATA_WORDS = (
+    "a folder or file of sensor data, synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT, or "
+    "module:function:location"
+)
+"""How data is named, for help texts."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 
 
@@ -33,9 +41,13 @@ class Argument:
     """Reads the text where the type does not say how."""
     required: bool = True
     """A field without a default must be given; False: the command fills it in."""
+    completions: Callable[[], Iterable[str]] | None = None
+    """Lists values that the shell's completion offers, in addition to files."""
 
 
-_Folder = Annotated[Path, Argument("default: outputs/JOB_NAME", metavar="FOLDER", required=False)]
+_Folder = Annotated[
+    Path, Argument("folder to write; default: outputs/JOB_NAME", metavar="FOLDER", required=False)
+]
 
 
 @dataclass(frozen=True)
@@ -46,25 +58,36 @@ class TrainingOptions:
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "begin from these weights, such as those of Step 1", flags=("--ckpt",), metavar="FILE"
+            "start from these weights, such as those of Step 1", flags=("--ckpt",), metavar="FILE"
         ),
     ] = None
     resume: Annotated[
         str | None,
         Argument(
-            "go on with the training of this checkpoint; auto: with that of the output folder",
+            "continue the training of this checkpoint; auto: that of the output folder",
             metavar="FILE",
         ),
     ] = None
-    data: Annotated[str | None, Argument("instead of data.train, as for val")] = None
+    data: Annotated[
+        tuple[str, ...],
+        Argument(
+            "instead of data.train; given several times, the sources are mixed, and WEIGHT "
+            "(default: 1) is the share of the clips",
+            metavar="DATA[@WEIGHT]",
+        ),
+    ] = ()
+    val_data: Annotated[str | None, Argument("instead of data.val", metavar="DATA")] = None
     steps: Annotated[
         int | None,
-        Argument("a run of this many steps; schedules shrink with it", metavar="N", least=1),
+        Argument("train N steps, with all schedules scaled", metavar="N", least=1),
     ] = None
     workers: Annotated[
         int | None,
         Argument("processes that read frames; 0: the training process", metavar="N", least=0),
     ] = None
+
+    resume_command: str = "--resume auto"
+    """The command line that goes on with this training after a stop."""
 
     def resume_from(self) -> Path | None:
         """Returns the checkpoint to go on from, if any.
@@ -73,7 +96,7 @@ class TrainingOptions:
         """
         last = self.output / LAST
         if self.resume == AUTO:
-            return last if last.is_file() else None
+            return last if last.is_file() or (self.output / BEFORE_LAST).is_file() else None
         if self.resume is None and last.is_file():
             raise ValueError(
                 f"{last} exists: there has been a training in this folder; say --resume auto to go "
@@ -81,13 +104,18 @@ class TrainingOptions:
             )
         return Path(self.resume) if self.resume else None
 
-    def make_output(self) -> None:
-        """Makes the output folder and tries to write there, before anything takes time. Raises
-        OSError."""
-        self.output.mkdir(parents=True, exist_ok=True)
-        probe = self.output / ".writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)
+    def new_output(self) -> AbstractContextManager[None]:
+        """Returns the context that makes the output folder, before anything takes time, and removes
+        it where nothing came into it (`folders.new_folder`)."""
+        from leapai.folders import new_folder
+
+        return new_folder(self.output)
+
+    def hold_output(self) -> AbstractContextManager[None]:
+        """Returns the context in which no other process may train in the output folder."""
+        from leapai.folders import sole_user
+
+        return sole_user(self.output)
 
     def check_files(self) -> None:
         """Raises ValueError where the checkpoint that is named to begin from or to go on from does
@@ -99,30 +127,71 @@ class TrainingOptions:
             existing_checkpoint(Path(named))
 
 
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions:
+    """The frames that get a picture. A video shows the same pictures, in real time."""
+
+    pictures: Annotated[
+        bool, Argument("write no pictures of the frames and no video", flags=("--no-pictures",))
+    ] = True
+    every: Annotated[
+        int | None,
+        Argument(
+            "write pictures of every N-th frame of a drive, from its first on; the video shows "
+            "these, in real time",
+            metavar="N",
+            least=1,
+        ),
+    ] = None
+
+    def picture_step(self, by_default: bool = True) -> int | None:
+        """Returns N where every N-th frame of a sequence gets a picture; None: no frame does.
+
+        `by_default`: without options every frame gets one. Raises ValueError for
+        options that contradict each other.
+        """
+        if self.pictures:
+            return self.every or (1 if by_default else None)
+        if self.every is not None:
+            raise ValueError(
+                "--no-pictures and --every contradict each other; leave one of them out"
+            )
+        return None
+
+
 @dataclass(frozen=True)
-class ValidationOptions:
+class ValidationOptions(PictureOptions):
     """Options of a validation in addition to its configuration."""
 
     output: _Folder
     data: Annotated[
         str | None,
-        Argument("instead of data.val: synthetic[:OPTIONS], nuscenes:ROOT, argoverse2:ROOT"),
+        Argument(f"instead of data.val: {DATA_WORDS}"),
     ] = None
     checkpoint: Annotated[
-        Path | None, Argument("checkpoint to load", flags=("--ckpt",), metavar="FILE")
+        Path | None,
+        Argument(
+            "checkpoint to load; without a configuration, its own is used; without both, the "
+            "network that ships is run",
+            flags=("--ckpt",),
+            metavar="FILE",
+        ),
     ] = None
     random_weights: Annotated[bool, Argument("run an untrained network, without --ckpt")] = False
     max_frames: Annotated[
-        int | None, Argument("frames of each drive at most", metavar="N", least=1)
+        int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
     submission: Annotated[
         SubmissionFormat | None,
         Argument(
-            "also write a submission to this benchmark; the data must be of it",
+            "also write a submission to this benchmark, from its own data",
             flags=("--format",),
         ),
     ] = None
     viewer: Annotated[bool, Argument("record each drive while it streams, for leapai view")] = False
+    memory: Annotated[
+        bool, Argument("write tables of the temporal memory: queries, slots, alignment")
+    ] = False
 
     def check_files(self) -> None:
         """Raises ValueError where there are no weights to load or their file does not exist."""
@@ -134,6 +203,38 @@ class ValidationOptions:
             )
 
 
+@dataclass(frozen=True)
+class PredictionOptions(PictureOptions):
+    """Options of a prediction, which needs no labels and no configuration."""
+
+    source: Annotated[
+        str,
+        Argument(
+            f"{DATA_WORDS}; labels are not needed",
+            positional=True,
+            metavar="SOURCE",
+        ),
+    ]
+    output: Annotated[
+        Path | None,
+        Argument("folder to write; default: outputs/predict/NAME_OF_SOURCE", metavar="FOLDER"),
+    ] = None
+    checkpoint: Annotated[
+        Path | None,
+        Argument(
+            "checkpoint to load; default: the weights that ship with leapai",
+            flags=("--ckpt",),
+            metavar="FILE",
+        ),
+    ] = None
+    max_frames: Annotated[
+        int | None, Argument("at most N frames of each drive", metavar="N", least=1)
+    ] = None
+    viewer: Annotated[
+        bool, Argument("record each drive while it streams, for the viewer rerun")
+    ] = False
+
+
 def existing_checkpoint(path: Path) -> Path:
     """Returns the path of a checkpoint. Raises ValueError where it is a folder or does not
     exist."""
@@ -141,12 +242,4 @@ def existing_checkpoint(path: Path) -> Path:
         raise ValueError(f"checkpoint {path}: is a folder; name a checkpoint file in it")
     if not path.is_file():
         raise ValueError(f"checkpoint {path}: there is no such file")
-    return path
-
-
-def existing_config(path: str | Path) -> Path:
-    """Returns the path of a task configuration. Raises ConfigError where there is no such file."""
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file; name a task configuration")
     return path

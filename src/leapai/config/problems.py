@@ -43,7 +43,8 @@ def _problem(problem: ErrorDetails, schema: type[BaseModel]) -> str:
 def _nearest(location: list[int | str], schema: type[BaseModel]) -> str:
     """Returns `; did you mean ...?` among the names of the section that has the unknown one."""
     for part in location[:-1]:
-        schema = _section(schema, str(part))
+        if isinstance(part, str):  # the number of an entry in a list names no section
+            schema = _section(schema, part)
     names = list(schema.model_fields)
     close = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else f"; valid names: {', '.join(names)}"

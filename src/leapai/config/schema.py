@@ -7,11 +7,12 @@ one of its sections. Numbers are those of the full-size system.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from leapai.config import checks
+from leapai.config.data_sources import DataSource, parse_sources
 from leapai.config.derived import TASKS, common_batch_sizes, derive
 from leapai.config.network_sections import (
     BevConfig,
@@ -20,7 +21,8 @@ from leapai.config.network_sections import (
     LidarConfig,
     StaticConfig,
 )
-from leapai.config.section import Section
+from leapai.config.section import PlainName, Section, Steps, Text, tuple_of_list
+from leapai.config.size_limit import check_size
 from leapai.config.training import (
     AugmentationConfig,
     CacheConfig,
@@ -37,12 +39,15 @@ from leapai.config.validation_sections import (
     TrackingConfig,
 )
 
+_Pattern = Annotated[str, Field(max_length=64)]
+"""Pattern of names of modules; the longest name has 27 letters."""
+
 
 class BatchSizes(Section):
     """Streams of a batch on each GPU. Also accepted for each task:
     `{"dynamic": {"train": 16, "val": 1}}`."""
 
-    train: PositiveInt = 16
+    train: int = Field(16, gt=0, le=4096)
     val: int = Field(1, ge=1, le=1)
     """Validation streams one drive at a time (docs/design.md, section 9)."""
 
@@ -62,17 +67,32 @@ class TemporalOptimization(Section):
 
 
 class DataConfig(Section):
-    """Sources of frames; `--data` on the command line overrides."""
+    """Sources of frames; `--data` and `--val-data` on the command line override."""
 
-    train: str = "synthetic:split=train,drives=16"
-    val: str = "synthetic:split=val,drives=2"
+    train: Text | Annotated[tuple[Text, ...], BeforeValidator(tuple_of_list)] = (
+        "synthetic:split=train,drives=16"
+    )
+    """One source, or several that are mixed: `DATA@WEIGHT`, where the weights are the shares of the
+    clips; without `@WEIGHT` the weight is 1."""
+    val: Text = "synthetic:split=val,drives=2"
+
+    @property
+    def sources(self) -> tuple[DataSource, ...]:
+        """The sources of the training data with their weights."""
+        return parse_sources(self.train)
+
+    @field_validator("train")
+    @classmethod
+    def _check_weights(cls, train: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        parse_sources(train)
+        return train
 
 
 class TaskConfig(Section):
     """The configuration of a run. Section numbers are those of docs/design.md."""
 
     # Launch (section 1).
-    job_name: str
+    job_name: PlainName
     enable_lidar: bool = True
     use_dynamic_outputs: bool = True
     """Decode the dynamic task to detections wherever it runs."""
@@ -83,21 +103,21 @@ class TaskConfig(Section):
     enable_dynamic_temporal: bool = False
     enable_static_temporal: bool = False
     enable_occ_temporal: bool = False
-    train_steps: int = Field(ge=0)
-    finetune_steps: int = Field(ge=0)
-    max_steps: PositiveInt
+    train_steps: Steps
+    finetune_steps: Steps
+    max_steps: Steps = Field(gt=0)
     task_loss_weights: dict[Literal["dynamic", "static"], float]
     batch_sizes: BatchSizes = BatchSizes()
     use_backbone_amp: bool = True
-    accumulate_grad_batches: PositiveInt = 1
+    accumulate_grad_batches: int = Field(1, gt=0, le=1024)
     group_lr_scale: dict[str, float] = Field({"stage1_backbone": 1.0, "stage1_neck": 1.0})
     eval_with_visualize: bool = False
     eval_instance: bool = False
     # Memory (section 5).
-    topk_query: PositiveInt = 128
-    queue_length: PositiveInt = 4
+    topk_query: int = Field(128, gt=0, le=10_000)
+    queue_length: int = Field(4, gt=0, le=1000)
     """Frames in memory, the current one counted."""
-    max_gap_s: float = Field(2.0, gt=0)
+    max_gap_s: float = Field(2.0, gt=0, le=3600)
     """Memory is dropped when this much time has passed since the last frame."""
     memory_interval_s: float = Field(0.0, ge=0)
     """Frames in memory are at least this far apart, all but the last, so that memory reaches
@@ -112,10 +132,10 @@ class TaskConfig(Section):
     training: TrainingConfig = TrainingConfig()
     freeze_module_schedules: dict[str, int] = Field({})
     """Module -> first frozen step. What is frozen is read from here alone."""
-    freeze_modules: tuple[str, ...] = ()
+    freeze_modules: tuple[_Pattern, ...] = Field((), max_length=100)
     """Patterns of all modules that are frozen from step 0 on; where it is empty, their names are
     derived from the schedule."""
-    trainable_modules: tuple[str, ...] = ()
+    trainable_modules: tuple[_Pattern, ...] = Field((), max_length=100)
     """Patterns of modules that are not; where it is empty, their names are derived as well."""
     # Validation and pictures (sections 9 and 10).
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -157,5 +177,6 @@ class TaskConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         checks.check(self)
+        check_size(self)
         derive(self)
         return self

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from leapai.config.problems import ConfigError, one_line
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Steps = Annotated[int, Field(ge=0, le=1_000_000_000)]
+"""A number of steps; a billion are decades of training."""
+Text = Annotated[str, Field(max_length=4096)]
+"""A path, or the name of data: the longest path that Linux takes."""
+
+
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.+-]{0,119}", name):
+        raise ValueError(
+            f"{name!r:.80} must be a plain name of at most 120 letters, digits, _, -, + and ., "
+            "without folders"
+        )
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_plain)]
+"""A name that may become that of a folder, so it leads nowhere else."""
+
+
+def tuple_of_list(value: object) -> object:
+    """Returns a list as a tuple, and anything else as it is: a file may write either."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Section(BaseModel):

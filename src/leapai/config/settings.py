@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from leapai.config.problems import ConfigError, one_line
 from leapai.config.schema import TaskConfig
+from leapai.config.section import Section
 
 OPTION = "--set"
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
@@ -30,6 +31,7 @@ def with_settings(config: TaskConfig, settings: Sequence[str]) -> TaskConfig:
     for setting in settings:
         path, value = _parsed(setting)
         _check_section(setting, path)
+        _check_depth(setting, path, value, config)
         _put(values, config, path, value)
     try:
         return TaskConfig.model_validate(values)
@@ -57,6 +59,26 @@ def _check_section(setting: str, path: Sequence[str]) -> None:
     nearest = inside or get_close_matches(first, fields, 1, 0.0)
     meant = ".".join([nearest[0], *path[1:]])
     raise ConfigError(f"{OPTION} {setting}: unknown name '{first}'; did you mean {meant}?")
+
+
+def _check_depth(setting: str, path: Sequence[str], value: object, config: TaskConfig) -> None:
+    """Raises ConfigError where a name ends at a section, or goes on behind a variable."""
+    current: object = config
+    for depth, name in enumerate(path, 1):
+        inner = current.get(name) if isinstance(current, dict) else getattr(current, name, None)
+        if depth < len(path) and inner is not None and not isinstance(inner, (Section, dict)):
+            variable = ".".join(path[:depth])
+            raise ConfigError(
+                f"{OPTION} {setting}: {variable} = {inner!r} is a variable, which has no parts; "
+                f"set it by {OPTION} {variable}={setting.partition('=')[2]}"
+            )
+        current = inner
+    if isinstance(current, Section) and not isinstance(value, dict):
+        section, names = ".".join(path), type(current).model_fields
+        raise ConfigError(
+            f"{OPTION} {setting}: {section} is a section, not a variable; name one of its "
+            f"variables, for example {section}.{next(iter(names))}: {', '.join(names)}"
+        )
 
 
 def _parsed(setting: str) -> tuple[list[str], Any]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from leapai.config.section import Probability, Section
+from leapai.config.section import Probability, Section, Text
 
 
 class DistanceWeights(Section):
@@ -68,7 +68,7 @@ class LossConfig(Section):
     """Weight of the occlusion of objects of each level: rare levels need more."""
     distance: DistanceWeights = DistanceWeights()
     matching: MatchingCosts = MatchingCosts()
-    denoising_groups: NonNegativeInt = 5
+    denoising_groups: int = Field(5, ge=0, le=100)
     """Groups of denoising queries, each a copy of the ground truth with its own noise; 0: none."""
     remembered_s: NonNegativeFloat = 0.0
     """An object that no sensor sees now is still a target for this long after it was seen."""
@@ -91,16 +91,16 @@ class OptimizerConfig(Section):
 class StreamingConfig(Section):
     """Path of the streams through drives in training (docs/design.md, section 8)."""
 
-    clip_frames: PositiveInt = 1
+    clip_frames: int = Field(1, gt=0, le=100_000)
     """Frames of a drive that follow each other before a stream goes elsewhere; 1: single frames in
     random order."""
-    frames_without_gradient: NonNegativeInt = 0
+    frames_without_gradient: int = Field(0, ge=0, le=1000)
     """First frames of each optimiser step, which only fill the memory."""
-    frames_with_gradient: PositiveInt = 1
+    frames_with_gradient: int = Field(1, gt=0, le=1000)
     """Frames of each optimiser step after those."""
     gap_probability: Probability = 0.0
     """Probability that frames are skipped before the next one."""
-    max_gap_frames: PositiveInt = 2
+    max_gap_frames: int = Field(2, gt=0, le=1000)
     """Most frames that are skipped at once."""
     reset_probability: Probability = 0.0
     """Probability that a stream loses its memory before a frame, so that beginnings are learnt,
@@ -149,13 +149,13 @@ class AugmentationConfig(Section):
 class CacheConfig(Section):
     """Caches on disk of what is expensive to compute again."""
 
-    folder: str = "outputs/cache"
+    folder: Text = "outputs/cache"
     frames_gb: NonNegativeFloat = 0.0
     """Size of the cache of frames as prepared for the network; 0: none are kept."""
     features_gb: NonNegativeFloat = 0.0
     """Size of the cache of the frozen trunk's output; 0: it is computed each time. Needs a trunk
     that is frozen from step 0."""
-    feature_variants: PositiveInt = 1
+    feature_variants: int = Field(1, gt=0, le=1000)
     """Cached variants of each frame: the first as it is, every other one under an augmentation
     drawn once for the drive. A clip draws which it walks through."""
 
@@ -164,7 +164,7 @@ class TrainingConfig(Section):
     """Settings of the training run itself."""
 
     seed: NonNegativeInt = 0
-    workers: NonNegativeInt = 2
+    workers: int = Field(2, ge=0, le=256)
     """Processes that read frames, in addition to the one that trains."""
     checkpoint_every: PositiveInt = 500
     validate_every: NonNegativeInt = 0

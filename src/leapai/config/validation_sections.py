@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from leapai.config.section import Section
+from leapai.config.section import Section, tuple_of_list
 from leapai.types import BevGrid
 
-
-def _tuple_of_list(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Area = Annotated[tuple[float, float, float, float], BeforeValidator(_tuple_of_list)]
+Area = Annotated[tuple[float, float, float, float], BeforeValidator(tuple_of_list)]
 """Two ranges; also accepted as a list, as the design writes them."""
+_Bands = Annotated[tuple[float, ...], Field(max_length=100)]
+"""Ends of distance bands, metres."""
 
 
 class DrawDynamicConfig(Section):
@@ -30,11 +27,11 @@ class DrawDynamicConfig(Section):
     """Along the canvas' downward axis (so 150 m ahead to 20 m behind), then lateral, metres."""
     coords: Area = (*BevGrid.x_range_m, *BevGrid.y_range_m)
     """x and y range of the canvas, metres, ego frame; derived from `bev` where it is not set."""
-    label_h: int = Field(BevGrid().rows, ge=16)
-    label_w: int = Field(BevGrid().columns, ge=16)
+    label_h: int = Field(BevGrid().rows, ge=16, le=8192)
+    label_w: int = Field(BevGrid().columns, ge=16, le=8192)
     """Cells of the canvas along y and x: its scale and its fine grid; derived from `coords` and
     `bev.cell_m` where they are not set."""
-    max_objects: int = Field(100, ge=0)
+    max_objects: int = Field(100, ge=0, le=10_000)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -64,25 +61,25 @@ class TemporalVisualizationConfig(Section):
     show_history: bool = True
     show_velocity: bool = True
     show_occlusion: bool = True
-    history_frames: int = Field(3, ge=0)
-    trajectory_length: int = Field(10, ge=0)
-    velocity_scale: float = Field(5.0, gt=0)
+    history_frames: int = Field(3, ge=0, le=1000)
+    trajectory_length: int = Field(10, ge=0, le=1000)
+    velocity_scale: float = Field(5.0, gt=0, le=1000)
     """Pixels of arrow for each m/s."""
 
 
 class EvaluationConfig(Section):
     """Metrics and outputs of validation (docs/design.md, section 9)."""
 
-    distance_bands_m: tuple[float, ...] = (0.0, 3.0, 6.0, 12.0, 24.0, 60.0)
+    distance_bands_m: _Bands = (0.0, 3.0, 6.0, 12.0, 24.0, 60.0)
     min_score: float = Field(0.05, ge=0, le=1)
     """Detections below this confidence are not reported."""
     nms_iou: float = Field(0.2, ge=0, le=1)
     """Largest overlap (IoU on the ground) of two boxes of a class. Above it the less confident box
     is dropped."""
-    max_detections: PositiveInt = 300
-    map_distance_bands_m: tuple[float, ...] = (0.0, 30.0, 60.0)
+    max_detections: int = Field(300, gt=0, le=100_000)
+    map_distance_bands_m: _Bands = (0.0, 30.0, 60.0)
     """Distance bands of the map's cells, from the ego's origin, all around."""
-    map_lateral_bands_m: tuple[float, ...] = (0.0, 4.0, 10.0, 22.4)
+    map_lateral_bands_m: _Bands = (0.0, 4.0, 10.0, 22.4)
     """Bands of the map's cells to the left or right of the ego's axis: its lane, its road, what
     lies next to the road."""
 

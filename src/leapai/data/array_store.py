@@ -1,9 +1,9 @@
 """A bounded store of named arrays on disk that any number of processes read and write at once.
 
 An entry is one file in the safetensors format. It is written under a temporary name and moved, so
-it is there whole or not at all, and a checksum in its metadata reveals one that a failing disk has
-damaged. Entries live in a folder that is named after their fingerprint (what they were made of), so
-whatever changes that makes them unreachable instead of wrong.
+it is there whole or not at all, and a checksum of all its bytes in its metadata reveals one that a
+failing disk has damaged. Entries live in a folder that is named after their fingerprint (what they
+were made of), so whatever changes that makes them unreachable instead of wrong.
 
 The bound holds for everything below the store's folder, whatever its fingerprint. Nothing is ever
 evicted: another run may be using it. A store that is full, or whose disk is, warns once and
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
+import re
 import warnings
 import zlib
 from collections.abc import Mapping
@@ -27,15 +27,15 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from leapai.io import whole_file
+from leapai.io import remove_stale, whole_file
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-_FORMAT = "safetensors 1"
+_FORMAT = "safetensors 2"
 """Format of the files, a part of every fingerprint: it changes when their layout changes."""
-_STALE_S = 600.0
-"""A temporary file older than this belongs to a writer that was killed: writing takes
-milliseconds."""
+_NO_CHECKSUM = b'"crc32":"----------"'
+"""The checksum's place in the header, in which it is computed; it has ten digits."""
+_CHECKSUM = re.compile(rb'"crc32":"(\d{10})"')
 _SHARE_OF_ROOM = 0.1
 """Share of the remaining room that one process may write before it measures the room again: ten
 processes that write at once keep the bound."""
@@ -57,7 +57,7 @@ class ArrayStore:
         self._accepts = True
         try:
             self._temporary.mkdir(parents=True, exist_ok=True)
-            self._remove_stale()
+            remove_stale(self._temporary)
             self._write(self.folder / "fingerprint.json", text.encode())
         except OSError as error:
             raise ValueError(
@@ -109,7 +109,8 @@ class ArrayStore:
         return self.folder / name[:2] / name[2:]
 
     def _write(self, path: Path, content: bytes) -> None:
-        with whole_file(path, self._temporary) as temporary:
+        # Not waited for: what a power failure damages is found by its checksum, and made again.
+        with whole_file(path, self._temporary, durable=False) as temporary:
             temporary.write_bytes(content)
 
     def _measure(self) -> None:
@@ -125,14 +126,6 @@ class ArrayStore:
             stacklevel=3,
         )
 
-    def _remove_stale(self) -> None:
-        for path in self._temporary.iterdir():
-            try:
-                if time.time() - path.stat().st_mtime > _STALE_S:
-                    path.unlink()
-            except FileNotFoundError:  # its writer has finished, or another process was quicker
-                continue
-
 
 class _DamagedError(Exception):
     """An entry that cannot be used; the message names what is wrong with it."""
@@ -141,37 +134,33 @@ class _DamagedError(Exception):
 def _pack(key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """Returns the arrays in the safetensors format, with key, order and checksum as metadata."""
     packed = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    metadata = {
-        "key": key,
-        "names": json.dumps(list(packed)),  # safetensors sorts them
-        "crc32": str(_checksum(packed)),
-    }
-    return safetensors.numpy.save(packed, metadata)
+    names = json.dumps(list(packed))  # safetensors sorts them
+    metadata = {"crc32": "-" * 10, "key": key, "names": names}
+    content = safetensors.numpy.save(packed, metadata)
+    checksum = b'"crc32":"%010d"' % zlib.crc32(content)
+    return content.replace(_NO_CHECKSUM, checksum, 1)
 
 
 def _unpack(path: Path, key: str) -> Arrays:
     """Returns the arrays of a file, writable. Raises _DamagedError, and OSError where it cannot be
     read."""
+    content = path.read_bytes()
+    found = _CHECKSUM.search(content)
+    if found is None:
+        raise _DamagedError("not an entry of this store")
+    before, after = memoryview(content)[: found.start()], memoryview(content)[found.end() :]
+    if int(found[1]) != zlib.crc32(after, zlib.crc32(_NO_CHECKSUM, zlib.crc32(before))):
+        raise _DamagedError("the entry is damaged")
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in json.loads(metadata["names"])}
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        header_bytes = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + header_bytes])["__metadata__"]
+        tensors = safetensors.numpy.load(content)
+        arrays = {name: tensors[name] for name in json.loads(metadata["names"])}
+    except (safetensors.SafetensorError, LookupError, ValueError, TypeError) as error:
         raise _DamagedError("not an entry of this store") from error
     if metadata.get("key") != key:
         raise _DamagedError(f"the entry is of {metadata.get('key')}")
-    if metadata.get("crc32") != str(_checksum(arrays)):
-        raise _DamagedError("the entry is damaged")
     return arrays
-
-
-def _checksum(arrays: Arrays) -> int:
-    """Returns a checksum of names, types, shapes and values."""
-    checksum = 0
-    for name, array in arrays.items():
-        checksum = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), checksum)
-        checksum = zlib.crc32(array.reshape(-1).view(np.uint8).data, checksum)
-    return checksum
 
 
 def _bytes_below(folder: Path) -> int:

@@ -13,12 +13,21 @@ import numpy as np
 
 from leapai.config.training import CacheConfig
 from leapai.data.array_store import Arrays, ArrayStore
+from leapai.data.cache_sources import (
+    FileState,
+    are_unchanged,
+    code_of,
+    note_states,
+    noting_files,
+    table_digest,
+)
 from leapai.data.log import DrivingLog, LabelRange, LogWrapper, OpenOptions, open_logs, version_of
 from leapai.data.transforms import prepare
 from leapai.types import CameraFrame, Frame, Labels, MapLine, VectorMap
 
-FORMAT = 1
+FORMAT = 2
 """Version of an entry; it goes up when what is stored of a frame changes."""
+_FILES = "files"
 _MAP_KEY = "map-1"
 """Key of a map; its number goes up when what is stored of a map changes."""
 _CALIBRATION = (("intrinsics", (3, 3)), ("distortion", (5,)), ("ego_from_camera", (4, 4)))
@@ -27,29 +36,37 @@ _CALIBRATION = (("intrinsics", (3, 3)), ("distortion", (5,)), ("ego_from_camera"
 class CachedLog(LogWrapper):
     """A log that reads its frames from a store, and fills the store from the inner log.
 
-    A frame comes back equal in every field. Its key is the name of the log and the index; all else
-    that it depends on belongs into the store's fingerprint. The map is kept, too, because an
-    embedded sequence has to build its world to return it.
+    A frame comes back equal in every field, as long as the files that it was read from and the
+    tables of its log are as they were; all else that it depends on belongs into the store's
+    fingerprint. A frame with a failed sensor is not kept: the next time it may be whole. The map is
+    kept, too, because an embedded sequence has to build its world to return it.
     """
 
     def __init__(self, inner: DrivingLog, store: ArrayStore) -> None:
         super().__init__(inner)
         self._store = store
+        self._key = f"{self.name}/{table_digest(inner)}"
 
     def __getitem__(self, index: int) -> Frame:
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} frames, none at {index}")
-        key = f"{self.name}/{index % len(self)}"
+        key = f"{self._key}/{index % len(self)}"
         arrays = self._store.get(key)
         if arrays is not None:
-            return frame_of(arrays)
-        frame = self.inner[index]
-        self._store.put(key, arrays_of(frame))
+            files = files_of(arrays)
+            if are_unchanged(files):
+                note_states(files)
+                return frame_of(arrays)
+        with noting_files() as notes:
+            frame = self.inner[index]
+        if not frame.faults:
+            self._store.put(key, {**arrays_of(frame), **arrays_of_files(notes)})
+        note_states(notes)
         return frame
 
     def vector_map(self) -> VectorMap | None:
         """Returns the map of the inner log, from the store where it is kept."""
-        key = f"{self.name}/{_MAP_KEY}"
+        key = f"{self._key}/{_MAP_KEY}"
         arrays = self._store.get(key)
         if arrays is not None:
             return _map_of(arrays)
@@ -70,11 +87,14 @@ class PreparedLog(LogWrapper):
         return prepare(self.inner[index], self._image_size_px)
 
 
-def frames_fingerprint(data: str, version: str | None, options: OpenOptions) -> dict[str, object]:
-    """Returns all that the stored frames of a data set depend on."""
+def frames_fingerprint(
+    data: str, logs: Sequence[DrivingLog], options: OpenOptions
+) -> dict[str, object]:
+    """Returns what the stored frames of a data set depend on, besides the files of each."""
     return {
         "data": data,
-        "version": version,
+        "version": version_of(logs),
+        "code": code_of(logs),
         "image_size_px": options.image_size_px,
         "label_range_m": options.label_range_m,
         "format": FORMAT,
@@ -97,10 +117,20 @@ def open_cached_logs(
     if not cache.frames_gb:
         return list(logs)
     options = OpenOptions(image_size_px, label_range_m)
-    fingerprint = frames_fingerprint(data, version_of(logs), options)
+    fingerprint = frames_fingerprint(data, logs, options)
     folder = Path(cache.folder).expanduser() / "frames"
     store = ArrayStore(folder, fingerprint, int(cache.frames_gb * 1e9))
     return [CachedLog(PreparedLog(log, image_size_px), store) for log in logs]
+
+
+def arrays_of_files(files: Sequence[FileState]) -> Arrays:
+    """Returns the files that a frame was read from as an array, to be kept with it."""
+    return {_FILES: np.frombuffer(json.dumps(files).encode(), np.uint8)}
+
+
+def files_of(arrays: Arrays) -> list[FileState]:
+    """Returns the files that `arrays_of_files` made an array of."""
+    return [(path, size, time_ns) for path, size, time_ns in json.loads(arrays[_FILES].tobytes())]
 
 
 def arrays_of(frame: Frame) -> Arrays:
@@ -127,8 +157,8 @@ def arrays_of(frame: Frame) -> Arrays:
     if frame.points is not None:
         arrays["points"] = frame.points
     if frame.labels is not None:
-        for field in fields(Labels):
-            arrays[f"labels.{field.name}"] = getattr(frame.labels, field.name)
+        labels = {f"labels.{f.name}": getattr(frame.labels, f.name) for f in fields(Labels)}
+        arrays |= {name: array for name, array in labels.items() if array is not None}
     return arrays
 
 
@@ -137,7 +167,8 @@ def frame_of(arrays: Arrays) -> Frame:
     described = json.loads(arrays["described"].tobytes())
     labels = None
     if "labels.boxes" in arrays:
-        labels = Labels(**{f.name: arrays[f"labels.{f.name}"] for f in fields(Labels)})
+        values: dict[str, Any] = {f.name: arrays.get(f"labels.{f.name}") for f in fields(Labels)}
+        labels = Labels(**values)
     cameras = [_camera_of(arrays, i, values) for i, values in enumerate(described["cameras"])]
     return Frame(
         sequence=described["sequence"],

@@ -12,13 +12,11 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
+from leapai.data.data_names import function_of, installed_data_sets, named_source
 from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
-
-ENTRY_POINTS = "leapai.data"
-"""Group of the entry points that name data sets."""
 
 LabelRange = tuple[tuple[float, float], tuple[float, float]]
 """x and y range in metres, ego frame."""
@@ -36,6 +34,13 @@ class DrivingLog(ABC):
     """Version of the content, which results name; None: the data set has none."""
     static_classes: tuple[str, ...] = STATIC_CLASSES
     """The classes of `STATIC_CLASSES` that the map can contain."""
+    table_folders: tuple[Path, ...] = ()
+    """Folders of the tables that all frames depend on; a cache of frames looks whether a file in
+    one has changed."""
+    table_notes: Sequence[str] = ()
+    """Rows that were left out of the tables of the data set, counted, a line for each table."""
+    unused_cameras: Sequence[str] = ()
+    """Cameras of the rig that no camera group takes: no frame has them."""
 
     @property
     @abstractmethod
@@ -70,6 +75,9 @@ class LogWrapper(DrivingLog):
         self.name = inner.name
         self.version = inner.version
         self.static_classes = inner.static_classes
+        self.table_folders = inner.table_folders
+        self.table_notes = inner.table_notes
+        self.unused_cameras = inner.unused_cameras
 
     @property
     def timestamps_us(self) -> IntArray:
@@ -89,6 +97,21 @@ class LogWrapper(DrivingLog):
     def vector_map(self) -> VectorMap | None:
         """Returns the map of the inner log."""
         return self.inner.vector_map()
+
+
+class UnlabelledLog(LogWrapper):
+    """A log without its labels and its map: what a vehicle has."""
+
+    def __getitem__(self, index: int) -> Frame:
+        return replace(self.inner[index], labels=None)
+
+    def ground_truth(self, index: int) -> Frame:
+        """Returns the pose of the frame; there is no ground truth."""
+        return replace(self.inner.ground_truth(index), labels=None)
+
+    def vector_map(self) -> VectorMap | None:
+        """Returns None: there is no map."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -111,11 +134,13 @@ def open_logs(
     data: str, *, image_size_px: tuple[int, int], label_range_m: LabelRange | None = None
 ) -> Sequence[DrivingLog]:
     """Opens the logs of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`,
-    `NAME:LOCATION` of another installed plug-in, or `module:function:location`.
+    `NAME:LOCATION` of another installed plug-in, `module:function:location`, or the path of a
+    folder or file, as `named_source` reads it.
 
     Raises ValueError for a data set that is not found or whose plug-in does not work; the plug-in
     raises for what it cannot read.
     """
+    data = named_source(data)
     opener, location, origin = _find(data)
     options = OpenOptions(image_size_px, label_range_m)
     try:
@@ -138,6 +163,11 @@ def open_logs(
     return logs
 
 
+def check_source(data: str) -> None:
+    """Imports the plug-in that opens `data`. Raises ValueError where there is none that works."""
+    _find(named_source(data))
+
+
 def version_of(logs: Sequence[DrivingLog]) -> str | None:
     """Returns the versions that the logs name, joined, or None where they name none."""
     versions = {log.version for log in logs if log.version is not None}
@@ -147,38 +177,14 @@ def version_of(logs: Sequence[DrivingLog]) -> str | None:
 def _find(data: str) -> tuple[Opener, str, str]:
     """Returns the function that opens `data`, the location to give it, and its name for errors."""
     name, _, location = data.partition(":")
-    installed = _installed()
+    installed = installed_data_sets()
     if name in installed:
         target = installed[name].value
         opener = _load(data, f"plug-in '{name}' ({target})", *target.split(":", 1))
         return opener, location, f"plug-in '{name}' ({target})"
-    function, colon, inner_location = location.partition(":")
-    if not colon or not function.isidentifier() or not _is_module(name):
-        known = ", ".join(sorted(installed)) or "none"
-        raise ValueError(
-            f"data '{data}': there is no data set '{name}'; use one of those installed: {known}; "
-            "or name a function of your own as module:function:location"
-        )
-    origin = f"function '{name}:{function}'"
-    return _load(data, origin, name, function), inner_location, origin
-
-
-def _installed() -> dict[str, EntryPoint]:
-    """Returns the entry points of all installed data sets by name. Raises ValueError where two
-    packages use one name."""
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=ENTRY_POINTS):
-        other = found.setdefault(point.name, point)
-        if other.value != point.value:
-            raise ValueError(
-                f"two installed packages have a data set '{point.name}' ({other.value} and "
-                f"{point.value}); uninstall one of them"
-            )
-    return found
-
-
-def _is_module(name: str) -> bool:
-    return all(part.isidentifier() for part in name.split("."))
+    module, function, location = function_of(data)
+    origin = f"function '{module}:{function}'"
+    return _load(data, origin, module, function), location, origin
 
 
 def _load(data: str, origin: str, module_name: str, function: str) -> Opener:
@@ -186,7 +192,7 @@ def _load(data: str, origin: str, module_name: str, function: str) -> Opener:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever the code of a plug-in raises while it is imported
-        known = ", ".join(sorted(_installed())) or "none"
+        known = ", ".join(sorted(installed_data_sets())) or "none"
         raise ValueError(
             f"data '{data}': {origin} cannot be imported ({type(error).__name__}: {error}); "
             f"{_remedy(error)}; data sets installed: {known}"

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
+import stat
+import struct
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
+from leapai.data.cache_sources import note_file
 from leapai.geometry import poses
 from leapai.types import FloatArray, ImageArray, IntArray
 
 _logger = logging.getLogger(__name__)
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+"""Formats that cameras write; Pillow's decoders of rarer ones are not offered foreign bytes."""
+MAX_SENSOR_BYTES = 1 << 30
+"""Largest file of a sensor: ten million points, or an image of 16 384 x 16 384 pixels, fit."""
+MAX_MEDIAN_RANGE_M = 500.0
+"""Half of a sweep is nearer, on any vehicle, by far."""
 
 
 class AnnotatedBoxes(NamedTuple):
@@ -61,7 +72,9 @@ class FaultLog:
 
     def note(self, sensor: str, fault: SensorError) -> str:
         """Returns words such as `CAM_BACK: samples/CAM_BACK/x.jpg: cannot be decoded`."""
-        words = f"{sensor}: {fault.path.relative_to(self._root)}: {fault.problem}"
+        inside = fault.path.is_relative_to(self._root)
+        path = fault.path.relative_to(self._root) if inside else fault.path
+        words = f"{sensor}: {path}: {fault.problem}"
         if fault.named_as not in self._named:
             self._named.add(fault.named_as)
             more = "" if fault.named_as == fault.path else " (others of this folder are not named)"
@@ -78,14 +91,26 @@ def missing(path: Path) -> SensorError:
     return SensorError(path, "no such folder")
 
 
+def regular_bytes(path: Path, most: int | None = None) -> bytes:
+    """Returns the content of a file of at most `most` bytes. Raises OSError where it is larger, or
+    is a pipe or a device: reading one waits for ever, or does not end."""
+    state = path.stat()
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+        raise OSError(errno.EINVAL, "is a pipe or a device, no file")
+    if most is not None and state.st_size > most:
+        raise OSError(errno.EFBIG, f"has {state.st_size:,} bytes, at most {most:,} are read")
+    return path.read_bytes()
+
+
 def read_bytes(path: Path) -> bytes:
     """Returns the content of a sensor file. Raises SensorError where there is none."""
+    note_file(path)
     try:
-        content = path.read_bytes()
+        content = regular_bytes(path, MAX_SENSOR_BYTES)
     except FileNotFoundError:
         raise missing(path) from None
-    except OSError as error:
-        raise SensorError(path, f"cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
+        raise SensorError(path, f"cannot be read ({getattr(error, 'strerror', error)})") from error
     if not content:
         raise SensorError(path, "holds no bytes")
     return content
@@ -94,29 +119,82 @@ def read_bytes(path: Path) -> bytes:
 def read_image(path: Path, size_px: tuple[int, int]) -> ImageArray:
     """Reads an image [H, W, 3] RGB of the calibrated `size_px` (height, width). Raises SensorError.
 
-    Pillow decodes it, because it refuses a truncated file that OpenCV fills up with grey.
+    Pillow decodes it, because it refuses a truncated file that OpenCV fills up with grey. Its
+    header comes first: an image of another size is refused before it takes any memory. One that is
+    marked as rotated (EXIF) is refused, too, because the calibration may be that of either.
     """
     content = read_bytes(path)
     try:
-        with Image.open(io.BytesIO(content)) as encoded:
-            image = np.array(encoded.convert("RGB"))
-    except (OSError, SyntaxError) as error:
+        with _opened(content) as encoded:
+            width, height = encoded.size
+            if (height, width) != size_px:
+                expected = f"{size_px[1]} x {size_px[0]}"
+                raise SensorError(path, f"is {width} x {height} pixels, calibrated for {expected}")
+            turned = encoded.getexif().get(ExifTags.Base.Orientation, 1)
+            if turned != 1:
+                raise SensorError(
+                    path,
+                    f"is marked as rotated (EXIF orientation {turned}); "
+                    "write it the way the camera is calibrated, and remove the mark",
+                )
+            if encoded.mode == "F":
+                raise SensorError(path, "holds floats, of which the white point is not known")
+            return _rgb(encoded)
+    except Image.DecompressionBombError:
+        raise SensorError(path, "claims more pixels than any camera has") from None
+    except _UNREADABLE as error:
         raise SensorError(path, "cannot be decoded") from error
-    if image.shape[:2] != size_px:
-        height, width = image.shape[:2]
-        expected = f"{size_px[1]} x {size_px[0]}"
-        raise SensorError(path, f"is {width} x {height} pixels, calibrated for {expected}")
-    return image
+
+
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error),
+    *(EOFError, OverflowError, MemoryError, ZeroDivisionError, AttributeError, RuntimeError),
+)
+"""Errors that Pillow's decoders raise on damaged files."""
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+def _opened(content: bytes) -> Image.Image:
+    """Opens an encoded image without decoding it. Pillow's warning of many pixels is not needed, as
+    the size is compared with the calibration; its error stays."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
+
+
+def _rgb(encoded: Image.Image) -> ImageArray:
+    """Decodes an image [H, W, 3] of 8 bits. One of 16 bits is scaled; transparency is dropped;
+    grey, palette and CMYK become RGB."""
+    if encoded.mode in _SIXTEEN_BITS:
+        # Scaled as libpng does: 65535 becomes 255.
+        values = np.asarray(encoded, np.uint32).clip(0, 65_535)
+        grey = ((values * 255 + 32_767) // 65_535).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.array(encoded.convert("RGB"))
+
+
+def check_range(xyz: FloatArray, path: Path) -> None:
+    """Raises SensorError where points [P, 3] are not in metres."""
+    if not len(xyz):
+        return
+    middle = float(np.median(np.abs(xyz).max(-1)))
+    if middle > MAX_MEDIAN_RANGE_M:
+        raise SensorError(
+            path, f"half of its points are over {middle:.0f} m away: are they in millimetres?"
+        )
 
 
 def read_json(path: Path, remedy: str) -> Any:
     """Returns the content of a JSON table. Raises ValueError with the file and the `remedy`."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(regular_bytes(path))
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; {remedy}") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); {remedy}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
+    except (ValueError, RecursionError) as error:
+        words = "lists in lists" if isinstance(error, RecursionError) else str(error)[:200]
+        raise ValueError(f"{path} is not valid JSON ({words}); {remedy}") from None
 
 
 def checked_poses(
@@ -143,26 +221,30 @@ def checked_poses(
     return poses.from_quaternion(rotation, translation)
 
 
-def central_velocity(
-    position_m: FloatArray,
-    time_us: IntArray,
-    before: IntArray,
-    after: IntArray,
-    max_gap_s: float,
-) -> FloatArray:
-    """Returns velocities [M, 3] of annotations from their neighbours in the same track, NaN where
-    unknown.
+MAX_SPEED_MPS = 100.0
+"""Fastest object of traffic; two annotations that imply more are not of one object."""
 
-    `before` and `after` [M] are rows of the neighbours, -1 where the track begins or ends: there
-    the difference is one-sided. Each side may lie `max_gap_s` away at most. Positions [M, 3] are of
-    a frame that stands still. (The rule of the nuScenes devkit, `NuScenes.box_velocity`.)
+
+def central_velocity(
+    position_m: FloatArray, time_us: IntArray, track: IntArray, max_gap_s: float
+) -> FloatArray:
+    """Returns velocities [M, 3] of annotations from their neighbours in the same track [M], NaN
+    where unknown.
+
+    Where a track begins or ends the difference is one-sided. Each side may lie `max_gap_s` away at
+    most. Positions [M, 3] are of a frame that stands still. (The rule of the nuScenes devkit,
+    `NuScenes.box_velocity`.)
     """
-    row = np.arange(len(position_m))
-    first, last = np.where(before >= 0, before, row), np.where(after >= 0, after, row)
-    sides = (before >= 0).astype(int) + (after >= 0)
+    order = np.lexsort((time_us, track))
+    same = np.diff(track[order]) == 0
+    first, last = np.arange(len(order)), np.arange(len(order))
+    first[order[1:][same]] = order[:-1][same]
+    last[order[:-1][same]] = order[1:][same]
+    sides = (first != np.arange(len(order))).astype(int) + (last != np.arange(len(order)))
     seconds = (time_us[last] - time_us[first]) / 1e6
     known = (seconds > 0) & (seconds <= max_gap_s * sides)
     velocity = np.full(position_m.shape, np.nan)
     difference = (position_m[last] - position_m[first])[known]
     velocity[known] = difference / seconds[known, None]
+    velocity[(np.abs(velocity) > MAX_SPEED_MPS).any(-1)] = np.nan
     return velocity

@@ -5,15 +5,20 @@ The endless list of the clips of epoch after epoch is sharded over the global st
 streams per rank + stream) round robin, and each stream walks its own clips frame by frame. What a
 stream sees at a step thus depends on the seed, the stream and the step alone: two ranks with four
 streams see what one rank with eight sees, and to resume is to start at another step.
+
+Several sources of data are mixed by the clip: an epoch has as many clips as all sources together,
+and each source its share of them (`clip_mixture.py`).
 """
 
 from __future__ import annotations
 
 import math
+import re
+import signal
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -22,13 +27,15 @@ from torch.utils.data import DataLoader, Dataset
 from leapai.config.schema import TaskConfig
 from leapai.config.training import StreamingConfig
 from leapai.data.augmentation import apply, draw_augmentation
+from leapai.data.clip_mixture import ClipMixture, ClipShare
 from leapai.data.log import DrivingLog
 from leapai.data.pixel_labels import with_pixel_labels
 from leapai.data.static_labels import with_static_labels
-from leapai.data.transforms import collate, prepare
+from leapai.data.transforms import collate, on_one_rig, prepare
 from leapai.models.tensors import FrameBatch
 from leapai.types import BoolArray, Frame, IntArray
 
+_T = TypeVar("_T")
 _PLAN_FRAMES = 2048
 """Frames of a plan at least: small data sets are planned many epochs at a time, so that late steps
 are found quickly."""
@@ -86,11 +93,20 @@ class SequenceSampler:
     """
 
     def __init__(
-        self, lengths: Sequence[int], config: StreamingConfig, streams: int, seed: int
+        self,
+        lengths: Sequence[int],
+        config: StreamingConfig,
+        streams: int,
+        seed: int,
+        shares: Sequence[ClipShare] = (),
     ) -> None:
-        """Takes the number of frames of each log. Raises ValueError where all have none."""
+        """Takes the number of frames of each log, and the shares of several sources.
+
+        Raises ValueError where all logs, or those of a source, have none.
+        """
         if sum(lengths) == 0:
             raise ValueError("the training data has no frames; name other data as data.train")
+        self._mixture = ClipMixture(shares, lengths) if len(shares) > 1 else None
         self._config = config
         self._streams = streams
         self._seed = seed
@@ -147,16 +163,17 @@ class SequenceSampler:
         seen = self._seen(begin, rng)
         is_first = starts | (rng.random(len(starts)) < config.reset_probability)
         epoch = self._epoch_of_run[self._run[begin]]
-        order = np.lexsort((rng.random(len(begin)), epoch))
-        place = np.empty(len(begin), np.int64)
-        place[order] = np.arange(len(begin))
-        clip = np.cumsum(starts) - 1
-        samples = np.flatnonzero(seen)
-        samples = samples[np.argsort(place[clip[samples]], kind="stable")]
-        length = np.add.reduceat(seen.astype(np.int64), begin)[order]
+        order: IntArray = np.lexsort((rng.random(len(begin)), epoch))
+        if self._mixture:
+            order = self._mixture.order(order, self._sequence[begin[order]], rng)
+        length = np.add.reduceat(seen.astype(np.int64), begin)
+        first = np.cumsum(length) - length  # of each clip among all samples
+        clip_start = np.concatenate([[0], np.cumsum(length[order])])
+        within = np.arange(clip_start[-1]) - np.repeat(clip_start[:-1], length[order])
+        samples = np.flatnonzero(seen)[np.repeat(first[order], length[order]) + within]
         return _EpochPlan(
             first_clip=self._first_clips[number],
-            clip_start=np.concatenate([[0], np.cumsum(length)]),
+            clip_start=clip_start,
             sequence=self._sequence[samples],
             frame=self._frame[samples],
             is_first=is_first[samples],
@@ -189,15 +206,23 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
     """
 
     def __init__(
-        self, logs: Sequence[DrivingLog], config: TaskConfig, *, rank: int = 0, world_size: int = 1
+        self,
+        logs: Sequence[DrivingLog],
+        config: TaskConfig,
+        shares: Sequence[ClipShare] = (),
+        *,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        """Opens the streams of one rank. Raises ValueError where the logs have no frames."""
+        """Opens the streams of one rank. `shares` are those of several sources, whose logs follow
+        each other in `logs`. Raises ValueError where the logs have no frames."""
         self.logs = list(logs)
         self.config = config
         self._rank = rank
         streams = config.batch_sizes.train * world_size
         lengths = [len(log) for log in self.logs]
-        self._walks = SequenceSampler(lengths, config.streaming, streams, config.training.seed)
+        seed = config.training.seed
+        self._walks = SequenceSampler(lengths, config.streaming, streams, seed, shares)
         self._region = config.static.region()
 
     def __getitem__(self, step: int) -> list[FrameBatch]:
@@ -220,7 +245,8 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
 
     def batch_of(self, samples: Sequence[SampleRef]) -> FrameBatch:
         """Returns the batch of one frame of each stream."""
-        batch = collate([self._frame(s) for s in samples], [s.is_first for s in samples])
+        frames = on_one_rig([self._frame(s) for s in samples])
+        batch = collate(frames, [s.is_first for s in samples])
         return replace(batch, frames=tuple(without_sensors(frame) for frame in batch.frames))
 
     def _frame(self, sample: SampleRef) -> Frame:
@@ -273,6 +299,31 @@ def window_loader(
     )
 
 
+def read_through(loader: Iterable[_T]) -> Iterator[_T]:
+    """Returns the items of a loader, whose processes start at once.
+
+    Raises ValueError, as one line, for what a process of it could not read, and OSError with the
+    remedy where one was killed.
+    """
+    return _with_clear_errors(iter(loader))
+
+
+def _with_clear_errors(items: Iterator[_T]) -> Iterator[_T]:
+    try:
+        yield from items
+    except RuntimeError as error:
+        if not re.match(r"DataLoader worker \(pid", str(error)):
+            raise
+        raise OSError(
+            "a process that reads frames was killed, most often because memory ran out; use fewer "
+            "processes (--workers, 0: none) or smaller batch_sizes.train"
+        ) from error
+    except ValueError as error:
+        if not str(error).startswith("Caught ValueError in DataLoader worker"):
+            raise
+        raise ValueError(str(error).rpartition("\nValueError: ")[2].strip()) from error
+
+
 def as_it_is(item: Any) -> Any:
     """Returns the item, in the place of a loader's collation where items are batches already."""
     return item
@@ -280,3 +331,4 @@ def as_it_is(item: Any) -> Any:
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)  # as many processes as there are cores read already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training's to handle

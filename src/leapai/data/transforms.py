@@ -3,13 +3,14 @@ collate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
 
+from leapai.data.frame_check import Posed, check_frame
 from leapai.geometry import cameras
 from leapai.models.tensors import FrameBatch
 from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray, PixelLabels
@@ -48,41 +49,85 @@ def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame
 
 
 def prepare(
-    frame: Frame, size_px: tuple[int, int], groups: Mapping[str, str] | None = None
+    frame: Frame,
+    size_px: tuple[int, int],
+    groups: Mapping[str, str] | None = None,
+    last: Posed | None = None,
 ) -> Frame:
-    """Returns the frame as the model requires it: every image of `size_px`, groups of cameras as in
-    `groups`.
+    """Returns the frame as the model requires it: checked (`check_frame`, with the frame `last`
+    before it), every image of `size_px`, groups of cameras as in `groups`.
 
-    Raises ValueError where `groups` names a camera that the frame does not have.
+    Raises ValueError where the frame does not fit its type, its pose cannot be, or `groups` names a
+    camera that the frame does not have. A rig without cameras has none to group.
     """
     groups = groups or {}
+    frame = check_frame(frame, last, groups)
     unknown = set(groups) - {camera.name for camera in frame.cameras}
-    if unknown:
+    if unknown and frame.cameras:
         names = ", ".join(camera.name for camera in frame.cameras)
         raise ValueError(
             f"camera.groups names '{min(unknown)}', which {frame.sequence} does not have; "
             f"its cameras: {names}"
         )
-    regrouped = (replace(c, group=groups.get(c.name, c.group)) for c in frame.cameras)
-    return replace(frame, cameras=tuple(prepare_camera(c, size_px) for c in regrouped))
+    return replace(frame, cameras=tuple(prepare_camera(c, size_px) for c in frame.cameras))
+
+
+def on_one_rig(frames: Sequence[Frame]) -> list[Frame]:
+    """Returns prepared frames of different rigs with the same cameras, group by group, so that they
+    can share a batch; frames of one rig as they are.
+
+    A camera that only others of its group have is added as one that failed, with the calibration of
+    such another one, and the cameras are named by their group and number.
+    """
+    rigs = [[(c.name, c.group) for c in frame.cameras] for frame in frames]
+    if all(rig == rigs[0] for rig in rigs):
+        return list(frames)
+    groups = [
+        [[c for c in frame.cameras if c.group == group] for frame in frames]
+        for group in CAMERA_GROUPS
+    ]
+    fullest = [max(of_frames, key=len) for of_frames in groups]
+    return [
+        replace(
+            frame,
+            cameras=tuple(
+                replace(camera, name=f"{camera.group}_{number}")
+                for most, of_frames in zip(fullest, groups, strict=True)
+                for number, camera in enumerate(_filled_up(of_frames[index], most))
+            ),
+        )
+        for index, frame in enumerate(frames)
+    ]
+
+
+def _filled_up(cameras: list[CameraFrame], most: list[CameraFrame]) -> list[CameraFrame]:
+    """Returns the cameras followed by failed ones, as many as `most` has."""
+    return [*cameras, *(replace(c, image=None, pixel_labels=None) for c in most[len(cameras) :])]
 
 
 def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
-    """Collates prepared frames, one for each stream, into a batch.
+    """Collates prepared frames, one for each stream, into a batch. All streams must have the same
+    cameras in the same order (`on_one_rig`).
 
-    Streams may have different rigs: cameras of a group are put side by side, and a stream that has
-    fewer of them is padded with failed ones, which cost no time. `is_first` marks the streams that
-    start a sequence. `FrameBatch.frames` are as given.
+    `is_first` marks the streams that start a sequence. Raises ValueError where the cameras differ.
     """
-    given, frames = frames, with_common_cameras(frames)
+    rig = [(c.name, c.group, c.size_px) for c in frames[0].cameras]
+    for frame in frames[1:]:
+        if [(c.name, c.group, c.size_px) for c in frame.cameras] != rig:
+            raise ValueError(
+                f"{frame.sequence} and {frames[0].sequence} have different cameras: "
+                "put drives of one rig into a batch"
+            )
     points = [np.zeros((0, 5), np.float32) if f.points is None else f.points for f in frames]
     stream = np.repeat(np.arange(len(frames)), [len(p) for p in points])
     return FrameBatch(
         images=torch.from_numpy(np.stack([_images(f) for f in frames])),
-        camera_valid=torch.tensor([[c.image is not None for c in f.cameras] for f in frames]),
-        intrinsics=_stacked(frames, "intrinsics"),
-        distortion=_stacked(frames, "distortion"),
-        ego_from_camera=_stacked(frames, "ego_from_camera"),
+        camera_valid=torch.tensor(
+            [[c.image is not None for c in f.cameras] for f in frames], dtype=torch.bool
+        ),
+        intrinsics=_stacked(frames, "intrinsics", (3, 3)),
+        distortion=_stacked(frames, "distortion", (5,)),
+        ego_from_camera=_stacked(frames, "ego_from_camera", (4, 4)),
         points=torch.from_numpy(np.concatenate(points).astype(np.float32)),
         point_stream=torch.from_numpy(stream),
         lidar_valid=torch.tensor([f.points is not None for f in frames]),
@@ -93,37 +138,8 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
         is_first=torch.tensor(list(is_first)),
         **_pixel_labels(frames),
         camera_groups=tuple(CAMERA_GROUPS.index(c.group) for c in frames[0].cameras),
-        frames=tuple(given),
+        frames=tuple(frames),
     )
-
-
-def with_common_cameras(frames: Sequence[Frame]) -> list[Frame]:
-    """Returns the frames with the same groups of cameras in the same order, padded with failed
-    cameras; frames of one rig come back as they are."""
-    rigs = {tuple(c.group for c in frame.cameras) for frame in frames}
-    if len(rigs) == 1:
-        return list(frames)
-    size_px = next(camera.size_px for frame in frames for camera in frame.cameras)
-    return [replace(f, cameras=tuple(_padded(f, rigs, size_px))) for f in frames]
-
-
-def _padded(
-    frame: Frame, rigs: Set[tuple[str, ...]], size_px: tuple[int, int]
-) -> Iterator[CameraFrame]:
-    for group in CAMERA_GROUPS:
-        cameras = [camera for camera in frame.cameras if camera.group == group]
-        yield from cameras
-        for _ in range(max(rig.count(group) for rig in rigs) - len(cameras)):
-            yield CameraFrame(
-                name="",
-                group=group,
-                image=None,
-                size_px=size_px,
-                intrinsics=np.eye(3),
-                distortion=np.zeros(5),
-                ego_from_camera=np.eye(4),
-                timestamp_us=frame.timestamp_us,
-            )
 
 
 def _pixel_labels(frames: Sequence[Frame]) -> dict[str, torch.Tensor | None]:
@@ -141,13 +157,16 @@ def _pixel_labels(frames: Sequence[Frame]) -> dict[str, torch.Tensor | None]:
 
 
 def _images(frame: Frame) -> ImageArray:
-    """Returns images [N, 3, H, W] uint8; zeros for a failed camera."""
+    """Returns images [N, 3, H, W] uint8; zeros for a failed camera, [0, 3, 0, 0] without any."""
+    if not frame.cameras:
+        return np.zeros((0, 3, 0, 0), np.uint8)
     pictures = [
         np.zeros((*c.size_px, 3), np.uint8) if c.image is None else c.image for c in frame.cameras
     ]
     return np.stack(pictures).transpose(0, 3, 1, 2)
 
 
-def _stacked(frames: Sequence[Frame], field: str) -> torch.Tensor:
-    values = [[np.asarray(getattr(c, field), np.float32) for c in f.cameras] for f in frames]
-    return torch.from_numpy(np.stack([np.stack(v) for v in values]))
+def _stacked(frames: Sequence[Frame], field: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Returns a field of all cameras [B, N, *shape] float32; N may be 0."""
+    values = np.array([[getattr(c, field) for c in f.cameras] for f in frames], np.float32)
+    return torch.from_numpy(values.reshape(len(frames), len(frames[0].cameras), *shape))

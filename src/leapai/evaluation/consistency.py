@@ -15,15 +15,13 @@ What objects can do between two frames costs nothing: a = 4 m/s^2, and turn = mi
 a curvature c of 0.35 per m, of persons 1.5; what never moves has neither. Barriers have no front,
 so their heading counts modulo pi; pillars have none. An occlusion level that rises or falls is
 what the world does; one that comes right back, one step later, flickers.
-
 *Survival*: between two appearances of a track, at most 2 s apart, a detection of it is *expected*
 in every frame, and one that is missing counts 0; what comes back later has been away. 0 is also
 the value of the first frame of a track that begins where another has ended (at most 2 s ago, same
 group of classes, within 2 m of where that one would be now beyond what it can do): the object goes
-on under another id. The frames between those two are missing, too.
-
-Consistency is the mean over all that is expected: of a frame, of a track, of everything. Detections
-without an id, and frames whose ego pose is not known, are left out.
+on under another id. The frames between those two are missing, too. Consistency is the mean over all
+that is expected: of a frame, of a track, of everything. What has no id is left out, and so are
+frames whose ego pose is not known.
 """
 
 from __future__ import annotations
@@ -87,7 +85,14 @@ def consistency(frames: Sequence[Detections]) -> ConsistencyMetrics:
         id_changes=len(succession.now),
         class_flips=int((parts["classes"] < 1).sum()),
         occlusion_flips=int((parts["occlusion"] < 1).sum()),
-        frames=_of_frames(ordered, expected),
+        frames=_of_frames(
+            ordered,
+            expected,
+            missing=expected.frame[expected.missing],
+            id_changes=rows.frame[succession.now],
+            class_flips=rows.frame[own.now[parts["classes"] < 1]],
+            occlusion_flips=rows.frame[own.now[parts["occlusion"] < 1]],
+        ),
         tracks=_of_tracks(ordered, rows, expected, succession),
     )
 
@@ -295,16 +300,21 @@ def _expected(rows: _Rows, own: _Steps, succession: _Steps, agreement: FloatArra
     )
 
 
-def _of_frames(frames: Sequence[Detections], expected: _Expected) -> tuple[FrameConsistency, ...]:
+def _of_frames(
+    frames: Sequence[Detections], expected: _Expected, **events: IntArray
+) -> tuple[FrameConsistency, ...]:
+    """Returns the consistency of each frame; `events` are frames in which something broke it."""
     counts, means = _means_by(expected.frame, expected.value, len(frames))
+    of_events = {name: np.bincount(at, minlength=len(frames)) for name, at in events.items()}
     return tuple(
         FrameConsistency(
             sequence=frame.sequence,
             timestamp_us=frame.timestamp_us,
             expected=count,
             consistency=mean,
+            **{name: int(of_frames[i]) for name, of_frames in of_events.items()},
         )
-        for frame, count, mean in zip(frames, counts, means, strict=True)
+        for i, (frame, count, mean) in enumerate(zip(frames, counts, means, strict=True))
     )
 
 
@@ -332,8 +342,7 @@ def _means_by(
     number: IntArray, value: FloatArray, length: int
 ) -> tuple[list[int], list[float | None]]:
     """Returns how many values [E] have each number from 0 to `length`, and their mean."""
-    count = np.bincount(number, minlength=length)
-    total = np.bincount(number, value, length)
+    count, total = np.bincount(number, minlength=length), np.bincount(number, value, length)
     return count.tolist(), [float(t / n) if n else None for t, n in zip(total, count, strict=True)]
 
 

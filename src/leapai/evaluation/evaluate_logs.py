@@ -18,12 +18,13 @@ def evaluate_logs(
     `max_frames` of each sequence are streamed. Frames without labels are streamed, too, but only
     those with labels, or with a map, are evaluated. Nothing is written.
 
-    >>> import leapai
-    >>> stream = leapai.load(device="cpu")
-    >>> logs = leapai.open_logs("synthetic:frames=2,rate_hz=4", image_size_px=(128, 240))
-    >>> metrics = leapai.evaluate(stream, logs)
-    >>> metrics.detection.frames
-    2
+    Examples:
+        >>> import leapai
+        >>> stream = leapai.load(device="cpu")
+        >>> logs = leapai.open_logs("synthetic:frames=2,rate_hz=4", image_size_px=(128, 240))
+        >>> metrics = leapai.evaluate(stream, logs)
+        >>> metrics.detection.frames
+        2
     """
     session = stream.session
     return evaluate_stream(session.model, session.config, logs, max_frames, session.device)

@@ -39,8 +39,8 @@ def evaluate_stream(
     device: torch.device | str = "cpu",
 ) -> StreamMetrics:
     """Streams every drive in order, at most `max_frames` of each, and evaluates the frames that
-    have labels, or a map. Writes nothing; `model` goes back to the mode, module by module, that it
-    had.
+    have labels, or a map; frames that are refused are left out. Writes nothing; `model` goes back
+    to the mode, module by module, that it had.
 
     Where processes are joined they share the drives, all must call, and all get the metrics of the
     whole.
@@ -51,7 +51,9 @@ def evaluate_stream(
             session = StreamSession(model, config, device, first_sequence=number)
             evaluate_map = maps.of_sequence(log)
             for index in range(min(len(log), max_frames or len(log))):
-                result = session.step(log[index])
+                result = session.try_step(log[index])
+                if result is None:
+                    continue
                 frames += labelled(result)
                 evaluate_map(result)
     parts = gather((frames, maps.tally))

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from leapai.evaluation.detection.detection_results import (
     AP_DISTANCES_M,
+    ERROR_DISTANCE_M,
     HIDDEN_OBJECT_S,
+    RECALL_CONFIDENCE,
     ROUND_CLASS_IDS,
     ClassResult,
 )
@@ -20,8 +23,14 @@ from leapai.evaluation.tracking.tracking_results import MOSTLY_LOST, MOSTLY_TRAC
 from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS
 
 HIGHER, LOWER = Better.HIGHER, Better.LOWER
-HIDDEN_OBJECT = f"no sensor sees the object, but one did at most {HIDDEN_OBJECT_S:g} s ago"
-HIDDEN_GROUND = f"no sensor sees the ground, but one did in the last {HIDDEN_GROUND_S:g} s"
+HIDDEN_OBJECT = (
+    "objects that were seen and are hidden now: no sensor sees them in this frame, but a sensor "
+    f"saw them at most {HIDDEN_OBJECT_S:g} s earlier, so only memory can keep them"
+)
+HIDDEN_GROUND = (
+    "ground that was seen and is hidden now: no sensor sees it in this frame, but a sensor saw it "
+    f"at most {HIDDEN_GROUND_S:g} s earlier, so only memory can keep it"
+)
 AP_WORDS = ", ".join(f"{m:g}" for m in AP_DISTANCES_M[:-1]) + f" and {AP_DISTANCES_M[-1]:g} m"
 """Matching distances of AP in words."""
 FLICKER = "flicker: share of marks that the frame before or after does not have at that place"
@@ -30,37 +39,35 @@ CHANGE = "mean difference of a cell's probability from frame to frame"
 _OBJECTS = Metric("objects", "truths", digits=0)
 
 
-def _of_class(without: tuple[int, ...], field: str) -> Callable[[ClassResult], float | None]:
-    """Reads an error of a class; None for classes without such a value, as in the means."""
+def _error(name: str, field: str, without: tuple[int, ...] = (), **declared: Any) -> Metric:
+    """Declares an error of a class; None for classes without such a value, as in the means."""
+    names = {CLASS_NAMES[i] for i in without}
 
     def read(result: ClassResult) -> float | None:
-        error: float | None = getattr(result.metrics.errors, field)
-        return None if CLASS_NAMES.index(result.name) in without else error
+        error: float | None = getattr(result.errors, field)
+        return None if result.name in names else error
 
-    return read
+    def is_stand_in(result: ClassResult) -> bool:
+        return field in result.stand_ins
+
+    return Metric(name, read, LOWER, is_stand_in=is_stand_in, **declared)
 
 
 CLASS_COLUMNS = (
-    replace(_OBJECTS, source="metrics.truths"),
-    Metric(
-        "AP", "metrics.mean_ap", HIGHER, bar=True, words=f"mean over {AP_WORDS}", scalar="AP_{}"
+    _OBJECTS,
+    Metric("AP", "mean_ap", HIGHER, bar=True, words=f"mean over {AP_WORDS}", scalar="AP_{}"),
+    _error(
+        "ATE", "translation_m", unit="m", in_terminal=False, words="position error on the ground"
     ),
-    Metric(
-        "ATE", "metrics.errors.translation_m", LOWER, unit="m", in_terminal=False,
-        words="position error on the ground",
-    ),
-    Metric(
-        "ASE", "metrics.errors.scale", LOWER, in_terminal=False,
+    _error(
+        "ASE", "scale", in_terminal=False,
         words="size error: 1 - IoU of the boxes, aligned in place and heading",
     ),
-    Metric(
-        "AOE", _of_class(ROUND_CLASS_IDS, "orientation_rad"), LOWER, unit="rad", in_terminal=False,
+    _error(
+        "AOE", "orientation_rad", ROUND_CLASS_IDS, unit="rad", in_terminal=False,
         words="heading error; of barriers modulo pi",
     ),
-    Metric(
-        "AVE", _of_class(STATIC_CLASS_IDS, "velocity_mps"), LOWER, unit="m/s",
-        words="velocity error",
-    ),
+    _error("AVE", "velocity_mps", STATIC_CLASS_IDS, unit="m/s", words="velocity error"),
     Metric("P", "point.precision", HIGHER, words="precision at the operating point"),
     Metric("R", "point.recall", HIGHER, words="recall at the operating point"),
     Metric("F1", "point.f1", HIGHER, words="at the operating point"),
@@ -70,23 +77,53 @@ CLASS_COLUMNS = (
 PART_COLUMNS = (
     _OBJECTS,
     Metric("mAP", "mean_ap", HIGHER, bar=True),
-    Metric("recall", "recall", HIGHER, bar=True, scalar="recall_{}"),
-    Metric("position", "position_error_m", LOWER, unit="m", words="mean error of what was found"),
+    Metric("P", "point.precision", HIGHER, words="precision at the operating point"),
+    Metric("R", "point.recall", HIGHER, bar=True, words="recall at the operating point"),
     Metric(
-        "velocity", "velocity_error_mps", LOWER, unit="m/s",
+        "position", "point.position_error_m", LOWER, unit="m", words="mean error of what was found"
+    ),
+    Metric(
+        "velocity", "point.velocity_error_mps", LOWER, unit="m/s",
         words="mean error of what was found and can move",
+    ),
+    Metric(
+        "found", "recall", HIGHER, in_terminal=False, in_report=False, scalar="recall_{}",
+        words=f"recall within {ERROR_DISTANCE_M:g} m at confidence {RECALL_CONFIDENCE:g}",
     ),
 )  # fmt: skip
 """Columns of `SliceMetrics`."""
 
+ANGLE_COLUMNS = (
+    _OBJECTS,
+    Metric("found", "found", HIGHER, 0, words="at the operating point"),
+    Metric("same", "same", HIGHER, 0, words="found with a heading in the same bin"),
+    Metric("next", "neighbour", LOWER, 0, words="in one of the two bins next to it"),
+    Metric("opposite", "opposite", LOWER, 0, words="front and back were confused"),
+    Metric("error", "orientation_error_rad", LOWER, unit="rad", words="mean heading error"),
+)
+"""Columns of `AngleBinMetrics`."""
+
+LEFT_OUT_COLUMNS = (
+    Metric("out of range", "out_of_range", digits=0, words="outside the network's BEV range"),
+    Metric("unseen", "unseen", digits=0, words="in range, and no sensor sees them now"),
+)
+"""Columns of `LeftOut`."""
+
+
+def _assumed(name: str, source: str, unit: str, words: str) -> Metric:
+    """Declares a measure of tracks that has an assumed value where no object is found."""
+    return Metric(
+        name, source, LOWER, unit=unit, words=words,
+        is_stand_in=lambda measures: measures.has_stand_ins,
+    )  # fmt: skip
+
+
 ACCURACY_COLUMNS = (
     replace(_OBJECTS, source="objects"),
     Metric("AMOTA", "amota", HIGHER, bar=True, words=f"MOTAR over {NUM_RECALLS} recalls"),
-    Metric(
-        "AMOTP", "amotp_m", LOWER, unit="m", words=f"distance of matches over {NUM_RECALLS} recalls"
-    ),
+    _assumed("AMOTP", "amotp_m", "m", f"distance of matches over {NUM_RECALLS} recalls"),
     Metric("MOTA", "mota", HIGHER, words="1 - (misses + false + switches) / objects"),
-    Metric("MOTP", "motp_m", LOWER, unit="m", words="distance of matches"),
+    _assumed("MOTP", "motp_m", "m", "distance of matches"),
     Metric("recall", "recall", HIGHER),
 )
 """Columns of `TrackingMeasures`: how well objects are found over time."""
@@ -103,8 +140,8 @@ CONTINUITY_COLUMNS = (
     ),
     Metric("FP", "fp", LOWER, 0, words="false positives", in_report=False),
     Metric("FN", "fn", LOWER, 0, words="misses", in_report=False),
-    Metric("TID", "tid_s", LOWER, unit="s", words="time until an object is first found"),
-    Metric("LGD", "lgd_s", LOWER, unit="s", words="longest gap of an object"),
+    _assumed("TID", "tid_s", "s", "time until an object is first found"),
+    _assumed("LGD", "lgd_s", "s", "longest gap of an object"),
 )  # fmt: skip
 """Columns of `TrackingMeasures`: how long objects keep their identity."""
 
@@ -113,7 +150,7 @@ MAP_CLASS_COLUMNS = (
     Metric("IoU", "iou", HIGHER, bar=True),
     Metric("best", "best_iou", HIGHER, words="IoU at the threshold that suits the class best"),
     Metric("at", "best_threshold", digits=2, words="that threshold", in_terminal=False),
-    Metric("hidden now", "hidden_iou", HIGHER, words=f"IoU over hidden ground: {HIDDEN_GROUND}"),
+    Metric("hidden", "hidden_iou", HIGHER, words=f"IoU over {HIDDEN_GROUND}"),
     Metric("flip rate", "flip_rate", LOWER, words=FLICKER),
     Metric("change", "change", LOWER, 4, words=CHANGE, in_terminal=False),
 )

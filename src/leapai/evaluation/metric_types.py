@@ -52,6 +52,8 @@ class Metric:
     in_terminal: bool = True
     """Whether the tables of the terminal have this column; the report's tables have more room."""
     in_report: bool = True
+    is_stand_in: Callable[[Any], bool] | None = None
+    """Whether the value of results stands for something that was not measured."""
     scalar: str = ""
     """Name in TensorBoard; of a column with {} for the name of the row."""
 

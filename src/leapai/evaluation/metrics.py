@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE, OPERATING_DISTANCE_M
 from leapai.evaluation.metric_columns import (
     AP_WORDS,
     CHANGE,
@@ -36,6 +37,7 @@ def _of_rasters(name: str, field: str, key: str, **declared: Any) -> Iterator[Ru
             key=key.format(short),
             task="map",
             scalar=f"{event}_{raster}",
+            short=f"{name}\n{short[:4]}.",
             **declared,
         )
 
@@ -59,16 +61,35 @@ def _of_counts(**words: str) -> Iterator[RunMetric]:
         )  # fmt: skip
 
 
+def _at_operating_point(**fields: str) -> Iterator[RunMetric]:
+    """Yields precision and recall of all objects together at the operating point."""
+    for short, name in fields.items():
+        yield RunMetric(
+            short, f"detection.operating.all.{name}", HIGHER, heading=name,
+            words=f"{name} of all classes together: confidence {OPERATING_CONFIDENCE:g} or more, "
+            f"within {OPERATING_DISTANCE_M:g} m",
+            key=name, task="detection", shown=TERMINAL | TILE,
+        )  # fmt: skip
+
+
+def _mean_velocity_error_is_stand_in(results: RunMetrics) -> bool:
+    detection = results.detection
+    if detection is None:
+        return False
+    return "velocity_mps" in detection.class_results_and_all()["all"].stand_ins
+
+
 RUN_METRICS: tuple[RunMetric, ...] = (
     RunMetric(
         "mAP", "detection.mean_ap", HIGHER,
         words=f"mean over classes and over {AP_WORDS}; at best 1",
-        key="mean_ap", task="detection", scalar="mAP", short="mAP\nNDS",
+        key="mean_ap", task="detection", scalar="mAP", short="mAP",
     ),
     RunMetric(
         "NDS", "detection.nds", HIGHER, words="nuScenes detection score without its attribute term",
-        key="nds", task="detection", scalar="NDS", short="mAP\nNDS",
+        key="nds", task="detection", scalar="NDS", short="NDS",
     ),
+    *_at_operating_point(P="precision", R="recall"),
     RunMetric(
         "ATE", "detection.errors.translation_m", LOWER, unit="m", words="position error",
         key="position_error_m", task="detection", shown=TERMINAL | SCALAR,
@@ -85,6 +106,7 @@ RUN_METRICS: tuple[RunMetric, ...] = (
         "AVE", "detection.errors.velocity_mps", LOWER, unit="m/s",
         words="AVE: velocity error of objects that can move and were found",
         key="velocity_error_mps", task="detection", heading="velocity error",
+        is_stand_in=_mean_velocity_error_is_stand_in,
     ),
     RunMetric(
         "ECE", "detection.calibration.ece", LOWER, words="expected calibration error of confidence",
@@ -120,7 +142,7 @@ RUN_METRICS: tuple[RunMetric, ...] = (
     ),
     *_of_rasters(
         "IoU", "iou", "{}_iou", better=HIGHER, words="mean over the classes of the raster",
-        scalar="IoU", short="IoU", shown=TILE | HISTORY | SCALAR | LINE,
+        scalar="IoU", shown=TILE | HISTORY | SCALAR | LINE,
     ),
     *_of_rasters(
         "hidden IoU", "hidden_iou", "hidden_{}_iou", better=HIGHER, words=HIDDEN_GROUND,

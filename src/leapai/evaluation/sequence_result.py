@@ -52,7 +52,7 @@ class SequenceResult:
         """Keeps what is needed of a frame."""
         self.detections.append(result.detections)
         self.labels.append(result.frame.labels)
-        self.faults.append(result.frame.faults)
+        self.faults.append(result.faults)
         self.memory.append(MemoryHealth.of(result))
         self.lines.append(result.lines)
 

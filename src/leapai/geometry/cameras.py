@@ -8,6 +8,8 @@ points are reported as not visible.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -55,12 +57,17 @@ def fold_radius2(distortion: FloatArray) -> FloatArray:
     + 7 k3 s^3, s = r^2.
     """
     lenses = np.asarray(distortion, np.float64).reshape(-1, 5)
-    limits = np.full(len(lenses), _NO_FOLD_RADIUS2)
-    for i, (k1, k2, _, _, k3) in enumerate(lenses):
-        roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])
-        growing = roots.real[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)]
-        limits[i] = growing.min(initial=_NO_FOLD_RADIUS2)
+    limits = np.array([_fold_of(k1, k2, k3) for k1, k2, _, _, k3 in lenses.tolist()])
     return limits.reshape(np.shape(distortion)[:-1])
+
+
+@lru_cache(maxsize=256)
+def _fold_of(k1: float, k2: float, k3: float) -> float:
+    """Returns the fold of one lens: a rig has few lenses, and each is asked for thousands of
+    times."""
+    roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])
+    growing = roots.real[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)]
+    return float(growing.min(initial=_NO_FOLD_RADIUS2))
 
 
 def project(
@@ -74,9 +81,10 @@ def project(
     depth = points_camera_m[:, 2]
     seen = depth > MIN_DEPTH_M
     xy = points_camera_m[:, :2] / np.where(seen, depth, 1.0)[:, None]
-    seen &= (xy**2).sum(-1) < fold_radius2(distortion)
+    seen &= xy[:, 0] ** 2 + xy[:, 1] ** 2 < fold_radius2(distortion)
     pixels = distort(xy, distortion) @ intrinsics[:2, :2].T + intrinsics[:2, 2]
-    return np.where(seen[:, None], pixels, np.nan), depth
+    pixels[~seen] = np.nan
+    return pixels, depth
 
 
 def project_tensor(

@@ -22,7 +22,9 @@ def length_m(line_m: FloatArray) -> float:
 
 def in_space(line_m: FloatArray) -> FloatArray:
     """Returns the line [K, 2] on the plane z = 0, or a line [K, 3] as it is: float64 [K, 3]."""
-    return np.pad(np.asarray(line_m, np.float64), ((0, 0), (0, 3 - line_m.shape[1])))
+    space = np.zeros((len(line_m), 3))
+    space[:, : line_m.shape[1]] = line_m
+    return space
 
 
 def simplified(line_m: FloatArray) -> FloatArray:

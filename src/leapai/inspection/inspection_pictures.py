@@ -13,6 +13,7 @@ from leapai.config.network_sections import StaticConfig
 from leapai.config.validation_sections import DrawDynamicConfig, TemporalVisualizationConfig
 from leapai.data.log import DrivingLog
 from leapai.data.static_labels import rasterise
+from leapai.folders import claim, file_name
 from leapai.geometry.polylines import lines_in_ego
 from leapai.inspection.log_inspection import frames_to_read
 from leapai.pictures.camera_overlay import draw_camera
@@ -21,6 +22,8 @@ from leapai.pictures.video import write_png
 from leapai.types import STATIC_CLASSES, CameraFrame, Frame, ImageArray, Map, MapPolyline, VectorMap
 
 NO_IMAGE_GREY = 24
+OVERVIEW, STATISTICS = "overview", "statistics.html"
+"""Names that stand next to those of cameras and of sequences."""
 GT_ONLY = DrawDynamicConfig(
     draw_velo=False,
     draw_occlusion=False,
@@ -35,19 +38,24 @@ def write_pictures(logs: Sequence[DrivingLog], output: Path, max_frames: int) ->
     """Draws at most `max_frames` frames, those with a sweep first; returns the number of pictures.
 
     The folder `output/SEQUENCE/TIMESTAMP_US` of a frame gets `overview.png`, with the canvas, and
-    one picture for each camera at the size of its image.
+    one picture for each camera at the size of its image. Raises ValueError where `output` holds
+    files that are not of leapai.
     """
+    if max_frames == 0:
+        return 0
+    claim(output)
     written = 0
     for log, index in frames_to_read(logs, max_frames):
         frame = log[index]
-        folder = output / log.name / str(frame.timestamp_us)
+        folder = output / file_name(log.name, taken=(STATISTICS,)) / str(frame.timestamp_us)
         painter = FramePainter(GT_ONLY, TemporalVisualizationConfig(show_history=False))
         vector_map = log.vector_map()
         gt_map = _gt_map(frame, vector_map)
-        write_png(folder / "overview.png", painter.paint(frame, None, None, vector_map, gt_map))
+        write_png(folder / f"{OVERVIEW}.png", painter.paint(frame, None, None, vector_map, gt_map))
         lines = () if gt_map is None else gt_map.lines
         for camera in frame.cameras:
-            write_png(folder / f"{camera.name}.png", _camera_picture(camera, frame, lines))
+            name = file_name(camera.name, taken=(OVERVIEW,))
+            write_png(folder / f"{name}.png", _camera_picture(camera, frame, lines))
         written += 1 + len(frame.cameras)
     return written
 

@@ -7,17 +7,22 @@ metrics. Counting the points inside the recorded boxes shows it, as data sets re
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
+from leapai.data.frame_check import check_frame
+from leapai.data.frame_errors import FrameError
 from leapai.data.log import DrivingLog
 from leapai.data.reading import AnnotatedBoxes
 from leapai.geometry import poses
+from leapai.inspection.plausibility import Plausibility, about_times
 from leapai.types import CLASS_NAMES, FloatArray, Frame, IntArray, Labels
 
 
@@ -32,6 +37,13 @@ class AnnotatedLog(Protocol):
     def has_sweep(self, index: int) -> bool:
         """Returns whether the LiDAR file of the frame is there, without reading it."""
         ...
+
+
+MAX_PAIRS = 4
+"""Frames whose successor is read, too, for the motion between them."""
+MIN_COMPARED, MIN_SHARE_WITHIN_2 = 10, 0.8
+"""Boxes with a recorded number of points, and least share that holds it within 2: nuScenes and
+Argoverse 2 have .97 and 1."""
 
 
 class _Metrics(BaseModel):
@@ -85,22 +97,38 @@ class Inspection(_Metrics):
     """Publisher's class -> boxes."""
     point_counts: PointCounts
     faults: tuple[Fault, ...]
+    unused_cameras: tuple[str, ...]
+    """Cameras of the rig that no camera group takes."""
+    warnings: tuple[str, ...]
+    """Faults of the data, in words; empty: the verdict is OK."""
 
 
 def inspect_logs(logs: Sequence[DrivingLog], max_frames: int = 40) -> Inspection:
-    """Inspects `logs`, reading the sensors of at most `max_frames` frames.
+    """Inspects `logs`, reading the sensors of at most `max_frames` frames, and of the successors of
+    `MAX_PAIRS`.
 
     Those are spread evenly over all frames that have a LiDAR sweep, then over the others.
     """
     tally = _Tally()
-    for log, index in frames_to_read(logs, max_frames):
-        frame = log[index]
+    last: Frame | None = None
+    ahead: tuple[DrivingLog, int, Frame] | None = None
+    for number, (log, index) in enumerate(frames_to_read(logs, max_frames)):
+        read = ahead[2] if ahead and ahead[0] is log and ahead[1] == index else log[index]
+        ahead, frame = None, tally.checked(read, last)
+        if frame is None:
+            continue
+        last = frame
         if isinstance(log, AnnotatedLog):
-            tally.add_frame(frame, log.annotated_boxes(index))
+            recorded = log.annotated_boxes(index)
         else:
             recorded = _as_recorded(frame.labels)
-            tally.add_frame(frame, recorded)
             tally.add_boxes(recorded)
+        tally.add_frame(frame, recorded)
+        if number < MAX_PAIRS and index + 1 < len(log):
+            ahead = (log, index + 1, log[index + 1])
+            after = tally.checked(ahead[2], frame)
+            if after is not None:
+                tally.plausibility.add_pair(frame, after)
     for log in logs:
         if isinstance(log, AnnotatedLog):
             for index in range(len(log)):
@@ -124,7 +152,7 @@ def render_inspection(inspection: Inspection) -> Group:
     tables = [_overview(inspection), _camera_table(inspection), _box_table(inspection)]
     if inspection.faults:
         tables.append(_fault_table(inspection))
-    return Group(*tables)
+    return Group(*tables, *_verdict(inspection))
 
 
 class _Tally:
@@ -138,9 +166,22 @@ class _Tally:
         self.others: Counter[str] = Counter()
         self.differences: list[IntArray] = []
         self.faults: defaultdict[str, list[str]] = defaultdict(list)
+        self.refused: dict[str, str] = {}
+        self.plausibility = Plausibility()
+
+    def checked(self, frame: Frame, last: Frame | None) -> Frame | None:
+        """Returns a frame with the faults that a stream finds in it; None: it would be refused,
+        which becomes a warning. Values out of bounds stay, for what they reveal together."""
+        try:
+            faults = check_frame(frame, last).faults
+        except FrameError as error:
+            self.refused.setdefault(f"{frame.sequence} at {frame.timestamp_us} us", str(error))
+            return None
+        return replace(frame, faults=faults)
 
     def add_frame(self, frame: Frame, recorded: AnnotatedBoxes | None) -> None:
         self.frames_read += 1
+        self.plausibility.add_frame(frame, recorded)
         for camera in frame.cameras:
             height, width = camera.size_px
             self.images[camera.name] += camera.image is not None
@@ -174,6 +215,11 @@ class _Tally:
     def inspection(self, logs: Sequence[DrivingLog]) -> Inspection:
         """Returns the metrics of all that was added, and of the times of `logs`."""
         differences = np.concatenate([np.zeros(0, np.int64), *self.differences])
+        counts = PointCounts(
+            boxes=len(differences),
+            exact=int((differences == 0).sum()),
+            within_2=int((differences <= 2).sum()),
+        )
         return Inspection(
             sequences=len(logs),
             frames=sum(len(log) for log in logs),
@@ -184,16 +230,27 @@ class _Tally:
             frames_annotated=self.frames_annotated,
             boxes_by_class={name: self.classes[name] for name in CLASS_NAMES},
             boxes_without_counterpart=dict(self.others.most_common()),
-            point_counts=PointCounts(
-                boxes=len(differences),
-                exact=int((differences == 0).sum()),
-                within_2=int((differences <= 2).sum()),
-            ),
+            point_counts=counts,
             faults=tuple(
                 Fault(sensor=sensor, frames=len(words), example=words[0])
                 for sensor, words in self.faults.items()
             ),
+            unused_cameras=tuple(sorted({name for log in logs for name in log.unused_cameras})),
+            warnings=tuple(self._warnings(logs, counts)),
         )
+
+    def _warnings(self, logs: Sequence[DrivingLog], counts: PointCounts) -> Iterator[str]:
+        yield from dict.fromkeys(words for log in logs for words in log.table_notes)
+        yield from about_times(logs)
+        if self.refused:
+            first = next(iter(self.refused.values()))
+            yield f"{len(self.refused)} frames are refused; the first: {first}"
+        if counts.boxes >= MIN_COMPARED and counts.within_2 < MIN_SHARE_WITHIN_2 * counts.boxes:
+            yield (
+                f"{counts.within_2} of {counts.boxes} boxes hold the recorded number of points, "
+                "within 2"
+            )
+        yield from self.plausibility.warnings()
 
 
 def _as_recorded(labels: Labels | None) -> AnnotatedBoxes | None:
@@ -233,6 +290,16 @@ def _rate_hz(logs: Sequence[DrivingLog]) -> float | None:
     return float(1e6 / np.median(intervals_us)) if len(intervals_us) else None
 
 
+def _verdict(inspection: Inspection) -> Iterator[Text]:
+    """Yields OK, or the warnings, a line each."""
+    if not inspection.warnings:
+        yield Text("OK", style="green")
+        return
+    yield Text(f"{len(inspection.warnings)} warnings", style="yellow")
+    for words in inspection.warnings:
+        yield Text(f"- {words}")
+
+
 def _overview(inspection: Inspection) -> Table:
     table = Table(title="Data set", show_header=False, title_justify="left")
     rate = "" if inspection.rate_hz is None else f" at {inspection.rate_hz:.2f} Hz"
@@ -256,6 +323,8 @@ def _camera_table(inspection: Inspection) -> Table:
         size = f"{camera.width_px} x {camera.height_px}"
         images = f"{camera.frames_with_image} of {inspection.frames_read}"
         table.add_row(camera.name, camera.group, size, images)
+    for name in inspection.unused_cameras:
+        table.add_row(name, "no group takes it", "", "not used")
     return table
 
 

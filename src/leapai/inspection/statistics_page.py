@@ -5,13 +5,14 @@ Charts and style sheet are those of the report. The first data set is filled, th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 
+from leapai.folders import claim
 from leapai.inspection.statistics import Sample, Samples, Shares
 from leapai.io import write_text
 from leapai.report.svg_charts import (
@@ -22,6 +23,7 @@ from leapai.report.svg_charts import (
     Frame,
     Line,
     Mark,
+    axis_names,
     draw,
     path,
     svg,
@@ -29,9 +31,10 @@ from leapai.report.svg_charts import (
     ticks,
     y_axis,
 )
+from leapai.report.theme import FILLS, RUN_COLOURS, page_style
 from leapai.types import FloatArray
 
-FILL, OUTLINE = "#9dc0e8", "#b4540a"
+FILL, OUTLINE = FILLS[0], RUN_COLOURS[1]
 """Colours of the first and the second data set."""
 ROW_NAMES = ("Objects and motion", "LiDAR points", "Tracks", "Length", "Width", "Height")
 """Headings of `Samples.rows`."""
@@ -41,8 +44,9 @@ _BINS = 24
 _OUTER_PERCENT = (0.5, 99.5)
 """Range of an axis. Values outside are counted in the outermost bins, so that one wild value hides
 nothing."""
-_SIDES_PX = (34, 8, 10, 34)
-"""Space left, right, above and below of the inner part of a chart."""
+_FEWEST_TICKS = 3
+_LETTER_PX, _LINE_PX = 6, 12
+"""Width of a letter and height of a line of a label, approximately."""
 _PAGE = Markup(
     '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -58,8 +62,8 @@ Tick = tuple[float, str]
 
 def write_statistics_page(path: Path, names: Sequence[str], samples: Sequence[Samples]) -> None:
     """Writes the charts of one or two data sets, called `names`, into one HTML file that needs no
-    other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    other. Raises ValueError where its folder holds files that are not of leapai."""
+    claim(path.parent)
     write_text(path, render_page(names, samples))
 
 
@@ -72,10 +76,9 @@ def render_page(names: Sequence[str], samples: Sequence[Samples]) -> str:
     ]
     bars = [_bars(shares) for shares in zip(*(data.shares for data in samples), strict=True)]
     sections.insert(_SHARES_AFTER, _section("Shares", bars, "charts"))
-    style = files("leapai.report").joinpath("page", "style.css").read_text(encoding="utf-8")
     return _PAGE.format(
         names=" against ".join(names),
-        style=Markup(style),
+        style=page_style(),
         legend=Markup("").join(map(_key, names, (FILL, OUTLINE))),
         sections=Markup("\n").join(sections),
     )
@@ -111,7 +114,7 @@ def _histogram(quantity: Sequence[Sample]) -> Markup:
     shares = [_histogram_shares(values, edges) for values in scaled]
     x = Axis(first.unit, edges[0], edges[-1])
     top = max(float(share.max()) for share in shares)
-    frame = Frame(x, Axis("share", 0.0, 1.1 * top), SMALL_PX, _SIDES_PX)
+    frame = Frame(x, Axis("share", 0.0, 1.1 * top), SMALL_PX)
     marks: list[Mark] = [Bars(edges, shares[0], FILL)]
     marks += [_outline(edges, share) for share in shares[1:] if share.any()]
     labels = _count_ticks(x) if first.is_count else [(v, f"{v:g}") for v in ticks(x.low, x.high)]
@@ -129,10 +132,16 @@ def _outline(edges: FloatArray, share: FloatArray) -> Line:
 
 
 def _count_ticks(axis: Axis) -> list[Tick]:
-    """Returns ticks at powers of ten of an axis that shows log10(1 + count)."""
-    numbers = (0, *(10**power for power in range(6)))
-    places = [(float(np.log10(1 + number)), f"{number}") for number in numbers]
-    return [(at, word) for at, word in places if axis.low <= at <= axis.high]
+    """Returns ticks of an axis that shows log10(1 + count): at powers of ten or, where few of them
+    lie on it, at 1, 2 and 5 times these, or at last at its ends, too."""
+    for times in ((1,), (1, 2, 5)):
+        numbers = (0, *(step * 10**power for power in range(6) for step in times))
+        places = [(float(np.log10(1 + number)), f"{number}") for number in numbers]
+        inside = [(at, word) for at, word in places if axis.low <= at <= axis.high]
+        if len(inside) >= _FEWEST_TICKS:
+            return inside
+    low, high = ((at, f"{10**at - 1:.0f}") for at in (axis.low, axis.high))
+    return [low, *inside, high]
 
 
 def _bars(shares: Sequence[Shares]) -> Markup:
@@ -140,7 +149,7 @@ def _bars(shares: Sequence[Shares]) -> Markup:
     first = shares[0]
     top = max(float(np.nan_to_num(each.share).max()) for each in shares) or 1.0
     x, y = Axis("", 0.0, float(len(first.kinds))), Axis("share", 0.0, 1.1 * top)
-    frame = Frame(x, y, LARGE_PX, _SIDES_PX)
+    frame = Frame(x, y, LARGE_PX)
     marks: list[Mark] = []
     words: list[Markup] = []
     width = 0.8 / len(shares)
@@ -166,6 +175,20 @@ def _panel(
     """Returns a chart with these labels along its x axis."""
     parts = [y_axis(frame), path("axis", f"M{frame.left} {frame.bottom}H{frame.right}")]
     parts += [draw(mark, frame) for mark in marks]
-    parts += [text(frame.x(at), frame.bottom + 16, word, "tick middle") for at, word in labels]
-    parts.append(text(frame.right, frame.bottom + 32, frame.x_axis.name, "name end"))
+    room_px = (frame.right - frame.left) / max(len(labels), 1)
+    for at, word in labels:
+        for row, line in enumerate(_lines(word, int(room_px / _LETTER_PX))):
+            below_px = 16 + row * _LINE_PX
+            parts.append(text(frame.x(at), frame.bottom + below_px, line, "tick middle"))
+    parts.append(axis_names(frame))
     return svg(name, size_px, Markup("").join([*parts, *words]), "chart")
+
+
+def _lines(word: str, letters: int) -> list[str]:
+    """Breaks a name at its underscores into lines of at most so many letters, where it can."""
+    lines = [""]
+    for part in re.findall(r"[^_]*_?", word):
+        if lines[-1] and len(lines[-1] + part) > letters:
+            lines.append("")
+        lines[-1] += part
+    return lines

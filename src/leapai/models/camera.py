@@ -6,13 +6,14 @@ Letters: B streams, N cameras, C channels, H W image size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leapai.config.network_sections import CameraConfig
+from leapai.models.resnet import DEPTHS, ResNetV2
 
 STRIDES = (8, 16, 32)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -20,20 +21,17 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
-    """A timm feature backbone: images [M, 3, H, W] uint8 -> maps at strides 8, 16, 32.
+    """A feature backbone: images [M, 3, H, W] uint8 -> maps at strides 8, 16, 32.
 
-    `out_indices` selects them from the model's maps (`indices_of_strides`).
+    `net` takes normalised images; `channels` are those of its maps.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: CameraConfig, out_indices: tuple[int, ...]) -> None:
+    def __init__(self, net: nn.Module, channels: Sequence[int]) -> None:
         super().__init__()
-        self.net = timm.create_model(
-            config.backbone, features_only=True, out_indices=out_indices, **config.backbone_args
-        )
-        self.channels: tuple[int, ...] = tuple(self.net.feature_info.channels())
+        self.net, self.channels = net, tuple(channels)
         mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
         std = torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255
         self.register_buffer("mean", mean, persistent=False)
@@ -47,13 +45,30 @@ class Backbone(nn.Module):
         return maps
 
 
-def indices_of_strides(config: CameraConfig) -> tuple[int, ...]:
-    """Returns which of the model's feature maps are those at strides 8, 16, 32.
+def build_backbones(config: CameraConfig, count: int) -> list[Backbone]:
+    """Builds `count` backbones of the configuration with fresh weights.
 
-    Raises ValueError where timm has no such model or it has no maps at these strides.
+    `ResNetV2` has its own code; every other network is timm's, which is imported only then. Raises
+    ValueError where timm has no such model or it has no maps at strides 8, 16, 32.
     """
+    width_factor = config.backbone_args.get("width_factor", 1.0)
+    if is_our_own(config) and isinstance(width_factor, int | float):
+        nets = [ResNetV2(config.backbone, width_factor) for _ in range(count)]
+        return [Backbone(net, net.channels) for net in nets]
+    return _timm_backbones(config, count)
+
+
+def is_our_own(config: CameraConfig) -> bool:
+    """Returns whether the backbone of a configuration has its own code here."""
+    return config.backbone in DEPTHS and set(config.backbone_args) <= {"width_factor"}
+
+
+def _timm_backbones(config: CameraConfig, count: int) -> list[Backbone]:
+    import timm
+
+    create = partial(timm.create_model, config.backbone, features_only=True, **config.backbone_args)
     try:
-        probe = timm.create_model(config.backbone, features_only=True, **config.backbone_args)
+        probe = create()
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"camera.backbone = '{config.backbone}', {dict(config.backbone_args)}: {error}; "
@@ -67,7 +82,9 @@ def indices_of_strides(config: CameraConfig) -> tuple[int, ...]:
             f"camera.backbone = '{config.backbone}' gives {layout} maps at strides "
             f"{info.reduction()}; NCHW maps at {list(STRIDES)} are needed: choose another model"
         )
-    return tuple(index_of[stride] for stride in STRIDES)
+    out_indices = tuple(index_of[stride] for stride in STRIDES)
+    nets = [create(out_indices=out_indices) for _ in range(count)]
+    return [Backbone(net, net.feature_info.channels()) for net in nets]
 
 
 class FpnNeck(nn.Module):

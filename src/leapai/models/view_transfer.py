@@ -134,14 +134,12 @@ class ViewTransfer(nn.Module):
     def projection(self, calibration: Calibration, size: tuple[int, int]) -> Projection:
         """Returns the projection for a calibration, computed anew only when it differs from the
         last one."""
-        if (
-            self._cached is None
-            or self._cached[1] != size
-            or not calibration.equals(self._cached[0])
-        ):
+        # Read once: streams in other threads may share the network and replace it meanwhile.
+        cached = self._cached
+        if cached is None or cached[1] != size or not calibration.equals(cached[0]):
             made = project_cells(self.grid, self.heights_m, calibration, size, self.stride)
-            self._cached = (calibration.clone(), size, made)
-        return self._cached[2]
+            cached = self._cached = (calibration.clone(), size, made)
+        return cached[2]
 
     def _ipm(self, rows: Tensor, projection: Projection, pixels: PixelPredictions | None) -> Tensor:
         """Averages the visible samples of each cell [B * Q, C]; zeros where no camera looks. With

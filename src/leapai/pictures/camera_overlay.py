@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -66,14 +66,10 @@ class CameraView:
     def reach(self) -> FloatArray:
         """Half extent of the view [2]: the largest |x| / z and |y| / z of the picture, lens undone,
         and a small margin."""
-        height, width = self.size_px
-        u, v = np.meshgrid(np.linspace(0, width - 1, 9), np.linspace(0, height - 1, 9))
-        border = np.stack([u, v, np.ones_like(u)], -1).reshape(-1, 3)
-        distorted = (border @ np.linalg.inv(self.intrinsics).T)[:, :2]
-        rays = camera_geometry.undistort(distorted, self.camera.distortion)
-        fold = np.sqrt(camera_geometry.fold_radius2(self.camera.distortion))
-        reach: FloatArray = np.minimum(np.abs(rays).max(0) * _MARGIN, fold)
-        return reach
+        intrinsics, distortion = self.intrinsics.ravel(), self.camera.distortion
+        return np.array(
+            _reach(self.size_px, tuple(intrinsics.tolist()), tuple(distortion.tolist()))
+        )
 
     def project(self, points_ego_m: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Returns pixels [P, 2] of the picture (NaN: not visible) and depths [P] of ego points [P,
@@ -88,6 +84,20 @@ class CameraView:
         return inside
 
 
+@lru_cache(maxsize=64)
+def _reach(
+    size_px: tuple[int, int], intrinsics: tuple[float, ...], distortion: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Returns the half extent of a view: it is the same in every frame of a drive."""
+    height, width = size_px
+    u, v = np.meshgrid(np.linspace(0, width - 1, 9), np.linspace(0, height - 1, 9))
+    border = np.stack([u, v, np.ones_like(u)], -1).reshape(-1, 3)
+    distorted = (border @ np.linalg.inv(np.reshape(intrinsics, (3, 3))).T)[:, :2]
+    rays = camera_geometry.undistort(distorted, np.array(distortion))
+    fold = np.sqrt(camera_geometry.fold_radius2(np.array(distortion)))
+    return tuple(np.minimum(np.abs(rays).max(0) * _MARGIN, fold).tolist())
+
+
 def project_edges(view: CameraView, boxes: FloatArray) -> FloatArray:
     """Projects the twelve edges of boxes [N, 7] as polylines [N, 12, SAMPLES_PER_EDGE, 2] in the
     picture.
@@ -98,11 +108,7 @@ def project_edges(view: CameraView, boxes: FloatArray) -> FloatArray:
     corners = poses.apply(view.camera_from_ego, box_geometry.corners(boxes).reshape(-1, 3))
     edges = corners.reshape(-1, 8, 3)[:, np.asarray(box_geometry.EDGES)]
     start, end = clip_to_view(edges[:, :, 0], edges[:, :, 1], view.reach)
-    samples = _samples(start, end)
-    pixels, _ = camera_geometry.project(
-        samples.reshape(-1, 3), view.intrinsics, view.camera.distortion
-    )
-    return pixels.reshape(*samples.shape[:-1], 2)
+    return _projected(view, _samples(start, end))
 
 
 def _samples(start_m: FloatArray, end_m: FloatArray) -> FloatArray:
@@ -111,17 +117,35 @@ def _samples(start_m: FloatArray, end_m: FloatArray) -> FloatArray:
     return start_m[..., None, :] * (1 - along) + end_m[..., None, :] * along
 
 
-def ground_paths(view: CameraView, line_m: FloatArray) -> list[FloatArray]:
-    """Projects the visible parts [K, 2] of a line [N, 2] on the ground, or [N, 3], a path for each
-    of its segments."""
-    in_camera = poses.apply(view.camera_from_ego, in_space(line_m))
-    start, end = clip_to_view(in_camera[:-1], in_camera[1:], view.reach)
-    samples = _samples(start, end)
+def ground_paths(view: CameraView, lines_m: Sequence[FloatArray]) -> list[list[FloatArray]]:
+    """Projects the visible parts of lines, each [N, 2] on the ground, or [N, 3].
+
+    Returns for each line a path [K, 2] for each of its segments that is visible. The segments of
+    all lines are projected together: there are hundreds of short ones.
+    """
+    lines = [in_space(line_m) for line_m in lines_m]
+    if not lines:
+        return []
+    points = poses.apply(view.camera_from_ego, np.concatenate(lines))
+    lengths = np.array([len(line) for line in lines])
+    owner = np.repeat(np.arange(len(lines)), lengths)
+    first = np.flatnonzero(owner[:-1] == owner[1:])
+    start, end = clip_to_view(points[first], points[first + 1], view.reach)
+    shows = np.isfinite(start).all(-1)
+    paths = _projected(view, _samples(start[shows], end[shows]))
+    whole = np.isfinite(paths).all((1, 2))
+    of_line: list[list[FloatArray]] = [[] for _ in lines]
+    for line, path in zip(owner[first[shows][whole]].tolist(), paths[whole], strict=True):
+        of_line[line].append(path)
+    return of_line
+
+
+def _projected(view: CameraView, samples_m: FloatArray) -> FloatArray:
+    """Returns the pixels [..., 2] of points [..., 3] in the camera frame."""
     pixels, _ = camera_geometry.project(
-        samples.reshape(-1, 3), view.intrinsics, view.camera.distortion
+        samples_m.reshape(-1, 3), view.intrinsics, view.camera.distortion
     )
-    paths = pixels.reshape(*samples.shape[:-1], 2)
-    return list(paths[np.isfinite(paths).all((1, 2))])
+    return pixels.reshape(*samples_m.shape[:-1], 2)
 
 
 def clip_to_view(
@@ -156,12 +180,25 @@ def _view_planes(reach: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _near_view(view: CameraView, boxes: FloatArray) -> IntArray:
-    """Returns the indices of the boxes [N, 7] whose bounding sphere reaches into the view."""
+    """Returns the indices of the boxes [N, 7] whose bounding sphere reaches into the view.
+
+    A box that stands around the camera is left out: the sides of it would cover the picture.
+    """
     normals, offsets = _view_planes(view.reach)
     centres = poses.apply(view.camera_from_ego, boxes[:, :3])
     radius = np.linalg.norm(boxes[:, 3:6], axis=-1, keepdims=True) / 2
     reaching = centres @ normals.T - offsets + radius * np.linalg.norm(normals, axis=-1) >= 0
-    return np.flatnonzero(reaching.all(-1))
+    position_m = np.asarray(view.camera.ego_from_camera)[:2, 3]
+    return np.flatnonzero(reaching.all(-1) & ~_around_position(boxes, position_m))
+
+
+def _around_position(boxes: FloatArray, position_m: FloatArray) -> BoolArray:
+    """Returns a mask [N] of the boxes [N, 7] whose footprint holds an ego position [2]."""
+    x, y = (position_m - boxes[:, :2]).T
+    cos, sin = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
+    local = np.stack([cos * x + sin * y, cos * y - sin * x], -1)
+    holds: BoolArray = (np.abs(local) <= boxes[:, 3:5] / 2).all(-1)
+    return holds
 
 
 def draw_camera(
@@ -188,13 +225,14 @@ def draw_camera(
     view = CameraView(camera, size_px)
     if points is not None:
         _draw_points(image, view, points[:, :3])
-    drawing.draw_map_lines(
-        image, [(line.kind, ground_paths(view, line.points_m)) for line in map_lines]
-    )
+    paths_of_lines = ground_paths(view, [line.points_m for line in map_lines])
+    kinds = (line.kind for line in map_lines)
+    drawing.draw_map_lines(image, list(zip(kinds, paths_of_lines, strict=True)))
     if gt is not None:
+        edges_of = dict(zip(*visible_boxes(view, gt.boxes), strict=True))
         for colour, index in gt_by_colour(gt, alone=detections is None):
-            paths = visible_boxes(view, gt.boxes[index])[1]
-            drawing.draw_paths(image, [edge for box in paths for edge in box], colour, THIN)
+            edges = [edge for i in index for edge in edges_of.get(i, ())]
+            drawing.draw_paths(image, edges, colour, THIN)
     if detections is not None:
         labels = _draw_detections(image, view, detections, draw_occlusion)
         taken = [chip_at(camera.name, (0, 0), _NAME_PX)]
@@ -228,6 +266,8 @@ def _draw_points(image: ImageArray, view: CameraView, points_m: FloatArray) -> N
     """Draws squares of two pixels from red (near) to blue (far), far ones first."""
     pixels, depth = view.project(points_m)
     visible = np.flatnonzero(view.contains(pixels))
+    if not len(visible):
+        return  # OpenCV colours no empty array
     visible = visible[np.argsort(-depth[visible], kind="stable")]
     nearness = 255 - np.clip(depth[visible] / _MAX_DEPTH_M, 0, 1) * 255
     shades = nearness.astype(np.uint8)[:, None]
@@ -246,10 +286,14 @@ def visible_boxes(view: CameraView, boxes: FloatArray) -> tuple[IntArray, list[l
     shows = np.flatnonzero(np.any(view.contains(edges), (1, 2)))
     finite = np.asarray(np.isfinite(edges).all(-1))
     paths = [
-        [edge[seen] for edge, seen in zip(edges[i], finite[i], strict=True) if seen.sum() > 1]
-        for i in shows
+        list(edges[i]) if finite[i].all() else _finite_parts(edges[i], finite[i]) for i in shows
     ]
     return index[shows], paths
+
+
+def _finite_parts(edges: FloatArray, finite: BoolArray) -> list[FloatArray]:
+    """Returns the finite points [K, 2] of the edges [12, SAMPLES_PER_EDGE, 2] that have two."""
+    return [edge[seen] for edge, seen in zip(edges, finite, strict=True) if seen.sum() > 1]
 
 
 def _draw_detections(

@@ -56,12 +56,15 @@ def draw_paths(
 
 def dashes(path: FloatArray, on_px: float, off_px: float) -> FloatArray:
     """Cuts a polyline [K, 2] into dashes [D, 2, 2] (start, end); the first starts where it does."""
-    steps = np.hypot(*np.diff(path, axis=0).T)
-    distance = np.concatenate([[0.0], np.cumsum(steps)])
+    steps = path[1:] - path[:-1]
+    distance = np.zeros(len(path))
+    np.cumsum(np.hypot(steps[:, 0], steps[:, 1]), out=distance[1:])
     starts = np.arange(0.0, max(distance[-1], 1e-9), on_px + off_px)
-    ends = np.minimum(starts + on_px, distance[-1])
-    at = np.stack([starts, ends], -1)
-    return np.stack([np.interp(at, distance, path[:, axis]) for axis in (0, 1)], -1)
+    at = np.minimum(starts[:, None] + (0.0, on_px), distance[-1])
+    ends = np.empty((*at.shape, 2))
+    ends[..., 0] = np.interp(at, distance, path[:, 0])
+    ends[..., 1] = np.interp(at, distance, path[:, 1])
+    return ends
 
 
 def draw_dot(
@@ -127,7 +130,8 @@ def tint_cells(
     cells = np.array([[0, 0], [1, 0], [0, 1]], np.float32)
     warp = cv2.getAffineTransform(cells, pixels(centres).astype(np.float32))
     drawn = cv2.warpAffine(layer, warp, image.shape[1::-1], flags=cv2.INTER_LINEAR)
-    image[:] = np.rint(image * (1 - drawn[..., 3:]) + drawn[..., :3])
+    kept = cv2.merge([1 - drawn[..., 3]] * 3)  # Whole planes: broadcasting over 3 is slow.
+    image[:] = np.rint(image * kept + cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR))
 
 
 def draw_map_lines(image: ImageArray, lines: Sequence[tuple[str, Sequence[FloatArray]]]) -> None:

@@ -27,9 +27,11 @@ from leapai.pictures.page_parts import (
     HEADER_PX,
     LEGEND_PX,
     MARGIN_PX,
+    Explained,
     arrange_cameras,
     draw_header,
     draw_legend,
+    draw_notice,
     header_parts,
 )
 from leapai.types import Detections, FloatArray, Frame, ImageArray, Map, MemorySlots, VectorMap
@@ -91,10 +93,16 @@ class FramePainter:
             self._trails.add(frame, detections)
         canvas = draw_bev(scene, self._draw, self._temporal)
         picture, cameras = _page(canvas)
-        _draw_cameras(cameras, frame, scene, self._draw.draw_occlusion)
+        if frame.cameras:
+            _draw_cameras(cameras, frame, scene, self._draw.draw_occlusion)
+        else:
+            draw_notice(cameras, "the source has no cameras")
         seconds = (frame.timestamp_us - self._start_us) / 1e6
         draw_header(picture[:HEADER_PX], header_parts(frame, self._number, seconds, shown))
-        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, with_map=bev_map is not None)
+        explained = Explained(
+            gt=gt is not None, map=bev_map is not None, given_map=bool(scene.map_lines)
+        )
+        draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, explained)
         return picture
 
     def follow(self, frame: Frame, detections: Detections) -> None:
@@ -125,8 +133,8 @@ def _page(canvas: ImageArray) -> tuple[ImageArray, ImageArray]:
     height, width = canvas.shape[:2]
     page_height = HEADER_PX + height + MARGIN_PX + LEGEND_PX
     page_width = width + _CAMERAS_WIDTH_PX + 3 * MARGIN_PX
-    picture = np.empty((page_height, page_width, 3), np.uint8)
-    picture[:] = np.tile(np.array(palette.BACKGROUND, np.uint8), (page_width, 1))
+    row = np.tile(np.array(palette.BACKGROUND, np.uint8), page_width)
+    picture = np.tile(row, page_height).reshape(page_height, page_width, 3)
     body = picture[HEADER_PX : HEADER_PX + height]
     body[:, MARGIN_PX : MARGIN_PX + width] = canvas
     return picture, body[:, -MARGIN_PX - _CAMERAS_WIDTH_PX : -MARGIN_PX]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -54,7 +55,7 @@ def header_parts(
         (points, palette.FAULT if frame.points is None else palette.DIM_TEXT),
     ]
     if frame.labels is not None:
-        parts.append((f"{len(frame.labels)} true objects", palette.DIM_TEXT))
+        parts.append((f"{len(frame.labels)} ground-truth objects", palette.DIM_TEXT))
     if shown is not None:
         parts.append((f"{len(shown)} detections", palette.TEXT))
     if frame.faults:
@@ -73,27 +74,44 @@ def draw_header(area: ImageArray, parts: list[tuple[str, Colour]]) -> None:
         left = draw_text(area, fitting, (left, top), _HEADER_TEXT_PX, colour) + 28
 
 
+def draw_notice(area: ImageArray, text: str) -> None:
+    """Draws a text in the middle of `area` [H, W, 3]: why there is nothing else."""
+    width, height = text_size(text, _HEADER_TEXT_PX)
+    left_top = ((area.shape[1] - width) // 2, (area.shape[0] - height) // 2)
+    draw_text(area, text, left_top, _HEADER_TEXT_PX, palette.DIM_TEXT)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Entries of a legend in addition to the detections: those that the picture has."""
+
+    gt: bool = False
+    """Labelled objects."""
+    map: bool = False
+    """The predicted map."""
+    given_map: bool = False
+    """The map of the data."""
+
+
 def draw_legend(
     area: ImageArray,
     draw: DrawDynamicConfig,
     temporal: TemporalVisualizationConfig,
-    with_map: bool = False,
+    explained: Explained,
 ) -> None:
     """Draws classes in the first row of `area` [LEGEND_PX, W, 3], what is drawn of them in the
-    second, and `with_map` the kinds of map elements in the third."""
-    middles_px = (18, 53, 88) if with_map else (22, 66)
+    second, and the kinds of map elements in the third, where the picture has a predicted map."""
+    middles_px = (18, 53, 88) if explained.map else (22, 66)
     classes, styles, *more = (_Row(area, middle_px) for middle_px in middles_px)
     for row in more:
         _map_row(row)
+    last = more[0] if more else styles
     for name, colour in zip(CLASS_NAMES, palette.CLASS_COLOURS, strict=True):
         classes.swatch(name, colour)
     if draw.draw_occlusion:
-        styles.line("not occluded", palette.TEXT, palette.OCCLUSION_STYLES[0])
-        for word, style in zip(
-            palette.OCCLUSION_WORDS[1:], palette.OCCLUSION_STYLES[1:], strict=True
-        ):
-            styles.line(word, palette.TEXT, style)
-    styles.line("truth", palette.GT, THIN)
+        _occlusion_entries(styles)
+    if explained.gt:
+        styles.line("ground truth", palette.GT, THIN)
     if draw.draw_velo or (temporal.show_history and temporal.show_velocity):
         speed = _sample_speed_mps(temporal.velocity_scale)
         styles.arrow(f"{speed:g} m/s", speed * temporal.velocity_scale)
@@ -103,13 +121,20 @@ def draw_legend(
             styles.dots("trail, occluded", hollow=True)
     if temporal.show_history:
         styles.dot("memory")
+    if explained.given_map:
+        last.line("given map", palette.MAP_LAYER_COLOURS["lane_boundary"], THIN)
+
+
+def _occlusion_entries(row: _Row) -> None:
+    row.line("not occluded", palette.TEXT, palette.OCCLUSION_STYLES[0])
+    for word, style in zip(palette.OCCLUSION_WORDS[1:], palette.OCCLUSION_STYLES[1:], strict=True):
+        row.line(word, palette.TEXT, style)
 
 
 def _map_row(row: _Row) -> None:
     for text, kind in _MAP_ENTRIES:
         row.map_line(text, kind)
     row.swatch("sign", palette.MAP_ELEMENT_COLOURS["GroundSigns"])
-    row.line("given map", palette.MAP_LAYER_COLOURS["lane_boundary"], THIN)
 
 
 def _sample_speed_mps(px_per_mps: float) -> float:

@@ -7,14 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from leapai.types import (
-    CLASS_NAMES,
-    LANE_MARKINGS,
-    OCCLUSION_NAMES,
-    STATIC_CLASSES,
-    FloatArray,
-    ImageArray,
-)
+from leapai.types import LANE_MARKINGS, OCCLUSION_NAMES, STATIC_CLASSES, FloatArray, ImageArray
 
 Colour = tuple[int, int, int]
 """Red, green, blue in 0..255."""
@@ -57,11 +50,6 @@ CLASS_COLOURS_ON_WHITE: tuple[Colour, ...] = (
     (0, 156, 173),  # pillar
 )
 """The same hues for a white page: each has a contrast of 3 or more with it (WCAG 2, 1.4.11)."""
-CLASS_COLOUR_CODES = {
-    name: "#{:02x}{:02x}{:02x}".format(*colour)
-    for name, colour in zip(CLASS_NAMES, CLASS_COLOURS_ON_WHITE, strict=True)
-}
-"""The same as `#rrggbb`, by name of the class."""
 
 MAP_LAYER_COLOURS: dict[str, Colour] = {
     "lane_boundary": (84, 100, 122),

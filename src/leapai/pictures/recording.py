@@ -146,7 +146,7 @@ class SequenceRecording:
             self._log.log(path, parts.pose(camera.ego_from_camera), parts.pinhole(view))
             self._log.log(f"{path}/image", parts.image(view))
             self._log.log(f"{path}/boxes", parts.projected_boxes(view, shown))
-            self._log.log(f"{path}/truth", parts.projected_gt(view, gt))
+            self._log.log(f"{path}/ground_truth", parts.projected_gt(view, gt))
             self._log.log(f"{path}/road", parts.projected_map(view, lines))
 
     def _log_metrics(self, frame: Frame, shown: Detections, memory: MemorySlots | None) -> None:
@@ -155,7 +155,7 @@ class SequenceRecording:
         if memory is not None:
             metrics["memory/slots"] = len(memory.frames_ago)
         if frame.labels is not None:
-            metrics["objects/truth"] = len(frame.labels)
+            metrics["objects/ground_truth"] = len(frame.labels)
         group = np.array(CLASS_GROUPS)[shown.class_id]
         for name in np.unique(group):
             metrics[f"confidence/{name}"] = shown.score[group == name].mean()

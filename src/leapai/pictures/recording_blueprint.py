@@ -27,7 +27,7 @@ class Entity(StrEnum):
     PREDICTED_MAP = "world/ego/road"
     BOXES = "world/ego/boxes"
     UNSURE = "world/ego/unsure"
-    GT = "world/ego/truth"
+    GT = "world/ego/ground_truth"
     MEMORY = "world/ego/memory"
     CAMERAS = "world/ego/cameras"
     METRICS = "figures"
@@ -42,7 +42,7 @@ class Entity(StrEnum):
 _PLOTS: dict[str, Colour] = {
     "objects/detections": CLASS_COLOURS[0],
     "memory/slots": CLASS_COLOURS[4],
-    "objects/truth": palette.GT,
+    "objects/ground_truth": palette.GT,
     "confidence/MOD": CLASS_COLOURS[0],
     "confidence/VRU": CLASS_COLOURS[3],
     "confidence/SOD": CLASS_COLOURS[6],

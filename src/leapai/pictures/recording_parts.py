@@ -220,7 +220,8 @@ def projected_map(view: CameraView, lines: Sequence[MapPolyline]) -> rr.LineStri
     """Returns the visible parts of the lines of a map as the lens shows them."""
     if view.camera.image is None:
         lines = ()
-    paths = [(line, path) for line in lines for path in ground_paths(view, line.points_m)]
+    of_lines = ground_paths(view, [line.points_m for line in lines])
+    paths = [(line, path) for line, of in zip(lines, of_lines, strict=True) for path in of]
     return rr.LineStrips2D(
         [_simplified(path) + PIXEL_CENTRE for _, path in paths],
         colors=[palette.MAP_ELEMENT_COLOURS[line.kind] for line, _ in paths],

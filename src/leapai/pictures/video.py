@@ -22,7 +22,7 @@ def write_png(path: Path, image: ImageArray) -> None:
     """Writes an RGB picture [H, W, 3] uint8; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    with whole_file(path) as temporary:
+    with whole_file(path, durable=False) as temporary:
         temporary.write_bytes(encoded.tobytes())
 
 
@@ -83,8 +83,12 @@ class VideoWriter:
         trace: TracebackType | None,
     ) -> None:
         complete = kind is None and self._size_px is not None
-        if complete:
-            self._container.mux(self._stream.encode())
-        self._container.close()
+        try:
+            if complete:
+                self._container.mux(self._stream.encode())
+            self._container.close()
+        except OSError as full:  # what is still buffered did not fit on the disk either
+            self._file.__exit__(type(error or full), error or full, trace)
+            raise
         # A video without frames ends as one that failed: its file is removed.
         self._file.__exit__(None if complete else kind or ValueError, error, trace)

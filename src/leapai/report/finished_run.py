@@ -10,12 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from leapai.extras import is_installed
+from leapai.folders import file_name
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
 from leapai.runs.history import TABLE, RunLine, append_run
-from leapai.runs.run_folder import LINES, REPORT, Run
+from leapai.runs.run_folder import LINES, MEMORY, REPORT, Run
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.run_warnings import warnings_of
+from leapai.runs.tracks_table import TRACKS
 
 
 def report_run(run: Run, output: Path, console: Console) -> None:
@@ -31,7 +33,7 @@ def report_run(run: Run, output: Path, console: Console) -> None:
     if run.config.dynamic_task:
         console.print(
             f"{run.summary.detections} detections, {run.summary.tracks} tracks in "
-            f"{run.summary.frames} frames"
+            f"{_frames(run.summary)}"
         )
     for warning in warnings_of(run):
         console.print(f"[yellow]{escape(warning)}[/]", highlight=False)
@@ -41,7 +43,7 @@ def report_run(run: Run, output: Path, console: Console) -> None:
 
 def stage_table(summary: RunSummary) -> Table:
     """Returns a table of seconds a frame and memory of each stage."""
-    table = Table(title=f"{summary.frames} frames on {summary.device}")
+    table = Table(title=f"{_frames(summary)} on {summary.device}")
     table.add_column("stage")
     for title in ("s / frame", "peak MB", "added MB"):
         table.add_column(title, justify="right")
@@ -55,6 +57,10 @@ def stage_table(summary: RunSummary) -> Table:
     return table
 
 
+def _frames(summary: RunSummary) -> str:
+    return "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
+
+
 def _add_to_history(run: Run, output: Path, console: Console) -> None:
     """Adds the run to the table of runs. A table that is broken is no reason to fail a run."""
     table = output.absolute().parent / TABLE
@@ -66,8 +72,8 @@ def _add_to_history(run: Run, output: Path, console: Console) -> None:
 
 def _print_files(run: Run, output: Path, console: Console) -> None:
     names = run.summary.frames_by_sequence
-    of_sequences = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
-    tables = ("detections.parquet", LINES, "instances.parquet")
+    of_sequences = (f"{file_name(name)}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    tables = ("detections.parquet", TRACKS, LINES, "instances.parquet", MEMORY)
     for name in (*tables, "metrics.json", *of_sequences, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)

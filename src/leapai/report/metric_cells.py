@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leapai.evaluation.metric_types import Metric, Shown
 from leapai.evaluation.metrics import run_metrics
@@ -18,6 +18,10 @@ class MetricValue:
 
     metric: Metric
     values: tuple[float | None, ...]
+    stand_ins: tuple[bool, ...] = ()
+    """Whether the value of each run stands for something that was not measured; () is none."""
+    comparable: bool = True
+    """Whether a difference would be that of the runs, and not of their machines."""
 
     @property
     def texts(self) -> list[str]:
@@ -25,14 +29,19 @@ class MetricValue:
         return [self._text(value) for value in self.values]
 
     @property
-    def shown(self) -> list[str]:
-        """The same, but one text where both runs read alike."""
-        return self.texts[:1] if len(set(self.texts)) == 1 else self.texts
+    def shown(self) -> list[tuple[str, bool]]:
+        """The same, each with whether it is a stand-in; but one where both runs read alike."""
+        stand_ins = self.stand_ins or (False,) * len(self.values)
+        cells = list(zip(self.texts, stand_ins, strict=True))
+        return cells[:1] if len(set(cells)) == 1 else cells
 
     @property
     def difference(self) -> float | None:
-        """The second run minus the first; None where one has no value, or there is one run."""
+        """The second run minus the first; None where one has no value, or there is one run, or
+        they cannot be compared."""
         if len(self.values) < 2 or self.values[0] is None or self.values[1] is None:
+            return None
+        if any(self.stand_ins) or not self.comparable:
             return None
         return self.values[1] - self.values[0]
 
@@ -63,6 +72,20 @@ class MetricValue:
         return f"{value:,.{self.metric.digits}f}".replace("-", MINUS)
 
 
+def metric_value(metric: Metric, results: Sequence[object]) -> MetricValue:
+    """Returns a metric of the results of each run."""
+    is_stand_in = metric.is_stand_in or (lambda _: False)
+    values = tuple(metric.value(of_run) for of_run in results)
+    return MetricValue(
+        metric,
+        values,
+        tuple(
+            value is not None and is_stand_in(of_run)
+            for value, of_run in zip(values, results, strict=True)
+        ),
+    )
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of a table, with a value for each column."""
@@ -85,6 +108,14 @@ class Table:
     rows: tuple[Row, ...]
     note: str = ""
 
+    def not_compared(self) -> Table:
+        """Returns the table without differences between its runs."""
+        rows = [
+            replace(row, metrics=tuple(replace(each, comparable=False) for each in row.metrics))
+            for row in self.rows
+        ]
+        return replace(self, rows=tuple(rows))
+
 
 def table(
     head: str,
@@ -104,7 +135,7 @@ def table(
         Row(
             label=(labels or {}).get(name, name),
             metrics=tuple(
-                MetricValue(c, tuple(c.value(run.get(name)) for run in runs)) for c in shown
+                metric_value(column, [run.get(name) for run in runs]) for column in shown
             ),
             colour=(colours or {}).get(name, ""),
             starts_part=name == "all" and name != present[0],
@@ -117,7 +148,4 @@ def table(
 
 def details(results: Sequence[RunMetrics | None], task: str) -> list[MetricValue]:
     """Returns the metrics in the section of a task, each with its value of each run."""
-    return [
-        MetricValue(metric, tuple(metric.value(each) for each in results))
-        for metric in run_metrics(Shown.DETAIL, task)
-    ]
+    return [metric_value(metric, results) for metric in run_metrics(Shown.DETAIL, task)]

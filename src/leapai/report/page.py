@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from leapai.config.load import explain
 from leapai.extras import import_extra
 from leapai.io import write_text
-from leapai.pictures.palette import OCCLUSION_WORDS
-from leapai.report import report_curves, report_tables
+from leapai.report import report_curves, report_tables, run_facts
 from leapai.report.report_map import map_section
 from leapai.report.report_sequences import legend, sequence_table, timelines
 from leapai.report.report_worst_frames import WORST_NOTE, WorstView, worst_frames
 from leapai.report.run_view import RunView, view
-from leapai.runs.run_warnings import warnings_of
+from leapai.report.theme import page_style
 from leapai.version import __version__
 
 Pair = tuple[str, str]
@@ -61,9 +58,19 @@ class RunOnPage:
 def write_report(path: Path, folders: Sequence[Path]) -> None:
     """Writes the report of one finished run, or of two side by side.
 
-    Raises ValueError as `read_run` does.
+    Raises ValueError as `read_run` does, and where the files of a run do not belong together.
     """
-    write_text(path, render([view(folder) for folder in folders]))
+    views = [view(folder) for folder in folders]
+    import_extra("jinja2", "report", "a report needs jinja2")
+    try:
+        page = render(views)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        names = " or ".join(map(str, folders))
+        raise ValueError(
+            f"{names}: its tables and its metrics are not of one run, or were changed "
+            f"({type(error).__name__}: {str(error)[:200]}); run `leapai val` again"
+        ) from error
+    write_text(path, page)
 
 
 def render(views: Sequence[RunView]) -> str:
@@ -89,15 +96,16 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
         *(() if of_map else {"road"}),
     }
     drawn, more = timelines(views)
-    jobs = list(dict.fromkeys(run.summary.job_name for run in runs))
     return {
-        "title": " against ".join(jobs) if len(jobs) > 1 else jobs[0],
+        "title": " against ".join(_names([each.folder for each in views])),
+        "style": page_style(),
         "compared": compared,
         "version": __version__,
         "runs": [_on_page(number, each) for number, each in enumerate(views, 1)],
-        "notices": list(_notices(views)),
+        "notices": list(run_facts.notices(views)),
         "sections": [(id_, name) for id_, name in _SECTIONS.items() if id_ not in left_out],
         "tiles": report_tables.tiles(runs),
+        "operating_point": report_tables.operating_point(runs),
         "detection": detection,
         "map": of_map,
         "objects": objects,
@@ -113,6 +121,12 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
     }
 
 
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Returns the names of runs: those of their folders, or whole paths where these are alike."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
 def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
     """Returns the sections of detection; None where a run has no labels."""
     metrics = [v.run.metrics.detection for v in views if v.run.metrics.detection is not None]
@@ -121,6 +135,7 @@ def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
         return None
     return {
         "classes": report_tables.classes(metrics),
+        "left_out": report_tables.left_out(metrics),
         "distances": report_tables.distances(metrics),
         "groups": report_tables.groups(metrics),
         "occlusion": report_tables.occlusion(metrics),
@@ -131,16 +146,9 @@ def _detection(views: Sequence[RunView]) -> dict[str, Any] | None:
             report_curves.velocity(profiles),
             report_curves.reliability([each.calibration for each in metrics]),
         ],
-        "confusions": [_confusion(each.occlusion_confusion) for each in metrics],
+        "angle_bins": report_tables.angle_bins(metrics),
+        "confusions": [report_tables.confusion(each) for each in metrics],
     }
-
-
-def _confusion(counts: tuple[tuple[int, ...], ...]) -> dict[str, Any]:
-    """Returns counts with their shares of each row."""
-    rows = []
-    for word, row in zip(OCCLUSION_WORDS, counts, strict=True):
-        rows.append((word, [(count, count / max(sum(row), 1)) for count in row]))
-    return {"words": OCCLUSION_WORDS, "rows": rows}
 
 
 def _on_page(number: int, of_run: RunView) -> RunOnPage:
@@ -149,10 +157,10 @@ def _on_page(number: int, of_run: RunView) -> RunOnPage:
     return RunOnPage(
         number=number,
         folder=str(of_run.folder),
-        facts=list(_facts(of_run)),
+        facts=list(run_facts.facts(of_run)),
         worst=worst,
         no_worst="" if worst else _why_no_worst(of_run),
-        health=list(_health(of_run)),
+        health=list(run_facts.health(of_run)),
         versions=[("leapai", run.summary.version), *run.summary.versions.items()],
         config_sha256=run.summary.config_sha256[:12],
         configuration=explain(run.config),
@@ -165,67 +173,6 @@ def _why_no_worst(of_run: RunView) -> str:
     if not of_run.labelled:
         return "There are no labels to compare with."
     return "No object was missed, and there is no false positive."
-
-
-def _facts(of_run: RunView) -> Iterator[Pair]:
-    summary = of_run.run.summary
-    version = f", version {summary.data_version}" if summary.data_version else ""
-    yield "data", f"{summary.data}{version}"
-    yield "weights", summary.weights
-    if summary.checkpoint_sha256:
-        yield "checkpoint", f"SHA-256 {summary.checkpoint_sha256[:12]}, seed {summary.seed}"
-    evaluated, of_map = f"{summary.labelled_frames} with labels", of_run.run.metrics.road
-    if of_map is not None:
-        evaluated += f", {of_map.labelled_frames} with a map"
-    count = len(summary.frames_by_sequence)
-    yield "frames", f"{summary.frames} in {count} drive{'s' * (count != 1)}, {evaluated}"
-    if of_run.run.config.dynamic_task:
-        yield "detected", f"{summary.detections} detections, {summary.tracks} tracks"
-    processes = f", {summary.processes} processes" if summary.processes > 1 else ""
-    yield "run", f"{summary.finished_utc.replace('T', ' ')} on {summary.device}{processes}"
-
-
-def _health(of_run: RunView) -> Iterator[Pair]:
-    run = of_run.run
-    for sensor, failures in run.summary.faults.items():
-        yield (
-            sensor,
-            f"failed in {failures.frames} of {run.summary.frames} frames: {failures.first}",
-        )
-    if not run.summary.faults:
-        yield "sensors", f"none failed in {run.summary.frames} frames"
-    memory = [each for sequence in run.sequences for each in sequence.memory]
-    ages = [each.oldest_age_s for each in memory if each.oldest_age_s is not None]
-    if ages:
-        used = np.mean([each.slots for each in memory])
-        yield "slots in use", f"{used:.0f} of {run.config.history_slots}, mean over frames"
-        yield "oldest slot", f"{np.median(ages):.2f} s, median over frames"
-    if run.config.dynamic_task:
-        resets, first = sum(each.reset for each in memory), len(run.sequences)
-        yield "memory resets", f"in {resets} frames, {first} of them the first of a drive"
-
-
-def _notices(views: Sequence[RunView]) -> Iterator[str]:
-    compared = len(views) > 1
-    for letter, each in zip("AB", views, strict=False):
-        for warning in warnings_of(each.run):
-            yield f"{letter}: {warning}" if compared else warning
-    if compared:
-        yield from _incomparable(*views)
-
-
-def _incomparable(first: RunView, second: RunView) -> Iterator[str]:
-    """Yields reasons why a difference may not be the network's."""
-    one, other = first.run.summary, second.run.summary
-    if (one.data, one.data_version) != (other.data, other.data_version):
-        yield "The runs are of different data: differences are not the network's alone."
-    elif one.frames_by_sequence != other.frames_by_sequence:
-        yield "The runs are of different frames: differences are not the network's alone."
-    a, b = (each.run.config for each in (first, second))
-    if (a.evaluation, a.bev, a.static.region()) != (b.evaluation, b.bev, b.static.region()):
-        yield "The runs differ in settings of evaluation, BEV range or static region."
-    if one.device != other.device:
-        yield f"A ran on {one.device}, B on {other.device}: their times cannot be compared."
 
 
 def _configuration_differences(views: Sequence[RunView]) -> list[tuple[str, str, str]]:

@@ -17,12 +17,10 @@ from leapai.evaluation.detection.detection_results import (
 from leapai.evaluation.detection.distance_profiles import Hits, Profiles
 from leapai.evaluation.detection.precision_recall import RECALLS
 from leapai.evaluation.metric_columns import AP_WORDS
-from leapai.pictures.palette import CLASS_COLOUR_CODES
 from leapai.report.svg_charts import LARGE_PX, Axis, Band, Bars, Key, Line, Mark, chart, line_key
+from leapai.report.theme import CLASS_COLOUR_NAMES, COUNTS, IDEAL, RUN_COLOURS
 from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, FloatArray
 
-RUN_COLOURS = ("#0b61c4", "#b4540a")
-"""Colours of the first run and of the second."""
 RUN_STYLES = ("", "dashed")
 DISTANCE_EDGES_M = np.array([0.0, 3, 6, 9, 12, 16, 20, 24, 30, 36, 42, 50, 60])
 _FEWEST = 5
@@ -46,7 +44,7 @@ def precision_recall(runs: Sequence[Profiles]) -> list[Chart]:
     """Draws a chart a class: of one run the curves of every matching distance, of two their
     means."""
     names = [name for name in CLASS_NAMES if any(name in run.precision for run in runs)]
-    return [Chart(name, _precision(name, runs), colour=CLASS_COLOUR_CODES[name]) for name in names]
+    return [Chart(name, _precision(name, runs), colour=CLASS_COLOUR_NAMES[name]) for name in names]
 
 
 def precision_note(runs: int) -> str:
@@ -65,7 +63,7 @@ def _precision(name: str, runs: Sequence[Profiles]) -> Markup:
     of_runs = [run.precision.get(name, {}) for run in runs]
     if len(runs) == 1:
         lines = [
-            Line(RECALLS, _cut(curve), CLASS_COLOUR_CODES[name], f"within {distance:g} m", style)
+            Line(RECALLS, _cut(curve), CLASS_COLOUR_NAMES[name], f"within {distance:g} m", style)
             for (distance, curve), style in zip(of_runs[0].items(), _SHADES, strict=True)
         ]
     else:
@@ -90,15 +88,14 @@ def _cut(precision: FloatArray) -> FloatArray:
 
 def against_distance(runs: Sequence[Profiles]) -> list[Chart]:
     """Draws recall and errors of what was found, over distance."""
-    note = "Median; half of the errors lie in the band." if len(runs) == 1 else "Median."
+    note = "Median of what was found"
+    note += "; half of the errors lie in the band." if len(runs) == 1 else "."
     errors: list[tuple[str, str, Callable[[Hits], FloatArray]]] = [
         ("Position error", "m", lambda hits: hits.position_m),
         ("Velocity error", "m/s", lambda hits: hits.velocity_mps),
         ("Heading error", "rad", lambda hits: hits.yaw_rad),
     ]
-    recall = Chart(
-        "Recall", _recall(runs), f"Share of objects found within {ERROR_DISTANCE_M:g} m."
-    )
+    recall = Chart("Recall", _recall(runs), "Share of objects found at the operating point.")
     return [
         recall,
         *(Chart(name, _spread(name, unit, read, runs), note) for name, unit, read in errors),
@@ -162,7 +159,7 @@ def velocity(runs: Sequence[Profiles]) -> Chart:
             if class_id not in STATIC_CLASS_IDS:
                 values = hits.velocity_mps[hits.class_id == class_id]
                 if len(values):
-                    lines.append(_distribution(values, CLASS_COLOUR_CODES[name], name, ""))
+                    lines.append(_distribution(values, CLASS_COLOUR_NAMES[name], name, ""))
     else:
         for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, "AB", strict=True):
             lines.append(_distribution(run.hits.velocity_mps, colour, name, style))
@@ -170,8 +167,8 @@ def velocity(runs: Sequence[Profiles]) -> Chart:
     return Chart(
         "Velocity error, cumulative",
         chart("cumulative velocity error", x, Axis("share", 0, 1), lines, LARGE_PX),
-        "Over objects that can move, have a labelled velocity and were found within "
-        f"{ERROR_DISTANCE_M:g} m.",
+        "Over objects that can move, have a labelled velocity and were found at the operating "
+        "point.",
         keys=tuple(line_key(line) for line in lines),
     )
 
@@ -188,11 +185,11 @@ def _distribution(values: FloatArray, colour: str, name: str, style: str) -> Lin
 
 def reliability(runs: Sequence[Calibration]) -> Chart:
     """Draws precision over confidence: the share of detections that are right."""
-    marks: list[Mark] = [Line(np.array([0.0, 1]), np.array([0.0, 1]), "#9aa5b1", "ideal", "thin")]
+    marks: list[Mark] = [Line(np.array([0.0, 1]), np.array([0.0, 1]), IDEAL, "ideal", "thin")]
     if len(runs) == 1:
         counts = np.array([b.detections for b in runs[0].bins], np.float64)
         edges = np.array([runs[0].bins[0].low, *(b.high for b in runs[0].bins)])
-        marks.insert(0, Bars(edges, counts / max(counts.max(), 1), "#dfe5ec"))
+        marks.insert(0, Bars(edges, counts / max(counts.max(), 1), COUNTS))
     names = "AB" if len(runs) > 1 else ["detections"]
     for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, names, strict=False):
         known = [b for b in run.bins if b.confidence is not None and b.precision is not None]

@@ -49,8 +49,9 @@ def map_section(runs: Sequence[Run]) -> MapSection | None:
         "IoU",
         raster_columns(Better.HIGHER, "mean IoU over their classes"),
         by_place,
-        note=f"Over cells of probability {threshold:g} or more. Hidden now: {HIDDEN_GROUND}; only "
-        "memory can keep it.",
+        labels={"hidden": "hidden, seen before"},
+        note=f"Cells are marked from a probability of {threshold:g} on, here and in all tables of "
+        f"the map. Hidden, seen before: {HIDDEN_GROUND}.",
     )
     flicker_by_distance = table(
         "flip rate",
@@ -61,9 +62,10 @@ def map_section(runs: Sequence[Run]) -> MapSection | None:
     classes = table(
         "class",
         MAP_CLASS_COLUMNS,
-        [each.classes_with_cells() if each else {} for each in metrics],
-        STATIC_CLASSES,
-        note="Classes without a ground-truth cell are left out.",
+        [each.classes_and_mean() if each else {} for each in metrics],
+        (*STATIC_CLASSES, "all"),
+        labels={"all": "mean or all"},
+        note="Classes without a ground-truth cell are left out, also of the mean.",
     )
     lines = table(
         "kind",

@@ -11,9 +11,9 @@ from markupsafe import Markup
 from leapai.evaluation.detection.detection_results import FrameConsistency
 from leapai.evaluation.metric_types import Better, Metric
 from leapai.evaluation.sequence_result import SequenceResult
-from leapai.pictures.palette import CLASS_COLOUR_CODES, OCCLUSION_WORDS
+from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report.metric_cells import Table, table
-from leapai.report.report_curves import RUN_COLOURS, RUN_STYLES
+from leapai.report.report_curves import RUN_STYLES
 from leapai.report.run_view import RunView
 from leapai.report.svg_charts import (
     Axis,
@@ -29,15 +29,22 @@ from leapai.report.svg_charts import (
     ticks,
     y_axis,
 )
-from leapai.report.timeline_rows import BASE, OCCLUSION_GREYS, ROW_PX, chosen_rows, draw_row
+from leapai.report.theme import (
+    CLASS_COLOUR_NAMES,
+    FALSE,
+    MEMORY,
+    MISSED,
+    OCCLUSION_GREYS,
+    ROW,
+    RUN_COLOURS,
+)
+from leapai.report.timeline_rows import ROW_PX, chosen_rows, draw_row
 from leapai.types import FloatArray, IntArray
 
 WIDTH_PX = 1120
 LEFT_PX, RIGHT_PX = 150, 120
 PANEL_PX = 78
 _GAP_PX, _AXIS_PX, _SECOND_TICKS = 12, 26, 12
-MISSED, FALSE = "#c23b33", "#e0a03a"
-MEMORY = "#8fa3b8"
 
 
 @dataclass(frozen=True)
@@ -245,7 +252,7 @@ _COLUMNS = (
         "false", lambda view: _mean(view.counts()[1]), LOWER, 2, unit="a frame",
         words="false positives",
     ),
-    Metric("switches", _switches, LOWER, 0, words="of ids"),
+    Metric("switches", _switches, LOWER, 0, words="of ids, at the operating point"),
     Metric("consistency", "mean_consistency", Better.HIGHER, bar=True),
     Metric(
         "faults", lambda view: sum(len(faults) for faults in view.result.faults), LOWER, 0,
@@ -285,10 +292,10 @@ def legend(compared: bool) -> list[Key]:
     ]
     return [
         *curves,
-        Key(_block(CLASS_COLOUR_CODES["car"]), "object found, in the colour of its class"),
-        Key(_block(CLASS_COLOUR_CODES["car"], opacity=0.55), "by another track"),
+        Key(_block(CLASS_COLOUR_NAMES["car"]), "object found, in the colour of its class"),
+        Key(_block(CLASS_COLOUR_NAMES["car"], opacity=0.55), "by another track"),
         Key(path("switch", "M11 0V12"), "id switch"),
-        Key(_block(BASE), "object missed"),
+        Key(_block(ROW), "object missed"),
         Key(path("hidden", "M0 6H22"), "hidden or out of range"),
         *levels,
         Key(path("reset", "M11 0V12"), "memory dropped"),

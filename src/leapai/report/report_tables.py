@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from leapai.evaluation.detection.detection_results import (
     ERROR_DISTANCE_M,
     MIN_RECALL,
+    OPERATING_CONFIDENCE,
+    OPERATING_DISTANCE_M,
+    STAND_IN_ERROR,
     DetectionMetrics,
     SliceMetrics,
 )
 from leapai.evaluation.metric_columns import (
     ACCURACY_COLUMNS,
+    ANGLE_COLUMNS,
     CLASS_COLUMNS,
     CONTINUITY_COLUMNS,
     HIDDEN_OBJECT,
+    LEFT_OUT_COLUMNS,
     PART_COLUMNS,
 )
 from leapai.evaluation.metric_types import Better, Metric, Shown
+from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.evaluation.tracking.tracking_results import DISTANCE_M
-from leapai.pictures.palette import CLASS_COLOUR_CODES, OCCLUSION_WORDS
-from leapai.report.metric_cells import MetricValue, Table, details, table
+from leapai.pictures.palette import OCCLUSION_WORDS
+from leapai.report.metric_cells import MetricValue, Table, details, metric_value, table
+from leapai.report.theme import CLASS_COLOUR_NAMES
 from leapai.runs.profiler import StageCost
-from leapai.runs.run_folder import Run, run_values
+from leapai.runs.run_folder import Run
+from leapai.runs.run_summary import same_machine
 from leapai.types import CLASS_NAMES, OCCLUSION_NAMES
 
 LOWER = Better.LOWER
@@ -35,6 +44,7 @@ _GROUP_WORDS = {
 _OCCLUSION = {
     **dict(zip(OCCLUSION_NAMES, (f"{word} occluded" for word in OCCLUSION_WORDS), strict=True)),
     OCCLUSION_NAMES[0]: "not occluded",
+    "hidden": "hidden, seen before",
 }
 
 
@@ -45,12 +55,31 @@ def tiles(runs: Sequence[Run]) -> list[MetricValue]:
         tasks |= {"detection", "tracking", "consistency"}
     if any(run.config.static_task for run in runs):
         tasks |= {"map"}
-    by_run = zip(*(run_values(run, Shown.TILE) for run in runs), strict=True)
-    return [
-        MetricValue(of_runs[0][0].tile, tuple(value for _, value in of_runs))
-        for of_runs in by_run
-        if of_runs[0][0].task in tasks
+    values = [
+        metric_value(metric.tile, [run.metrics for run in runs])
+        for metric in run_metrics(Shown.TILE)
+        if metric.task in tasks
     ]
+    time = metric_value(TIME.tile, [run.summary for run in runs])
+    return [*values, replace(time, comparable=same_machine([run.summary for run in runs]))]
+
+
+def operating_point(runs: Sequence[Run]) -> str:
+    """Returns the operating point of the page in words, and what it does not hold for; empty where
+    no run has metrics of detection."""
+    if all(run.metrics.detection is None for run in runs):
+        return ""
+    drawn = sorted({run.config.draw_dynamic_cfg.dynamic_conf for run in runs})
+    pictures = ""
+    if drawn != [OPERATING_CONFIDENCE]:
+        limits = " and ".join(f"{limit:g}" for limit in drawn)
+        pictures = f" Pictures show detections of confidence {limits} or more."
+    return (
+        f"Operating point: confidence {OPERATING_CONFIDENCE:g} or more, within "
+        f"{OPERATING_DISTANCE_M:g} m. Precision, recall, counts of missed and false and errors by "
+        "part are at this point everywhere on the page. mAP, NDS and errors by class are over all "
+        f"confidences.{pictures}"
+    )
 
 
 def consistency_cells(runs: Sequence[Run]) -> list[MetricValue]:
@@ -62,17 +91,49 @@ def consistency_cells(runs: Sequence[Run]) -> list[MetricValue]:
 
 
 def classes(runs: Sequence[DetectionMetrics]) -> Table:
-    """Returns detection by class; classes without objects are left out."""
-    point = f"confidence {runs[0].operating_confidence:g}, {runs[0].operating_distance_m:g} m"
+    """Returns detection by class and over all; classes without objects are left out."""
     return table(
         "class",
         CLASS_COLUMNS,
-        [run.class_results() for run in runs],
-        CLASS_NAMES,
-        colours=CLASS_COLOUR_CODES,
-        note=f"P, R and F1 at the operating point: {point}. Errors are those of what was found "
-        f"within {ERROR_DISTANCE_M:g} m, averaged over recalls; 1 where a recall of {MIN_RECALL:g} "
-        "is not reached.",
+        [run.class_results_and_all() for run in runs],
+        (*CLASS_NAMES, "all"),
+        labels={"all": "mean or all"},
+        colours=CLASS_COLOUR_NAMES,
+        note="The last row: AP and errors are means over classes; P, R and F1 count all objects "
+        f"together. Errors are those of what was found within {ERROR_DISTANCE_M:g} m, averaged "
+        f"over recalls. Where a class does not reach a recall of {MIN_RECALL:g}, an error of "
+        f"{STAND_IN_ERROR:g} stands in for one that was not measured (in grey italics, and where "
+        "a mean contains one); such errors are not compared.",
+    )
+
+
+def left_out(runs: Sequence[DetectionMetrics]) -> Table:
+    """Returns the labelled objects by class that no metric of detection counts."""
+    return table(
+        "class",
+        LEFT_OUT_COLUMNS,
+        [run.left_out_and_all() for run in runs],
+        [name for name in (*CLASS_NAMES, "all") if any(_any_left_out(r, name) for r in runs)],
+        colours=CLASS_COLOUR_NAMES,
+        note="Objects out of range lie outside the BEV range of the network, which cannot detect "
+        "them. An evaluation with a larger range, such as the official one of a benchmark, counts "
+        "them as misses.",
+    )
+
+
+def _any_left_out(run: DetectionMetrics, name: str) -> bool:
+    part = run.left_out_and_all()[name]
+    return bool(part.out_of_range or part.unseen)
+
+
+def angle_bins(runs: Sequence[DetectionMetrics]) -> Table:
+    """Returns headings by angle bin, for objects that have a front."""
+    return table(
+        "heading",
+        ANGLE_COLUMNS,
+        [run.angle_bins for run in runs],
+        note="By the angle bin of the labelled heading: 0 deg is straight ahead, 90 deg is left. "
+        "Without barriers and pillars, which have no front.",
     )
 
 
@@ -87,10 +148,18 @@ def groups(runs: Sequence[DetectionMetrics]) -> Table:
 
 
 def occlusion(runs: Sequence[DetectionMetrics]) -> Table:
-    """Returns detection by occlusion level, and of what is hidden now."""
-    parts = [{**run.occlusion, "hidden now": run.hidden} for run in runs]
-    note = f" Hidden now: {HIDDEN_OBJECT}; only memory can keep it."
+    """Returns detection by occlusion level, and of what is hidden."""
+    parts = [{**run.occlusion, "hidden": run.hidden} for run in runs]
+    note = f"Hidden, seen before: {HIDDEN_OBJECT}. The rows above do not count them."
     return _parts("occlusion", parts, runs, _OCCLUSION, note)
+
+
+def confusion(run: DetectionMetrics) -> dict[str, Any]:
+    """Returns counts of detected by labelled occlusion level, with their shares of each row."""
+    rows = []
+    for word, row in zip(OCCLUSION_WORDS, run.occlusion_confusion, strict=True):
+        rows.append((word, [(count, count / max(sum(row), 1)) for count in row]))
+    return {"words": OCCLUSION_WORDS, "rows": rows}
 
 
 def _parts(
@@ -107,8 +176,7 @@ def _parts(
         parts,
         [name for name in parts[0] if all(name in of_run for of_run in parts)],
         labels=words,
-        note=f"Recall and errors within {ERROR_DISTANCE_M:g} m at confidence "
-        f"{runs[0].recall_confidence:g}.{note}",
+        note=note,
     )
 
 
@@ -122,10 +190,14 @@ def tracking(runs: Sequence[Run]) -> Table | None:
         (*ACCURACY_COLUMNS, *CONTINUITY_COLUMNS),
         [each.by_class() for each in metrics],
         (*CLASS_NAMES, "all"),
-        colours=CLASS_COLOUR_CODES,
-        note=f"Defined as in the nuScenes tracking evaluation, within {DISTANCE_M:g} m; all but "
-        "AMOTA and AMOTP at the confidence of the best MOTA. Counts of all classes add up, all "
-        "else is their mean.",
+        colours=CLASS_COLOUR_NAMES,
+        labels={"all": "mean or sum"},
+        note="The last row: counts add up, all else is a mean. Defined as in the nuScenes tracking "
+        f"evaluation, within {DISTANCE_M:g} m. It has no "
+        "operating point of the page: AMOTA and AMOTP are over all recalls, all else is at the "
+        "confidence that gives a class its best MOTA. Where no object of a class is found, "
+        "nuScenes assumes 2 m and 20 s (in grey italics, and where a mean contains them); these "
+        "are not compared.",
     )
 
 
@@ -155,4 +227,5 @@ def stages(runs: Sequence[Run]) -> Table:
         {name: _Stage(cost, run.summary.frames) for name, cost in run.summary.stages.items()}
         for run in runs
     ]
-    return table("stage", _STAGE_COLUMNS, costs)
+    all_stages = table("stage", _STAGE_COLUMNS, costs)
+    return all_stages if same_machine([run.summary for run in runs]) else all_stages.not_compared()

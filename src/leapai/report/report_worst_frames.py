@@ -8,8 +8,9 @@ from math import atan2, degrees
 from pathlib import Path
 
 from leapai.evaluation.detection.failures import WEIGHTS, Failures
-from leapai.pictures.palette import CLASS_COLOUR_CODES, OCCLUSION_WORDS
+from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report.run_view import RunView
+from leapai.report.theme import CLASS_COLOUR_NAMES
 from leapai.runs.worst_frames import WINDOW_US
 from leapai.types import CLASS_NAMES, Detections
 
@@ -88,7 +89,7 @@ def _named(failed: Failures, row: int) -> NamedFailure:
     return NamedFailure(
         what="missed" if failed.missed[row] else "false",
         class_name=name,
-        colour=CLASS_COLOUR_CODES[name],
+        colour=CLASS_COLOUR_NAMES[name],
         where=f"{failed.distance_m[row]:.0f} m {_direction(*failed.boxes[row, :2])}",
         occlusion=f"{OCCLUSION_WORDS[level]} occluded" if level > 0 else "",
     )
@@ -103,6 +104,10 @@ def _direction(x_m: float, y_m: float) -> str:
 
 
 def _data_url(picture: Path) -> str:
+    """Returns a picture as a data URL; empty where it is not there or no picture."""
     if not picture.is_file():
         return ""
-    return f"data:image/webp;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    content = picture.read_bytes()
+    if content[:4] != b"RIFF" or content[8:12] != b"WEBP":
+        return ""
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"

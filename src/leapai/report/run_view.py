@@ -19,7 +19,7 @@ from leapai.evaluation.tracking.object_timelines import (
 )
 from leapai.runs.parquet_tables import FrameKey
 from leapai.runs.run_folder import Run, read_run
-from leapai.types import CLASS_NAMES, FloatArray
+from leapai.types import CLASS_NAMES
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,13 @@ class RunView:
 
     @cached_property
     def timelines(self) -> list[ObjectTimeline]:
-        """Timelines of objects where their tracks are labelled, else of the run's tracks."""
-        objects = object_timelines(self.labelled, self.run.config.bev, self._confidence())
+        """Timelines of objects, at the confidence of the operating point, where their tracks are
+        labelled; else of the run's tracks."""
+        confidence = np.full(len(CLASS_NAMES), OPERATING_CONFIDENCE)
+        objects = object_timelines(self.labelled, self.run.config.bev, confidence)
         if objects:
             return objects
         return track_timelines([frame for each in self.run.sequences for frame in each.detections])
-
-    def _confidence(self) -> FloatArray:
-        """Returns the confidence [C] of the best MOTA, so that timelines have the switches that the
-        tracking metrics count."""
-        tracking = self.run.metrics.tracking
-        of_class = [
-            None if tracking is None else tracking.classes[name].confidence for name in CLASS_NAMES
-        ]
-        return np.array([OPERATING_CONFIDENCE if each is None else each for each in of_class])
 
 
 def view(folder: Path) -> RunView:

@@ -113,7 +113,7 @@ def chart(
     """Draws one chart, named for those who do not see it."""
     frame = Frame(x, y, size_px)
     drawn = Markup("").join(draw(mark, frame) for mark in marks)
-    return svg(name, size_px, y_axis(frame) + x_axis(frame) + drawn + _names(frame), "chart")
+    return svg(name, size_px, y_axis(frame) + x_axis(frame) + drawn + axis_names(frame), "chart")
 
 
 def svg(name: str, size_px: tuple[int, int], content: Markup, kind: str) -> Markup:
@@ -163,7 +163,8 @@ def line_key(line: Line) -> Key:
     return Key(path(f"line {line.style}".rstrip(), "M0 6H22", line.colour), line.name)
 
 
-def _names(frame: Frame) -> Markup:
+def axis_names(frame: Frame) -> Markup:
+    """Draws the names of both axes: below the chart, and above it."""
     below = text(frame.right, frame.bottom + 32, frame.x_axis.name, "name end")
     return below + text(0, 10, frame.y_axis.name, "name")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from leapai.evaluation.detection.detection_results import ERROR_DISTANCE_M, DetectionMetrics
+from leapai.evaluation.detection.detection_results import DetectionMetrics
 from leapai.evaluation.map.map_results import MapMetrics
 from leapai.evaluation.metric_columns import (
     ACCURACY_COLUMNS,
@@ -67,7 +67,9 @@ def tracking_tables(metrics: TrackingMetrics) -> list[Table]:
 def map_tables(metrics: MapMetrics) -> list[Table]:
     """Returns means of both rasters, classes and lines. Without a ground-truth map the means alone,
     which show flicker."""
-    title = f"map in {metrics.frames} frames, {metrics.labelled_frames} with ground truth"
+    title = (
+        f"map in {_counted(metrics.frames, 'frame')}, {metrics.labelled_frames} with ground truth"
+    )
     at = f"IoU at {metrics.threshold:g}"
     sections = [
         {f"IoU {name}": means for name, means in part.items()} for part in metrics.iou_by_place()
@@ -75,10 +77,11 @@ def map_tables(metrics: MapMetrics) -> list[Table]:
     flicker = {f"flip rate {name}": means for name, means in metrics.flip_rate_bands.items()}
     sections.append({"flip rate": metrics.flip_rate, **flicker, "change": metrics.change})
     columns = raster_columns(Better.NEITHER, FLICKER)
-    caption = f"hidden now: {HIDDEN_GROUND}"
+    caption = f"hidden: {HIDDEN_GROUND}"
     if not metrics.labelled_frames:
         return [_table(title, "mean", columns, sections, caption)]
-    classes = [metrics.classes_with_cells()]
+    *names, _ = by_class = metrics.classes_and_mean()
+    classes = [{name: by_class[name] for name in names}, {"all": by_class["all"]}]
     return [
         _table(f"{title}; {at}", "mean", columns, sections, caption),
         _table(f"map by class; {at}", "class", MAP_CLASS_COLUMNS, classes),
@@ -93,8 +96,8 @@ def _of_run(metrics: RunMetrics, task: str) -> Iterator[Table]:
         return
     title, caption = task, None
     if task == "detection" and metrics.detection is not None:
-        frames = metrics.detection.frames
-        title = f"{metrics.detection.truths} objects in {frames} labelled frames"
+        objects = _counted(metrics.detection.truths, "object")
+        title = f"{objects} in {_counted(metrics.detection.frames, 'labelled frame')}"
         caption = "NDS without its attribute term"
     elif task == "consistency":
         title, caption = "consistency of tracks with their own past", "at best 1"
@@ -106,27 +109,30 @@ def _of_run(metrics: RunMetrics, task: str) -> Iterator[Table]:
 
 
 def _detection_tables(metrics: DetectionMetrics) -> list[Table]:
-    confidence, distance = metrics.operating_confidence, metrics.operating_distance_m
+    point = (
+        f"at confidence {metrics.operating_confidence:g} within {metrics.operating_distance_m:g} m"
+    )
     parts = [
         metrics.groups,
         metrics.distance_bands,
         metrics.occlusion,
-        {"hidden now": metrics.hidden},
+        {"hidden": metrics.hidden},
     ]
     return [
         _table(
-            f"by class; P, R, F1 at confidence {confidence:g} within {distance:g} m",
+            f"by class; P, R, F1 {point}",
             "class",
             CLASS_COLUMNS,
-            [metrics.class_results()],
+            [metrics.class_results(), {"all": metrics.class_results_and_all()["all"]}],
+            "all: AP and AVE are means over classes; P, R and F1 count all objects together",
         ),
         _table(
-            f"by group, distance, occlusion; recall and errors within {ERROR_DISTANCE_M:g} m at "
-            f"confidence {metrics.recall_confidence:g}",
+            f"by part; P, R and errors {point}",
             "part",
             PART_COLUMNS,
             parts,
-            f"hidden now: {HIDDEN_OBJECT}",
+            f"errors in m and m/s; hidden: {HIDDEN_OBJECT}",
+            units=False,
         ),
     ]
 

@@ -10,17 +10,15 @@ import numpy as np
 from markupsafe import Markup
 
 from leapai.evaluation.tracking.object_timelines import ObjectTimeline
-from leapai.pictures.palette import CLASS_COLOUR_CODES, OCCLUSION_WORDS
+from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report.svg_charts import path, text
+from leapai.report.theme import CLASS_COLOUR_NAMES, OCCLUSION_GREYS, ROW
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
 ROW_PX = 15
 MOST_ROWS = 40
 """Rows of a sequence at most: those with the most failures."""
 _BAR_PX, _STRIP_PX = 8, 3
-BASE = "#e4e9ef"
-OCCLUSION_GREYS = ("", "#c3ccd6", "#8593a3", "#3d4a59")
-"""Greys by occlusion level; level 0 is not drawn."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,12 @@ def draw_row(row: ObjectRow, time_us: IntArray, edges_px: FloatArray) -> Markup:
 
 
 def _bar(timeline: ObjectTimeline, frame: IntArray, edges_px: FloatArray) -> Markup:
-    colour = CLASS_COLOUR_CODES[CLASS_NAMES[timeline.class_id]]
+    colour = CLASS_COLOUR_NAMES[CLASS_NAMES[timeline.class_id]]
     parts = []
     for first, last, evaluated in _runs(frame, timeline.evaluated):
         left, right = edges_px[frame[first]], edges_px[frame[last] + 1]
         if evaluated:
-            parts.append(_box(left, right, 0, _BAR_PX, BASE))
+            parts.append(_box(left, right, 0, _BAR_PX, ROW))
         else:
             parts.append(path("hidden", f"M{left:.1f} {_BAR_PX / 2}H{right:.1f}"))
     # The shade changes with the track, so that a switch shows even where its mark is small.

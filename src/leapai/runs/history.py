@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,8 +21,12 @@ import pyarrow.parquet as pq
 from leapai.evaluation.metric_types import RunMetric, Shown
 from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.io import whole_file
-from leapai.runs.parquet_tables import row_schema
-from leapai.runs.run_folder import Run, run_values
+from leapai.runs.parquet_files import read_parquet
+from leapai.runs.row_schema import row_schema
+from leapai.runs.run_files import existing_table
+
+if TYPE_CHECKING:
+    from leapai.runs.run_folder import Run
 
 TABLE = "runs.parquet"
 
@@ -46,10 +51,13 @@ class RunFacts:
     labelled_frames: int
     max_frames: int | None
     """Frames streamed of each drive at most; None: all."""
+    machine: str | None
+    """Device, processors and threads; None: the run did not record it."""
 
 
 FACTS = tuple(field.name for field in fields(RunFacts))
-_NAMES_A_RUN = ("finished_utc", "job_name", "output")
+_ALWAYS = tuple(field.name for field in fields(RunFacts) if "None" not in str(field.type))
+"""Facts that every version has recorded of every run."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,11 @@ class RunLine(RunFacts):
     def of(run: Run, output: Path) -> RunLine:
         """Returns the line of a finished run."""
         facts = {name: getattr(run.summary, name) for name in FACTS if name != "output"}
-        values = run_values(run, Shown.HISTORY)
-        return RunLine(output=str(output), **facts, metrics={m.key: v for m, v in values})
+        metrics: dict[str, float | None] = {
+            metric.key: metric.value(run.metrics) for metric in run_metrics(Shown.HISTORY)
+        }
+        metrics[TIME.key] = TIME.value(run.summary)
+        return RunLine(output=str(output), **facts, metrics=metrics)
 
 
 def metric_columns() -> list[RunMetric]:
@@ -91,13 +102,22 @@ def read_runs(table: Path) -> list[RunLine]:
 
     Raises ValueError where there is no table, or it cannot be read.
     """
-    if not table.is_file():
-        raise ValueError(f"{table}: there is no table of runs; `leapai val` writes one")
+    existing_table(table)
     keys = [metric.key for metric in metric_columns()]
     return [
-        RunLine(**{name: row[name] for name in FACTS}, metrics={key: row[key] for key in keys})
+        RunLine(
+            **{name: _shown(row.get(name)) for name in FACTS},
+            metrics={key: row.get(key) for key in keys},
+        )
         for row in _read(table).to_pylist()
     ]
+
+
+def _shown(value: Any) -> Any:
+    """Returns a word of a table without codes that a terminal would obey."""
+    if not isinstance(value, str):
+        return value
+    return "".join(each if each.isprintable() else "?" for each in value)
 
 
 def _schema() -> pa.Schema:
@@ -108,21 +128,36 @@ def _schema() -> pa.Schema:
 
 
 def _read(table: Path) -> pa.Table:
+    """Reads a table, which an older version may have written without some columns.
+
+    `pq.read_table` and an empty table of pyarrow would import pandas, which takes longer than all
+    else.
+    """
     try:
-        content = pq.read_table(table)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{table}: is no whole Parquet file ({reason}); move it away, a new one will be begun"
-        ) from None
-    foreign = [name for name in _NAMES_A_RUN if name not in content.column_names]
+        content = read_parquet(table)
+    except ValueError as error:
+        raise ValueError(f"{table}: {error}; move it away, a new one will be begun") from None
+    foreign = [name for name in _ALWAYS if name not in content.column_names]
     if foreign:
         raise ValueError(
             f"{table}: has no column {', '.join(foreign)}, so it is no table of runs; move it "
             "away, a new one will be begun"
         )
-    # An older version may not have had every column.
-    return pa.concat_tables([_schema().empty_table(), content], promote_options="default")
+    empty = [name for name in _ALWAYS if content[name].null_count]
+    if empty:
+        raise ValueError(
+            f"{table}: has rows without {', '.join(empty)}, so it is no table of runs; move it "
+            "away, a new one will be begun"
+        )
+    ours = {field.name: field for field in _schema()}
+    try:
+        return content.cast(pa.schema([ours.get(field.name, field) for field in content.schema]))
+    except (pa.ArrowException, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{table}: has columns of other types ({reason}), so it is no table of runs; move it "
+            "away, a new one will be begun"
+        ) from None
 
 
 @contextmanager

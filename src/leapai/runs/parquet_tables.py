@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leapai.evaluation.detection.detection_results import FrameConsistency
 from leapai.evaluation.sequence_result import MemoryHealth, SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
 from leapai.io import whole_file
+from leapai.runs.parquet_files import read_typed
+from leapai.runs.row_schema import row_schema
 from leapai.streaming.detection_table import (
     BOX_COLUMNS,
     COORDINATES,
@@ -35,17 +38,9 @@ _SAME = (
     "visible_fraction",
 )  # fmt: skip
 """Fields of `Labels` that are columns of that name."""
-_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
-
-
-def row_schema(kind: type) -> pa.Schema:
-    """Returns columns for the fields of a dataclass of words and numbers."""
-    columns = get_type_hints(kind)
-    return pa.schema(
-        [(name, _TYPES[(get_args(hint) or (hint,))[0].__name__]) for name, hint in columns.items()]
-    )
-
-
+_RADAR = "num_radar_points"
+ADDED_COLUMNS = frozenset({_RADAR})
+"""Columns that runs of earlier versions do not have."""
 INSTANCE_SCHEMA = row_schema(InstanceMetrics)
 """Columns of instances: each is a labelled object over all of its frames."""
 
@@ -61,6 +56,7 @@ GT_SCHEMA = pa.schema(
         ("num_lidar_points", pa.int64()),
         ("visible_fraction", pa.float64()),
         *((name, pa.float64()) for name in _ACCELERATION),
+        (_RADAR, pa.int64()),
     ],
     metadata=COORDINATES,
 )
@@ -78,6 +74,9 @@ LINE_SCHEMA = pa.schema(
 )
 """Columns of the lines of predicted maps."""
 
+_CONSISTENCY_COUNTS = ("expected", "missing", "id_changes", "class_flips", "occlusion_flips")
+"""Fields of `FrameConsistency` that are columns of that name."""
+
 FRAME_SCHEMA = pa.schema(
     [
         *FRAME_KEY,
@@ -88,9 +87,20 @@ FRAME_SCHEMA = pa.schema(
         ("memory_slots", pa.int64()),
         ("memory_age_s", pa.float64()),
         ("memory_reset", pa.bool_()),
+        ("consistency", pa.float64()),
+        *((name, pa.int64()) for name in _CONSISTENCY_COUNTS),
         ("picture", pa.string()),
     ],
-    metadata={"ego2global": "row by row", "picture": "of the worst frames: a file of the run"},
+    metadata={
+        "ego2global": "row by row",
+        "consistency": "of tracks with their own past, in [0, 1]; null: nothing is expected",
+        "expected": "detections that the past of the tracks makes one expect in the frame",
+        "missing": "expected detections that are not there",
+        "id_changes": "tracks that begin here and continue one that has ended",
+        "class_flips": "detections of another class than before",
+        "occlusion_flips": "occlusion levels that come right back to what they were",
+        "picture": "of the worst frames: a file of the run",
+    },
 )
 """Columns of frames, in the order in which they were streamed."""
 
@@ -108,6 +118,8 @@ def gt_table(frame: Detections, labels: Labels) -> pa.Table:
         "class_name": [CLASS_NAMES[i] for i in labels.class_id],
     }
     columns |= {name: getattr(labels, name) for name in _SAME}
+    radar = labels.num_radar_points
+    columns[_RADAR] = np.full(len(labels), -1) if radar is None else radar
     return pa.table(columns, schema=GT_SCHEMA)
 
 
@@ -123,8 +135,14 @@ def line_table(frame: Detections, lines: Sequence[MapPolyline]) -> pa.Table:
     return pa.table(columns, schema=LINE_SCHEMA)
 
 
-def frame_table(sequences: Sequence[SequenceResult], pictures: dict[FrameKey, str]) -> pa.Table:
-    """Returns every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files."""
+def frame_table(
+    sequences: Sequence[SequenceResult],
+    consistency: Sequence[FrameConsistency],
+    pictures: dict[FrameKey, str],
+) -> pa.Table:
+    """Returns every frame of the run as a row of `FRAME_SCHEMA`; `pictures` are names of files.
+    Columns of consistency are null where the ego pose of the frame is not known."""
+    of_frame = {(each.sequence, each.timestamp_us): each for each in consistency}
     rows = [
         {
             "sequence": found.sequence,
@@ -136,6 +154,7 @@ def frame_table(sequences: Sequence[SequenceResult], pictures: dict[FrameKey, st
             "memory_slots": memory.slots,
             "memory_age_s": memory.oldest_age_s,
             "memory_reset": memory.reset,
+            **_consistency_columns(of_frame.get((found.sequence, found.timestamp_us))),
             "picture": pictures.get((found.sequence, found.timestamp_us)),
         }
         for sequence in sequences
@@ -146,10 +165,20 @@ def frame_table(sequences: Sequence[SequenceResult], pictures: dict[FrameKey, st
     return pa.Table.from_pylist(rows, schema=FRAME_SCHEMA)
 
 
+def _consistency_columns(frame: FrameConsistency | None) -> dict[str, Any]:
+    return {name: getattr(frame, name, None) for name in ("consistency", *_CONSISTENCY_COUNTS)}
+
+
 def write_table(path: Path, schema: pa.Schema, tables: Sequence[pa.Table]) -> None:
     """Writes all rows as one file, which is there whole or not at all."""
     with whole_file(path) as temporary:
         pq.write_table(pa.concat_tables([schema.empty_table(), *tables]), temporary)
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Returns the table of a run. Raises ValueError with the reason, without the file, for one that
+    is damaged, too large, or has other columns, types or values than a run."""
+    return read_typed(path, schema, ADDED_COLUMNS)
 
 
 def write_instances(path: Path, rows: Sequence[InstanceMetrics]) -> None:
@@ -215,11 +244,13 @@ def _detections(key: FrameKey, ego2global: FloatArray, rows: dict[str, Any]) -> 
 
 
 def _labels(rows: dict[str, Any]) -> Labels:
+    radar = rows.get(_RADAR)
     return Labels(
         boxes=_stacked(rows, BOX_COLUMNS),
         velocity_mps=_stacked(rows, VELOCITY_COLUMNS),
         acceleration_mps2=_stacked(rows, _ACCELERATION),
         **{name: rows[name] for name in _SAME},
+        num_radar_points=radar if radar is not None and (radar >= 0).any() else None,
     )
 
 

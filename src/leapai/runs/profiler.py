@@ -29,6 +29,8 @@ STAGES = {
     "bev_static_head": "static head",
 }
 """Prefix of a module's name -> the stage it counts for."""
+BEFORE, NETWORK, AFTER = "preparing the frame", "network", "decoding and tracking"
+"""Stages of one step of a session: before, in and after the network."""
 WHOLE_STEP = "whole step"
 """Stage around the network, decoding and tracking of one frame; those of `STAGES` lie inside."""
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -94,6 +96,26 @@ class StageMeter:
             yield
         finally:
             self._end()
+
+    @contextmanager
+    def step(self, model: nn.Module) -> Iterator[None]:
+        """Measures a block that runs `model` once as three stages: `BEFORE`, `NETWORK`, `AFTER`."""
+
+        def change_to(stage: str) -> None:
+            self._end()
+            self._begin(stage)
+
+        hooks = (
+            model.register_forward_pre_hook(lambda *_: change_to(NETWORK)),
+            model.register_forward_hook(lambda *_: change_to(AFTER)),
+        )
+        self._begin(BEFORE)
+        try:
+            yield
+        finally:
+            self._end()
+            for hook in hooks:
+                hook.remove()
 
     def _begin(self, stage: str, *_: Any) -> None:
         _synchronise()

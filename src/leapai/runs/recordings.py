@@ -19,9 +19,11 @@ from types import ModuleType
 from rich.console import Console
 from rich.progress import track
 
+from leapai.config.untrusted_data import untrusted
 from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.extras import import_extra
+from leapai.folders import file_name, inside
 from leapai.io import whole_file
 from leapai.runs.run_folder import Run, read_run
 from leapai.streaming.step_result import StepResult
@@ -87,8 +89,8 @@ def view_run(
     if name not in sequences:
         raise ValueError(f"{folder}: has no drive '{name}'; its drives: {', '.join(sequences)}")
     module = _recording_module()
-    path = folder / f"{name}.rrd"
-    if not path.is_file():
+    path = recording_of(folder, name)
+    if inside(folder, path.name) is None:
         with whole_file(path) as temporary:
             _record_afterwards(module, run, sequences[name], temporary, console)
     console.print(f"  -> [bold]{path}[/]", highlight=False)
@@ -97,6 +99,11 @@ def view_run(
     else:
         console.print(how_to_open(path), highlight=False, soft_wrap=True)
     return path
+
+
+def recording_of(folder: Path, sequence: str) -> Path:
+    """Returns the path of the recording of a sequence in the folder of a run."""
+    return folder / f"{file_name(sequence)}.rrd"
 
 
 def how_to_open(path: Path) -> str:
@@ -120,7 +127,7 @@ def _record_afterwards(
 
 def _log_of(run: Run, sequence: SequenceResult) -> DrivingLog:
     """Opens the data of a sequence again. Raises ValueError where it is not what the run read."""
-    data, version = run.summary.data, run.summary.data_version
+    data, version = untrusted(run.summary.data), run.summary.data_version
     config = run.config
     logs = open_logs(
         data,

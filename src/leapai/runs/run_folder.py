@@ -4,8 +4,10 @@
 `detections.parquet`  the detections
 `lines.parquet`       the lines of the predicted map, where the static task is on
 `truth.parquet`       ground truth: the labelled objects
-`frames.parquet`      every frame: pose, sensor faults, memory
+`frames.parquet`      every frame: pose, sensor faults, memory, temporal consistency
+`tracks.parquet`      the tracks: one row each
 `metrics.json`        all metrics
+`memory/`             with `--memory`, tables of the temporal memory
 `worst/`              pictures of the worst frames
 `run.json`            the summary: what was run, on what data, and what it cost; written last
 """
@@ -13,31 +15,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from leapai.config.schema import TaskConfig
-from leapai.evaluation.metric_types import RunMetric, Shown
-from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.evaluation.run_metrics import RunMetrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.evaluation.tracking.tracking_results import InstanceMetrics
-from leapai.io import write_text
+from leapai.folders import inside, sole_user
+from leapai.io import whole_file, write_text
 from leapai.runs import parquet_tables
+from leapai.runs.earlier_pictures import remove_pictures
+from leapai.runs.run_files import existing_file_of_run, existing_run
 from leapai.runs.run_summary import RunSummary
-from leapai.runs.worst_frames import WorstFrame
+from leapai.runs.tracks_table import TRACK_SCHEMA, TRACKS, track_table
 from leapai.streaming.detection_table import DETECTION_SCHEMA, to_table
+
+if TYPE_CHECKING:
+    from leapai.runs.worst_frames import WorstFrame
 
 _T = TypeVar("_T")
 LINES = "lines.parquet"
+MEMORY = "memory"
+"""Folder of the tables of the temporal memory."""
 REPORT = "report.html"
 _AGAIN = "run `leapai val` again"
+_LONGEST_NAME = 200
+"""Longest name of a picture in the folder; file systems take 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,24 @@ class Run:
     metrics: RunMetrics
 
 
-def begin_run(folder: Path) -> None:
-    """Makes the folder. An earlier run in it counts as unfinished from now on."""
-    folder.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def begun_run(folder: Path) -> Iterator[None]:
+    """Makes the folder and holds it for this process alone, as long as the block runs. An earlier
+    run in it counts as unfinished from now on.
+
+    Raises ValueError where it holds files that are not a run's, and where another process holds it.
+    """
+    with sole_user(folder):
+        _remove_earlier(folder)
+        yield
+
+
+def _remove_earlier(folder: Path) -> None:
+    remove_pictures(folder)
     for name in ("run.json", "instances.parquet", LINES, REPORT):
         (folder / name).unlink(missing_ok=True)
+    for table in folder.glob(f"{MEMORY}/*/*.parquet"):
+        table.unlink(missing_ok=True)
 
 
 def write_run(
@@ -65,12 +89,12 @@ def write_run(
 ) -> None:
     """Writes all files of the run but its report; `instances` None: their table is not written."""
     write_text(folder / "config.json", config_json(run.config))
-    _write_detections(folder, run)
+    write_detections(folder, run.sequences, run.config)
     _write_ground_truth(folder, run)
     if instances is not None:
         parquet_tables.write_instances(folder / "instances.parquet", instances)
     pictures = _write_pictures(folder, worst)
-    frames = parquet_tables.frame_table(run.sequences, pictures)
+    frames = parquet_tables.frame_table(run.sequences, run.metrics.consistency.frames, pictures)
     parquet_tables.write_table(folder / "frames.parquet", parquet_tables.FRAME_SCHEMA, [frames])
     write_text(folder / "metrics.json", run.metrics.model_dump_json(indent=2) + "\n")
     write_text(folder / "run.json", json.dumps(asdict(run.summary), indent=2) + "\n")
@@ -81,11 +105,10 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
 
     Raises ValueError with one line: what is missing, or cannot be read.
     """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: there is no such folder; name one that `leapai val` wrote")
+    existing_run(folder)
     summary = _read_json(folder / "run.json", TypeAdapter(RunSummary))
     frames, detections, gt = (
-        _read_parquet(folder / name, schema)
+        _read_table(folder / name, schema)
         for name, schema in (
             ("frames.parquet", parquet_tables.FRAME_SCHEMA),
             ("detections.parquet", DETECTION_SCHEMA),
@@ -104,7 +127,7 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     config = _read_json(folder / "config.json", TypeAdapter(TaskConfig))
     lines = parquet_tables.LINE_SCHEMA.empty_table()
     if config.static_task:
-        lines = _read_parquet(folder / LINES, parquet_tables.LINE_SCHEMA)
+        lines = _read_table(folder / LINES, parquet_tables.LINE_SCHEMA)
     run = Run(
         config=config,
         summary=summary,
@@ -119,14 +142,15 @@ def config_json(config: TaskConfig) -> str:
     return config.model_dump_json(indent=2) + "\n"
 
 
-def _write_detections(folder: Path, run: Run) -> None:
-    """Writes the detections and, with the static task, the lines of the map."""
-    detections = [found for sequence in run.sequences for found in sequence.detections]
+def write_detections(folder: Path, sequences: Sequence[SequenceResult], config: TaskConfig) -> None:
+    """Writes the detections, their tracks and, with the static task, the lines of the map."""
+    detections = [found for sequence in sequences for found in sequence.detections]
     parquet_tables.write_table(
         folder / "detections.parquet", DETECTION_SCHEMA, [to_table(found) for found in detections]
     )
-    if run.config.static_task:
-        lines = (line for sequence in run.sequences for line in sequence.lines)
+    parquet_tables.write_table(folder / TRACKS, TRACK_SCHEMA, [track_table(detections)])
+    if config.static_task:
+        lines = (line for sequence in sequences for line in sequence.lines)
         frames = zip(detections, lines, strict=True)
         parquet_tables.write_table(
             folder / LINES,
@@ -156,22 +180,39 @@ def _write_pictures(
     for rank, frame in enumerate(worst, 1):
         place.mkdir(exist_ok=True)
         names[frame.key] = f"worst/{rank:02d}.webp"
-        (folder / names[frame.key]).write_bytes(frame.picture_webp)
+        with whole_file(folder / names[frame.key], durable=False) as temporary:
+            temporary.write_bytes(frame.picture_webp)
     return names
 
 
 def _pictures(folder: Path, frames: pa.Table) -> dict[parquet_tables.FrameKey, Path]:
     rows = frames.select(["sequence", "timestamp_us", "picture"]).to_pylist()
-    return {
-        (row["sequence"], row["timestamp_us"]): folder / row["picture"]
+    pictures = {
+        (row["sequence"], row["timestamp_us"]): row["picture"]
         for row in rows
         if row["picture"] is not None
     }
+    for name in pictures.values():
+        if not _is_of(folder, name):
+            raise ValueError(
+                f"{folder / 'frames.parquet'}: the picture {name[:80]!r} is not in the folder of "
+                "the run; somebody has changed this run, so it is not read"
+            )
+    return {key: folder / name for key, name in pictures.items()}
+
+
+def _is_of(folder: Path, name: str) -> bool:
+    """Returns whether a name leads to a file of a folder, which may have been deleted."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        return False
+    if len(name) > _LONGEST_NAME:
+        return False
+    return inside(folder, name) is not None or not os.path.lexists(folder / name)
 
 
 def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
     try:
-        return kind.validate_json(_existing(path).read_bytes())
+        return kind.validate_json(existing_file_of_run(path).read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -182,31 +223,9 @@ def _read_json(path: Path, kind: TypeAdapter[_T]) -> _T:
         ) from None
 
 
-def _read_parquet(path: Path, schema: pa.Schema) -> pa.Table:
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    existing_file_of_run(path)
     try:
-        table = pq.read_table(_existing(path))
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: is not a whole Parquet file ({reason}); {_AGAIN}") from None
-    missing = set(schema.names) - set(table.column_names)
-    if missing:
-        raise ValueError(
-            f"{path}: has no column {', '.join(sorted(missing))}: it is of another program, or of "
-            f"another version of leapai; {_AGAIN}"
-        )
-    return table
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(
-            f"{path.parent}: {path.name} is missing: the run has not finished, or this is no "
-            "folder of `leapai val`"
-        )
-    return path
-
-
-def run_values(run: Run, shown: Shown) -> list[tuple[RunMetric, float | None]]:
-    """Returns the metrics of a run that an output shows, and the time a frame."""
-    values = [(metric, metric.value(run.metrics)) for metric in run_metrics(shown)]
-    return [*values, (TIME, TIME.value(run.summary))]
+        return parquet_tables.read_table(path, schema)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {_AGAIN}") from None

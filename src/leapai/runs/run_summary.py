@@ -13,7 +13,11 @@ import torch
 
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.runs.profiler import WHOLE_STEP, StageCost
+from leapai.runs.system_info import cpu_name
 from leapai.version import __version__
+
+MACHINE = "machine"
+"""Name of the machine among the versions of a run."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,23 @@ class RunSummary(RunOrigin):
     """Costs of all processes: their times add up; of their memory it is the highest."""
 
     @property
+    def machine(self) -> str | None:
+        """Device, processors and threads, on which times depend; None: the run did not record it.
+        Times of two machines cannot be compared."""
+        named = self.versions.get(MACHINE)
+        return f"{self.device}: {named}" if named else None
+
+    @property
     def seconds_per_frame(self) -> float | None:
         """Seconds of the whole step on one process, without reading and painting."""
         step = self.stages.get(WHOLE_STEP)
         return step.seconds / self.frames if step and self.frames else None
+
+
+def same_machine(summaries: Sequence[RunSummary]) -> bool:
+    """Returns whether all runs are known to have run on one kind of machine."""
+    machines = {summary.machine for summary in summaries}
+    return len(machines) == 1 and None not in machines
 
 
 def summarise(
@@ -107,10 +124,13 @@ def sensor_failures(sequences: Sequence[SequenceResult]) -> dict[str, SensorFail
 
 
 def installed_versions() -> dict[str, str]:
-    """Returns the versions of Python, of the libraries that compute, and the machine."""
+    """Returns the versions of Python, of the libraries that compute, and the machine with the
+    number of threads."""
+    gpus = map(torch.cuda.get_device_name, range(torch.cuda.device_count()))
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
+        MACHINE: ", ".join([cpu_name(), f"threads: {torch.get_num_threads()}", *gpus]),
     }

@@ -26,20 +26,25 @@ def warnings_of(run: Run) -> list[str]:
 
 def _about_the_run(run: Run) -> Iterator[str]:
     if run.summary.checkpoint_sha256 is None:
-        yield "The weights are random: the detections are guesses without any value."
-    if run.summary.max_frames is not None:
-        yield f"Of each drive only the first {run.summary.max_frames} frames were streamed."
+        yield "The weights are random, so the metrics have no meaning."
+    if run.summary.max_frames == 1:
+        yield "Only the first frame of each drive was streamed."
+    elif run.summary.max_frames is not None:
+        yield f"Only the first {run.summary.max_frames} frames of each drive were streamed."
     if not run.summary.frames:
         yield "There is no frame."
 
 
 def _about_labels(run: Run) -> Iterator[str]:
     if not run.config.dynamic_task:
-        yield "dynamic_task is off: no objects were looked for, so there are no metrics of them."
+        yield "dynamic_task is off, so there are no detections and no metrics of objects."
         return
     labels = [frame.labels for sequence in run.sequences for frame in sequence.labelled()]
     if not labels:
-        yield "No frame has labels, so there are no metrics of detection and tracking."
+        yield (
+            "No frame has labels, so there are no metrics of detection and tracking; "
+            "`leapai predict` is the command for data without labels."
+        )
         return
     if len(labels) < run.summary.frames:
         yield (

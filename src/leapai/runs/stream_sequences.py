@@ -5,26 +5,48 @@ Several processes (torchrun) share the sequences; what they give together is wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from leapai.data.log import DrivingLog
+from leapai.data.frame_check import check_frame
 from leapai.distributed import gather, shard
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
-from leapai.evaluation.map.map_results import MapMetrics
 from leapai.evaluation.sequence_result import SequenceResult
+from leapai.runs.memory_tables import memory_writer
 from leapai.runs.profiler import WHOLE_STEP, StageCost, StageMeter, merged_costs
-from leapai.runs.recordings import recorder
+from leapai.runs.recordings import recorder, recording_of
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.run_pictures import sequence_pictures
+from leapai.runs.sensor_counts import SensorCounts, merged_counts
 from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
 from leapai.streaming.session import StreamSession
-from leapai.streaming.step_result import StepResult
+
+if TYPE_CHECKING:
+    from leapai.data.log import DrivingLog
+    from leapai.evaluation.map.map_results import MapMetrics
+    from leapai.streaming.step_result import StepResult
+
+
+@dataclass(frozen=True)
+class StreamingOptions:
+    """Outputs that are made of the frames while they stream, and a way to stop."""
+
+    picture_step: int | None = None
+    """N: every N-th frame of a sequence gets a picture; None: none does but the worst frames."""
+    viewer: bool = False
+    """Each sequence is recorded for rerun's viewer."""
+    memory: bool = False
+    """The tables of the temporal memory are written."""
+    evaluates: bool = True
+    """The predicted map is evaluated on the way, as its rasters are too large to be kept."""
+    is_stopped: Callable[[], bool] = lambda: False
+    """Asked after each frame: the streaming ends there where it returns true."""
 
 
 @dataclass(frozen=True)
@@ -39,40 +61,48 @@ class StreamResults:
     """The worst frames, worst first."""
     stages: dict[str, StageCost]
     """Costs of each stage, over all processes."""
+    sensors: SensorCounts
+    """Frames by the status of each sensor."""
 
 
 def stream_sequences(
-    inputs: RunInputs, output: Path, console: Console, *, viewer: bool = False
+    inputs: RunInputs, output: Path, console: Console, options: StreamingOptions
 ) -> StreamResults | None:
     """Streams every sequence in order, with a progress bar; writes pictures and recordings.
 
-    With `viewer` it records each sequence for rerun's viewer. All processes must call; the first
-    gets the results of all, the others None. Raises ValueError for data that cannot be read.
+    All processes must call; the first gets the results of all, the others None. Raises ValueError
+    for data that cannot be read.
     """
-    streaming = _Streaming(inputs, output, console, viewer=viewer)
+    streaming = _Streaming(inputs, output, console, options)
     sequences = list(streaming.sequences())
     map_tally, worst_frames = streaming.map.tally, streaming.worst.frames
-    parts = gather((sequences, map_tally, worst_frames, dict(streaming.meter.costs)))
+    costs = dict(streaming.meter.costs)
+    parts = gather((sequences, map_tally, worst_frames, costs, streaming.sensors))
     if parts is None:
         return None
     all_sequences = chain.from_iterable(part for part, *_ in parts)
     return StreamResults(
         sequences=sorted(all_sequences, key=lambda sequence: sequence.number),
         map_metrics=merged_map_metrics(tally for _, tally, *_ in parts),
-        worst_frames=worst_of(chain.from_iterable(worst for _, _, worst, _ in parts)),
-        stages=merged_costs(costs for *_, costs in parts),
+        worst_frames=worst_of(chain.from_iterable(worst for _, _, worst, *_ in parts)),
+        stages=merged_costs(costs for *_, costs, _ in parts),
+        sensors=merged_counts(sensors for *_, sensors in parts),
     )
 
 
 class _Streaming:
     """The loop over the sequences of this process, and what it measures."""
 
-    def __init__(self, inputs: RunInputs, output: Path, console: Console, *, viewer: bool) -> None:
+    def __init__(
+        self, inputs: RunInputs, output: Path, console: Console, options: StreamingOptions
+    ) -> None:
         config = inputs.config
+        self.options, self.sensors = options, SensorCounts()
         self.inputs, self.output, self.console = inputs, output, console
         self.meter, self.worst = StageMeter(), WorstFrames(config.bev)
         self.map = MapEvaluator(config)
-        self.recording = recorder(viewer, config.draw_dynamic_cfg.dynamic_conf)
+        self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
+        self.memory_tables = memory_writer(options.memory, config.bev.grid())
 
     def sequences(self) -> Iterator[SequenceResult]:
         """Streams the sequences of this process, one after another."""
@@ -85,6 +115,8 @@ class _Streaming:
         ):
             task = progress.add_task("streaming", total=total)
             for number, log in shard(self.inputs.logs):
+                if self.options.is_stopped():
+                    return
                 progress.update(task, description=log.name)
                 session = StreamSession(model, config, device, first_sequence=number)
                 sequence = SequenceResult(number)
@@ -98,24 +130,34 @@ class _Streaming:
 
     def _steps(self, log: DrivingLog, session: StreamSession) -> Iterator[StepResult]:
         """Streams the frames of a sequence; on the way each is evaluated, painted and recorded."""
-        config, stage, evaluate_map = (
-            self.inputs.config,
-            self.meter.stage,
-            self.map.of_sequence(log),
-        )
+        config, stage, step = self.inputs.config, self.meter.stage, self.options.picture_step
+        evaluates_map = self.options.evaluates and config.static_task
+        evaluate_map = self.map.of_sequence(log)
         with (
-            sequence_pictures(config, self.output, log, self.worst) as pictures,
-            self.recording(self.output / f"{log.name}.rrd", log) as record,
+            sequence_pictures(config, self.output, log, self.worst, step) as pictures,
+            self.recording(recording_of(self.output, log.name), log) as record,
+            self.memory_tables(self.output, log) as write_memory,
         ):
             for index in range(self._length(log)):
                 with stage("reading"):
                     frame = log[index]
                 with stage(WHOLE_STEP):
-                    result = session.step(frame)
-                if config.static_task:
+                    result = session.try_step(frame)
+                if result is None:
+                    self.console.print(f"  {session.refused[-1]}", highlight=False, markup=False)
+                    if self.options.is_stopped():
+                        return
+                    continue
+                # Nothing is drawn with a calibration that is wrong.
+                frame = check_frame(frame, groups=config.camera.groups)
+                if evaluates_map:
                     with stage("map evaluation"):
                         evaluate_map(result)
                 with stage("picture"):
                     pictures.add(index, frame, result)
                 record(frame, result)
+                write_memory(result)
+                self.sensors.add(frame, result.memory)
                 yield result
+                if self.options.is_stopped():
+                    return

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
 import re
+import runpy
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
-import torch
-
-from leapai.checkpoints import read_checkpoint
 from leapai.config.options import CONFIG_VARIABLE
 from leapai.version import __version__
 from leapai.weights import shipped_checkpoint
 
-HEADLINE = ("mAP", "NDS", "velocity_error_mps")
-"""Metrics of the shipped network that a line has room for."""
+REPORTED = (CONFIG_VARIABLE, "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+"""Variables of the environment that change what the package does."""
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Devices of Linux, one of which is there where PyTorch can use a GPU."""
 _GIT_PATIENCE_S = 2.0
 
 
@@ -53,8 +56,8 @@ class MachineInfo:
 class TorchInfo:
     """PyTorch, and the devices and libraries that it computes with."""
 
-    version: str
-    threads: int
+    version: str | None
+    """None: PyTorch is not installed."""
     cuda: str | None
     """Version of CUDA that PyTorch was built for."""
     cudnn: str | None
@@ -68,8 +71,6 @@ class CheckpointInfo:
 
     path: str
     sha256: str
-    metrics: dict[str, float]
-    """Metrics it reached when it was made."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,12 @@ def system_info() -> SystemInfo:
     dependencies, extras = _dependencies()
     return SystemInfo(
         package=_package(),
-        machine=_machine(),
+        machine=machine_info(),
         torch=_torch(),
         dependencies=dependencies,
         extras=extras,
         checkpoint=_checkpoint(),
-        environment={CONFIG_VARIABLE: os.environ.get(CONFIG_VARIABLE)},
+        environment={name: os.environ.get(name) for name in REPORTED},
     )
 
 
@@ -112,7 +113,7 @@ def render_info(info: SystemInfo) -> str:
         "python": f"{machine.python} on {machine.platform}",
         "cpu": f"{machine.cpu}, {machine.cpus} cores, {machine.usable_cpus} usable",
         "memory": memory,
-        "torch": f"{pytorch.version}, {pytorch.threads} threads",
+        "torch": pytorch.version or "MISSING",
         "cuda": f"{pytorch.cuda or 'none'}, cuDNN {pytorch.cudnn or 'none'}",
         "gpu": "; ".join(pytorch.gpus) or "none",
         "needs": _listed(info.dependencies),
@@ -131,9 +132,7 @@ def _listed(versions: dict[str, str | None]) -> str:
 def _checkpoint_words(checkpoint: CheckpointInfo | str) -> str:
     if isinstance(checkpoint, str):
         return checkpoint
-    headline = [name for name in HEADLINE if name in checkpoint.metrics]
-    reached = (f", {name} {checkpoint.metrics[name]:.3f}" for name in headline)
-    return f"{Path(checkpoint.path).name}, sha256 {checkpoint.sha256[:12]}{''.join(reached)}"
+    return f"{Path(checkpoint.path).name}, sha256 {checkpoint.sha256[:12]}"
 
 
 def _package() -> PackageInfo:
@@ -167,18 +166,19 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return ended.stdout.strip()
 
 
-def _machine() -> MachineInfo:
+def machine_info() -> MachineInfo:
+    """Returns the facts on the computer and its Python."""
     cpus = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cpus
     memory_gb = None
     if hasattr(os, "sysconf"):
         memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     return MachineInfo(
-        platform.python_version(), platform.platform(), _cpu_name(), cpus, usable, memory_gb
+        platform.python_version(), platform.platform(), cpu_name(), cpus, usable, memory_gb
     )
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """Returns the name of the CPU: on Linux that of a file, elsewhere that of `platform`."""
     table = Path("/proc/cpuinfo")
     named = re.search(r"model name\s*: (.*)", table.read_text()) if table.is_file() else None
@@ -186,6 +186,22 @@ def _cpu_name() -> str:
 
 
 def _torch() -> TorchInfo:
+    """Returns the facts on PyTorch, which is imported only where it may have a GPU: that takes
+    seconds."""
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return TorchInfo(version=None, cuda=None, cudnn=None, gpus=())
+    build = runpy.run_path(str(Path(spec.origin).with_name("version.py")))
+    has_driver = sys.platform != "linux" or any(Path(device).exists() for device in _DRIVERS)
+    may_have_gpu = (build["cuda"] or build["hip"]) and has_driver
+    if "torch" not in sys.modules and not may_have_gpu:
+        return TorchInfo(build["__version__"], build["cuda"], cudnn=None, gpus=())
+    return _imported_torch()
+
+
+def _imported_torch() -> TorchInfo:
+    import torch
+
     gpus = []
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
@@ -194,7 +210,6 @@ def _torch() -> TorchInfo:
     cudnn = cudnn_version()
     return TorchInfo(
         version=torch.__version__,
-        threads=torch.get_num_threads(),
         cuda=torch.version.cuda,
         cudnn=str(cudnn) if cudnn else None,
         gpus=tuple(gpus),
@@ -228,7 +243,7 @@ def _version(name: str) -> str | None:
 def _checkpoint() -> CheckpointInfo | str:
     try:
         path = shipped_checkpoint()
-        checkpoint = read_checkpoint(path)
     except ValueError as error:
         return str(error)
-    return CheckpointInfo(str(path), checkpoint.sha256, dict(checkpoint.metrics))
+    with path.open("rb") as file:
+        return CheckpointInfo(str(path), hashlib.file_digest(file, "sha256").hexdigest())

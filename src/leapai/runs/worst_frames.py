@@ -2,8 +2,8 @@
 
 The weight of a frame is that of its failures together. Neighbouring frames fail alike, so of each
 second of a sequence only the worst frame counts. A picture is painted when its frame enters the
-list, so that nothing else of the frame has to be kept. What is left at the end does not depend on
-how many processes share the sequences.
+list, so that nothing else of the frame has to be kept, and encoded when the list is complete. What
+is left at the end does not depend on how many processes share the sequences.
 """
 
 from __future__ import annotations
@@ -61,8 +61,15 @@ class WorstFrames:
 
     def __init__(self, bev: BevConfig) -> None:
         self._bev = bev
-        self.frames: list[WorstFrame] = []
-        """The frames that are kept, worst first."""
+        self._kept: list[WorstFrame] = []
+        self._pictures: dict[tuple[str, int], ImageArray] = {}
+
+    @property
+    def frames(self) -> list[WorstFrame]:
+        """The frames that are kept, worst first, with their pictures."""
+        return [
+            replace(frame, picture_webp=encoded(self._pictures[frame.key])) for frame in self._kept
+        ]
 
     def candidate(self, result: StepResult) -> WorstFrame | None:
         """Returns the frame, still without its picture, if it is among the worst so far."""
@@ -72,27 +79,35 @@ class WorstFrames:
         found = failures(LabelledFrame(detections, labels), self._bev)
         weight = float(found.weight.sum())
         frame = WorstFrame(weight, detections.sequence, detections.timestamp_us)
-        rivals = [other for other in self.frames if other.window == frame.window]
+        rivals = [other for other in self._kept if other.window == frame.window]
         beaten = any(rival.rank <= frame.rank for rival in rivals)
         kept = worst_of([*self._without(rivals), frame])
         return frame if frame.weight and not beaten and frame in kept else None
 
     def keep(self, frame: WorstFrame, picture: ImageArray) -> None:
         """Keeps a candidate with its picture [H, W, 3] RGB, in place of those it beats."""
-        rivals = [other for other in self.frames if other.window == frame.window]
-        painted = replace(frame, picture_webp=encoded(picture))
-        self.frames = worst_of([*self._without(rivals), painted])
+        rivals = [other for other in self._kept if other.window == frame.window]
+        self._kept = worst_of([*self._without(rivals), frame])
+        self._pictures[frame.key] = _scaled(picture)
+        self._pictures = {kept.key: self._pictures[kept.key] for kept in self._kept}
 
     def _without(self, rivals: list[WorstFrame]) -> list[WorstFrame]:
-        return [frame for frame in self.frames if frame not in rivals]
+        return [frame for frame in self._kept if frame not in rivals]
+
+
+def _scaled(image: ImageArray) -> ImageArray:
+    """Returns a picture [H, W, 3] that is at most `PICTURE_WIDTH_PX` wide."""
+    height, width = image.shape[:2]
+    if width <= PICTURE_WIDTH_PX:
+        return image
+    size = (PICTURE_WIDTH_PX, round(height * PICTURE_WIDTH_PX / width))
+    scaled: ImageArray = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return scaled
 
 
 def encoded(image: ImageArray) -> bytes:
     """Encodes a picture [H, W, 3] RGB as WebP, at most `PICTURE_WIDTH_PX` wide."""
-    height, width = image.shape[:2]
-    if width > PICTURE_WIDTH_PX:
-        size = (PICTURE_WIDTH_PX, round(height * PICTURE_WIDTH_PX / width))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     options = [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY]
-    _, coded = cv2.imencode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    bgr = cv2.cvtColor(_scaled(image), cv2.COLOR_RGB2BGR)
+    _, coded = cv2.imencode(".webp", bgr, options)
     return bytes(coded.tobytes())

@@ -11,15 +11,14 @@ from enum import StrEnum
 
 import numpy as np
 
+from leapai.data.sensor_bounds import DROPPED, LIDAR
 from leapai.models.tensors import MemoryReport
-from leapai.types import CameraFrame, FloatArray, Frame, ImageArray
+from leapai.streaming.output_health import OUTPUTS_OK, OutputHealth
+from leapai.types import CameraFrame, FloatArray, Frame
 
 STALE_AFTER_S = 0.1
 """A camera whose exposure, or a sweep whose nearest return, lies further than this from the frame's
 time is stale: one period of a 10 Hz sensor. Rigs in order stay below 0.05 s."""
-LIDAR = "lidar"
-_STEP_PX = 16
-"""Every 16th pixel is compared first: an image that varies there needs no full comparison."""
 
 
 class SensorStatus(StrEnum):
@@ -31,8 +30,11 @@ class SensorStatus(StrEnum):
     STALE = "stale"
     """The sensor gave something of another time. The network uses it, moved by the calibration's
     poses."""
+    DEGRADED = "degraded"
+    """Points of the LiDAR were out of bounds and dropped. The network uses the others."""
     CORRUPT = "corrupt"
-    """The data of the sensor cannot be decoded, shows one colour everywhere, or is not finite."""
+    """The data of the sensor cannot be decoded, or it or its calibration is out of bounds
+    (`data/sensor_bounds.py`). The network goes on without it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class SensorHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """Health of the sensors and of the memory behind the detections of one frame."""
+    """Health of the sensors, the memory and the network behind the detections of one frame."""
 
     sensors: Mapping[str, SensorHealth]
     """Health by name: every camera of the frame, and `lidar`."""
@@ -55,6 +57,8 @@ class Health:
     """Time since the oldest frame that memory held; None: memory was empty."""
     memory_reset: bool
     """Memory was dropped in this frame: a new sequence, a gap, or time that ran backwards."""
+    outputs: OutputHealth = OUTPUTS_OK
+    """Health of the network's outputs: finite, and not far fewer than before."""
 
     @property
     def failing(self) -> dict[str, SensorHealth]:
@@ -63,16 +67,14 @@ class Health:
 
 
 def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
-    """Returns the health of `frame`, as its source gave it, and of the `memory` of its single
-    stream; None: the network has no dynamic task, whose memory it is.
+    """Returns the health of `frame`, as `check_frame` or `prepare` left it, and of the `memory` of
+    its single stream; None: the network has no dynamic task, whose memory it is.
 
-    A sensor that gave nothing is MISSING, or CORRUPT where `Frame.faults` names a file that is
-    there but cannot be used: `SENSOR: FILE: PROBLEM`, with a problem that does not begin with `no`
+    A sensor that gave nothing is MISSING, or CORRUPT where `Frame.faults` names a file or a field
+    that cannot be used: `SENSOR: FILE: PROBLEM`, with a problem that does not begin with `no`
     (`no such file`).
     """
-    faults = _faults_by_sensor(frame)
-    sensors = {camera.name: _camera_health(camera, frame, faults) for camera in frame.cameras}
-    sensors[LIDAR] = _lidar_health(frame.points, faults.get(LIDAR, ""))
+    sensors = sensors_of(frame)
     if memory is None:
         return Health(sensors, None, None, memory_reset=False)
     stored_us = memory.timestamp_us[0][memory.valid[0]].cpu().numpy()
@@ -85,36 +87,40 @@ def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
     )
 
 
+def sensors_of(frame: Frame) -> dict[str, SensorHealth]:
+    """Returns the health of every camera of a checked frame, and of the LiDAR, by name."""
+    faults = _faults_by_sensor(frame)
+    sensors = {c.name: _camera_health(c, frame, faults.get(c.name, "")) for c in frame.cameras}
+    sensors[LIDAR] = _lidar_health(frame.points, faults.get(LIDAR, ""))
+    return sensors
+
+
 def _faults_by_sensor(frame: Frame) -> dict[str, str]:
     """Returns the words of the first fault of each sensor; a LiDAR has many names."""
+    cameras = {camera.name for camera in frame.cameras}
     faults: dict[str, str] = {}
     for fault in frame.faults:
         sensor, _, words = fault.partition(": ")
-        faults.setdefault(LIDAR if LIDAR in sensor.lower() else sensor, words)
+        is_lidar = LIDAR in sensor.lower() and sensor not in cameras
+        faults.setdefault(LIDAR if is_lidar else sensor, words)
     return faults
 
 
-def _camera_health(camera: CameraFrame, frame: Frame, faults: Mapping[str, str]) -> SensorHealth:
-    fault = faults.get(camera.name, "")
+def _camera_health(camera: CameraFrame, frame: Frame, fault: str) -> SensorHealth:
     if camera.image is None:
         return _absent(fault)
-    if _is_one_colour(camera.image):
-        colour = tuple(camera.image[0, 0].tolist())
-        return SensorHealth(SensorStatus.CORRUPT, f"every pixel is {colour}")
-    away_s = (camera.timestamp_us - frame.timestamp_us) / 1e6
-    return _timed(away_s, fault)
+    return _timed((camera.timestamp_us - frame.timestamp_us) / 1e6, fault)
 
 
 def _lidar_health(points: FloatArray | None, fault: str) -> SensorHealth:
     if points is None:
         return _absent(fault)
-    broken = int((~np.isfinite(points)).any(1).sum())
-    if broken:
-        words = f"{broken} of {len(points)} points are not finite"
-        return SensorHealth(SensorStatus.CORRUPT, words)
     offsets_s = points[:, 4]
     nearest_s = float(offsets_s[np.abs(offsets_s).argmin()]) if len(points) else 0.0
-    return _timed(nearest_s, fault)
+    health = _timed(nearest_s, fault)
+    if health.status is SensorStatus.OK and fault.startswith(DROPPED):
+        return SensorHealth(SensorStatus.DEGRADED, fault)
+    return health
 
 
 def _absent(fault: str) -> SensorHealth:
@@ -129,8 +135,3 @@ def _timed(away_s: float, fault: str) -> SensorHealth:
         side = "after" if away_s > 0 else "before"
         return SensorHealth(SensorStatus.STALE, f"{abs(away_s):.3f} s {side} the frame")
     return SensorHealth(SensorStatus.OK, fault)
-
-
-def _is_one_colour(image: ImageArray) -> bool:
-    first = image[0, 0]
-    return bool((image[::_STEP_PX, ::_STEP_PX] == first).all() and (image == first).all())

@@ -7,15 +7,26 @@ for frame in log:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from leapai.config.schema import TaskConfig
+from leapai.data.frame_errors import FrameError
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
+from leapai.models.reset import US_PER_S
 from leapai.models.tensors import TemporalState
+from leapai.streaming.output_health import (
+    RECENT_FRAMES,
+    OutputStatus,
+    PastFrame,
+    output_health,
+    past_frame,
+    without_broken_map,
+)
+from leapai.streaming.sensor_health import health_of
 from leapai.streaming.step_result import StepResult
 from leapai.streaming.tracker import NO_MEMORY, Tracks, memory_readout, no_tracks, track, with_ids
 from leapai.types import Frame
@@ -27,6 +38,8 @@ class SessionState:
 
     memory: TemporalState
     tracks: Tracks
+    recent: tuple[PastFrame, ...] = ()
+    """The last frames of the sequence, oldest first, against which the next one is checked."""
 
 
 class StreamSession:
@@ -46,15 +59,23 @@ class StreamSession:
     ) -> None:
         self.model, self.config, self.device = model.to(device).eval(), config, device
         self.state = SessionState(model.initial_state(1, device), no_tracks(first_sequence))
+        self.refused: list[str] = []
+        """Frames that `try_step` left out since its last result, in words."""
         self._grid, self._region = config.bev.grid(), config.static.region()
 
     # Not inference_mode: what the network caches would be barred from training it afterwards.
     @torch.no_grad()
     def step(self, frame: Frame) -> StepResult:
-        """Runs one frame; a frame of another sequence starts with empty memory."""
+        """Runs one frame; a frame of another sequence starts with empty memory.
+
+        Raises ValueError for a frame that does not fit its type, the network's configuration, or
+        the pose before it (`data.frame_check.check_frame`); the state stays as it was.
+        """
         memory, tracks = self.state.memory, self.state.tracks
-        prepared = prepare(frame, self.config.camera.image_size_px, self.config.camera.groups)
-        is_first = frame.sequence != tracks.sequence
+        camera, past = self.config.camera, self.state.recent
+        last = past[-1] if past else None
+        prepared = prepare(frame, camera.image_size_px, camera.groups, last)
+        is_first = prepared.sequence != tracks.sequence
         batch = collate([prepared], [is_first]).to(self.device)
         predictions, memory = self.model(batch, memory)
         dynamic = predictions.dynamic
@@ -63,6 +84,49 @@ class StreamSession:
         readout = memory_readout(dynamic.memory, stream=0) if dynamic else NO_MEMORY
         detections, tracks = track(found[0], tracks, self.config.tracking, readout)
         memory = with_ids(memory, detections, stream=0)
-        self.state = SessionState(memory, tracks)
         report = dynamic.memory if dynamic else None
-        return StepResult(prepared, detections, report, predictions.static, self._region, memory)
+        recent, health = self._recent(prepared), health_of(prepared, report)
+        sensors_ok = not health.failing
+        outputs = output_health(predictions, detections, recent, sensors_ok=sensors_ok)
+        if outputs.status is OutputStatus.NOT_FINITE:
+            predictions = without_broken_map(predictions)
+        recent = (*recent, past_frame(detections))[-RECENT_FRAMES:]
+        self.state = SessionState(memory, tracks, recent)
+        return StepResult(
+            frame=prepared,
+            detections=detections,
+            dynamic=dynamic,
+            static=predictions.static,
+            region=self._region,
+            state=memory,
+            health=replace(health, outputs=outputs),
+        )
+
+    def try_step(self, frame: Frame) -> StepResult | None:
+        """Runs one frame as `step` does, but one bad frame does not end a drive: a frame that is
+        refused after others were not is left out, and None returned.
+
+        The next result names it among the faults of its frame. Raises ValueError where no frame
+        came before: then all of them may be wrong, which is a fault of their source.
+        """
+        try:
+            result = self.step(frame)
+        except FrameError as error:
+            if not self.state.recent:
+                raise
+            self.refused.append(f"frame: {error}; left out")
+            return None
+        if self.refused:
+            faults = (*result.frame.faults, *self.refused)
+            result = replace(result, frame=replace(result.frame, faults=faults))
+            self.refused.clear()
+        return result
+
+    def _recent(self, frame: Frame) -> tuple[PastFrame, ...]:
+        """Returns the frames before `frame` that its memory can hold: none of another sequence, and
+        none from before a gap."""
+        past = self.state.recent
+        if not past or frame.sequence != past[-1].sequence:
+            return ()
+        interval_us = frame.timestamp_us - past[-1].timestamp_us
+        return past if 0 <= interval_us <= self.config.max_gap_s * US_PER_S else ()

@@ -7,12 +7,13 @@ from functools import cached_property
 
 import numpy as np
 
-from leapai.models.tensors import MemoryReport, StaticPredictions, TemporalState
-from leapai.streaming.map_lines import polylines
+from leapai.models.tensors import DynamicPredictions, MemoryReport, StaticPredictions, TemporalState
+from leapai.streaming.output_health import OutputStatus
+from leapai.streaming.sensor_health import Health
 from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StepResult:
     """Everything that one step of a session gives."""
 
@@ -20,14 +21,25 @@ class StepResult:
     """The frame as the model saw it: images resized, calibration folded."""
     detections: Detections
     """Detections with track ids; empty where the dynamic task is off."""
-    memory: MemoryReport | None
-    """The readout of memory; None: the dynamic task is off."""
+    dynamic: DynamicPredictions | None
+    """Raw predictions, on the device, of one stream; None: the dynamic task is off."""
     static: StaticPredictions | None
     """Logits, on the device, of one stream; None: the static task is off."""
     region: BevGrid
     """The grid of the logits."""
     state: TemporalState
     """The memory after this frame."""
+    health: Health
+    """Health of the sensors, the memory and the outputs."""
+
+    @property
+    def memory(self) -> MemoryReport | None:
+        """The readout of memory; None: the dynamic task is off."""
+        return None if self.dynamic is None else self.dynamic.memory
+
+    def __repr__(self) -> str:
+        has_map = "no static task" if self.static is None else "with a map"
+        return f"StepResult({self.frame!r}, {self.detections!r}, {has_map})"
 
     @cached_property
     def map(self) -> Map | None:
@@ -35,8 +47,18 @@ class StepResult:
         static task is off."""
         if self.static is None:
             return None
+        from leapai.streaming.map_lines import polylines  # late: scipy's filters take long to load
+
         probability = self.static.logits[0].sigmoid().cpu().numpy()
         return Map(probability, self.region, polylines(probability, self.region))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Faults of the frame's sensors, and of the network's outputs, in words."""
+        outputs = self.health.outputs
+        if outputs.status is OutputStatus.OK:
+            return self.frame.faults
+        return (*self.frame.faults, f"network: {outputs.reason}")
 
     @property
     def lines(self) -> tuple[MapPolyline, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 
 import torch
 
 from leapai.checkpoints import load_checkpoint, read_checkpoint
 from leapai.distributed import current_ranks
 from leapai.models.build import build_model
-from leapai.streaming.sensor_health import health_of
 from leapai.streaming.session import SessionState, StreamSession
 from leapai.streaming.step_result import StepResult
 from leapai.streaming.streamed_detections import StreamedDetections
@@ -22,9 +22,16 @@ class Stream:
 
     def __init__(self, session: StreamSession) -> None:
         self.session = session
+        self._stepping = Lock()
         self.last: StepResult | None = None
         """The whole result of the last frame: the frame as the model saw it, its memory report,
         its state; None: there was no frame yet."""
+
+    def __repr__(self) -> str:
+        config = self.session.config
+        tasks = [name for name in ("dynamic", "static") if getattr(config, f"{name}_task")]
+        last = "no frame yet" if self.last is None else f"last: {self.last.detections!r}"
+        return f"Stream({config.job_name}, {' + '.join(tasks)}, {self.session.device}; {last})"
 
     @property
     def state(self) -> SessionState:
@@ -44,13 +51,23 @@ class Stream:
     def step(self, frame: Frame) -> StreamedDetections:
         """Detects the objects of one frame; a frame of another sequence starts with empty memory.
 
-        Raises ValueError where the frame does not fit the network's configuration.
+        Raises ValueError where the frame does not fit its type, the network's configuration or the
+        pose before it, and RuntimeError where another thread is inside this very call: frames have
+        an order, so a stream serves one thread at a time.
         """
-        self.last = self.session.step(frame)
+        if not self._stepping.acquire(blocking=False):
+            raise RuntimeError(
+                f"{frame.sequence} at {frame.timestamp_us} us: another thread is stepping this "
+                "stream; give each vehicle a stream of its own, and its frames in order"
+            )
+        try:
+            result = self.last = self.session.step(frame)
+        finally:
+            self._stepping.release()
         return StreamedDetections(
-            **vars(self.last.detections),
-            health=health_of(frame, self.last.memory),
-            memory=self.last.memory_slots,
+            **vars(result.detections),
+            health=result.health,
+            memory=result.memory_slots,
             config=self.session.config,
         )
 
@@ -62,13 +79,14 @@ def load(checkpoint: str | Path | None = None, device: torch.device | str | None
     its map is in `Stream.map`. Raises ValueError where the checkpoint is missing, is none, or holds
     no configuration.
 
-    >>> import leapai
-    >>> stream = leapai.load(device="cpu")
-    >>> logs = leapai.open_logs("synthetic:frames=2,rate_hz=4", image_size_px=(128, 240))
-    >>> for frame in logs[0]:
-    ...     detections = stream.step(frame)
-    >>> detections.sequence == frame.sequence
-    True
+    Examples:
+        >>> import leapai
+        >>> stream = leapai.load(device="cpu")
+        >>> logs = leapai.open_logs("synthetic:frames=2,rate_hz=4", image_size_px=(128, 240))
+        >>> for frame in logs[0]:
+        ...     detections = stream.step(frame)
+        >>> detections.sequence == frame.sequence
+        True
     """
     read = read_checkpoint(shipped_checkpoint() if checkpoint is None else Path(checkpoint))
     model = build_model(read.config)

@@ -1,4 +1,7 @@
-"""Detections of a stream, which can be drawn, tabulated and exchanged."""
+"""Detections of a stream, which can be drawn, tabulated and exchanged.
+
+What draws, tabulates and exchanges is imported where it is first used: a stream needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from leapai.config.schema import TaskConfig
-from leapai.data.argoverse2.argoverse2_submission import argoverse2_table
-from leapai.data.nuscenes.nuscenes_submission import detection_rows, tracking_rows
 from leapai.extras import import_extra
-from leapai.pictures.bev_canvas import draw_bev
-from leapai.pictures.bev_scene import (
-    BevScene,
-    shown_detections,
-    shown_labels,
-    shown_map,
-    shown_memory,
-)
-from leapai.pictures.video import write_png
-from leapai.streaming.detection_table import to_table
 from leapai.streaming.sensor_health import Health
 from leapai.types import Detections, Frame, ImageArray, Map, MemorySlots
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+_SHOWN_SENSORS = 3
+"""Most sensors that the `repr` names."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StreamedDetections(Detections):
     """`Detections` with the health of the sensors and the memory behind them.
 
@@ -41,6 +34,14 @@ class StreamedDetections(Detections):
     """Valid memory slots in this frame, in its ego frame; None: the network has no dynamic task."""
     config: TaskConfig = field(repr=False)
     """Configuration of the network that detected them."""
+
+    def __repr__(self) -> str:
+        failing = [f"{name} {state.status}" for name, state in self.health.failing.items()]
+        more = f" and {len(failing) - _SHOWN_SENSORS} more" if len(failing) > _SHOWN_SENSORS else ""
+        named = ", ".join(failing[:_SHOWN_SENSORS])
+        sensors = f"not ok: {named}{more}" if failing else "all sensors ok"
+        slots = 0 if self.memory is None else len(self.memory.class_id)
+        return f"{super().__repr__()[:-1]}; {sensors}; {slots} memory slots)"
 
     def plot(
         self,
@@ -57,6 +58,10 @@ class StreamedDetections(Detections):
         is shown; trails need the frames before, so `FramePainter` draws them. Raises ValueError for
         another frame.
         """
+        from leapai.pictures import bev_scene
+        from leapai.pictures.bev_canvas import draw_bev
+        from leapai.pictures.video import write_png
+
         if frame and (frame.sequence, frame.timestamp_us) != (self.sequence, self.timestamp_us):
             raise ValueError(
                 f"plot: the frame is {frame.sequence} at {frame.timestamp_us} us, the detections "
@@ -64,12 +69,16 @@ class StreamedDetections(Detections):
             )
         draw, temporal = self.config.draw_dynamic_cfg, self.config.temporal_visualization
         labels = frame.labels if frame else None
-        scene = BevScene(
+        scene = bev_scene.BevScene(
             points=frame.points if frame else None,
-            gt=None if labels is None else shown_labels(labels, draw),
-            detections=shown_detections(self, draw),
-            memory=None if self.memory is None else shown_memory(self.memory, draw, temporal),
-            map=None if bev_map is None else shown_map(bev_map, self.config.draw_static_cfg),
+            gt=None if labels is None else bev_scene.shown_labels(labels, draw),
+            detections=bev_scene.shown_detections(self, draw),
+            memory=None
+            if self.memory is None
+            else bev_scene.shown_memory(self.memory, draw, temporal),
+            map=None
+            if bev_map is None
+            else bev_scene.shown_map(bev_map, self.config.draw_static_cfg),
         )
         image = draw_bev(scene, draw, temporal)
         if path is not None:
@@ -78,6 +87,8 @@ class StreamedDetections(Detections):
 
     def to_table(self) -> pa.Table:
         """Returns one row a detection, as in `detections.parquet`: names with units, ego frame."""
+        from leapai.streaming.detection_table import to_table
+
         return to_table(self)
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -88,10 +99,14 @@ class StreamedDetections(Detections):
     def to_nuscenes(self, sample_token: str, *, tracking: bool = False) -> list[dict[str, Any]]:
         """Returns entries of nuScenes' detection format for this sample, or of its tracking
         format."""
+        from leapai.data.nuscenes.nuscenes_submission import detection_rows, tracking_rows
+
         rows = tracking_rows if tracking else detection_rows
         return rows(self, sample_token)
 
     def to_argoverse2(self, timestamp_ns: int | None = None) -> pa.Table:
         """Returns rows of Argoverse 2's detection format; without `timestamp_ns` it is that of the
         frame, exact to the microsecond."""
+        from leapai.data.argoverse2.argoverse2_submission import argoverse2_table
+
         return argoverse2_table(self, timestamp_ns)

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,20 +33,41 @@ from torch.utils.data import DataLoader, Dataset
 from leapai.config.schema import TaskConfig
 from leapai.data.array_store import Arrays, ArrayStore
 from leapai.data.augmentation import apply, draw_augmentation
-from leapai.data.frame_cache import arrays_of, frame_of
-from leapai.data.log import DrivingLog, version_of
-from leapai.data.samplers import SampleRef, StreamingDataset, as_it_is, read_frame, without_sensors
-from leapai.data.transforms import collate, prepare
+from leapai.data.cache_sources import (
+    NEVER,
+    FileState,
+    are_unchanged,
+    note_states,
+    noting_files,
+    sources_of,
+)
+from leapai.data.frame_cache import arrays_of, arrays_of_files, files_of, frame_of
+from leapai.data.samplers import (
+    SampleRef,
+    StreamingDataset,
+    as_it_is,
+    read_frame,
+    read_through,
+    without_sensors,
+)
+from leapai.data.transforms import collate, on_one_rig, prepare
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
 from leapai.training.frozen_trunk import check_trunk_is_frozen, features_fingerprint
-from leapai.types import Frame
+from leapai.types import BoolArray, Frame
+
+if TYPE_CHECKING:
+    from leapai.data.clip_mixture import ClipShare
+    from leapai.data.log import DrivingLog
 
 _FEATURES = "fused_bev"
+_VALID = ("camera_valid", "lidar_valid")
+"""Tensors of a batch that are kept with the features."""
 _VARIANT_OF_CLIP, _VARIANT_OF_SEQUENCE = 2, 3
 """Purposes of random generators: the second number of a seed (`data.samplers` has 0 and 1)."""
 
+_Chunk = tuple[FrameBatch, list[FileState]]
 Entry = tuple[int, int, int]
 """Number of the sequence, number of the frame in it, variant."""
 
@@ -54,8 +75,9 @@ Entry = tuple[int, int, int]
 class CachedFeatures(StreamingDataset):
     """The windows of `StreamingDataset` with features instead of sensors.
 
-    Same streams, clips, gaps and resets. `images` are of 0 x 0 pixels and no sensor is valid:
-    nothing reads them where `fused_bev` is there.
+    Same streams, clips, gaps and resets. `images` are of 0 x 0 pixels and there are no points:
+    nothing reads them where `fused_bev` is there. `camera_valid` and `lidar_valid` are those of the
+    frame that the trunk saw: targets depend on them.
     """
 
     def __init__(
@@ -63,21 +85,36 @@ class CachedFeatures(StreamingDataset):
         logs: Sequence[DrivingLog],
         config: TaskConfig,
         store: ArrayStore,
-        variants: int = 1,
-        ranks: Ranks | None = None,
+        ranks: Ranks,
+        shares: Sequence[ClipShare] = (),
     ) -> None:
-        ranks = ranks or Ranks()
-        super().__init__(logs, config, rank=ranks.rank, world_size=ranks.count)
+        super().__init__(logs, config, shares, rank=ranks.rank, world_size=ranks.count)
         self.store = store
-        self.variants = variants
+        self.variants = config.cache.feature_variants
+        # Logs of two sources may have one name.
+        sources = enumerate(shares) if len(shares) > 1 else ()
+        self._prefixes = [f"{source}:" for source, share in sources for _ in range(share.logs)]
         drawn = {"augmentation": config.augmentation.model_dump(), "seed": config.training.seed}
         self._drawn_as = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:16]
 
     def key(self, entry: Entry) -> str:
         """Returns the key of an entry in the store."""
         sequence, frame, variant = entry
-        name = f"{self.logs[sequence].name}/{frame}"
+        prefix = self._prefixes[sequence] if self._prefixes else ""
+        name = f"{prefix}{self.logs[sequence].name}/{frame}"
         return f"{name}/{variant}/{self._drawn_as}" if variant else name
+
+    def holds(self, entry: Entry) -> bool:
+        """Returns whether the store has an entry whose frame is still as it was read."""
+        if self.key(entry) not in self.store:
+            return False
+        kept = self.store.get(f"{self.key(entry)}/files")
+        return kept is not None and are_unchanged(files_of(kept))
+
+    def keep_files(self, entries: Sequence[Entry], files: Sequence[FileState]) -> None:
+        """Keeps with entries which files they are read from."""
+        for entry in entries:
+            self.store.put(f"{self.key(entry)}/files", arrays_of_files(files))
 
     def entries(self) -> list[Entry]:
         """Returns all entries that the cache must hold, frame by frame."""
@@ -94,6 +131,8 @@ class CachedFeatures(StreamingDataset):
         camera, frames = self.config.camera, []
         for (sequence, index), group in groupby(entries, key=lambda entry: entry[:2]):
             frame = read_frame(self.logs[sequence], index)
+            if frame.faults:  # features without a failed sensor are made again the next time
+                note_states(NEVER)
             frame = prepare(frame, camera.image_size_px, camera.groups)
             frames += [self._varied(frame, sequence, variant) for _, _, variant in group]
         return frames
@@ -113,8 +152,12 @@ class CachedFeatures(StreamingDataset):
             self.with_map(frame_of(a), v.sequence) for a, v in zip(arrays, samples, strict=True)
         )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
-        batch = collate([_without_pixels(f) for f in frames], [v.is_first for v in samples])
-        return replace(batch, frames=frames, fused_bev=torch.stack(features))
+        prepared = [
+            _without_pixels(f, a["camera_valid"]) for f, a in zip(frames, arrays, strict=True)
+        ]
+        batch = collate(on_one_rig(prepared), [v.is_first for v in samples])
+        lidar = torch.tensor([bool(a["lidar_valid"]) for a in arrays])
+        return replace(batch, lidar_valid=lidar, frames=frames, fused_bev=torch.stack(features))
 
     def _read(self, sample: SampleRef) -> Arrays:
         seed = [self.config.training.seed, _VARIANT_OF_CLIP, sample.clip]
@@ -135,7 +178,7 @@ def cached_features(
     config: TaskConfig,
     ranks: Ranks,
     console: Console,
-    variants: int = 1,
+    shares: Sequence[ClipShare] = (),
 ) -> CachedFeatures:
     """Returns the training data as features, computed here as far as they are missing. All ranks
     must call.
@@ -143,10 +186,10 @@ def cached_features(
     Raises ValueError where the trunk is not frozen from step 0, and where there is no room.
     """
     check_trunk_is_frozen(config)
-    fingerprint = features_fingerprint(model, config, version_of(logs))
+    fingerprint = features_fingerprint(model, config, sources_of(logs))
     folder = Path(config.cache.folder).expanduser() / "features"
     store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
-    dataset = CachedFeatures(logs, config, store, variants, ranks)
+    dataset = CachedFeatures(logs, config, store, ranks, shares)
     fill(dataset, model, ranks, console)
     all_gather(None)  # nobody begins before all is there
     return dataset
@@ -157,11 +200,11 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
     no room for all of it."""
     # Shares are of all entries, not of the missing: ranks do not look at the same moment.
     share = _chunks(dataset.entries(), dataset.config.batch_sizes.train)[ranks.rank :: ranks.count]
-    looked = ([e for e in c if dataset.key(e) not in dataset.store] for c in share)
+    looked = ([e for e in c if not dataset.holds(e)] for c in share)
     missing = [chunk for chunk in looked if chunk]
     if not missing:
         return
-    loader: DataLoader[FrameBatch] = DataLoader(
+    loader: DataLoader[_Chunk] = DataLoader(
         _Chunks(dataset, missing),
         batch_size=None,
         num_workers=dataset.config.training.workers,
@@ -173,10 +216,11 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
         # Drawn by no thread of its own: workers are forked while it is shown.
         with Progress(console=console, transient=True, auto_refresh=False) as progress:
             task = progress.add_task("features of the frozen trunk", total=len(missing))
-            for chunk, batch in zip(missing, loader, strict=True):
+            for chunk, (batch, files) in zip(missing, read_through(loader), strict=True):
                 with torch.inference_mode():
                     features = model.trunk(batch.to(ranks.device)).float().cpu().numpy()
-                _keep(dataset, chunk, batch.frames, features)
+                _keep(dataset, chunk, batch, features)
+                dataset.keep_files(chunk, files)  # after the features that are of these files
                 progress.advance(task)
                 progress.refresh()
     finally:
@@ -186,11 +230,12 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
 def _keep(
     dataset: CachedFeatures,
     chunk: Sequence[Entry],
-    frames: Sequence[Frame],
+    batch: FrameBatch,
     features: npt.NDArray[np.float32],
 ) -> None:
-    for entry, frame, values in zip(chunk, frames, features, strict=True):
-        arrays = {_FEATURES: compact(values), **arrays_of(frame)}
+    for i, (entry, frame, values) in enumerate(zip(chunk, batch.frames, features, strict=True)):
+        valid = {name: getattr(batch, name)[i].numpy() for name in _VALID}
+        arrays = {_FEATURES: compact(values), **valid, **arrays_of(frame)}
         if not dataset.store.put(dataset.key(entry), arrays):
             entries = len(dataset.entries())
             needed = entries * sum(array.nbytes for array in arrays.values()) / 1e9
@@ -209,8 +254,8 @@ def compact(features: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     return features.astype(np.float16) if fits else features
 
 
-class _Chunks(Dataset[FrameBatch]):
-    """Batches of frames of one sequence each, with `frames` without sensors."""
+class _Chunks(Dataset[_Chunk]):
+    """Batches of frames of one sequence each, with `frames` without sensors, and their files."""
 
     def __init__(self, dataset: CachedFeatures, chunks: Sequence[Sequence[Entry]]) -> None:
         self._dataset = dataset
@@ -219,10 +264,12 @@ class _Chunks(Dataset[FrameBatch]):
     def __len__(self) -> int:
         return len(self._chunks)
 
-    def __getitem__(self, index: int) -> FrameBatch:
-        frames = self._dataset.frames_of(self._chunks[index])
+    def __getitem__(self, index: int) -> _Chunk:
+        with noting_files() as files:
+            frames = self._dataset.frames_of(self._chunks[index])
         batch = collate(frames, [True] * len(frames))
-        return replace(batch, frames=tuple(without_sensors(frame) for frame in frames))
+        small = tuple(without_sensors(frame) for frame in frames)
+        return replace(batch, frames=small), files
 
 
 def _chunks(entries: Sequence[Entry], size: int) -> list[list[Entry]]:
@@ -234,5 +281,13 @@ def _chunks(entries: Sequence[Entry], size: int) -> list[list[Entry]]:
     return chunks
 
 
-def _without_pixels(frame: Frame) -> Frame:
-    return replace(frame, cameras=tuple(replace(c, size_px=(0, 0)) for c in frame.cameras))
+def _without_pixels(frame: Frame, valid: BoolArray) -> Frame:
+    """Returns the frame with images without pixels, for the cameras [N] that worked."""
+    empty = np.zeros((0, 0, 3), np.uint8)
+    cameras = zip(frame.cameras, valid.tolist(), strict=True)
+    return replace(
+        frame,
+        cameras=tuple(
+            replace(c, size_px=(0, 0), image=empty if worked else None) for c, worked in cameras
+        ),
+    )

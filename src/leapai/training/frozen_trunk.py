@@ -11,7 +11,7 @@ from leapai.config.schema import TaskConfig
 from leapai.models.perception import Perception
 from leapai.version import __version__
 
-FORMAT = 1
+FORMAT = 2
 """Version of an entry's content; increased when that changes."""
 
 
@@ -40,9 +40,10 @@ def features_fingerprint(
         for key, tensor in sorted(model.get_submodule(name).state_dict().items()):
             weights.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
             weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    data = [source.data for source in config.data.sources]  # weights change no feature
     return {
         "weights": weights.hexdigest(),
-        "data": config.data.train,
+        "data": data if len(data) > 1 else data[0],
         "version": version,
         "bev": config.bev.model_dump(mode="json"),
         "camera": config.camera.model_dump(mode="json"),

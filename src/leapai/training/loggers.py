@@ -13,16 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 from uuid import uuid4
 
 from rich.console import Console
 
-from leapai.extras import missing
+from leapai.extras import is_installed, missing
 from leapai.io import write_text
 from leapai.types import ImageArray
 
 LINES = "train.jsonl"
+_EXTRAS = {"tensorboard": "train"}
+"""Logger -> extra, where the two have different names."""
 _SECTIONS = {"loss": "losses", "seconds": "seconds_of"}
 """First part of a scalar's name -> key of a line under which it stands."""
 
@@ -49,8 +52,9 @@ class Logger(Protocol):
     def image(self, name: str, picture: ImageArray, step: int) -> None:
         """Writes a picture [H, W, 3] uint8."""
 
-    def close(self) -> None:
-        """Writes what is still buffered; nothing is written after it."""
+    def close(self, *, failed: bool = False) -> None:
+        """Writes what is still buffered; nothing is written after it. `failed`: an error ended the
+        training."""
 
 
 class AllLoggers:
@@ -69,10 +73,21 @@ class AllLoggers:
         for logger in self._loggers:
             logger.image(name, picture, step)
 
-    def close(self) -> None:
-        """Closes each of the loggers."""
+    def close(self, *, failed: bool = False) -> None:
+        """Closes each of the loggers; `failed`: an error ended the training."""
         for logger in self._loggers:
-            logger.close()
+            logger.close(failed=failed)
+
+    def __enter__(self) -> AllLoggers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(failed=kind is not None)
 
 
 def open_loggers(names: Sequence[str], run: LoggedRun) -> AllLoggers:
@@ -81,6 +96,13 @@ def open_loggers(names: Sequence[str], run: LoggedRun) -> AllLoggers:
     Raises ValueError, with the extra to install, where the package of one is missing.
     """
     return AllLoggers([JsonLines(run), *(_LOGGERS[name](run) for name in names)])
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Raises ValueError, with the extra to install, where the package of one is missing."""
+    for name in names:
+        if not is_installed(name):  # a logger has the name of its module
+            raise missing(_EXTRAS.get(name, name), f"training.loggers: a logger needs {name}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +137,7 @@ class JsonLines:
     def image(self, name: str, picture: ImageArray, step: int) -> None:
         """Does nothing: lines hold no pictures."""
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """Does nothing: every line is written at once."""
 
 
@@ -144,7 +166,7 @@ class TensorBoardLogger:
         """Writes a picture [H, W, 3] uint8."""
         self._writer.add_image(name, picture, step, dataformats="HWC")
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """Flushes and closes the file of events."""
         self._writer.close()
 
@@ -173,9 +195,9 @@ class WandbLogger:
         """Writes a picture [H, W, 3] uint8."""
         self._run.log({name: self._wandb.Image(picture), "step": step})
 
-    def close(self) -> None:
-        """Ends the run, and waits until it is written."""
-        self._run.finish()
+    def close(self, *, failed: bool = False) -> None:
+        """Ends the run, as finished or as failed, and waits until it is written."""
+        self._run.finish(exit_code=int(failed))
 
 
 class MlflowLogger:
@@ -201,9 +223,9 @@ class MlflowLogger:
         """Writes a picture [H, W, 3] uint8 as an artifact."""
         self._client.log_image(self._run_id, picture, f"{name}/step_{step:06d}.png")
 
-    def close(self) -> None:
-        """Marks the run as finished."""
-        self._client.set_terminated(self._run_id)
+    def close(self, *, failed: bool = False) -> None:
+        """Marks the run as finished or as failed."""
+        self._client.set_terminated(self._run_id, status="FAILED" if failed else "FINISHED")
 
     def _created(self, run: LoggedRun, artifacts: str | None) -> str:
         """Creates a run in the experiment MLFLOW_EXPERIMENT_NAME, or `leapai`, with the

@@ -7,11 +7,12 @@ from typing import Any
 
 from leapai.config.options import LAST
 from leapai.data.log import DrivingLog
+from leapai.data.samplers import read_through
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.loggers import RunOutput
 from leapai.training.reporting import Reporter
 from leapai.training.resume import CheckpointKeeper, restore_training
-from leapai.training.stop_signal import StopSignal
+from leapai.training.stop_signal import StoppedError, StopSignal
 from leapai.training.train_step import TrainStep
 from leapai.training.validating import Validator
 from leapai.training.window_losses import Window
@@ -39,7 +40,9 @@ class TrainingLoop:
         none came, and the training is at its end.
         """
         step = self.step
-        remaining = iter(windows)  # a loader draws from the random state, so before it is restored
+        remaining = read_through(
+            windows
+        )  # a loader draws from the random state, so before it is restored
         if resumed is not None:
             restore_training(resumed, step)
         with StopSignal() as stop, self.reporter:
@@ -49,11 +52,16 @@ class TrainingLoop:
                 if not step.is_complete:
                     continue  # the step accumulates the gradients of more windows
                 stopped_by = stop.on_any_rank()
-                self.checkpoints.after(step, stopping=stopped_by != 0)
+                # Written before a validation, too: a signal then ends that where it is.
+                self.checkpoints.after(step, now=stopped_by != 0 or self.validator.is_due(step))
                 self.reporter.after(step)
-                self.validator.after(step)
                 if stopped_by:
                     return stopped_by
+                try:
+                    with stop.at_once():
+                        self.validator.after(step)
+                except StoppedError:
+                    return stop.received or 0
         return 0
 
     def _on_device(self, windows: Iterator[Window]) -> Iterator[Window]:

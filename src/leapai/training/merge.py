@@ -56,11 +56,12 @@ def merge_checkpoints(dynamic: Path, static: Path, output: Path) -> TaskConfig:
 
 
 def merged_config(dynamic: TaskConfig, static: TaskConfig) -> TaskConfig:
-    """Returns the configuration of the dynamic one with the static task added."""
+    """Returns the configuration of the dynamic one with the static task added; its job is named
+    after the dynamic one's."""
     values, other = dynamic.model_dump(), static.model_dump()
     values |= {name: other[name] for name in OF_STATIC}
     values["static_task"] = True
-    values["job_name"] = f"{dynamic.job_name}_and_{static.job_name}"
+    values["job_name"] = f"{dynamic.job_name}_with_map"
     values["task_loss_weights"] |= other["task_loss_weights"]
     values["loss"]["static"] = other["loss"]["static"]
     values["trainable_modules"] += other["trainable_modules"]

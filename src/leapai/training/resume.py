@@ -4,22 +4,33 @@
 name of parameter, the step, and for each rank its streams' memory, when tracks were last seen, the
 last predictions of the static task, and its random states. The data's position is the step, because
 a window is a function of it. A run that resumes equals, bit for bit on a CPU, one that never
-stopped.
+stopped. The checkpoint before it stays as `before_last.ckpt`, for the case that the disk damages
+the last one.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from leapai.checkpoints import header, read_checkpoint, write_checkpoint
-from leapai.config.options import LAST
+from leapai.checkpoints import (
+    Checkpoint,
+    UnreadableCheckpointError,
+    header,
+    read_checkpoint,
+    write_checkpoint,
+)
+from leapai.config.options import BEFORE_LAST, LAST
 from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks, all_gather
+from leapai.io import whole_file
 from leapai.models.tensors import StaticMemory, TemporalState
 from leapai.training.progress import Progress
 from leapai.training.train_step import TrainStep
@@ -48,7 +59,8 @@ MAY_DIFFER_OF_TRAINING = (
 def save_training(path: Path, step: TrainStep) -> None:
     """Writes all that training needs to go on. All ranks must call; the first writes.
 
-    Raises OSError where the disk is full or refuses; the checkpoint written before survives.
+    The checkpoint that was there is kept as `before_last.ckpt`. Raises OSError where the disk is
+    full or refuses; the checkpoint written before survives.
     """
     ranks = all_gather(_rank_state(step))
     if not step.ranks.is_first:
@@ -58,36 +70,87 @@ def save_training(path: Path, step: TrainStep) -> None:
         "optimizer": _optimizer_state(step.model, step.optimizer),
         "ranks": ranks,
     }
-    state = step.model.state_dict()
-    write_checkpoint(path, {"state_dict": state, **header(step.config), "training": training})
+    content = {"state_dict": step.model.state_dict(), **header(step.config), "training": training}
+    with _keeping(path):
+        write_checkpoint(path, content)
 
 
-def read_training(path: Path, config: TaskConfig, ranks: Ranks) -> dict[str, Any]:
+@contextmanager
+def _keeping(path: Path) -> Iterator[None]:
+    """Keeps the checkpoint that its block replaces as the one before, unless the block raises."""
+    if not path.is_file():
+        yield
+        return
+    with whole_file(path.with_name(BEFORE_LAST), durable=False) as before:
+        try:
+            before.hardlink_to(path)
+        except OSError:  # a disk without links
+            shutil.copyfile(path, before)
+        yield
+
+
+def undamaged(path: Path) -> tuple[Checkpoint, str]:
+    """Returns the checkpoint to go on from, and why it is not `path`; empty: it is.
+
+    Where `path` is damaged or gone it is the one before. Raises ValueError where that cannot be
+    read either.
+    """
+    before = path.with_name(BEFORE_LAST)
+    try:
+        return read_checkpoint(path), ""
+    except ValueError as error:
+        damaged = isinstance(error, UnreadableCheckpointError) or not path.exists()
+        if path.name != LAST or not damaged or not before.is_file():
+            raise
+        return read_checkpoint(before), f"{error}; {before} is used, which was written before it"
+
+
+def read_training(source: Path | Checkpoint, config: TaskConfig, ranks: Ranks) -> dict[str, Any]:
     """Returns the content of a training's checkpoint.
 
     Raises ValueError where it cannot be read, holds no training, or was made with another
     configuration or number of processes.
     """
-    content = dict(read_checkpoint(path).content)
+    checkpoint = read_checkpoint(source)
+    path, content = checkpoint.path, dict(checkpoint.content)
     if "training" not in content:
         raise ValueError(
             f"--resume {path}: holds weights, but no training to go on with; "
             f"name a {LAST}, or begin from these weights with --ckpt"
         )
-    before, now = (_flat(c) for c in (content["config"], config.model_dump(mode="json")))
+    with _as_written(path):
+        made_with = len(content["training"]["ranks"])
+        Progress(**{f.name: int(content["training"][f.name]) for f in fields(Progress)})
+        before = _flat(content["config"])
+    now = _flat(config.model_dump(mode="json"))
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name) and not _may_differ(name):
             raise ValueError(
-                f"--resume {path}: {name} was {before.get(name)} and is {now.get(name)} now; "
+                f"--resume {path}: {name} was {before.get(name)!r} and is {now.get(name)!r} now; "
                 "go on with the configuration it began with, or begin anew with --ckpt"
             )
-    made_with = len(content["training"]["ranks"])
     if made_with != ranks.count:
         raise ValueError(
             f"--resume {path}: made with {made_with} processes, but this is a run of "
             f"{ranks.count}; use --nproc_per_node so that there are {made_with}"
         )
     return content
+
+
+@contextmanager
+def _as_written(path: Path | None) -> Iterator[None]:
+    """Turns what goes wrong with the section `training` into an error that a user can read.
+
+    A file whose digests are right has it as this version writes it, or another program wrote it.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        where = "the checkpoint" if path is None else str(path)
+        raise ValueError(
+            f"--resume {where}: its section 'training' is not as this version writes it "
+            f"({type(error).__name__}: {str(error)[:200]}); begin anew from its weights with --ckpt"
+        ) from error
 
 
 def progress_of(content: dict[str, Any] | None) -> Progress:
@@ -99,21 +162,33 @@ def progress_of(content: dict[str, Any] | None) -> Progress:
 
 def restore_training(content: dict[str, Any], step: TrainStep) -> None:
     """Puts back what `save_training` wrote, except the weights and the progress, with which `step`
-    was built."""
-    training = content["training"]
-    names = {name: p for name, p in step.model.named_parameters() if p.requires_grad}
-    for name, state in training["optimizer"].items():
-        parameter = names[name]
-        step.optimizer.state[parameter] = {k: v.to(parameter.device) for k, v in state.items()}
-    own, losses = training["ranks"][step.ranks.rank], step.losses
-    memory = _memory_of(own["memory"]) if own["memory"] else None
-    losses.memory = memory and memory.to(step.ranks.device)
-    losses.targets.restore(own["targets"])
-    if losses.consistency_loss is not None:
-        losses.consistency_loss.restore(own["steadiness"], step.ranks.device)
-    torch.set_rng_state(own["random"])
-    if own["random_gpu"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(own["random_gpu"])
+    was built.
+
+    Raises ValueError where the section is not as it was written.
+    """
+    with _as_written(None):
+        training = content["training"]
+        names = {name: p for name, p in step.model.named_parameters() if p.requires_grad}
+        for name, state in training["optimizer"].items():
+            parameter = names[name]
+            step.optimizer.state[parameter] = {k: _like(v, parameter) for k, v in state.items()}
+        own, losses = training["ranks"][step.ranks.rank], step.losses
+        memory = _memory_of(own["memory"]) if own["memory"] else None
+        losses.memory = memory and memory.to(step.ranks.device)
+        losses.targets.restore(own["targets"])
+        if losses.consistency_loss is not None:
+            losses.consistency_loss.restore(own["steadiness"], step.ranks.device)
+        torch.set_rng_state(own["random"])
+        if own["random_gpu"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(own["random_gpu"])
+
+
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    """Returns a tensor of an optimiser on the device of its parameter, laid out in memory like it:
+    a file keeps values alone."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _rank_state(step: TrainStep) -> dict[str, Any]:
@@ -171,14 +246,14 @@ def _may_differ(name: str) -> bool:
 
 
 class CheckpointKeeper:
-    """Writes `last.ckpt` every `training.checkpoint_every` steps, at the end, and before a stop."""
+    """Writes `last.ckpt` every `training.checkpoint_every` steps, at the end, before a validation,
+    and before a stop."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def after(self, step: TrainStep, *, stopping: bool) -> None:
-        """Writes it where it is due after a step. All ranks must call."""
+    def after(self, step: TrainStep, *, now: bool) -> None:
+        """Writes it where it is due after a step, or `now`. All ranks must call."""
         config, done = step.config, step.progress.step
-        at_end = done == config.max_steps
-        if stopping or at_end or done % config.training.checkpoint_every == 0:
+        if now or done == config.max_steps or done % config.training.checkpoint_every == 0:
             save_training(self.path, step)

@@ -12,13 +12,16 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """`nn.BatchNorm2d`, or timm's with its activation, whose training statistics are those of all
-    ranks; in eval mode as ever. Its names in a checkpoint are those of what it replaces."""
+    """`nn.BatchNorm2d` whose training statistics are those of all ranks; in eval mode as ever.
+
+    What a kind of it applies afterwards, such as an activation, are its children in their order
+    (`NormAct` of `models/resnet.py`, timm's `BatchNormAct2d`). Its names in a checkpoint are those
+    of what it replaces.
+    """
 
     def __init__(self, norm: nn.BatchNorm2d, group: dist.ProcessGroup) -> None:
         assert norm.momentum is not None
@@ -26,9 +29,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
-        self.after = nn.Sequential()
-        if isinstance(norm, BatchNormAct2d):
-            self.after.extend(m for m in (norm.drop, norm.act) if isinstance(m, nn.Module))
+        self.after = nn.Sequential(*norm.children())
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:

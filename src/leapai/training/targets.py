@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -89,12 +89,27 @@ class _SeenObjects:
     """Track id -> time at which it was last seen."""
 
 
+class _Sensors(NamedTuple):
+    """Values of a batch that decide what its frame of one stream can see."""
+
+    is_first: bool
+    cameras: bool
+    """Some camera came."""
+    lidar: bool
+
+
+def _sensors_of(batch: FrameBatch) -> list[_Sensors]:
+    values = (batch.is_first, batch.camera_valid.any(1), batch.lidar_valid)
+    return [_Sensors(*each) for each in zip(*(value.tolist() for value in values), strict=True)]
+
+
 class TargetMaker:
     """Makes targets of labels, frame after frame.
 
-    An object is a target when its centre is in the BEV range and a sensor sees it now, or has seen
-    it there at most `loss.remembered_s` ago since the stream's memory was last dropped: an
-    object that the network cannot have seen is not a target.
+    An object is a target when its centre is in the BEV range and a sensor that came with the frame
+    (`camera_valid`, `lidar_valid` of the batch) sees it now, or has seen it there at most
+    `loss.remembered_s` ago since the stream's memory was last dropped: an object that the network
+    cannot have seen is not a target.
     """
 
     def __init__(self, config: TaskConfig) -> None:
@@ -111,19 +126,20 @@ class TargetMaker:
         while len(self._streams) < batch.streams:
             self._streams.append(_SeenObjects())
         made = []
-        for stream, (frame, first) in enumerate(
-            zip(batch.frames, batch.is_first.tolist(), strict=True)
+        for stream, (frame, sensors) in enumerate(
+            zip(batch.frames, _sensors_of(batch), strict=True)
         ):
-            if first or self._is_broken(stream, frame):
+            if sensors.is_first or self._is_broken(stream, frame):
                 self._streams[stream] = _SeenObjects()
             self._streams[stream].timestamp_us = frame.timestamp_us
-            made.append(self._of_stream(stream, frame).to(batch.timestamp_us.device))
+            made.append(self._of_stream(stream, frame, sensors).to(batch.timestamp_us.device))
         return made
 
     def state(self) -> list[dict[str, Any]]:
-        """Returns plain data from which `restore` continues as if nothing had happened."""
+        """Returns plain data from which `restore` continues as if nothing had happened; a table of
+        numbers is a list of pairs, as a checkpoint has words as keys."""
         return [
-            {"timestamp_us": stream.timestamp_us, "seen_us": dict(stream.seen_us)}
+            {"timestamp_us": stream.timestamp_us, "seen_us": [*map(list, stream.seen_us.items())]}
             for stream in self._streams
         ]
 
@@ -136,12 +152,12 @@ class TargetMaker:
         last_us = self._streams[stream].timestamp_us
         return last_us is not None and not 0 <= frame.timestamp_us - last_us <= self.max_gap_us
 
-    def _of_stream(self, stream: int, frame: Frame) -> Targets:
+    def _of_stream(self, stream: int, frame: Frame, sensors: _Sensors) -> Targets:
         if frame.labels is None:
             nothing = Labels.unlabelled(np.zeros((0, 7)), np.zeros(0, np.int64))
             return replace(self._tensors(nothing, np.zeros(0, bool)), labelled=False)
         labels = frame.labels.select(is_inside(frame.labels, self.grid))
-        seen = labels.seen
+        seen = labels.seen_with(lidar=sensors.lidar, cameras=sensors.cameras)
         is_target = seen | self._remember(stream, labels, seen, frame.timestamp_us)
         return self._tensors(labels.select(is_target), seen[is_target])
 

@@ -1,35 +1,37 @@
 """`--state train`: trains the network of a configuration.
 
-Into the output folder go `last.ckpt` (to resume from), `model.ckpt` (the trained weights),
-`train.jsonl`, what the loggers of the configuration write, and pictures of validation.
+Into the output folder go `last.ckpt` (to resume from) and the one before it, `model.ckpt` (the
+trained weights), `train.jsonl`, what the loggers of the configuration write, and pictures of
+validation.
 """
 
 from __future__ import annotations
 
 import signal
-from contextlib import closing
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from leapai.checkpoints import save_checkpoint
-from leapai.config.options import TrainingOptions
-from leapai.config.schema import TaskConfig
+from leapai.config.options import EXIT_OF_SIGNAL, LAST, TrainingOptions
 from leapai.distributed import Ranks, current_ranks, joined_ranks
 from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
-from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, open_loggers
+from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, check_loggers, open_loggers
 from leapai.training.loop import TrainingLoop
-from leapai.training.resume import progress_of, read_training
+from leapai.training.resume import progress_of, read_training, undamaged
 from leapai.training.starting_network import starting_network
 from leapai.training.train_step import TrainStep
-from leapai.training.training_data import logs_of, windows_from
+from leapai.training.training_data import logs_of, training_logs, windows_from
+
+if TYPE_CHECKING:
+    from leapai.config.schema import TaskConfig
 
 FINAL = "model.ckpt"
-EXIT_OF_SIGNAL = 128
-"""Exit status of a program that a signal ended: this plus the signal's number."""
 
 
 def run_training(
@@ -44,9 +46,15 @@ def run_training(
     console = (console or Console()) if ranks.is_first else Console(quiet=True)
     config = adapted(config, options)
     resume = options.resume_from()
-    options.make_output()
-    with joined_ranks():
-        content = read_training(resume, config, ranks) if resume else None
+    check_loggers(config.training.loggers)
+    held = options.hold_output() if ranks.is_first else nullcontext()
+    with options.new_output(), joined_ranks(), held:
+        content = None
+        if resume:
+            checkpoint, damage = undamaged(resume)
+            if damage:
+                console.print(f"[yellow]{escape(damage)}[/]", highlight=False, soft_wrap=True)
+            content, resume = read_training(checkpoint, config, ranks), checkpoint.path
         return _Run(config, options, ranks, console).train(content, resume)
 
 
@@ -62,15 +70,15 @@ class _Run:
         """Trains, and writes the trained weights; `content` is that of the checkpoint `resume`."""
         config, ranks, progress = self.config, self.ranks, progress_of(content)
         self._announce(progress.step, resume)
-        with closing(self._loggers(progress.step)) as loggers:
+        data, validation_logs = training_logs(config), logs_of(config.data.val, config)
+        torch.manual_seed(config.training.seed)
+        model = starting_network(config, self.options.checkpoint, content, self.console)
+        with self._loggers(progress.step) as loggers:
             output = RunOutput(self.options.output, loggers, self.console)
-            validation_logs = logs_of(config.data.val, config)
-            torch.manual_seed(config.training.seed)
-            model = starting_network(config, self.options.checkpoint, content, self.console)
             torch.manual_seed(config.training.seed + ranks.rank)  # each rank draws its own
             freezing = FreezeSchedule(model, config)
             freezing.advance(progress.step)
-            windows = windows_from(progress.step, config, model, ranks, self.console)
+            windows = windows_from(progress.step, data, config, model, ranks, self.console)
             step = TrainStep(config, model, ranks, progress)
             loop = TrainingLoop(step, freezing, validation_logs, output)
             stopped_by = loop.run(windows, content)
@@ -84,8 +92,9 @@ class _Run:
 
     def _announce(self, first: int, resume: Path | None) -> None:
         config, ranks = self.config, self.ranks
+        sources = [config.data.train] if isinstance(config.data.train, str) else config.data.train
         self.console.print(
-            f"[bold]{config.job_name}[/] on {config.data.train}, {ranks.count} x "
+            f"[bold]{config.job_name}[/] on {' + '.join(sources)}, {ranks.count} x "
             f"{config.batch_sizes.train} streams, {ranks.device.type}",
             highlight=False,
         )
@@ -102,11 +111,11 @@ class _Run:
 
     def _leave(self, stopped_by: int, step: int) -> None:
         """Ends the program as the signal asks, now that all is saved."""
-        self.console.print(
-            f"stopped after step {step} of {self.config.max_steps}; go on with --resume auto "
-            f"--output {self.options.output}",
-            highlight=False,
+        saved = (
+            f"after step {step} of {self.config.max_steps}; {self.options.output / LAST} keeps the "
+            f"training; go on with: {self.options.resume_command}"
         )
         if stopped_by == signal.SIGTERM:
+            self.console.print(f"stopped {saved}", highlight=False, soft_wrap=True)
             raise SystemExit(EXIT_OF_SIGNAL + signal.SIGTERM)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(saved)

@@ -31,10 +31,14 @@ class Validator:
         self.logs, self.output = logs, output
         self.metrics: dict[str, float] = {}
 
+    def is_due(self, step: TrainStep) -> bool:
+        """Returns whether this step is one after which a validation follows."""
+        done, every = step.progress.step, step.config.training.validate_every
+        return done == step.config.max_steps or bool(every and done % every == 0)
+
     def after(self, step: TrainStep) -> None:
         """Validates where it is due after a step. All ranks must call."""
-        done, every = step.progress.step, step.config.training.validate_every
-        if done == step.config.max_steps or (every and done % every == 0):
+        if self.is_due(step):
             self.validate(step)
 
     def validate(self, step: TrainStep) -> None:
@@ -79,8 +83,10 @@ def picture_of(
         return None
     session = StreamSession(model, config, device)
     for index in range(min(PICTURED_FRAME, len(logs[0]))):
-        frame = logs[0][index]
-        result = session.step(frame)
+        given = logs[0][index]
+        stepped = session.try_step(given)
+        if stepped is not None:
+            frame, result = given, stepped
     dots, vector_map = result.memory_slots, logs[0].vector_map()
     picture = painter_of(config).paint(frame, result.detections, dots, vector_map, result.map)
     return np.ascontiguousarray(picture)

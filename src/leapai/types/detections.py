@@ -14,6 +14,7 @@ from leapai.types.vocabulary import (
     FloatArray,
     IntArray,
     StringArray,
+    classes_counted,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __repr__(self) -> str:
+        best = f", best score {self.score.max():.2f}" if len(self) else ""
+        tracked = int((self.track_id >= 0).sum())
+        objects = f"{len(self)} objects: {classes_counted(self.class_id)}{best}"
+        return (
+            f"{type(self).__name__}({self.sequence} at {self.timestamp_us} us: {objects}, "
+            f"{tracked} with a track id)"
+        )
 
     @staticmethod
     def from_labels(frame: Frame) -> Detections:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
-from leapai.types.vocabulary import STATIC_CLASSES, BoolArray, FloatArray, ImageArray, IntArray
+from leapai.types.vocabulary import (
+    STATIC_CLASSES,
+    BoolArray,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    classes_counted,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,11 @@ class CameraFrame:
     pixel_labels: PixelLabels | None = None
     """None: not asked for, as adapters leave it (`data.pixel_labels`)."""
 
+    def __repr__(self) -> str:
+        height, width = self.size_px
+        missing = ", no image" if self.image is None else ""
+        return f"CameraFrame({self.name}, {self.group}, {height} x {width} px{missing})"
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -70,21 +83,42 @@ class Labels:
     """[N] float64 in [0, 1] over all sensors; NaN: not labelled."""
     acceleration_mps2: FloatArray
     """[N, 3] float64 in ego axes; NaN: not labelled."""
+    num_radar_points: IntArray | None = None
+    """[N] int64 returns of the data set's radars on the object, -1: not recorded; None: the data
+    set records none. No frame brings radar data: they only tell that an object can be seen."""
 
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __repr__(self) -> str:
+        return f"Labels({len(self)} objects: {classes_counted(self.class_id)})"
+
     @property
     def seen(self) -> BoolArray:
-        """Whether some sensor sees the object now [N]: a LiDAR point on it, or a visible part. An
-        object of which neither is known counts as seen."""
+        """Whether a sensor of the data set saw the object now [N]: a LiDAR or camera (`seen_with`),
+        or a radar, which the official nuScenes evaluation counts, too."""
+        seen = self.seen_with(lidar=True, cameras=True)
+        radar = self.num_radar_points
+        return seen if radar is None else seen | np.asarray(radar > 0)
+
+    def seen_with(self, *, lidar: bool, cameras: bool) -> BoolArray:
+        """Whether a sensor that came sees the object now [N]: a point on it for the LiDAR, or a
+        visible part for the cameras.
+
+        Where one of both is not labelled the other one stands for it, since what hides an object
+        from one mostly hides it from the other; an object of which neither is known counts as seen.
+        Without any sensor nothing is seen.
+        """
         points, visible = self.num_lidar_points, self.visible_fraction
-        unknown = (points < 0) & np.isnan(visible)
-        return np.asarray((points > 0) | (np.nan_to_num(visible) > 0) | unknown)
+        by_lidar = (points > 0) | ((points < 0) & (visible != 0))
+        by_cameras = (visible > 0) | (np.isnan(visible) & (points != 0))
+        return np.asarray((by_lidar & lidar) | (by_cameras & cameras))
 
     def select(self, index: IntArray | BoolArray) -> Labels:
         """Returns the labels at `index` (integers [M] or mask [N])."""
-        return Labels(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        picked: dict[str, Any] = {k: None if v is None else v[index] for k, v in values.items()}
+        return Labels(**picked)
 
     @staticmethod
     def unlabelled(boxes: FloatArray, class_id: IntArray) -> Labels:
@@ -145,3 +179,12 @@ class Frame:
     static_labels: StaticLabels | None = None
     """None: there is no map, or it was not asked for. Adapters leave it None: `data.static_labels`
     makes it from the map of the drive and `ego2global`, after augmentation."""
+
+    def __repr__(self) -> str:
+        without = [camera.name for camera in self.cameras if camera.image is None]
+        cameras = f"{len(self.cameras)} cameras"
+        if without:
+            cameras += f" ({', '.join(without)} without image)"
+        points = "no LiDAR" if self.points is None else f"{len(self.points)} points"
+        labels = "no labels" if self.labels is None else f"{len(self.labels)} labelled objects"
+        return f"Frame({self.sequence} at {self.timestamp_us} us: {cameras}, {points}, {labels})"

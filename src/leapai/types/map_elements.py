@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leapai.types.vocabulary import FloatArray
+from leapai.types.vocabulary import FloatArray, counted
 
 if TYPE_CHECKING:
     from leapai.types.bev_grid import BevGrid
@@ -49,3 +49,8 @@ class Map:
     grid: BevGrid
     """The grid of the cells of `probability`."""
     lines: tuple[MapPolyline, ...] = ()
+
+    def __repr__(self) -> str:
+        _, rows, columns = self.probability.shape
+        lines = f"{len(self.lines)} lines: {counted(line.kind for line in self.lines)}"
+        return f"Map({rows} x {columns} cells of {self.grid.cell_m:g} m, {lines})"

@@ -3,6 +3,8 @@ groups."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -53,3 +55,14 @@ def occlusion_level_of(visible_fraction: FloatArray) -> IntArray:
     thresholds = np.asarray(OCCLUSION_MIN_VISIBLE)
     below = np.asarray(visible_fraction)[..., None] < thresholds
     return np.asarray(below.sum(-1), np.int64)
+
+
+def counted(names: Iterable[str]) -> str:
+    """Returns the names with their numbers, the most frequent first: `3 car, 1 bus`, or `none`."""
+    counts = Counter(names).most_common()
+    return ", ".join(f"{count} {name}" for name, count in counts) or "none"
+
+
+def classes_counted(class_id: IntArray) -> str:
+    """Returns the classes [N] with their numbers, the most frequent first."""
+    return counted(CLASS_NAMES[i] for i in class_id.tolist())

@@ -40,7 +40,7 @@ def open_rig(name: str, image_size_px: tuple[int, int], beams: int) -> Rig:
     if not name.endswith(".json"):
         known = ", ".join((*NAMED, VARIED))
         raise ValueError(
-            f"synthetic: there is no rig '{name}'; use one of: {known}, argoverse2:LOGFOLDER, "
+            f"synthetic: there is no rig {name!r:.80}; use one of: {known}, argoverse2:LOGFOLDER, "
             "FILE.json"
         )
     return _from_file(Path(name), image_size_px, beams)
@@ -143,7 +143,7 @@ def _words(invalid: ValidationError) -> str:
     first = invalid.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "the file"
     words = first["msg"].removeprefix("Value error, ")
-    value = "" if first["type"] in ("missing", "value_error") else f" = {first['input']!r}"
+    value = "" if first["type"] in ("missing", "value_error") else f" = {first['input']!r:.80}"
     return f"{field}{value}: {words}"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from leapai.evaluation.detection.detection_results import DetectionMetrics
+from leapai.types import CLASS_NAMES
 from tests.evaluation.made_up import crowd, detections_at, gt, metrics
 
 BARRIER, PILLAR = 6, 7
@@ -169,3 +170,54 @@ def test_metrics_go_through_json():
     text = found.model_dump_json()
     assert "NaN" not in text
     assert DetectionMetrics.model_validate(json.loads(text)) == found
+
+
+def test_labelled_objects_that_count_nowhere_are_counted_by_class():
+    xy = [[10.0, 0.0], [12.0, 0.0], [90.0, 0.0], [0.0, -60.0], [20.0, 0.0]]
+    labels = gt(
+        xy, [0, 0, 0, 3, 3], num_lidar_points=[9, 9, 9, 9, 0], visible_fraction=[1, 1, 1, 1, 0]
+    )
+    found = metrics((detections_at([]), labels))
+    assert found.truths == 2
+    car, person = found.left_out["car"], found.left_out["person"]
+    assert (car.out_of_range, car.unseen) == (1, 0)
+    assert (person.out_of_range, person.unseen) == (1, 1)
+    every = found.left_out_and_all()["all"]
+    assert (every.out_of_range, every.unseen) == (2, 1)
+
+
+def test_parts_have_precision_and_errors_at_the_operating_point():
+    labels = gt([[10.0, 0.0], [8.0, 6.0]], velocity_mps=np.zeros((2, 3)))
+    velocity = np.tile([3.0, 4.0, 0.0], (4, 1))
+    xy = [[10.0, 1.0], [8.0, 4.2], [7.0, 0.0], [8.0, 0.0]]
+    detections = detections_at(xy, score=[0.9, 0.9, 0.9, 0.2], velocity_mps=velocity)
+    band = metrics((detections, labels)).distance_bands["6-12 m"]
+    # The first is found within 1.5 m, the second within 2 m alone; the last is not confident.
+    assert band.point.recall == pytest.approx(1 / 2)
+    assert band.point.precision == pytest.approx(1 / 3)
+    assert band.point.position_error_m == pytest.approx(1.0)
+    assert band.point.velocity_error_mps == pytest.approx(5.0)
+
+
+def test_an_error_that_was_not_measured_is_a_stand_in_in_its_class_and_in_the_mean():
+    xy = [[10.0, 0.0], [20.0, 0.0]]
+    found = metrics((detections_at(xy[:1]), gt(xy, [0, 3])))
+    results = found.class_results_and_all()
+    assert results["car"].stand_ins == frozenset()
+    assert "velocity_mps" in results["person"].stand_ins
+    assert "velocity_mps" in results["all"].stand_ins
+    assert results["person"].errors.velocity_mps == 1
+    barrier = metrics((detections_at(xy[:1]), gt(xy, [0, CLASS_NAMES.index("barrier")])))
+    mean = barrier.class_results_and_all()["all"].stand_ins
+    assert "translation_m" in mean
+    assert "velocity_mps" not in mean  # a barrier has no part in that mean
+
+
+def test_the_last_row_is_the_mean_of_classes_and_the_count_of_objects():
+    frames = crowd(2)
+    found = metrics(*frames)
+    every = found.class_results_and_all()["all"]
+    assert every.truths == found.truths
+    assert every.mean_ap == found.mean_ap
+    assert every.point == found.operating["all"]
+    assert list(found.class_results_and_all())[-1] == "all"

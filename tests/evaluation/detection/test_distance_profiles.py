@@ -28,9 +28,9 @@ def test_hits_average_to_the_errors_by_distance():
     bands, hits = metrics(*frames).distance_bands, of(frames).hits
     inside = (hits.distance_m >= 3) & (hits.distance_m < 6)
     band = bands["3-6 m"]
-    assert inside.sum() == round(band.recall * band.truths) > 0
-    assert hits.position_m[inside].mean() == pytest.approx(band.position_error_m)
-    assert np.nanmean(hits.velocity_mps[inside]) == pytest.approx(band.velocity_error_mps)
+    assert inside.sum() == round(band.point.recall * band.truths) > 0
+    assert hits.position_m[inside].mean() == pytest.approx(band.point.position_error_m)
+    assert np.nanmean(hits.velocity_mps[inside]) == pytest.approx(band.point.velocity_error_mps)
 
 
 def test_what_stands_has_no_velocity_error_and_what_is_round_no_heading():

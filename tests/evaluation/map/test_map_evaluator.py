@@ -13,6 +13,7 @@ from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.models.tensors import StaticPredictions
 from leapai.report.terminal import map_tables
+from leapai.streaming.sensor_health import health_of
 from leapai.streaming.step_result import StepResult
 from tests.evaluation.map import roads
 from tests.scenes import ROAD_MAP, joint_config, make_frame, seeded_model, static_config
@@ -47,7 +48,7 @@ class PartlyMapped(MappedLog):
 def step(frame, logits):
     """Predictions as of a network."""
     static = StaticPredictions(torch.as_tensor(logits, dtype=torch.float32)[None])
-    return StepResult(frame, None, None, static, REGION, None)
+    return StepResult(frame, None, None, static, REGION, None, health_of(frame, None))
 
 
 def gt_itself(frame):
@@ -134,6 +135,6 @@ def test_tables_fit_a_narrow_terminal():
     for table in map_tables(roads.metrics(*roads.random_frames(0))):
         console.print(table)
     text = console.export_text()
-    for words in ("hidden now", "0-30 m", "4-10 m aside", "Curb", "LeftSolidRightDashed", "all"):
+    for words in ("hidden", "0-30 m", "4-10 m aside", "Curb", "LeftSolidRightDashed", "all"):
         assert words in text
     assert "…" not in text

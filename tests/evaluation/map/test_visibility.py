@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from leapai.evaluation.map.map_results import HIDDEN_GROUND_S
-from leapai.evaluation.map.visibility import SightMemory, height_above_ground, in_shadow, seen_now
+from leapai.evaluation.map.visibility import (
+    SightMemory,
+    ground_in_picture,
+    height_above_ground,
+    in_shadow,
+    seen_now,
+)
+from leapai.geometry import cameras as camera_geometry
 from leapai.geometry import poses
 from leapai.types import CameraFrame, Frame
 from tests.evaluation.map.roads import FAR_AWAY, GRID
@@ -83,6 +90,26 @@ def test_shadows_agree_with_a_loop_over_obstacles(seed):
             decided += 1
     assert decided > 350
     assert 20 < got.sum() < 380
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ground_in_a_picture_is_what_projecting_every_cell_finds(seed):
+    """The slow twin: all centres of the grid, one matrix product, no cell left out."""
+    rng = np.random.default_rng(seed)
+    tilted = poses.from_quaternion(np.array([1, *rng.normal(0, 0.05, 3)]), rng.normal(0, 1, 3))
+    seeing = replace(
+        camera(rng.uniform(-3, 3)), distortion=np.array([-0.2, 0.05, 0.003, -0.002, 0.0])
+    )
+    seeing = replace(seeing, ego_from_camera=tilted @ seeing.ego_from_camera)
+    ground = np.pad(GRID.cell_centres_m().astype(np.float64), ((0, 0), (0, 1)))
+    in_camera = poses.apply(poses.invert(seeing.ego_from_camera), ground)
+    pixels, _ = camera_geometry.project(in_camera, seeing.intrinsics, seeing.distortion)
+    height, width = seeing.size_px
+    shown = ((pixels > -0.5) & (pixels < (width - 0.5, height - 0.5))).all(1)
+    among = rng.random((GRID.rows, GRID.columns)) < 0.7
+    assert shown.sum() > 500
+    found = ground_in_picture(seeing, GRID, among)
+    assert np.array_equal(found, np.flatnonzero(shown & among.reshape(-1)))
 
 
 def test_what_stands_upright_hides_what_lies_behind():

@@ -9,6 +9,7 @@ frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from leapai.data.argoverse2.argoverse2_tables import (
     LogTables,
     nearest_index,
     read_tables,
+    times_of_files,
 )
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
@@ -41,10 +43,10 @@ _EGO_FROM_AV2 = poses.invert(AV2_FROM_EGO)
 def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
     """Opens the logs under the folder `location`. Images keep their size: `options` have no effect.
 
-    Tables are read when a log is first used. Raises ValueError where there is no log, and, then,
-    where a table is missing, broken, or not finite.
+    Tables are read when a log is first used. Raises ValueError where there is no log, or
+    two of one name, and, then, where a table is missing, broken, or not finite.
     """
-    root = Path(location)
+    root = Path(location).expanduser()
     folders = [root, *(root / split for split in _SPLITS)]
     logs = [root] if _is_log(root) else [log for folder in folders for log in _logs_in(folder)]
     if not logs:
@@ -52,6 +54,14 @@ def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
             f"argoverse2:{location}: there is no log; give a log folder, a folder of logs, "
             f"or one that holds {', '.join(_SPLITS)}"
         )
+    places: dict[str, Path] = {}
+    for folder in logs:
+        other = places.setdefault(folder.name, folder)
+        if other != folder:
+            raise ValueError(
+                f"argoverse2:{location}: {other} and {folder} are two logs of one name, which "
+                "results could not tell apart; remove one, or give the folder of one split"
+            )
     return [Argoverse2Log(folder) for folder in logs]
 
 
@@ -71,6 +81,7 @@ class Argoverse2Log(DrivingLog):
     def __init__(self, folder: Path) -> None:
         self.name = folder.name
         self._folder = folder
+        self.table_folders = (folder, folder / "calibration", folder / "map")
         self._faults = FaultLog(folder)
         self._image_times: dict[str, IntArray] = {}
 
@@ -140,6 +151,16 @@ class Argoverse2Log(DrivingLog):
             num_lidar_points=table.num_lidar_points[rows],
         )
 
+    @property
+    def table_notes(self) -> Sequence[str]:  # type: ignore[override]
+        """Rows that were left out of the tables of the log."""
+        return self._tables.notes
+
+    @property
+    def unused_cameras(self) -> Sequence[str]:  # type: ignore[override]
+        """The stereo cameras, which look where `ring_front_center` does."""
+        return self._tables.unused_cameras
+
     @cached_property
     def _frame_ns(self) -> IntArray:
         # Kept with the log, so that asking for times does not read the tables again.
@@ -184,8 +205,11 @@ class Argoverse2Log(DrivingLog):
         calibration = self._tables.cameras[name]
         image, exposure_ns = None, time_ns
         try:
-            exposure_ns = self._exposure(name, time_ns)
-            path = self._camera_folder(name) / f"{exposure_ns}.jpg"
+            nearest_ns = self._exposure(name, time_ns)
+            path = self._camera_folder(name) / f"{nearest_ns}.jpg"
+            if not self._tables.poses.has(np.array(nearest_ns)):
+                raise SensorError(path, "no pose of the vehicle within 50 ms")
+            exposure_ns = nearest_ns
             image = reading.read_image(path, calibration.size_px)
         except SensorError as fault:
             faults.append(self._faults.note(name, fault))
@@ -212,8 +236,7 @@ class Argoverse2Log(DrivingLog):
         if name not in self._image_times:
             if not folder.is_dir():
                 raise reading.missing(folder / f"{time_ns}.jpg")
-            names = sorted(int(path.stem) for path in folder.glob("*.jpg"))
-            self._image_times[name] = np.array(names, np.int64)
+            self._image_times[name] = times_of_files(folder, ".jpg")
         times = self._image_times[name]
         if len(times):
             nearest = int(times[nearest_index(times, np.array(time_ns))])
@@ -229,10 +252,15 @@ def _read_sweep(path: Path) -> FloatArray:
     columns = ["x", "y", "z", "intensity", "offset_ns"]
     try:
         table = pyarrow.feather.read_table(pa.BufferReader(content), columns=columns)
-    except (pa.ArrowException, OSError, KeyError) as error:
+        table.validate(full=True)
+        with np.errstate(all="ignore"):  # of bits that are no number
+            raw = [table[name].to_numpy().astype(np.float64) for name in columns]
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise SensorError(path, "is not a whole feather file of a sweep") from error
-    points = np.stack([table[name].to_numpy().astype(np.float32) for name in columns], -1)
+    points = np.stack(raw, -1)
+    reading.check_range(points[:, :3], path)
     points[:, 2] += EGO_HEIGHT_M
     points[:, 3] /= 255.0
-    points[:, 4] = table["offset_ns"].to_numpy() / 1e9
-    return points
+    points[:, 4] /= 1e9
+    with np.errstate(over="ignore"):  # an infinite number is dropped where frames are checked
+        return points.astype(np.float32)

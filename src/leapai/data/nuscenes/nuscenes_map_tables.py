@@ -13,12 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from leapai.data import reading
+from leapai.data.checked_table import MAX_COORDINATE_M
 from leapai.data.map_edges import PIECE_M, Area, closed
 from leapai.types import BoolArray, FloatArray
 
 REMEDY = "unpack the map expansion 1.3 again into the folder maps, or move its folder away"
 _TURN_OF = {"L": 1.0, "S": 0.0, "R": -1.0}
 _APART_M = 0.01
+MAX_ARC_M = 10_000.0
+"""Longest arc of a lane."""
 _FIELDS = {
     "node": ("token", "x", "y"),
     "line": ("token", "node_tokens"),
@@ -108,7 +111,7 @@ class MapTables:
         if (radius_m <= 0).any():
             raise ValueError(f"{self._path}: {table}: a radius is not positive; {REMEDY}")
         start = self._numbers([path["start_pose"] for path in paths], table, 3)
-        length_m = self._numbers([path["segment_length"] for path in paths], table, 3)
+        length_m = self._numbers([path["segment_length"] for path in paths], table, 3, MAX_ARC_M)
         return arclines(start, turn.reshape(-1, 3) / radius_m, length_m)
 
     def _area(self, polygon_token: str | None) -> list[FloatArray]:
@@ -151,16 +154,24 @@ class MapTables:
             )
         return table[token]
 
-    def _numbers(self, rows: Sequence[Sequence[float]], table: str, count: int) -> FloatArray:
-        """Returns a table of numbers [N, count]. Raises ValueError where one is not finite."""
+    def _numbers(
+        self,
+        rows: Sequence[Sequence[float]],
+        table: str,
+        count: int,
+        limit: float = MAX_COORDINATE_M,
+    ) -> FloatArray:
+        """Returns a table of numbers [N, count]. Raises ValueError where one is not finite, or
+        beyond `limit`."""
         try:
             numbers = np.array(rows, np.float64).reshape(len(rows), count)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self._path}: {table}: {error}; {REMEDY}") from None
-        bad = np.flatnonzero(~np.isfinite(numbers).all(1))
+        bad = np.flatnonzero(~(np.abs(numbers) <= limit).all(1))  # NaN is not
         if len(bad):
             raise ValueError(
-                f"{self._path}: {table}: {numbers[bad[0]].tolist()} is not finite; {REMEDY}"
+                f"{self._path}: {table}: {numbers[bad[0]].tolist()} is not finite, or over "
+                f"{limit:g}; {REMEDY}"
             )
         return numbers
 

@@ -9,6 +9,7 @@ is nuScenes' own: its origin is the centre of the rear axle projected onto the g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,11 +17,11 @@ import numpy as np
 
 from leapai.data import reading
 from leapai.data.log import DrivingLog, OpenOptions
+from leapai.data.nuscenes.nuscenes_annotations import Annotations
 from leapai.data.nuscenes.nuscenes_map import MAPPED_CLASSES, read_map
 from leapai.data.nuscenes.nuscenes_tables import (
     CAMERA_GROUPS_OF,
     LIDAR,
-    Annotations,
     SensorFile,
     Tables,
     read_tables,
@@ -30,6 +31,11 @@ from leapai.geometry import poses
 from leapai.types import CameraFrame, FloatArray, Frame, IntArray, Labels, VectorMap
 
 _POINT_BYTES = 20
+MAX_SWEEP_GAP_S = 1.0
+"""Longest time from a sweep to the one before it; they are 0.05 s apart."""
+MAX_SWEEPS = 100
+"""5 s of sweeps at 20 Hz."""
+_OPTIONS = {"version": "", "sweeps": "1", "scenes": ""}
 
 
 def open_logs(location: str, options: OpenOptions) -> list[NuScenesLog]:
@@ -43,29 +49,34 @@ def open_logs(location: str, options: OpenOptions) -> list[NuScenesLog]:
     tables = read_tables(root, version, with_sweeps=sweeps > 1)
     faults = FaultLog(root)
     names = _listed_scenes(scenes, tables) if scenes else tables.scenes
-    return [NuScenesLog(name, tables, sweeps, faults) for name in names]
+    logs = [NuScenesLog(name, tables, sweeps, faults) for name in names]
+    for log in logs:
+        log.table_folders = (root / version, root / "maps", root / "maps" / "expansion")
+    return logs
 
 
 def _parse(location: str) -> tuple[Path, str, int, str]:
-    """Returns root folder, version folder in it, number of sweeps, and file of scenes ("": all)."""
-    root, *pairs = location.split(",")
-    options = {"version": "", "sweeps": "1", "scenes": ""}
+    """Returns root folder, version folder in it, number of sweeps, and file of scenes ("": all). A
+    comma that no `NAME=` follows belongs to a path."""
+    root, *pairs = re.split(r",(?=[A-Za-z_]*=)", location)
+    options = dict(_OPTIONS)
     for pair in pairs:
         name, _, value = pair.partition("=")
         if name not in options:
             known = ", ".join(options)
             raise ValueError(f"nuscenes:{location}: unknown option '{name}'; use one of: {known}")
         options[name] = value
-    if not options["sweeps"].isdigit() or options["sweeps"] == "0":
-        raise ValueError(f"nuscenes:{location}: sweeps must be a whole number of at least 1")
-    version = options["version"] or _only_version(Path(root))
-    return Path(root), version, int(options["sweeps"]), options["scenes"]
+    sweeps = options["sweeps"]
+    if not (sweeps.isascii() and sweeps.isdigit() and 0 < int(sweeps[:4]) <= MAX_SWEEPS):
+        raise ValueError(f"nuscenes:{location}: sweeps must be a whole number of 1 to {MAX_SWEEPS}")
+    folder = Path(root).expanduser()
+    return folder, options["version"] or _only_version(folder), int(sweeps), options["scenes"]
 
 
 def _listed_scenes(path: str, tables: Tables) -> list[str]:
     """Returns the scenes that the file `path` names, in its order."""
     try:
-        names = Path(path).read_text().split()
+        names = Path(path).expanduser().read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"nuscenes: scenes={path} cannot be read: {error}") from error
     unknown = sorted(set(names) - set(tables.scenes))
@@ -102,6 +113,8 @@ class NuScenesLog(DrivingLog):
         self._faults = faults
         self._samples = tables.scenes[name]
         self._files = [tables.keyframes[sample] for sample in self._samples]
+        self._references = [tables.references[sample] for sample in self._samples]
+        self.table_notes = tables.notes
         self._earlier = tables.sweeps
         self._annotations = tables.annotations
         self._map = tables.maps.get(name)
@@ -110,8 +123,8 @@ class NuScenesLog(DrivingLog):
 
     @property
     def timestamps_us(self) -> IntArray:
-        """[T] int64, of the LiDAR keyframes."""
-        return np.array([files[LIDAR].timestamp_us for files in self._files], np.int64)
+        """[T] int64, of the LiDAR keyframes; of a camera where a sample has none."""
+        return np.array([file.timestamp_us for file in self._references], np.int64)
 
     @property
     def sample_tokens(self) -> list[str]:
@@ -122,27 +135,26 @@ class NuScenesLog(DrivingLog):
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Frame:
-        files = self._files[index]
-        lidar = files[LIDAR]
+        files, reference = self._files[index], self._references[index]
         faults: list[str] = []
         channels = [channel for channel in CAMERA_GROUPS_OF if channel in self._rig]
         return Frame(
             sequence=self.name,
-            timestamp_us=lidar.timestamp_us,
-            ego2global=lidar.global_from_ego.copy(),
-            cameras=tuple(self._camera(files, channel, faults) for channel in channels),
-            points=self._points(lidar, faults),
+            timestamp_us=reference.timestamp_us,
+            ego2global=reference.global_from_ego.copy(),
+            cameras=tuple(self._camera(files, reference, channel, faults) for channel in channels),
+            points=self._points(files.get(LIDAR), reference, faults),
             labels=self._labels(index),
             faults=tuple(faults),
         )
 
     def ground_truth(self, index: int) -> Frame:
         """Returns pose and labels of a frame without reading a sensor."""
-        lidar = self._files[index][LIDAR]
+        reference = self._references[index]
         return Frame(
             sequence=self.name,
-            timestamp_us=lidar.timestamp_us,
-            ego2global=lidar.global_from_ego.copy(),
+            timestamp_us=reference.timestamp_us,
+            ego2global=reference.global_from_ego.copy(),
             cameras=(),
             points=None,
             labels=self._labels(index),
@@ -153,12 +165,13 @@ class NuScenesLog(DrivingLog):
         None: the map expansion, a separate download, is not there."""
         if self._map is None:
             return None
-        path_m = np.array([files[LIDAR].global_from_ego[:2, 3] for files in self._files])
+        path_m = np.array([file.global_from_ego[:2, 3] for file in self._references])
         return read_map(self._map, path_m)
 
     def has_sweep(self, index: int) -> bool:
         """Returns whether the LiDAR file of the frame is there (it may still turn out broken)."""
-        return self._files[index][LIDAR].path.is_file()
+        lidar = self._files[index].get(LIDAR)
+        return lidar is not None and lidar.path.is_file()
 
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
         """Returns all boxes of a frame, mapped to our classes or not; None: the version has no
@@ -196,7 +209,7 @@ class NuScenesLog(DrivingLog):
         return numbers
 
     def _ego_from_global(self, index: int) -> FloatArray:
-        return poses.invert(self._files[index][LIDAR].global_from_ego)
+        return poses.invert(self._references[index].global_from_ego)
 
     def _labels(self, index: int) -> Labels | None:
         table = self._annotations
@@ -216,21 +229,27 @@ class NuScenesLog(DrivingLog):
             num_lidar_points=table.num_lidar_points[rows],
             visible_fraction=np.full(len(rows), np.nan),  # a range is recorded, no fraction
             acceleration_mps2=np.full((len(rows), 3), np.nan),
+            num_radar_points=table.num_radar_points[rows],
         )
 
     def _camera(
-        self, files: Mapping[str, SensorFile], channel: str, faults: list[str]
+        self,
+        files: Mapping[str, SensorFile],
+        reference: SensorFile,
+        channel: str,
+        faults: list[str],
     ) -> CameraFrame:
-        lidar = files[LIDAR]
         # A keyframe without this camera's row still has the camera, with the scene's calibration.
         file = files.get(channel, self._rig[channel])
         taken = channel in files
-        ego_from_global = poses.invert(lidar.global_from_ego)
+        ego_from_global = poses.invert(reference.global_from_ego)
         motion = ego_from_global @ file.global_from_ego if taken else np.eye(4)
         image = None
         try:
             if not taken:
-                raise SensorError(file.path.parent, f"no keyframe image at {lidar.timestamp_us} us")
+                raise SensorError(
+                    file.path.parent, f"no keyframe image at {reference.timestamp_us} us"
+                )
             image = reading.read_image(file.path, file.size_px)
         except SensorError as fault:
             faults.append(self._faults.note(channel, fault))
@@ -242,23 +261,30 @@ class NuScenesLog(DrivingLog):
             intrinsics=file.calibration.intrinsics.copy(),
             distortion=np.zeros(5),
             ego_from_camera=motion @ file.calibration.ego_from_sensor,
-            timestamp_us=file.timestamp_us if taken else lidar.timestamp_us,
+            timestamp_us=file.timestamp_us if taken else reference.timestamp_us,
         )
 
-    def _points(self, lidar: SensorFile, faults: list[str]) -> FloatArray | None:
+    def _points(
+        self, lidar: SensorFile | None, reference: SensorFile, faults: list[str]
+    ) -> FloatArray | None:
         """Reads the points [P, 5] of the keyframe and the sweeps before it; None: the sweep of the
-        keyframe failed."""
+        keyframe failed, or has no row."""
+        if lidar is None:
+            faults.append(f"{LIDAR}: no keyframe sweep at {reference.timestamp_us} us")
+            return None
         clouds: list[FloatArray] = []
         file: SensorFile | None = lidar
+        latest_us = lidar.timestamp_us + 1
         for _ in range(self._sweeps):
-            if file is None:
-                break
+            if file is None or not 0 < latest_us - file.timestamp_us <= MAX_SWEEP_GAP_S * 1e6:
+                break  # the scene begins here, or the chain of files is broken
             try:
                 clouds.append(_read_sweep(file, lidar))
             except SensorError as fault:
                 faults.append(self._faults.note(LIDAR, fault))
                 if file is lidar:
                     return None
+            latest_us = file.timestamp_us
             file = self._earlier.get(file.previous)
         return np.concatenate(clouds)
 
@@ -270,12 +296,14 @@ def _read_sweep(file: SensorFile, lidar: SensorFile) -> FloatArray:
     if len(content) % _POINT_BYTES:
         raise SensorError(file.path, f"is truncated: {len(content)} bytes are no whole points")
     raw = np.frombuffer(content, "<f4").reshape(-1, 5)  # x y z intensity ring
+    reading.check_range(raw[:, :3], file.path)
     ego_from_sensor = file.calibration.ego_from_sensor
     if file is not lidar:
         now_from_then = poses.invert(lidar.global_from_ego) @ file.global_from_ego
         ego_from_sensor = now_from_then @ ego_from_sensor
     points = np.empty((len(raw), 5), np.float32)
-    points[:, :3] = poses.apply(ego_from_sensor, raw[:, :3].astype(np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):  # dropped where frames are checked
+        points[:, :3] = poses.apply(ego_from_sensor, raw[:, :3].astype(np.float64))
     points[:, 3] = raw[:, 3] / 255.0
     points[:, 4] = (file.timestamp_us - lidar.timestamp_us) / 1e6
     return points

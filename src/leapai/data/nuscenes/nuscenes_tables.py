@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from leapai.data import reading
-from leapai.types import CLASS_NAMES, FloatArray, IntArray
+from leapai.data import columns
+from leapai.data.checked_table import MAX_COORDINATE_M, CheckedTable, json_table, note
+from leapai.data.nuscenes.nuscenes_annotations import Annotations, Samples, read_annotations
+from leapai.geometry import poses
+from leapai.types import BoolArray, FloatArray, IntArray
 
 LIDAR = "LIDAR_TOP"
 CAMERA_GROUPS_OF = {
@@ -24,68 +27,13 @@ CAMERA_GROUPS_OF = {
 }
 """CAM_FRONT sees 70 degrees, so it goes with the wide front cameras; nuScenes has no narrow one."""
 
-CLASS_OF = {
-    "human.pedestrian.adult": "person",
-    "human.pedestrian.child": "person",
-    "human.pedestrian.construction_worker": "person",
-    "human.pedestrian.police_officer": "person",
-    "human.pedestrian.wheelchair": "person",  # the box holds chair and occupant
-    "human.pedestrian.personal_mobility": "non_motor",  # a rider on a scooter, Segway, skateboard
-    "movable_object.barrier": "barrier",
-    "movable_object.trafficcone": "barrier",  # put on the road, as a barrier, to close a part of it
-    "static_object.pillar": "pillar",  # only in what `leapai world export` writes
-    "vehicle.bicycle": "non_motor",  # see RIDERLESS_ATTRIBUTE
-    "vehicle.motorcycle": "non_motor",
-    "vehicle.bus.bendy": "bus",
-    "vehicle.bus.rigid": "bus",
-    "vehicle.car": "car",
-    "vehicle.emergency.police": "car",
-    "vehicle.emergency.ambulance": "truck",
-    "vehicle.truck": "truck",
-    "vehicle.trailer": "truck",  # moves like the truck that tows it, and is an obstacle as large
-    "vehicle.construction": "truck",
-}
-NO_COUNTERPART = (
-    "animal",
-    "human.pedestrian.stroller",  # who pushes it has a box as a person
-    "movable_object.debris",
-    "movable_object.pushable_pullable",
-    "static_object.bicycle_rack",  # one box around many bicycles
-)
-CYCLES = ("vehicle.bicycle", "vehicle.motorcycle")
-RIDERLESS_ATTRIBUTE = "cycle.without_rider"
-"""One of CYCLES with it is `riderless_non_motor`. One without any attribute counts as ridden: what
-has no rider is taken to stand still (docs/design.md, section 5), so the wrong guess would freeze a
-rider."""
-
-OCCLUSION_OF_VISIBILITY = {"v80-100": 0, "v60-80": 1, "v40-60": 2, "v0-40": 3}
-MAX_GAP_S = 1.5
-"""Longest time between an annotation and its neighbour, for a velocity; the devkit's limit."""
-
+MAX_MOUNT_M = 100.0
+"""Farthest sensor from the ego's origin; a road train is 50 m long."""
+MAX_POSES_APART_M = 100.0
+"""Farthest a vehicle drives during a sample, by far."""
+MAX_OFFSET_S = 1.0
+"""Longest time between a sample and a sensor file of it."""
 _REMEDY = "unpack the metadata archive of this version again, whole, into the root folder"
-_FIELDS = {
-    "attribute": ("token", "name"),
-    "calibrated_sensor": ("token", "sensor_token", "translation", "rotation", "camera_intrinsic"),
-    "category": ("token", "name"),
-    "ego_pose": ("token", "translation", "rotation"),
-    "instance": ("token", "category_token"),
-    "log": ("token", "location"),
-    "sample": ("token", "timestamp", "scene_token"),
-    "sample_annotation": (
-        *("token", "sample_token", "instance_token", "visibility_token", "attribute_tokens"),
-        *("translation", "size", "rotation", "prev", "next", "num_lidar_pts"),
-    ),
-    "sample_data": (
-        *("token", "sample_token", "ego_pose_token", "calibrated_sensor_token", "timestamp"),
-        *("is_key_frame", "height", "width", "filename", "prev"),
-    ),
-    "scene": ("token", "name"),
-    "sensor": ("token", "channel"),
-    "visibility": ("token", "level"),
-}
-"""Fields that are read of each table."""
-_T = TypeVar("_T")
-_Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +44,7 @@ class Calibration:
     ego_from_sensor: FloatArray
     """[4, 4] float64."""
     intrinsics: FloatArray
-    """[3, 3] float64; [0] for a LiDAR."""
+    """[3, 3] float64; NaN for a LiDAR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,31 +54,12 @@ class SensorFile:
     path: Path
     timestamp_us: int
     size_px: tuple[int, int]
-    """(height, width); (0, 0) for a LiDAR."""
+    """(height, width); unused for a LiDAR."""
     global_from_ego: FloatArray
     """[4, 4] float64, at `timestamp_us`."""
     calibration: Calibration
     previous: str
     """Token of the file before it, of the same sensor; empty at the start of a scene."""
-
-
-@dataclass(frozen=True)
-class Annotations:
-    """All annotations as columns [M], so that a million of them stay small in memory."""
-
-    rows_of: Mapping[str, list[int]]
-    """Sample token -> its rows."""
-    global_from_box: FloatArray
-    """[M, 4, 4] float64."""
-    size_lwh_m: FloatArray
-    velocity_mps: FloatArray
-    """[M, 3] global axes; NaN: unknown."""
-    words: list[str]
-    class_id: IntArray
-    """[M] int64; -1: no counterpart."""
-    instances: list[str]
-    occlusion_level: IntArray
-    num_lidar_points: IntArray
 
 
 @dataclass(frozen=True)
@@ -141,210 +70,281 @@ class Tables:
     """Scene name -> tokens of its samples, in order of time."""
     keyframes: Mapping[str, dict[str, SensorFile]]
     """Sample token -> channel -> file."""
+    references: Mapping[str, SensorFile]
+    """Sample token -> the file whose time and pose the frame has, of LiDAR or else a camera."""
     sweeps: Mapping[str, SensorFile]
     """Token -> LiDAR file, keyframes and those between; empty unless asked for."""
     annotations: Annotations | None
     """None: this version has no annotations, as the test set."""
     maps: Mapping[str, Path]
-    """Scene name -> file of its place's map, which may be missing; empty without `maps/expansion`
-    or `log.json`."""
+    """Scene name -> file of its place's map, which may be missing."""
+    notes: tuple[str, ...]
+    """Rows that are left out, counted, a line for each table."""
 
 
 def read_tables(root: Path, version: str, *, with_sweeps: bool) -> Tables:
-    """Reads the tables of `root/version`. Raises ValueError where one is missing, incomplete, or
-    not finite."""
+    """Reads the tables of `root/version`. A row that cannot be used is left out and counted. Raises
+    ValueError where a table is missing or mostly unusable, and where no frame is left."""
     folder = root / version
-    samples = _rows(folder, "sample")
+    notes: list[str] = []
+    scenes = _scenes(folder, notes)
+    samples = _samples(folder, scenes, notes)
     keyframes: dict[str, dict[str, SensorFile]] = defaultdict(dict)
     sweeps: dict[str, SensorFile] = {}
-    for row, file in _sensor_files(root, folder, with_sweeps):
-        if row["is_key_frame"]:
-            keyframes[row["sample_token"]][file.calibration.channel] = file
+    for file, token, sample, is_key in _sensor_files(root, folder, samples, with_sweeps, notes):
+        if is_key:
+            keyframes[samples.tokens[sample]][file.calibration.channel] = file
         if with_sweeps and file.calibration.channel == LIDAR:
-            sweeps[row["token"]] = file
-    for sample in samples:
-        if LIDAR not in keyframes[sample["token"]]:
-            raise ValueError(
-                f"{folder / 'sample_data.json'}: sample {sample['token']} has no {LIDAR} keyframe; "
-                f"{_REMEDY}"
-            )
-    scenes = _rows(folder, "scene")
+            sweeps[token] = file
+    references = {
+        token: _reference(keyframes[token], time_us)
+        for token, time_us in zip(samples.tokens, samples.time_us.tolist(), strict=True)
+        if token in keyframes
+    }
+    of_scenes = _samples_of(folder, scenes, samples, references, notes)
+    used = [token for tokens in of_scenes.values() for token in tokens]
+    in_use = Samples(
+        {token: i for i, token in enumerate(used)},
+        np.array([references[token].timestamp_us for token in used], np.int64),
+        np.array([references[token].global_from_ego[:3, 3] for token in used]),
+    )
     return Tables(
-        _samples_of(scenes, samples),
+        of_scenes,
         keyframes,
+        references,
         sweeps,
-        _annotations(folder, samples),
-        _maps(root, folder, scenes),
+        read_annotations(folder, in_use, _REMEDY, notes),
+        _maps(root, folder, scenes, notes),
+        tuple(notes),
     )
 
 
-def _rows(folder: Path, table: str) -> list[_Row]:
-    path = folder / f"{table}.json"
-    rows: list[_Row] = reading.read_json(path, _REMEDY)
-    for row in rows:
-        absent = [field for field in _FIELDS[table] if field not in row]
-        if absent:
-            raise ValueError(f"{path}: row {row.get('token')} has no {absent}; {_REMEDY}")
-    return rows
+class _Scenes(NamedTuple):
+    tokens: list[str]
+    names: list[str]
+    log_tokens: list[object]
 
 
-def _find(table: Mapping[str, _T], token: str, path: Path) -> _T:
-    """Returns the row of `token`. Raises ValueError that names the file which lacks it."""
-    if token not in table:
+class _SampleRows(NamedTuple):
+    """The rows of `sample` in use, in order of scene and time."""
+
+    tokens: list[str]
+    time_us: IntArray
+    scene: IntArray
+
+
+def _scenes(folder: Path, notes: list[str]) -> _Scenes:
+    table = json_table(folder / "scene.json", _REMEDY)
+    tokens, names = table.keys(), table.names("name")
+    kept = table.usable(notes)
+    if not len(kept):
+        raise ValueError(f"{table.path} has no scene; {_REMEDY}")
+    found = _Scenes(
+        [tokens[i] for i in kept],
+        [names[i] for i in kept],
+        [table.column("log_token")[i] for i in kept],
+    )
+    twice = np.flatnonzero(~columns.first_of_each(found.names))
+    if len(twice):
         raise ValueError(
-            f"{path}: there is no row '{token}', to which another table refers; {_REMEDY}"
+            f"{table.path}: two scenes are called '{found.names[twice[0]]}'; results would mix "
+            "them: give each scene a name of its own"
         )
-    return table[token]
+    return found
 
 
-def _samples_of(scenes: list[_Row], samples: list[_Row]) -> dict[str, list[str]]:
-    in_time = sorted(samples, key=lambda sample: sample["timestamp"])
-    samples_of: dict[str, list[str]] = defaultdict(list)
-    for sample in in_time:
-        samples_of[sample["scene_token"]].append(sample["token"])
-    return {scene["name"]: samples_of[scene["token"]] for scene in scenes}
+def _samples(folder: Path, scenes: _Scenes, notes: list[str]) -> _SampleRows:
+    table = json_table(folder / "sample.json", _REMEDY)
+    scene_of = {token: i for i, token in enumerate(scenes.tokens)}
+    tokens, time_us = table.keys(), table.times("timestamp")
+    scene = table.references("scene_token", scene_of, folder / "scene.json")
+    order = np.lexsort((time_us, scene, ~table.good))
+    same = (np.diff(scene[order]) == 0) & (np.diff(time_us[order]) == 0)
+    first = np.ones(len(order), bool)
+    first[order[1:][same]] = False
+    table.mark(first, "timestamp", "another sample of the scene has the same")
+    kept = table.usable(notes)
+    kept = kept[np.lexsort((time_us[kept], scene[kept]))]
+    found = _SampleRows([tokens[i] for i in kept], time_us[kept], scene[kept])
+    sequences = [found.time_us[found.scene == i] for i in np.unique(found.scene)]
+    table.check_unit(sequences, "microseconds")
+    return found
 
 
-def _maps(root: Path, folder: Path, scenes: list[_Row]) -> dict[str, Path]:
+def _reference(files: Mapping[str, SensorFile], time_us: int) -> SensorFile:
+    if LIDAR in files:
+        return files[LIDAR]
+    return min(files.values(), key=lambda file: abs(file.timestamp_us - time_us))
+
+
+def _samples_of(
+    folder: Path,
+    scenes: _Scenes,
+    samples: _SampleRows,
+    references: Mapping[str, SensorFile],
+    notes: list[str],
+) -> dict[str, list[str]]:
+    """Returns the samples of each scene that has any, in order of time."""
+    found: dict[str, list[str]] = {name: [] for name in scenes.names}
+    latest = dict.fromkeys(scenes.names, -1)
+    for token, scene in zip(samples.tokens, samples.scene.tolist(), strict=True):
+        name = scenes.names[scene]
+        if token in references and references[token].timestamp_us > latest[name]:
+            found[name].append(token)
+            latest[name] = references[token].timestamp_us
+    left_out = len(samples.tokens) - sum(map(len, found.values()))
+    if left_out:
+        words = f"{left_out} of {len(samples.tokens)} samples have no file of a sensor"
+        words += " that can be used and is later than the one before"
+        note(notes, folder / "sample_data.json", words)
+    empty = [name for name in found if not found[name]]
+    if empty:
+        words = f"{len(empty)} of {len(found)} scenes have no frame; the first is {empty[0]}"
+        note(notes, folder / "scene.json", words)
+    if len(empty) == len(found):
+        raise ValueError(f"{folder}: no scene has a frame that can be used; {_REMEDY}")
+    return {name: tokens for name, tokens in found.items() if tokens}
+
+
+def _maps(root: Path, folder: Path, scenes: _Scenes, notes: list[str]) -> dict[str, Path]:
     path, maps = folder / "log.json", root / "maps" / "expansion"
     if not (path.is_file() and maps.is_dir()):
         return {}
-    places = {row["token"]: row["location"] for row in _rows(folder, "log")}
+    table = json_table(path, _REMEDY)
+    tokens, places = table.keys(), table.paths("location")
+    place_of = {tokens[i]: places[i] for i in table.usable(notes)}
+    found = {
+        name: maps / f"{place_of[token]}.json"
+        for name, token in zip(scenes.names, scenes.log_tokens, strict=True)
+        if isinstance(token, str) and token in place_of
+    }
+    if len(found) < len(scenes.names):
+        count = len(scenes.names) - len(found)
+        words = f"there is no row for {count} of {len(scenes.names)} scenes: they have no map"
+        note(notes, path, words)
+    return found
+
+
+def _calibrations(folder: Path, notes: list[str]) -> dict[str, Calibration]:
+    sensors = json_table(folder / "sensor.json", _REMEDY)
+    tokens, channels = sensors.keys(), sensors.names("channel")
+    sensor_of = {tokens[i]: int(i) for i in sensors.usable(notes)}
+    table = json_table(folder / "calibrated_sensor.json", _REMEDY)
+    names = table.keys()
+    sensor = table.references("sensor_token", sensor_of, sensors.path)
+    rotation, position_m = table.rotations("rotation"), table.positions("translation", MAX_MOUNT_M)
+    channel = [channels[i] if i >= 0 else "" for i in sensor]
+    is_camera = np.array([name in CAMERA_GROUPS_OF for name in channel], bool)
+    matrix = columns.camera_matrices(table.column("camera_intrinsic"))
+    words = "must be 3 rows of 3 numbers, or of 4 with zeros at their ends"
+    table.mark(np.isfinite(matrix).all((1, 2)) | ~is_camera, "camera_intrinsic", words)
+    untaken = sorted({c for c in channel if c.startswith("CAM") and c not in CAMERA_GROUPS_OF})
+    if untaken:
+        note(notes, table.path, f"no camera group takes {', '.join(untaken)}: not used")
+    ego_from_sensor = poses.from_quaternion(rotation, position_m)
     return {
-        scene["name"]: maps / f"{_find(places, scene.get('log_token', ''), path)}.json"
-        for scene in scenes
+        names[i]: Calibration(channel[i], ego_from_sensor[i], matrix[i])
+        for i in table.usable(notes)
     }
 
 
-def _calibrations(folder: Path) -> dict[str, Calibration]:
-    path = folder / "calibrated_sensor.json"
-    channels = {row["token"]: row["channel"] for row in _rows(folder, "sensor")}
-    rows = _rows(folder, "calibrated_sensor")
-    ego_from_sensor = _poses(rows, path)
-    return {
-        row["token"]: Calibration(
-            _find(channels, row["sensor_token"], folder / "sensor.json"),
-            ego_from_sensor[i],
-            np.array(row["camera_intrinsic"], np.float64),
+def _sensor_files(
+    root: Path, folder: Path, samples: _SampleRows, with_sweeps: bool, notes: list[str]
+) -> list[tuple[SensorFile, str, int, bool]]:
+    """Returns the rows in use, keyframes of cameras and LiDAR, and LiDAR sweeps if asked for: file,
+    token, row of its sample, and whether it is a keyframe."""
+    calibrations = _calibrations(folder, notes)
+    every = [*calibrations.values()]
+    calibration_of = {token: i for i, token in enumerate(calibrations)}
+    table = json_table(folder / "sample_data.json", _REMEDY)
+    mount = columns.references(table.column("calibrated_sensor_token"), calibration_of)
+    is_key, known = columns.flags(table.column("is_key_frame"))
+    lidars = np.array([c.channel == LIDAR for c in every] + [False], bool)
+    used = np.array([c.channel in (LIDAR, *CAMERA_GROUPS_OF) for c in every] + [True], bool)
+    # The others are radars and images between keyframes, the largest part of the table.
+    kept = used[mount] & (is_key | ~known | (lidars[mount] & with_sweeps))
+    table, mount, is_key = table.narrowed(kept), mount[kept], is_key[kept]
+    names = table.keys()
+    table.flags("is_key_frame")
+    words = "there is no such row in {}.json that can be used"
+    table.mark(mount >= 0, "calibrated_sensor_token", words.format("calibrated_sensor"))
+    time_us, paths = table.times("timestamp"), table.paths("filename")
+    channel = np.unique([c.channel for c in every] + [""], return_inverse=True)[1][mount]
+    sample = _samples_of_files(table, samples, time_us, is_key, channel)
+    size_px = _image_sizes(table, every, mount)
+    pose, global_from_ego = _ego_poses(folder, table, sample, notes)
+    return [
+        (
+            SensorFile(
+                path=root / paths[i],
+                timestamp_us=int(time_us[i]),
+                size_px=(int(size_px[i, 0]), int(size_px[i, 1])),
+                global_from_ego=global_from_ego[pose[i]],
+                calibration=every[mount[i]],
+                previous=_text(table.column("prev")[i]),
+            ),
+            names[i],
+            int(sample[i]),
+            bool(is_key[i]),
         )
-        for i, row in enumerate(rows)
-    }
+        for i in table.usable(notes).tolist()
+    ]
 
 
-def _poses(rows: list[_Row], path: Path) -> FloatArray:
-    wxyz = [row["rotation"] for row in rows]
-    translation_m = [row["translation"] for row in rows]
-    return reading.checked_poses(wxyz, translation_m, path, [row["token"] for row in rows])
-
-
-def _sensor_files(root: Path, folder: Path, with_sweeps: bool) -> list[tuple[_Row, SensorFile]]:
-    """Returns the rows in use: keyframes of cameras and LiDAR, and LiDAR sweeps if asked
-    for."""
-    calibrations = _calibrations(folder)
-    ego_rows = _rows(folder, "ego_pose")
-    ego_poses = _poses(ego_rows, folder / "ego_pose.json")
-    ego_row_of = {row["token"]: i for i, row in enumerate(ego_rows)}
-    files = []
-    for row in _rows(folder, "sample_data"):
-        calibration = _find(
-            calibrations, row["calibrated_sensor_token"], folder / "calibrated_sensor.json"
-        )
-        is_lidar = calibration.channel == LIDAR
-        if not (is_lidar or calibration.channel in CAMERA_GROUPS_OF):
-            continue  # radar
-        if row["is_key_frame"] or (with_sweeps and is_lidar):
-            ego_row = _find(ego_row_of, row["ego_pose_token"], folder / "ego_pose.json")
-            # A copy, so that the poses of all other rows can be freed.
-            files.append((row, _sensor_file(root, row, ego_poses[ego_row].copy(), calibration)))
-    return files
-
-
-def _sensor_file(
-    root: Path, row: _Row, global_from_ego: FloatArray, calibration: Calibration
-) -> SensorFile:
-    return SensorFile(
-        path=root / row["filename"],
-        timestamp_us=row["timestamp"],
-        size_px=(row["height"], row["width"]),
-        global_from_ego=global_from_ego,
-        calibration=calibration,
-        previous=row["prev"],
+def _samples_of_files(
+    table: CheckedTable,
+    samples: _SampleRows,
+    time_us: IntArray,
+    is_key: BoolArray,
+    channel: IntArray,
+) -> IntArray:
+    """Returns the row of the sample [N] of each file; marks keyframes without one, far from its
+    time, or of a `channel` [N] that it has already."""
+    sample = columns.references(
+        table.column("sample_token"), {token: i for i, token in enumerate(samples.tokens)}
     )
+    words = "there is no such row in sample.json that can be used"
+    table.mark((sample >= 0) | ~is_key, "sample_token", words)
+    away_s = np.abs(time_us - samples.time_us[sample]) / 1e6 if len(samples.time_us) else time_us
+    words = f"is more than {MAX_OFFSET_S:g} s from its sample"
+    table.mark((away_s <= MAX_OFFSET_S) | ~is_key, "timestamp", words)
+    known = table.good & is_key
+    pairs = [*zip(sample.tolist(), channel.tolist(), known.tolist(), strict=True)]
+    first = columns.first_of_each(pairs) | ~known
+    table.mark(first, "sample_token", "a row before it has the same sensor and sample")
+    return sample
 
 
-def _annotations(folder: Path, samples: list[_Row]) -> Annotations | None:
-    path = folder / "sample_annotation.json"
-    rows = _rows(folder, "sample_annotation")
-    if not rows:
-        return None
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    for i, row in enumerate(rows):
-        rows_of[row["sample_token"]].append(i)
-    global_from_box = _poses(rows, path)
-    words, class_id = _classes(folder, rows)
-    return Annotations(
-        rows_of=rows_of,
-        global_from_box=global_from_box,
-        size_lwh_m=np.array([row["size"] for row in rows], np.float64)[:, [1, 0, 2]],
-        velocity_mps=_velocities(folder, samples, rows, global_from_box[:, :3, 3]),
-        words=words,
-        class_id=class_id,
-        instances=[row["instance_token"] for row in rows],
-        occlusion_level=_occlusion_levels(folder, rows),
-        num_lidar_points=np.array([row["num_lidar_pts"] for row in rows], np.int64),
-    )
+def _image_sizes(table: CheckedTable, every: Sequence[Calibration], mount: IntArray) -> IntArray:
+    """Returns heights and widths [N, 2]; marks images that do not fit to their calibration."""
+    size_px = np.stack([table.optional_counts(field) for field in ("height", "width")], -1)
+    matrices = np.array([c.intrinsics for c in every] + [np.full((3, 3), np.nan)])
+    is_camera = np.array([c.channel != LIDAR for c in every] + [False], bool)[mount]
+    good = columns.intrinsics(matrices[mount], size_px)
+    words = "height and width, and the calibration, must be those of one pinhole camera"
+    table.mark(good | ~is_camera, "height", words)
+    return size_px
 
 
-def _classes(folder: Path, rows: list[_Row]) -> tuple[list[str], IntArray]:
-    """Returns the publisher's word [M] and our class [M] of each annotation."""
-    word_of = {row["token"]: row["name"] for row in _rows(folder, "category")}
-    instances = {row["token"]: row["category_token"] for row in _rows(folder, "instance")}
-    attributes = {row["token"]: row["name"] for row in _rows(folder, "attribute")}
-    words, class_id = [], np.full(len(rows), -1, np.int64)
-    for i, row in enumerate(rows):
-        category = _find(instances, row["instance_token"], folder / "instance.json")
-        word = _find(word_of, category, folder / "category.json")
-        known = [
-            _find(attributes, token, folder / "attribute.json") for token in row["attribute_tokens"]
-        ]
-        words.append(word)
-        class_id[i] = _class_id(word, known, folder / "category.json")
-    return words, class_id
+def _ego_poses(
+    folder: Path, table: CheckedTable, sample: IntArray, notes: list[str]
+) -> tuple[IntArray, FloatArray]:
+    """Returns the row [N] of its pose for each file, and the poses [K, 4, 4]; marks files without
+    one, or with one far from the others of the `sample` [N]."""
+    wanted = {_text(token) for token in table.column("ego_pose_token")}
+    every = json_table(folder / "ego_pose.json", _REMEDY)
+    in_use = every.narrowed(np.array([_text(t) in wanted for t in every.column("token")], bool))
+    tokens, rotation = in_use.keys(), in_use.upright_rotations("rotation")
+    position_m = in_use.positions("translation", MAX_COORDINATE_M)
+    kept = in_use.usable(notes)
+    row_of = {tokens[i]: number for number, i in enumerate(kept.tolist())}
+    row = table.references("ego_pose_token", row_of, in_use.path)
+    at_m = np.concatenate([position_m[kept], np.zeros((1, 3))])[row]
+    near = columns.near_group_median(sample, at_m, MAX_POSES_APART_M)
+    words = f"its pose is over {MAX_POSES_APART_M:g} m from those of its sample's other files"
+    table.mark(near | (row < 0) | (sample < 0), "ego_pose_token", words)
+    return row, poses.from_quaternion(rotation[kept], position_m[kept])
 
 
-def _class_id(word: str, attributes: list[str], path: Path) -> int:
-    if word in NO_COUNTERPART:
-        return -1
-    if word not in CLASS_OF:
-        raise ValueError(
-            f"{path}: unknown class '{word}'; add it to CLASS_OF or NO_COUNTERPART in {__name__}"
-        )
-    riderless = word in CYCLES and RIDERLESS_ATTRIBUTE in attributes
-    return CLASS_NAMES.index("riderless_non_motor" if riderless else CLASS_OF[word])
-
-
-def _velocities(
-    folder: Path, samples: list[_Row], rows: list[_Row], position_m: FloatArray
-) -> FloatArray:
-    time_of = {sample["token"]: sample["timestamp"] for sample in samples}
-    row_of = {row["token"]: i for i, row in enumerate(rows)} | {"": -1}
-    sample_path, path = folder / "sample.json", folder / "sample_annotation.json"
-    time_us = [_find(time_of, row["sample_token"], sample_path) for row in rows]
-    before = [_find(row_of, row["prev"], path) for row in rows]
-    after = [_find(row_of, row["next"], path) for row in rows]
-    return reading.central_velocity(
-        position_m, np.array(time_us), np.array(before), np.array(after), MAX_GAP_S
-    )
-
-
-def _occlusion_levels(folder: Path, rows: list[_Row]) -> IntArray:
-    """Returns the occlusion levels [M]; -1 where no visibility is recorded."""
-    path = folder / "visibility.json"
-    words = {row["token"]: row["level"] for row in _rows(folder, "visibility")}
-    unknown = set(words.values()) - set(OCCLUSION_OF_VISIBILITY)
-    if unknown:
-        known = ", ".join(OCCLUSION_OF_VISIBILITY)
-        raise ValueError(f"{path}: unknown visibility {sorted(unknown)}; known are {known}")
-    level_of = {token: OCCLUSION_OF_VISIBILITY[word] for token, word in words.items()} | {"": -1}
-    levels = [_find(level_of, row["visibility_token"], path) for row in rows]
-    return np.array(levels, np.int64)
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -12,6 +12,8 @@ import numpy as np
 
 from leapai.config.network_sections import BevConfig
 from leapai.config.validation_sections import EvaluationConfig
+from leapai.evaluation.detection.angle_bins import angle_bin_metrics
+from leapai.evaluation.detection.calibration import calibration
 from leapai.evaluation.detection.detection_matching import candidate_pairs, match
 from leapai.evaluation.detection.detection_results import (
     AP_DISTANCES_M,
@@ -20,11 +22,14 @@ from leapai.evaluation.detection.detection_results import (
     OPERATING_DISTANCE_M,
     RECALL_CONFIDENCE,
     ROUND_CLASS_IDS,
+    AngleBinMetrics,
     Calibration,
     ClassMetrics,
     DetectionMetrics,
+    FoundObjects,
+    LeftOut,
     OperatingPoint,
-    ReliabilityBin,
+    PointMetrics,
     SliceMetrics,
     TruePositiveErrors,
 )
@@ -41,7 +46,6 @@ from leapai.types import (
     IntArray,
 )
 
-CALIBRATION_BINS = 10
 HALF_TURN_CLASS_IDS = (CLASS_NAMES.index("barrier"),)
 """Classes whose front and back are the same."""
 
@@ -91,6 +95,8 @@ def detection_metrics(
         operating=evaluator.operating(),
         recall_confidence=RECALL_CONFIDENCE,
         occlusion_confusion=evaluator.occlusion_confusion(),
+        angle_bins=evaluator.angle_bins(),
+        left_out={name: evaluator.left_out(i) for i, name in enumerate(CLASS_NAMES)},
         calibration=evaluator.calibration(),
     )
 
@@ -125,12 +131,34 @@ class Evaluator:
             _mean(self._ap(class_id, objects, detections).values())
             for class_id in range(len(CLASS_NAMES))
         )
-        return self._recall(objects & self.gt.counted, _mean(ap))
+        return self._part(objects & self.gt.counted, detections, _mean(ap))
 
     def hidden(self) -> SliceMetrics:
         """Returns the metrics of objects that no sensor sees now, but one did at most
-        `HIDDEN_OBJECT_S` ago."""
-        return self._recall(self.gt.hidden, None)
+        `HIDDEN_OBJECT_S` ago. No false positive is one of a hidden object, so there is no
+        precision."""
+        return self._part(self.gt.hidden, None, None)
+
+    def left_out(self, class_id: int) -> LeftOut:
+        """Counts the labelled objects of a class that do not count."""
+        of_class, in_range = self.gt.class_id == class_id, self.gt.in_range
+        return LeftOut(
+            out_of_range=int((of_class & ~in_range).sum()),
+            unseen=int((of_class & in_range & ~self.gt.counted).sum()),
+        )
+
+    def angle_bins(self) -> dict[str, AngleBinMetrics]:
+        """Returns the headings of objects that have one, by angle bin, at the operating point."""
+        has_heading = ~np.isin(self.gt.class_id, (*ROUND_CLASS_IDS, *HALF_TURN_CLASS_IDS))
+        objects = np.flatnonzero(self.gt.counted & has_heading)
+        rows = self._rows(self.gt.counted & has_heading, OPERATING_DISTANCE_M, OPERATING_CONFIDENCE)
+        found = self.found[OPERATING_DISTANCE_M][rows]
+        return angle_bin_metrics(
+            self.gt.boxes[objects, 6],
+            np.searchsorted(objects, found),
+            self.detections.boxes[rows, 6],
+            self.yaw_error(rows, found),
+        )
 
     def operating(self) -> dict[str, OperatingPoint]:
         """Returns the metrics at the operating point, by class and over all."""
@@ -162,7 +190,7 @@ class Evaluator:
         found = self.found[ERROR_DISTANCE_M]
         right = self.right(found)
         used = right | (found < 0)
-        return _calibration(self.detections.score[used], right[used])
+        return calibration(self.detections.score[used], right[used])
 
     def right(self, found: IntArray) -> BoolArray:
         """Returns which rows of objects [K], -1 for none, are objects that count [K]."""
@@ -209,15 +237,39 @@ class Evaluator:
             velocity_mps=mean(self.velocity_error(rows, found[rows])) if has_velocity else None,
         )
 
-    def _recall(self, objects: BoolArray, mean_ap: float | None) -> SliceMetrics:
-        found = self.found[ERROR_DISTANCE_M]
-        rows = np.flatnonzero(_at(objects, found) & (self.detections.score >= RECALL_CONFIDENCE))
+    def _part(
+        self, objects: BoolArray, detections: BoolArray | None, mean_ap: float | None
+    ) -> SliceMetrics:
+        """Returns the metrics of objects where `objects` [T]; without `detections` [N] there is no
+        precision."""
+        wide = self._found(objects, ERROR_DISTANCE_M, RECALL_CONFIDENCE)
+        point = self._found(objects, OPERATING_DISTANCE_M, OPERATING_CONFIDENCE)
+        precision = None
+        if detections is not None:
+            sure = self.detections.score >= OPERATING_CONFIDENCE
+            false = detections & sure & (self.found[OPERATING_DISTANCE_M] < 0)
+            hits = len(self._rows(objects, OPERATING_DISTANCE_M, OPERATING_CONFIDENCE))
+            detected = hits + int(false.sum())
+            precision = hits / detected if detected else None
+        return SliceMetrics(
+            **dict(wide),
+            truths=int(objects.sum()),
+            mean_ap=mean_ap,
+            point=PointMetrics(**dict(point), precision=precision),
+        )
+
+    def _rows(self, objects: BoolArray, distance_m: float, confidence: float) -> IntArray:
+        """Returns the rows of the detections [K] that found one of the objects where `objects`
+        [T]."""
+        sure = self.detections.score >= confidence
+        return np.flatnonzero(_at(objects, self.found[distance_m]) & sure)
+
+    def _found(self, objects: BoolArray, distance_m: float, confidence: float) -> FoundObjects:
+        found, rows = self.found[distance_m], self._rows(objects, distance_m, confidence)
         moving = rows[~np.isin(self.detections.class_id[rows], STATIC_CLASS_IDS)]
         velocity_error = self.velocity_error(moving, found[moving])
         count = int(objects.sum())
-        return SliceMetrics(
-            truths=count,
-            mean_ap=mean_ap,
+        return FoundObjects(
             recall=len(rows) / count if count else None,
             position_error_m=_mean(self.position_error(rows, found[rows])),
             velocity_error_mps=_mean(velocity_error[~np.isnan(velocity_error)]),
@@ -255,26 +307,6 @@ def _operating_point(true_positives: int, false_positives: int, objects: int) ->
         recall=true_positives / objects if objects else None,
         f1=2 * true_positives / (detected + objects) if detected + objects else None,
     )
-
-
-def _calibration(score: FloatArray, right: BoolArray) -> Calibration:
-    """Returns the calibration of detections [N] and whether each is right."""
-    number = np.minimum((score * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    count, confident, correct = (
-        np.bincount(number, weights, CALIBRATION_BINS) for weights in (None, score, right)
-    )
-    bins = tuple(
-        ReliabilityBin(
-            low=i / CALIBRATION_BINS,
-            high=(i + 1) / CALIBRATION_BINS,
-            detections=int(n),
-            confidence=float(confident[i] / n) if n else None,
-            precision=float(correct[i] / n) if n else None,
-        )
-        for i, n in enumerate(count)
-    )
-    ece = float(np.abs(confident - correct).sum() / len(score)) if len(score) else None
-    return Calibration(ece=ece, bins=bins)
 
 
 def _mean_errors(classes: Sequence[ClassMetrics]) -> TruePositiveErrors:

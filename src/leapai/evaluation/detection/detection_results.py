@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from leapai.types import CLASS_NAMES
+from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, STATIC_CLASS_IDS
 
 AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 """Matching distances that AP is averaged over."""
 ERROR_DISTANCE_M = 2.0
 """Matching distance of true-positive errors, of recall by part, and of calibration."""
+STAND_IN_ERROR = 1.0
+"""Error of a class that does not reach a recall of `MIN_RECALL`, whatever the unit: so nuScenes."""
 MIN_RECALL, MIN_PRECISION = 0.1, 0.1
 """The part of the curve that AP leaves out: up to this recall, or below this precision."""
 OPERATING_DISTANCE_M = 1.5
@@ -32,7 +34,7 @@ class _Metrics(BaseModel):
 
 class TruePositiveErrors(_Metrics):
     """Errors of the objects found within `ERROR_DISTANCE_M`, averaged over recalls above
-    `MIN_RECALL`. 1 where that recall is not reached."""
+    `MIN_RECALL`. `STAND_IN_ERROR` where that recall is not reached."""
 
     translation_m: float | None
     """ATE, on the ground."""
@@ -42,6 +44,11 @@ class TruePositiveErrors(_Metrics):
     """AOE; of barriers modulo pi."""
     velocity_mps: float | None
     """AVE, on the ground, where velocity is labelled."""
+
+    @property
+    def stand_ins(self) -> frozenset[str]:
+        """Fields that were not measured and hold `STAND_IN_ERROR`."""
+        return frozenset(name for name, value in self if value == STAND_IN_ERROR)
 
 
 class ClassMetrics(_Metrics):
@@ -67,20 +74,63 @@ class OperatingPoint(_Metrics):
     f1: float | None
 
 
-class SliceMetrics(_Metrics):
+class FoundObjects(_Metrics):
+    """Objects of a part that were found from a confidence on, and their mean errors."""
+
+    recall: float | None
+    """Share of the objects of the part."""
+    position_error_m: float | None
+    """Mean over what was found."""
+    velocity_error_mps: float | None
+    """Mean over what was found, can move and has a labelled velocity."""
+
+
+class PointMetrics(FoundObjects):
+    """Metrics of a part at the operating point."""
+
+    precision: float | None
+
+
+class SliceMetrics(FoundObjects):
     """Detection metrics of a part of the objects. A detection of an object outside the part is
-    ignored. A false positive belongs to the part that its own box or occlusion level gives."""
+    ignored. A false positive belongs to the part that its own box or occlusion level gives.
+
+    Recall and errors of this level count what was found within `ERROR_DISTANCE_M` at a confidence
+    of `RECALL_CONFIDENCE`; those of `point` are at the operating point.
+    """
 
     truths: int
     """Ground-truth objects."""
     mean_ap: float | None
     """Over the classes that have objects in the part."""
-    recall: float | None
-    """Share of objects found within `ERROR_DISTANCE_M` at a confidence of `recall_confidence`."""
-    position_error_m: float | None
-    """Mean over what that recall counts."""
-    velocity_error_mps: float | None
-    """Mean over what can move and whose velocity is labelled, of what that recall counts."""
+    point: PointMetrics
+
+
+class AngleBinMetrics(_Metrics):
+    """Headings of objects in one angle bin that were found at the operating point, by the bin of
+    the detection. Barriers and pillars are left out: they have no front."""
+
+    truths: int
+    """Ground-truth objects in the bin."""
+    found: int
+    same: int
+    """Found with a heading in the same bin."""
+    neighbour: int
+    """Found with a heading in one of the two bins next to it."""
+    opposite: int
+    """Found with a heading in the bin that looks the other way: front and back were confused."""
+    orientation_error_rad: float | None
+    """Mean over what was found."""
+
+
+class LeftOut(_Metrics):
+    """Labelled objects of a class that no metric of detection counts."""
+
+    out_of_range: int
+    """Their centre lies outside the BEV range of the network. An evaluation with a larger range
+    counts them as misses."""
+    unseen: int
+    """In range, and no sensor sees them now."""
 
 
 class ReliabilityBin(_Metrics):
@@ -105,11 +155,15 @@ class Calibration(_Metrics):
 
 
 class ClassResult(NamedTuple):
-    """All detection metrics of one class."""
+    """All detection metrics of one class, or of all."""
 
     name: str
-    metrics: ClassMetrics
+    truths: int
+    mean_ap: float | None
+    errors: TruePositiveErrors
     point: OperatingPoint
+    stand_ins: frozenset[str]
+    """Errors that were not measured, or whose mean contains one that was not."""
 
 
 class DetectionMetrics(_Metrics):
@@ -134,8 +188,8 @@ class DetectionMetrics(_Metrics):
     """Metrics by distance from the ego; keys as "3-6 m"."""
     occlusion: dict[str, SliceMetrics]
     hidden: SliceMetrics
-    """Objects that no sensor sees now, but one did at most `HIDDEN_OBJECT_S` ago. They cost nothing
-    elsewhere; here `mean_ap` is None."""
+    """Objects that no sensor sees now, but one did at most `HIDDEN_OBJECT_S` ago. They are not
+    counted elsewhere; here `mean_ap` is None."""
     operating_confidence: float
     operating_distance_m: float
     operating: dict[str, OperatingPoint]
@@ -143,15 +197,61 @@ class DetectionMetrics(_Metrics):
     recall_confidence: float
     occlusion_confusion: tuple[tuple[int, ...], ...]
     """[4][4] labelled level, then detected level, of objects found at the operating point."""
+    angle_bins: dict[str, AngleBinMetrics]
+    """Detected headings by angle bin of the label; keys are centres of bins, as "45 deg"."""
+    left_out: dict[str, LeftOut]
+    """Objects that count nowhere, by class."""
     calibration: Calibration
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> DetectionMetrics:
+        """Refuses metrics of a file that name other classes than ours, or lack counts of one."""
+        named = {*self.classes, *self.left_out, *self.operating} - {*CLASS_NAMES, "all"}
+        lacking = {*self.classes, "all"} - set(self.operating)
+        if named or lacking:
+            wrong = min(named | lacking)
+            raise ValueError(f"operating must have our classes and all; {wrong!r:.80} is wrong")
+        if [len(row) for row in self.occlusion_confusion] != [len(OCCLUSION_NAMES)] * 4:
+            raise ValueError("occlusion_confusion must have 4 rows of 4 numbers")
+        return self
 
     def class_results(self) -> dict[str, ClassResult]:
         """Returns the metrics of each class that has objects."""
         return {
-            name: ClassResult(name, metrics, self.operating[name])
-            for name, metrics in self.classes.items()
-            if metrics.truths
+            name: ClassResult(
+                name,
+                part.truths,
+                part.mean_ap,
+                part.errors,
+                self.operating[name],
+                part.errors.stand_ins,
+            )
+            for name, part in self.classes.items()
+            if part.truths
         }
+
+    def class_results_and_all(self) -> dict[str, ClassResult]:
+        """Returns `class_results` and, as "all", the means over classes, and counts over all."""
+        classes = self.class_results()
+        skipped = {"orientation_rad": ROUND_CLASS_IDS, "velocity_mps": STATIC_CLASS_IDS}
+        stand_ins = frozenset(
+            field
+            for name, part in classes.items()
+            for field in part.stand_ins
+            if CLASS_NAMES.index(name) not in skipped.get(field, ())
+        )
+        point = self.operating["all"]
+        mean = ClassResult("all", self.truths, self.mean_ap, self.errors, point, stand_ins)
+        return {**classes, "all": mean}
+
+    def left_out_and_all(self) -> dict[str, LeftOut]:
+        """Returns `left_out` and, as "all", its sums."""
+        parts = self.left_out.values()
+        total = LeftOut(
+            out_of_range=sum(part.out_of_range for part in parts),
+            unseen=sum(part.unseen for part in parts),
+        )
+        return {**self.left_out, "all": total}
 
 
 class ConsistencyParts(_Metrics):
@@ -175,6 +275,14 @@ class FrameConsistency(_Metrics):
     """Detections that the past of tracks makes one expect here."""
     consistency: float | None
     """None: nothing is expected, as in the first frame of a sequence."""
+    missing: int
+    """Expected detections that are not there."""
+    id_changes: int
+    """Tracks that begin here and continue one that has ended."""
+    class_flips: int
+    """Detections of another class than before."""
+    occlusion_flips: int
+    """Detections whose occlusion level comes right back to what it was."""
 
 
 class TrackConsistency(_Metrics):

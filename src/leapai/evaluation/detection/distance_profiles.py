@@ -11,8 +11,8 @@ from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.detection_metrics import Evaluator
 from leapai.evaluation.detection.detection_results import (
     AP_DISTANCES_M,
-    ERROR_DISTANCE_M,
-    RECALL_CONFIDENCE,
+    OPERATING_CONFIDENCE,
+    OPERATING_DISTANCE_M,
     ROUND_CLASS_IDS,
 )
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
@@ -22,7 +22,7 @@ from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, BoolArray, FloatArray, I
 
 @dataclass(frozen=True)
 class Hits:
-    """K objects found within `ERROR_DISTANCE_M` at a confidence of `RECALL_CONFIDENCE`."""
+    """K objects found at the operating point."""
 
     class_id: IntArray
     distance_m: FloatArray
@@ -72,10 +72,9 @@ def _precision(evaluator: Evaluator, class_id: int, distance_m: float) -> FloatA
 
 
 def _hits(evaluator: Evaluator) -> Hits:
-    found = evaluator.found[ERROR_DISTANCE_M]
-    rows = np.flatnonzero(
-        evaluator.right(found) & (evaluator.detections.score >= RECALL_CONFIDENCE)
-    )
+    found = evaluator.found[OPERATING_DISTANCE_M]
+    sure = evaluator.detections.score >= OPERATING_CONFIDENCE
+    rows = np.flatnonzero(evaluator.right(found) & sure)
     objects = found[rows]
     class_id = evaluator.detections.class_id[rows]
     return Hits(

@@ -52,7 +52,10 @@ class GtTable(_Columns):
     """[T] on the ground, from the ego's origin."""
     track_id: IntArray
     """[T]; -1: not labelled."""
+    in_range: BoolArray
+    """[T] whether the centre lies in the BEV range."""
     counted: BoolArray
+    """[T] in range and seen now."""
     hidden: BoolArray
     """[T] in range and hidden now, but seen at most `HIDDEN_OBJECT_S` ago."""
 
@@ -134,6 +137,7 @@ def _gt(frames: Sequence[LabelledFrame], bev: BevConfig) -> GtTable:
         occlusion_level=_concatenate([each.occlusion_level for each in labels], np.int64),
         distance_m=np.hypot(boxes[:, 0], boxes[:, 1]),
         track_id=track_id,
+        in_range=inside,
         counted=inside & seen,
         hidden=inside & ~seen & recently,
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leapai.evaluation.detection.detection_results import MIN_PRECISION, MIN_RECALL
+from leapai.evaluation.detection.detection_results import MIN_PRECISION, MIN_RECALL, STAND_IN_ERROR
 from leapai.types import BoolArray, FloatArray
 
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -50,11 +50,11 @@ def mean_error(error: FloatArray, score: FloatArray, confidence: FloatArray) -> 
     """Returns the mean over recalls of the mean error of what was found up to that recall.
 
     `error` [K] (NaN: not labelled) and `score` [K] of the hits by falling confidence, `confidence`
-    [101] of the curve. 1 where a recall of 0.1 is not reached, whatever the unit: so nuScenes.
+    [101] of the curve. `STAND_IN_ERROR` where a recall of 0.1 is not reached.
     """
     reached = np.flatnonzero(confidence)
     if not len(reached) or reached[-1] < _FIRST:
-        return 1.0
+        return STAND_IN_ERROR
     known = ~np.isnan(error)
     count = np.cumsum(known)
     so_far = np.cumsum(np.where(known, error, 0)) / np.maximum(count, 1)

@@ -96,11 +96,12 @@ def _middles(line_m: FloatArray) -> FloatArray:
 def _counts(points: FloatArray, others: FloatArray, grid: BevGrid) -> IntArray:
     """Counts [distance, 2] the points [P, 2] inside the grid, and those of them with one of the
     others near."""
-    low, high = np.array([grid.x_range_m, grid.y_range_m]).T
-    inside = points[((points >= low) & (points < high)).all(1)]
+    (x, y), (x_low, x_high), (y_low, y_high) = points.T, grid.x_range_m, grid.y_range_m
+    inside = points[(x >= x_low) & (x < x_high) & (y >= y_low) & (y < y_high)]
     if not len(inside) or not len(others):
         return np.array([[len(inside), 0]] * len(MATCH_M), np.int64)
-    distance, _ = cKDTree(others).query(inside, distance_upper_bound=max(MATCH_M) * 1.01)
+    tree = cKDTree(others, balanced_tree=False, compact_nodes=False)  # built faster, same answers
+    distance, _ = tree.query(inside, distance_upper_bound=max(MATCH_M) * 1.01)
     return np.array([[len(inside), np.count_nonzero(distance <= m)] for m in MATCH_M], np.int64)
 
 

@@ -50,8 +50,8 @@ class Zones:
 
     def by_distance(self, masks: BoolArray) -> IntArray:
         """Counts the cells of masks [C, rows, columns] in each zone by distance [C, D + 1]."""
-        kind, row, column = np.nonzero(masks)
-        distance = self.of_cell[row * masks.shape[2] + column] // self.shape[1]
+        kind, cell = np.divmod(np.flatnonzero(masks), len(self.of_cell))
+        distance = self.of_cell[cell] // self.shape[1]
         counts = np.bincount(kind * self.shape[0] + distance, minlength=len(masks) * self.shape[0])
         return counts.reshape(len(masks), self.shape[0])
 
@@ -80,19 +80,18 @@ class CellCounts:
         self, probability: FloatArray, labels: StaticLabels, sight: Sight | None, zones: Zones
     ) -> None:
         """Counts one frame: probabilities [C, rows, columns]."""
-        step = np.floor(np.asarray(probability, np.float32) * STEPS).astype(np.int64)
-        gt = labels.planes
-        counted = ((step > 0) | gt) & labels.known[:, None, None]
-        kind, row, column = np.nonzero(counted)
-        zone = zones.of_cell[row * step.shape[2] + column]
-        what = gt[counted] * (STEPS + 1) + step[counted]
-        place = (kind * np.prod(zones.shape) + zone) * 2 * (STEPS + 1) + what
+        probability, gt = np.asarray(probability, np.float32), labels.planes
+        counted = ((probability >= 1 / STEPS) | gt) & labels.known[:, None, None]
+        at = np.flatnonzero(counted)
+        kind, cell = np.divmod(at, len(zones.of_cell))
+        step = np.floor(probability.reshape(-1)[at] * STEPS).astype(np.int64)
+        what = gt.reshape(-1)[at] * (STEPS + 1) + step
+        place = (kind * np.prod(zones.shape) + zones.of_cell[cell]) * 2 * (STEPS + 1) + what
         self.cells += np.bincount(place, minlength=self.cells.size).reshape(self.cells.shape)
         self.frames += 1
         if sight is not None:
             hidden = sight.hidden()
-            at = hidden[row, column]
-            place = (kind * 2 * (STEPS + 1) + what)[at]
+            place = (kind * 2 * (STEPS + 1) + what)[hidden.reshape(-1)[cell]]
             counts = np.bincount(place, minlength=self.hidden.size)
             self.hidden += counts.reshape(self.hidden.shape)
             self.hidden_cells += int(hidden.sum())

@@ -14,17 +14,16 @@ in float64, in the nearest cell. Cells that the frame before did not cover are l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
-import torch
 
 from leapai.evaluation.map.map_cells import STEPS, THRESHOLD_STEP, Zones
 from leapai.geometry import poses
-from leapai.geometry.grid import cells_in
 from leapai.types import STATIC_CLASSES, BevGrid, BoolArray, FloatArray, IntArray
 
+_Planes = TypeVar("_Planes", FloatArray, BoolArray)
 MAX_GAP_S = 1.0
 """Frames further apart do not follow each other."""
 _UNIT = 1 << 16
@@ -70,14 +69,16 @@ class FlickerCounts:
             return
         before_from_now = poses.invert(np.asarray(before.ego2global, np.float64)) @ now.ego2global
         row, column, covered = nearest_cells(before_from_now, grid)
-        p_now, p_before = now.probability, before.probability[:, row, column]
+        cell = row * grid.columns + column
+        p_now, p_before = now.probability, _looked_up(before.probability, cell)
         change = np.abs(p_now - p_before)[:, covered]
-        self.change += np.rint(change * _UNIT).astype(np.int64).sum(1)
+        change *= _UNIT
+        self.change += np.rint(change, out=change).sum(1, dtype=np.float64).astype(np.int64)
         self.cells += int(covered.sum())
         threshold = THRESHOLD_STEP / STEPS
-        marked, marked_before = (p_now >= threshold) & covered, (p_before >= threshold) & covered
-        close = dilated(now.probability >= threshold)
-        close_before = dilated(before.probability >= threshold)[:, row, column]
+        over, over_before = p_now >= threshold, before.probability >= threshold
+        marked, marked_before = over & covered, _looked_up(over_before, cell) & covered
+        close, close_before = dilated(over), _looked_up(dilated(over_before), cell)
         flickering = (marked & ~close_before) | (marked_before & ~close)
         self.flickering += zones.by_distance(flickering)
         self.marks += zones.by_distance(marked) + zones.by_distance(marked_before)
@@ -106,14 +107,24 @@ def nearest_cells(
 ) -> tuple[IntArray, IntArray, BoolArray]:
     """Returns the row and column [rows, columns] in another frame's grid of each cell of this one,
     and whether that grid covers it (0, 0 where not)."""
-    cell, covered = cells_in(grid, torch.from_numpy(np.asarray(other_from_this, np.float64)))
-    column, row = cell.floor().long().unbind(1)
-    shape = (grid.rows, grid.columns)
-    return row.view(shape).numpy(), column.view(shape).numpy(), covered.view(shape).numpy()
+    x, y = (c.astype(np.float64) for c in (grid.column_centres_m(), grid.row_centres_m()))
+    column, row = (  # As the grid is, a coordinate is a sum of a term of its column and of its row.
+        np.floor((a * x + (b * y + t - low)[:, None]) / grid.cell_m)
+        for (a, b, _, t), low in zip(other_from_this[:2], grid.low_m, strict=False)
+    )
+    covered = (row >= 0) & (row < grid.rows) & (column >= 0) & (column < grid.columns)
+    return (row * covered).astype(np.int64), (column * covered).astype(np.int64), covered
+
+
+def _looked_up(planes: _Planes, cell: IntArray) -> _Planes:
+    """Returns the values of planes [C, rows, columns] at cells [rows, columns], counted row by
+    row."""
+    found: _Planes = planes.reshape(len(planes), -1).take(cell, axis=1)
+    return found
 
 
 def dilated(masks: BoolArray) -> BoolArray:
     """Returns masks [N, rows, columns], each grown by one cell to all sides."""
     square = np.ones((3, 3), np.uint8)
-    grown = [cv2.dilate(mask.astype(np.uint8), square) for mask in masks]
-    return np.stack(grown).astype(bool)
+    grown = [cv2.dilate(mask, square) for mask in masks.view(np.uint8)]
+    return np.stack(grown).view(bool)

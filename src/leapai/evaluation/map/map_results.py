@@ -3,6 +3,8 @@ where there is nothing to measure: no cell, or no line, of a class in the ground
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict
 
 from leapai.config.network_sections import StaticConfig
@@ -96,7 +98,7 @@ class MapMetrics(_Metrics):
             {
                 "all": self.iou,
                 "at the best threshold": self.best_iou,
-                "hidden now": self.hidden_iou,
+                "hidden": self.hidden_iou,
             },
             self.distance_bands,
             {f"{name} aside": means for name, means in self.lateral_bands.items()},
@@ -106,6 +108,15 @@ class MapMetrics(_Metrics):
         """Returns the metrics of each class that the ground truth has cells of."""
         return {name: part for name, part in self.classes.items() if part.cells}
 
+    def classes_and_mean(self) -> dict[str, MapClassMetrics]:
+        """Returns `classes_with_cells` and, as "all", the means over these classes and the number
+        of their cells."""
+        classes = self.classes_with_cells()
+        fields = [name for name in MapClassMetrics.model_fields if name != "cells"]
+        cells = sum(part.cells for part in classes.values())
+        means = {name: _mean(getattr(part, name) for part in classes.values()) for name in fields}
+        return {**classes, "all": MapClassMetrics(cells=cells, **means)}
+
     def lines_by_kind(self) -> dict[str, dict[str, LineMetrics]]:
         """Returns the metrics of lines by kind ("all" is the last), then by matching distance."""
         kinds = next(iter(self.lines.values()), {})
@@ -113,3 +124,9 @@ class MapMetrics(_Metrics):
             kind: {within: by_kind[kind] for within, by_kind in self.lines.items()}
             for kind in kinds
         }
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Returns the mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

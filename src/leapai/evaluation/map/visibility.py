@@ -45,17 +45,17 @@ def seen_now(frame: Frame, grid: BevGrid) -> BoolArray | None:
         return None
     points = np.asarray(frame.points[:, :3], np.float64)
     height = height_above_ground(points)
-    ground = np.zeros((grid.rows * grid.columns, 3))
-    ground[:, :2] = grid.cell_centres_m()
+    ground = grid.cell_centres_m().astype(np.float64)
     seen = np.zeros((grid.rows, grid.columns), bool)
     row, column = _cells_of(points[height < _OBSTACLE_M], grid)
     seen[row, column] = True
-    standing = height >= _OBSTACLE_M
+    standing = np.flatnonzero(height >= _OBSTACLE_M)
+    obstacles, height = points[standing, :2], height[standing]
     for camera in frame.cameras:
         if camera.image is not None:
-            looked_at = np.flatnonzero(_in_picture(camera, ground))
+            looked_at = ground_in_picture(camera, grid, ~seen)
             eye = camera.ego_from_camera[:3, 3]
-            hidden = in_shadow(ground[looked_at, :2], eye, points[standing, :2], height[standing])
+            hidden = in_shadow(ground[looked_at], eye, obstacles, height)
             seen.reshape(-1)[looked_at[~hidden]] = True
     return seen
 
@@ -102,12 +102,22 @@ def _polar(offset_m: FloatArray) -> tuple[IntArray, FloatArray]:
     return sector, np.hypot(offset_m[:, 0], offset_m[:, 1])
 
 
-def _in_picture(camera: CameraFrame, points_m: FloatArray) -> BoolArray:
-    """Returns whether a camera's picture shows points [P, 3]: mask [P]."""
-    in_camera = poses.apply(poses.invert(camera.ego_from_camera), points_m)
-    pixels, _ = camera_geometry.project(in_camera, camera.intrinsics, camera.distortion)
-    height, width = camera.size_px
-    return np.asarray(((pixels > -0.5) & (pixels < (width - 0.5, height - 0.5))).all(1))
+def ground_in_picture(camera: CameraFrame, grid: BevGrid, among: BoolArray) -> IntArray:
+    """Returns the cells, counted row by row, whose centre on the ground a camera's picture shows;
+    only cells of the mask `among` [rows, columns] are looked for.
+
+    The ground is a plane and the grid has rows and columns, so a camera coordinate of a centre is a
+    term of its column and one of its row. What lies behind the camera is not projected.
+    """
+    camera_from_ego = poses.invert(camera.ego_from_camera)
+    x, y = (c.astype(np.float64) for c in (grid.column_centres_m(), grid.row_centres_m()))
+    in_camera = [a * x + (b * y + t)[:, None] for a, b, _, t in camera_from_ego[:3]]
+    cells = np.flatnonzero((in_camera[2] > camera_geometry.MIN_DEPTH_M) & among)
+    centres = np.stack([coordinate.reshape(-1)[cells] for coordinate in in_camera], -1)
+    pixels, _ = camera_geometry.project(centres, camera.intrinsics, camera.distortion)
+    (u, v), (height, width) = pixels.T, camera.size_px
+    shown: IntArray = cells[(u > -0.5) & (u < width - 0.5) & (v > -0.5) & (v < height - 0.5)]
+    return shown
 
 
 def _cells_of(points_m: FloatArray, grid: BevGrid) -> tuple[IntArray, IntArray]:

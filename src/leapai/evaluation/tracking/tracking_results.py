@@ -64,6 +64,12 @@ class TrackingMeasures(BaseModel):
     lgd_s: float | None
     """The same by the median interval of each sequence."""
 
+    @property
+    def has_stand_ins(self) -> bool:
+        """Whether no object is ever found, so that distances and durations are the worst that
+        nuScenes assumes, and not measured."""
+        return self.truths > 0 and self.ids is None
+
 
 class ClassTrackingMetrics(TrackingMeasures):
     """Tracking metrics of one class."""
@@ -91,6 +97,11 @@ class TrackingMetrics(TrackingMeasures):
         """Returns the metrics of each class that has objects, and "all" as the last."""
         found = {name: part for name, part in self.classes.items() if part.truths}
         return {**found, "all": self}
+
+    @property
+    def has_stand_ins(self) -> bool:
+        """Whether the mean contains a class of which no object is ever found."""
+        return any(part.has_stand_ins for part in self.classes.values())
 
 
 @dataclass(frozen=True)

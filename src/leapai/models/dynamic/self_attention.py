@@ -151,8 +151,8 @@ def read_attention(logits: Tensor, query_m: Tensor, slots: MemoryReport) -> Atte
     """Pools the geometry of slots by logits [B, K, Q, S], relative to queries at [B, Q, 3].
 
     Weights are a softmax over the slots and "none of them", whose logit is 0: where no slot is
-    near, all is zero. Sums of differences are differences of sums, so nothing of size Q x S x 3 is
-    made.
+    near, all is zero. Offsets are pooled as positions, minus each query's share: no tensor of
+    Q x S x 3 is made.
     """
     per_s = 1 / slots.age_s.clamp(min=MIN_AGE_S)[..., None]  # [B, S, 1]
     values = [

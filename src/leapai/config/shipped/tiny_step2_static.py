@@ -1,0 +1,38 @@
+"""Step 2 Static for a laptop.
+
+    leapai train tiny_step2_static \\
+        --ckpt outputs/tiny_step1/model.ckpt
+
+Hardware: a CPU with two cores; features shared with `tiny_step2_dynamic.py`, 36 minutes on one of
+them. Score on the validation seeds: mean IoU 0.262 of lane markings and 0.330 of road elements;
+all lines within 0.5 m: F1 0.782 (`docs/results.md`).
+"""
+
+from lpperception_current_hpa_step2_static import *
+from tiny_step1 import (
+    augmentation,
+    batch_sizes,
+    bev,
+    camera,
+    data,
+    dynamic,
+    lidar,
+    static,
+    topk_query,
+    training,
+)
+from tiny_step2_dynamic import cache, optimizer
+
+job_name = "tiny_step2_static"
+
+finetune_steps = 3_000
+max_steps = 3_000
+
+# A clip is longer than memory reaches back, so that most frames have all of their past.
+streaming = {
+    **streaming,
+    "clip_frames": 24,
+    "frames_without_gradient": 0,
+    "gap_probability": 0.1,
+    "reset_probability": 0.01,
+}

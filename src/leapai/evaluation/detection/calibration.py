@@ -1,0 +1,30 @@
+"""Calibration: how well the confidence of detections agrees with how often they are right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leapai.evaluation.detection.detection_results import Calibration, ReliabilityBin
+from leapai.types import BoolArray, FloatArray
+
+CALIBRATION_BINS = 10
+
+
+def calibration(score: FloatArray, right: BoolArray) -> Calibration:
+    """Returns the calibration of detections [N] and whether each is right."""
+    number = np.minimum((score * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    count, confident, correct = (
+        np.bincount(number, weights, CALIBRATION_BINS) for weights in (None, score, right)
+    )
+    bins = tuple(
+        ReliabilityBin(
+            low=i / CALIBRATION_BINS,
+            high=(i + 1) / CALIBRATION_BINS,
+            detections=int(n),
+            confidence=float(confident[i] / n) if n else None,
+            precision=float(correct[i] / n) if n else None,
+        )
+        for i, n in enumerate(count)
+    )
+    ece = float(np.abs(confident - correct).sum() / len(score)) if len(score) else None
+    return Calibration(ece=ece, bins=bins)

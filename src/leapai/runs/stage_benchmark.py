@@ -1,0 +1,90 @@
+"""Time and memory of each stage of a frame on this machine: `leapai bench`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import numpy as np
+import torch
+
+from leapai.data.log import DrivingLog
+from leapai.runs.profiler import AFTER, BEFORE, NETWORK, STAGES, StageCost, StageMeter
+from leapai.runs.run_inputs import RunInputs
+from leapai.streaming.session import StreamSession
+
+READING = "reading"
+OTHER = "other parts of the network"
+
+
+@dataclass(frozen=True)
+class StageBenchmark:
+    """Costs of some frames, measured after others that warmed up."""
+
+    costs: dict[str, StageCost]
+    """Costs by stage, in the order in which a frame passes them."""
+    frame_seconds: Sequence[float]
+    """Seconds of each frame from its images to its detections, without reading."""
+    warm_up: int
+    """Number of frames before those that were measured."""
+    rate_hz: float
+    """Frames a second of the data; 0: there is one frame only."""
+
+    @property
+    def frames(self) -> int:
+        """Number of frames that were measured."""
+        return len(self.frame_seconds)
+
+
+def measure_stages(inputs: RunInputs, frames: int, warm_up: int) -> StageBenchmark:
+    """Streams `warm_up` frames, then measures up to `frames` more.
+
+    Raises ValueError where the data has no frame left to measure.
+    """
+    session = StreamSession(inputs.model, inputs.config, inputs.origin.device)
+    meter, seconds = StageMeter(), []
+    remaining = _positions(inputs.logs)
+    for log, index in islice(remaining, warm_up):
+        session.step(log[index])
+    with meter.measuring(inputs.model):
+        for log, index in islice(remaining, frames):
+            with meter.stage(READING):
+                frame = log[index]
+            start = time.perf_counter()
+            with meter.step(inputs.model):
+                session.step(frame)
+            seconds.append(time.perf_counter() - start)
+    if not seconds:
+        raise ValueError(
+            f"data '{inputs.origin.data}' has {sum(map(len, inputs.logs))} frames, and {warm_up} "
+            "are for warm-up: name more data, or fewer frames by --warm-up"
+        )
+    intervals_us = np.diff(inputs.logs[0].timestamps_us)
+    rate_hz = 1e6 / float(np.median(intervals_us)) if len(intervals_us) else 0.0
+    return StageBenchmark(_ordered(meter.costs), seconds, warm_up, rate_hz)
+
+
+def _positions(logs: Sequence[DrivingLog]) -> Iterator[tuple[DrivingLog, int]]:
+    return chain.from_iterable(((log, index) for index in range(len(log))) for log in logs)
+
+
+def _ordered(costs: dict[str, StageCost]) -> dict[str, StageCost]:
+    """Returns the stages in order; what the network does outside of them becomes one more."""
+    inner = [costs[name] for name in STAGES.values() if name in costs]
+    network = costs[NETWORK]
+    other = StageCost(
+        calls=network.calls,
+        seconds=max(0.0, network.seconds - sum(cost.seconds for cost in inner)),
+        peak_bytes=network.peak_bytes,
+    )
+    names = (READING, BEFORE, *STAGES.values(), OTHER, AFTER)
+    return {name: cost for name in names if (cost := {**costs, OTHER: other}.get(name))}
+
+
+def threads_of(count: int | None) -> int:
+    """Sets the number of threads that PyTorch computes with, where one is given; returns it."""
+    if count is not None:
+        torch.set_num_threads(count)
+    return torch.get_num_threads()

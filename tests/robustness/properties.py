@@ -1,0 +1,9 @@
+"""All properties: `make test` tries a few examples of each, `make fuzz` many."""
+
+from tests.robustness import data_properties, file_properties, run_properties
+
+PROPERTIES = (
+    *data_properties.PROPERTIES,
+    *file_properties.PROPERTIES,
+    *run_properties.PROPERTIES,
+)
