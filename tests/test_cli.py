@@ -110,6 +110,13 @@ def test_a_misspelt_variable_is_one_line_and_status_2(fails, tmp_path):
     assert f"{path}: job_nam = 'tiny_step2_dynamic': unknown name; did you mean job_name?" in said
 
 
+def test_output_that_is_not_read_to_its_end_is_no_fault():
+    command = f"{sys.executable} -m leapai config | true"
+    shell = ["bash", "-c", f"set -o pipefail; {command}"]
+    done = subprocess.run(shell, check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_a_traceback_is_shown_when_it_is_asked_for():
     with pytest.raises(ValueError, match="no such file"):
         cli.main(["config", "--task-config", "nowhere.py", "--traceback"])

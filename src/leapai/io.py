@@ -61,6 +61,11 @@ def disk_error(path: Path, error: OSError) -> OSError:
     return named
 
 
+def printable(text: str) -> str:
+    """Returns a text out of a file without the codes that a terminal would obey."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file (UTF-8) that is there whole or not at all."""
     with whole_file(path) as temporary:

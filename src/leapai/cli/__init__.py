@@ -23,7 +23,8 @@ __all__ = ["Command", "CommandGroup", "Parser", "build_parser", "fail", "main", 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, 2 for a user's mistake, 130 when interrupted.
+    """Runs one command; returns the exit status: 0, 2 for a user's mistake, 130 when interrupted,
+    141 where its output is not read to the end.
 
     `arguments` are those of the process by default. Raises SystemExit for `--help` and for
     arguments that cannot be read.
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], None] = options.command
     try:
         command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_SHORT
     except KeyboardInterrupt as stop:
         return interrupted(stop)
     except (ValueError, OSError) as error:
@@ -46,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return fail(str(error))
     return 0
+
+
+CUT_SHORT = 141
+"""Exit status where the output is not read to its end, as a shell gives it: 128 and SIGPIPE."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -44,10 +44,9 @@ class CommandGroup:
 
 def fail(message: str) -> int:
     """Writes a user's mistake as one line on stderr; returns its exit status."""
-    words = " ".join(message.split())
-    # Names that stand in files may hold codes that a terminal would obey.
-    shown = "".join(each if each.isprintable() else "?" for each in words)
-    sys.stderr.write(f"error: {shown}\n")
+    from leapai.io import printable  # late: only what fails needs it
+
+    sys.stderr.write(f"error: {printable(' '.join(message.split()))}\n")
     return USER_ERROR
 
 

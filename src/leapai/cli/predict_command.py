@@ -8,14 +8,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from leapai.cli.arguments import Command, files_in, keeps, read
+from leapai.cli.arguments import INTERRUPTED, Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
 from leapai.config.options import PredictionOptions, existing_checkpoint
 from leapai.data.data_names import check_data, named_source
 from leapai.extras import check_viewer
-
-STOPPED = 130
-"""Exit status of a prediction that Ctrl-C stopped: what it had streamed is written."""
 
 
 def _predict(parsed: argparse.Namespace) -> None:
@@ -40,7 +37,7 @@ def _predict(parsed: argparse.Namespace) -> None:
     options = replace(options, source=source, output=output)
     with keeps(files_in(output, "what was streamed before")):
         if not run_prediction(config, options, checkpoint).complete:
-            sys.exit(STOPPED)
+            sys.exit(INTERRUPTED)  # what it had streamed is written
 
 
 def default_output(source: str) -> Path:

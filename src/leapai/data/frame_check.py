@@ -24,6 +24,7 @@ from leapai.data.sensor_bounds import (
 )
 from leapai.types import CAMERA_GROUPS, CameraFrame, FloatArray, Frame
 
+__all__ = ["FrameError", "check_frame"]
 MAX_TIME_US = 10**18
 """Nanoseconds of Unix time lie beyond since 2001; microseconds never will."""
 MIN_INTERVAL_US = 1_000

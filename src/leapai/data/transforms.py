@@ -60,8 +60,15 @@ def prepare(
     Raises ValueError where the frame does not fit its type, its pose cannot be, or `groups` names a
     camera that the frame does not have. A rig without cameras has none to group.
     """
+    return fitted(check_frame(frame, last, groups), size_px, groups)
+
+
+def fitted(
+    frame: Frame, size_px: tuple[int, int], groups: Mapping[str, str] | None = None
+) -> Frame:
+    """Returns a checked frame with every image of `size_px`. Raises ValueError where `groups` names
+    a camera that the frame does not have."""
     groups = groups or {}
-    frame = check_frame(frame, last, groups)
     unknown = set(groups) - {camera.name for camera in frame.cameras}
     if unknown and frame.cameras:
         names = ", ".join(camera.name for camera in frame.cameras)

@@ -20,9 +20,15 @@ def remove_pictures(folder: Path) -> None:
         sequences = {str(name) for name in frames["sequence"].unique().to_pylist()}
     except (UnusableTableError, LookupError):
         return
-    for name in map(file_name, sequences):
-        for path in (folder / f"{name}.mp4", folder / f"{name}.rrd"):
+    for sequence in sequences:
+        remove_pictures_of(sequence, folder)
+
+
+def remove_pictures_of(sequence: str, folder: Path) -> None:
+    """Removes the pictures of the frames of a sequence, its video and its recording."""
+    name = file_name(sequence)
+    for path in (folder / f"{name}.mp4", folder / f"{name}.rrd"):
+        path.unlink(missing_ok=True)
+    for path in (folder / "pictures" / name).glob("*.png"):
+        if _NUMBERED.fullmatch(path.name):
             path.unlink(missing_ok=True)
-        for path in (folder / "pictures" / name).glob("*.png"):
-            if _NUMBERED.fullmatch(path.name):
-                path.unlink(missing_ok=True)

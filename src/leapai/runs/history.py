@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from leapai.evaluation.metric_types import RunMetric, Shown
 from leapai.evaluation.metrics import TIME, run_metrics
-from leapai.io import whole_file
+from leapai.io import printable, whole_file
 from leapai.runs.parquet_files import read_parquet
 from leapai.runs.row_schema import row_schema
 from leapai.runs.run_files import existing_table
@@ -106,18 +106,15 @@ def read_runs(table: Path) -> list[RunLine]:
     keys = [metric.key for metric in metric_columns()]
     return [
         RunLine(
-            **{name: _shown(row.get(name)) for name in FACTS},
+            **{name: _fact(row.get(name)) for name in FACTS},
             metrics={key: row.get(key) for key in keys},
         )
         for row in _read(table).to_pylist()
     ]
 
 
-def _shown(value: Any) -> Any:
-    """Returns a word of a table without codes that a terminal would obey."""
-    if not isinstance(value, str):
-        return value
-    return "".join(each if each.isprintable() else "?" for each in value)
+def _fact(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
 
 
 def _schema() -> pa.Schema:

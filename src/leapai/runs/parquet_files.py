@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from leapai.io import printable
 from leapai.runs.table_bounds import bounds_problem
 
 MAX_BYTES = 4 << 30
@@ -71,7 +72,7 @@ def read_parquet(path: Path) -> pa.Table:
 def _words(error: Exception) -> str:
     """Returns the first line of an error of pyarrow, which may hold bytes of the file."""
     words = (str(error).splitlines() or [type(error).__name__])[0]
-    return "".join(each if each.isprintable() else "?" for each in words)[:200]
+    return printable(words)[:200]
 
 
 def _check_size(metadata: pq.FileMetaData) -> None:

@@ -15,6 +15,7 @@ from leapai.folders import file_name
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import VideoWriter, write_png
 from leapai.runs.background import Background
+from leapai.runs.earlier_pictures import remove_pictures_of
 from leapai.runs.worst_frames import WorstFrames
 from leapai.streaming.step_result import StepResult
 from leapai.types import Frame, ImageArray
@@ -65,12 +66,12 @@ def sequence_pictures(
     """Paints the worst frames into `worst`; with `step` N it also writes a picture of every N-th
     frame and their video, in a second thread while the next frame is streamed.
 
-    Those of an earlier run of the sequence do not stay: they would be taken for some of this run.
+    Those of an earlier run of the sequence do not stay, even if it has not finished: they would be
+    taken for some of this run.
     """
+    remove_pictures_of(log.name, output)
     name = file_name(log.name)
     folder, video = output / "pictures" / name, output / f"{name}.mp4"
-    for old in (video, *folder.glob("[0-9]" * 6 + ".png")):
-        old.unlink(missing_ok=True)
     if step is None:
         yield SequencePictures(config, log, worst, lambda index, picture: None, None)
         return

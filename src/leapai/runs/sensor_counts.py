@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from leapai.models.tensors import MemoryReport
-from leapai.streaming.sensor_health import SensorStatus, health_of
-from leapai.types import Frame
+from leapai.streaming.sensor_health import SensorStatus
+from leapai.streaming.step_result import StepResult
 
 UNUSABLE = (SensorStatus.MISSING, SensorStatus.CORRUPT)
 
@@ -26,10 +25,10 @@ class SensorCounts:
     blind: int = 0
     """Frames in which every sensor is missing or corrupt."""
 
-    def add(self, frame: Frame, memory: MemoryReport | None) -> None:
-        """Counts a frame, as its source gave it; `memory` is the report of its step."""
-        self.groups.update(camera.group for camera in frame.cameras)
-        sensors = health_of(frame, memory).sensors
+    def add(self, result: StepResult) -> None:
+        """Counts the frame of a step."""
+        self.groups.update(camera.group for camera in result.frame.cameras)
+        sensors = result.health.sensors
         self.blind += all(sensor.status in UNUSABLE for sensor in sensors.values())
         for name, sensor in sensors.items():
             self.frames.setdefault(name, Counter())[sensor.status.value] += 1

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from leapai.data.frame_check import check_frame
 from leapai.distributed import gather, shard
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.evaluation.sequence_result import SequenceResult
@@ -148,16 +147,14 @@ class _Streaming:
                     if self.options.is_stopped():
                         return
                     continue
-                # Nothing is drawn with a calibration that is wrong.
-                frame = check_frame(frame, groups=config.camera.groups)
                 if evaluates_map:
                     with stage("map evaluation"):
                         evaluate_map(result)
                 with stage("picture"):
-                    pictures.add(index, frame, result)
-                record(frame, result)
+                    pictures.add(index, result.checked, result)
+                record(result.checked, result)
                 write_memory(result)
-                self.sensors.add(frame, result.memory)
+                self.sensors.add(result)
                 yield result
                 if self.options.is_stopped():
                     return

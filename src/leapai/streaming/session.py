@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from leapai.config.schema import TaskConfig
-from leapai.data.frame_errors import FrameError
-from leapai.data.transforms import collate, prepare
+from leapai.data.frame_check import FrameError, check_frame
+from leapai.data.transforms import collate, fitted
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
 from leapai.models.reset import US_PER_S
@@ -74,7 +74,8 @@ class StreamSession:
         memory, tracks = self.state.memory, self.state.tracks
         camera, past = self.config.camera, self.state.recent
         last = past[-1] if past else None
-        prepared = prepare(frame, camera.image_size_px, camera.groups, last)
+        checked = check_frame(frame, last, camera.groups)
+        prepared = fitted(checked, camera.image_size_px, camera.groups)
         is_first = prepared.sequence != tracks.sequence
         batch = collate([prepared], [is_first]).to(self.device)
         predictions, memory = self.model(batch, memory)
@@ -100,6 +101,7 @@ class StreamSession:
             region=self._region,
             state=memory,
             health=replace(health, outputs=outputs),
+            checked=checked,
         )
 
     def try_step(self, frame: Frame) -> StepResult | None:

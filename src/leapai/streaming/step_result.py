@@ -31,6 +31,9 @@ class StepResult:
     """The memory after this frame."""
     health: Health
     """Health of the sensors, the memory and the outputs."""
+    checked: Frame
+    """The frame as it was given, without what `check_frame` does not let pass: with images of their
+    full size, to draw on."""
 
     @property
     def memory(self) -> MemoryReport | None:

@@ -40,9 +40,8 @@ class TrainingLoop:
         none came, and the training is at its end.
         """
         step = self.step
-        remaining = read_through(
-            windows
-        )  # a loader draws from the random state, so before it is restored
+        # A loader draws from the random state, so it begins before that is restored.
+        remaining = read_through(windows)
         if resumed is not None:
             restore_training(resumed, step)
         with StopSignal() as stop, self.reporter:

@@ -48,7 +48,7 @@ class PartlyMapped(MappedLog):
 def step(frame, logits):
     """Predictions as of a network."""
     static = StaticPredictions(torch.as_tensor(logits, dtype=torch.float32)[None])
-    return StepResult(frame, None, None, static, REGION, None, health_of(frame, None))
+    return StepResult(frame, None, None, static, REGION, None, health_of(frame, None), frame)
 
 
 def gt_itself(frame):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
@@ -63,12 +64,10 @@ def _between(first: FloatArray, last: FloatArray, share: float) -> FloatArray:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    if path.exists() and not path.is_file():  # a pipe would wait for ever
-        raise ValueError(f"{path}: is no file; it is the table of poses")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            names, rows = reader.fieldnames or (), list(reader)
+        text = reading.regular_bytes(path).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+        names, rows = reader.fieldnames or (), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read ({error}); it is the table of poses") from None
     missing = [name for name in COLUMNS if name not in names]
