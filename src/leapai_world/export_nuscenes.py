@@ -26,6 +26,7 @@ from leapai.data.nuscenes.nuscenes_tables import LIDAR
 from leapai.geometry import poses
 from leapai.types.frames import CameraFrame, Frame, Labels
 from leapai.types.vocabulary import CLASS_NAMES, FloatArray, ImageArray
+from leapai_world.sensors.lidar import Lidar
 from leapai_world.sequence import SyntheticSequence
 
 VERSION = "v1.0-mini"
@@ -57,7 +58,8 @@ def export_nuscenes(
 
     Everything is written next to `output` and moved there at the end: a run that fails leaves
     nothing. `say` is called with the name of each finished drive. Raises ValueError where `output`
-    exists, where images are not rectified (use `rig=six`), and where the disk is full.
+    exists, where a drive has no LiDAR or images that are not rectified (use `rig=six`), and where
+    the disk is full.
     """
     _check(drives, output)
     temporary = output.with_name(f"{output.name}.tmp{os.getpid()}")
@@ -81,18 +83,35 @@ def export_nuscenes(
 def _check(drives: Sequence[SyntheticSequence], output: Path) -> None:
     if output.exists():
         raise ValueError(f"{output} exists; name a new folder, or remove it first")
-    for camera in drives[0].rig.cameras:
-        if camera.distortion.any():
+    for drive in drives:
+        rig = drive.rig
+        if rig.lidar is None:
             raise ValueError(
-                f"{camera.name} has lens distortion {camera.distortion.tolist()}, but nuScenes "
-                "images are rectified: use rig=six"
+                f"{drive.name} has no LiDAR, but the boxes of a nuScenes sample have the time and "
+                "the pose of its sweep: use rig=six"
             )
+        for camera in rig.cameras:
+            if camera.distortion.any():
+                raise ValueError(
+                    f"{camera.name} of {drive.name} has lens distortion "
+                    f"{camera.distortion.tolist()}, but nuScenes images are rectified: use rig=six"
+                )
 
 
 def _token(*parts: object) -> str:
     """Returns the token of a row from the parts that make it unique: the same export has the same
     tokens."""
     return hashlib.md5("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+def _calibration(sequence: SyntheticSequence, channel: str) -> str:
+    """Returns the token of a sensor's calibration, which is that of one drive."""
+    return _token(sequence.name, channel, "calibrated")
+
+
+def _lidar_position_m(lidar: Lidar) -> FloatArray:
+    """Returns where the calibration has the LiDAR [3], ego frame."""
+    return np.asarray(poses.apply(lidar.calibrated_from_true, lidar.position_ego_m[None])[0])
 
 
 def _visibility_token(occlusion_level: int) -> str:
@@ -176,26 +195,27 @@ class _Writer:
         self.tables["map"].append({"token": _token(name, "map"), "log_tokens": [log]} | area)
 
     def _add_sensors(self, sequence: SyntheticSequence) -> None:
-        """Adds sensors and calibrations: one of each for the whole data set, as the rig is the
-        same."""
-        if self.tables["sensor"]:
-            return
-        lidar = poses.from_xyz_yaw(sequence.rig.lidar.position_ego_m, 0.0)
-        mounts = {camera.name: camera.ego_from_camera for camera in sequence.rig.cameras}
-        intrinsics = {camera.name: camera.intrinsics.tolist() for camera in sequence.rig.cameras}
+        """Adds the calibrations of a drive, and the sensors that no drive before it had."""
+        rig, known = sequence.rig, {row["channel"] for row in self.tables["sensor"]}
+        assert rig.lidar is not None
+        lidar = poses.from_xyz_yaw(_lidar_position_m(rig.lidar), 0.0)
+        mounts = {camera.name: camera.ego_from_camera for camera in rig.cameras}
+        intrinsics = {camera.name: camera.intrinsics.tolist() for camera in rig.cameras}
         for channel, pose in {LIDAR: lidar, **mounts}.items():
             modality = "lidar" if channel == LIDAR else "camera"
             sensor = {"token": _token(channel), "channel": channel, "modality": modality}
-            self.tables["sensor"].append(sensor)
-            row = {"token": _token(channel, "calibrated"), "sensor_token": sensor["token"]}
+            if channel not in known:
+                self.tables["sensor"].append(sensor)
+            row = {"token": _calibration(sequence, channel), "sensor_token": sensor["token"]}
             row |= _pose_fields(pose) | {"camera_intrinsic": intrinsics.get(channel, [])}
             self.tables["calibrated_sensor"].append(row)
 
     def _add_files(self, sequence: SyntheticSequence, frame: Frame, sample: str, key: bool) -> None:
+        lidar = sequence.rig.lidar
         assert frame.points is not None
-        lidar_from_ego = -sequence.rig.lidar.position_ego_m
+        assert lidar is not None
         points = np.zeros((len(frame.points), 5), "<f4")  # x y z intensity ring
-        points[:, :3] = frame.points[:, :3].astype(np.float64) + lidar_from_ego
+        points[:, :3] = frame.points[:, :3].astype(np.float64) - _lidar_position_m(lidar)
         points[:, 3] = frame.points[:, 3] * 255.0
         files = [(LIDAR, frame.timestamp_us, (0, 0), "pcd", points.tobytes())]
         files += [
@@ -215,7 +235,7 @@ class _Writer:
                     "token": token,
                     "sample_token": sample,
                     "ego_pose_token": token,
-                    "calibrated_sensor_token": _token(channel, "calibrated"),
+                    "calibrated_sensor_token": _calibration(sequence, channel),
                     "timestamp": time_us,
                     "fileformat": kind,
                     "is_key_frame": key,

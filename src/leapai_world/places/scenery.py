@@ -7,6 +7,8 @@ without the ones before it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from leapai.data.static_labels import DRIVABLE_LAYER
@@ -146,12 +148,12 @@ def _buildings(street: Street, side: int, number: int, first_m: float) -> list[M
 
 def _before_the_front(street: Street, side: int, s: float, rng: np.random.Generator) -> list[Mesh]:
     """Builds what stands along the building line of a plot, behind the people on the pavement."""
-    parts, at = [], s - BLOCK_M / 8
+    parts: list[Mesh] = []
+    at, d = s - BLOCK_M / 8, side * (street.frontage_m - 0.4)
     while True:
         at += rng.exponential(3.5)
         if at > s + BLOCK_M / 8:
             return parts
-        d = side * (street.frontage_m - 0.4)
         parts.append(_standing(street, at, d, clutter(rng)))
 
 
@@ -174,14 +176,15 @@ def _garden(
 def _furniture(street: Street, side: int, slot: int) -> list[Mesh]:
     rng = random_generator(street.seed, 21, side, slot)
     kind = furniture_kind(street.seed, side, slot)
-    mesh = {
+    builders: dict[str, Callable[[], Mesh]] = {
         "tree": lambda: tree(rng),
         "lamp": lambda: lamp(side),
         "bin": lambda: litter_bin(rng),
         "sign": lambda: sign(rng),
-    }.get(kind)
-    if mesh is None:
-        if kind or rng.random() < 0.5:
-            return []
-        mesh = lambda: clutter(rng, 0.8)  # noqa: E731
-    return [_standing(street, slot * PARKING_PITCH_M, side * (street.kerb_m + 0.85), mesh())]
+    }
+    if not kind and rng.random() >= 0.5:  # an empty slot
+        builders[kind] = lambda: clutter(rng, 0.8)
+    if kind not in builders:
+        return []
+    mesh = builders[kind]()
+    return [_standing(street, slot * PARKING_PITCH_M, side * (street.kerb_m + 0.85), mesh)]

@@ -67,7 +67,7 @@ def degraded(
     """
     seed, rng = noise_stream[0], random_generator(*noise_stream, _RAIN, camera)
     height = image.shape[0]
-    light = image.astype(np.float32)
+    light: FloatArray = image.astype(np.float32)
     if conditions.glare:
         light += 255 * np.float32(conditions.glare) * _glare(light)
     if conditions.dirt:
@@ -77,14 +77,18 @@ def degraded(
     sigma = conditions.blur_px * height / 128
     if sigma > 0.1:
         light = cv2.GaussianBlur(light, (0, 0), sigma)
-    light = light / 255 * np.float32(conditions.gain)
+    light = light / 255 * np.array(conditions.gain, np.float32)
     light = np.maximum(light, 0) ** np.float32(conditions.gamma) * 255
     light += np.float32(conditions.noise) * rng.standard_normal((*image.shape[:2], 1), np.float32)
     taken = np.clip(light, 0, 255).astype(np.uint8)
-    if conditions.jpeg_quality >= 100:
-        return taken
-    quality = [cv2.IMWRITE_JPEG_QUALITY, conditions.jpeg_quality]
-    return cv2.imdecode(cv2.imencode(".jpg", taken, quality)[1], cv2.IMREAD_COLOR)
+    return taken if conditions.jpeg_quality >= 100 else _compressed(taken, conditions.jpeg_quality)
+
+
+def _compressed(image: ImageArray, quality: int) -> ImageArray:
+    """Returns the image after compression as JPEG."""
+    # OpenCV takes red for blue, on the way there and on the way back.
+    stream = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(stream, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _glare(light: FloatArray) -> FloatArray:
@@ -94,7 +98,7 @@ def _glare(light: FloatArray) -> FloatArray:
     row, column = np.unravel_index(int(smooth.argmax()), smooth.shape)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     distance = np.hypot(y - row, x - column) / height
-    return np.exp(-3 * distance)[..., None].astype(np.float32)
+    return np.asarray(np.exp(-3 * distance)[..., None], np.float32)
 
 
 def _dirty(light: FloatArray, share: float, rng: np.random.Generator) -> FloatArray:

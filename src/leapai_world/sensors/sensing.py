@@ -69,7 +69,7 @@ def camera_poses(rig: Rig, scene: Scene) -> FloatArray:
     at = scene.paths.at(np.array([0.0, *(camera.dt_us * 1e-6 for camera in rig.cameras)]))
     ego_from_then = poses.invert(at.window_from_ego[0]) @ at.window_from_ego[1:]
     mounts = [camera.ego_from_camera for camera in rig.cameras]
-    return ego_from_then @ np.array(mounts).reshape(-1, 4, 4)
+    return np.asarray(ego_from_then @ np.array(mounts).reshape(-1, 4, 4))
 
 
 def raw_sweep(lidar: Lidar, scene: Scene, *noise_stream: int) -> Float32:
@@ -85,7 +85,8 @@ def visibility(rig: Rig, scene: Scene) -> FloatArray:
         _count(_view(camera, scene, scene.paths.at(np.array(camera.dt_us * 1e-6))))
         for camera in rig.cameras
     ]
-    visible, unoccluded = np.stack(counts, -1)
+    per_camera = np.array(counts, np.int64).reshape(-1, 2, len(scene.shape))
+    visible, unoccluded = per_camera.transpose(1, 2, 0)
     return np.asarray(visible / np.maximum(unoccluded, 1))
 
 

@@ -19,7 +19,8 @@ from leapai_world.sensors.rig import SEVEN, SIX, Camera, Mount, Rig, mounted_cam
 
 _RIG = 40
 """Purpose of a random generator."""
-_RIGS_KEPT = 64
+_RIGS_KEPT = 24
+"""Rigs in memory at once, as many as worlds: the rays of a large one take tens of megabytes."""
 _VLP_32C = (
     *(-25.0, -15.639, -11.31, -8.843, -7.254, -6.148, -5.333, -4.667, -4.0, -3.667, -3.333, -3.0),
     *(-2.667, -2.333, -2.0, -1.667, -1.333, -1.0, -0.667, -0.333, 0.0, 0.333, 0.667, 1.0, 1.333),
@@ -37,7 +38,7 @@ BEAM_TABLES: dict[str, tuple[FloatArray, int]] = {
     "OS1-128": (np.linspace(-22.5, 22.5, 128), 768),
 }
 """Elevations of the beams in degrees and azimuth steps a turn, after the data sheets of Velodyne,
-Hesai and Ouster. Of the densest LiDARs every second or third step is taken, as rays cost time."""
+Hesai and Ouster. The densest LiDARs have fewer steps than in reality, as rays cost time."""
 _TABLE_SHARES = (0.08, 0.22, 0.14, 0.16, 0.10, 0.14, 0.10, 0.06)
 _RING = tuple(
     Mount(name, group, (x, y, 1.5), yaw, 1.0, view, (0.0,) * 5)
