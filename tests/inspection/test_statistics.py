@@ -138,6 +138,8 @@ def test_the_embedded_world_is_sampled_for_what_only_sensors_tell():
     assert 0 < counted <= len(logs[0][0].labels) + 20
     assert len(values(samples, "objects a frame")) == 12
     assert sum(share(samples, "occlusion", k) for k in ("no", "heavily")) > 0.3
+    assert len(values(samples, "points a sweep")) == 1
+    assert 0.02 < np.median(values(samples, "intensity, ground up to 30 m")) < 0.08
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="real data is absent: ../shared/data/argoverse2")
@@ -150,3 +152,8 @@ def test_the_real_log_has_the_metrics_of_a_street():
     assert np.isnan(share(samples, "occlusion", "no"))
     near, far = (values(samples, f"points in a MOD, {band} m") for band in ("6-12", "24-60"))
     assert np.median(near) > 5 * np.median(far)
+    ground, car = (
+        np.median(values(samples, f"intensity, {what} up to 30 m")) for what in ("ground", "car")
+    )
+    assert 0 <= car < ground < 0.05
+    assert len(values(samples, "tilt of the ground")) == 1

@@ -10,13 +10,19 @@ import numpy as np
 import pytest
 
 from leapai.inspection.statistics import Sample, Samples, Shares
-from leapai.inspection.statistics_page import FILL, OUTLINE, render_page, write_statistics_page
+from leapai.inspection.statistics_page import (
+    FILL,
+    OUTLINE,
+    ROW_NAMES,
+    render_page,
+    write_statistics_page,
+)
 
 
 def samples(values, share=(0.2, 0.8), is_count=False):
     quantity = Sample("speed", "m/s", np.asarray(values, np.float64), is_count)
     shares = Shares("classes", ("car", "bus"), np.asarray(share, np.float64))
-    return Samples(((quantity,),) * 6, (shares,))
+    return Samples(((quantity,),) * len(ROW_NAMES), (shares,))
 
 
 def charts(page, name):
@@ -47,7 +53,7 @@ def test_both_data_sets_are_drawn_where_their_values_lie():
 
 def test_no_values_are_named_and_one_value_is_drawn():
     nothing = render_page(("a",), [samples([])])
-    assert nothing.count("no values") == 6
+    assert nothing.count("no values") == len(ROW_NAMES)
     assert not charts(nothing, "speed")
     (chart, *_) = charts(render_page(("a",), [samples([9.0], is_count=True)]), "speed")
     assert sum(height > 0 for height in heights(chart, FILL)) == 1
@@ -77,7 +83,8 @@ def test_the_file_is_one_page_with_every_section_and_the_reports_style(tmp_path)
     text = path.read_text()
     headings = re.findall("<h2>(.*?)</h2>", text)
     assert headings == [
-        *("Objects and motion", "LiDAR points", "Tracks", "Shares"),
+        *("Objects and motion", "LiDAR points", "LiDAR intensity", "LiDAR scan and ground"),
+        *("Tracks", "Shares"),
         *("Length", "Width", "Height"),
     ]
     assert "&lt;a&gt; against b" in text
@@ -89,7 +96,9 @@ def test_labels_of_neighbours_do_not_overlap():
     kinds = ("car", "non_motor", "riderless_non_motor", "barrier", "pillar", "bus", "truck")
     quantity = Sample("speed", "m/s", np.arange(9.0))
     shares = Shares("classes", kinds, np.full(len(kinds), 1 / len(kinds)))
-    (chart,) = charts(render_page(("a",), [Samples(((quantity,),) * 6, (shares,))]), "classes")
+    (chart,) = charts(
+        render_page(("a",), [Samples(((quantity,),) * len(ROW_NAMES), (shares,))]), "classes"
+    )
     labels = [(t.text, float(t.get("x")), float(t.get("y"))) for t in chart.iter("text")]
     foot = max(y for word, _, y in labels if word == "car")
     below = sorted((y, x, word) for word, x, y in labels if y >= foot and word != "")

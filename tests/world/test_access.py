@@ -25,17 +25,27 @@ SENSED = ("visible_fraction", "occlusion_level", "num_lidar_points")
 def test_splits_have_seeds_of_their_own():
     names = [
         {log.name for log in open_logs(f"{which},drives=2,frames=1", OpenOptions(SIZE_PX))}
-        for which in ("split=train", "split=val", "seed=0", "seed=1000000")
+        for which in ("split=train", "split=val", "split=test", "seed=0", "seed=1000000")
     ]
-    assert [len(group) for group in names] == [2] * 4
-    assert len(set.union(*names)) == 8
+    assert [len(group) for group in names] == [2] * 5
+    assert len(set.union(*names)) == 10
 
 
 def test_the_longest_split_and_the_last_seed_of_a_user_do_not_meet():
     most_drives, last_seed = 100_000, 1_000_000
-    train, val = SPLITS["train"], SPLITS["val"]
+    train, val, test = SPLITS["train"], SPLITS["val"], SPLITS["test"]
     assert last_seed + most_drives <= train
     assert train + most_drives <= val
+    assert val + most_drives <= test
+
+
+def test_the_clock_of_the_last_drive_stays_below_32_bits():
+    """ROS and others count seconds in 32 bits, signed: they end in 2038."""
+    location = "split=test,drives=100000,frames=100000,rate_hz=1"
+    last = open_logs(location, OpenOptions(SIZE_PX))[-1]
+    assert last.timestamps_us[-1] / 1e6 < 2**31
+    first = open_logs("seed=0,frames=1", OpenOptions(SIZE_PX))[0]
+    assert first.timestamps_us[0] / 1e6 > 1e9
 
 
 def test_fewer_drives_of_a_split_are_its_first():

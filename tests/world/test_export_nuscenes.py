@@ -106,6 +106,47 @@ def test_distorted_images_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def own_rig(folder, **rig):
+    path = folder / "rig.json"
+    path.write_text(json.dumps(rig))
+    return world(f"seed=3,frames=2,rate_hz=2,beams=8,rig={path}")
+
+
+def test_a_rig_without_a_lidar_is_refused(tmp_path):
+    camera = {"name": "CAM_FRONT", "group": "front_wide", "position_m": [1.7, 0, 1.5]}
+    drives = own_rig(
+        tmp_path, cameras=[camera | {"yaw_deg": 0, "horizontal_view_deg": 70}], lidar=None
+    )
+    with pytest.raises(ValueError, match=r"synthetic-0003 has no LiDAR.*use rig=six"):
+        export_nuscenes(drives, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_drives_have_calibrations_of_their_own_and_need_no_camera(tmp_path):
+    low = own_rig(
+        tmp_path, cameras=[], lidar={"position_m": [1, 0, 1.5], "elevation_deg": [-20, 5]}
+    )
+    other = world("seed=4,frames=2,rate_hz=2,beams=8,rig=six")
+    export_nuscenes([*low, *other], tmp_path / "out")
+    for before, after in zip(
+        (*low, *other),
+        open_logs(f"nuscenes:{tmp_path / 'out'}", image_size_px=SIZE_PX),
+        strict=True,
+    ):
+        np.testing.assert_allclose(after[1].points[:, :4], before[1].points[:, :4], atol=1e-4)
+        read = [camera for camera in after[1].cameras if camera.image is not None]
+        assert len(read) == len(before.rig.cameras)
+    tables = tmp_path / "out" / "v1.0-mini"
+    sensors, calibrations = (
+        json.loads((tables / f"{name}.json").read_text())
+        for name in ("sensor", "calibrated_sensor")
+    )
+    assert len(sensors) == 7
+    assert len(calibrations) == 8
+    heights = {row["translation"][2] for row in calibrations if not row["camera_intrinsic"]}
+    assert heights == {1.5, 1.9}
+
+
 def test_a_full_disk_leaves_nothing_and_says_what_to_do(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -89,6 +89,22 @@ def test_a_rig_of_ones_own(tmp_path):
     assert -25_000 < mirror.timestamp_us - log.timestamps_us[0] < -15_000
 
 
+@pytest.mark.parametrize(
+    ("lidar", "beams"), [({"lidar": None}, None), ({}, 4), ({"lidar": OWN["lidar"]}, 4)]
+)
+@pytest.mark.parametrize("cameras", [[], OWN["cameras"]])
+def test_a_rig_without_cameras_or_without_a_lidar(tmp_path, cameras, lidar, beams):
+    """`null` is no LiDAR; one that is left out is the usual one."""
+    if not cameras and beams is None:
+        return
+    name = written(tmp_path, {"cameras": cameras} | lidar)
+    frame = open_logs(f"frames=1,beams=4,rig={name}", OpenOptions(SIZE_PX))[0][0]
+    assert len(frame.cameras) == len(cameras)
+    assert (frame.points is None) == (beams is None)
+    rig = open_rig(name, SIZE_PX, 4)
+    assert (rig.lidar.beams if rig.lidar else None) == beams
+
+
 def changed(*path: str | int, to: object) -> dict[str, object]:
     content = copy.deepcopy(OWN)
     place = content
@@ -101,7 +117,7 @@ def changed(*path: str | int, to: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (changed("cameras", to=[]), "own.json: cameras = .*at least 1 item.*world.md"),
+        ({"cameras": [], "lidar": None}, "own.json: the file: .*neither a camera nor a LiDAR"),
         (changed("cameras", 0, "groop", to="side"), "cameras.0.groop = 'side'"),
         (changed("cameras", 0, "group", to="top"), "cameras.0.group = 'top'.*'front_narrow'"),
         (changed("cameras", 0, "yaw_deg", to="left"), "cameras.0.yaw_deg = 'left'.*number"),

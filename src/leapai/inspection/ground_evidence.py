@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leapai.types import FloatArray
+from leapai.types import BoolArray, FloatArray
 
 RANGE_M = (2.5, 15.0)
 """Nearer lies the vehicle itself; further, the road bends."""
 CELL_M = 1.5
 _LOWEST_PERCENT = 10.0
+_GROUND_PERCENT = 25.0
+"""Share of the cells that show the ground at least: of a full garage, most show cars and walls."""
 _ON_GROUND_M = 0.2
 _MIN_CELLS = 12
 _ROUNDS = 6
@@ -28,33 +30,49 @@ class Ground(NamedTuple):
 
 
 def fit_ground(points: FloatArray) -> Ground | None:
-    """Fits the plane of the ground to points [P, 5] in the ego frame; None: too few are around.
+    """Describes the ground under points [P, 5] in the ego frame; None: too few are around."""
+    plane = fit_plane(points)
+    if plane is None:
+        return None
+    intensity = points[on_plane(points, plane, RANGE_M[1]), 3]
+    return Ground(
+        height_m=float(plane[0]),
+        tilt_deg=float(np.degrees(np.arctan(np.hypot(*plane[1:])))),
+        intensity=float(np.median(intensity)) if len(intensity) else float("nan"),
+    )
+
+
+def fit_plane(points: FloatArray) -> FloatArray | None:
+    """Fits z = p0 + p1 x + p2 y to the ground under points [P, 5] in the ego frame; returns p [3],
+    or None where too few points are around.
 
     The lowest returns of each cell are fitted, and cells above the plane (cars, bushes) are left
     out, round by round.
     """
-    xyz = points[:, :3].astype(np.float64)
-    distance_m = np.hypot(xyz[:, 0], xyz[:, 1])
-    around = np.isfinite(xyz).all(-1) & (distance_m >= RANGE_M[0]) & (distance_m <= RANGE_M[1])
-    xyz, intensity = xyz[around], points[around, 3]
-    lowest = _lowest_of_cells(xyz)
+    lowest = _lowest_of_cells(points[_around(points, RANGE_M[1]), :3].astype(np.float64))
     if len(lowest) < _MIN_CELLS:
         return None
     columns = np.column_stack([np.ones(len(lowest)), lowest[:, :2]])
-    kept = np.ones(len(lowest), bool)
-    plane = np.array([np.median(lowest[:, 2]), 0.0, 0.0])
+    plane = np.array([np.percentile(lowest[:, 2], _GROUND_PERCENT), 0.0, 0.0])
     for _ in range(_ROUNDS):
         above_m = lowest[:, 2] - columns @ plane
-        kept = above_m <= max(_ON_GROUND_M, float(np.percentile(above_m, 50.0)))
+        kept = above_m <= max(_ON_GROUND_M, float(np.percentile(above_m, _GROUND_PERCENT)))
         if kept.sum() < _MIN_CELLS:
             return None
         plane = np.linalg.lstsq(columns[kept], lowest[kept, 2], rcond=None)[0]
-    on_ground = np.abs(xyz[:, 2] - plane[0] - xyz[:, :2] @ plane[1:]) <= _ON_GROUND_M
-    return Ground(
-        height_m=float(plane[0]),
-        tilt_deg=float(np.degrees(np.arctan(np.hypot(*plane[1:])))),
-        intensity=float(np.median(intensity[on_ground])) if on_ground.any() else float("nan"),
-    )
+    return np.asarray(plane)
+
+
+def on_plane(points: FloatArray, plane: FloatArray, reach_m: float) -> BoolArray:
+    """Returns which points [P, 5] lie on the plane [3] of the ground, up to `reach_m` away."""
+    above_m = points[:, 2] - plane[0] - points[:, :2].astype(np.float64) @ plane[1:]
+    return np.asarray(_around(points, reach_m) & (np.abs(above_m) <= _ON_GROUND_M))
+
+
+def _around(points: FloatArray, reach_m: float) -> BoolArray:
+    distance_m = np.hypot(points[:, 0], points[:, 1])
+    is_near = (distance_m >= RANGE_M[0]) & (distance_m <= reach_m)
+    return np.asarray(np.isfinite(points[:, :3]).all(-1) & is_near)
 
 
 def _lowest_of_cells(xyz: FloatArray) -> FloatArray:

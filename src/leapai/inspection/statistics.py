@@ -1,4 +1,5 @@
-"""The quantities of `leapai inspect --stats`: objects, sizes, motion and points of a data set.
+"""The quantities of `leapai inspect --stats`: objects, sizes, motion, points and intensities of a
+data set.
 
 Two data sets are compared within the BEV range, because not every data set labels what lies
 outside it. One covers another in a quantity where the middle 90 % of the other lies within its own
@@ -15,6 +16,12 @@ import numpy as np
 
 from leapai.data.log import DrivingLog
 from leapai.geometry import angles, poses
+from leapai.inspection.lidar_statistics import (
+    INTENSITY_RANGE_M,
+    RING_RANGE_M,
+    LidarValues,
+    lidar_values,
+)
 from leapai.inspection.log_inspection import frames_to_read
 from leapai.types import (
     CLASS_GROUPS,
@@ -107,8 +114,9 @@ class _Boxes:
 
 
 def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
-    """Collects every quantity of `logs`: from the ground truth of all frames, and where points or
-    occlusion are not in it, from the sensors of at most `max_frames` frames.
+    """Collects every quantity of `logs`: from the ground truth of all frames, and from the sensors
+    of at most `max_frames` frames what the LiDAR reports, and points and occlusion where they are
+    not in the ground truth.
 
     Raises ValueError for data without boxes.
     """
@@ -119,11 +127,31 @@ def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
             f"{', '.join(log.name for log in logs[:3])}: no boxes in the BEV range, so there is "
             "nothing to count; name data with labels"
         )
-    sensed = boxes
-    if (boxes.lidar_points < 0).all():
-        chosen = frames_to_read(logs, max_frames)
-        sensed = _columns([(logs.index(log), log[index]) for log, index in chosen])[1]
-    return Samples(rows=_rows(objects, boxes, sensed), shares=_shares(boxes, sensed))
+    read = [(logs.index(log), log[index]) for log, index in frames_to_read(logs, max_frames)]
+    sensed = _columns(read)[1] if (boxes.lidar_points < 0).all() else boxes
+    scene, timelines, *sizes = _rows(objects, boxes, sensed)
+    lidar = lidar_values(frame for _, frame in read)
+    return Samples(
+        rows=(scene, tuple(_points(sensed)), *_lidar(lidar), timelines, *sizes),
+        shares=_shares(boxes, sensed),
+    )
+
+
+def _lidar(values: LidarValues) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Returns the intensities by what sends them back, and how the LiDAR scans and is mounted."""
+    reach_m, (near_m, far_m) = INTENSITY_RANGE_M, RING_RANGE_M
+    intensity = [Sample(f"intensity, ground up to {reach_m:.0f} m", "", values.ground_intensity)]
+    intensity += [
+        Sample(f"intensity, {name} up to {reach_m:.0f} m", "", of_class)
+        for name, of_class in zip(CLASS_NAMES, values.intensity, strict=True)
+    ]
+    mounting = (
+        Sample("points a sweep", "", values.points),
+        Sample(f"rings on the ground, {near_m:.0f}-{far_m:.0f} m", "", values.rings),
+        Sample("height of the ground", "m", values.ground_height_m),
+        Sample("tilt of the ground", "deg", values.ground_tilt_deg),
+    )
+    return tuple(intensity), mounting
 
 
 def _gt_frames(log: DrivingLog) -> Iterator[Frame]:
@@ -167,6 +195,7 @@ def _boxes_of(sequence: int, labels: Labels, timestamp_us: int, ego2global: Floa
 
 
 def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sample, ...], ...]:
+    """Returns the quantities of objects: in a frame, over time, and their sizes."""
     groups = {group: boxes.of_group(group) for group in _GROUPS}
     moving = {g: groups[g].where(groups[g].speed_mps > MOVING_MPS) for g in _MOVING_GROUPS}
     scene = [
@@ -192,7 +221,7 @@ def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sampl
         )
         for axis, side in enumerate(_SIDES)
     ]
-    return tuple(scene), tuple(_points(sensed)), tuple(timelines), *sizes
+    return tuple(scene), tuple(timelines), *sizes
 
 
 def _with_points(sensed: _Boxes) -> FloatArray:

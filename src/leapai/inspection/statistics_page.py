@@ -36,9 +36,12 @@ from leapai.types import FloatArray
 
 FILL, OUTLINE = FILLS[0], RUN_COLOURS[1]
 """Colours of the first and the second data set."""
-ROW_NAMES = ("Objects and motion", "LiDAR points", "Tracks", "Length", "Width", "Height")
+ROW_NAMES = (
+    *("Objects and motion", "LiDAR points", "LiDAR intensity", "LiDAR scan and ground", "Tracks"),
+    *("Length", "Width", "Height"),
+)
 """Headings of `Samples.rows`."""
-_SHARES_AFTER = 3
+_SHARES_AFTER = 5
 """Shares stand after this many rows."""
 _BINS = 24
 _OUTER_PERCENT = (0.5, 99.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,16 @@ from leapai.data import reading
 from leapai.geometry import cameras, poses
 from leapai.types.frames import CameraFrame
 from leapai_world.sensors.lidar import LidarMount, spinning
-from leapai_world.sensors.rig import SEVEN, SIX, Mount, Rig, camera, camera_rays, mounted
+from leapai_world.sensors.rig import (
+    SEVEN,
+    SIX,
+    Mount,
+    Rig,
+    camera,
+    camera_rays,
+    mounted,
+    mounted_cameras,
+)
 
 NAMED = {"seven": SEVEN, "six": SIX}
 VARIED = "varied"
@@ -114,8 +124,15 @@ class _LidarEntry(_Entry):
 
 
 class _RigFile(_Entry):
-    cameras: Annotated[tuple[_CameraEntry, ...], Field(min_length=1)]
-    lidar: _LidarEntry | None = None
+    cameras: tuple[_CameraEntry, ...]
+    lidar: _LidarEntry | None = _LidarEntry(**asdict(LidarMount()))
+    """None, `null` in the file: the rig has none; left out: that of the other rigs."""
+
+    @model_validator(mode="after")
+    def _has_a_sensor(self) -> _RigFile:
+        if not self.cameras and self.lidar is None:
+            raise ValueError("there is neither a camera nor a LiDAR; give one of them at least")
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> _RigFile:
@@ -133,10 +150,11 @@ def _from_file(path: Path, image_size_px: tuple[int, int], beams: int) -> Rig:
     except ValidationError as invalid:
         raise ValueError(f"{path}: {_words(invalid)}; {_REMEDY}") from None
     mounts = tuple(Mount(**entry.model_dump()) for entry in rig.cameras)
-    lidar = LidarMount() if rig.lidar is None else LidarMount(**rig.lidar.model_dump())
     for mount in mounts:
         _check_lens(path, mount, image_size_px)
-    return mounted(mounts, lidar, image_size_px, beams)
+    if rig.lidar is None:
+        return Rig(mounted_cameras(mounts, image_size_px), None)
+    return mounted(mounts, LidarMount(**rig.lidar.model_dump()), image_size_px, beams)
 
 
 def _words(invalid: ValidationError) -> str:
@@ -149,7 +167,7 @@ def _words(invalid: ValidationError) -> str:
 
 def _check_lens(path: Path, mount: Mount, size_px: tuple[int, int]) -> None:
     """Raises ValueError where a lens folds back inside the image."""
-    made = mounted((mount,), LidarMount(), size_px, 2).cameras[0]
+    made = mounted_cameras((mount,), size_px)[0]
     rays = camera_rays(made.intrinsics, made.distortion, size_px).astype(np.float64)
     pixels, _ = cameras.project(rays, made.intrinsics, made.distortion)
     height, width = size_px
