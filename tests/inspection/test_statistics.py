@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from leapai.data.log import DrivingLog, open_logs
 from leapai.geometry import poses
@@ -123,6 +125,12 @@ def test_a_data_set_alone_has_metrics_without_a_comparison():
     assert statistics.quantities[0].against is None
     assert statistics.shares[0].data is None
     render_statistics(statistics)
+
+
+def test_small_values_such_as_intensities_keep_their_digits():
+    output = StringIO()
+    Console(width=120, file=output).print(render_statistics(compare("a", of([0.0161]), None, None)))
+    assert "0.016 0.016 0.016" in output.getvalue()
 
 
 def test_data_without_boxes_is_an_error_with_its_remedy():

@@ -21,7 +21,7 @@ from leapai_world.sensors.rig import Rig
 from leapai_world.sensors.varied_rigs import BEAM_TABLES, varied_rig
 from leapai_world.sequence import SyntheticSequence
 
-SIZE_PX = (16, 30)
+SIZE_PX = (32, 64)
 SEEDS = range(2_000_000, 2_000_100)
 
 

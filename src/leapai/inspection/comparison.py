@@ -159,8 +159,9 @@ def _spread_text(spread: Spread | None) -> str:
 
 
 def _number(value: float) -> str:
-    """Formats a value with three digits at most, two of them behind the point."""
-    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    """Formats a value with three digits at most, or three behind the point where it is small."""
+    size = abs(value)
+    decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 or not size else 3
     return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: a zero without a sign
 
 
