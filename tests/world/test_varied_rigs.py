@@ -13,6 +13,7 @@ from leapai.data.frame_check import check_frame
 from leapai.data.log import OpenOptions
 from leapai.data.transforms import collate, fitted, on_one_rig
 from leapai.geometry import poses
+from leapai.inspection.log_inspection import inspect_logs
 from leapai.models.build import build_model
 from leapai.types import CAMERA_GROUPS
 from leapai_world import open_logs
@@ -156,6 +157,13 @@ def test_every_layout_gives_frames_in_order():
         else:
             assert len(frame.points) > 1000
             assert ((frame.points[:, 3] >= 0) & (frame.points[:, 3] <= 1)).all()
+
+
+def test_every_layout_passes_the_inspection():
+    for log in drives():
+        inspection = inspect_logs([log], 1)
+        assert inspection.warnings == (), log.name
+        assert inspection.faults == ()
 
 
 def test_ground_truth_does_not_depend_on_the_rig():
