@@ -39,7 +39,7 @@ def on_box(x: float, y: float, intensity: float, count: int = 50) -> np.ndarray:
 
 def frame(points: np.ndarray | None) -> Frame:
     """A car ahead, a person behind, and a car too far away to count."""
-    boxes = [[12.0, 0, 0.8, 4.5, 1.9, 1.5, 0], [-8, 3, 0.9, 0.7, 0.7, 1.8, 0]]
+    boxes = [[12.0, 0, 0.8, 4.5, 1.9, 1.5, 0], [-8, 3, 0.95, 0.7, 0.7, 1.8, 0]]
     boxes.append([35.0, 0, 0.8, 4.5, 1.9, 1.5, 0])
     labels = Labels.unlabelled(np.array(boxes), np.array([CAR, PERSON, CAR]))
     return Frame("made up", 1_000_000_000, np.eye(4), (), points, labels)
