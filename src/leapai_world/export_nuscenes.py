@@ -83,17 +83,17 @@ def export_nuscenes(
 def _check(drives: Sequence[SyntheticSequence], output: Path) -> None:
     if output.exists():
         raise ValueError(f"{output} exists; name a new folder, or remove it first")
-    for drive in drives:
-        rig = drive.rig
+    for sequence in drives:
+        rig = sequence.rig
         if rig.lidar is None:
             raise ValueError(
-                f"{drive.name} has no LiDAR, but the boxes of a nuScenes sample have the time and "
+                f"{sequence.name} has no LiDAR, but the boxes of a nuScenes sample have the time and "
                 "the pose of its sweep: use rig=six"
             )
         for camera in rig.cameras:
             if camera.distortion.any():
                 raise ValueError(
-                    f"{camera.name} of {drive.name} has lens distortion "
+                    f"{camera.name} of {sequence.name} has lens distortion "
                     f"{camera.distortion.tolist()}, but nuScenes images are rectified: use rig=six"
                 )
 

@@ -106,7 +106,7 @@ def with_beams(
 
 def tilted(lidar: Lidar, ego_from_level: FloatArray, calibration_error_m: FloatArray) -> Lidar:
     """Returns the LiDAR turned about itself by `ego_from_level` [3, 3] and moved by
-    `calibration_error_m` [3], which its calibration knows nothing of."""
+    `calibration_error_m` [3], neither of which its calibration has."""
     true_m = lidar.position_ego_m + calibration_error_m
     calibrated_from_true = np.eye(4)
     calibrated_from_true[:3, :3] = ego_from_level.T
