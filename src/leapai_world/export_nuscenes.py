@@ -87,8 +87,8 @@ def _check(drives: Sequence[SyntheticSequence], output: Path) -> None:
         rig = sequence.rig
         if rig.lidar is None:
             raise ValueError(
-                f"{sequence.name} has no LiDAR, but the boxes of a nuScenes sample have the time and "
-                "the pose of its sweep: use rig=six"
+                f"{sequence.name} has no LiDAR, but the boxes of a nuScenes sample have the time "
+                "and the pose of its sweep: use rig=six"
             )
         for camera in rig.cameras:
             if camera.distortion.any():
