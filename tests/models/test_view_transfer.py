@@ -98,7 +98,7 @@ def test_equals_the_loop_forward_and_backward(module, features):
     batch = make_batch(0, seeds=(0, 1))
     batch.camera_valid[1, 2] = False
     features.requires_grad_()
-    fast = module(features, calibration_of(batch)).flatten(2).transpose(1, 2)
+    fast = module(features, calibration_of(batch))[0].flatten(2).transpose(1, 2)
     slow = torch.stack(
         [
             slow_stream(module, features[b], batch.frames[b], batch.camera_valid[b].tolist())
@@ -122,12 +122,12 @@ def test_projections_are_kept_until_the_calibration_changes(module, features, mo
     project = view_transfer.project_cells
     monkeypatch.setattr(view_transfer, "project_cells", lambda *a: calls.append(1) or project(*a))
     calibration = calibration_of(make_batch(0, seeds=(0, 1)))
-    first = module(features, calibration)
-    again = module(features, replace(calibration, intrinsics=calibration.intrinsics.clone()))
+    first, _ = module(features, calibration)
+    again, _ = module(features, replace(calibration, intrinsics=calibration.intrinsics.clone()))
     assert len(calls) == 1
     assert torch.equal(first, again)
     calibration.ego_from_camera[0, 1, 2, 3] += 0.3  # changed in place, as a recalibration might
-    moved = module(features, calibration)
+    moved, _ = module(features, calibration)
     assert len(calls) == 2
     assert not torch.allclose(first[0], moved[0])
     assert torch.allclose(first[1], moved[1], atol=1e-6)  # the other stream kept its calibration
@@ -152,4 +152,4 @@ def test_a_failed_camera_is_as_if_it_were_not_there(module, features):
 def test_no_camera_at_all_is_finite(module, features):
     calibration = calibration_of(make_batch(0, seeds=(0, 1)))
     nothing = replace(calibration, camera_valid=torch.zeros_like(calibration.camera_valid))
-    assert module(features, nothing).isfinite().all()
+    assert module(features, nothing)[0].isfinite().all()

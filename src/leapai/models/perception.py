@@ -17,8 +17,7 @@ from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import Backbone, FpnNeck
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
-from leapai.models.intensity import relative_to_ground
-from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe, group_pillars
+from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe
 from leapai.models.reset import with_pose
 from leapai.models.static.bev_memory import StaticTemporalFusion, empty_memory
 from leapai.models.static.static_head import StaticHead, StaticNeck
@@ -202,12 +201,7 @@ class Perception(nn.Module):
     def pillars(self, batch: FrameBatch) -> Pillars:
         """Groups the points of all streams into pillars."""
         assert self.lidar_vfe is not None
-        lidar = self.config.lidar
-        limits = (lidar.max_pillars, lidar.max_points_per_pillar)
-        points = batch.points
-        if lidar.intensity == "ground":
-            points = relative_to_ground(points, batch.point_stream)
-        return group_pillars(points, batch.point_stream, self.lidar_vfe.grid, *limits)
+        return self.lidar_vfe.pillars(batch.points, batch.point_stream)
 
     def lidar_bev(self, batch: FrameBatch) -> Tensor:
         """Returns the BEV [B, C, rows, columns] of the points."""

@@ -9,8 +9,7 @@ or, as a launch of several processes,
     torchrun --nproc_per_node=1 --master_port=21212 tools/main.py \\
         --config projects/perception/entry.py --state train --ckpt outputs/tiny_step1/model.ckpt
 
-Hardware: a CPU with two cores; 4 minutes for features of rendered frames, 54 for the steps on one
-of them. Score: mAP 0.726, velocity error 0.39 m/s on the validation seeds (`docs/results.md`).
+Hardware: a CPU with two cores. Score on the validation seeds: `docs/results.md`.
 """
 
 from lpperception_current_hpa_step2_dynamic import *
@@ -23,6 +22,7 @@ from tiny_step1 import (
     data,
     dynamic,
     lidar,
+    memory_interval_s,
     static,
     topk_query,
     training,
@@ -41,7 +41,7 @@ streaming = {
     "gap_probability": 0.25,
     "reset_probability": 0.03,
 }
-loss = {**loss, "denoising_groups": 1}
+loss = {**loss, "denoising_groups": 1, "occlusion_by_level": (0.7, 2.0, 2.0, 1.0)}
 optimizer = {"learning_rate": 1.4e-3, "warmup_steps": 100}  # 5e-4 for one process
 # Each drive twice: as it is, and turned, mirrored, with sensors lost.
 cache = {**cache, "features_gb": 12.0, "feature_variants": 2}

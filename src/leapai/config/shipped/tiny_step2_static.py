@@ -3,9 +3,8 @@
     leapai train tiny_step2_static \\
         --ckpt outputs/tiny_step1/model.ckpt
 
-Hardware: a CPU with two cores; features shared with `tiny_step2_dynamic.py`, 36 minutes on one of
-them. Score on the validation seeds: mean IoU 0.262 of lane markings and 0.330 of road elements;
-all lines within 0.5 m: F1 0.782 (`docs/results.md`).
+Hardware: a CPU with two cores; features are shared with `tiny_step2_dynamic.py`. Score on the
+validation seeds: `docs/results.md`.
 """
 
 from lpperception_current_hpa_step2_static import *
