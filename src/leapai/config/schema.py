@@ -119,7 +119,7 @@ class TaskConfig(Section):
     """Frames in memory, the current one counted."""
     max_gap_s: float = Field(2.0, gt=0, le=3600)
     """Memory is dropped when this much time has passed since the last frame."""
-    memory_interval_s: float = Field(0.0, ge=0)
+    memory_interval_s: float = Field(0.0, ge=0, le=3600)
     """Frames in memory are at least this far apart, all but the last, so that memory reaches
     seconds back at any frame rate; 0: every frame is kept."""
     temporal_optimization: TemporalOptimization = TemporalOptimization()

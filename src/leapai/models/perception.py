@@ -145,7 +145,8 @@ class Perception(nn.Module):
         return self.perceive(batch)[0]
 
     def perceive(self, batch: FrameBatch) -> tuple[Tensor, AuxiliaryPredictions | None]:
-        """Perceives one frame as `trunk` does; returns what its losses read, too, in training."""
+        """Perceives one frame as `trunk` does; returns what its losses read, too, of modules that
+        train."""
         features = self.camera_features(batch)  # [B, 7, 256, 64, 120]
         camera_bev, pixels = self.view_transfer(features, calibration_of(batch))
         bevs, present = [camera_bev], [batch.camera_valid.any(1)]  # [B, 256, 112, 128]
@@ -153,8 +154,9 @@ class Perception(nn.Module):
             bevs.append(self.lidar_bev(batch))  # [B, 256, 112, 128]
             present.append(batch.lidar_valid)
         bev: Tensor = self.fuser(bevs, present)
-        heat_maps = self.fuser.heat_maps(bevs) if self.training else None
-        if not self.training or (pixels is None and heat_maps is None):
+        heat_maps = self.fuser.heat_maps(bevs) if self.fuser.training else None
+        pixels = pixels if self.view_transfer.training else None
+        if pixels is None and heat_maps is None:
             return bev, None
         return bev, AuxiliaryPredictions(pixels, heat_maps)
 
