@@ -16,9 +16,11 @@ dynamic_task = False
 static_task = False
 task_loss_weights = {}
 
-train_steps = 1_200
-max_steps = 1_200
+train_steps = 450
+max_steps = 450
 freeze_module_schedules = {}
 
 augmentation = {**augmentation, "lidar_dropout": 0.0, "cameras_dropout": 0.0, "photometric": 0.5}
+batch_sizes = {"train": 8, "val": 1}
 optimizer = {"learning_rate": 2.4e-3, "warmup_steps": 60}  # 8.5e-4 for one process
+data = {**data, "train": data["train"][0].removesuffix("@3")}

@@ -12,9 +12,9 @@ from lpperception_current_hpa_step1 import *
 
 job_name = "tiny_step1"
 
-train_steps = 2_200
-max_steps = 2_200
-batch_sizes = {"train": 8, "val": 1}
+train_steps = 1_600
+max_steps = 1_600
+batch_sizes = {"train": 4, "val": 1}
 freeze_module_schedules = dict.fromkeys(freeze_module_schedules, max_steps)
 
 bev = {"x_range_m": (-22.4, 41.6), "y_range_m": (-22.4, 22.4), "cell_m": 0.8, "channels": 64}
@@ -70,7 +70,7 @@ augmentation = {
         "tilt_deg": 0.4,
     },
 }
-optimizer = {"learning_rate": 2.4e-3, "warmup_steps": 100}  # 8.5e-4 for one process
+optimizer = {"learning_rate": 1.8e-3, "warmup_steps": 60}  # 6.4e-4 for one process
 cache = {"frames_gb": 60.0}
 training = {"workers": 1, "checkpoint_every": 200, "validate_every": 1_000}
 # Three of four clips are of rigs that differ from drive to drive.

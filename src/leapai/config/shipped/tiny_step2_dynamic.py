@@ -15,13 +15,13 @@ Hardware: a CPU with two cores. Score on the validation seeds: `docs/results.md`
 from lpperception_current_hpa_step2_dynamic import *
 from tiny_step1 import (
     augmentation,
-    batch_sizes,
     bev,
     cache,
     camera,
     data,
     dynamic,
     lidar,
+    loss,
     memory_interval_s,
     static,
     topk_query,
@@ -30,8 +30,9 @@ from tiny_step1 import (
 
 job_name = "tiny_step2_dynamic"
 
-finetune_steps = 6_000
-max_steps = 6_000
+finetune_steps = 2_000
+max_steps = 2_000
+batch_sizes = {"train": 8, "val": 1}
 
 # The memory is carried from step to step, so that every frame can have its gradient.
 streaming = {
@@ -41,7 +42,7 @@ streaming = {
     "gap_probability": 0.25,
     "reset_probability": 0.03,
 }
-loss = {**loss, "denoising_groups": 1, "occlusion_by_level": (0.7, 2.0, 2.0, 1.0)}
+loss = {**loss, "remembered_s": 2.0, "denoising_groups": 1}
 optimizer = {"learning_rate": 1.4e-3, "warmup_steps": 100}  # 5e-4 for one process
 # Each drive twice: as it is, and turned, mirrored, with sensors lost.
 cache = {**cache, "features_gb": 12.0, "feature_variants": 2}

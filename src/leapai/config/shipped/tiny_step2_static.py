@@ -10,22 +10,22 @@ validation seeds: `docs/results.md`.
 from lpperception_current_hpa_step2_static import *
 from tiny_step1 import (
     augmentation,
-    batch_sizes,
     bev,
     camera,
     data,
     dynamic,
     lidar,
+    memory_interval_s,
     static,
     topk_query,
     training,
 )
-from tiny_step2_dynamic import cache, optimizer
+from tiny_step2_dynamic import batch_sizes, cache, optimizer
 
 job_name = "tiny_step2_static"
 
-finetune_steps = 3_000
-max_steps = 3_000
+finetune_steps = 1_000
+max_steps = 1_000
 
 # A clip is longer than memory reaches back, so that most frames have all of their past.
 streaming = {
