@@ -12,6 +12,7 @@ from leapai.data.lidar_augmentation import (
     augmented_points,
     draw_lidar_augmentation,
 )
+from leapai.types import Labels
 from tests.scenes import RIG, make_frame
 
 POINTS = make_frame(0).points
@@ -80,11 +81,16 @@ def test_a_tilt_turns_points_about_the_ego_by_a_small_angle():
         np.testing.assert_allclose(np.linalg.norm(points[:, :3], axis=1), away, rtol=1e-3)
         angles.append(np.degrees(moved.max() / away.max()))
     assert 0.2 < np.mean(angles) < 1.0
-    frame = make_frame(0)
-    config = AugmentationConfig(lidar={"tilt_deg": 2.0})
+    box = np.array([[10.0, 1.0, 0.5, 4.0, 2.0, 1.5, 0.1]])
+    frame = replace(make_frame(0), labels=Labels.unlabelled(box, np.array([0])))
+    config = AugmentationConfig(
+        rotation_deg=0, mirror_probability=0, lidar_dropout=0, cameras_dropout=0,
+        lidar={"tilt_deg": 2.0},
+    )  # fmt: skip
     names = [name for name, *_ in RIG]
     tilted = apply(frame, draw_augmentation(config, np.random.default_rng(1), names))
-    assert tilted.labels is frame.labels is None
+    np.testing.assert_allclose(tilted.labels.boxes, box, atol=1e-12)
+    assert np.abs(tilted.points - frame.points).max() > 0.1
 
 
 def test_a_clip_has_one_draw_and_a_frame_always_the_same_points():

@@ -79,6 +79,9 @@ def test_turned_and_mirrored_frames_keep_their_labels(change):
         np.testing.assert_allclose(
             one.pixel_labels.depth_m[both], other.pixel_labels.depth_m[both], rtol=1e-3
         )
+        np.testing.assert_array_equal(
+            one.pixel_labels.class_id[both], other.pixel_labels.class_id[both]
+        )
 
 
 def test_a_resized_image_has_labels_of_its_own_cells():
