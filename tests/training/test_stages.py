@@ -14,12 +14,16 @@ from leapai.checkpoints import (
 )
 from leapai.config import TaskConfig
 from leapai.config.checks import CAMERA_MODULES
+from leapai.config.options import TrainingOptions, ValidationOptions
 from leapai.models.build import build_model
+from leapai.streaming.session import StreamSession
+from leapai.training import training_data
 from leapai.training.initialise import initialise_from
 from leapai.training.merge import merge_checkpoints
-from leapai.training.train import TrainingOptions, run_training
+from leapai.training.train import run_training
+from leapai.validation import run_validation
 from tests.scenes import ROAD_ALONE, make_batch, seeded_model, small_config
-from tests.training.runs import training_config, weights
+from tests.training.runs import stub_logs, training_config, weights
 
 CAMERA = {**small_config().camera.model_dump(), "depth_bins": 6}
 SHARED = {**CAMERA, "shared": True}
@@ -141,3 +145,19 @@ def test_the_merged_network_has_no_heads_that_only_losses_read(tmp_path, of):
     with torch.no_grad():
         found, alone = (m(batch, m.initial_state(1))[0].dynamic for m in (merged, one))
     assert torch.equal(found.boxes, alone.boxes)
+
+
+def test_weights_without_a_task_are_for_training_alone(tmp_path):
+    config = pixels_config()
+    with pytest.raises(ValueError, match=r"small has no task on.*beginning for Step 1"):
+        StreamSession(seeded_model(config), config)
+    with pytest.raises(ValueError, match=r"small has no task on.*nothing to validate"):
+        run_validation(config, ValidationOptions(tmp_path, random_weights=True))
+
+
+def test_a_stage_without_a_task_is_not_validated(console, monkeypatch, tmp_path):
+    monkeypatch.setattr(training_data, "open_cached_logs", stub_logs)
+    config = pixels_config(finetune_steps=1, max_steps=1)
+    run_training(config, TrainingOptions(tmp_path / "pixels"), console)
+    assert (tmp_path / "pixels/model.ckpt").is_file()
+    assert "validation at step" not in console.file.getvalue()

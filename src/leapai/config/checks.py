@@ -52,7 +52,7 @@ def _check_tasks(config: TaskConfig) -> None:
                 f"enable_{name}_temporal = True, but {name}_task = False: "
                 f"set {name}_task = True or enable_{name}_temporal = False"
             )
-    if not (config.dynamic_task or config.static_task or config.camera.depth_bins):
+    if not (config.has_task or config.camera.depth_bins):
         raise ValueError(
             "dynamic_task = False and static_task = False: switch at least one task on, or set "
             "camera.depth_bins to train the cameras on single pixels alone"

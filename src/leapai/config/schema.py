@@ -157,6 +157,11 @@ class TaskConfig(Section):
         (queue_length - 1) x topk_query."""
         return (self.queue_length - 1) * self.topk_query if self.enable_dynamic_temporal else 0
 
+    @property
+    def has_task(self) -> bool:
+        """Whether a task is on; without any only the pixels of the cameras are trained."""
+        return self.dynamic_task or self.static_task
+
     def active_modules(self) -> tuple[str, ...]:
         """Returns the names of the modules that this configuration builds."""
         return (

@@ -100,7 +100,7 @@ def _trained_weights(checkpoint: Checkpoint, config: TaskConfig) -> Mapping[str,
     if "config" not in checkpoint.content:
         return weights
     trained = checkpoint.config
-    if not (trained.dynamic_task or trained.static_task):
+    if not trained.has_task:
         weights = {n: v for n, v in weights.items() if not n.startswith("fuser.")}
     if trained.camera.shared and not config.camera.shared:
         weights = for_every_group(weights)
