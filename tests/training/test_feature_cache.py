@@ -333,3 +333,16 @@ def test_the_map_of_a_scaled_variant_is_scaled(tmp_path):
                 expected = rasterise(larger, frame.ego2global, config.static.region())
                 np.testing.assert_array_equal(frame.static_labels.planes, expected.planes)
     assert len(scales) > 2
+
+
+def test_heads_that_only_losses_read_change_no_feature(tmp_path):
+    plain, dense = (make_config(tmp_path, loss={"dense_weight": w}) for w in (0.0, 1.0))
+    one, other = make_model(plain), make_model(dense)
+    other.load_state_dict({**other.state_dict(), **one.state_dict()})
+    found = [
+        features_fingerprint(model, config, "1") for model, config in ((one, plain), (other, dense))
+    ]
+    assert found[0] == found[1]
+    with torch.no_grad():
+        other.fuser.missing.add_(1.0)
+    assert features_fingerprint(other, dense, "1") != found[0]

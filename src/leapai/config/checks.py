@@ -22,6 +22,8 @@ STATIC_TEMPORAL_MODULES = ("bev_static_temporal_fusion",)
 TRUNK_MODULES = (*CAMERA_MODULES, *LIDAR_MODULES, "fuser")
 ALL_MODULES = (*TRUNK_MODULES, *DYNAMIC_MODULES, *STATIC_MODULES, *STATIC_TEMPORAL_MODULES)
 """Names of modules in checkpoints and schedules (docs/design.md, section 4)."""
+DENSE_HEADS = "fuser.dense"
+"""Heat maps of the trunk, which only losses read: another training may have them or not."""
 
 
 def check(config: TaskConfig) -> None:

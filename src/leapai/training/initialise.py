@@ -10,15 +10,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from leapai.checkpoints import Checkpoint, differences, listed, read_checkpoint
-from leapai.config.checks import ALL_MODULES
+from leapai.config.checks import ALL_MODULES, DENSE_HEADS
 from leapai.config.schema import TaskConfig
 from leapai.types import CAMERA_GROUPS
 
 SHAPING_SECTIONS = ("bev", "camera", "lidar", "dynamic", "static")
 """Sections of the configuration that define what a weight means."""
-DENSE_HEADS = "fuser.dense"
-"""Heat maps of the trunk, which only losses read (`models.blocks.Fuser`): they may be new or left
-out as a module may."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
-from leapai.config.checks import TRUNK_MODULES
+from leapai.config.checks import DENSE_HEADS, TRUNK_MODULES
 from leapai.config.schema import TaskConfig
-from leapai.training.initialise import DENSE_HEADS
 
 SHARED_SETTINGS = ("bev", "camera", "lidar", "enable_lidar", "max_gap_s")
 """Settings in which both must agree, like in the trunk's weights: how it sees, and when memory is
@@ -72,7 +71,9 @@ def merged_config(dynamic: TaskConfig, static: TaskConfig) -> TaskConfig:
 
 def without_dense_heads(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns the weights without the heat maps of the trunk, which only losses read."""
-    return {name: value for name, value in weights.items() if not name.startswith(DENSE_HEADS)}
+    return {
+        name: value for name, value in weights.items() if not name.startswith(f"{DENSE_HEADS}.")
+    }
 
 
 def _read(path: Path, task: str) -> _Part:

@@ -4,7 +4,7 @@
 
 One backbone and neck serve all groups of cameras. LiDAR points, and the boxes that hold them, are
 the ground truth; no task is on, so that there is nothing to score: `tiny_step1.py` goes on from the
-weights. Hardware: a CPU with two cores. What this stage is worth: `docs/results.md`.
+weights. Hardware: a CPU with two cores. What this stage gains: `docs/results.md`.
 """
 
 from tiny_step1 import *

@@ -1,4 +1,4 @@
-"""Ablation of tiny Step 2: trained for the same steps without memory, to see what memory is worth.
+"""Ablation of tiny Step 2: trained for the same steps without memory, to see what memory gains.
 
     leapai train tiny_step2_no_memory \\
         --ckpt outputs/tiny_step1/model.ckpt

@@ -27,6 +27,7 @@ job_name = "tiny_step2_static"
 finetune_steps = 1_000
 max_steps = 1_000
 
+loss = {**loss, "dense_weight": 1.0}
 # A clip is longer than memory reaches back, so that most frames have all of their past.
 streaming = {
     **streaming,
