@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE, OPERATING_DISTANCE_M
 from leapai.evaluation.metric_columns import (
     AP_WORDS,
@@ -81,17 +79,6 @@ def _mean_velocity_error_is_stand_in(results: RunMetrics) -> bool:
     return "velocity_mps" in detection.class_results_and_all()["all"].stand_ins
 
 
-def _occlusion_macro_f1(results: RunMetrics) -> float | None:
-    """Returns F1 of the occlusion level of objects found at the operating point, as the mean over
-    the levels that are labelled."""
-    if results.detection is None:
-        return None
-    counts = np.array(results.detection.occlusion_confusion, np.float64)
-    labelled, detected = counts.sum(1), counts.sum(0)
-    f1 = 2 * counts.diagonal() / np.maximum(labelled + detected, 1)
-    return float(f1[labelled > 0].mean()) if labelled.any() else None
-
-
 RUN_METRICS: tuple[RunMetric, ...] = (
     RunMetric(
         "mAP", "detection.mean_ap", HIGHER,
@@ -126,10 +113,10 @@ RUN_METRICS: tuple[RunMetric, ...] = (
         key="ece", task="detection", shown=TERMINAL,
     ),
     RunMetric(
-        "occlusion F1", _occlusion_macro_f1, HIGHER,
+        "occlusion F1", "detection.occlusion_macro_f1", HIGHER,
         words="F1 of the occlusion level of what was found; mean over the labelled levels",
         key="occlusion_macro_f1", task="detection",
-        shown=TERMINAL | TILE | SCALAR,
+        shown=TERMINAL | TILE,
     ),
     RunMetric(
         "AMOTA", "tracking.amota", HIGHER, words="tracking accuracy over all recalls; at best 1",

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from leapai.evaluation.detection.detection_results import DetectionMetrics
-from leapai.evaluation.metrics import extra_values
-from leapai.evaluation.run_metrics import RunMetrics
 from leapai.types import CLASS_NAMES
 from tests.evaluation.made_up import crowd, detections_at, gt, metrics
 
@@ -230,14 +228,8 @@ def test_occlusion_f1_is_the_mean_over_levels_that_are_labelled():
     at = [[4.0 * i, 0.0] for i in range(1, 12)]
     labels = gt(at, occlusion_level=[0] * 8 + [2] * 3)
     found = detections_at(at, occlusion_level=np.array([0] * 10 + [2]))
-    value = occlusion_f1(metrics((found, labels)))
     unoccluded, partly = 2 * 8 / (8 + 10), 2 * 1 / (3 + 1)
+    value = metrics((found, labels)).occlusion_macro_f1
     assert value == pytest.approx((unoccluded + partly) / 2)
     unlabelled = gt(at, occlusion_level=[-1] * 11)
-    assert occlusion_f1(metrics((found, unlabelled))) is None
-    assert occlusion_f1(None) is None
-
-
-def occlusion_f1(detection: DetectionMetrics | None) -> float | None:
-    results = RunMetrics.model_construct(detection=detection)
-    return extra_values(results).get("occlusion_macro_f1")
+    assert metrics((found, unlabelled)).occlusion_macro_f1 is None
