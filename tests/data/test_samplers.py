@@ -339,12 +339,12 @@ def test_what_a_process_cannot_read_is_said_as_without_processes(workers):
 def test_each_stream_of_a_batch_loses_and_changes_its_own_sensors():
     """Dropouts are drawn for a clip, not for a batch, and last through it."""
     config = make_config(
-        6, augmentation={"lidar_dropout": 0.4, "cameras_dropout": 0.4, "scaling": 0.1}
+        4, augmentation={"lidar_dropout": 0.4, "cameras_dropout": 0.4, "scaling": 0.1}
     )
     dataset = StreamingDataset([StubLog(60, "a"), StubLog(60, "b")], config)
     of_clip: dict[int, set[tuple[bool, bool]]] = {}
     mixed = 0
-    for step in range(5):
+    for step in range(4):
         for samples, batch in zip(dataset.samples(step), dataset.window(step), strict=True):
             lost = list(
                 zip(batch.lidar_valid.tolist(), batch.camera_valid.any(1).tolist(), strict=True)
@@ -352,7 +352,7 @@ def test_each_stream_of_a_batch_loses_and_changes_its_own_sensors():
             mixed += len(set(lost)) > 1
             for sample, state in zip(samples, lost, strict=True):
                 of_clip.setdefault(sample.clip, set()).add(state)
-    assert mixed > 8, "streams of one batch differ"
+    assert mixed > 6, "streams of one batch differ"
     assert all(len(states) == 1 for states in of_clip.values())
     assert {state for states in of_clip.values() for state in states} == {
         (True, True), (False, True), (True, False),
