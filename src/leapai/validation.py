@@ -71,6 +71,11 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
         raise ValueError(
             "use_dynamic_outputs = False leaves validation nothing to write; set it to True"
         )
+    if not config.has_task:
+        raise ValueError(
+            f"{config.job_name} has no task on, so that there is nothing to validate: train Step 1 "
+            "from its weights (leapai train --ckpt)"
+        )
     options.check_files()
     options.picture_step()  # refuses options that contradict each other
     if options.memory and not config.dynamic_task:

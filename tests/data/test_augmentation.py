@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from leapai.config import AugmentationConfig
-from leapai.data.augmentation import Augmentation, apply, change_ego, draw_augmentation
+from leapai.config.training import ImageAugmentationConfig
+from leapai.data.augmentation import (
+    Augmentation,
+    apply,
+    change_ego,
+    draw_augmentation,
+    scale_world,
+    scaled_map,
+)
+from leapai.data.image_augmentation import changed_images
 from leapai.data.log import open_logs
+from leapai.data.pixel_labels import with_pixel_labels
+from leapai.data.static_labels import rasterise
 from leapai.geometry import angles, boxes, cameras, poses
-from leapai.types import Frame, Labels
-from tests.scenes import RIG, make_frame
+from leapai.types import BevGrid, Frame, Labels
+from tests.scenes import RIG, ROAD_MAP, make_frame
 
 NAMES = tuple(name for name, *_ in RIG)
 NOTHING = AugmentationConfig(
@@ -24,7 +36,7 @@ TURN = poses.from_xyz_yaw(np.zeros(3), 0.35)
 CHANGES = {"turned": TURN, "mirrored": MIRROR, "both": TURN @ MIRROR}
 
 
-def draw(seed: int = 0, **changes: float) -> Augmentation:
+def draw(seed: int = 0, **changes: Any) -> Augmentation:
     config = NOTHING.model_copy(update=changes)
     return draw_augmentation(config, np.random.default_rng(seed), NAMES)
 
@@ -232,3 +244,108 @@ def test_frames_without_labels_points_or_cameras_pass():
     assert after.labels is None
     assert after.points is None
     assert after.cameras == ()
+
+
+SCALES = pytest.mark.parametrize("scale", [0.9, 1.1])
+
+
+@SCALES
+def test_a_larger_world_looks_the_same_in_every_image(scale):
+    frame = labelled_frame()
+    after = scale_world(frame, scale)
+    for one, other in zip(corner_pixels(frame), corner_pixels(after), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for camera, moved in zip(frame.cameras, after.cameras, strict=True):
+        assert moved.image is camera.image
+        np.testing.assert_array_equal(moved.intrinsics, camera.intrinsics)
+        np.testing.assert_allclose(
+            moved.ego_from_camera[:3, 3], scale * camera.ego_from_camera[:3, 3]
+        )
+
+
+@SCALES
+def test_points_grow_with_their_boxes(scale, synthetic_frame):
+    frame = synthetic_frame
+    after = scale_world(frame, scale)
+    np.testing.assert_allclose(after.points[:, :3], frame.points[:, :3] * scale, rtol=1e-6)
+    np.testing.assert_array_equal(after.points[:, 3:], frame.points[:, 3:])
+    assert after.points.dtype == np.float32
+    np.testing.assert_allclose(after.labels.boxes[:, :6], frame.labels.boxes[:, :6] * scale)
+    np.testing.assert_array_equal(after.labels.boxes[:, 6], frame.labels.boxes[:, 6])
+    before_inside = boxes.points_inside(frame.points[:, :3], frame.labels.boxes)
+    inside = boxes.points_inside(after.points[:, :3], after.labels.boxes)
+    assert before_inside.sum() > 50
+    assert (inside != before_inside).sum() <= 1e-4 * len(frame.points)
+
+
+@SCALES
+def test_a_larger_world_moves_faster_by_as_much(scale):
+    now, then = (scale_world(labelled_frame(i), scale) for i in (2, 7))
+    moved = now.labels.boxes.copy()
+    moved[:, :3] += now.labels.velocity_mps * 0.5
+    then_from_now = poses.invert(then.ego2global) @ now.ego2global
+    expected = boxes.transform(moved, then_from_now)
+    np.testing.assert_allclose(then.labels.boxes[:, :6], expected[:, :6], atol=1e-9)
+    acceleration = labelled_frame(2).labels.acceleration_mps2
+    np.testing.assert_allclose(now.labels.acceleration_mps2, scale * acceleration)
+
+
+@SCALES
+def test_pixels_are_farther_away_and_of_the_same_class(scale, synthetic_frame):
+    labelled = with_pixel_labels(synthetic_frame)
+    after = scale_world(labelled, scale)
+    again = with_pixel_labels(scale_world(synthetic_frame, scale))
+    for camera, moved, made in zip(labelled.cameras, after.cameras, again.cameras, strict=True):
+        depth_m = moved.pixel_labels.depth_m
+        np.testing.assert_allclose(depth_m, camera.pixel_labels.depth_m * scale, rtol=1e-6)
+        assert depth_m.dtype == np.float32
+        np.testing.assert_array_equal(moved.pixel_labels.class_id, camera.pixel_labels.class_id)
+        both = np.isfinite(depth_m) & np.isfinite(made.pixel_labels.depth_m)
+        np.testing.assert_allclose(depth_m[both], made.pixel_labels.depth_m[both], rtol=1e-3)
+        assert both.sum() >= np.isfinite(depth_m).sum() - 1
+
+
+@SCALES
+def test_the_map_grows_with_the_world(scale):
+    """A larger world over a larger region has the same raster."""
+    frame, region = make_frame(5), BevGrid((-20.0, 20.0), (-10.0, 10.0), cell_m=0.5)
+    larger = BevGrid((-20.0 * scale, 20.0 * scale), (-10 * scale, 10 * scale), cell_m=0.5 * scale)
+    plain = rasterise(ROAD_MAP, frame.ego2global, region)
+    grown = rasterise(scaled_map(ROAD_MAP, scale), scale_world(frame, scale).ego2global, larger)
+    assert plain.planes.sum() > 100
+    differing = (plain.planes != grown.planes).sum()  # widths of lines are not those of the world
+    assert differing <= 0.03 * plain.planes.sum()
+    wrong = rasterise(ROAD_MAP, scale_world(frame, scale).ego2global, larger)
+    assert (plain.planes != wrong.planes).sum() > 10 * max(differing, 1)
+    assert scaled_map(None, scale) is None
+
+
+def test_scales_and_heights_cover_what_is_asked():
+    scales = [draw(i, scaling=0.1).scale for i in range(300)]
+    assert 0.9 <= min(scales) < 0.905
+    assert 1.095 < max(scales) <= 1.1
+    heights = [draw(i, height_m=0.2).new_from_ego[2, 3] for i in range(300)]
+    assert np.std(heights) == pytest.approx(0.2, rel=0.15)
+
+
+def test_a_higher_ground_moves_points_boxes_and_cameras_alike():
+    frame = labelled_frame()
+    augmentation = draw(3, height_m=0.3)
+    height = augmentation.new_from_ego[2, 3]
+    after = apply(frame, augmentation)
+    assert abs(height) > 0.05
+    np.testing.assert_allclose(after.points[:, 2], frame.points[:, 2] + height, atol=1e-5)
+    np.testing.assert_allclose(after.labels.boxes[:, 2], frame.labels.boxes[:, 2] + height)
+    for one, other in zip(corner_pixels(frame), corner_pixels(after), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_all_of_it_together_keeps_corners_on_their_pixels():
+    frame = labelled_frame()
+    augmentation = draw(
+        1, rotation_deg=20, mirror_probability=1, scaling=0.1, height_m=0.1,
+        images=ImageAugmentationConfig(scaling=0.2, shift=0.1, flip_probability=0.5),
+    )  # fmt: skip
+    expected = corner_pixels(changed_images(frame, augmentation.images))
+    for one, other in zip(expected, corner_pixels(apply(frame, augmentation)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)

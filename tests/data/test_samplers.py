@@ -26,7 +26,7 @@ from leapai.data.samplers import (
 from leapai.data.static_labels import rasterise
 from leapai.models.tensors import FrameBatch
 from leapai.types import Frame, Labels, MapLine
-from tests.scenes import IMAGE_SIZE_PX, make_frame, small_config
+from tests.scenes import IMAGE_SIZE_PX, JOINT, ROAD_MAP, make_frame, small_config
 
 LENGTHS = (7, 1, 23, 40, 3)
 SEQUENCES = StreamingConfig(clip_frames=8, frames_without_gradient=2, frames_with_gradient=1)
@@ -334,3 +334,62 @@ def test_a_reading_process_that_is_killed_is_one_line_with_the_remedy():
 def test_what_a_process_cannot_read_is_said_as_without_processes(workers):
     with pytest.raises(ValueError, match=r"^drive, frame 3: the pose is not finite$"):
         list(read_through(window_loader(Fatal(kills=False), range(2), workers)))
+
+
+def test_each_stream_of_a_batch_loses_and_changes_its_own_sensors():
+    """Dropouts are drawn for a clip, not for a batch, and last through it."""
+    config = make_config(
+        4, augmentation={"lidar_dropout": 0.4, "cameras_dropout": 0.4, "scaling": 0.1}
+    )
+    dataset = StreamingDataset([StubLog(60, "a"), StubLog(60, "b")], config)
+    of_clip: dict[int, set[tuple[bool, bool]]] = {}
+    mixed = 0
+    for step in range(4):
+        for samples, batch in zip(dataset.samples(step), dataset.window(step), strict=True):
+            lost = list(
+                zip(batch.lidar_valid.tolist(), batch.camera_valid.any(1).tolist(), strict=True)
+            )
+            mixed += len(set(lost)) > 1
+            for sample, state in zip(samples, lost, strict=True):
+                of_clip.setdefault(sample.clip, set()).add(state)
+    assert mixed > 6, "streams of one batch differ"
+    assert all(len(states) == 1 for states in of_clip.values())
+    assert {state for states in of_clip.values() for state in states} == {
+        (True, True), (False, True), (True, False),
+    }  # fmt: skip
+
+
+def test_pixel_labels_come_where_depth_is_trained_and_leave_with_the_sensors():
+    camera = small_config().camera.model_copy(update={"depth_bins": 6})
+    deaf = {"lidar_dropout": 1.0, "cameras_dropout": 0.0, "camera_dropout": 0.0}
+    dataset = StreamingDataset([StubLog(9, "a")], make_config(camera=camera, augmentation=deaf))
+    (batch, *_) = dataset.window(0)
+    assert not batch.lidar_valid.any()
+    assert batch.pixel_depth_m.isfinite().any(), "made before the LiDAR was lost"
+    assert all(c.pixel_labels is None for frame in batch.frames for c in frame.cameras)
+    (plain, *_) = StreamingDataset([StubLog(9, "a")], make_config()).window(0)
+    assert plain.pixel_depth_m is None
+
+
+def test_the_map_of_a_scaled_clip_is_scaled():
+    config = make_config(
+        1, **{**JOINT, "augmentation": {"scaling": 0.2, "rotation_deg": 0, "mirror_probability": 0}}
+    )
+
+    class MapLog(StubLog):
+        def vector_map(self):
+            return ROAD_MAP
+
+    log = MapLog(30, "a")
+    dataset, scales = StreamingDataset([log], config), set()
+    for step in range(6):
+        for samples, batch in zip(dataset.samples(step), dataset.window(step), strict=True):
+            frame = batch.frames[0]
+            scale = frame.labels.boxes[0, 3] / 4.0
+            scales.add(round(scale, 6))
+            pose = log[samples[0].frame].ego2global.copy()
+            np.testing.assert_allclose(frame.ego2global[:3, 3], pose[:3, 3] * scale)
+            larger = tuple(replace(line, points_m=line.points_m * scale) for line in ROAD_MAP)
+            expected = rasterise(larger, frame.ego2global, config.static.region())
+            np.testing.assert_array_equal(frame.static_labels.planes, expected.planes)
+    assert len(scales) > 1

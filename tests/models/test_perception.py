@@ -104,6 +104,9 @@ def shapes_of(network: Perception, batch: FrameBatch) -> dict[str, tuple[int, ..
 
     def record(name):
         def hook(_module, _inputs, output):
+            if name == "view_transfer":  # with predictions of pixels, which are off
+                output, pixels = output
+                assert pixels is None
             shapes[name] = tuple(output.shape) if isinstance(output, torch.Tensor) else output
 
         return hook

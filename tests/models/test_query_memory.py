@@ -204,3 +204,91 @@ def test_random_selection_happens_half_of_the_time_in_training_only():
     assert len(set().union(*training)) > 50  # the rest is drawn from everywhere
     assert all(picked == best for picked in draws(False))
     assert all(picked == best for picked in draws(True, random_sampling=False))
+
+
+def at_rate(interval_s, every_s, frames):
+    """Times of the frames in memory, oldest first, after frames `every_s` apart."""
+    module = memory()
+    module.interval_s = interval_s
+    state = empty_state(1, SLOTS, CHANNELS)
+    for i in range(frames):
+        batch = batch_at(int(1e6 + i * every_s * 1e6), first=i == 0, streams=1)
+        state = module.push(state, read(module, state, batch), remembered(i, 1), batch)
+    times = state.timestamp_us.view(1, -1, KEPT)[0]
+    assert (times == times[:, :1]).all()
+    return [round(us / 1e6 - 1, 3) for us in times[:, 0].tolist() if us]
+
+
+def slow_times(interval_s, every_s, frames, length=SLOTS // KEPT):
+    """The same by a list: a frame takes the place of one that came too soon."""
+    kept = []
+    for i in range(frames):
+        if len(kept) > 1 and kept[-1] - kept[-2] < interval_s - 0.01:
+            kept.pop()
+        kept = [*kept, round(i * every_s, 3)][-length:]
+    return kept
+
+
+@pytest.mark.parametrize("every_s", [0.05, 0.1, 0.25, 0.5])
+@pytest.mark.parametrize("interval_s", [0.0, 0.2, 0.25])
+def test_frames_in_memory_are_apart_as_asked(interval_s, every_s):
+    for frames in (1, 2, 3, 7, 10, 11):
+        assert at_rate(interval_s, every_s, frames) == slow_times(interval_s, every_s, frames)
+
+
+def test_memory_reaches_as_far_back_at_10_hz_as_at_4_hz():
+    slow, fast, every = (
+        at_rate(interval, every, frames)
+        for interval, every, frames in ((0.25, 0.25, 20), (0.25, 0.1, 50), (0.0, 0.1, 50))
+    )
+    assert slow[-1] - slow[0] == pytest.approx(0.5)
+    # The newest may have come a frame ago only.
+    assert fast[-1] - fast[0] >= slow[-1] - slow[0] - 0.15
+    assert every[-1] - every[0] == pytest.approx(0.2)
+
+
+def test_streams_of_one_batch_keep_their_own_times():
+    """One stream comes twice as often as the other: each has what it has alone."""
+    module = memory()
+    module.interval_s = 0.2
+    state = empty_state(2, SLOTS, CHANNELS)
+    for i in range(8):
+        now = batch_at(0, first=i == 0)
+        times = torch.tensor([1_000_000 + i * 100_000, 1_000_000 + i * 200_000])
+        now = replace(now, timestamp_us=times)
+        state = module.push(state, read(module, state, now), remembered(i), now)
+    kept = state.timestamp_us.view(2, -1, KEPT)[:, :, 0]
+    for stream, every_s in enumerate((0.1, 0.2)):
+        expected = [round(1e6 + 1e6 * t) for t in slow_times(0.2, every_s, 8)]
+        assert kept[stream].tolist() == expected
+
+
+@pytest.mark.parametrize("interval_s", [0.0, 0.2])
+def test_older_slots_keep_their_id_score_and_time_through_a_push(interval_s):
+    """Whichever older frame stays: all that is known of its slots stays as it was read."""
+    module = memory()
+    state = stored(module, 3)
+    module.interval_s = interval_s  # the last frame came 0.1 s after the one before
+    ids = torch.arange(2 * SLOTS).view(2, SLOTS) + 100
+    state = replace(state, track_id=ids)
+    batch = batch_at(1_300_000)
+    report = read(module, state, batch)
+    after = module.push(state, report, remembered(9), batch)
+    kept = slice(0, SLOTS - KEPT) if interval_s else slice(KEPT, SLOTS)
+    for name in ("track_id", "confidence", "timestamp_us", "class_id", "query_index", "query"):
+        assert torch.equal(getattr(after, name)[:, :-KEPT], getattr(state, name)[:, kept]), name
+    assert (after.track_id[:, -KEPT:] == -1).all()
+    assert torch.equal(after.confidence[:, -KEPT:], remembered(9).confidence)
+
+
+def test_streams_of_a_batch_draw_their_selection_each():
+    module = memory().train()
+    confidence = torch.linspace(1, 0, 60).expand(32, -1).contiguous()
+    module.topk = 30
+    torch.manual_seed(0)
+    picked = module.select(confidence)
+    is_best = (picked == torch.arange(30)).all(1)
+    assert 8 < is_best.sum() < 24, "some streams draw, and others do not"
+    drawn = picked[~is_best]
+    assert (drawn[:, :20] == torch.arange(20)).all(), "the best 20 are always stored"
+    assert len({tuple(row) for row in drawn.tolist()}) == len(drawn)

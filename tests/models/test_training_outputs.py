@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from leapai.models.tensors import DenoisingQueries
+from leapai.training.freezing import freeze
 from tests.scenes import make_batch, seeded_model, small_config
 
 CONFIG = small_config()
@@ -83,3 +84,84 @@ def test_the_heat_map_belongs_to_training():
     assert model(batch, model.initial_state(2))[0].dynamic.heat_map is None
     heat_map = model.train()(batch, model.initial_state(2))[0].dynamic.heat_map
     assert heat_map.shape == (2, 8, 28, 32)
+
+
+LEARNING = small_config(
+    loss={"dense_weight": 1.0}, camera=CONFIG.camera.model_copy(update={"depth_bins": 6})
+)
+
+
+def test_pixels_and_dense_heat_maps_belong_to_training():
+    batch, model = make_batch(0, seeds=(0, 1)), seeded_model(LEARNING)
+    calls = []
+    for head in model.fuser.dense:
+        head.register_forward_hook(lambda *_: calls.append(1))
+    assert model(batch, model.initial_state(2))[0].auxiliary is None
+    assert not calls, "no time is spent on them"
+    auxiliary = model.train()(batch, model.initial_state(2))[0].auxiliary
+    assert auxiliary.heat_maps.shape == (2, 2, 8, 28, 32)
+    assert auxiliary.pixels.depth.shape == (14, 6, 8, 12)
+    assert auxiliary.pixels.classes.shape == (14, 8, 8, 12)
+    for name in ("fuser", "view_transfer"):
+        freeze(model.get_submodule(name))
+    assert model.train()(batch, model.initial_state(2))[0].auxiliary is None
+    assert len(calls) == 2, "a frozen trunk has no losses"
+
+
+def test_each_dense_head_sees_its_own_sensor_alone():
+    batch, model = make_batch(0), seeded_model(LEARNING).train()
+    model.eval()  # of batch norm, so that only sensors make a difference
+    model.fuser.training = True
+    maps = model(batch, model.initial_state(1))[0].auxiliary.heat_maps
+    blind = replace(batch, images=torch.zeros_like(batch.images))
+    deaf = replace(batch, points=batch.points[:0], point_stream=batch.point_stream[:0])
+    other_cameras = model(blind, model.initial_state(1))[0].auxiliary.heat_maps
+    other_points = model(deaf, model.initial_state(1))[0].auxiliary.heat_maps
+    assert torch.equal(maps[1], other_cameras[1])
+    assert not torch.allclose(maps[0], other_cameras[0])
+    assert torch.equal(maps[0], other_points[0])
+    assert not torch.allclose(maps[1], other_points[1])
+
+
+def test_heads_that_only_losses_read_change_no_detection():
+    batch, model = make_batch(0), seeded_model(LEARNING)
+    expected = model(batch, model.initial_state(1))[0].dynamic
+    with torch.no_grad():
+        for parameter in model.fuser.dense.parameters():
+            parameter.fill_(7.0)
+    found = model(batch, model.initial_state(1))[0].dynamic
+    assert torch.equal(found.class_logits, expected.class_logits)
+    assert torch.equal(found.boxes, expected.boxes)
+
+
+def test_cameras_that_share_a_backbone_use_the_first_alone():
+    shared = small_config(camera=CONFIG.camera.model_copy(update={"shared": True}))
+    batch, model = make_batch(0), seeded_model(shared)
+    calls = []
+    for group in range(4):
+        backbone = model.get_submodule(f"stage1_backbone{group}")
+        backbone.register_forward_hook(
+            lambda _, inputs, __, group=group: calls.append((group, len(inputs[0])))
+        )
+    features = model.camera_features(batch)
+    assert calls == [(0, 7)]
+    neck, backbone = model.stage1_neck0, model.stage1_backbone0
+    for camera in range(7):
+        alone = neck(backbone(batch.images[:, camera]))
+        torch.testing.assert_close(features[:, camera], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_without_any_task_only_pixels_are_predicted():
+    pixels_alone = small_config(
+        dynamic_task=False, enable_dynamic_temporal=False, task_loss_weights={},
+        camera=LEARNING.camera, enable_lidar=False,
+    )  # fmt: skip
+    batch, model = make_batch(0), seeded_model(pixels_alone)
+    predictions, state = model(batch, model.initial_state(1))
+    assert predictions.dynamic is None
+    assert predictions.static is None
+    features = model.camera_features(batch).flatten(0, 1)
+    expected = model.view_transfer.pixels(features)
+    assert torch.equal(predictions.auxiliary.pixels.depth, expected.depth)
+    assert torch.equal(predictions.auxiliary.pixels.classes, expected.classes)
+    assert state.has_last.all()

@@ -322,3 +322,18 @@ def test_joined_streams_are_told_apart():
     assert not outputs.regression.grad[:, 0].any()
     assert outputs.regression.grad[:, 1].any()
     assert len(Targets.joined(streams)) == 2
+
+
+def test_rare_occlusion_levels_count_as_much_as_asked():
+    """Objects of one level only: the loss of their occlusion is that of equal weights, times the
+    weight of the level; nothing else changes."""
+    for level, factor in enumerate((0.5, 2.0, 3.0, 1.5)):
+        targets = [random_targets(3, seed=1, occlusion_level=torch.full((3,), level))]
+        predictions = predictions_of(random_outputs(1))
+        weighted = DynamicCriterion(small_config(loss={"occlusion_by_level": (0.5, 2.0, 3.0, 1.5)}))
+        plain, other = CRITERION(predictions, targets), weighted(predictions, targets)
+        torch.testing.assert_close(other["occlusion"], factor * plain["occlusion"])
+        for name in ("class", "box", "angle_bin", "velocity"):
+            assert torch.equal(other[name], plain[name])
+    unlabelled = [random_targets(3, seed=1, occlusion_level=torch.full((3,), -1))]
+    assert float(weighted(predictions, unlabelled)["occlusion"]) == 0

@@ -20,6 +20,7 @@ from leapai.data.clip_mixture import ClipShare
 from leapai.data.log import DrivingLog
 from leapai.data.reading import SensorError, read_bytes
 from leapai.data.samplers import StreamingDataset, window_loader
+from leapai.data.static_labels import rasterise
 from leapai.data.transforms import collate
 from leapai.distributed import Ranks
 from leapai.models.tensors import FrameBatch
@@ -29,7 +30,7 @@ from leapai.training.freezing import freeze
 from leapai.training.frozen_trunk import features_fingerprint
 from leapai.training.targets import TargetMaker
 from leapai.types import Frame, Labels
-from tests.scenes import make_frame, seeded_model, small_config
+from tests.scenes import JOINT, ROAD_MAP, make_frame, seeded_model, small_config
 
 QUIET = Console(quiet=True)
 STILL = AugmentationConfig(
@@ -313,3 +314,35 @@ def test_weights_of_sources_change_no_feature():
         prints.append(features_fingerprint(model, config, None))
     assert prints[0] == prints[1]
     assert prints[0]["data"] == ["a", "b"]
+
+
+def test_the_map_of_a_scaled_variant_is_scaled(tmp_path):
+    growing = STILL.model_copy(update={"scaling": 0.2})
+    config = make_config(tmp_path, augmentation=growing, **JOINT)
+    _, cached = made(config, variants=2)
+    for log in cached.logs:
+        log.vector_map = lambda: ROAD_MAP
+    scales = set()
+    for step in range(6):
+        for samples, batch in zip(cached.samples(step), cached.window(step), strict=True):
+            for sample, frame in zip(samples, batch.frames, strict=True):
+                plain = cached.logs[sample.sequence][sample.frame]
+                scale = frame.labels.boxes[0, 3] / plain.labels.boxes[0, 3]
+                scales.add(round(scale, 6))
+                larger = tuple(replace(line, points_m=line.points_m * scale) for line in ROAD_MAP)
+                expected = rasterise(larger, frame.ego2global, config.static.region())
+                np.testing.assert_array_equal(frame.static_labels.planes, expected.planes)
+    assert len(scales) > 2
+
+
+def test_heads_that_only_losses_read_change_no_feature(tmp_path):
+    plain, dense = (make_config(tmp_path, loss={"dense_weight": w}) for w in (0.0, 1.0))
+    one, other = make_model(plain), make_model(dense)
+    other.load_state_dict({**other.state_dict(), **one.state_dict()})
+    found = [
+        features_fingerprint(model, config, "1") for model, config in ((one, plain), (other, dense))
+    ]
+    assert found[0] == found[1]
+    with torch.no_grad():
+        other.fuser.missing.add_(1.0)
+    assert features_fingerprint(other, dense, "1") != found[0]

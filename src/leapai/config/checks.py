@@ -22,6 +22,8 @@ STATIC_TEMPORAL_MODULES = ("bev_static_temporal_fusion",)
 TRUNK_MODULES = (*CAMERA_MODULES, *LIDAR_MODULES, "fuser")
 ALL_MODULES = (*TRUNK_MODULES, *DYNAMIC_MODULES, *STATIC_MODULES, *STATIC_TEMPORAL_MODULES)
 """Names of modules in checkpoints and schedules (docs/design.md, section 4)."""
+DENSE_HEADS = "fuser.dense"
+"""Heat maps of the trunk, which only losses read: another training may have them or not."""
 
 
 def check(config: TaskConfig) -> None:
@@ -52,7 +54,7 @@ def _check_tasks(config: TaskConfig) -> None:
                 f"enable_{name}_temporal = True, but {name}_task = False: "
                 f"set {name}_task = True or enable_{name}_temporal = False"
             )
-    if not (config.dynamic_task or config.static_task or config.camera.depth_bins):
+    if not (config.has_task or config.camera.depth_bins):
         raise ValueError(
             "dynamic_task = False and static_task = False: switch at least one task on, or set "
             "camera.depth_bins to train the cameras on single pixels alone"

@@ -119,7 +119,7 @@ class TaskConfig(Section):
     """Frames in memory, the current one counted."""
     max_gap_s: float = Field(2.0, gt=0, le=3600)
     """Memory is dropped when this much time has passed since the last frame."""
-    memory_interval_s: float = Field(0.0, ge=0)
+    memory_interval_s: float = Field(0.0, ge=0, le=3600)
     """Frames in memory are at least this far apart, all but the last, so that memory reaches
     seconds back at any frame rate; 0: every frame is kept."""
     temporal_optimization: TemporalOptimization = TemporalOptimization()
@@ -156,6 +156,11 @@ class TaskConfig(Section):
         """Slots of a stream's memory that the next frame can read:
         (queue_length - 1) x topk_query."""
         return (self.queue_length - 1) * self.topk_query if self.enable_dynamic_temporal else 0
+
+    @property
+    def has_task(self) -> bool:
+        """Whether a task is on; without any only the pixels of the cameras are trained."""
+        return self.dynamic_task or self.static_task
 
     def active_modules(self) -> tuple[str, ...]:
         """Returns the names of the modules that this configuration builds."""

@@ -45,6 +45,12 @@ def _floats(config: TaskConfig) -> dict[str, int]:
         ),
         "camera.heads, camera.points and the cells of bev": samples * 3,
         "bev.channels and the cells of bev": cells * channels * _COPIES,
+        "bev.channels and camera.bev_blocks": (
+            _WEIGHTS_A_BLOCK * channels**2 * config.camera.bev_blocks
+        ),
+        "camera.image_size_px and camera.depth_bins": (
+            _CAMERAS * (height // 8) * (width // 8) * config.camera.depth_bins * _COPIES
+        ),
     }
     if config.enable_lidar:
         floats |= _of_lidar(config, cells)

@@ -124,6 +124,18 @@ class LidarAugmentationConfig(Section):
     """Standard deviation of an error in the pitch and roll of the LiDAR."""
 
 
+class ImageAugmentationConfig(Section):
+    """Augmentations of the geometry of images, drawn once a clip for each camera and folded into
+    its calibration; the defaults change nothing."""
+
+    scaling: float = Field(0.0, ge=0, lt=1)
+    """An image is enlarged or reduced by up to this share, about its centre."""
+    shift: float = Field(0.0, ge=0, lt=1)
+    """It is moved by up to this share of its width and of its height."""
+    flip_probability: Probability = 0.0
+    """Probability that its left and right are swapped."""
+
+
 class AugmentationConfig(Section):
     """Augmentations of training, drawn once a clip; geometry is folded into the calibration."""
 
@@ -143,7 +155,10 @@ class AugmentationConfig(Section):
     """Probability of each camera to be lost alone."""
     height_m: NonNegativeFloat = 0.0
     """Standard deviation of a shift of the ego frame along z: the ground lies higher or lower."""
+    scaling: float = Field(0.0, ge=0, lt=1)
+    """The world, with all that moves in it, becomes larger or smaller by up to this share."""
     lidar: LidarAugmentationConfig = LidarAugmentationConfig()
+    images: ImageAugmentationConfig = ImageAugmentationConfig()
 
 
 class CacheConfig(Section):

@@ -1,5 +1,8 @@
 """Augmentation of training frames, the same through a clip (`AugmentationConfig`).
 
+The world is scaled about the ego: points, labels, motion and the places of cameras all grow alike,
+and with the places of its cameras a rig sees the same images in a world of any scale.
+
 The ego frame itself is turned, and mirrored, about its z axis: points, labels, calibration and pose
 all move with it, so images stay as they are and every relation between sensors, ground truth and
 motion still holds. A mirrored `ego_from_camera` or `ego2global` has determinant -1, which does no
@@ -16,6 +19,11 @@ import cv2
 import numpy as np
 
 from leapai.config.training import AugmentationConfig
+from leapai.data.image_augmentation import (
+    ImageAugmentation,
+    changed_images,
+    draw_image_augmentation,
+)
 from leapai.data.lidar_augmentation import (
     LidarAugmentation,
     augmented_points,
@@ -27,8 +35,9 @@ from leapai.data.perturbation import (
     without_cameras,
     without_lidar,
 )
+from leapai.data.pixel_labels import with_pixel_labels
 from leapai.geometry import boxes, poses
-from leapai.types import CameraFrame, FloatArray, Frame, Labels
+from leapai.types import CameraFrame, FloatArray, Frame, Labels, VectorMap
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green, blue in brightness (ITU-R BT.601)."""
@@ -48,6 +57,9 @@ class Augmentation:
     lost_cameras: tuple[str, ...]
     lidar_lost: bool
     lidar: LidarAugmentation
+    images: ImageAugmentation
+    scale: float
+    """Size of the new world over that of the old one."""
 
 
 def draw_augmentation(
@@ -69,11 +81,17 @@ def draw_augmentation(
         lost_cameras=tuple(n for n, is_lost in zip(camera_names, lost, strict=True) if is_lost),
         lidar_lost=lidar_lost,
         lidar=draw_lidar_augmentation(config.lidar, rng),
+        images=draw_image_augmentation(config.images, rng, count),
+        scale=float(rng.uniform(1 - config.scaling, 1 + config.scaling)),
     )
 
 
-def apply(frame: Frame, augmentation: Augmentation) -> Frame:
-    """Returns the augmented frame. Its last working sensor is never taken from it."""
+def apply(frame: Frame, augmentation: Augmentation, *, label_pixels: bool = False) -> Frame:
+    """Returns the augmented frame, with labels of its pixels where `label_pixels`. Its last working
+    sensor is never taken from it."""
+    frame = changed_images(frame, augmentation.images)
+    if label_pixels:  # from points as they came, before they are changed or lost
+        frame = with_pixel_labels(frame)
     frame = _with_losses(frame, augmentation)
     cameras = zip(frame.cameras, augmentation.colour, strict=True)
     frame = replace(frame, cameras=tuple(_coloured(camera, colour) for camera, colour in cameras))
@@ -81,7 +99,55 @@ def apply(frame: Frame, augmentation: Augmentation) -> Frame:
     if frame.points is not None:
         points = augmented_points(frame.points, augmentation.lidar, frame.timestamp_us)
         frame = replace(frame, points=points)
-    return change_ego(frame, augmentation.new_from_ego)
+    return change_ego(scale_world(frame, augmentation.scale), augmentation.new_from_ego)
+
+
+def scale_world(frame: Frame, scale: float) -> Frame:
+    """Returns the frame in a world that is `scale` times as large, about the origins of the ego and
+    of the global frame alike. Images stay as they are."""
+    if scale == 1.0:
+        return frame
+    points, labels = frame.points, frame.labels
+    if points is not None:
+        points = points * np.array([scale, scale, scale, 1, 1], np.float32)
+    return replace(
+        frame,
+        ego2global=_farther(frame.ego2global, scale),
+        cameras=tuple(_scaled_camera(camera, scale) for camera in frame.cameras),
+        points=points,
+        labels=None if labels is None else _scaled_labels(labels, scale),
+    )
+
+
+def scaled_map(vector_map: VectorMap | None, scale: float) -> VectorMap | None:
+    """Returns the map of a world of `scale_world`."""
+    if vector_map is None or scale == 1.0:
+        return vector_map
+    return tuple(replace(line, points_m=line.points_m * scale) for line in vector_map)
+
+
+def _farther(transform: FloatArray, scale: float) -> FloatArray:
+    """Returns a rigid transform [4, 4] with its translation scaled."""
+    scaled = transform.copy()
+    scaled[:3, 3] *= scale
+    return scaled
+
+
+def _scaled_camera(camera: CameraFrame, scale: float) -> CameraFrame:
+    labels = camera.pixel_labels
+    if labels is not None:
+        labels = replace(labels, depth_m=labels.depth_m * np.float32(scale))
+    pose = _farther(camera.ego_from_camera, scale)
+    return replace(camera, ego_from_camera=pose, pixel_labels=labels)
+
+
+def _scaled_labels(labels: Labels, scale: float) -> Labels:
+    return replace(
+        labels,
+        boxes=labels.boxes * [*(scale,) * 6, 1.0],
+        velocity_mps=labels.velocity_mps * scale,
+        acceleration_mps2=labels.acceleration_mps2 * scale,
+    )
 
 
 def change_ego(frame: Frame, new_from_ego: FloatArray) -> Frame:

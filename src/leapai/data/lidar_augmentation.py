@@ -11,12 +11,12 @@ from leapai.config.training import LidarAugmentationConfig
 from leapai.types import BoolArray, FloatArray
 
 _SENSOR_HEIGHT_M = 1.8
-"""Height above the ground from which beams are told apart by their elevation."""
+"""Height above the ground from which the elevation of beams is taken."""
 
 
 @dataclass(frozen=True)
 class LidarAugmentation:
-    """One random draw."""
+    """One random draw for a clip."""
 
     gain: float
     gamma: float

@@ -32,7 +32,9 @@ def without_cameras(frame: Frame, names: Collection[str] | None = None) -> Frame
             f"{frame.sequence} has no camera '{min(lost - set(known))}'; "
             f"its cameras: {', '.join(known)}"
         )
-    cameras = tuple(replace(c, image=None) if c.name in lost else c for c in frame.cameras)
+    cameras = tuple(
+        replace(c, image=None, pixel_labels=None) if c.name in lost else c for c in frame.cameras
+    )
     faults = (f"{name}: left out" for name in known if name in lost)
     return replace(frame, cameras=cameras, faults=(*frame.faults, *faults))
 

@@ -50,10 +50,17 @@ def _labels_of(camera: CameraFrame, points_m: FloatArray, class_id: IntArray) ->
 
 
 def _class_of(points_m: FloatArray, boxes: FloatArray, class_id: IntArray) -> IntArray:
-    """Returns the class [P] of the box in which each point [P, 3] lies."""
+    """Returns the class [P] of the box in which each point [P, 3] lies.
+
+    Points are sorted along x, so that a box looks at those near it only.
+    """
     of_point = np.full(len(points_m), BACKGROUND, np.int64)
+    order = np.argsort(points_m[:, 0], kind="stable")
+    x = points_m[order, 0]
     for box, number in zip(boxes, class_id.tolist(), strict=True):
         reach = np.linalg.norm(box[3:6]) / 2
-        near = np.flatnonzero((np.abs(points_m - box[:3]) <= reach).all(1))
+        first, last = np.searchsorted(x, [box[0] - reach, box[0] + reach])
+        near = order[first:last]
+        near = near[np.abs(points_m[near, 1] - box[1]) <= reach]
         of_point[near[box_geometry.points_inside(points_m[near], box[None])[0]]] = number
     return of_point

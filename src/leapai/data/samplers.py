@@ -26,10 +26,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from leapai.config.schema import TaskConfig
 from leapai.config.training import StreamingConfig
-from leapai.data.augmentation import apply, draw_augmentation
+from leapai.data.augmentation import apply, draw_augmentation, scaled_map
 from leapai.data.clip_mixture import ClipMixture, ClipShare
 from leapai.data.log import DrivingLog
-from leapai.data.pixel_labels import with_pixel_labels
 from leapai.data.static_labels import with_static_labels
 from leapai.data.transforms import collate, on_one_rig, prepare
 from leapai.models.tensors import FrameBatch
@@ -253,20 +252,20 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         camera = self.config.camera
         frame = read_frame(self.logs[sample.sequence], sample.frame)
         frame = prepare(frame, camera.image_size_px, camera.groups)
-        if camera.depth_bins:  # before augmentation, which may lose the LiDAR
-            frame = with_pixel_labels(frame)
         rng = np.random.default_rng([self.config.training.seed, _AUGMENTATION, sample.clip])
         names = [c.name for c in frame.cameras]
-        frame = apply(frame, draw_augmentation(self.config.augmentation, rng, names))
-        return self.with_map(frame, sample.sequence)
+        augmentation = draw_augmentation(self.config.augmentation, rng, names)
+        frame = apply(frame, augmentation, label_pixels=camera.depth_bins > 0)
+        return self.with_map(frame, sample.sequence, augmentation.scale)
 
-    def with_map(self, frame: Frame, sequence: int) -> Frame:
-        """Returns the frame of a log with its static labels, where that task is on and there is a
-        map."""
+    def with_map(self, frame: Frame, sequence: int, scale: float) -> Frame:
+        """Returns the frame of a log, in a world of this scale, with its static labels, where that
+        task is on and there is a map."""
         if not self.config.static_task:
             return frame
         log = self.logs[sequence]
-        return with_static_labels(frame, log.vector_map(), self._region, log.static_classes)
+        vector_map = scaled_map(log.vector_map(), scale)
+        return with_static_labels(frame, vector_map, self._region, log.static_classes)
 
 
 def read_frame(log: DrivingLog, index: int) -> Frame:

@@ -127,6 +127,7 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
             )
     points = [np.zeros((0, 5), np.float32) if f.points is None else f.points for f in frames]
     stream = np.repeat(np.arange(len(frames)), [len(p) for p in points])
+    pixel_depth_m, pixel_class = _pixel_labels(frames)
     return FrameBatch(
         images=torch.from_numpy(np.stack([_images(f) for f in frames])),
         camera_valid=torch.tensor(
@@ -143,24 +144,25 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
             np.stack([np.asarray(f.ego2global, np.float64) for f in frames])
         ),
         is_first=torch.tensor(list(is_first)),
-        **_pixel_labels(frames),
+        pixel_depth_m=pixel_depth_m,
+        pixel_class=pixel_class,
         camera_groups=tuple(CAMERA_GROUPS.index(c.group) for c in frames[0].cameras),
         frames=tuple(frames),
     )
 
 
-def _pixel_labels(frames: Sequence[Frame]) -> dict[str, torch.Tensor | None]:
-    """Returns the labels of the cells of all feature maps; those of a camera that has none are
-    NaN."""
+def _pixel_labels(frames: Sequence[Frame]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Returns depth and class [B, N, H / 8, W / 8] of the cells of all feature maps. The depth of a
+    camera without labels is NaN; both are None where no camera has any."""
     labels = [[c.pixel_labels for c in frame.cameras] for frame in frames]
     some = next((one for of_frame in labels for one in of_frame if one is not None), None)
     if some is None:
-        return {"pixel_depth_m": None, "pixel_class": None}
+        return None, None
     none = PixelLabels(np.full_like(some.depth_m, np.nan), np.zeros_like(some.class_id))
     filled = [[one or none for one in of_frame] for of_frame in labels]
     depth_m = np.stack([np.stack([one.depth_m for one in row]) for row in filled])
     class_id = np.stack([np.stack([one.class_id for one in row]) for row in filled])
-    return {"pixel_depth_m": torch.from_numpy(depth_m), "pixel_class": torch.from_numpy(class_id)}
+    return torch.from_numpy(depth_m), torch.from_numpy(class_id)
 
 
 def _images(frame: Frame) -> ImageArray:

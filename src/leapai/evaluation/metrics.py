@@ -113,6 +113,12 @@ RUN_METRICS: tuple[RunMetric, ...] = (
         key="ece", task="detection", shown=TERMINAL,
     ),
     RunMetric(
+        "occlusion F1", "detection.occlusion_macro_f1", HIGHER,
+        words="F1 of the occlusion level of what was found; mean over the labelled levels",
+        key="occlusion_macro_f1", task="detection",
+        shown=TERMINAL | TILE,
+    ),
+    RunMetric(
         "AMOTA", "tracking.amota", HIGHER, words="tracking accuracy over all recalls; at best 1",
         key="amota", task="tracking", shown=TILE | HISTORY,
     ),

@@ -93,6 +93,9 @@ class Fuser(nn.Module):
 
 
 def _dense_head(channels: int) -> nn.Sequential:
+    """Returns layers from a BEV [B, C, H, W] to logits of object centres [B, 8, H, W]; centres are
+    rare, so focal loss starts calm."""
     last = nn.Conv2d(channels, len(CLASS_NAMES), 1)
+    assert last.bias is not None
     nn.init.constant_(last.bias, math.log(_CENTRE_PRIOR / (1 - _CENTRE_PRIOR)))
     return nn.Sequential(conv_norm_relu(channels, channels), last)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 GROUND = 0.04
-"""Intensity of the ground to which all sensors are scaled: that of most real ones."""
+"""Intensity of the ground that is assumed where it cannot be measured: that of most sensors."""
 _NEAR_M, _FAR_M, _HEIGHT_M = 3.0, 30.0, 0.4
 _FEWEST = 50
-"""Ground points from which the scale is taken; with fewer, intensities stay as reported."""
+"""Ground points from which the scale is taken; with fewer, the ground is taken as `GROUND`."""
 _FULL = 25.0
 """Times the ground at which the result is 1: retroreflectors."""
 
@@ -21,13 +21,15 @@ def relative_to_ground(points: Tensor, stream: Tensor) -> Tensor:
     of their stream, then compressed: log(1 + i / ground) / log(1 + 25), at most 1.
 
     The ground is what lies within 0.4 m of z = 0, 3 to 30 m from the ego. Linear conventions whose
-    gains differ give equal results.
+    gains differ, such as 0 to 1 and 0 to 255, give equal results; a sensor that reports none gives
+    zeros.
     """
     distance2 = points[:, :2].square().sum(-1)
     level = (distance2 > _NEAR_M**2) & (distance2 < _FAR_M**2) & (points[:, 2].abs() < _HEIGHT_M)
+    level &= points[:, 3].isfinite()
     intensity = points[:, 3].clamp(min=0)
     scaled = intensity / GROUND
-    for number in stream.unique().tolist():
+    for number in range(int(stream.amax()) + 1 if len(stream) else 0):
         of_stream = stream == number
         ground = intensity[of_stream & level]
         if len(ground) >= _FEWEST:

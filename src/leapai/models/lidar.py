@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from leapai.config.network_sections import LidarConfig
 from leapai.models.blocks import conv_norm_relu
+from leapai.models.intensity import relative_to_ground
 from leapai.models.sampling import segment_sum
 from leapai.types import BevGrid
 
@@ -98,11 +99,19 @@ class PillarVfe(nn.Module):
     def __init__(self, config: LidarConfig, grid: BevGrid) -> None:
         super().__init__()
         channels = config.pillar_channels
-        self.grid = grid
+        self.config, self.grid = config, grid
         self.point_mlp = nn.Linear(POINT_FEATURES, channels)
         self.point_norm = nn.LayerNorm(channels)
         self.attention = nn.Linear(channels, 1)
         self.pillar_mlp = nn.Linear(channels, channels)
+
+    def pillars(self, points: Tensor, stream: Tensor) -> Pillars:
+        """Groups points [P, 5] of streams [P] into pillars, with their intensity as configured."""
+        config = self.config
+        if config.intensity == "ground":
+            points = relative_to_ground(points, stream)
+        limits = (config.max_pillars, config.max_points_per_pillar)
+        return group_pillars(points, stream, self.grid, *limits)
 
     def forward(self, pillars: Pillars) -> Tensor:
         """Returns features [V, C]; [0, C] for an empty cloud."""

@@ -17,8 +17,7 @@ from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import Backbone, FpnNeck
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
-from leapai.models.intensity import relative_to_ground
-from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe, group_pillars
+from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe
 from leapai.models.reset import with_pose
 from leapai.models.static.bev_memory import StaticTemporalFusion, empty_memory
 from leapai.models.static.static_head import StaticHead, StaticNeck
@@ -146,7 +145,8 @@ class Perception(nn.Module):
         return self.perceive(batch)[0]
 
     def perceive(self, batch: FrameBatch) -> tuple[Tensor, AuxiliaryPredictions | None]:
-        """Perceives one frame as `trunk` does; returns what its losses read, too, in training."""
+        """Perceives one frame as `trunk` does; returns what its losses read, too, of modules that
+        train."""
         features = self.camera_features(batch)  # [B, 7, 256, 64, 120]
         camera_bev, pixels = self.view_transfer(features, calibration_of(batch))
         bevs, present = [camera_bev], [batch.camera_valid.any(1)]  # [B, 256, 112, 128]
@@ -154,8 +154,9 @@ class Perception(nn.Module):
             bevs.append(self.lidar_bev(batch))  # [B, 256, 112, 128]
             present.append(batch.lidar_valid)
         bev: Tensor = self.fuser(bevs, present)
-        heat_maps = self.fuser.heat_maps(bevs) if self.training else None
-        if not self.training or (pixels is None and heat_maps is None):
+        heat_maps = self.fuser.heat_maps(bevs) if self.fuser.training else None
+        pixels = pixels if self.view_transfer.training else None
+        if pixels is None and heat_maps is None:
             return bev, None
         return bev, AuxiliaryPredictions(pixels, heat_maps)
 
@@ -202,12 +203,7 @@ class Perception(nn.Module):
     def pillars(self, batch: FrameBatch) -> Pillars:
         """Groups the points of all streams into pillars."""
         assert self.lidar_vfe is not None
-        lidar = self.config.lidar
-        limits = (lidar.max_pillars, lidar.max_points_per_pillar)
-        points = batch.points
-        if lidar.intensity == "ground":
-            points = relative_to_ground(points, batch.point_stream)
-        return group_pillars(points, batch.point_stream, self.lidar_vfe.grid, *limits)
+        return self.lidar_vfe.pillars(batch.points, batch.point_stream)
 
     def lidar_bev(self, batch: FrameBatch) -> Tensor:
         """Returns the BEV [B, C, rows, columns] of the points."""

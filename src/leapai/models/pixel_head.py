@@ -1,4 +1,4 @@
-"""What single cells of a feature map show: how far away it is, and of which class.
+"""Predictions for single cells of a feature map: how far away a cell is, and of which class.
 
 Depth is a distribution over bins (Reading et al., CaDDN, CVPR 2021; Philion and Fidler, ECCV 2020),
 evenly spaced in the logarithm of the distance along the camera's axis.
@@ -43,9 +43,9 @@ class PixelHead(nn.Module):
         self.depth_bins = depth_bins
         self.hidden = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())
         self.out = nn.Conv2d(channels, depth_bins + len(CLASS_NAMES), 1)
-        with torch.no_grad():
-            prior = math.log(_CLASS_PRIOR / (1 - _CLASS_PRIOR))
-            self.out.bias[depth_bins:] = prior  # focal loss starts calm
+        assert self.out.bias is not None
+        with torch.no_grad():  # classes are rare, so focal loss starts calm
+            self.out.bias[depth_bins:] = math.log(_CLASS_PRIOR / (1 - _CLASS_PRIOR))
 
     def forward(self, features: Tensor) -> PixelPredictions:
         """Returns logits."""

@@ -269,7 +269,7 @@ class AuxiliaryPredictions(_Tensors):
     """Predictions of the trunk that only its losses read."""
 
     pixels: PixelPredictions | None
-    """Of the B * N images."""
+    """Predictions for the B * N images."""
     heat_maps: Tensor | None
     """[modalities, B, 8, rows, columns] logits of object centres in the BEV of the cameras, then of
     the LiDAR."""
@@ -282,4 +282,4 @@ class Predictions(_Tensors):
     dynamic: DynamicPredictions | None = None
     static: StaticPredictions | None = None
     auxiliary: AuxiliaryPredictions | None = None
-    """What only losses read: in training, where it is configured."""
+    """Predictions that only losses read: in training, where they are configured."""

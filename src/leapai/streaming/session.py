@@ -48,6 +48,8 @@ class StreamSession:
 
     Track ids depend on the number of their sequence: `first_sequence` is that of the first one, so
     that sessions that share the sequences of a run give the ids that one session would.
+
+    Raises ValueError where no task is on.
     """
 
     def __init__(
@@ -57,6 +59,11 @@ class StreamSession:
         device: torch.device | str = "cpu",
         first_sequence: int = 0,
     ) -> None:
+        if not config.has_task:
+            raise ValueError(
+                f"{config.job_name} has no task on, and detects nothing: its weights are a "
+                "beginning for Step 1 (leapai train --ckpt)"
+            )
         self.model, self.config, self.device = model.to(device).eval(), config, device
         self.state = SessionState(model.initial_state(1, device), no_tracks(first_sequence))
         self.refused: list[str] = []

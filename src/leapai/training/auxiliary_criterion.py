@@ -32,21 +32,18 @@ class AuxiliaryCriterion:
     def __call__(
         self, predictions: AuxiliaryPredictions, batch: FrameBatch, targets: Sequence[Targets]
     ) -> Parts:
-        """Returns weighted parts (detached) and their "total"."""
+        """Returns weighted parts (detached) and their "total". What nobody labelled costs
+        nothing."""
         parts: Parts = {}
-        if predictions.pixels is not None and batch.pixel_depth_m is not None:
+        if predictions.pixels is not None:
             parts |= self._pixel_parts(predictions.pixels, batch)
         if predictions.heat_maps is not None:
             parts |= self._heat_parts(predictions.heat_maps, batch, targets)
-        if not parts:
-            return {"total": batch.points.new_zeros(())}
         total = torch.stack(list(parts.values())).sum()
         return {name: value.detach() for name, value in parts.items()} | {"total": total}
 
     def _pixel_parts(self, pixels: PixelPredictions, batch: FrameBatch) -> Parts:
-        assert batch.pixel_depth_m is not None
-        assert batch.pixel_class is not None
-        depth_m, class_id = batch.pixel_depth_m.flatten(0, 1), batch.pixel_class.flatten(0, 1)
+        depth_m, class_id = _pixel_labels(batch, pixels)
         known = depth_m.isfinite()  # [B * N, H, W]
         position = DepthBins(pixels.depth.shape[1]).position(depth_m[known])
         low = position.floor().clamp(max=pixels.depth.shape[1] - 2).long()
@@ -80,3 +77,11 @@ class AuxiliaryCriterion:
             cost = losses.centre_focal(of_sensor.float(), centres) * used
             parts[f"{name}_heat_map"] = self.loss.dense_weight * cost.sum() / per_centre
         return parts
+
+
+def _pixel_labels(batch: FrameBatch, pixels: PixelPredictions) -> tuple[Tensor, Tensor]:
+    """Returns depth, NaN where not labelled, and class [B * N, H, W] of the cells."""
+    if batch.pixel_depth_m is None or batch.pixel_class is None:
+        nothing = torch.full_like(pixels.depth[:, 0], torch.nan)
+        return nothing, torch.zeros_like(nothing, dtype=torch.int64)
+    return batch.pixel_depth_m.flatten(0, 1), batch.pixel_class.flatten(0, 1)

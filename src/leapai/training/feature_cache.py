@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from leapai.config.schema import TaskConfig
 from leapai.data.array_store import Arrays, ArrayStore
-from leapai.data.augmentation import apply, draw_augmentation
+from leapai.data.augmentation import Augmentation, apply, draw_augmentation
 from leapai.data.cache_sources import (
     NEVER,
     FileState,
@@ -138,19 +138,18 @@ class CachedFeatures(StreamingDataset):
         return frames
 
     def _varied(self, frame: Frame, sequence: int, variant: int) -> Frame:
-        if variant == 0:
-            return frame
+        return apply(frame, self._augmentation(frame, sequence, variant)) if variant else frame
+
+    def _augmentation(self, frame: Frame, sequence: int, variant: int) -> Augmentation:
+        """Draws the augmentation of a variant, from 1 on, of the sequence of a frame."""
         seed = [self.config.training.seed, _VARIANT_OF_SEQUENCE, sequence, variant]
-        names = [c.name for c in frame.cameras]
-        rng = np.random.default_rng(seed)
-        return apply(frame, draw_augmentation(self.config.augmentation, rng, names))
+        names = [camera.name for camera in frame.cameras]
+        return draw_augmentation(self.config.augmentation, np.random.default_rng(seed), names)
 
     def batch_of(self, samples: Sequence[SampleRef]) -> FrameBatch:
         """Collates one frame of each stream. Raises ValueError for one whose features are gone."""
         arrays = [self._read(sample) for sample in samples]
-        frames = tuple(
-            self.with_map(frame_of(a), v.sequence) for a, v in zip(arrays, samples, strict=True)
-        )
+        frames = tuple(self._labelled(a, v) for a, v in zip(arrays, samples, strict=True))
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
         prepared = [
             _without_pixels(f, a["camera_valid"]) for f, a in zip(frames, arrays, strict=True)
@@ -159,10 +158,19 @@ class CachedFeatures(StreamingDataset):
         lidar = torch.tensor([bool(a["lidar_valid"]) for a in arrays])
         return replace(batch, lidar_valid=lidar, frames=frames, fused_bev=torch.stack(features))
 
-    def _read(self, sample: SampleRef) -> Arrays:
+    def _labelled(self, arrays: Arrays, sample: SampleRef) -> Frame:
+        """Returns the kept frame with its static labels."""
+        frame, variant = frame_of(arrays), self._variant(sample)
+        scale = self._augmentation(frame, sample.sequence, variant).scale if variant else 1.0
+        return self.with_map(frame, sample.sequence, scale)
+
+    def _variant(self, sample: SampleRef) -> int:
+        """Draws the variant that a clip walks through."""
         seed = [self.config.training.seed, _VARIANT_OF_CLIP, sample.clip]
-        variant = int(np.random.default_rng(seed).integers(self.variants))
-        arrays = self.store.get(self.key((sample.sequence, sample.frame, variant)))
+        return int(np.random.default_rng(seed).integers(self.variants))
+
+    def _read(self, sample: SampleRef) -> Arrays:
+        arrays = self.store.get(self.key((sample.sequence, sample.frame, self._variant(sample))))
         if arrays is None:
             name = self.logs[sample.sequence].name
             raise ValueError(

@@ -6,7 +6,7 @@ import hashlib
 
 import torch
 
-from leapai.config.checks import TRUNK_MODULES
+from leapai.config.checks import DENSE_HEADS, TRUNK_MODULES
 from leapai.config.schema import TaskConfig
 from leapai.models.perception import Perception
 from leapai.version import __version__
@@ -38,6 +38,8 @@ def features_fingerprint(
     weights = hashlib.sha256()
     for name in trunk_modules(config):
         for key, tensor in sorted(model.get_submodule(name).state_dict().items()):
+            if f"{name}.{key}".startswith(f"{DENSE_HEADS}."):
+                continue  # only losses read them
             weights.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
             weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     data = [source.data for source in config.data.sources]  # weights change no feature

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from leapai.checkpoints import Checkpoint, differences, listed, read_checkpoint
-from leapai.config.checks import ALL_MODULES
+from leapai.config.checks import ALL_MODULES, DENSE_HEADS
 from leapai.config.schema import TaskConfig
 from leapai.types import CAMERA_GROUPS
 
@@ -49,15 +49,14 @@ class LoadReport:
 def initialise_from(source: Path | Checkpoint, model: nn.Module, config: TaskConfig) -> LoadReport:
     """Starts `model` from the weights of another run, such as Step 2 from Step 1.
 
-    Whole modules of the design may be new or left out, parts of a module may not. Raises
+    Whole modules of the design may be new or left out, parts of a module, but for the dense heads,
+    may not. Cameras that shared a backbone start groups that do not share one. Raises
     ValueError, and changes nothing, as `read_checkpoint` does and where: a shape or a part of a
     module differs; nothing is in common; `config` freezes a module from step 0 on that the
     checkpoint does not have, which would keep random weights for ever.
     """
     checkpoint = read_checkpoint(source)
-    theirs, ours, path = checkpoint.state_dict, model.state_dict(), checkpoint.path
-    if checkpoint.config.camera.shared and not config.camera.shared:
-        theirs = for_every_group(theirs)
+    theirs, ours, path = _trained_weights(checkpoint, config), model.state_dict(), checkpoint.path
     shared = {_module(name) for name in theirs} & {_module(name) for name in ours}
     if not shared & set(ALL_MODULES):
         raise ValueError(
@@ -65,7 +64,7 @@ def initialise_from(source: Path | Checkpoint, model: nn.Module, config: TaskCon
             f"{listed(sorted({_module(name) for name in theirs})) or 'no weights'}; "
             "name a checkpoint that `leapai train` wrote"
         )
-    settled = {*ALL_MODULES} - shared
+    settled = {*ALL_MODULES, DENSE_HEADS} - shared
     problems = differences(
         {name: value for name, value in theirs.items() if _module(name) not in settled},
         {name: value for name, value in ours.items() if _module(name) not in settled},
@@ -89,16 +88,31 @@ def initialise_from(source: Path | Checkpoint, model: nn.Module, config: TaskCon
     )
 
 
+def _trained_weights(checkpoint: Checkpoint, config: TaskConfig) -> Mapping[str, Tensor]:
+    """Returns the weights of a checkpoint that its training reached, as `config` needs them.
+
+    Without any task only the cameras learn: the fuser is random, and may be of other sensors.
+    """
+    weights = checkpoint.state_dict
+    if "config" not in checkpoint.content:
+        return weights
+    trained = checkpoint.config
+    if not trained.has_task:
+        weights = {n: v for n, v in weights.items() if not n.startswith("fuser.")}
+    if trained.camera.shared and not config.camera.shared:
+        weights = for_every_group(weights)
+    return weights
+
+
 def for_every_group(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns weights in which every group of cameras has the backbone and the neck of the first,
     which all of them shared."""
-    shared = {
-        n: v for n, v in weights.items() if _module(n) in ("stage1_backbone0", "stage1_neck0")
-    }
     copies = {
-        name.replace("0.", f"{group}.", 1): value
-        for name, value in shared.items()
+        f"{family}{group}.{rest}": value
+        for name, value in weights.items()
+        for family in ("stage1_backbone", "stage1_neck")
         for group in range(1, len(CAMERA_GROUPS))
+        if (rest := name.removeprefix(f"{family}0.")) != name
     }
     return {**weights, **copies}
 
@@ -129,7 +143,8 @@ def _other_settings(theirs: object, config: TaskConfig) -> tuple[str, ...]:
 
 
 def _module(name: str) -> str:
-    return name.partition(".")[0]
+    """Returns the module of a weight; the dense heads count as one."""
+    return DENSE_HEADS if name.startswith(f"{DENSE_HEADS}.") else name.partition(".")[0]
 
 
 def _sizes(state: Mapping[str, Tensor], modules: set[str]) -> dict[str, int]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from leapai.checkpoints import header, read_checkpoint, write_checkpoint
-from leapai.config.checks import TRUNK_MODULES
+from leapai.config.checks import DENSE_HEADS, TRUNK_MODULES
 from leapai.config.schema import TaskConfig
 
 SHARED_SETTINGS = ("bev", "camera", "lidar", "enable_lidar", "max_gap_s")
@@ -47,7 +47,7 @@ def merge_checkpoints(dynamic: Path, static: Path, output: Path) -> TaskConfig:
     _refuse_other_trunk(first, second)
     config = merged_config(first.config, second.config)
     content = {
-        "state_dict": {**second.weights, **first.weights},
+        "state_dict": without_dense_heads({**second.weights, **first.weights}),
         **header(config),
         "figures": {**second.metrics, **first.metrics},
     }
@@ -64,8 +64,16 @@ def merged_config(dynamic: TaskConfig, static: TaskConfig) -> TaskConfig:
     values["job_name"] = f"{dynamic.job_name}_with_map"
     values["task_loss_weights"] |= other["task_loss_weights"]
     values["loss"]["static"] = other["loss"]["static"]
+    values["loss"]["dense_weight"] = 0.0
     values["trainable_modules"] += other["trainable_modules"]
     return TaskConfig.model_validate(values)
+
+
+def without_dense_heads(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the weights without the heat maps of the trunk, which only losses read."""
+    return {
+        name: value for name, value in weights.items() if not name.startswith(f"{DENSE_HEADS}.")
+    }
 
 
 def _read(path: Path, task: str) -> _Part:
@@ -92,7 +100,7 @@ def _refuse_other_settings(first: _Part, second: _Part) -> None:
 
 
 def _refuse_other_trunk(first: _Part, second: _Part) -> None:
-    one, other = (_trunk(part.weights) for part in (first, second))
+    one, other = (_trunk(without_dense_heads(part.weights)) for part in (first, second))
     names = sorted(one.keys() | other.keys())
     differing = [n for n in names if n not in one or n not in other or not _same(one[n], other[n])]
     modules = list(dict.fromkeys(name.partition(".")[0] for name in differing))

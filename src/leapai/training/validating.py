@@ -25,7 +25,7 @@ PICTURED_FRAME = 5
 
 
 class Validator:
-    """Validates every `training.validate_every` steps, and at the end."""
+    """Validates every `training.validate_every` steps, and at the end, where a task is on."""
 
     def __init__(self, logs: Sequence[DrivingLog], output: RunOutput) -> None:
         self.logs, self.output = logs, output
@@ -34,7 +34,8 @@ class Validator:
     def is_due(self, step: TrainStep) -> bool:
         """Returns whether this step is one after which a validation follows."""
         done, every = step.progress.step, step.config.training.validate_every
-        return done == step.config.max_steps or bool(every and done % every == 0)
+        is_time = done == step.config.max_steps or bool(every and done % every == 0)
+        return is_time and step.config.has_task
 
     def after(self, step: TrainStep) -> None:
         """Validates where it is due after a step. All ranks must call."""

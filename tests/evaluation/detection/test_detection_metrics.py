@@ -221,3 +221,15 @@ def test_the_last_row_is_the_mean_of_classes_and_the_count_of_objects():
     assert every.mean_ap == found.mean_ap
     assert every.point == found.operating["all"]
     assert list(found.class_results_and_all())[-1] == "all"
+
+
+def test_occlusion_f1_is_the_mean_over_levels_that_are_labelled():
+    """Eight unoccluded objects found as such, two of three partly occluded called unoccluded."""
+    at = [[4.0 * i, 0.0] for i in range(1, 12)]
+    labels = gt(at, occlusion_level=[0] * 8 + [2] * 3)
+    found = detections_at(at, occlusion_level=np.array([0] * 10 + [2]))
+    unoccluded, partly = 2 * 8 / (8 + 10), 2 * 1 / (3 + 1)
+    value = metrics((found, labels)).occlusion_macro_f1
+    assert value == pytest.approx((unoccluded + partly) / 2)
+    unlabelled = gt(at, occlusion_level=[-1] * 11)
+    assert metrics((found, unlabelled)).occlusion_macro_f1 is None

@@ -34,6 +34,7 @@ from leapai.evaluation.detection.detection_results import (
     TruePositiveErrors,
 )
 from leapai.evaluation.detection.labelled_frames import LabelledFrame, tabulate
+from leapai.evaluation.detection.occlusion_levels import Confusion, level_confusion, macro_f1
 from leapai.evaluation.detection.precision_recall import average_precision, curve, mean_error
 from leapai.geometry import angles
 from leapai.types import (
@@ -59,6 +60,7 @@ def detection_metrics(
     classes = {name: evaluator.class_metrics(i) for i, name in enumerate(CLASS_NAMES)}
     mean_ap = _mean(c.mean_ap for c in classes.values())
     errors = _mean_errors(list(classes.values()))
+    confusion = evaluator.occlusion_confusion()
     return DetectionMetrics(
         frames=len(frames),
         truths=int(gt.counted.sum()),
@@ -94,7 +96,8 @@ def detection_metrics(
         operating_distance_m=OPERATING_DISTANCE_M,
         operating=evaluator.operating(),
         recall_confidence=RECALL_CONFIDENCE,
-        occlusion_confusion=evaluator.occlusion_confusion(),
+        occlusion_confusion=confusion,
+        occlusion_macro_f1=macro_f1(confusion),
         angle_bins=evaluator.angle_bins(),
         left_out={name: evaluator.left_out(i) for i, name in enumerate(CLASS_NAMES)},
         calibration=evaluator.calibration(),
@@ -175,15 +178,12 @@ class Evaluator:
             )
         return points
 
-    def occlusion_confusion(self) -> tuple[tuple[int, ...], ...]:
-        """Counts detections by labelled, then detected level [4][4]."""
+    def occlusion_confusion(self) -> Confusion:
+        """Counts the levels of objects found at the operating point."""
         found = self.found[OPERATING_DISTANCE_M]
         used = self.right(found) & (self.detections.score >= OPERATING_CONFIDENCE)
         labelled = self.gt.occlusion_level[found[used]]
-        levels = len(OCCLUSION_NAMES)
-        cell = labelled * levels + self.detections.occlusion_level[used]
-        counts = np.bincount(cell[labelled >= 0], minlength=levels * levels)
-        return tuple(tuple(int(n) for n in row) for row in counts.reshape(levels, levels))
+        return level_confusion(labelled, self.detections.occlusion_level[used])
 
     def calibration(self) -> Calibration:
         """Compares confidence with how often it is right."""

@@ -197,6 +197,9 @@ class DetectionMetrics(_Metrics):
     recall_confidence: float
     occlusion_confusion: tuple[tuple[int, ...], ...]
     """[4][4] labelled level, then detected level, of objects found at the operating point."""
+    occlusion_macro_f1: float | None = None
+    """F1 of the detected level of these objects, as the mean over the levels that are labelled;
+    None: no level is, or the file is older than this metric."""
     angle_bins: dict[str, AngleBinMetrics]
     """Detected headings by angle bin of the label; keys are centres of bins, as "45 deg"."""
     left_out: dict[str, LeftOut]

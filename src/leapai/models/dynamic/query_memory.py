@@ -23,7 +23,7 @@ SURE_PICKS = 20
 """In training, the best 20 are always stored; the rest is drawn (docs/design.md, section 12)."""
 RANDOM_SAMPLING_PROBABILITY = 0.5
 _SLACK_S = 0.01
-"""Frames may come this much sooner than they should."""
+"""Seconds by which frames may come sooner than `memory_interval_s` asks: sensors jitter."""
 
 
 @dataclass(frozen=True)
@@ -211,10 +211,10 @@ class Memory(nn.Module):
         streams = len(report.valid)
         if self.slots < 2 * per_frame:
             return torch.zeros(streams, dtype=torch.bool, device=report.valid.device)
-        stored = torch.where(report.valid, report.timestamp_us, 0).view(streams, -1, per_frame)
-        last, before = stored[:, -1].amax(-1), stored[:, -2].amax(-1)
-        apart_s = (last - before).double() / US_PER_S
-        return (before > 0) & (last > 0) & (apart_s < self.interval_s - _SLACK_S)
+        stored_us = report.timestamp_us.view(streams, -1, per_frame)[:, -2:, 0]
+        has_both = report.valid.view(streams, -1, per_frame)[:, -2:].any(-1).all(-1)
+        apart_s = (stored_us[:, 1] - stored_us[:, 0]).double() / US_PER_S
+        return has_both & (apart_s < self.interval_s - _SLACK_S)
 
 
 def _is_finite(slots: TemporalState | NewSlots) -> Tensor:
