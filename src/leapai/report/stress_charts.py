@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from leapai.report.report_curves import Chart
-from leapai.report.svg_charts import Axis, Line, chart, line_key
+from leapai.report.svg_charts import Axis, Key, Line, chart, line_key
 from leapai.report.theme import RUN_COLOURS
 from leapai.runs.stress_folder import ConditionResult, StressRun
 
@@ -17,8 +17,20 @@ _LEVELS = {
     "calibration": ("Calibration off", "degrees"),
 }
 """Title and name of the axis of each kind that has a curve."""
-_NO_CHANGE = {"rate": None}
-"""Level at which nothing is wrong; 0 for other kinds."""
+_MOST_SEVERE = 3.0
+
+
+LINES = {"mAP": (RUN_COLOURS[0], ""), "precision": (RUN_COLOURS[1], "dashed")}
+"""Colour and style of the lines of each chart."""
+
+
+def chart_keys() -> list[Key]:
+    """Returns the legend of all charts."""
+    nothing = np.zeros(0)
+    return [
+        line_key(Line(nothing, nothing, colour, name, style))
+        for name, (colour, style) in LINES.items()
+    ]
 
 
 def corruption_charts(run: StressRun) -> list[Chart]:
@@ -43,7 +55,7 @@ def level_charts(run: StressRun) -> list[Chart]:
     clean, charts = run.results[0], []
     for kind, (title, axis) in _LEVELS.items():
         points = [(r.level, r) for r in run.results if r.kind == kind and r.level is not None]
-        at_start = [] if kind in _NO_CHANGE else [(0.0, clean)]
+        at_start = [] if kind == "rate" else [(0.0, clean)]
         if len(points) > 1:
             charts.append(_chart(title, axis, [*at_start, *points], clean))
     return charts
@@ -59,17 +71,12 @@ def _chart(
     kept = np.array([_or_nan(r.scores.relative) for _, r in points])
     precision = np.array([_share(r.scores.precision, clean.scores.precision) for _, r in points])
     lines = [
-        Line(x, kept, RUN_COLOURS[0], "mAP"),
-        Line(x, precision, RUN_COLOURS[1], "precision", "dashed"),
+        Line(x, y, colour, name, style)
+        for y, (name, (colour, style)) in zip((kept, precision), LINES.items(), strict=True)
     ]
-    top = max(1.1, float(np.nanmax([*kept, *precision, 0.0])) * 1.05)
-    drawing = chart(
-        f"{title}: share left",
-        Axis(axis, 0.0, float(x.max()) or 1.0),
-        Axis("of clean", 0, top),
-        lines,
-    )
-    return Chart(title, drawing, keys=tuple(line_key(line) for line in lines))
+    top = max(1.1, 1.05 * float(np.nanmax([*kept, *precision, 0.0])))
+    x_axis = Axis(axis, 0.0, _MOST_SEVERE if axis == "severity" else float(x.max()))
+    return Chart(title, chart(f"{title}: share left", x_axis, Axis("of clean", 0, top), lines))
 
 
 def _share(value: float | None, clean: float | None) -> float:

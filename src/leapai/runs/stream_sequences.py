@@ -120,6 +120,7 @@ class _Streaming:
                 TimeRemainingColumn(),
                 console=self.console,
                 transient=bool(self.options.label),
+                disable=bool(self.options.label) and not self.console.is_terminal,
             ) as progress,
             self.meter.measuring(model),
         ):

@@ -64,7 +64,7 @@ class StressStreaming:
             seconds=time.perf_counter() - start,
         )
         keep_result(self._output, result, worst.picture_webp if worst else None)
-        self._console.print(escape(_line(result)), highlight=False)
+        self._console.print(escape(_line(result)), highlight=False, soft_wrap=True)
         return result
 
     def _streamed(self, condition: Condition) -> StreamResults | None:
@@ -100,13 +100,8 @@ class StressStreaming:
 def _line(result: ConditionResult) -> str:
     """Returns a result as a line of the terminal."""
     scores = result.scores
-    parts = [
-        f"mAP {_percent(scores.mean_ap)}",
-        f"{_percent(scores.relative)} of clean",
-        f"recall at 2 m {_percent(scores.recall_2m)}",
-        f"precision {_percent(scores.precision)}",
-    ]
-    return f"  {result.words:<46} {', '.join(parts)} ({result.seconds:.0f} s)"
+    ap, relative = _percent(scores.mean_ap), _percent(scores.relative)
+    return f"  {result.words}: mAP {ap}, {relative} of clean ({result.seconds:.0f} s)"
 
 
 def _percent(share: float | None) -> str:

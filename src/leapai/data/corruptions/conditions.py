@@ -20,7 +20,7 @@ from leapai.data.corruptions.frame_rates import RateLogs, rate_conditions
 from leapai.data.corruptions.multicorrupt import CORRUPTIONS, SEVERITIES, CorruptedLog
 from leapai.data.corruptions.seeded_draws import generator
 from leapai.data.corruptions.swapped_images import SwappedImages
-from leapai.data.corruptions.wrong_geometry import calibration_off, pose_off
+from leapai.data.corruptions.wrong_geometry import calibration_off_by, noisy_pose
 from leapai.data.log import DrivingLog
 from leapai.data.perturbation import PerturbedLog, without_cameras, without_lidar
 from leapai.types import CAMERA_GROUPS, Frame
@@ -138,9 +138,15 @@ def _images(quick: bool) -> Iterator[Condition]:
 
 def _calibrations(seed: int, quick: bool) -> Iterator[Condition]:
     for turn_deg, shift_m in CALIBRATIONS[1:2] if quick else CALIBRATIONS:
-        parts = [f"{turn_deg:g} degrees" * bool(turn_deg), f"{100 * shift_m:g} cm" * bool(shift_m)]
+        degrees = "degree" if turn_deg == 1 else "degrees"
+        parts = [
+            f"{turn_deg:g} {degrees}" * bool(turn_deg),
+            f"{100 * shift_m:g} cm" * bool(shift_m),
+        ]
         words = " and ".join(filter(None, parts))
-        change = partial(calibration_off, rotation_deg=turn_deg, translation_m=shift_m, seed=seed)
+        change = partial(
+            calibration_off_by, rotation_deg=turn_deg, translation_m=shift_m, seed=seed
+        )
         yield Condition(
             f"calibration_{words.replace(' ', '_')}",
             "calibration",
@@ -152,7 +158,7 @@ def _calibrations(seed: int, quick: bool) -> Iterator[Condition]:
 
 def _poses(seed: int, quick: bool) -> Iterator[Condition]:
     for noise_m, noise_deg in POSE_NOISES[1:] if quick else POSE_NOISES:
-        change = partial(pose_off, noise_m=noise_m, noise_deg=noise_deg, seed=seed)
+        change = partial(noisy_pose, noise_m=noise_m, noise_deg=noise_deg, seed=seed)
         yield Condition(
             f"pose_{noise_m:g}_m",
             "pose",

@@ -33,7 +33,7 @@ def points_reducing(points: FloatArray, severity: int, rng: Generator) -> FloatA
 def beams_reducing(points: FloatArray, severity: int, rng: Generator) -> FloatArray:
     """Keeps every second, fourth or eighth of 32 beams, from beam 1 on (`rings`)."""
     del rng
-    return points[rings(points) % BEAM_STEPS[severity - 1] == 1]
+    return np.asarray(points[rings(points) % BEAM_STEPS[severity - 1] == 1])
 
 
 def rings(points: FloatArray) -> IntArray:

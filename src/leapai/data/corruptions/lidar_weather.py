@@ -82,37 +82,40 @@ def fog_response(alpha: float) -> FogResponse:
     return FogResponse(place, np.asarray(trapezoid(integrand, time, axis=1)))
 
 
-_FLAKES_PER_M = 0.025
-"""Reflecting flakes on a metre of a beam for each mm/h and s/m of snow."""
-_FLAKE_RANGE_M = 20.0
-"""A flake further away returns too little to be seen."""
-_CAUGHT = 0.5
-"""Share of the beams with a flake in range whose flake outshines the object behind it."""
+FLAKE_RADIUS_M = 0.00075
+FLAKE_REFLECTIVITY = 0.9
+BEAM_RAD = 0.003
+"""Full divergence of a beam."""
 
 
 def snow(points: FloatArray, severity: int, rng: Generator) -> FloatArray:
-    """Replaces returns by flakes near the sensor, and weakens and loses others: an approximation.
+    """Puts a flake in the place of each return that it outshines, and weakens the others: an
+    approximation with flakes of one size.
 
-    A beam meets its first reflecting flake at a distance that is exponentially distributed. The
-    density of flakes is proportional to the share of the air that is snow, which is rate over speed
-    of fall. In front of the object and within 20 m, every second flake is seen in its place, with
-    an intensity below 0.1. Of the other points a share is lost that grows with density and
-    distance.
+    The share of the air that is snow is rate over speed of fall, which gives the flakes in a cubic
+    metre. The nearest flake in the cone of a beam, at a distance d, covers a share f of the beam
+    that falls with d^2. It is seen where 0.9 f / d^2 exceeds i / R^2 of the object at R, with an
+    intensity of 0.9 f. Objects are attenuated by twice the area of all flakes on the way and back.
+    The number of points stays.
     """
     rate_mm_h, speed_mps = SNOWFALL[severity - 1]
-    per_m = _FLAKES_PER_M * rate_mm_h / speed_mps
+    snow_share = rate_mm_h * 1e-3 / 3600 / speed_mps
+    flakes_per_m3 = snow_share / (4 / 3 * np.pi * FLAKE_RADIUS_M**3)
     offset, distance = _polar(points)
-    flake = 1.0 + rng.exponential(1 / per_m, len(points))
-    caught = rng.random(len(points)) < _CAUGHT
-    is_flake = caught & (flake < np.minimum(distance, _FLAKE_RANGE_M))
+    in_cone = -np.log1p(-rng.random(len(points)))  # flakes expected up to the nearest one
+    flake = np.cbrt(3 * in_cone / (flakes_per_m3 * np.pi * (BEAM_RAD / 2) ** 2))
+    flake = np.maximum(flake, _NEAREST_M)
+    covered = np.minimum((FLAKE_RADIUS_M / (flake * BEAM_RAD / 2)) ** 2, 1.0)
+    returned = FLAKE_REFLECTIVITY * covered
+    is_flake = (flake < distance) & (returned / flake**2 > points[:, 3] / distance**2)
     share = np.where(is_flake, flake / distance, 1.0)
     moved = with_xyz(
         points, np.where(is_flake[:, None], SENSOR_M + offset * share[:, None], points[:, :3])
     )
-    weaker = points[:, 3] * np.exp(-0.4 * per_m * distance)
-    moved[:, 3] = np.where(is_flake, rng.uniform(0.0, 0.1, len(points)), weaker)
-    lost = ~is_flake & (rng.random(len(points)) >= np.exp(-0.1 * per_m * distance))
-    return np.asarray(moved[~lost])
+    attenuation = 2 * flakes_per_m3 * np.pi * FLAKE_RADIUS_M**2
+    weaker = points[:, 3] * np.exp(-2 * attenuation * distance)
+    moved[:, 3] = np.where(is_flake, returned, weaker)
+    return moved
 
 
 def _polar(points: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -10,7 +10,7 @@ from leapai.data.perturbation import pose_noise, with_camera_errors
 from leapai.types import Frame
 
 
-def calibration_off(frame: Frame, rotation_deg: float, translation_m: float, seed: int) -> Frame:
+def calibration_off_by(frame: Frame, rotation_deg: float, translation_m: float, seed: int) -> Frame:
     """Returns the frame with every camera turned by exactly this angle, about an axis of its own,
     and moved by exactly this distance: the same in all frames of a drive."""
     errors = np.tile(np.eye(4), (len(frame.cameras), 1, 1))
@@ -23,7 +23,7 @@ def calibration_off(frame: Frame, rotation_deg: float, translation_m: float, see
     return with_camera_errors(frame, errors)
 
 
-def pose_off(frame: Frame, noise_m: float, noise_deg: float, seed: int) -> Frame:
+def noisy_pose(frame: Frame, noise_m: float, noise_deg: float, seed: int) -> Frame:
     """Returns the frame with noise of these standard deviations in the ego pose, another draw in
     each frame."""
     rng = generator(seed, "pose", frame.sequence, frame.timestamp_us)
