@@ -133,7 +133,11 @@ def _tiles(run: StressRun) -> Iterator[MetricValue]:
             words = "mAP" if name == CLEAN else "share of the clean mAP"
             yield metric_value(Metric(heading, source, Better.HIGHER, words=words), [by_name[name]])
     weakest = min(
-        ((s.resilience, name) for name, s in run.summary.corruptions.items() if s.resilience),
+        (
+            (score.resilience, name)
+            for name, score in run.summary.corruptions.items()
+            if score.resilience is not None
+        ),
         default=None,
     )
     if weakest is not None:

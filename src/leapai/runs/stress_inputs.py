@@ -34,11 +34,14 @@ class StressInputs:
 
 
 def stress_inputs(run: RunInputs, options: StressOptions) -> StressInputs:
-    """Cuts the drives of opened inputs to the frames that are streamed."""
+    """Cuts the drives of opened inputs to the frames that are streamed. Raises ValueError where there
+    is none."""
     memory = FrameMemory(KEPT_BYTES)
     most = options.max_frames or (QUICK_FRAMES if options.quick else None)
     logs = run.logs[:QUICK_DRIVES] if options.quick else run.logs
-    drives = [_cut(log, most, memory) for log in logs]
+    drives = [_cut(log, most, memory) for log in logs if len(log)]
+    if not drives:
+        raise ValueError(f"data '{run.origin.data}': has no frame; name other data with --data")
     origin = replace(run.origin, max_frames=most)
     run = replace(run, logs=drives, origin=origin)
     settings = StressSettings(

@@ -29,7 +29,9 @@ CLEAN_CONDITION = Condition(CLEAN, CLEAN, "clean", list)
 class StressStreaming:
     """Streams the drives of a run; the clean ones first, which all others are compared with."""
 
-    def __init__(self, inputs: RunInputs, output: Path, console: Console, every: int | None):
+    def __init__(
+        self, inputs: RunInputs, output: Path, console: Console, every: int | None
+    ) -> None:
         self._inputs, self._output, self._console = inputs, output, console
         self._every = every
         self._clean: list[LabelledFrame] = []
@@ -83,7 +85,7 @@ class StressStreaming:
         return stream_sequences(inputs, folder, self._console, streaming)
 
     def _take_clean(self, results: StreamResults | None) -> None:
-        """Keeps the frames of the clean run, and tells all processes how much fails in each."""
+        """Keeps the frames of the clean run, and gives all processes the weight of its failures."""
         if results is not None:
             self._clean = [f for sequence in results.sequences for f in sequence.labelled()]
             self.metrics = evaluate(results.sequences, self._inputs.config)
