@@ -34,8 +34,10 @@ class StressInputs:
 
 
 def stress_inputs(run: RunInputs, options: StressOptions) -> StressInputs:
-    """Cuts the drives of opened inputs to the frames that are streamed. Raises ValueError where there
-    is none."""
+    """Cuts the drives of opened inputs to the frames that are streamed.
+
+    Raises ValueError where there is none.
+    """
     memory = FrameMemory(KEPT_BYTES)
     most = options.max_frames or (QUICK_FRAMES if options.quick else None)
     logs = run.logs[:QUICK_DRIVES] if options.quick else run.logs
