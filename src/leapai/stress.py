@@ -15,13 +15,14 @@ from rich.console import Console
 
 from leapai.config.options import StressOptions
 from leapai.config.schema import TaskConfig
-from leapai.data.corruptions.conditions import Condition, conditions_of
+from leapai.data.corruptions.stress_conditions import Condition, conditions_of
 from leapai.distributed import broadcast, joined_ranks
 from leapai.report.finished_stress import report_stress
 from leapai.report.terminal_stress import print_stress_begin
 from leapai.runs.run_inputs import open_inputs
-from leapai.runs.stress_folder import CLEAN, StressSummary, begun_stress, kept_result, write_stress
+from leapai.runs.stress_folder import begun_stress, kept_result, write_stress
 from leapai.runs.stress_inputs import stress_inputs
+from leapai.runs.stress_results import CLEAN, StressSummary
 from leapai.runs.stress_streaming import CLEAN_CONDITION, StressStreaming
 from leapai.runs.stress_summary import summarise_stress
 
@@ -59,7 +60,7 @@ def run_stress(
         missing = [each for each in chosen if kept[each.name] is None]
         if missing or kept[CLEAN] is None:
             missing = [CLEAN_CONDITION, *missing]  # all others are compared with its frames
-        print_stress_begin(console, inputs, options.output, len(chosen), len(missing))
+        print_stress_begin(console, inputs.run, options.output, len(chosen), len(missing))
         streaming = StressStreaming(inputs.run, options.output, console, options.every)
         for condition in missing:
             kept[condition.name] = streaming.run(condition)

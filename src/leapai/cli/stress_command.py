@@ -9,7 +9,6 @@ from pathlib import Path
 
 from leapai.cli.arguments import Command, keeps, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
-from leapai.cli.validate_commands import name_of
 from leapai.config.options import StressOptions, existing_checkpoint
 from leapai.data.data_names import check_data
 from leapai.runs.run_files import CONDITIONS
@@ -22,12 +21,14 @@ def _stress(parsed: argparse.Namespace) -> None:
     if options.data is not None:
         check_data(options.data)
     from leapai.checkpoints import read_checkpoint
-    from leapai.weights import shipped_checkpoint
+    from leapai.weights import card_of, shipped_checkpoint
 
     checkpoint = read_checkpoint(options.checkpoint or shipped_checkpoint())
     config = read(SettingOptions, parsed).applied_to(checkpoint.config)
     check_data(options.data or config.data.val)
-    output = options.output or OUTPUTS / f"stress_{name_of(checkpoint)}"
+    card = card_of(checkpoint.sha256)
+    name = checkpoint.config.job_name if card is None else card.name
+    output = options.output or OUTPUTS / f"stress_{name}"
     with keeps(conditions_in(output)):
         from leapai.stress import run_stress
 

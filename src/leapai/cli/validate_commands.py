@@ -44,7 +44,7 @@ def _validate(parsed: argparse.Namespace) -> None:
         given.check_files()  # before the configuration is read
     _check_before_imports(given)
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
-    name = config.job_name if checkpoint is None else name_of(checkpoint)
+    name = config.job_name if checkpoint is None else _name_of(checkpoint)
     options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
     _run(config, options, checkpoint)
 
@@ -58,7 +58,7 @@ def _check_before_imports(options: ValidationOptions) -> None:
         check_viewer()
 
 
-def name_of(checkpoint: Checkpoint) -> str:
+def _name_of(checkpoint: Checkpoint) -> str:
     """Returns the name of a run of a checkpoint alone: that of the weights where they ship, else
     that of its job."""
     from leapai.weights import card_of

@@ -237,7 +237,7 @@ class PredictionOptions(PictureOptions):
 
 @dataclass(frozen=True)
 class StressOptions:
-    """Options of a stress run."""
+    """Options of a stress run, which measures robustness."""
 
     checkpoint: Annotated[
         Path | None,

@@ -9,7 +9,7 @@ import numpy as np
 from leapai.report.report_curves import Chart
 from leapai.report.svg_charts import Axis, Key, Line, chart, line_key
 from leapai.report.theme import RUN_COLOURS
-from leapai.runs.stress_folder import ConditionResult, StressRun
+from leapai.runs.stress_results import ConditionResult, StressRun
 
 _LEVELS = {
     "rate": ("Frame rate", "frames a second"),

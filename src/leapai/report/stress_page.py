@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leapai.evaluation.metric_types import Better, Metric
-from leapai.evaluation.metrics import RELATIVE_SCORE
 from leapai.extras import import_extra
 from leapai.io import write_text
-from leapai.report.metric_cells import MetricValue, metric_value
 from leapai.report.report_worst_frames import data_url
 from leapai.report.stress_charts import chart_keys, corruption_charts, level_charts
 from leapai.report.stress_tables import (
@@ -21,9 +18,11 @@ from leapai.report.stress_tables import (
     others_table,
     part_tables,
     relative_table,
+    stress_tiles,
 )
 from leapai.report.theme import page_style
-from leapai.runs.stress_folder import CLEAN, StressRun, read_stress
+from leapai.runs.stress_folder import read_stress
+from leapai.runs.stress_results import StressRun
 from leapai.runs.weights_facts import weights_facts
 from leapai.version import __version__
 
@@ -79,7 +78,7 @@ def _content(run: StressRun) -> dict[str, Any]:
         "sections": [(id_, name) for id_, name in _SECTIONS.items() if has[id_]],
         "facts_of_run": list(_facts(run)),
         "notices": list(_notices(run)),
-        "tiles": list(_tiles(run)),
+        "tiles": list(stress_tiles(run)),
         "charts_of_corruptions": corruption_charts(run),
         "levels": level_charts(run),
         "keys": chart_keys(),
@@ -101,8 +100,8 @@ def _facts(run: StressRun) -> Iterator[Pair]:
     version = f", version {summary.data_version}" if summary.data_version else ""
     yield "data", f"{summary.data}{version}"
     yield from weights_facts(summary, run.config)
-    drives = f"{summary.drives} drive{'s' * (summary.drives != 1)}"
-    yield "frames", f"{summary.frames} with labels in {drives}"
+    count = summary.sequences
+    yield "frames", f"{summary.frames} with labels in {count} drive{'s' * (count != 1)}"
     yield "conditions", f"{summary.conditions - 1}, and the clean one; seed {summary.draws_seed}"
     yield "run", f"{summary.finished_utc.replace('T', ' ')} on {summary.device}"
 
@@ -117,33 +116,6 @@ def _notices(run: StressRun) -> Iterator[str]:
         yield f"Only the first {summary.max_frames} frames of each drive were streamed."
     if not summary.clean.mean_ap:
         yield "Nothing is found in the clean frames, so there are no relative scores."
-
-
-def _tiles(run: StressRun) -> Iterator[MetricValue]:
-    """Yields mRA, the clean score, and what is left without the main sensors."""
-    by_name = {result.name: result for result in run.results}
-    yield metric_value(RELATIVE_SCORE, [run.summary])
-    for name, heading in (
-        (CLEAN, "clean mAP"),
-        ("lost_lidar", "LiDAR lost"),
-        ("lost_cameras", "cameras lost"),
-    ):
-        if name in by_name:
-            source = "scores.mean_ap" if name == CLEAN else "scores.relative"
-            words = "mAP" if name == CLEAN else "share of the clean mAP"
-            yield metric_value(Metric(heading, source, Better.HIGHER, words=words), [by_name[name]])
-    weakest = min(
-        (
-            (score.resilience, name)
-            for name, score in run.summary.corruptions.items()
-            if score.resilience is not None
-        ),
-        default=None,
-    )
-    if weakest is not None:
-        value, name = weakest
-        metric = Metric(f"worst: {name}", lambda _: value, Better.HIGHER, words="lowest RA")
-        yield metric_value(metric, [value])
 
 
 def _worst(run: StressRun) -> list[WorstPicture]:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from leapai.evaluation.metric_types import Better, Metric
+from leapai.evaluation.metrics import RELATIVE_SCORE
 from leapai.evaluation.robustness import CorruptionScore
-from leapai.report.metric_cells import Table, table
-from leapai.runs.stress_folder import ConditionResult, StressRun
+from leapai.report.metric_cells import MetricValue, Table, metric_value, table
+from leapai.runs.stress_results import CLEAN, ConditionResult, StressRun
 from leapai.types import CLASS_NAMES
 
 _HIGHER, _LOWER = Better.HIGHER, Better.LOWER
@@ -67,6 +68,33 @@ OTHERS = {
     "BEVFusion": {"mRA": 0.830},
 }  # fmt: skip
 """Published relative scores by model and corruption, by NDS."""
+
+
+def stress_tiles(run: StressRun) -> Iterator[MetricValue]:
+    """Yields mRA, the clean score, and what is left without the main sensors."""
+    by_name = {result.name: result for result in run.results}
+    yield metric_value(RELATIVE_SCORE, [run.summary])
+    for name, heading in (
+        (CLEAN, "clean mAP"),
+        ("lost_lidar", "LiDAR lost"),
+        ("lost_cameras", "cameras lost"),
+    ):
+        if name in by_name:
+            source = "scores.mean_ap" if name == CLEAN else "scores.relative"
+            words = "mAP" if name == CLEAN else "share of the clean mAP"
+            yield metric_value(Metric(heading, source, _HIGHER, words=words), [by_name[name]])
+    weakest = min(
+        (
+            (score.resilience, name)
+            for name, score in run.summary.corruptions.items()
+            if score.resilience is not None
+        ),
+        default=None,
+    )
+    if weakest is not None:
+        value, name = weakest
+        metric = Metric(f"worst: {name}", lambda _: value, _HIGHER, words="lowest RA")
+        yield metric_value(metric, [value])
 
 
 def relative_table(run: StressRun) -> Table | None:

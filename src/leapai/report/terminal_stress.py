@@ -9,21 +9,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from leapai.runs.stress_folder import StressRun
-from leapai.runs.stress_inputs import StressInputs
+from leapai.runs.run_inputs import RunInputs
+from leapai.runs.stress_results import StressRun
 from leapai.runs.weights_facts import weights_facts
 
 
 def print_stress_begin(
-    console: Console, inputs: StressInputs, output: Path, chosen: int, missing: int
+    console: Console, inputs: RunInputs, output: Path, chosen: int, missing: int
 ) -> None:
     """Prints data, weights, and how many conditions are to be run."""
-    origin, logs = inputs.run.origin, inputs.run.logs
+    origin, logs = inputs.origin, inputs.logs
     frames = f"{sum(map(len, logs))} frames of {len(logs)} drive{'s' * (len(logs) != 1)}"
     todo = f"{missing} to run" if missing else "all results are there"
     console.print(f"[bold]{escape(output.name)}[/] on {escape(origin.data)}", soft_wrap=True)
     for name, words in [
-        *weights_facts(origin, inputs.run.config),
+        *weights_facts(origin, inputs.config),
         ("device", origin.device),
         ("frames", frames),
         ("conditions", f"{chosen} and the clean one; {todo}"),

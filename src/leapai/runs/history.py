@@ -29,7 +29,7 @@ from leapai.runs.run_files import existing_table
 if TYPE_CHECKING:
     from leapai.evaluation.run_metrics import RunMetrics
     from leapai.runs.run_folder import Run
-    from leapai.runs.stress_folder import StressSummary
+    from leapai.runs.stress_results import StressSummary
 
 TABLE = "runs.parquet"
 

@@ -48,10 +48,10 @@ class StreamingOptions:
     is_stopped: Callable[[], bool] = lambda: False
     """Asked after each frame: the streaming ends there where it returns true."""
     label: str = ""
-    """What is streamed, named before the drive where one run streams several times; then the bar
-    goes when it is done."""
+    """Words before the name of the drive, where one run streams several times; then the bar goes
+    when it is done."""
     worst: Callable[[BevConfig], WorstFrames] = WorstFrames
-    """Makes what keeps the worst frames."""
+    """Makes the collection of the worst frames."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from leapai.data.corruptions.chosen_frames import FrameMemory, KeptFrames, SomeF
 from leapai.data.corruptions.frame_rates import FINE_HZ, RateLogs, rate_of
 from leapai.data.log import DrivingLog, open_logs
 from leapai.runs.run_inputs import RunInputs
-from leapai.runs.stress_folder import StressSettings
+from leapai.runs.stress_results import StressSettings
 from leapai.runs.weights_facts import EMBEDDED_WORLD
 from leapai.version import __version__
 
-QUICK_FRAMES, QUICK_DRIVES = 8, 2
+QUICK_FRAMES, QUICK_SEQUENCES = 8, 2
 """Frames of each drive, and drives, of a quick run at most."""
 KEPT_BYTES = 2e9
 """Frames that are kept in memory at most; others are read again for each condition."""
@@ -25,7 +25,7 @@ KEPT_BYTES = 2e9
 
 @dataclass(frozen=True)
 class StressInputs:
-    """Inputs of a stress run."""
+    """Everything that a stress run needs before its first frame."""
 
     run: RunInputs
     """Its logs are the drives, cut to the frames that are streamed and kept in memory."""
@@ -40,24 +40,24 @@ def stress_inputs(run: RunInputs, options: StressOptions) -> StressInputs:
     """
     memory = FrameMemory(KEPT_BYTES)
     most = options.max_frames or (QUICK_FRAMES if options.quick else None)
-    logs = run.logs[:QUICK_DRIVES] if options.quick else run.logs
-    drives = [_cut(log, most, memory) for log in logs if len(log)]
-    if not drives:
+    logs = run.logs[:QUICK_SEQUENCES] if options.quick else run.logs
+    cut = [_cut(log, most, memory) for log in logs if len(log)]
+    if not cut:
         raise ValueError(f"data '{run.origin.data}': has no frame; name other data with --data")
     origin = replace(run.origin, max_frames=most)
-    run = replace(run, logs=drives, origin=origin)
+    run = replace(run, logs=cut, origin=origin)
     settings = StressSettings(
         version=__version__,
         data=origin.data,
         data_version=origin.data_version,
-        drives_sha256=_digest(drives),
+        sequences_sha256=_digest(cut),
         checkpoint_sha256=origin.checkpoint_sha256,
         config_sha256=origin.config_sha256,
         max_frames=most,
         quick=options.quick,
         draws_seed=options.seed,
     )
-    rates = RateLogs(rate_of(drives), _finer(origin.data, run.config, drives, memory))
+    rates = RateLogs(rate_of(cut), _finer(origin.data, run.config, cut, memory))
     return StressInputs(run, rates, settings)
 
 
@@ -74,7 +74,7 @@ def _digest(logs: Sequence[DrivingLog]) -> str:
 
 
 def _finer(
-    data: str, config: TaskConfig, drives: Sequence[DrivingLog], memory: FrameMemory
+    data: str, config: TaskConfig, logs: Sequence[DrivingLog], memory: FrameMemory
 ) -> Callable[[], Sequence[DrivingLog]] | None:
     """Returns what opens the drives at `FINE_HZ`, over the same time; None where only the source's
     own frames exist."""
@@ -83,13 +83,13 @@ def _finer(
 
     @cache
     def opened() -> list[DrivingLog]:
-        duration_us = max(int(log.timestamps_us[-1] - log.timestamps_us[0]) for log in drives)
+        duration_us = max(int(log.timestamps_us[-1] - log.timestamps_us[0]) for log in logs)
         finer = open_logs(
             world_at(data, FINE_HZ, round(duration_us * FINE_HZ / 1e6) + 1),
             image_size_px=config.camera.image_size_px,
             label_range_m=config.bev.label_range_m,
         )
-        return [KeptFrames(log, memory) for log in finer[: len(drives)]]
+        return [KeptFrames(log, memory) for log in finer[: len(logs)]]
 
     return opened
 

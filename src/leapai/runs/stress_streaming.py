@@ -6,22 +6,26 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
-from leapai.data.corruptions.conditions import Condition
+from leapai.data.corruptions.stress_conditions import Condition
 from leapai.distributed import broadcast
 from leapai.evaluation.detection.failures import failures
-from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.evaluate import evaluate
 from leapai.evaluation.robustness import key_of, scores_of
-from leapai.evaluation.run_metrics import RunMetrics
 from leapai.runs.run_files import CONDITIONS
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
-from leapai.runs.stress_folder import CLEAN, ConditionResult, WorstLoss, keep_result
+from leapai.runs.stress_folder import keep_result
+from leapai.runs.stress_results import CLEAN, ConditionResult, WorstLoss
 from leapai.runs.worst_frames import FrameWeights, WorstFrames
+
+if TYPE_CHECKING:
+    from leapai.evaluation.detection.labelled_frames import LabelledFrame
+    from leapai.evaluation.run_metrics import RunMetrics
 
 CLEAN_CONDITION = Condition(CLEAN, CLEAN, "clean", list)
 

@@ -9,7 +9,7 @@ from leapai.data.corruptions.multicorrupt import CORRUPTIONS, SEVERITIES
 from leapai.evaluation.robustness import mean_relative_score, relative_scores
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.run_summary import installed_versions
-from leapai.runs.stress_folder import ConditionResult, StressSettings, StressSummary
+from leapai.runs.stress_results import ConditionResult, StressSettings, StressSummary
 from leapai.version import __version__
 
 
@@ -36,7 +36,7 @@ def summarise_stress(
         quick=settings.quick,
         draws_seed=settings.draws_seed,
         frames=results[0].scores.frames,
-        drives=len(inputs.logs),
+        sequences=len(inputs.logs),
         score="mAP",
         clean=results[0].scores,
         mean_relative_score=mean_relative_score(scores, CORRUPTIONS) if complete else None,

@@ -12,7 +12,7 @@ from leapai.evaluation.robustness import Scores
 from leapai.types import CLASS_NAMES
 
 if TYPE_CHECKING:
-    from leapai.runs.stress_folder import ConditionResult
+    from leapai.runs.stress_results import ConditionResult
 
 _COUNTS = ("frames", "objects", "boxes")
 SCORES = tuple(field.name for field in fields(Scores) if field.name != "ap_by_class")

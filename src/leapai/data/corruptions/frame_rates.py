@@ -28,7 +28,7 @@ RateCondition = tuple[str, str, float, Apply]
 
 @dataclass(frozen=True)
 class RateLogs:
-    """What is known of the rate of some drives."""
+    """The rate of some drives, and how to have them at a finer one."""
 
     rate_hz: float | None
     """Median over all drives; None: no drive has two frames."""

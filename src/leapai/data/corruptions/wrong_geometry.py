@@ -23,7 +23,7 @@ def calibration_off_by(frame: Frame, rotation_deg: float, translation_m: float, 
     return with_camera_errors(frame, errors)
 
 
-def noisy_pose(frame: Frame, noise_m: float, noise_deg: float, seed: int) -> Frame:
+def with_pose_noise(frame: Frame, noise_m: float, noise_deg: float, seed: int) -> Frame:
     """Returns the frame with noise of these standard deviations in the ego pose, another draw in
     each frame."""
     rng = generator(seed, "pose", frame.sequence, frame.timestamp_us)

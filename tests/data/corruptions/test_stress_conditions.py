@@ -14,9 +14,9 @@ from leapai.data.corruptions.chosen_frames import (
     before_outage,
     in_outage,
 )
-from leapai.data.corruptions.conditions import conditions_of
 from leapai.data.corruptions.frame_rates import RateLogs, rate_of
 from leapai.data.corruptions.multicorrupt import CORRUPTIONS
+from leapai.data.corruptions.stress_conditions import conditions_of
 from leapai.data.corruptions.swapped_images import with_image
 from leapai.data.corruptions.wrong_geometry import calibration_off_by
 from leapai.data.perturbation import without_lidar

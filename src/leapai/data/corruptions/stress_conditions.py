@@ -20,7 +20,7 @@ from leapai.data.corruptions.frame_rates import RateLogs, rate_conditions
 from leapai.data.corruptions.multicorrupt import CORRUPTIONS, SEVERITIES, CorruptedLog
 from leapai.data.corruptions.seeded_draws import generator
 from leapai.data.corruptions.swapped_images import SwappedImages
-from leapai.data.corruptions.wrong_geometry import calibration_off_by, noisy_pose
+from leapai.data.corruptions.wrong_geometry import calibration_off_by, with_pose_noise
 from leapai.data.log import DrivingLog
 from leapai.data.perturbation import PerturbedLog, without_cameras, without_lidar
 from leapai.types import CAMERA_GROUPS, Frame
@@ -48,7 +48,7 @@ class Condition:
     corruption: str | None = None
     severity: int | None = None
     level: float | None = None
-    """What a curve of the kind is drawn over: a rate in Hz, a share, degrees."""
+    """Place on the axis of the curve of its kind: a rate in Hz, a share, degrees."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _calibrations(seed: int, quick: bool) -> Iterator[Condition]:
 
 def _poses(seed: int, quick: bool) -> Iterator[Condition]:
     for noise_m, noise_deg in POSE_NOISES[1:] if quick else POSE_NOISES:
-        change = partial(noisy_pose, noise_m=noise_m, noise_deg=noise_deg, seed=seed)
+        change = partial(with_pose_noise, noise_m=noise_m, noise_deg=noise_deg, seed=seed)
         yield Condition(
             f"pose_{noise_m:g}_m",
             "pose",
