@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "leapai"
 ORDER = (
     "version", "types", "geometry", "io", "folders", "tensor_file", "extras", "distributed",
     "config", "weights", "checkpoints", "models", "data", "pictures", "streaming", "evaluation",
-    "training", "runs", "report", "inspection", "validation", "prediction", "cli",
+    "training", "runs", "report", "inspection", "validation", "prediction", "stress", "cli",
 )  # fmt: skip
 """A room imports from those before it (`docs/architecture.md`)."""
 MAY_IMPORT = {room: set(ORDER[:number]) for number, room in enumerate(ORDER)}

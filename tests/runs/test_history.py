@@ -36,6 +36,7 @@ LINE = RunLine(
         "consistency": 0.7,
         "marking_iou": 0.3,
         "element_iou": 0.2,
+        "mra": None,
         "seconds_per_frame": 0.1,
     },
 )

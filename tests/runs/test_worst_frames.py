@@ -84,3 +84,19 @@ def test_pictures_shrink_to_the_width_of_the_report():
     assert Image.open(io.BytesIO(encoded(BLANK))).size == (160, 90)
     (frame,) = kept_of([step(0, 1)])
     assert Image.open(io.BytesIO(frame.picture_webp)).size == (160, 90)
+
+
+def test_with_expected_weights_a_frame_counts_by_what_fails_more():
+    expected = {("drive", 0): 4.0, ("drive", 1_000_000): 0.0, ("drive", 2_000_000): 1.0}
+    worst = WorstFrames(BEV, kept=1, expected=expected)
+    for result in (step(0, 6), step(1, 3), step(2, 1), step(3, 9)):
+        frame = worst.candidate(result)
+        if frame is not None:
+            worst.keep(frame, BLANK)
+    (frame,) = worst.frames
+    assert (frame.timestamp_us, frame.weight) == (1_000_000, 3.0)  # 9 at 3 s are not expected
+
+
+def test_nothing_is_kept_where_no_frame_is_asked_for():
+    worst = WorstFrames(BEV, kept=0)
+    assert worst.candidate(step(0, 5)) is None

@@ -98,11 +98,12 @@ def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.inspect_command import INSPECT
     from leapai.cli.predict_command import PREDICT
     from leapai.cli.report_commands import REPORT, RUNS, VIEW
+    from leapai.cli.stress_command import STRESS
     from leapai.cli.train_commands import CONFIG, TRAIN
     from leapai.cli.validate_commands import DEMO, VAL
 
     return (
-        *(DEMO, PREDICT, TRAIN, VAL, CONFIG, MERGE, REPORT, RUNS),
+        *(DEMO, PREDICT, TRAIN, VAL, STRESS, CONFIG, MERGE, REPORT, RUNS),
         *(INSPECT, BENCH, VIEW, INFO, COMPLETION),
     )
 

@@ -11,18 +11,22 @@ from typing import Annotated
 from leapai.cli.arguments import Command, read
 from leapai.cli.configuration import OUTPUTS
 from leapai.config.options import Argument
-from leapai.runs.run_files import existing_run, existing_table
+from leapai.runs.run_files import existing_run, existing_table, is_stress_run
 
 PIPED_WIDTH = 200
 """Characters of a line of tables that go into a file or another program."""
 _Run = Annotated[Path, Argument("folder that `leapai val` wrote", positional=True, metavar="RUN")]
+_RunOrStress = Annotated[
+    Path,
+    Argument("folder that `leapai val` or `leapai stress` wrote", positional=True, metavar="RUN"),
+]
 
 
 @dataclass(frozen=True)
 class ReportOptions:
     """Options of a report on one run or two."""
 
-    run: _Run
+    run: _RunOrStress
     other: Annotated[
         Path | None,
         Argument("folder of another run, to compare it with", positional=True, metavar="RUN_B"),
@@ -68,6 +72,9 @@ class ViewOptions:
 
 def _report(parsed: argparse.Namespace) -> None:
     options = read(ReportOptions, parsed)
+    if options.other is None and is_stress_run(options.run):
+        _report_stress(options)
+        return
     for folder in filter(None, (options.run, options.other)):
         existing_run(folder)
     from leapai.report.page import write_report
@@ -79,6 +86,15 @@ def _report(parsed: argparse.Namespace) -> None:
         folders.append(options.other)
     path = options.output or options.run / name
     write_report(path, folders)
+    sys.stdout.write(f"{path}\n")
+
+
+def _report_stress(options: ReportOptions) -> None:
+    from leapai.report.stress_page import write_stress_page
+    from leapai.runs.run_folder import REPORT as REPORT_FILE
+
+    path = options.output or options.run / REPORT_FILE
+    write_stress_page(path, options.run)
     sys.stdout.write(f"{path}\n")
 
 

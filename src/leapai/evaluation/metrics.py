@@ -167,6 +167,12 @@ TIME = RunMetric(
     key="seconds_per_frame", task="time", short="s", shown=TILE | HISTORY,
 )  # fmt: skip
 """Read from the summary of a run: it depends on the machine, and is no part of `metrics.json`."""
+RELATIVE_SCORE = RunMetric(
+    "mRA", "mean_relative_score", HIGHER,
+    words="mean over ten corruptions at three severities of mAP over that of the clean run",
+    key="mra", task="robustness", short="mRA", shown=TILE | HISTORY,
+)  # fmt: skip
+"""Read from the summary of a stress run: other runs have none."""
 
 
 def run_metrics(shown: Shown, *tasks: str) -> list[RunMetric]:

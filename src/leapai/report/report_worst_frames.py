@@ -77,7 +77,7 @@ def _frame(
         weight=float(failed.weight.sum()),
         missed=int(failed.missed.sum()),
         false=int((~failed.missed).sum()),
-        picture=_data_url(view.pictures[key]),
+        picture=data_url(view.pictures[key]),
         named=tuple(_named(failed, int(row)) for row in nearest[:_MOST_FAILURES]),
         unnamed=max(0, len(nearest) - _MOST_FAILURES),
         faults=faults,
@@ -103,7 +103,7 @@ def _direction(x_m: float, y_m: float) -> str:
     return word if angle >= 0 else word.replace("left", "right")
 
 
-def _data_url(picture: Path) -> str:
+def data_url(picture: Path) -> str:
     """Returns a picture as a data URL; empty where it is not there or no picture."""
     if not picture.is_file():
         return ""

@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from leapai.evaluation.metrics import TIME
+from leapai.evaluation.metrics import RELATIVE_SCORE, TIME
 from leapai.report.metric_cells import MetricValue
 from leapai.runs.history import FACTS, RunLine, metric_columns
 
@@ -95,6 +95,8 @@ def comparison_table(lines: Sequence[RunLine], first: int, second: int) -> Table
             (one.metrics[metric.key], other.metrics[metric.key]),
             comparable=one_machine or metric is not TIME,
         )
+        if metric is RELATIVE_SCORE and cell.values == (None, None):
+            continue  # no stress run is compared
         colour = _VERDICTS[cell.verdict]
         table.add_row(metric.title, *cell.texts, f"[{colour}]{cell.difference_text}[/]")
     table.add_section()

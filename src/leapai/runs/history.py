@@ -1,4 +1,5 @@
-"""The table of runs, `runs.parquet` next to the run folders: a line for every finished run.
+"""The table of runs, `runs.parquet` next to the run folders: a line for every finished run, be it a
+validation or a stress run, whose metrics are those of its clean frames, and mRA.
 
 Its columns are the facts of a run and the metrics that the registry shows in the history. Two runs
 that end at once take turns by a lock file; the table is replaced as a whole, so a reader never sees
@@ -19,14 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leapai.evaluation.metric_types import RunMetric, Shown
-from leapai.evaluation.metrics import TIME, run_metrics
+from leapai.evaluation.metrics import RELATIVE_SCORE, TIME, run_metrics
 from leapai.io import printable, whole_file
 from leapai.runs.parquet_files import read_parquet
 from leapai.runs.row_schema import row_schema
 from leapai.runs.run_files import existing_table
 
 if TYPE_CHECKING:
+    from leapai.evaluation.run_metrics import RunMetrics
     from leapai.runs.run_folder import Run
+    from leapai.runs.stress_results import StressSummary
 
 TABLE = "runs.parquet"
 
@@ -68,19 +71,39 @@ class RunLine(RunFacts):
     """Values by key of the registry; None: there is nothing to measure."""
 
     @staticmethod
+    def of_stress(summary: StressSummary, clean: RunMetrics, output: Path) -> RunLine:
+        """Returns the line of a stress run with the metrics of its clean frames."""
+        facts = {
+            name: getattr(summary, name)
+            for name in FACTS
+            if name not in ("output", "labelled_frames", "machine")
+        }
+        metrics = {metric.key: metric.value(clean) for metric in run_metrics(Shown.HISTORY)}
+        metrics[RELATIVE_SCORE.key] = RELATIVE_SCORE.value(summary)
+        metrics[TIME.key] = None  # conditions cost time, too
+        return RunLine(
+            output=str(output),
+            labelled_frames=summary.frames,
+            machine=None,
+            **facts,
+            metrics=metrics,
+        )
+
+    @staticmethod
     def of(run: Run, output: Path) -> RunLine:
         """Returns the line of a finished run."""
         facts = {name: getattr(run.summary, name) for name in FACTS if name != "output"}
         metrics: dict[str, float | None] = {
             metric.key: metric.value(run.metrics) for metric in run_metrics(Shown.HISTORY)
         }
+        metrics[RELATIVE_SCORE.key] = None
         metrics[TIME.key] = TIME.value(run.summary)
         return RunLine(output=str(output), **facts, metrics=metrics)
 
 
 def metric_columns() -> list[RunMetric]:
     """Returns the metrics that the table has a column of, in order."""
-    return [*run_metrics(Shown.HISTORY), TIME]
+    return [*run_metrics(Shown.HISTORY), RELATIVE_SCORE, TIME]
 
 
 def append_run(table: Path, line: RunLine) -> None:

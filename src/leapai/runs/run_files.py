@@ -8,6 +8,10 @@ from leapai.folders import inside
 
 PREDICTION = "prediction.json"
 """The summary in the folder of a prediction."""
+STRESS = "stress.json"
+"""The summary in the folder of a stress run."""
+CONDITIONS = "conditions"
+"""Folder of the results of a stress run, one for each condition."""
 
 
 def existing_file_of_run(path: Path) -> Path:
@@ -32,8 +36,18 @@ def existing_run(folder: Path) -> Path:
             f"{folder}: `leapai predict` wrote this, not `leapai val`, so it has no metrics; "
             "look at its pictures and videos, or at what --viewer recorded with `rerun FILE.rrd`"
         )
+    if (folder / CONDITIONS).is_dir() and not (folder / "run.json").is_file():
+        raise ValueError(
+            f"{folder}: `leapai stress` wrote this, not `leapai val`; `leapai report` alone takes "
+            "it, by itself and once it has finished"
+        )
     existing_file_of_run(folder / "run.json")
     return folder
+
+
+def is_stress_run(folder: Path) -> bool:
+    """Returns whether a folder holds a finished run of `leapai stress`."""
+    return inside(folder, STRESS) is not None
 
 
 def existing_table(table: Path) -> Path:

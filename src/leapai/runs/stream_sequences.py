@@ -27,6 +27,7 @@ from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
 from leapai.streaming.session import StreamSession
 
 if TYPE_CHECKING:
+    from leapai.config.network_sections import BevConfig
     from leapai.data.log import DrivingLog
     from leapai.evaluation.map.map_results import MapMetrics
     from leapai.streaming.step_result import StepResult
@@ -46,6 +47,11 @@ class StreamingOptions:
     """The predicted map is evaluated on the way, as its rasters are too large to be kept."""
     is_stopped: Callable[[], bool] = lambda: False
     """Asked after each frame: the streaming ends there where it returns true."""
+    label: str = ""
+    """Words before the name of the drive, where one run streams several times; then the bar goes
+    when it is done."""
+    worst: Callable[[BevConfig], WorstFrames] = WorstFrames
+    """Makes the collection of the worst frames."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class _Streaming:
         config = inputs.config
         self.options, self.sensors = options, SensorCounts()
         self.inputs, self.output, self.console = inputs, output, console
-        self.meter, self.worst = StageMeter(), WorstFrames(config.bev)
+        self.meter, self.worst = StageMeter(), options.worst(config.bev)
         self.map = MapEvaluator(config)
         self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
         self.memory_tables = memory_writer(options.memory, config.bev.grid())
@@ -109,14 +115,20 @@ class _Streaming:
         total = sum(self._length(log) for _, log in shard(self.inputs.logs))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with (
-            Progress(*columns, TimeRemainingColumn(), console=self.console) as progress,
+            Progress(
+                *columns,
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=bool(self.options.label),
+                disable=bool(self.options.label) and not self.console.is_terminal,
+            ) as progress,
             self.meter.measuring(model),
         ):
             task = progress.add_task("streaming", total=total)
             for number, log in shard(self.inputs.logs):
                 if self.options.is_stopped():
                     return
-                progress.update(task, description=log.name)
+                progress.update(task, description=f"{self.options.label} {log.name}".strip())
                 session = StreamSession(model, config, device, first_sequence=number)
                 sequence = SequenceResult(number)
                 for result in self._steps(log, session):

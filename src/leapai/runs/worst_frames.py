@@ -8,7 +8,7 @@ is left at the end does not depend on how many processes share the sequences.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import cv2
@@ -20,9 +20,12 @@ from leapai.streaming.step_result import StepResult
 from leapai.types import ImageArray
 
 KEPT = 8
+"""Frames that are kept where nothing else is asked for."""
 WINDOW_US = 1_000_000
 PICTURE_WIDTH_PX = 1280
 WEBP_QUALITY = 72
+FrameWeights = Mapping[tuple[str, int], float]
+"""Weight of the failures of each frame, by sequence and timestamp in microseconds."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class WorstFrame:
     """One of the worst frames of a run, with its picture."""
 
     weight: float
-    """Sum of the weights of its failures."""
+    """Sum of the weights of its failures, less what was expected of it."""
     sequence: str
     timestamp_us: int
     picture_webp: bytes = b""
@@ -51,16 +54,22 @@ class WorstFrame:
         return -self.weight, self.sequence, self.timestamp_us
 
 
-def worst_of(frames: Iterable[WorstFrame]) -> list[WorstFrame]:
-    """Returns the `KEPT` worst of frames that are each the worst of their second, worst first."""
-    return sorted(frames, key=lambda frame: frame.rank)[:KEPT]
+def worst_of(frames: Iterable[WorstFrame], kept: int = KEPT) -> list[WorstFrame]:
+    """Returns the `kept` worst of frames that are each the worst of their second, worst first."""
+    return sorted(frames, key=lambda frame: frame.rank)[:kept]
 
 
 class WorstFrames:
-    """The worst frames so far of the sequences that one process streams."""
+    """The worst frames so far of the sequences that one process streams.
 
-    def __init__(self, bev: BevConfig) -> None:
-        self._bev = bev
+    With `expected`, a frame counts by how much more fails in it than that; a frame that it does not
+    have is never kept.
+    """
+
+    def __init__(
+        self, bev: BevConfig, kept: int = KEPT, expected: FrameWeights | None = None
+    ) -> None:
+        self._bev, self._most, self._expected = bev, kept, expected
         self._kept: list[WorstFrame] = []
         self._pictures: dict[tuple[str, int], ImageArray] = {}
 
@@ -78,16 +87,19 @@ class WorstFrames:
             return None
         found = failures(LabelledFrame(detections, labels), self._bev)
         weight = float(found.weight.sum())
+        if self._expected is not None:
+            key = (detections.sequence, detections.timestamp_us)
+            weight = max(weight - self._expected.get(key, weight), 0.0)
         frame = WorstFrame(weight, detections.sequence, detections.timestamp_us)
         rivals = [other for other in self._kept if other.window == frame.window]
         beaten = any(rival.rank <= frame.rank for rival in rivals)
-        kept = worst_of([*self._without(rivals), frame])
+        kept = worst_of([*self._without(rivals), frame], self._most)
         return frame if frame.weight and not beaten and frame in kept else None
 
     def keep(self, frame: WorstFrame, picture: ImageArray) -> None:
         """Keeps a candidate with its picture [H, W, 3] RGB, in place of those it beats."""
         rivals = [other for other in self._kept if other.window == frame.window]
-        self._kept = worst_of([*self._without(rivals), frame])
+        self._kept = worst_of([*self._without(rivals), frame], self._most)
         self._pictures[frame.key] = _scaled(picture)
         self._pictures = {kept.key: self._pictures[kept.key] for kept in self._kept}
 

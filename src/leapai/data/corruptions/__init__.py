@@ -1,1 +1,4 @@
-"""Corruptions of sensors by which robustness is measured."""
+"""Conditions under which robustness is measured: corruptions of sensors, faults, and frame rates.
+
+`multicorrupt.py` has the ten corruptions of that benchmark, `conditions.py` lists all conditions.
+"""

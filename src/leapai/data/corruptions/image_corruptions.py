@@ -1,8 +1,9 @@
 """Corruptions of camera images: motion blur, brightness, dark, fog, snow (Beemelmanns et al.,
-MultiCorrupt, IV 2024; snow and fog after Hendrycks and Dietterich, ICLR 2019).
+"MultiCorrupt", IV 2024; snow and fog after Hendrycks and Dietterich, ICLR 2019).
 
-Every function takes an image [H, W, 3] uint8, a severity 1, 2 or 3 and a random generator, and
-returns an image like it. Lengths in pixels are given for images 1600 px wide and scaled.
+Every function takes an image [H, W, 3] uint8 RGB, a severity 1, 2 or 3 and a random generator, and
+returns an image like it. Lengths in pixels are those of the benchmark's images, which are 1600 px
+wide, and are scaled with the width; noise is drawn for every pixel of the image that is given.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from leapai.data.corruptions.seeded_draws import Generator
 from leapai.types import FloatArray, ImageArray
 
-_WIDTH_PX = 1600
-Generator = np.random.Generator
+WIDTH_PX = 1600
+"""Width of the images that lengths are given for."""
+BLUR_RADIUS_PX = 15
 
 
 def motion_blur(image: ImageArray, severity: int, rng: Generator) -> ImageArray:
-    """Blurs along a direction within 45 degrees of level."""
+    """Blurs along a direction within 45 degrees of level, with a sigma of 6, 10 or 13 px."""
     sigma_px = 100 * (0.06, 0.10, 0.13)[severity - 1]
-    return _as_image(_blurred(image.astype(np.float32), 15, sigma_px, rng.uniform(-45, 45)))
+    kernel = motion_kernel(image.shape[1], BLUR_RADIUS_PX, sigma_px, rng.uniform(-45, 45))
+    return _as_image(_filtered(image.astype(np.float32), kernel))
 
 
 def brightness(image: ImageArray, severity: int, rng: Generator) -> ImageArray:
@@ -41,66 +45,63 @@ def dark(image: ImageArray, severity: int, rng: Generator) -> ImageArray:
 
 
 def fog(image: ImageArray, severity: int, rng: Generator) -> ImageArray:
-    """Lays fog of uneven density over the image, thinner around the vanishing point.
+    """Lays fog of uneven density over the image, then even fog that is densest in the middle.
 
-    The uneven part is a plasma fractal that attenuates by up to 0.8 and scatters back 0.5; the even
-    part has transmittance exp(-beta d) with d the distance in pixels from the middle, along the
-    farther axis, and an air light of 0.5.
+    The uneven part is a plasma fractal that attenuates by up to 0.8 and scatters back 0.5. The even
+    part has transmittance exp(-beta d) and an air light of 0.5, where d falls from the middle to
+    the edges: there the road is far.
     """
     height, width = image.shape[:2]
     roughness = (2, 3, 4)[severity - 1]
-    plasma = _plasma(max(height, width), roughness, rng)[:height, :width, None]
-    light = image / 255.0
+    plasma = plasma_fractal(max(height, width), roughness, rng)[:height, :width, None]
     density = 0.25 * roughness * plasma
-    light = light * (1 - 0.8 * density) + 0.5 * density
+    light = image / 255.0 * (1 - 0.8 * density) + 0.5 * density
     y, x = np.mgrid[:height, :width]
     from_middle = np.maximum(np.abs(x - width / 2), np.abs(y - height / 2))
-    beta = (0.0005, 0.001, 0.002)[severity - 1] * _WIDTH_PX / width
+    beta = (0.0005, 0.001, 0.002)[severity - 1] * WIDTH_PX / width
     through = np.exp(-beta * (from_middle.max() - from_middle))[..., None]
     return _as_image(255 * (light * through + 0.5 * (1 - through)))
 
 
 def snow(image: ImageArray, severity: int, rng: Generator) -> ImageArray:
     """Lays flakes that fall in one direction over a paler image, which is a tenth darker."""
-    mean, zoom, threshold, radius, sigma_px, mix = (
+    mean, zoom, threshold, radius_px, sigma_px, mix = (
         (0.3, 5, 0.9, 7, 7, 0.9),
         (0.4, 4, 0.85, 8, 8, 0.85),
         (0.5, 3, 0.8, 10, 10, 0.8),
     )[severity - 1]
     height, width = image.shape[:2]
-    grains = rng.normal(mean, 0.3, (-(-height // zoom), -(-width // zoom))).astype(np.float32)
-    flakes = cv2.resize(grains, (width, height), interpolation=cv2.INTER_LINEAR)
+    grain_px = max(1, round(zoom * width / WIDTH_PX))
+    grains = rng.normal(mean, 0.3, (-(-height // grain_px), -(-width // grain_px)))
+    flakes = cv2.resize(grains.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     flakes[flakes < threshold] = 0
-    flakes = _blurred(np.clip(flakes, 0, 1), radius, sigma_px, rng.uniform(-135, -45))
+    kernel = motion_kernel(width, radius_px, sigma_px, rng.uniform(-135, -45))
+    flakes = _filtered(np.clip(flakes, 0, 1), kernel)
     light = image.astype(np.float32) / 255
     grey = cv2.cvtColor(light, cv2.COLOR_RGB2GRAY)[..., None]
-    pale = np.maximum(light, 1.5 * grey + 0.5)
-    light = mix * light + (1 - mix) * pale
-    flakes = flakes[..., None] + np.rot90(flakes, 2)[..., None]
-    return _as_image(255 * 0.9 * (light + flakes))
+    light = mix * light + (1 - mix) * np.maximum(light, 1.5 * grey + 0.5)
+    layers = flakes[..., None] + np.rot90(flakes, 2)[..., None]
+    return _as_image(255 * 0.9 * np.clip(light + layers, 0, 1))
 
 
-def _as_image(light: FloatArray) -> ImageArray:
-    return np.clip(np.round(light), 0, 255).astype(np.uint8)
-
-
-def _blurred(image: FloatArray, radius_px: int, sigma_px: float, angle_deg: float) -> FloatArray:
-    """Returns the image blurred by half a Gaussian along a line."""
-    scale = image.shape[1] / _WIDTH_PX
+def motion_kernel(width_px: int, radius_px: int, sigma_px: float, angle_deg: float) -> FloatArray:
+    """Returns a kernel [K, K] that sums to 1: half a Gaussian along a line from its middle, as long
+    as the diameter. Lengths are scaled to an image of `width_px`."""
+    scale = width_px / WIDTH_PX
     steps = max(1, round(2 * radius_px * scale))
     distance = np.arange(steps + 1)
-    weight = np.exp(-0.5 * (distance / max(sigma_px * scale, 1e-3)) ** 2)
+    weight = np.exp(-0.5 * (distance / (sigma_px * scale)) ** 2)
     kernel = np.zeros((2 * steps + 1, 2 * steps + 1), np.float32)
     x = np.round(steps + distance * np.cos(np.radians(angle_deg))).astype(int)
     y = np.round(steps + distance * np.sin(np.radians(angle_deg))).astype(int)
     np.add.at(kernel, (y, x), weight)
-    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT))
+    return np.asarray(kernel / kernel.sum())
 
 
-def _plasma(side_px: int, roughness: float, rng: Generator) -> FloatArray:
+def plasma_fractal(side_px: int, roughness: float, rng: Generator) -> FloatArray:
     """Returns a plasma fractal [S, S] in [0, 1], S >= `side_px`: noise of all sizes whose amplitude
     falls by `roughness` from a size to half of it."""
-    side = 1 << int(np.ceil(np.log2(side_px)))
+    side = 1 << int(np.ceil(np.log2(max(side_px, 2))))
     field, amplitude, cells = np.zeros((side, side), np.float32), 1.0, 2
     while cells <= side:
         noise = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
@@ -108,3 +109,11 @@ def _plasma(side_px: int, roughness: float, rng: Generator) -> FloatArray:
         amplitude, cells = amplitude / roughness, 2 * cells
     field -= field.min()
     return np.asarray(field / field.max())
+
+
+def _as_image(light: FloatArray) -> ImageArray:
+    return np.clip(np.round(light), 0, 255).astype(np.uint8)
+
+
+def _filtered(image: FloatArray, kernel: FloatArray) -> FloatArray:
+    return np.asarray(cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT))
