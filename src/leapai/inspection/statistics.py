@@ -17,8 +17,7 @@ from leapai.data.log import DrivingLog
 from leapai.geometry import angles, poses
 from leapai.inspection.log_inspection import frames_to_read
 from leapai.types import (
-    CLASS_GROUPS,
-    CLASS_NAMES,
+    GROUPS,
     OCCLUSION_NAMES,
     BevGrid,
     BoolArray,
@@ -26,6 +25,8 @@ from leapai.types import (
     Frame,
     IntArray,
     Labels,
+    StringArray,
+    Vocabulary,
 )
 
 REGION_M = (BevGrid.x_range_m, BevGrid.y_range_m)
@@ -35,7 +36,6 @@ MOVING_MPS = 0.5
 from frame to frame."""
 HEADING_INTERVAL_S, _TOLERANCE_S = 1.0, 0.06
 POINT_BANDS_M = (0.0, 6.0, 12.0, 24.0, 60.0)
-_GROUPS = ("MOD", "VRU", "SOD")
 _MOVING_GROUPS = ("MOD", "VRU")
 _SIDES = ("length", "width", "height")
 
@@ -78,6 +78,7 @@ class _Boxes:
     time_s: FloatArray
     track_id: IntArray
     class_id: IntArray
+    group: StringArray
     distance_m: FloatArray
     """[N] from the ego, on the ground."""
     speed_mps: FloatArray
@@ -93,7 +94,7 @@ class _Boxes:
         return _Boxes(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
 
     def of_group(self, group: str) -> _Boxes:
-        return self.where(np.array(CLASS_GROUPS)[self.class_id] == group)
+        return self.where(self.group == group)
 
     @property
     def tracks(self) -> tuple[IntArray, IntArray]:
@@ -123,7 +124,10 @@ def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
     if (boxes.lidar_points < 0).all():
         chosen = frames_to_read(logs, max_frames)
         sensed = _columns([(logs.index(log), log[index]) for log, index in chosen])[1]
-    return Samples(rows=_rows(objects, boxes, sensed), shares=_shares(boxes, sensed))
+    vocabulary = logs[0].vocabulary
+    return Samples(
+        rows=_rows(objects, boxes, sensed, vocabulary), shares=_shares(boxes, sensed, vocabulary)
+    )
 
 
 def _gt_frames(log: DrivingLog) -> Iterator[Frame]:
@@ -157,6 +161,7 @@ def _boxes_of(sequence: int, labels: Labels, timestamp_us: int, ego2global: Floa
         time_s=np.full(count, timestamp_us * 1e-6),
         track_id=labels.track_id,
         class_id=labels.class_id,
+        group=np.array(labels.vocabulary.groups)[labels.class_id],
         distance_m=np.linalg.norm(labels.boxes[:, :2], axis=1),
         speed_mps=np.where(labels.velocity_valid, speed, np.nan),
         heading_rad=np.arctan2(ahead[:, 1], ahead[:, 0]),
@@ -166,8 +171,10 @@ def _boxes_of(sequence: int, labels: Labels, timestamp_us: int, ego2global: Floa
     )
 
 
-def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sample, ...], ...]:
-    groups = {group: boxes.of_group(group) for group in _GROUPS}
+def _rows(
+    objects: IntArray, boxes: _Boxes, sensed: _Boxes, vocabulary: Vocabulary
+) -> tuple[tuple[Sample, ...], ...]:
+    groups = {group: boxes.of_group(group) for group in GROUPS}
     moving = {g: groups[g].where(groups[g].speed_mps > MOVING_MPS) for g in _MOVING_GROUPS}
     scene = [
         Sample("objects a frame", "", objects.astype(np.float64)),
@@ -188,7 +195,7 @@ def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sampl
     sizes = [
         tuple(
             Sample(f"{side}, {name}", "m", first.size_m[first.class_id == class_id, axis])
-            for class_id, name in enumerate(CLASS_NAMES)
+            for class_id, name in enumerate(vocabulary.names)
         )
         for axis, side in enumerate(_SIDES)
     ]
@@ -239,7 +246,7 @@ def _timelines(boxes: _Boxes) -> FloatArray:
     return np.asarray(end - begin)
 
 
-def _shares(boxes: _Boxes, sensed: _Boxes) -> tuple[Shares, ...]:
+def _shares(boxes: _Boxes, sensed: _Boxes, vocabulary: Vocabulary) -> tuple[Shares, ...]:
     known = boxes.where(np.isfinite(boxes.speed_mps))
     moving = []
     for group in _MOVING_GROUPS:
@@ -248,7 +255,7 @@ def _shares(boxes: _Boxes, sensed: _Boxes) -> tuple[Shares, ...]:
     levels = sensed.occlusion_level[sensed.occlusion_level >= 0]
     words = tuple(name.removesuffix("Occluded").lower() for name in OCCLUSION_NAMES)
     return (
-        Shares("classes", CLASS_NAMES, _fractions(boxes.class_id, len(CLASS_NAMES))),
+        Shares("classes", vocabulary.names, _fractions(boxes.class_id, len(vocabulary))),
         Shares("occlusion", words, _fractions(levels, len(words))),
         Shares("moving", _MOVING_GROUPS, np.array(moving, np.float64)),
     )

@@ -149,7 +149,8 @@ class CachedFeatures(StreamingDataset):
         """Collates one frame of each stream. Raises ValueError for one whose features are gone."""
         arrays = [self._read(sample) for sample in samples]
         frames = tuple(
-            self.with_map(frame_of(a), v.sequence) for a, v in zip(arrays, samples, strict=True)
+            self.with_map(frame_of(a, self.config.vocabulary), v.sequence)
+            for a, v in zip(arrays, samples, strict=True)
         )
         features = [torch.from_numpy(a[_FEATURES]).float() for a in arrays]
         prepared = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from leapai.checkpoints import Checkpoint, differences, listed, read_checkpoint
+from leapai.checkpoints import Checkpoint, check_classes, differences, listed, read_checkpoint
 from leapai.config.checks import ALL_MODULES
 from leapai.config.schema import TaskConfig
 from leapai.types import CAMERA_GROUPS
@@ -50,11 +50,12 @@ def initialise_from(source: Path | Checkpoint, model: nn.Module, config: TaskCon
     """Starts `model` from the weights of another run, such as Step 2 from Step 1.
 
     Whole modules of the design may be new or left out, parts of a module may not. Raises
-    ValueError, and changes nothing, as `read_checkpoint` does and where: a shape or a part of a
-    module differs; nothing is in common; `config` freezes a module from step 0 on that the
-    checkpoint does not have, which would keep random weights for ever.
+    ValueError, and changes nothing, as `read_checkpoint` and `check_classes` do and where: a shape
+    or a part of a module differs; nothing is in common; `config` freezes a module from step 0 on
+    that the checkpoint does not have, which would keep random weights for ever.
     """
     checkpoint = read_checkpoint(source)
+    check_classes(checkpoint, config)
     theirs, ours, path = checkpoint.state_dict, model.state_dict(), checkpoint.path
     if checkpoint.config.camera.shared and not config.camera.shared:
         theirs = for_every_group(theirs)
