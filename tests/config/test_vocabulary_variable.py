@@ -24,6 +24,7 @@ def test_an_own_one_is_listed_and_stands_still_where_its_group_does():
 
 
 def test_it_survives_a_checkpoint_and_what_is_printed(tmp_path):
+    assert "vocabulary = 'nuscenes'" in explain(small_config(vocabulary="nuscenes"))
     config = small_config(vocabulary=OWN)
     assert TaskConfig.model_validate_json(config.model_dump_json()) == config
     file = tmp_path / "printed.py"

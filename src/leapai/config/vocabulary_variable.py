@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import PlainSerializer, PlainValidator, SerializationInfo
 
 from leapai.types.vocabulary import STATIC_CLASSES, VOCABULARIES, Vocabulary
 
@@ -72,7 +72,12 @@ def as_plain(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-VocabularyVariable = Annotated[
-    Vocabulary, PlainValidator(read_vocabulary), PlainSerializer(as_plain)
-]
+def _shown(vocabulary: Vocabulary, info: SerializationInfo) -> str | dict[str, Any]:
+    """Returns the name of one that ships, for people; files hold what it lists."""
+    shipped = (name for name, each in VOCABULARIES.items() if each == vocabulary)
+    name = next(shipped, None) if info.mode == "python" else None
+    return as_plain(vocabulary) if name is None else name
+
+
+VocabularyVariable = Annotated[Vocabulary, PlainValidator(read_vocabulary), PlainSerializer(_shown)]
 """Type of the variable: a `Vocabulary` once it is read."""

@@ -201,7 +201,8 @@ def sequences_of(
         highest = pc.max(table["class_id"]).as_py()
         if highest is not None and highest >= len(vocabulary):
             raise ValueError(
-                f"{name}.parquet has class_id {highest}, and its configuration has {len(vocabulary)} classes"
+                f"{name}.parquet has class_id {highest}, and its configuration has "
+                f"{len(vocabulary)} classes"
             )
     detection_rows, gt_rows, frame_lines = _Rows(detections), _Rows(gt), _lines(lines)
     sequences: dict[int, SequenceResult] = {}
