@@ -140,9 +140,10 @@ def check_class_names(names: Iterable[str]) -> None:
                 f"class name {name!r:.80} must begin with a letter, have at most 48 letters, "
                 f"digits, _, - and ., and not be '{ALL}'"
             )
-        other = seen.setdefault(re.sub("[.-]", "_", name).lower(), name)
-        if other is not name:
-            raise ValueError(f"class names {other!r} and {name!r} are too much alike")
+        key = re.sub("[.-]", "_", name).lower()
+        if key in seen:
+            raise ValueError(f"class names {seen[key]!r} and {name!r} are too much alike")
+        seen[key] = name
 
 
 def listed(names: Iterable[str]) -> str:
