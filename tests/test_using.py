@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from leapai.data.argoverse2.argoverse2_submission import CATEGORIES
+from leapai.data.argoverse2.argoverse2_classes import CATEGORIES
 from leapai.data.log import open_logs
-from leapai.data.nuscenes.nuscenes_submission import COUNTERPARTS
+from leapai.data.nuscenes.nuscenes_classes import COUNTERPARTS
 from leapai.streaming.sensor_health import STALE_AFTER_S, SensorStatus
 
 TEXT = (Path(__file__).parents[1] / "docs" / "using.md").read_text()

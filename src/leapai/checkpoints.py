@@ -27,7 +27,7 @@ from leapai.config.options import existing_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.config.untrusted_data import untrusted
 from leapai.tensor_file import DamagedError, read_tensors, write_tensors
-from leapai.types.vocabulary import CLASS_NAMES
+from leapai.types import vocabulary
 from leapai.version import __version__
 
 SHOWN_DIFFERENCES = 4
@@ -75,7 +75,7 @@ class Checkpoint:
     @property
     def class_names(self) -> list[str]:
         """Names of the classes that the weights detect, in the order of their logits."""
-        return list(self.content.get("class_names", CLASS_NAMES))
+        return list(self.content.get("class_names", vocabulary.CLASS_NAMES))
 
     @cached_property
     def config(self) -> TaskConfig:
@@ -132,7 +132,7 @@ def header(config: TaskConfig) -> dict[str, Any]:
     """Returns what every checkpoint holds in addition to its weights and metrics."""
     return {
         "config": config.model_dump(mode="json"),
-        "class_names": list(CLASS_NAMES),
+        "class_names": list(config.vocabulary.names),
         "version": __version__,
     }
 
@@ -189,12 +189,7 @@ def _problems(content: object) -> Iterator[str]:
     ):
         yield "holds no 'state_dict' of tensors; is it a LeapAI checkpoint?"
         return
-    names = content.get("class_names", list(CLASS_NAMES))
-    if names != list(CLASS_NAMES):
-        yield (
-            f"made for classes {names!r:.200}, this version has {list(CLASS_NAMES)}; "
-            "it cannot serve here: train one with these classes"
-        )
+    yield from _problems_of_classes(content)
     version, metrics = content.get("version", ""), content.get("figures", {})
     if not isinstance(version, str) or (version and not _PLAIN_NAME.fullmatch(version)):
         yield f"its version is {version!r:.80}, which is none; is it a LeapAI checkpoint?"
@@ -204,6 +199,26 @@ def _problems(content: object) -> Iterator[str]:
         fault = _fault_of(name, weight)
         if fault:
             yield f"{name!r} {fault}; take one whose training went well"
+
+
+def _problems_of_classes(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what is wrong with the names of the classes: they are printed, and must be those of
+    the configuration."""
+    default = list(vocabulary.CLASS_NAMES)
+    names = content.get("class_names", default)
+    try:
+        vocabulary.check_class_names(names if isinstance(names, list) else ())
+    except ValueError as error:
+        yield f"its class_names cannot be: {error}; is it a LeapAI checkpoint?"
+        return
+    config = content.get("config")
+    listed = config.get("vocabulary") if isinstance(config, dict) else None
+    classes = listed.get("classes") if isinstance(listed, dict) else None
+    if config is not None and names != (list(classes) if isinstance(classes, dict) else default):
+        yield (
+            f"its class_names are {vocabulary.listed(names)}, and those of its configuration are "
+            "others: somebody has changed it; take the one that training wrote"
+        )
 
 
 def _is_metric(item: tuple[object, object]) -> bool:
@@ -233,6 +248,18 @@ def config_of(source: Path | Checkpoint) -> TaskConfig:
     Raises ValueError as `read_checkpoint` and `Checkpoint.config` do.
     """
     return read_checkpoint(source).config
+
+
+def check_classes(checkpoint: Checkpoint, config: TaskConfig) -> None:
+    """Raises ValueError where a checkpoint was made for other classes of objects than those of
+    `config`, or for the same ones in another order."""
+    theirs, ours = checkpoint.class_names, list(config.vocabulary.names)
+    if theirs != ours and config.dynamic_task:
+        raise ValueError(
+            f"checkpoint {checkpoint.path}: made for the classes {vocabulary.listed(theirs)}, and "
+            f"{config.job_name} has {vocabulary.listed(ours)}; set `vocabulary` as the checkpoint "
+            "has it, or train from the beginning with these classes"
+        )
 
 
 def load_checkpoint(source: Path | Checkpoint, model: nn.Module) -> None:

@@ -46,7 +46,7 @@ def run_prediction(
         import_extra("rerun", "viewer", "a recording needs rerun-sdk")
     with joined_ranks() as ranks, StopSignal() as stop, ExitStack() as held:
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
-        inputs = open_inputs(config, checkpoint, options.source, options.max_frames)
+        inputs = open_inputs(config, checkpoint, options.source, options.max_frames, labelled=False)
         inputs = replace(inputs, logs=[UnlabelledLog(log) for log in inputs.logs])
         if ranks.is_first:
             held.enter_context(begun_prediction(options.output))

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow.feather
 import pytest
 
+from leapai.data.argoverse2.argoverse2_classes import CATEGORIES
 from leapai.data.argoverse2.argoverse2_reader import Argoverse2Log
-from leapai.data.argoverse2.argoverse2_submission import CATEGORIES, argoverse2_table
+from leapai.data.argoverse2.argoverse2_submission import argoverse2_table
 from leapai.data.argoverse2.argoverse2_tables import CLASS_OF, EGO_HEIGHT_M
 from leapai.data.log import open_logs
 from leapai.data.submissions import check_submission, write_submission

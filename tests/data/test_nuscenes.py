@@ -393,7 +393,7 @@ def test_the_version_is_found_or_asked_for(drive):
     ("location", "message"),
     [
         ("/nowhere", "no folder v1"),
-        ("/nowhere,sweep=2", "unknown option 'sweep'; use one of: version, sweeps, scenes"),
+        ("/nowhere,sweep=2", "unknown option 'sweep'; use one of: version, sweeps, split, scenes"),
         ("/nowhere,sweeps=none", "sweeps must be a whole number"),
         ("/nowhere,version=v1.0-mini", r"scene\.json is missing"),
     ],

@@ -10,7 +10,8 @@ from leapai import cli
 from leapai.config import explain
 from leapai.data.log import open_logs
 from leapai.data.nuscenes.nuscenes_annotations import CLASS_OF
-from leapai.data.nuscenes.nuscenes_submission import COUNTERPARTS, detection_rows, tracking_rows
+from leapai.data.nuscenes.nuscenes_classes import COUNTERPARTS
+from leapai.data.nuscenes.nuscenes_submission import detection_rows, tracking_rows
 from leapai.data.submissions import check_submission, write_submission
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
@@ -156,7 +157,7 @@ def test_ridden_and_parked_bicycles_have_their_attribute():
     assert [row["attribute_name"] for row in rows] == [
         "cycle.with_rider",
         "cycle.without_rider",
-        "",
+        "vehicle.parked",
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from leapai.data.log import open_logs
 from leapai.inspection.ground_evidence import fit_ground
 from leapai.inspection.lidar_statistics import LidarValues, ground_rings, lidar_values
-from leapai.types import CLASS_NAMES, Frame, Labels
+from leapai.types import CLASS_NAMES, DESIGN, Frame, Labels
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 CAR, PERSON = (CLASS_NAMES.index(name) for name in ("car", "person"))
@@ -52,7 +52,7 @@ EVEN = np.linspace(-30.0, -4.0, 27)
 def values() -> LidarValues:
     cloud = [ground(EVEN), on_box(12, 0, 0.02), on_box(-8, 3, 0.2), on_box(35, 0, 0.9)]
     empty = np.zeros((0, 5), np.float32)
-    return lidar_values([frame(np.concatenate(cloud)), frame(None), frame(empty)])
+    return lidar_values([frame(np.concatenate(cloud)), frame(None), frame(empty)], DESIGN)
 
 
 def test_intensity_is_that_of_the_ground_and_of_each_class_nearby(values):
@@ -74,7 +74,7 @@ def test_the_ground_shows_a_lidar_that_is_mounted_wrongly():
     pitch = np.radians(2.0)
     turned = cloud.copy()
     turned[:, 2] = 0.3 + np.tan(pitch) * cloud[:, 0]
-    found = lidar_values([frame(turned)])
+    found = lidar_values([frame(turned)], DESIGN)
     assert found.ground_height_m == pytest.approx([0.3], abs=0.02)
     assert found.ground_tilt_deg == pytest.approx([2.0], abs=0.1)
 
@@ -91,7 +91,7 @@ def test_rings_are_the_beams_that_meet_the_ground_between_6_and_15_m(step_deg):
 
 def test_without_ground_there_are_no_rings():
     assert np.isnan(ground_rings(np.zeros((0, 5), np.float32)))
-    found = lidar_values([frame(on_box(12, 0, 0.5))])
+    found = lidar_values([frame(on_box(12, 0, 0.5))], DESIGN)
     assert len(found.rings) == len(found.ground_tilt_deg) == len(found.ground_intensity) == 0
     assert len(found.intensity[CAR]) == 50
 
@@ -114,7 +114,7 @@ def test_a_crowded_garage_still_has_its_ground():
 def test_real_rigs_have_a_level_ground_and_cars_darker_than_it(data, ground_band, car_band):
     (log, *_) = open_logs(f"{data}:{SHARED / data}", image_size_px=(16, 30))
     index = next(i for i in range(len(log)) if log.has_sweep(i))
-    found = lidar_values([log[index]])
+    found = lidar_values([log[index]], DESIGN)
     assert ground_band[0] < np.median(found.ground_intensity) < ground_band[1]
     assert car_band[0] <= np.median(found.intensity[CAR]) < car_band[1]
     assert abs(found.ground_height_m[0]) < 0.15

@@ -10,6 +10,7 @@ import torch
 from leapai.config import load_config
 from leapai.models.build import build_model
 from leapai.models.static.static_head import StaticHead, StaticNeck
+from leapai.types import STATIC_CLASSES
 from tests.scenes import joint_config, make_batch, seeded_model, static_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "projects" / "perception" / "configs"
@@ -25,6 +26,22 @@ def test_the_full_size_has_the_documented_shapes():
     assert features.shape == (1, 128, 56, 104)
     assert predicted.lane_markings.shape == (1, 9, 224, 416)
     assert predicted.road_elements.shape == (1, 5, 224, 416)
+
+
+def test_map_classes_that_the_vocabulary_lacks_are_nowhere():
+    classes = {"car": "MOD"}
+    config = static_config(vocabulary={"classes": classes, "map": ["DashedLine", "Curb"]})
+    head = StaticHead(config).eval()
+    assert head.logits.out_channels == 4 * 2
+    features = torch.rand(1, config.static.channels, 14, 26, requires_grad=True)
+    probability = head(features).logits.sigmoid()
+    there = [STATIC_CLASSES.index(name) for name in ("DashedLine", "Curb")]
+    others = [i for i in range(len(STATIC_CLASSES)) if i not in there]
+    assert probability.shape[1] == len(STATIC_CLASSES)
+    assert (probability[:, others] < 1e-8).all()
+    assert (probability[:, there] > 1e-4).all()
+    probability[:, there].sum().backward()
+    assert features.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize(("row", "column"), [(20, 30), (21, 31), (40, 77)])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from leapai.data.log import open_logs
 from leapai.pictures import palette
 from leapai.pictures.page_parts import HEADER_PX
-from leapai.types import Frame, ImageArray, MapLine
+from leapai.types import ARGOVERSE2, CLASS_NAMES, Frame, ImageArray, MapLine
 from tests.pictures.made_up import (
     FAR_AWAY,
     RIG,
@@ -92,7 +93,7 @@ def test_the_legend_explains_only_what_is_drawn():
     _, top, _, bottom = changed_area(quiet, full.paint(frame(), None))
     assert top > 1080 - 80
     assert bottom < 1080
-    for colour in palette.CLASS_COLOURS:
+    for colour in palette.CLASS_COLOURS[: len(CLASS_NAMES)]:
         assert (quiet[-112:] == colour).all(-1).sum() > 200
 
 
@@ -146,3 +147,13 @@ def test_a_real_frame():
     bare, drawn = (painter().paint(real, d)[HEADER_PX:-120, 820:] for d in (None, shown))
     for colour in (palette.CLASS_COLOURS[i] for i in (0, 1, 3, 6)):
         assert close_to(drawn, colour).sum() > close_to(bare, colour).sum() + 300
+
+
+def test_the_legend_names_the_classes_of_the_network_and_counts_those_that_do_not_fit():
+    many = replace(detections(np.zeros((0, 7))), vocabulary=ARGOVERSE2)
+    picture = painter(show_history=False).paint(frame(), many)
+    legend = picture[-112:]
+    shown = [(legend == colour).all(-1).sum() > 200 for colour in palette.CLASS_COLOURS[:26]]
+    assert shown[:5] == [True] * 5
+    assert not shown[25]
+    assert (legend[:, -30:] == palette.BACKGROUND).all()  # no text runs out of the picture

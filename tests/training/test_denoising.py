@@ -6,8 +6,8 @@ import torch
 
 from leapai.config.training import LossConfig
 from leapai.geometry import poses
-from leapai.training.denoising import MAX_QUERIES, NO_CLASS, make_denoising_queries, noise_seed
-from leapai.types import BevGrid
+from leapai.training.denoising import MAX_QUERIES, make_denoising_queries, noise_seed
+from leapai.types import DESIGN, BevGrid
 from tests.training.examples import random_targets
 
 GRID = BevGrid()
@@ -83,13 +83,13 @@ def test_a_fifth_of_the_classes_is_wrong():
         wrong += int((denoising.class_id[0, positive] != true).sum())
         total += len(true)
     assert 0.17 < wrong / total < 0.23
-    assert int(denoising.class_id.max()) < NO_CLASS
+    assert int(denoising.class_id.max()) < len(DESIGN)
 
 
 def test_streams_with_fewer_objects_are_padded():
     denoising = make([random_targets(4), random_targets(1), random_targets(0)], groups=3)
     assert denoising.valid.sum(1).tolist() == [24, 6, 0]
-    assert (denoising.class_id[~denoising.valid] == NO_CLASS).all()
+    assert (denoising.class_id[~denoising.valid] == len(DESIGN)).all()
     assert (denoising.target[~denoising.valid] == -1).all()
     assert denoising.reference.isfinite().all()
 

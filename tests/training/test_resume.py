@@ -215,5 +215,5 @@ def test_a_checkpoint_of_other_classes_is_not_replaced_by_the_one_before(tmp_pat
     content = {"state_dict": {"w": torch.zeros(1)}, **header(small_config())}
     write_checkpoint(tmp_path / "before_last.ckpt", content)
     write_checkpoint(tmp_path / "last.ckpt", {**content, "class_names": ["tree"]})
-    with pytest.raises(ValueError, match=r"last\.ckpt: made for classes \['tree'\]"):
+    with pytest.raises(ValueError, match=r"last\.ckpt: its class_names are tree"):
         resume.undamaged(tmp_path / "last.ckpt")

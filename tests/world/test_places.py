@@ -12,7 +12,7 @@ from shapely.strtree import STRtree
 from leapai.data.log import OpenOptions
 from leapai.geometry import angles
 from leapai.geometry import boxes as box_geometry
-from leapai.types import CLASS_NAMES, LANE_MARKINGS, ROAD_ELEMENTS, STATIC_CLASS_IDS
+from leapai.types import CLASS_NAMES, DESIGN, LANE_MARKINGS, ROAD_ELEMENTS
 from leapai_world import open_logs
 from leapai_world.places.builders import open_place
 from leapai_world.places.place import PLACES, Place
@@ -72,7 +72,7 @@ def test_positions_velocities_accelerations_and_headings_agree(name, seed):
 @pytest.mark.parametrize(("name", "seed"), DRIVES)
 def test_moves_as_bodies_of_their_kind_do(name, seed):
     traffic = opened(name, seed)[1]
-    assert not traffic.moves[np.isin(traffic.class_id, STATIC_CLASS_IDS)].any()
+    assert not traffic.moves[np.isin(traffic.class_id, DESIGN.still_ids)].any()
     people = traffic.class_id == PERSON
     for time_s in np.arange(0.0, DURATION_S, 0.5):
         motion = traffic.motion(time_s)

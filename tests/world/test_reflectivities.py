@@ -7,7 +7,7 @@ import pytest
 
 from leapai.data.log import OpenOptions
 from leapai.inspection.lidar_statistics import lidar_values
-from leapai.types import CLASS_NAMES
+from leapai.types import CLASS_NAMES, DESIGN
 from leapai_world import open_logs
 from leapai_world.actors import colours
 from leapai_world.places import furniture, scenery
@@ -54,7 +54,7 @@ def test_asphalt_glass_and_retroreflectors():
 def reported():
     """What the LiDAR of the usual rig reports at every place."""
     logs = open_logs("split=val,drives=5,frames=1", OpenOptions((2, 4)))
-    return lidar_values([log[0] for log in logs])
+    return lidar_values([log[0] for log in logs], DESIGN)
 
 
 def test_medians_by_class_are_those_of_real_rigs(reported):

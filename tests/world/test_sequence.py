@@ -12,7 +12,7 @@ import pytest
 from leapai.data.log import OpenOptions
 from leapai.geometry import angles, cameras, poses
 from leapai.geometry import boxes as box_geometry
-from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, Frame, occlusion_level_of
+from leapai.types import CLASS_NAMES, DESIGN, Frame, occlusion_level_of
 from leapai_world import open_logs
 
 SIZE_PX = (64, 120)
@@ -209,7 +209,7 @@ def test_truth_of_one_drive_agrees_with_itself_over_time():
     off = np.abs(angles.wrap(course - middle.boxes[:, 6]))
     assert (off[speed > 0.2] < 1e-6).all()
     assert (speed > 0.2).sum() > 5
-    static = np.isin(middle.class_id, STATIC_CLASS_IDS)
+    static = np.isin(middle.class_id, DESIGN.still_ids)
     assert (speed[static] == 0).all()
 
 

@@ -64,7 +64,7 @@ def _measure(config: TaskConfig, source: Checkpoint | Path | None, options: Benc
     from leapai.runs.system_info import machine_info
 
     console, threads = Console(highlight=False, soft_wrap=True), threads_of(options.threads)
-    inputs = open_inputs(config, source, options.data, None)
+    inputs = open_inputs(config, source, options.data, None, labelled=False)
     origin, machine = inputs.origin, machine_info()
     console.print(f"[bold]{origin.job_name}[/] on {origin.data}, weights {origin.weights}")
     console.print(

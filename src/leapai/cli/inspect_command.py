@@ -33,6 +33,9 @@ class InspectOptions:
     against: Annotated[
         str | None, Argument("with --stats: data to compare with", metavar="DATA")
     ] = None
+    vocabulary: Annotated[
+        str, Argument("vocabulary of the boxes that ships; default: design", metavar="NAME")
+    ] = "design"
     output: Annotated[
         Path, Argument("folder of the pictures; default: outputs/inspect", metavar="FOLDER")
     ] = OUTPUTS / "inspect"
@@ -58,11 +61,13 @@ def _inspect(parsed: argparse.Namespace) -> None:
 def _write_inspection(options: InspectOptions) -> None:
     from rich.console import Console
 
+    from leapai.config.vocabulary_variable import named_vocabulary
     from leapai.data.log import open_logs
     from leapai.inspection.inspection_pictures import write_pictures
     from leapai.inspection.log_inspection import inspect_logs, render_inspection
 
-    logs = open_logs(options.data, image_size_px=IMAGE_SIZE_PX)
+    vocabulary = named_vocabulary(options.vocabulary)
+    logs = open_logs(options.data, image_size_px=IMAGE_SIZE_PX, vocabulary=vocabulary)
     inspection = inspect_logs(logs, options.max_frames)
     if options.json:
         sys.stdout.write(inspection.model_dump_json(indent=2) + "\n")
@@ -78,16 +83,19 @@ def _write_inspection(options: InspectOptions) -> None:
 def _write_statistics(options: InspectOptions) -> None:
     from rich.console import Console
 
+    from leapai.config.vocabulary_variable import named_vocabulary
     from leapai.data.log import open_logs
     from leapai.inspection.comparison import compare, render_statistics
     from leapai.inspection.statistics import collect
     from leapai.inspection.statistics_page import write_statistics_page
 
     names = [options.data, options.against] if options.against else [options.data]
-    samples = [
-        collect(open_logs(name, image_size_px=STATISTICS_IMAGE_SIZE_PX), options.max_frames)
+    vocabulary = named_vocabulary(options.vocabulary)
+    opened = [
+        open_logs(name, image_size_px=STATISTICS_IMAGE_SIZE_PX, vocabulary=vocabulary)
         for name in names
     ]
+    samples = [collect(logs, options.max_frames) for logs in opened]
     other = samples[1] if options.against else None
     statistics = compare(options.data, samples[0], options.against, other)
     page = options.output / "statistics.html"

@@ -38,6 +38,8 @@ from leapai.config.validation_sections import (
     TemporalVisualizationConfig,
     TrackingConfig,
 )
+from leapai.config.vocabulary_variable import VocabularyVariable
+from leapai.types import DESIGN
 
 _Pattern = Annotated[str, Field(max_length=64)]
 """Pattern of names of modules; the longest name has 27 letters."""
@@ -144,6 +146,9 @@ class TaskConfig(Section):
     draw_static_cfg: DrawStaticConfig = DrawStaticConfig()
     temporal_visualization: TemporalVisualizationConfig = TemporalVisualizationConfig()
     # Network (sections 2 to 6 and 11) and data.
+    vocabulary: VocabularyVariable = DESIGN
+    """Classes of objects and of the map: `"design"`, `"nuscenes"`, `"argoverse2"`, or a dictionary
+    of your own."""
     bev: BevConfig = BevConfig()
     camera: CameraConfig = CameraConfig()
     lidar: LidarConfig = LidarConfig()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from leapai.data.cache_sources import (
 )
 from leapai.data.log import DrivingLog, LabelRange, LogWrapper, OpenOptions, open_logs, version_of
 from leapai.data.transforms import prepare
-from leapai.types import CameraFrame, Frame, Labels, MapLine, VectorMap
+from leapai.types import DESIGN, CameraFrame, Frame, Labels, MapLine, VectorMap, Vocabulary
+from leapai.types.frames import LABEL_ARRAYS
 
 FORMAT = 2
 """Version of an entry; it goes up when what is stored of a frame changes."""
@@ -56,7 +56,7 @@ class CachedLog(LogWrapper):
             files = files_of(arrays)
             if are_unchanged(files):
                 note_states(files)
-                return frame_of(arrays)
+                return frame_of(arrays, self.vocabulary)
         with noting_files() as notes:
             frame = self.inner[index]
         if not frame.faults:
@@ -91,7 +91,7 @@ def frames_fingerprint(
     data: str, logs: Sequence[DrivingLog], options: OpenOptions
 ) -> dict[str, object]:
     """Returns what the stored frames of a data set depend on, besides the files of each."""
-    return {
+    fingerprint: dict[str, object] = {
         "data": data,
         "version": version_of(logs),
         "code": code_of(logs),
@@ -99,6 +99,9 @@ def frames_fingerprint(
         "label_range_m": options.label_range_m,
         "format": FORMAT,
     }
+    if options.vocabulary != DESIGN:
+        fingerprint["classes"] = options.vocabulary.names
+    return fingerprint
 
 
 def open_cached_logs(
@@ -107,16 +110,19 @@ def open_cached_logs(
     image_size_px: tuple[int, int],
     cache: CacheConfig,
     label_range_m: LabelRange | None = None,
+    vocabulary: Vocabulary = DESIGN,
 ) -> list[DrivingLog]:
     """Opens the logs of `data`, with their frames kept below `cache.folder` where
     `cache.frames_gb` allows any.
 
     Raises ValueError for data that cannot be opened and for a folder that cannot be written.
     """
-    logs = open_logs(data, image_size_px=image_size_px, label_range_m=label_range_m)
+    options = OpenOptions(image_size_px, label_range_m, vocabulary)
+    logs = open_logs(
+        data, image_size_px=image_size_px, label_range_m=label_range_m, vocabulary=vocabulary
+    )
     if not cache.frames_gb:
         return list(logs)
-    options = OpenOptions(image_size_px, label_range_m)
     fingerprint = frames_fingerprint(data, logs, options)
     folder = Path(cache.folder).expanduser() / "frames"
     store = ArrayStore(folder, fingerprint, int(cache.frames_gb * 1e9))
@@ -157,18 +163,18 @@ def arrays_of(frame: Frame) -> Arrays:
     if frame.points is not None:
         arrays["points"] = frame.points
     if frame.labels is not None:
-        labels = {f"labels.{f.name}": getattr(frame.labels, f.name) for f in fields(Labels)}
-        arrays |= {name: array for name, array in labels.items() if array is not None}
+        labels = frame.labels.arrays()
+        arrays |= {f"labels.{name}": array for name, array in labels.items()}
     return arrays
 
 
-def frame_of(arrays: Arrays) -> Frame:
-    """Returns the frame that `arrays_of` made arrays of."""
+def frame_of(arrays: Arrays, vocabulary: Vocabulary = DESIGN) -> Frame:
+    """Returns the frame that `arrays_of` made arrays of, whose labels are in these classes."""
     described = json.loads(arrays["described"].tobytes())
     labels = None
     if "labels.boxes" in arrays:
-        values: dict[str, Any] = {f.name: arrays.get(f"labels.{f.name}") for f in fields(Labels)}
-        labels = Labels(**values)
+        values: dict[str, Any] = {n: arrays.get(f"labels.{n}") for n in LABEL_ARRAYS}
+        labels = Labels(**values, vocabulary=vocabulary)
     cameras = [_camera_of(arrays, i, values) for i, values in enumerate(described["cameras"])]
     return Frame(
         sequence=described["sequence"],

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
 from leapai.data.frame_errors import FrameError, check_array
-from leapai.types import CLASS_NAMES, Labels
+from leapai.types import Labels
+from leapai.types.frames import LABEL_ARRAYS
 
 SIZES_M = (0.01, 100.0)
 """Sides of a box: a cone's foot is thicker, and a tram is shorter. Metres, not millimetres."""
@@ -32,6 +31,7 @@ _FORM: dict[str, tuple[tuple[int, ...], str]] = {
     "num_radar_points": ((), "iu"),
 }
 """Columns and kinds of the fields of `Labels`."""
+_MAY_LACK = ("num_radar_points",)
 
 
 def checked_labels(labels: object) -> tuple[Labels, str]:
@@ -40,20 +40,19 @@ def checked_labels(labels: object) -> tuple[Labels, str]:
     if not isinstance(labels, Labels):
         raise FrameError(f"labels are a {type(labels).__name__}; give leapai.Labels, or None")
     count = len(labels.boxes) if isinstance(labels.boxes, np.ndarray) else 0
-    for field in fields(Labels):
-        if getattr(labels, field.name) is None and field.default is None:
+    for name in LABEL_ARRAYS:
+        array = getattr(labels, name)
+        if array is None and name in _MAY_LACK:
             continue
-        columns, kinds = _FORM[field.name]
+        columns, kinds = _FORM[name]
         remedy = "give every field one row for each box, as Labels.unlabelled does"
-        check_array(
-            f"labels.{field.name}", getattr(labels, field.name), (count, *columns), kinds, remedy
-        )
+        check_array(f"labels.{name}", array, (count, *columns), kinds, remedy)
     tracks = labels.track_id
     if count and tracks.max() > np.iinfo(np.int64).max:
         raise FrameError(f"labels.track_id is {tracks.max()}; give ids of 63 bits, as int64")
     classes, levels = labels.class_id, labels.occlusion_level
     for name, values, low, high in (
-        ("class_id", classes, 0, len(CLASS_NAMES) - 1),
+        ("class_id", classes, 0, len(labels.vocabulary) - 1),
         ("occlusion_level", levels, -1, 3),
     ):
         if count and not low <= int(values.min()) <= int(values.max()) <= high:

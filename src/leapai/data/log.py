@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from leapai.data.data_names import function_of, installed_data_sets, named_source
-from leapai.types import STATIC_CLASSES, Frame, IntArray, VectorMap
+from leapai.types import DESIGN, STATIC_CLASSES, Frame, IntArray, VectorMap, Vocabulary
+from leapai.types.vocabulary import listed
 
 LabelRange = tuple[tuple[float, float], tuple[float, float]]
 """x and y range in metres, ego frame."""
@@ -34,6 +35,8 @@ class DrivingLog(ABC):
     """Version of the content, which results name; None: the data set has none."""
     static_classes: tuple[str, ...] = STATIC_CLASSES
     """The classes of `STATIC_CLASSES` that the map can contain."""
+    vocabulary: Vocabulary = DESIGN
+    """The classes of its labels."""
     table_folders: tuple[Path, ...] = ()
     """Folders of the tables that all frames depend on; a cache of frames looks whether a file in
     one has changed."""
@@ -75,6 +78,7 @@ class LogWrapper(DrivingLog):
         self.name = inner.name
         self.version = inner.version
         self.static_classes = inner.static_classes
+        self.vocabulary = inner.vocabulary
         self.table_folders = inner.table_folders
         self.table_notes = inner.table_notes
         self.unused_cameras = inner.unused_cameras
@@ -114,6 +118,27 @@ class UnlabelledLog(LogWrapper):
         return None
 
 
+class RenamedLog(LogWrapper):
+    """A log whose labels are in the classes of another vocabulary, by name: for a data set that has
+    its own and does not ask which are wanted."""
+
+    def __init__(self, inner: DrivingLog, vocabulary: Vocabulary) -> None:
+        super().__init__(inner)
+        self.vocabulary = vocabulary
+        self.static_classes = tuple(c for c in inner.static_classes if c in vocabulary.map_classes)
+
+    def __getitem__(self, index: int) -> Frame:
+        return self._renamed(self.inner[index])
+
+    def ground_truth(self, index: int) -> Frame:
+        """Returns the ground truth of the inner log."""
+        return self._renamed(self.inner.ground_truth(index))
+
+    def _renamed(self, frame: Frame) -> Frame:
+        labels = frame.labels
+        return frame if labels is None else replace(frame, labels=labels.renamed(self.vocabulary))
+
+
 @dataclass(frozen=True)
 class OpenOptions:
     """Options of a run that a data set gets when it is opened."""
@@ -124,6 +149,9 @@ class OpenOptions:
     label_range_m: LabelRange | None = None
     """x and y range in which box centres must be labelled at least, which matters to a source that
     makes its labels; None: the default BEV range (docs/design.md, section 2)."""
+    vocabulary: Vocabulary = DESIGN
+    """The classes that the run asks for. A source that has them gives labels in them; the labels of
+    any other are renamed."""
 
 
 Opener = Callable[[str, OpenOptions], Sequence[DrivingLog]]
@@ -131,18 +159,23 @@ Opener = Callable[[str, OpenOptions], Sequence[DrivingLog]]
 
 
 def open_logs(
-    data: str, *, image_size_px: tuple[int, int], label_range_m: LabelRange | None = None
+    data: str,
+    *,
+    image_size_px: tuple[int, int],
+    label_range_m: LabelRange | None = None,
+    vocabulary: Vocabulary | None = DESIGN,
 ) -> Sequence[DrivingLog]:
     """Opens the logs of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`,
     `NAME:LOCATION` of another installed plug-in, `module:function:location`, or the path of a
     folder or file, as `named_source` reads it.
 
-    Raises ValueError for a data set that is not found or whose plug-in does not work; the plug-in
-    raises for what it cannot read.
+    Labels are in the classes of `vocabulary`: those that it lacks are left out; None: in those that
+    the data set has. Raises ValueError for a data set that is not found, whose plug-in does not
+    work, or that has none of the classes; the plug-in raises for what it cannot read.
     """
     data = named_source(data)
     opener, location, origin = _find(data)
-    options = OpenOptions(image_size_px, label_range_m)
+    options = OpenOptions(image_size_px, label_range_m, vocabulary or DESIGN)
     try:
         inspect.signature(opener).bind(location, options)
     except TypeError as error:
@@ -160,7 +193,24 @@ def open_logs(
             f"({type(error).__name__}: {error}); --traceback shows where"
         ) from error
     _check_logs(logs, f"data '{data}': {origin}")
-    return logs
+    return logs if vocabulary is None else _in_classes(logs, vocabulary, data)
+
+
+def _in_classes(
+    logs: Sequence[DrivingLog], vocabulary: Vocabulary, data: str
+) -> Sequence[DrivingLog]:
+    """Returns the logs with labels in the classes of a vocabulary. Raises ValueError where those of
+    a log have no name in common with it."""
+    if all(log.vocabulary == vocabulary for log in logs):
+        return logs
+    for log in logs:
+        if not set(log.vocabulary.names) & set(vocabulary.names):
+            raise ValueError(
+                f"data '{data}': its labels are of the classes {listed(log.vocabulary.names)}, "
+                f"and the network has none of these, but {listed(vocabulary.names)}; name data "
+                "with these classes, or a network with those"
+            )
+    return [log if log.vocabulary == vocabulary else RenamedLog(log, vocabulary) for log in logs]
 
 
 def check_source(data: str) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras, poses
-from leapai.types import CLASS_NAMES, CameraFrame, FloatArray, Frame, IntArray, PixelLabels
+from leapai.types import CameraFrame, FloatArray, Frame, IntArray, PixelLabels
 
 STRIDE_PX = 8
 """Pixels of an image a cell of its feature map."""
-BACKGROUND = len(CLASS_NAMES)
+BACKGROUND = -1
 """Class of a cell whose nearest point lies in no box."""
 
 

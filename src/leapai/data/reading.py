@@ -39,7 +39,7 @@ class AnnotatedBoxes(NamedTuple):
     words: tuple[str, ...]
     """[N] the publisher's own classes."""
     class_id: IntArray
-    """[N] int64, index into `CLASS_NAMES`; -1: no counterpart."""
+    """[N] int64, index into the names of the log's vocabulary; -1: no counterpart."""
     num_lidar_points: IntArray
     """[N] int64 points in the box as recorded; -1: not recorded, or not comparable."""
 

@@ -42,16 +42,8 @@ from leapai.evaluation.detection.detection_results import (
     TrackConsistency,
 )
 from leapai.geometry import angles, poses
-from leapai.types import (
-    CLASS_GROUPS,
-    CLASS_NAMES,
-    OCCLUSION_NAMES,
-    STATIC_CLASS_IDS,
-    BoolArray,
-    Detections,
-    FloatArray,
-    IntArray,
-)
+from leapai.types import DESIGN, OCCLUSION_NAMES, BoolArray, Detections, FloatArray, IntArray
+from leapai.types.vocabulary import Vocabulary
 
 POSITION_SCALE_M = 1.0
 HEADING_SCALE_RAD = 1.0
@@ -60,8 +52,6 @@ MAX_CURVATURE_PER_M = 0.35
 PERSON_CURVATURE_PER_M = 1.5
 SUCCESSION_GATE_M = 2.0
 MAX_STEP_US = 2_000_000
-PERSON, BARRIER, PILLAR = (CLASS_NAMES.index(name) for name in ("person", "barrier", "pillar"))
-_GROUP_OF = np.unique(CLASS_GROUPS, return_inverse=True)[1]
 
 
 def consistency(frames: Sequence[Detections]) -> ConsistencyMetrics:
@@ -115,6 +105,7 @@ class _Rows:
     """[N, 3]; zero of what never moves."""
     class_id: IntArray
     level: IntArray
+    vocabulary: Vocabulary
 
     @property
     def track(self) -> IntArray:
@@ -159,7 +150,8 @@ def _tabulate(frames: Sequence[Detections]) -> _Rows:
     pose = np.array([each.ego2global for each in tracked], np.float64).reshape(-1, 4, 4)
     track_id = _joined(tracked, "track_id")
     class_id = _joined(tracked, "class_id")
-    moves = ~np.isin(class_id, STATIC_CLASS_IDS)
+    vocabulary = tracked[0].vocabulary if tracked else DESIGN
+    moves = ~np.isin(class_id, vocabulary.still_ids)
     order = np.lexsort((frame, track_id, sequence))
     first = np.ones(len(order), bool)
     first[1:] = (np.diff(sequence[order]) != 0) | (np.diff(track_id[order]) != 0)
@@ -175,6 +167,7 @@ def _tabulate(frames: Sequence[Detections]) -> _Rows:
         velocity_mps=(_joined(tracked, "velocity_mps", 3) * moves[:, None])[order],
         class_id=class_id[order],
         level=_joined(tracked, "occlusion_level")[order],
+        vocabulary=vocabulary,
     )
 
 
@@ -215,9 +208,8 @@ def _successions(rows: _Rows) -> _Steps:
     steps = _Steps(last[past], first[now])
     box, slack_m, _ = _predicted(rows, steps)
     distance = np.linalg.norm(rows.boxes[steps.now, :3] - box[:, :3], axis=1) - slack_m
-    may = (distance <= SUCCESSION_GATE_M) & (
-        _GROUP_OF[rows.class_id[steps.past]] == _GROUP_OF[rows.class_id[steps.now]]
-    )
+    group = np.array(rows.vocabulary.groups)[rows.class_id]
+    may = (distance <= SUCCESSION_GATE_M) & (group[steps.past] == group[steps.now])
     graph = csr_array((may[may], (past[may], now[may])), (len(last), len(first)))
     successor = maximum_bipartite_matching(graph, "column")
     paired = successor >= 0
@@ -248,9 +240,10 @@ def _predicted(rows: _Rows, steps: _Steps) -> tuple[FloatArray, FloatArray, Floa
     box[:, 6] = np.arctan2(heading[:, 1], heading[:, 0])
 
     class_id = rows.class_id[past]
-    moves = ~np.isin(class_id, STATIC_CLASS_IDS)
+    moves = ~np.isin(class_id, rows.vocabulary.still_ids)
+    on_foot = np.isin(class_id, rows.vocabulary.ids(rows.vocabulary.on_foot))
     speed = np.linalg.norm(velocity, axis=1)
-    curvature = np.where(class_id == PERSON, PERSON_CURVATURE_PER_M, MAX_CURVATURE_PER_M)
+    curvature = np.where(on_foot, PERSON_CURVATURE_PER_M, MAX_CURVATURE_PER_M)
     fastest = np.sqrt(MAX_ACCELERATION_MPS2 / curvature)  # at which both bounds of a turn meet
     turn = curvature * np.where(speed < fastest, speed, fastest**2 / np.maximum(speed, fastest))
     reach_m = moves * MAX_ACCELERATION_MPS2 * interval_s**2 / 2
@@ -264,15 +257,17 @@ def _agreement(rows: _Rows, steps: _Steps) -> dict[str, FloatArray]:
     box = rows.boxes[now]
     offset_m = np.linalg.norm(box[:, :3] - predicted[:, :3], axis=1)
     yaw = np.abs(angles.wrap(box[:, 6] - predicted[:, 6]))
-    yaw = np.where(rows.class_id[now] == BARRIER, np.minimum(yaw, np.pi - yaw), yaw)
-    yaw = np.where(rows.class_id[now] == PILLAR, 0.0, yaw)
+    class_id, vocabulary = rows.class_id[now], rows.vocabulary
+    half_turn = np.isin(class_id, vocabulary.half_turn_ids)
+    yaw = np.where(half_turn, np.minimum(yaw, np.pi - yaw), yaw)
+    yaw = np.where(np.isin(class_id, vocabulary.round_ids), 0.0, yaw)
     shared = np.minimum(box[:, 3:6], predicted[:, 3:6]).prod(1)
     union = box[:, 3:6].prod(1) + predicted[:, 3:6].prod(1) - shared
     return {
         "position": np.exp(-np.maximum(offset_m - reach_m, 0) / POSITION_SCALE_M),
         "heading": np.exp(-np.maximum(yaw - turn_rad, 0) / HEADING_SCALE_RAD),
         "size": np.divide(shared, union, out=np.ones_like(union), where=union > 0),
-        "classes": (rows.class_id[now] == rows.class_id[past]).astype(np.float64),
+        "classes": (class_id == rows.class_id[past]).astype(np.float64),
         "occlusion": 1 - (_level_flicker(rows, steps) / (len(OCCLUSION_NAMES) - 1)) ** 2,
     }
 

@@ -60,7 +60,7 @@ def evaluate_stream(
     metrics = None
     if parts is not None:
         together = [frame for part, _ in parts for frame in part]
-        detection = detection_metrics(together, config.bev, config.evaluation)
+        detection = detection_metrics(together, config.bev, config.evaluation, config.vocabulary)
         map_metrics = merged_map_metrics(tally for _, tally in parts)
         metrics = StreamMetrics(detection=detection, road=map_metrics)
     return broadcast(metrics)

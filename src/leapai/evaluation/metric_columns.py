@@ -14,13 +14,11 @@ from leapai.evaluation.detection.detection_results import (
     ERROR_DISTANCE_M,
     HIDDEN_OBJECT_S,
     RECALL_CONFIDENCE,
-    ROUND_CLASS_IDS,
     ClassResult,
 )
 from leapai.evaluation.map.map_results import HIDDEN_GROUND_S, MATCH_M, LineMetrics
 from leapai.evaluation.metric_types import Better, Metric
 from leapai.evaluation.tracking.tracking_results import MOSTLY_LOST, MOSTLY_TRACKED, NUM_RECALLS
-from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS
 
 HIGHER, LOWER = Better.HIGHER, Better.LOWER
 HIDDEN_OBJECT = (
@@ -39,13 +37,12 @@ CHANGE = "mean difference of a cell's probability from frame to frame"
 _OBJECTS = Metric("objects", "truths", digits=0)
 
 
-def _error(name: str, field: str, without: tuple[int, ...] = (), **declared: Any) -> Metric:
+def _error(name: str, field: str, **declared: Any) -> Metric:
     """Declares an error of a class; None for classes without such a value, as in the means."""
-    names = {CLASS_NAMES[i] for i in without}
 
     def read(result: ClassResult) -> float | None:
         error: float | None = getattr(result.errors, field)
-        return None if result.name in names else error
+        return None if field in result.without else error
 
     def is_stand_in(result: ClassResult) -> bool:
         return field in result.stand_ins
@@ -64,10 +61,10 @@ CLASS_COLUMNS = (
         words="size error: 1 - IoU of the boxes, aligned in place and heading",
     ),
     _error(
-        "AOE", "orientation_rad", ROUND_CLASS_IDS, unit="rad", in_terminal=False,
+        "AOE", "orientation_rad", unit="rad", in_terminal=False,
         words="heading error; of barriers modulo pi",
     ),
-    _error("AVE", "velocity_mps", STATIC_CLASS_IDS, unit="m/s", words="velocity error"),
+    _error("AVE", "velocity_mps", unit="m/s", words="velocity error"),
     Metric("P", "point.precision", HIGHER, words="precision at the operating point"),
     Metric("R", "point.recall", HIGHER, words="recall at the operating point"),
     Metric("F1", "point.f1", HIGHER, words="at the operating point"),

@@ -22,7 +22,6 @@ from leapai.evaluation.detection.detection_results import (
 )
 from leapai.evaluation.detection.distance_profiles import profiles
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
-from leapai.types import CLASS_NAMES
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def scores_of(
         boxes=sum(int((f.detections.score >= OPERATING_CONFIDENCE).sum()) for f in frames),
         ece=metrics.calibration.ece,
         velocity_error_mps=float(measured.mean()) if len(measured) else None,
-        ap_by_class={name: metrics.classes[name].mean_ap for name in CLASS_NAMES},
+        ap_by_class={name: each.mean_ap for name, each in metrics.classes.items()},
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from leapai.geometry import boxes as box_geometry
 from leapai.inspection.ground_evidence import fit_plane, on_plane
-from leapai.types import CLASS_NAMES, FloatArray, Frame
+from leapai.types import FloatArray, Frame, Vocabulary
 
 INTENSITY_RANGE_M = 30.0
 """Distance up to which intensities are taken."""
@@ -43,12 +43,12 @@ class LidarValues(NamedTuple):
     """Intensity of returns inside the boxes of each class."""
 
 
-def lidar_values(frames: Iterable[Frame]) -> LidarValues:
-    """Measures the sweeps of frames that have one."""
+def lidar_values(frames: Iterable[Frame], vocabulary: Vocabulary) -> LidarValues:
+    """Measures the sweeps of frames that have one; their labels are of `vocabulary`."""
     points: list[int] = []
     grounds: list[tuple[float, float, float]] = []
-    of_ground = [np.zeros(0)]
-    of_class = [[np.zeros(0)] for _ in CLASS_NAMES]
+    of_ground: list[FloatArray] = [np.zeros(0)]
+    of_class: list[list[FloatArray]] = [[np.zeros(0)] for _ in vocabulary.names]
     for frame in frames:
         if frame.points is None or not len(frame.points):
             continue

@@ -23,7 +23,7 @@ from leapai.data.log import DrivingLog
 from leapai.data.reading import AnnotatedBoxes
 from leapai.geometry import poses
 from leapai.inspection.plausibility import Plausibility, about_times
-from leapai.types import CLASS_NAMES, FloatArray, Frame, IntArray, Labels
+from leapai.types import FloatArray, Frame, IntArray, Labels
 
 
 @runtime_checkable
@@ -122,7 +122,7 @@ def inspect_logs(logs: Sequence[DrivingLog], max_frames: int = 40) -> Inspection
             recorded = log.annotated_boxes(index)
         else:
             recorded = _as_recorded(frame.labels)
-            tally.add_boxes(recorded)
+            tally.add_boxes(recorded, log.vocabulary.names)
         tally.add_frame(frame, recorded)
         if number < MAX_PAIRS and index + 1 < len(log):
             ahead = (log, index + 1, log[index + 1])
@@ -132,7 +132,7 @@ def inspect_logs(logs: Sequence[DrivingLog], max_frames: int = 40) -> Inspection
     for log in logs:
         if isinstance(log, AnnotatedLog):
             for index in range(len(log)):
-                tally.add_boxes(log.annotated_boxes(index))
+                tally.add_boxes(log.annotated_boxes(index), log.vocabulary.names)
     return tally.inspection(logs)
 
 
@@ -202,7 +202,7 @@ class _Tally:
                 difference = points_inside(recorded, frame.points) - recorded.num_lidar_points
                 self.differences.append(np.abs(difference[known]))
 
-    def add_boxes(self, recorded: AnnotatedBoxes | None) -> None:
+    def add_boxes(self, recorded: AnnotatedBoxes | None, names: Sequence[str]) -> None:
         if recorded is None:
             return
         self.frames_annotated += 1
@@ -210,7 +210,7 @@ class _Tally:
             if class_id < 0:
                 self.others[word] += 1
             else:
-                self.classes[CLASS_NAMES[class_id]] += 1
+                self.classes[names[class_id]] += 1
 
     def inspection(self, logs: Sequence[DrivingLog]) -> Inspection:
         """Returns the metrics of all that was added, and of the times of `logs`."""
@@ -228,7 +228,7 @@ class _Tally:
             frames_with_points=self.frames_with_points,
             cameras=tuple(self.cameras.values()),
             frames_annotated=self.frames_annotated,
-            boxes_by_class={name: self.classes[name] for name in CLASS_NAMES},
+            boxes_by_class={n: self.classes[n] for log in logs for n in log.vocabulary.names},
             boxes_without_counterpart=dict(self.others.most_common()),
             point_counts=counts,
             faults=tuple(
@@ -260,7 +260,7 @@ def _as_recorded(labels: Labels | None) -> AnnotatedBoxes | None:
     return AnnotatedBoxes(
         ego_from_box=poses.from_xyz_yaw(labels.boxes[:, :3], labels.boxes[:, 6]),
         size_lwh_m=labels.boxes[:, 3:6],
-        words=tuple(CLASS_NAMES[i] for i in labels.class_id),
+        words=tuple(labels.vocabulary.named(labels.class_id)),
         class_id=labels.class_id,
         num_lidar_points=labels.num_lidar_points,
     )

@@ -14,7 +14,7 @@ from leapai.data.reading import AnnotatedBoxes
 from leapai.inspection import box_evidence, pose_evidence
 from leapai.inspection.edge_evidence import SHIFTS, edge_scores
 from leapai.inspection.ground_evidence import Ground, fit_ground
-from leapai.types import CLASS_GROUPS, CameraFrame, FloatArray, Frame
+from leapai.types import DESIGN, CameraFrame, FloatArray, Frame
 
 MAX_GROUND_M, MAX_TILT_DEG = 0.5, 6.0
 """Height of the ground at the ego's origin, which lies on it, and its tilt: a road of 10 % ends
@@ -33,7 +33,6 @@ MIN_BOXES, MIN_SHARE_HOLDING, BETTER = 10, 0.3, 1.1
 those of the recorded ones (a thinned cloud has .99)."""
 MAX_SHARE_SHORT = 0.2
 """Share of motor vehicles that may be wider or higher than long; recorded ones have below 0.02."""
-_VEHICLES = [i for i, group in enumerate(CLASS_GROUPS) if group == "MOD"]
 MIN_UPRIGHT = 0.5
 """Cosine between the image's downward axis and that of the vehicle."""
 AHEAD_DEG, BEHIND_DEG = 60.0, 120.0
@@ -72,7 +71,9 @@ class Plausibility:
             if not words.rpartition(": ")[2].startswith("no "):
                 self._damaged.setdefault(sensor, words)
         if recorded is not None:
-            self._vehicles_m.append(recorded.size_lwh_m[np.isin(recorded.class_id, _VEHICLES)])
+            vocabulary = frame.labels.vocabulary if frame.labels else DESIGN
+            vehicles = [i for i, group in enumerate(vocabulary.groups) if group == "MOD"]
+            self._vehicles_m.append(recorded.size_lwh_m[np.isin(recorded.class_id, vehicles)])
         if frame.points is not None:
             self._with["LiDAR"] += 1
             self._add_points(frame, frame.points, recorded)

@@ -24,8 +24,7 @@ from leapai.inspection.lidar_statistics import (
 )
 from leapai.inspection.log_inspection import frames_to_read
 from leapai.types import (
-    CLASS_GROUPS,
-    CLASS_NAMES,
+    GROUPS,
     OCCLUSION_NAMES,
     BevGrid,
     BoolArray,
@@ -33,6 +32,8 @@ from leapai.types import (
     Frame,
     IntArray,
     Labels,
+    StringArray,
+    Vocabulary,
 )
 
 REGION_M = (BevGrid.x_range_m, BevGrid.y_range_m)
@@ -42,7 +43,6 @@ MOVING_MPS = 0.5
 from frame to frame."""
 HEADING_INTERVAL_S, _TOLERANCE_S = 1.0, 0.06
 POINT_BANDS_M = (0.0, 6.0, 12.0, 24.0, 60.0)
-_GROUPS = ("MOD", "VRU", "SOD")
 _MOVING_GROUPS = ("MOD", "VRU")
 _SIDES = ("length", "width", "height")
 
@@ -85,6 +85,7 @@ class _Boxes:
     time_s: FloatArray
     track_id: IntArray
     class_id: IntArray
+    group: StringArray
     distance_m: FloatArray
     """[N] from the ego, on the ground."""
     speed_mps: FloatArray
@@ -100,7 +101,7 @@ class _Boxes:
         return _Boxes(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
 
     def of_group(self, group: str) -> _Boxes:
-        return self.where(np.array(CLASS_GROUPS)[self.class_id] == group)
+        return self.where(self.group == group)
 
     @property
     def tracks(self) -> tuple[IntArray, IntArray]:
@@ -129,21 +130,24 @@ def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
         )
     read = [(logs.index(log), log[index]) for log, index in frames_to_read(logs, max_frames)]
     sensed = _columns(read)[1] if (boxes.lidar_points < 0).all() else boxes
-    scene, timelines, *sizes = _rows(objects, boxes, sensed)
-    lidar = lidar_values(frame for _, frame in read)
+    vocabulary = logs[0].vocabulary
+    scene, timelines, *sizes = _rows(objects, boxes, sensed, vocabulary)
+    lidar = _lidar(lidar_values((frame for _, frame in read), vocabulary), vocabulary)
     return Samples(
-        rows=(scene, tuple(_points(sensed)), *_lidar(lidar), timelines, *sizes),
-        shares=_shares(boxes, sensed),
+        rows=(scene, tuple(_points(sensed)), *lidar, timelines, *sizes),
+        shares=_shares(boxes, sensed, vocabulary),
     )
 
 
-def _lidar(values: LidarValues) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+def _lidar(
+    values: LidarValues, vocabulary: Vocabulary
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Returns the intensities by what sends them back, and how the LiDAR scans and is mounted."""
     reach_m, (near_m, far_m) = INTENSITY_RANGE_M, RING_RANGE_M
     intensity = [Sample(f"intensity, ground up to {reach_m:.0f} m", "", values.ground_intensity)]
     intensity += [
         Sample(f"intensity, {name} up to {reach_m:.0f} m", "", of_class)
-        for name, of_class in zip(CLASS_NAMES, values.intensity, strict=True)
+        for name, of_class in zip(vocabulary.names, values.intensity, strict=True)
     ]
     mounting = (
         Sample("points a sweep", "", values.points),
@@ -185,6 +189,7 @@ def _boxes_of(sequence: int, labels: Labels, timestamp_us: int, ego2global: Floa
         time_s=np.full(count, timestamp_us * 1e-6),
         track_id=labels.track_id,
         class_id=labels.class_id,
+        group=np.array(labels.vocabulary.groups)[labels.class_id],
         distance_m=np.linalg.norm(labels.boxes[:, :2], axis=1),
         speed_mps=np.where(labels.velocity_valid, speed, np.nan),
         heading_rad=np.arctan2(ahead[:, 1], ahead[:, 0]),
@@ -194,9 +199,11 @@ def _boxes_of(sequence: int, labels: Labels, timestamp_us: int, ego2global: Floa
     )
 
 
-def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sample, ...], ...]:
+def _rows(
+    objects: IntArray, boxes: _Boxes, sensed: _Boxes, vocabulary: Vocabulary
+) -> tuple[tuple[Sample, ...], ...]:
     """Returns the quantities of objects: in a frame, over time, and their sizes."""
-    groups = {group: boxes.of_group(group) for group in _GROUPS}
+    groups = {group: boxes.of_group(group) for group in GROUPS}
     moving = {g: groups[g].where(groups[g].speed_mps > MOVING_MPS) for g in _MOVING_GROUPS}
     scene = [
         Sample("objects a frame", "", objects.astype(np.float64)),
@@ -217,7 +224,7 @@ def _rows(objects: IntArray, boxes: _Boxes, sensed: _Boxes) -> tuple[tuple[Sampl
     sizes = [
         tuple(
             Sample(f"{side}, {name}", "m", first.size_m[first.class_id == class_id, axis])
-            for class_id, name in enumerate(CLASS_NAMES)
+            for class_id, name in enumerate(vocabulary.names)
         )
         for axis, side in enumerate(_SIDES)
     ]
@@ -268,7 +275,7 @@ def _timelines(boxes: _Boxes) -> FloatArray:
     return np.asarray(end - begin)
 
 
-def _shares(boxes: _Boxes, sensed: _Boxes) -> tuple[Shares, ...]:
+def _shares(boxes: _Boxes, sensed: _Boxes, vocabulary: Vocabulary) -> tuple[Shares, ...]:
     known = boxes.where(np.isfinite(boxes.speed_mps))
     moving = []
     for group in _MOVING_GROUPS:
@@ -277,7 +284,7 @@ def _shares(boxes: _Boxes, sensed: _Boxes) -> tuple[Shares, ...]:
     levels = sensed.occlusion_level[sensed.occlusion_level >= 0]
     words = tuple(name.removesuffix("Occluded").lower() for name in OCCLUSION_NAMES)
     return (
-        Shares("classes", CLASS_NAMES, _fractions(boxes.class_id, len(CLASS_NAMES))),
+        Shares("classes", vocabulary.names, _fractions(boxes.class_id, len(vocabulary))),
         Shares("occlusion", words, _fractions(levels, len(words))),
         Shares("moving", _MOVING_GROUPS, np.array(moving, np.float64)),
     )

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from leapai.types import CLASS_NAMES
+from leapai.types import DESIGN
 
 _CENTRE_PRIOR = 0.01
 
@@ -67,11 +67,18 @@ class Fuser(nn.Module):
     can distinguish "nothing there" from "not observed".
     """
 
-    def __init__(self, channels: int, modalities: int, dense_heads: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        modalities: int,
+        dense_heads: bool = False,
+        classes: int = len(DESIGN),
+    ) -> None:
         super().__init__()
         self.missing = nn.Parameter(torch.zeros(modalities, channels))
         self.fuse = conv_norm_relu(channels * modalities, channels)
-        self.dense = nn.ModuleList(_dense_head(channels) for _ in range(modalities * dense_heads))
+        heads = modalities * dense_heads
+        self.dense = nn.ModuleList(_dense_head(channels, classes) for _ in range(heads))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, bevs: list[Tensor], present: list[Tensor]) -> Tensor:
@@ -86,16 +93,16 @@ class Fuser(nn.Module):
 
     def heat_maps(self, bevs: list[Tensor]) -> Tensor | None:
         """Predicts from the BEV [B, C, H, W] of each modality by itself logits of object centres
-        [modalities, B, 8, H, W], for losses only; None where it has no dense heads."""
+        [modalities, B, classes, H, W], for losses only; None where it has no dense heads."""
         if not self.dense:
             return None
         return torch.stack([head(bev) for head, bev in zip(self.dense, bevs, strict=True)])
 
 
-def _dense_head(channels: int) -> nn.Sequential:
-    """Returns layers from a BEV [B, C, H, W] to logits of object centres [B, 8, H, W]; centres are
-    rare, so focal loss starts calm."""
-    last = nn.Conv2d(channels, len(CLASS_NAMES), 1)
+def _dense_head(channels: int, classes: int) -> nn.Sequential:
+    """Returns layers from a BEV [B, C, H, W] to logits of object centres [B, classes, H, W];
+    centres are rare, so focal loss starts calm."""
+    last = nn.Conv2d(channels, classes, 1)
     assert last.bias is not None
     nn.init.constant_(last.bias, math.log(_CENTRE_PRIOR / (1 - _CENTRE_PRIOR)))
     return nn.Sequential(conv_norm_relu(channels, channels), last)

@@ -41,6 +41,7 @@ def build_model(config: TaskConfig) -> Perception:
             config.bev.channels,
             modalities=2 if lidar else 1,
             dense_heads=config.loss.dense_weight > 0,
+            classes=len(config.vocabulary),
         ),
         dynamic=_dynamic(config) if config.dynamic_task else None,
         static=_static(config) if config.static_task else None,
@@ -63,7 +64,9 @@ def _camera(config: TaskConfig) -> CameraBranch:
         _check_backbone_size(config.camera)
     backbones = build_backbones(config.camera, len(CAMERA_GROUPS))
     necks = [FpnNeck(b.channels, config.bev.channels) for b in backbones]
-    return CameraBranch(backbones, necks, ViewTransfer(config.camera, config.bev))
+    return CameraBranch(
+        backbones, necks, ViewTransfer(config.camera, config.bev, len(config.vocabulary))
+    )
 
 
 def _lidar(config: TaskConfig) -> LidarBranch:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from leapai.models.tensors import PixelPredictions
-from leapai.types import CLASS_NAMES
 
 NEAR_M, FAR_M = 1.5, 80.0
 """Depths of the first and the last bin."""
@@ -36,13 +35,13 @@ class DepthBins:
 
 
 class PixelHead(nn.Module):
-    """Features [M, C, H, W] -> depth [M, D, H, W] and class [M, 8, H, W] of every cell."""
+    """Features [M, C, H, W] -> depth [M, D, H, W] and class [M, classes, H, W] of every cell."""
 
-    def __init__(self, channels: int, depth_bins: int) -> None:
+    def __init__(self, channels: int, depth_bins: int, classes: int) -> None:
         super().__init__()
         self.depth_bins = depth_bins
         self.hidden = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())
-        self.out = nn.Conv2d(channels, depth_bins + len(CLASS_NAMES), 1)
+        self.out = nn.Conv2d(channels, depth_bins + classes, 1)
         assert self.out.bias is not None
         with torch.no_grad():  # classes are rare, so focal loss starts calm
             self.out.bias[depth_bins:] = math.log(_CLASS_PRIOR / (1 - _CLASS_PRIOR))

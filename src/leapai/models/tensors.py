@@ -46,7 +46,7 @@ class DenoisingQueries(_Tensors):
     reference: Tensor
     """[B, D, 3] centres with noise in [0, 1] of the BEV range."""
     class_id: Tensor
-    """[B, D] int64, with noise, too; 8 where there is none."""
+    """[B, D] int64, with noise, too; the number of classes where there is none."""
     group: Tensor
     """[D] int64."""
     target: Tensor
@@ -90,7 +90,7 @@ class FrameBatch(_Tensors):
     pixel_depth_m: Tensor | None = None
     """[B, N, H / 8, W / 8] float32 (`PixelLabels`); None: no camera has labels of its cells."""
     pixel_class: Tensor | None = None
-    """[B, N, H / 8, W / 8] int64."""
+    """[B, N, H / 8, W / 8] int64; -1: of no object."""
     denoising: DenoisingQueries | None = None
     """Denoising queries to decode along, in training only."""
     fused_bev: Tensor | None = None
@@ -110,7 +110,7 @@ class PixelPredictions(_Tensors):
     depth: Tensor
     """[M, D, H, W] one of D bins (`pixel_head.DepthBins`)."""
     classes: Tensor
-    """[M, 8, H, W] each class by itself."""
+    """[M, C, H, W] each class by itself."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class LayerOutputs(_Tensors):
     queries."""
 
     class_logits: Tensor
-    """[L, B, Q, 8]"""
+    """[L, B, Q, C], C classes."""
     regression: Tensor
     """[L, B, Q, 17]: centre logits 3, log size 3, velocity 3, a residual angle for each bin 8."""
     angle_logits: Tensor
@@ -243,7 +243,7 @@ class DynamicPredictions(LayerOutputs):
     denoising: LayerOutputs | None = None
     """Training only: outputs of the denoising queries, [L, B, D, ...]."""
     heat_map: Tensor | None = None
-    """Training only: [B, 8, rows, columns] logits of the auxiliary map of object centres."""
+    """Training only: [B, C, rows, columns] logits of the auxiliary map of object centres."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class AuxiliaryPredictions(_Tensors):
     pixels: PixelPredictions | None
     """Predictions for the B * N images."""
     heat_maps: Tensor | None
-    """[modalities, B, 8, rows, columns] logits of object centres in the BEV of the cameras, then of
+    """[modalities, B, C, rows, columns] logits of object centres in the BEV of the cameras, then of
     the LiDAR."""
 
 

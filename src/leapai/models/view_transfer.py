@@ -24,7 +24,7 @@ from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import STRIDES
 from leapai.models.pixel_head import DepthBins, PixelHead
 from leapai.models.tensors import PixelPredictions
-from leapai.types import BevGrid
+from leapai.types import DESIGN, BevGrid
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Projection:
 class ViewTransfer(nn.Module):
     """Camera features [B, N, C, H, W] -> BEV [B, C, rows, columns]."""
 
-    def __init__(self, config: CameraConfig, bev: BevConfig) -> None:
+    def __init__(self, config: CameraConfig, bev: BevConfig, classes: int = len(DESIGN)) -> None:
         super().__init__()
         channels, grid = bev.channels, bev.grid()
         self.grid, self.heights_m = grid, config.heights_m
@@ -96,7 +96,7 @@ class ViewTransfer(nn.Module):
         self.value = nn.Linear(channels, channels, bias=False)
         self.out = nn.Linear(channels, channels)
         self.out_norm = nn.LayerNorm(channels)
-        self.pixels = PixelHead(channels, config.depth_bins) if config.depth_bins else None
+        self.pixels = PixelHead(channels, config.depth_bins, classes) if config.depth_bins else None
         self.blocks = (
             ConvResBlockNeck(channels, channels, config.bev_blocks) if config.bev_blocks else None
         )

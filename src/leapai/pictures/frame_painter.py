@@ -34,7 +34,16 @@ from leapai.pictures.page_parts import (
     draw_notice,
     header_parts,
 )
-from leapai.types import Detections, FloatArray, Frame, ImageArray, Map, MemorySlots, VectorMap
+from leapai.types import (
+    CLASS_NAMES,
+    Detections,
+    FloatArray,
+    Frame,
+    ImageArray,
+    Map,
+    MemorySlots,
+    VectorMap,
+)
 
 _TILE_GAP_PX = 8
 _CAMERAS_WIDTH_PX = 1088
@@ -100,7 +109,10 @@ class FramePainter:
         seconds = (frame.timestamp_us - self._start_us) / 1e6
         draw_header(picture[:HEADER_PX], header_parts(frame, self._number, seconds, shown))
         explained = Explained(
-            gt=gt is not None, map=bev_map is not None, given_map=bool(scene.map_lines)
+            gt=gt is not None,
+            map=bev_map is not None,
+            given_map=bool(scene.map_lines),
+            classes=_class_names(frame, detections),
         )
         draw_legend(picture[-LEGEND_PX:], self._draw, self._temporal, explained)
         return picture
@@ -153,6 +165,12 @@ def _draw_cameras(area: ImageArray, frame: Frame, scene: BevScene, draw_occlusio
             map_lines=lines,
             draw_occlusion=draw_occlusion,
         )
+
+
+def _class_names(frame: Frame, detections: Detections | None) -> tuple[str, ...]:
+    """Returns the names of the classes of the objects of a picture."""
+    found = detections if detections is not None else frame.labels
+    return CLASS_NAMES if found is None else found.vocabulary.names
 
 
 def painter_of(config: TaskConfig) -> FramePainter:

@@ -91,6 +91,8 @@ class Explained:
     """The predicted map."""
     given_map: bool = False
     """The map of the data."""
+    classes: tuple[str, ...] = CLASS_NAMES
+    """Names of the classes of the objects."""
 
 
 def draw_legend(
@@ -106,8 +108,7 @@ def draw_legend(
     for row in more:
         _map_row(row)
     last = more[0] if more else styles
-    for name, colour in zip(CLASS_NAMES, palette.CLASS_COLOURS, strict=True):
-        classes.swatch(name, colour)
+    classes.swatches(explained.classes)
     if draw.draw_occlusion:
         _occlusion_entries(styles)
     if explained.gt:
@@ -153,6 +154,15 @@ class _Row:
         rows = slice(self._middle - 7, self._middle + 8)
         self._area[rows, self._left : self._left + 22] = colour
         self._finish(text, 22)
+
+    def swatches(self, names: Sequence[str]) -> None:
+        """Draws as many classes as fit, and the number of the others."""
+        room = self._area.shape[1] - text_size("and 99 more", _TEXT_PX)[0] - MARGIN_PX
+        for i, name in enumerate(names):
+            if self._left + 30 + text_size(name, _TEXT_PX)[0] > room and i < len(names) - 1:
+                self._finish(f"and {len(names) - i} more", 0)
+                return
+            self.swatch(name, palette.CLASS_COLOURS[i])
 
     def line(self, text: str, colour: Colour, style: LineStyle) -> None:
         drawing.draw_paths(self._area, [self._sample()], colour, style)

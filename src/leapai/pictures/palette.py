@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from leapai.types import LANE_MARKINGS, OCCLUSION_NAMES, STATIC_CLASSES, FloatArray, ImageArray
+from leapai.types.vocabulary import MOST_CLASSES
 
 Colour = tuple[int, int, int]
 """Red, green, blue in 0..255."""
@@ -23,6 +25,20 @@ GT: Colour = (205, 210, 216)
 GT_HIDDEN: Colour = (120, 126, 134)
 EGO: Colour = (240, 246, 252)
 
+
+def _more_colours(value: float) -> tuple[Colour, ...]:
+    """Returns colours of the classes beyond the first eight, of brightness `value`: hues turn by
+    the golden angle, so that neighbours in number are far apart, and every other one is paler."""
+    colours = []
+    for i in range(MOST_CLASSES - 8):
+        hue, pale = (0.11 + i * _GOLDEN_TURN) % 1.0, i % 2
+        rgb = colorsys.hsv_to_rgb(hue, 0.45 if pale else 0.8, value * (0.85 if pale else 1.0))
+        red, green, blue = (round(255 * channel) for channel in rgb)
+        colours.append((red, green, blue))
+    return tuple(colours)
+
+
+_GOLDEN_TURN = 0.381966
 CLASS_COLOURS: tuple[Colour, ...] = (
     (72, 176, 255),  # car: sky blue
     (255, 158, 30),  # truck: orange
@@ -32,8 +48,9 @@ CLASS_COLOURS: tuple[Colour, ...] = (
     (140, 90, 255),  # riderless_non_motor: violet
     (0, 165, 115),  # barrier: bluish green
     (175, 255, 225),  # pillar: mint
+    *_more_colours(1.0),
 )
-"""One colour a class, in the order of `leapai.types.CLASS_NAMES`.
+"""One colour a class by its number; the first eight are named after the default classes.
 
 After Okabe and Ito, "Color Universal Design" (2008), for a dark background: hues that a deficiency
 of colour vision makes alike differ in lightness.
@@ -48,6 +65,7 @@ CLASS_COLOURS_ON_WHITE: tuple[Colour, ...] = (
     (96, 40, 190),  # riderless_non_motor
     (0, 81, 69),  # barrier
     (0, 156, 173),  # pillar
+    *_more_colours(0.52),
 )
 """The same hues for a white page: each has a contrast of 3 or more with it (WCAG 2, 1.4.11)."""
 

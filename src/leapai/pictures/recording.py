@@ -23,16 +23,7 @@ from leapai.pictures import recording_parts as parts
 from leapai.pictures.bev_scene import Trails
 from leapai.pictures.camera_overlay import CameraView
 from leapai.pictures.recording_blueprint import Entity, plot_styles, sequence_blueprint
-from leapai.types import (
-    CLASS_GROUPS,
-    Detections,
-    FloatArray,
-    Frame,
-    Labels,
-    MapPolyline,
-    MemorySlots,
-    VectorMap,
-)
+from leapai.types import Detections, FloatArray, Frame, Labels, MapPolyline, MemorySlots, VectorMap
 
 TRAIL_POINTS = 40
 """Past positions that a track's trail shows."""
@@ -156,7 +147,7 @@ class SequenceRecording:
             metrics["memory/slots"] = len(memory.frames_ago)
         if frame.labels is not None:
             metrics["objects/ground_truth"] = len(frame.labels)
-        group = np.array(CLASS_GROUPS)[shown.class_id]
+        group = np.array(shown.vocabulary.groups)[shown.class_id]
         for name in np.unique(group):
             metrics[f"confidence/{name}"] = shown.score[group == name].mean()
         for name, value in metrics.items():

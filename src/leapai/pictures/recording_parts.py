@@ -15,7 +15,6 @@ from leapai.pictures.bev_scene import EGO_OUTLINE_M, gt_by_colour
 from leapai.pictures.camera_overlay import CameraView, draw_camera, ground_paths, visible_boxes
 from leapai.pictures.palette import CLASS_COLOURS, OCCLUSION_WORDS
 from leapai.types import (
-    CLASS_NAMES,
     CameraFrame,
     Detections,
     FloatArray,
@@ -291,6 +290,6 @@ def _words(detections: Detections) -> list[str]:
     occlusion = [
         f"  {OCCLUSION_WORDS[level]}" if level else "" for level in detections.occlusion_level
     ]
-    names = [CLASS_NAMES[class_id] for class_id in detections.class_id]
+    names = detections.vocabulary.named(detections.class_id)
     rows = zip(names, identity, detections.score, occlusion, strict=True)
     return [f"{name}{track}  {score:.2f}{hidden}" for name, track, score, hidden in rows]

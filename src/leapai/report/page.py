@@ -15,7 +15,7 @@ from leapai.report.report_map import map_section
 from leapai.report.report_sequences import legend, sequence_table, timelines
 from leapai.report.report_worst_frames import WORST_NOTE, WorstView, worst_frames
 from leapai.report.run_view import RunView, view
-from leapai.report.theme import page_style
+from leapai.report.theme import class_colour, joined_names, page_style
 from leapai.version import __version__
 
 Pair = tuple[str, str]
@@ -96,9 +96,10 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
         *(() if of_map else {"road"}),
     }
     drawn, more = timelines(views)
+    names = joined_names(run.config.vocabulary for run in runs)
     return {
         "title": " against ".join(_names([each.folder for each in views])),
-        "style": page_style(),
+        "style": page_style(names),
         "compared": compared,
         "version": __version__,
         "runs": [_on_page(number, each) for number, each in enumerate(views, 1)],
@@ -112,7 +113,7 @@ def _content(views: Sequence[RunView]) -> dict[str, Any]:
         "tracking": report_tables.tracking(runs),
         "consistency": report_tables.consistency_cells(runs),
         "sequences": sequence_table(views),
-        "keys": legend(compared),
+        "keys": legend(compared, class_colour(names[0])),
         "timelines": drawn,
         "more_sequences": more,
         "worst_note": WORST_NOTE,

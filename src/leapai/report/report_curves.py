@@ -18,8 +18,8 @@ from leapai.evaluation.detection.distance_profiles import Hits, Profiles
 from leapai.evaluation.detection.precision_recall import RECALLS
 from leapai.evaluation.metric_columns import AP_WORDS
 from leapai.report.svg_charts import LARGE_PX, Axis, Band, Bars, Key, Line, Mark, chart, line_key
-from leapai.report.theme import CLASS_COLOUR_NAMES, COUNTS, IDEAL, RUN_COLOURS
-from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, FloatArray
+from leapai.report.theme import COUNTS, IDEAL, RUN_COLOURS, class_colour, joined_names
+from leapai.types import FloatArray
 
 RUN_STYLES = ("", "dashed")
 DISTANCE_EDGES_M = np.array([0.0, 3, 6, 9, 12, 16, 20, 24, 30, 36, 42, 50, 60])
@@ -43,8 +43,9 @@ class Chart:
 def precision_recall(runs: Sequence[Profiles]) -> list[Chart]:
     """Draws a chart a class: of one run the curves of every matching distance, of two their
     means."""
-    names = [name for name in CLASS_NAMES if any(name in run.precision for run in runs)]
-    return [Chart(name, _precision(name, runs), colour=CLASS_COLOUR_NAMES[name]) for name in names]
+    all_names = joined_names(run.vocabulary for run in runs)
+    names = [name for name in all_names if any(name in run.precision for run in runs)]
+    return [Chart(name, _precision(name, runs), colour=class_colour(name)) for name in names]
 
 
 def precision_note(runs: int) -> str:
@@ -63,7 +64,7 @@ def _precision(name: str, runs: Sequence[Profiles]) -> Markup:
     of_runs = [run.precision.get(name, {}) for run in runs]
     if len(runs) == 1:
         lines = [
-            Line(RECALLS, _cut(curve), CLASS_COLOUR_NAMES[name], f"within {distance:g} m", style)
+            Line(RECALLS, _cut(curve), class_colour(name), f"within {distance:g} m", style)
             for (distance, curve), style in zip(of_runs[0].items(), _SHADES, strict=True)
         ]
     else:
@@ -154,12 +155,12 @@ def velocity(runs: Sequence[Profiles]) -> Chart:
     runs."""
     lines = []
     if len(runs) == 1:
-        hits = runs[0].hits
-        for class_id, name in enumerate(CLASS_NAMES):
-            if class_id not in STATIC_CLASS_IDS:
+        hits, vocabulary = runs[0].hits, runs[0].vocabulary
+        for class_id, name in enumerate(vocabulary.names):
+            if class_id not in vocabulary.still_ids:
                 values = hits.velocity_mps[hits.class_id == class_id]
                 if len(values):
-                    lines.append(_distribution(values, CLASS_COLOUR_NAMES[name], name, ""))
+                    lines.append(_distribution(values, class_colour(name), name, ""))
     else:
         for run, colour, style, name in zip(runs, RUN_COLOURS, RUN_STYLES, "AB", strict=True):
             lines.append(_distribution(run.hits.velocity_mps, colour, name, style))

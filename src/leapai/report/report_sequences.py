@@ -29,15 +29,7 @@ from leapai.report.svg_charts import (
     ticks,
     y_axis,
 )
-from leapai.report.theme import (
-    CLASS_COLOUR_NAMES,
-    FALSE,
-    MEMORY,
-    MISSED,
-    OCCLUSION_GREYS,
-    ROW,
-    RUN_COLOURS,
-)
+from leapai.report.theme import FALSE, MEMORY, MISSED, OCCLUSION_GREYS, ROW, RUN_COLOURS
 from leapai.report.timeline_rows import ROW_PX, chosen_rows, draw_row
 from leapai.types import FloatArray, IntArray
 
@@ -276,8 +268,9 @@ def timelines(views: Sequence[RunView]) -> tuple[list[Timeline], int]:
     return drawn, len(sequences) - len(drawn)
 
 
-def legend(compared: bool) -> list[Key]:
-    """Returns the marks and colours that the drawings of sequences use."""
+def legend(compared: bool, class_colour: str) -> list[Key]:
+    """Returns the marks and colours that the drawings of sequences use; `class_colour` is that of
+    some class."""
     if compared:
         curves = [
             Key(path(f"line {style}", "M0 6H22", colour), letter)
@@ -292,8 +285,8 @@ def legend(compared: bool) -> list[Key]:
     ]
     return [
         *curves,
-        Key(_block(CLASS_COLOUR_NAMES["car"]), "object found, in the colour of its class"),
-        Key(_block(CLASS_COLOUR_NAMES["car"], opacity=0.55), "by another track"),
+        Key(_block(class_colour), "object found, in the colour of its class"),
+        Key(_block(class_colour, opacity=0.55), "by another track"),
         Key(path("switch", "M11 0V12"), "id switch"),
         Key(_block(ROW), "object missed"),
         Key(path("hidden", "M0 6H22"), "hidden or out of range"),

@@ -29,11 +29,11 @@ from leapai.evaluation.metrics import TIME, run_metrics
 from leapai.evaluation.tracking.tracking_results import DISTANCE_M
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report.metric_cells import MetricValue, Table, details, metric_value, table
-from leapai.report.theme import CLASS_COLOUR_NAMES
+from leapai.report.theme import class_colours, joined_names
 from leapai.runs.profiler import StageCost
 from leapai.runs.run_folder import Run
 from leapai.runs.run_summary import same_machine
-from leapai.types import CLASS_NAMES, OCCLUSION_NAMES
+from leapai.types import ALL, OCCLUSION_NAMES
 
 LOWER = Better.LOWER
 _GROUP_WORDS = {
@@ -92,13 +92,14 @@ def consistency_cells(runs: Sequence[Run]) -> list[MetricValue]:
 
 def classes(runs: Sequence[DetectionMetrics]) -> Table:
     """Returns detection by class and over all; classes without objects are left out."""
+    names = joined_names(run.vocabulary for run in runs)
     return table(
         "class",
         CLASS_COLUMNS,
         [run.class_results_and_all() for run in runs],
-        (*CLASS_NAMES, "all"),
-        labels={"all": "mean or all"},
-        colours=CLASS_COLOUR_NAMES,
+        (*names, ALL),
+        labels={ALL: "mean or all"},
+        colours=class_colours(names),
         note="The last row: AP and errors are means over classes; P, R and F1 count all objects "
         f"together. Errors are those of what was found within {ERROR_DISTANCE_M:g} m, averaged "
         f"over recalls. Where a class does not reach a recall of {MIN_RECALL:g}, an error of "
@@ -109,12 +110,13 @@ def classes(runs: Sequence[DetectionMetrics]) -> Table:
 
 def left_out(runs: Sequence[DetectionMetrics]) -> Table:
     """Returns the labelled objects by class that no metric of detection counts."""
+    names = joined_names(run.vocabulary for run in runs)
     return table(
         "class",
         LEFT_OUT_COLUMNS,
         [run.left_out_and_all() for run in runs],
-        [name for name in (*CLASS_NAMES, "all") if any(_any_left_out(r, name) for r in runs)],
-        colours=CLASS_COLOUR_NAMES,
+        [name for name in (*names, ALL) if any(_any_left_out(r, name) for r in runs)],
+        colours=class_colours(names),
         note="Objects out of range lie outside the BEV range of the network, which cannot detect "
         "them. An evaluation with a larger range, such as the official one of a benchmark, counts "
         "them as misses.",
@@ -122,8 +124,8 @@ def left_out(runs: Sequence[DetectionMetrics]) -> Table:
 
 
 def _any_left_out(run: DetectionMetrics, name: str) -> bool:
-    part = run.left_out_and_all()[name]
-    return bool(part.out_of_range or part.unseen)
+    part = run.left_out_and_all().get(name)
+    return part is not None and bool(part.out_of_range or part.unseen)
 
 
 def angle_bins(runs: Sequence[DetectionMetrics]) -> Table:
@@ -185,13 +187,14 @@ def tracking(runs: Sequence[Run]) -> Table | None:
     metrics = [run.metrics.tracking for run in runs if run.metrics.tracking is not None]
     if len(metrics) < len(runs):
         return None
+    names = joined_names(run.config.vocabulary for run in runs)
     return table(
         "class",
         (*ACCURACY_COLUMNS, *CONTINUITY_COLUMNS),
         [each.by_class() for each in metrics],
-        (*CLASS_NAMES, "all"),
-        colours=CLASS_COLOUR_NAMES,
-        labels={"all": "mean or sum"},
+        (*names, ALL),
+        colours=class_colours(names),
+        labels={ALL: "mean or sum"},
         note="The last row: counts add up, all else is a mean. Defined as in the nuScenes tracking "
         f"evaluation, within {DISTANCE_M:g} m. It has no "
         "operating point of the page: AMOTA and AMOTP are over all recalls, all else is at the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import atan2, degrees
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 from leapai.evaluation.detection.failures import WEIGHTS, Failures
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report.run_view import RunView
-from leapai.report.theme import CLASS_COLOUR_NAMES
+from leapai.report.theme import class_colour
 from leapai.runs.worst_frames import WINDOW_US
-from leapai.types import CLASS_NAMES, Detections
+from leapai.types import Detections
 
 _MOST_FAILURES = 12
 """Failures that are named for a frame: the nearest."""
@@ -78,18 +79,21 @@ def _frame(
         missed=int(failed.missed.sum()),
         false=int((~failed.missed).sum()),
         picture=data_url(view.pictures[key]),
-        named=tuple(_named(failed, int(row)) for row in nearest[:_MOST_FAILURES]),
+        named=tuple(
+            _named(failed, int(row), detections.vocabulary.names)
+            for row in nearest[:_MOST_FAILURES]
+        ),
         unnamed=max(0, len(nearest) - _MOST_FAILURES),
         faults=faults,
     )
 
 
-def _named(failed: Failures, row: int) -> NamedFailure:
-    name, level = CLASS_NAMES[failed.class_id[row]], int(failed.occlusion_level[row])
+def _named(failed: Failures, row: int, names: Sequence[str]) -> NamedFailure:
+    name, level = names[failed.class_id[row]], int(failed.occlusion_level[row])
     return NamedFailure(
         what="missed" if failed.missed[row] else "false",
         class_name=name,
-        colour=CLASS_COLOUR_NAMES[name],
+        colour=class_colour(name),
         where=f"{failed.distance_m[row]:.0f} m {_direction(*failed.boxes[row, :2])}",
         occlusion=f"{OCCLUSION_WORDS[level]} occluded" if level > 0 else "",
     )

@@ -19,7 +19,6 @@ from leapai.evaluation.tracking.object_timelines import (
 )
 from leapai.runs.parquet_tables import FrameKey
 from leapai.runs.run_folder import Run, read_run
-from leapai.types import CLASS_NAMES
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class RunView:
     def timelines(self) -> list[ObjectTimeline]:
         """Timelines of objects, at the confidence of the operating point, where their tracks are
         labelled; else of the run's tracks."""
-        confidence = np.full(len(CLASS_NAMES), OPERATING_CONFIDENCE)
+        confidence = np.full(len(self.run.config.vocabulary), OPERATING_CONFIDENCE)
         objects = object_timelines(self.labelled, self.run.config.bev, confidence)
         if objects:
             return objects

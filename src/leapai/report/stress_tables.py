@@ -10,7 +10,6 @@ from leapai.evaluation.metrics import RELATIVE_SCORE
 from leapai.evaluation.robustness import CorruptionScore
 from leapai.report.metric_cells import MetricValue, Table, metric_value, table
 from leapai.runs.stress_results import CLEAN, ConditionResult, StressRun
-from leapai.types import CLASS_NAMES
 
 _HIGHER, _LOWER = Better.HIGHER, Better.LOWER
 COLUMNS = (
@@ -40,10 +39,6 @@ COLUMNS = (
     ),
     Metric("frames", "scores.frames", digits=0, words="labelled frames, which are evaluated"),
 )  # fmt: skip
-_BY_CLASS = tuple(
-    Metric(name, f"scores.ap_by_class.{name}", _HIGHER, words="AP, mean over matching distances")
-    for name in CLASS_NAMES
-)
 _PARTS = {
     "Sensors lost for good": ("lost",),
     "Sensors lost for a second": ("lost_1s",),
@@ -144,4 +139,7 @@ def _table(head: str, columns: Sequence[Metric], results: Sequence[ConditionResu
 
 def class_table(results: Sequence[ConditionResult]) -> Table:
     """Returns AP by class of every condition."""
-    return _table("condition", _BY_CLASS, results)
+    names = results[0].scores.ap_by_class if results else ()
+    words = "AP, mean over matching distances"
+    by_class = [Metric(n, f"scores.ap_by_class.{n}", _HIGHER, words=words) for n in names]
+    return _table("condition", by_class, results)

@@ -20,7 +20,7 @@ from leapai.runs.run_inputs import RunInputs
 from leapai.runs.stream_sequences import StreamResults
 from leapai.runs.weights_facts import weights_facts
 from leapai.streaming.sensor_health import SensorStatus
-from leapai.types import CAMERA_GROUPS, CLASS_NAMES, Detections
+from leapai.types import CAMERA_GROUPS, Detections
 
 CONFIDENT = 0.3
 """Score from which a detection counts as confident, as pictures show them by default."""
@@ -83,7 +83,9 @@ def class_table(found: list[Detections]) -> Table:
     for class_id in sorted(scores):
         of_class = scores[class_id]
         counts = (len(of_class), sum(s >= CONFIDENT for s in of_class), len(tracks[class_id]))
-        table.add_row(CLASS_NAMES[class_id], *map(str, counts), f"{max(of_class):.2f}")
+        table.add_row(
+            found[0].vocabulary.names[class_id], *map(str, counts), f"{max(of_class):.2f}"
+        )
     return table
 
 

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from leapai.evaluation.tracking.object_timelines import ObjectTimeline
 from leapai.pictures.palette import OCCLUSION_WORDS
 from leapai.report.svg_charts import path, text
-from leapai.report.theme import CLASS_COLOUR_NAMES, OCCLUSION_GREYS, ROW
-from leapai.types import CLASS_NAMES, FloatArray, IntArray
+from leapai.report.theme import OCCLUSION_GREYS, ROW, class_colour
+from leapai.types import FloatArray, IntArray
 
 ROW_PX = 15
 MOST_ROWS = 40
@@ -46,11 +46,11 @@ def chosen_rows(
     """Returns the rows of a sequence from the timelines of each run, by first appearance, and how
     many there would be without a limit."""
     names = ("",) if len(timelines) == 1 else tuple("AB")
-    of_object: dict[tuple[int, int], list[tuple[str, ObjectTimeline]]] = {}
+    of_object: dict[tuple[str, int], list[tuple[str, ObjectTimeline]]] = {}
     for name, of_run in zip(names, timelines, strict=True):
         for timeline in of_run:
             if timeline.sequence == sequence:
-                of_object.setdefault((timeline.class_id, timeline.own_id), []).append(
+                of_object.setdefault((timeline.class_name, timeline.own_id), []).append(
                     (name, timeline)
                 )
     rows = [
@@ -68,7 +68,7 @@ def draw_row(row: ObjectRow, time_us: IntArray, edges_px: FloatArray) -> Markup:
     parts = []
     for i, (name, timeline) in enumerate(zip(row.runs, row.timelines, strict=True)):
         content = _bar(timeline, np.searchsorted(time_us, timeline.time_us), edges_px)
-        words = CLASS_NAMES[timeline.class_id] + f" {timeline.own_id}" if i == 0 else ""
+        words = f"{timeline.class_name} {timeline.own_id}" if i == 0 else ""
         label = text(edges_px[0] - 8 - 14 * bool(name), 8, words, "row end")
         run = text(edges_px[0] - 8, 8, name, "row end run")
         share = text(edges_px[-1] + 8, 8, _share(timeline), "row")
@@ -81,7 +81,7 @@ def draw_row(row: ObjectRow, time_us: IntArray, edges_px: FloatArray) -> Markup:
 
 
 def _bar(timeline: ObjectTimeline, frame: IntArray, edges_px: FloatArray) -> Markup:
-    colour = CLASS_COLOUR_NAMES[CLASS_NAMES[timeline.class_id]]
+    colour = class_colour(timeline.class_name)
     parts = []
     for first, last, evaluated in _runs(frame, timeline.evaluated):
         left, right = edges_px[frame[first]], edges_px[frame[last] + 1]
@@ -142,7 +142,7 @@ def _tooltip(timeline: ObjectTimeline) -> str:
         if count
     )
     return (
-        f"{CLASS_NAMES[timeline.class_id]} {timeline.own_id}: "
+        f"{timeline.class_name} {timeline.own_id}: "
         f"found in {int(timeline.found.sum())} of {int(timeline.evaluated.sum())} frames, "
         f"hidden in {hidden}, lost and found again {timeline.losses} x; "
         f"tracks {' > '.join(in_turn) or 'none'}; frames by occlusion: {levels or 'not labelled'}"

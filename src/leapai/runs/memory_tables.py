@@ -38,7 +38,7 @@ from leapai.models.tensors import DynamicPredictions
 from leapai.runs.run_folder import MEMORY
 from leapai.streaming.detection_table import FRAME_KEY, VELOCITY_COLUMNS, key_columns, named_columns
 from leapai.streaming.step_result import StepResult
-from leapai.types import CLASS_NAMES, BevGrid, FloatArray
+from leapai.types import BevGrid, FloatArray
 
 MOST_FRAMES = 200
 """Frames of a drive that are written at most: the first."""
@@ -197,7 +197,7 @@ def _slot_table(result: StepResult, dynamic: DynamicPredictions) -> pa.Table:
         **key_columns(result.detections, int(valid.sum())),
         "slot": np.flatnonzero(valid),
         "track_id": of(memory.track_id),
-        **_class_columns(of(memory.class_id), of(memory.confidence)),
+        **_class_columns(result, of(memory.class_id), of(memory.confidence)),
         "stored_us": of(memory.timestamp_us),
         "age_s": of(memory.age_s),
         **named_columns(_POSITION, of(memory.reference_m)),
@@ -220,7 +220,7 @@ def _query_table(
         **key_columns(result.detections, count),
         "query_index": np.arange(count),
         "track_id": _track_ids(result, count),
-        **_class_columns(_array(class_id), _array(probability)),
+        **_class_columns(result, _array(class_id), _array(probability)),
         "stored": _stored(result, count),
         **named_columns(_POSITION, _array(grid.denormalise(boxes[:, :3]))),
         **named_columns(_UNIT, _array(boxes[:, :3])),
@@ -233,8 +233,8 @@ def _query_table(
     return pa.table(columns, schema=QUERY_SCHEMA)
 
 
-def _class_columns(class_id: np.ndarray, score: np.ndarray) -> dict[str, Any]:
-    names = [CLASS_NAMES[i] for i in class_id]
+def _class_columns(result: StepResult, class_id: np.ndarray, score: np.ndarray) -> dict[str, Any]:
+    names = result.detections.vocabulary.named(class_id)
     return {"class_id": class_id, "class_name": names, "score": score}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from leapai.evaluation.detection.detection_results import FrameConsistency
@@ -30,7 +31,7 @@ from leapai.streaming.detection_table import (
     key_columns,
     named_columns,
 )
-from leapai.types import CLASS_NAMES, Detections, FloatArray, Labels, MapPolyline
+from leapai.types import DESIGN, Detections, FloatArray, Labels, MapPolyline, Vocabulary
 
 _ACCELERATION = ("ax_mps2", "ay_mps2", "az_mps2")
 _SAME = (
@@ -115,7 +116,7 @@ def gt_table(frame: Detections, labels: Labels) -> pa.Table:
         **named_columns(BOX_COLUMNS, labels.boxes),
         **named_columns(VELOCITY_COLUMNS, labels.velocity_mps),
         **named_columns(_ACCELERATION, labels.acceleration_mps2),
-        "class_name": [CLASS_NAMES[i] for i in labels.class_id],
+        "class_name": labels.vocabulary.named(labels.class_id),
     }
     columns |= {name: getattr(labels, name) for name in _SAME}
     radar = labels.num_radar_points
@@ -188,18 +189,29 @@ def write_instances(path: Path, rows: Sequence[InstanceMetrics]) -> None:
 
 
 def sequences_of(
-    frames: pa.Table, detections: pa.Table, gt: pa.Table, lines: pa.Table
+    frames: pa.Table,
+    detections: pa.Table,
+    gt: pa.Table,
+    lines: pa.Table,
+    vocabulary: Vocabulary = DESIGN,
 ) -> list[SequenceResult]:
     """Returns the sequences that these tables were written of, by number; queries of detections are
-    not on disk (-1)."""
+    not on disk (-1). Raises ValueError for a class that the vocabulary does not have."""
+    for name, table in (("detections", detections), ("truth", gt)):
+        highest = pc.max(table["class_id"]).as_py()
+        if highest is not None and highest >= len(vocabulary):
+            raise ValueError(
+                f"{name}.parquet has class_id {highest}, and its configuration has "
+                f"{len(vocabulary)} classes"
+            )
     detection_rows, gt_rows, frame_lines = _Rows(detections), _Rows(gt), _lines(lines)
     sequences: dict[int, SequenceResult] = {}
     for row in frames.to_pylist():
         key = (row["sequence"], row["timestamp_us"])
         result = sequences.setdefault(row["drive"], SequenceResult(row["drive"]))
         pose = np.reshape(row["ego2global"], (4, 4))
-        result.detections.append(_detections(key, pose, detection_rows.of(key)))
-        result.labels.append(_labels(gt_rows.of(key)) if row["labelled"] else None)
+        result.detections.append(_detections(key, pose, detection_rows.of(key), vocabulary))
+        result.labels.append(_labels(gt_rows.of(key), vocabulary) if row["labelled"] else None)
         result.faults.append(tuple(row["faults"]))
         result.memory.append(
             MemoryHealth(row["memory_slots"], row["memory_age_s"], row["memory_reset"])
@@ -232,7 +244,9 @@ class _Rows:
         return {name: column[span] for name, column in self._columns.items()}
 
 
-def _detections(key: FrameKey, ego2global: FloatArray, rows: dict[str, Any]) -> Detections:
+def _detections(
+    key: FrameKey, ego2global: FloatArray, rows: dict[str, Any], vocabulary: Vocabulary
+) -> Detections:
     return Detections(
         *key,
         ego2global=ego2global,
@@ -240,10 +254,11 @@ def _detections(key: FrameKey, ego2global: FloatArray, rows: dict[str, Any]) -> 
         velocity_mps=_stacked(rows, VELOCITY_COLUMNS),
         query_index=np.full(len(rows["score"]), -1, np.int64),
         **{name: rows[name] for name in ("score", "class_id", "occlusion_level", "track_id")},
+        vocabulary=vocabulary,
     )
 
 
-def _labels(rows: dict[str, Any]) -> Labels:
+def _labels(rows: dict[str, Any], vocabulary: Vocabulary) -> Labels:
     radar = rows.get(_RADAR)
     return Labels(
         boxes=_stacked(rows, BOX_COLUMNS),
@@ -251,6 +266,7 @@ def _labels(rows: dict[str, Any]) -> Labels:
         acceleration_mps2=_stacked(rows, _ACCELERATION),
         **{name: rows[name] for name in _SAME},
         num_radar_points=radar if radar is not None and (radar >= 0).any() else None,
+        vocabulary=vocabulary,
     )
 
 

@@ -133,6 +133,7 @@ def _log_of(run: Run, sequence: SequenceResult) -> DrivingLog:
         data,
         image_size_px=config.camera.image_size_px,
         label_range_m=config.bev.label_range_m,
+        vocabulary=config.vocabulary,
     )
     if version_of(logs) == version and sequence.number < len(logs):
         log = logs[sequence.number]

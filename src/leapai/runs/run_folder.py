@@ -131,10 +131,19 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
     run = Run(
         config=config,
         summary=summary,
-        sequences=parquet_tables.sequences_of(frames, detections, gt, lines),
+        sequences=_sequences(folder, config, (frames, detections, gt, lines)),
         metrics=_read_json(folder / "metrics.json", TypeAdapter(RunMetrics)),
     )
     return run, _pictures(folder, frames)
+
+
+def _sequences(
+    folder: Path, config: TaskConfig, tables: tuple[pa.Table, pa.Table, pa.Table, pa.Table]
+) -> list[SequenceResult]:
+    try:
+        return parquet_tables.sequences_of(*tables, config.vocabulary)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}; {_AGAIN}") from None
 
 
 def config_json(config: TaskConfig) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from leapai.checkpoints import Checkpoint, load_checkpoint, read_checkpoint
+from leapai.checkpoints import Checkpoint, check_classes, load_checkpoint, read_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.distributed import current_ranks
@@ -34,13 +34,19 @@ class RunInputs:
 
 
 def open_inputs(
-    config: TaskConfig, source: Path | Checkpoint | None, data: str, max_frames: int | None
+    config: TaskConfig,
+    source: Path | Checkpoint | None,
+    data: str,
+    max_frames: int | None,
+    *,
+    labelled: bool = True,
 ) -> RunInputs:
     """Builds the network, loads its weights and opens the data.
 
     `source` is a checkpoint, read before or not; None: the weights are random, and the thresholds
-    of the configuration are lowered to let some of their guesses through. Raises ValueError for a
-    checkpoint or data that cannot be read.
+    of the configuration are lowered to let some of their guesses through. Not `labelled`: labels
+    may be of any classes, as nothing is compared with them. Raises ValueError for a checkpoint or
+    data that cannot be read.
     """
     checkpoint = None if source is None else read_checkpoint(source)
     if checkpoint is None:
@@ -51,11 +57,13 @@ def open_inputs(
     torch.manual_seed(RANDOM_WEIGHTS_SEED)
     model = build_model(config)
     if checkpoint is not None:
+        check_classes(checkpoint, config)
         load_checkpoint(checkpoint, model)
     logs = open_logs(
         data,
         image_size_px=config.camera.image_size_px,
         label_range_m=config.bev.label_range_m,
+        vocabulary=config.vocabulary if labelled else None,
     )
     origin = RunOrigin(
         job_name=config.job_name,

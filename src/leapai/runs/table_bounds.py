@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leapai.streaming.detection_table import BOX_COLUMNS, VELOCITY_COLUMNS
-from leapai.types import CLASS_NAMES, LANE_MARKINGS, OCCLUSION_NAMES, ROAD_ELEMENTS
+from leapai.types import LANE_MARKINGS, OCCLUSION_NAMES, ROAD_ELEMENTS
+from leapai.types.vocabulary import MOST_CLASSES
 
 MAX_M, MAX_ID, MAX_TIME_US = 1e6, 2**53, 10**18
 """No coordinate in the ego frame is further; larger whole numbers are not exact as floats; 10^18 us
@@ -18,7 +19,7 @@ is the year 33658."""
 _NUMBERS = {
     **dict.fromkeys((*BOX_COLUMNS, *VELOCITY_COLUMNS, "x_m", "y_m"), (-MAX_M, MAX_M)),
     **dict.fromkeys(("score", "confidence"), (0, 1)),
-    "class_id": (0, len(CLASS_NAMES) - 1),
+    "class_id": (0, MOST_CLASSES - 1),
     "occlusion_level": (-1, len(OCCLUSION_NAMES) - 1),
     "track_id": (-1, MAX_ID),
     "timestamp_us": (0, MAX_TIME_US),

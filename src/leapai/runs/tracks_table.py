@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from leapai.geometry import poses
-from leapai.types import CLASS_NAMES, Detections
+from leapai.types import Detections
 
 TRACKS = "tracks.parquet"
 
@@ -71,7 +71,7 @@ def _track(sequence: str, track_id: int, found: list[tuple[Detections, int]]) ->
         "sequence": sequence,
         "track_id": track_id,
         "class_id": class_id,
-        "class_name": CLASS_NAMES[class_id],
+        "class_name": last.vocabulary.names[class_id],
         "first_us": int(time_us[0]),
         "last_us": int(time_us[-1]),
         "frames": len(found),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, Detections, FloatArray
+from leapai.types import OCCLUSION_NAMES, Detections, FloatArray
 
 BOX_COLUMNS = ("x_m", "y_m", "z_m", "length_m", "width_m", "height_m", "yaw_rad")
 VELOCITY_COLUMNS = ("vx_mps", "vy_mps", "vz_mps")
@@ -40,7 +40,7 @@ def to_table(detections: Detections) -> pa.Table:
         **named_columns(VELOCITY_COLUMNS, detections.velocity_mps),
         "score": detections.score,
         "class_id": detections.class_id,
-        "class_name": [CLASS_NAMES[i] for i in detections.class_id],
+        "class_name": detections.vocabulary.named(detections.class_id),
         "occlusion_level": detections.occlusion_level,
         "occlusion_name": [OCCLUSION_NAMES[i] for i in detections.occlusion_level],
         "track_id": detections.track_id,

@@ -17,7 +17,7 @@ from leapai.data.transforms import collate, fitted
 from leapai.models.dynamic.decode import decode, nothing_found
 from leapai.models.perception import Perception
 from leapai.models.reset import US_PER_S
-from leapai.models.tensors import TemporalState
+from leapai.models.tensors import DynamicPredictions, FrameBatch, TemporalState
 from leapai.streaming.output_health import (
     RECENT_FRAMES,
     OutputStatus,
@@ -29,7 +29,7 @@ from leapai.streaming.output_health import (
 from leapai.streaming.sensor_health import health_of
 from leapai.streaming.step_result import StepResult
 from leapai.streaming.tracker import NO_MEMORY, Tracks, memory_readout, no_tracks, track, with_ids
-from leapai.types import Frame
+from leapai.types import Detections, Frame
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ class StreamSession:
         batch = collate([prepared], [is_first]).to(self.device)
         predictions, memory = self.model(batch, memory)
         dynamic = predictions.dynamic
-        evaluation = self.config.evaluation
-        found = decode(dynamic, batch, self._grid, evaluation) if dynamic else nothing_found(batch)
+        found = self._decoded(dynamic, batch)
         readout = memory_readout(dynamic.memory, stream=0) if dynamic else NO_MEMORY
         detections, tracks = track(found[0], tracks, self.config.tracking, readout)
         memory = with_ids(memory, detections, stream=0)
@@ -130,6 +129,12 @@ class StreamSession:
             result = replace(result, frame=replace(result.frame, faults=faults))
             self.refused.clear()
         return result
+
+    def _decoded(self, dynamic: DynamicPredictions | None, batch: FrameBatch) -> list[Detections]:
+        vocabulary = self.config.vocabulary
+        if dynamic is None:
+            return nothing_found(batch, vocabulary)
+        return decode(dynamic, batch, self._grid, self.config.evaluation, vocabulary)
 
     def _recent(self, frame: Frame) -> tuple[PastFrame, ...]:
         """Returns the frames before `frame` that its memory can hold: none of another sequence, and

@@ -32,7 +32,7 @@ from scipy.optimize import linear_sum_assignment
 from leapai.config.validation_sections import TrackingConfig
 from leapai.geometry import poses
 from leapai.models.tensors import MemoryReport, TemporalState
-from leapai.types import CLASS_GROUPS, STATIC_CLASS_IDS, BoolArray, Detections, FloatArray, IntArray
+from leapai.types import BoolArray, Detections, FloatArray, IntArray, Vocabulary
 
 IDS_PER_SEQUENCE = 1_000_000
 """Ids of the n-th sequence of a session start at n times this: no id is shared between
@@ -143,7 +143,7 @@ def track(
         return replace(detections, track_id=np.full(len(detections), -1)), tracks.select(_NONE)
     found = _waiting(detections, tracks)
     matched = _associate(detections, tracks, config, _expected(detections, tracks, readout))
-    tracks = _corrected(tracks, found, matched)
+    tracks = _corrected(tracks, found, matched, detections.vocabulary)
     new = np.flatnonzero((matched < 0) & _is_sure(detections, config))
     matched[new] = len(tracks) + np.arange(len(new))
     tracks = _born(tracks.joined(found.select(new)), config)
@@ -201,7 +201,7 @@ def _moved(tracks: Tracks, timestamp_us: int, config: TrackingConfig) -> Tracks:
 def _waiting(detections: Detections, tracks: Tracks) -> Tracks:
     """Returns each detection as a track [N] that waits for its id."""
     count, pose = len(detections), detections.ego2global
-    moves = ~np.isin(detections.class_id, STATIC_CLASS_IDS)
+    moves = ~np.isin(detections.class_id, detections.vocabulary.still_ids)
     position_m = poses.apply(pose, detections.boxes[:, :3])
     velocity_mps = poses.rotate(pose, detections.velocity_mps * moves[:, None])
     return replace(
@@ -232,7 +232,7 @@ def _associate(
     detections: Detections, tracks: Tracks, config: TrackingConfig, expected_m: FloatArray
 ) -> IntArray:
     """Returns the track [N] of each detection, -1 for none."""
-    share = np.array([GATE_SHARE[group] for group in CLASS_GROUPS])[tracks.class_id]
+    share = np.array([GATE_SHARE[group] for group in detections.vocabulary.groups])[tracks.class_id]
     gate_m = config.gate_m * share + config.gate_s * np.linalg.norm(tracks.motion[:, 1], axis=1)
     offset = detections.boxes[:, None, :2] - expected_m[None, :, :2]
     distance = np.linalg.norm(offset, axis=-1)
@@ -259,7 +259,7 @@ def _assigned(distance: FloatArray, allowed: BoolArray) -> tuple[IntArray, IntAr
     return rows[row[good]], columns[column[good]]
 
 
-def _corrected(tracks: Tracks, found: Tracks, matched: IntArray) -> Tracks:
+def _corrected(tracks: Tracks, found: Tracks, matched: IntArray, vocabulary: Vocabulary) -> Tracks:
     """Corrects the tracks by the detections [N] that match them (correction of the Kalman
     filter)."""
     row = np.flatnonzero(matched >= 0)
@@ -267,7 +267,7 @@ def _corrected(tracks: Tracks, found: Tracks, matched: IntArray) -> Tracks:
     motion, covariance = tracks.motion[index], tracks.covariance[index]
     gain = covariance @ np.linalg.inv(covariance + np.diag(np.square(SEEN_SIGMA)))
     motion = motion + gain @ (found.motion[row] - motion)
-    motion[np.isin(tracks.class_id[index], STATIC_CLASS_IDS), 1] = 0
+    motion[np.isin(tracks.class_id[index], vocabulary.still_ids), 1] = 0
     return replace(
         tracks,
         motion=_put(tracks.motion, index, motion),

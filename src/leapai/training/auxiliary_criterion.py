@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leapai.config.schema import TaskConfig
-from leapai.data.pixel_labels import BACKGROUND
 from leapai.models.pixel_head import DepthBins
 from leapai.models.tensors import AuxiliaryPredictions, FrameBatch, PixelPredictions
 from leapai.training import losses
@@ -52,7 +51,7 @@ class AuxiliaryCriterion:
         near, far = (log_p.gather(1, b[:, None])[:, 0] for b in (low, low + 1))
         depth = -((1 - share) * near + share * far).sum()
         logits = pixels.classes.float().permute(0, 2, 3, 1)[known]
-        one_hot = F.one_hot(class_id[known], BACKGROUND + 1)[:, :BACKGROUND].float()
+        one_hot = F.one_hot(class_id[known] + 1, logits.shape[1] + 1)[:, 1:].float()
         cost = losses.focal(logits, one_hot, self.loss.focal_alpha, self.loss.focal_gamma)
         per_cell, per_object_cell = mean_count(torch.stack([known.sum(), one_hot.sum()]).float())
         return {
@@ -66,7 +65,12 @@ class AuxiliaryCriterion:
         stream = stream.repeat_interleave(torch.tensor(counts, device=logits.device))
         seen = gt.seen
         centres = losses.centre_map(
-            gt.boxes[seen], gt.class_id[seen], stream[seen], len(counts), self.grid
+            gt.boxes[seen],
+            gt.class_id[seen],
+            stream[seen],
+            len(counts),
+            self.grid,
+            logits.shape[2],
         )
         labelled = torch.tensor([each.labelled for each in targets], device=logits.device)
         present = [batch.camera_valid.any(1), batch.lidar_valid]

@@ -49,6 +49,8 @@ class DynamicCriterion:
         self.grid = config.bev.grid()
         self.overlap = config.dynamic.angle_overlap
         self.task_weight = config.task_loss_weights["dynamic"]
+        vocabulary = config.vocabulary
+        self.symmetric_ids = (*vocabulary.half_turn_ids, *vocabulary.round_ids)
 
     def __call__(
         self,
@@ -140,7 +142,8 @@ class DynamicCriterion:
         boxes, weight = gt.boxes[pairs.target], gt.weight[pairs.target]
         residual = regression[:, 9:]
         predicted_yaw = angles.decode(bins.detach(), residual.detach())
-        yaw = losses.nearer_yaw(boxes[:, 6], predicted_yaw, gt.class_id[pairs.target])
+        class_id = gt.class_id[pairs.target]
+        yaw = losses.nearer_yaw(boxes[:, 6], predicted_yaw, class_id, self.symmetric_ids)
         centre_m = self.grid.denormalise(regression[:, :3].sigmoid())
         box = losses.centre_and_size(centre_m, regression[:, 3:6], boxes)
         box = box + losses.residual_angle(residual, yaw, self.overlap)
@@ -176,7 +179,12 @@ class DynamicCriterion:
         one frame cannot show others."""
         seen = gt.seen
         target = losses.centre_map(
-            gt.boxes[seen], gt.class_id[seen], stream[seen], len(labelled), self.grid
+            gt.boxes[seen],
+            gt.class_id[seen],
+            stream[seen],
+            len(labelled),
+            self.grid,
+            logits.shape[1],
         )
         cost = losses.centre_focal(logits.float(), target) * labelled[:, None, None, None]
         return self.loss.heat_map_weight * cost.sum()

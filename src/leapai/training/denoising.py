@@ -13,7 +13,7 @@ from torch import Tensor
 from leapai.config.training import LossConfig
 from leapai.models.tensors import DenoisingQueries
 from leapai.training.targets import Targets
-from leapai.types import CLASS_NAMES, BevGrid
+from leapai.types import DESIGN, BevGrid
 
 MAX_QUERIES = 200
 """Queries of one stream at most; a group draws some of the objects where there are more."""
@@ -23,7 +23,6 @@ MIN_NOISE_M = 1.0
 """... and the least that this largest offset may be."""
 WRONG_CLASS_PROBABILITY = 0.2
 """Probability that the class of a query is a wrong one."""
-NO_CLASS = len(CLASS_NAMES)
 
 
 def noise_seed(seed: int, stream: int, step: int, frame: int = 0) -> int:
@@ -35,27 +34,32 @@ def noise_seed(seed: int, stream: int, step: int, frame: int = 0) -> int:
 
 
 def make_denoising_queries(
-    targets: Sequence[Targets], grid: BevGrid, config: LossConfig, seeds: Sequence[int]
+    targets: Sequence[Targets],
+    grid: BevGrid,
+    config: LossConfig,
+    seeds: Sequence[int],
+    classes: int = len(DESIGN),
 ) -> DenoisingQueries | None:
     """Makes the denoising queries of streams, on the device of the targets; None where
     `denoising_groups` is 0.
 
-    `seeds`: one a stream (`noise_seed`). In each group every object that is seen now appears twice:
-    near its place, to become that object, and farther off, to become nothing. An object that is
-    only remembered does not: nothing in the frame distinguishes the two.
+    `seeds`: one a stream (`noise_seed`); `classes`: their number, which stands for none. In each
+    group every object that is seen now appears twice: near its place, to become that object, and
+    farther off, to become nothing. An object that is only remembered does not: nothing in the frame
+    distinguishes the two.
     """
     groups = config.denoising_groups
     if groups == 0:
         return None
     most = max(1, MAX_QUERIES // (2 * groups))
     streams = [
-        _of_stream(stream.to("cpu"), grid, (groups, most), torch.Generator().manual_seed(seed))
+        _of_stream(stream.to("cpu"), grid, (groups, most, classes), _generator(seed))
         for stream, seed in zip(targets, seeds, strict=True)
     ]
     # Also without any object there is a query of padding: every rank takes the same path.
     width = max(1, *(target.shape[1] for _, _, target in streams))
     reference = torch.full((len(streams), groups, width, 3), 0.5)
-    class_id = torch.full((len(streams), groups, width), NO_CLASS)
+    class_id = torch.full((len(streams), groups, width), classes)
     target = torch.full_like(class_id, -1)
     valid = torch.zeros_like(class_id, dtype=torch.bool)
     for i, made in enumerate(streams):
@@ -72,11 +76,11 @@ def make_denoising_queries(
 
 
 def _of_stream(
-    targets: Targets, grid: BevGrid, limits: tuple[int, int], generator: torch.Generator
+    targets: Targets, grid: BevGrid, limits: tuple[int, int, int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns reference [G, 2K, 3], class [G, 2K] and target [G, 2K] of a stream: K positives, then
-    K negatives. `limits`: number of groups, largest K."""
-    groups, most = limits
+    K negatives. `limits`: number of groups, largest K, number of classes."""
+    groups, most, classes = limits
     seen = targets.seen.nonzero()[:, 0]
     count = min(len(seen), most)
     order = torch.rand(groups, len(seen), generator=generator).argsort(1)[:, :count]
@@ -86,7 +90,7 @@ def _of_stream(
     centre = boxes[..., :3] + _centre_noise(boxes, negative, generator)
     reference = grid.normalise(centre).clamp(0, 1)
     target = torch.where(negative, -1, chosen)
-    return reference, _with_wrong_classes(class_id, generator), target
+    return reference, _with_wrong_classes(class_id, classes, generator), target
 
 
 def _centre_noise(boxes: Tensor, negative: Tensor, generator: torch.Generator) -> Tensor:
@@ -100,8 +104,14 @@ def _centre_noise(boxes: Tensor, negative: Tensor, generator: torch.Generator) -
     return torch.stack([cos * along - sin * across, sin * along + cos * across, up], -1)
 
 
-def _with_wrong_classes(class_id: Tensor, generator: torch.Generator) -> Tensor:
-    """Replaces some of the classes by another one."""
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _with_wrong_classes(class_id: Tensor, classes: int, generator: torch.Generator) -> Tensor:
+    """Replaces some of the classes by another one, where there is another."""
+    if classes == 1:
+        return class_id
     is_wrong = torch.rand(class_id.shape, generator=generator) < WRONG_CLASS_PROBABILITY
-    step = torch.randint(1, NO_CLASS, class_id.shape, generator=generator)
-    return torch.where(is_wrong, (class_id + step) % NO_CLASS, class_id)
+    step = torch.randint(1, classes, class_id.shape, generator=generator)
+    return torch.where(is_wrong, (class_id + step) % classes, class_id)

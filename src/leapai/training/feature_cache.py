@@ -160,7 +160,8 @@ class CachedFeatures(StreamingDataset):
 
     def _labelled(self, arrays: Arrays, sample: SampleRef) -> Frame:
         """Returns the kept frame with its static labels."""
-        frame, variant = frame_of(arrays), self._variant(sample)
+        vocabulary, variant = self.config.vocabulary, self._variant(sample)
+        frame = frame_of(arrays, vocabulary)
         scale = self._augmentation(frame, sample.sequence, variant).scale if variant else 1.0
         return self.with_map(frame, sample.sequence, scale)
 

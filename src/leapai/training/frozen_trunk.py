@@ -9,6 +9,7 @@ import torch
 from leapai.config.checks import DENSE_HEADS, TRUNK_MODULES
 from leapai.config.schema import TaskConfig
 from leapai.models.perception import Perception
+from leapai.types import DESIGN
 from leapai.version import __version__
 
 FORMAT = 2
@@ -43,7 +44,7 @@ def features_fingerprint(
             weights.update(f"{name}.{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
             weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     data = [source.data for source in config.data.sources]  # weights change no feature
-    return {
+    fingerprint: dict[str, object] = {
         "weights": weights.hexdigest(),
         "data": data if len(data) > 1 else data[0],
         "version": version,
@@ -53,3 +54,6 @@ def features_fingerprint(
         "package": __version__,
         "format": FORMAT,
     }
+    if config.vocabulary != DESIGN:
+        fingerprint["classes"] = config.vocabulary.names  # of the labels that are kept, too
+    return fingerprint

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from leapai.checkpoints import Checkpoint, differences, listed, read_checkpoint
+from leapai.checkpoints import Checkpoint, check_classes, differences, listed, read_checkpoint
 from leapai.config.checks import ALL_MODULES, DENSE_HEADS
 from leapai.config.schema import TaskConfig
 from leapai.types import CAMERA_GROUPS
@@ -51,11 +51,12 @@ def initialise_from(source: Path | Checkpoint, model: nn.Module, config: TaskCon
 
     Whole modules of the design may be new or left out, parts of a module, but for the dense heads,
     may not. Cameras that shared a backbone start groups that do not share one. Raises
-    ValueError, and changes nothing, as `read_checkpoint` does and where: a shape or a part of a
-    module differs; nothing is in common; `config` freezes a module from step 0 on that the
-    checkpoint does not have, which would keep random weights for ever.
+    ValueError, and changes nothing, as `read_checkpoint` and `check_classes` do and where: a shape
+    or a part of a module differs; nothing is in common; `config` freezes a module from step 0 on
+    that the checkpoint does not have, which would keep random weights for ever.
     """
     checkpoint = read_checkpoint(source)
+    check_classes(checkpoint, config)
     theirs, ours, path = _trained_weights(checkpoint, config), model.state_dict(), checkpoint.path
     shared = {_module(name) for name in theirs} & {_module(name) for name in ours}
     if not shared & set(ALL_MODULES):

@@ -7,15 +7,16 @@ weights and sums. M: paired objects of all layers and streams together.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from leapai.geometry import angles
-from leapai.types import BevGrid
+from leapai.types import DESIGN, BevGrid
 
-SYMMETRIC_CLASS_IDS = (6, 7)
+SYMMETRIC_CLASS_IDS = (*DESIGN.half_turn_ids, *DESIGN.round_ids)
 """Barrier and pillar look the same from both sides: their yaw counts modulo pi. nuScenes evaluates
 barriers so; the yaw of a pillar means little, but as a cuboid it has this symmetry, too."""
 MIN_SIZE_M = 0.01
@@ -61,11 +62,16 @@ def angle_bin(bin_logits: Tensor, yaw_rad: Tensor, overlap: float) -> Tensor:
     return -(share * F.log_softmax(bin_logits, -1)).sum(-1)
 
 
-def nearer_yaw(yaw_rad: Tensor, predicted_rad: Tensor, class_id: Tensor) -> Tensor:
+def nearer_yaw(
+    yaw_rad: Tensor,
+    predicted_rad: Tensor,
+    class_id: Tensor,
+    symmetric_ids: Sequence[int] = SYMMETRIC_CLASS_IDS,
+) -> Tensor:
     """True yaw [M], turned by pi where the class is symmetric and that is nearer to the prediction
     [M]."""
     far = angles.wrap_tensor(predicted_rad - yaw_rad).abs() > math.pi / 2
-    symmetric = torch.isin(class_id, class_id.new_tensor(SYMMETRIC_CLASS_IDS))
+    symmetric = torch.isin(class_id, class_id.new_tensor(symmetric_ids))
     return torch.where(symmetric & far, angles.wrap_tensor(yaw_rad + math.pi), yaw_rad)
 
 
@@ -95,7 +101,6 @@ def occlusion(
 CENTRE_OVERLAP = 0.1
 MIN_RADIUS_CELLS = 2.0
 """Smallest radius of a Gaussian, as in CenterPoint (Yin et al., CVPR 2021)."""
-CLASSES = 8
 
 
 def centre_radius_m(length_m: Tensor, width_m: Tensor) -> Tensor:
@@ -112,11 +117,16 @@ def centre_radius_m(length_m: Tensor, width_m: Tensor) -> Tensor:
 
 
 def centre_map(
-    boxes: Tensor, class_id: Tensor, stream: Tensor, streams: int, grid: BevGrid
+    boxes: Tensor,
+    class_id: Tensor,
+    stream: Tensor,
+    streams: int,
+    grid: BevGrid,
+    classes: int = len(DESIGN),
 ) -> Tensor:
-    """Map [B, 8, rows, columns] of Gaussians at the centres of boxes [T, 7] of classes [T] and
-    streams [T]: 1 in the cell of a centre; where two meet, the higher counts (Zhou et al., "Objects
-    as Points", 2019, section 3)."""
+    """Map [B, classes, rows, columns] of Gaussians at the centres of boxes [T, 7] of classes [T]
+    and streams [T]: 1 in the cell of a centre; where two meet, the higher counts (Zhou et al.,
+    "Objects as Points", 2019, section 3)."""
     corner = boxes.new_tensor([grid.x_range_m[0], grid.y_range_m[0]])
     cell = ((boxes[:, :2] - corner) / grid.cell_m).floor()  # [T, 2] column, row
     radius = centre_radius_m(boxes[:, 3], boxes[:, 4]) / grid.cell_m
@@ -125,9 +135,9 @@ def centre_map(
     rows = torch.arange(grid.rows, device=boxes.device) - cell[:, 1:]
     along_x, along_y = (torch.exp(-(d**2) / (2 * variance)) for d in (columns, rows))
     splat = along_y[:, :, None] * along_x[:, None, :]  # [T, rows, columns]
-    flat = boxes.new_zeros(streams * CLASSES, grid.rows, grid.columns)
-    index = (stream * CLASSES + class_id)[:, None, None].expand_as(splat)
-    return flat.scatter_reduce(0, index, splat, "amax").view(streams, CLASSES, *flat.shape[1:])
+    flat = boxes.new_zeros(streams * classes, grid.rows, grid.columns)
+    index = (stream * classes + class_id)[:, None, None].expand_as(splat)
+    return flat.scatter_reduce(0, index, splat, "amax").view(streams, classes, *flat.shape[1:])
 
 
 def centre_focal(logits: Tensor, gt: Tensor) -> Tensor:

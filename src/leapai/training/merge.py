@@ -18,7 +18,7 @@ from leapai.checkpoints import header, read_checkpoint, write_checkpoint
 from leapai.config.checks import DENSE_HEADS, TRUNK_MODULES
 from leapai.config.schema import TaskConfig
 
-SHARED_SETTINGS = ("bev", "camera", "lidar", "enable_lidar", "max_gap_s")
+SHARED_SETTINGS = ("bev", "camera", "lidar", "enable_lidar", "max_gap_s", "vocabulary")
 """Settings in which both must agree, like in the trunk's weights: how it sees, and when memory is
 dropped."""
 OF_STATIC = ("static", "enable_static_temporal")

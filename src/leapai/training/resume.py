@@ -23,17 +23,20 @@ from torch import Tensor, nn
 from leapai.checkpoints import (
     Checkpoint,
     UnreadableCheckpointError,
+    check_classes,
     header,
     read_checkpoint,
     write_checkpoint,
 )
 from leapai.config.options import BEFORE_LAST, LAST
 from leapai.config.schema import TaskConfig
+from leapai.config.vocabulary_variable import as_plain
 from leapai.distributed import Ranks, all_gather
 from leapai.io import whole_file
 from leapai.models.tensors import StaticMemory, TemporalState
 from leapai.training.progress import Progress
 from leapai.training.train_step import TrainStep
+from leapai.types import DESIGN
 
 MAY_DIFFER = (
     "job_name",
@@ -118,10 +121,11 @@ def read_training(source: Path | Checkpoint, config: TaskConfig, ranks: Ranks) -
             f"--resume {path}: holds weights, but no training to go on with; "
             f"name a {LAST}, or begin from these weights with --ckpt"
         )
+    check_classes(checkpoint, config)
     with _as_written(path):
         made_with = len(content["training"]["ranks"])
         Progress(**{f.name: int(content["training"][f.name]) for f in fields(Progress)})
-        before = _flat(content["config"])
+        before = _flat({"vocabulary": as_plain(DESIGN), **content["config"]})
     now = _flat(config.model_dump(mode="json"))
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name) and not _may_differ(name):

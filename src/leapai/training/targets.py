@@ -13,7 +13,7 @@ from torch import Tensor
 from leapai.config.schema import TaskConfig
 from leapai.config.training import DistanceWeights
 from leapai.models.tensors import FrameBatch
-from leapai.types import STATIC_CLASS_IDS, BevGrid, BoolArray, Frame, Labels
+from leapai.types import DESIGN, BevGrid, BoolArray, Frame, Labels
 
 US_PER_S = 1_000_000
 
@@ -60,15 +60,20 @@ class Targets:
 _TENSORS = tuple(f.name for f in fields(Targets) if f.name != "labelled")
 
 
-def instance_weights(distance_m: Tensor, class_id: Tensor, weights: DistanceWeights) -> Tensor:
-    """Returns the weights [T] of objects at distances [T] (docs/design.md, section 7): VRU and MOD
-    in three steps, SOD static x exp(-distance / falloff)."""
+def instance_weights(
+    distance_m: Tensor,
+    class_id: Tensor,
+    weights: DistanceWeights,
+    still_ids: Sequence[int] = DESIGN.still_ids,
+) -> Tensor:
+    """Returns the weights [T] of objects at distances [T] (docs/design.md, section 7): what moves
+    in three steps, what never does (`still_ids`) static x exp(-distance / falloff)."""
     steps = torch.full_like(distance_m, weights.far)
     steps[distance_m <= weights.middle_m] = weights.middle
     steps[distance_m <= weights.near_m] = weights.near
-    static = torch.isin(class_id, class_id.new_tensor(STATIC_CLASS_IDS))
+    still = torch.isin(class_id, class_id.new_tensor(still_ids))
     return torch.where(
-        static, weights.static * torch.exp(-distance_m / weights.static_falloff_m), steps
+        still, weights.static * torch.exp(-distance_m / weights.static_falloff_m), steps
     )
 
 
@@ -115,6 +120,7 @@ class TargetMaker:
     def __init__(self, config: TaskConfig) -> None:
         self.grid = config.bev.grid()
         self.weights = config.loss.distance
+        self.vocabulary = config.vocabulary
         self.remembered_us = round(config.loss.remembered_s * US_PER_S)
         self.max_gap_us = round(config.max_gap_s * US_PER_S)
         self._streams: list[_SeenObjects] = []
@@ -154,7 +160,7 @@ class TargetMaker:
 
     def _of_stream(self, stream: int, frame: Frame, sensors: _Sensors) -> Targets:
         if frame.labels is None:
-            nothing = Labels.unlabelled(np.zeros((0, 7)), np.zeros(0, np.int64))
+            nothing = Labels.unlabelled(np.zeros((0, 7)), np.zeros(0, np.int64), self.vocabulary)
             return replace(self._tensors(nothing, np.zeros(0, bool)), labelled=False)
         labels = frame.labels.select(is_inside(frame.labels, self.grid))
         seen = labels.seen_with(lidar=sensors.lidar, cameras=sensors.cameras)
@@ -182,5 +188,7 @@ class TargetMaker:
             occlusion_level=torch.from_numpy(np.asarray(labels.occlusion_level, np.int64)),
             track_id=torch.from_numpy(np.asarray(labels.track_id, np.int64)),
             seen=torch.from_numpy(np.asarray(seen, bool)),
-            weight=instance_weights(boxes[:, :2].norm(dim=1), class_id, self.weights),
+            weight=instance_weights(
+                boxes[:, :2].norm(dim=1), class_id, self.weights, self.vocabulary.still_ids
+            ),
         )

@@ -38,6 +38,7 @@ def logs_of(data: str, config: TaskConfig) -> list[DrivingLog]:
         image_size_px=config.camera.image_size_px,
         cache=config.cache,
         label_range_m=config.bev.label_range_m,
+        vocabulary=config.vocabulary,
     )
 
 

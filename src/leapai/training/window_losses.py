@@ -99,7 +99,9 @@ class WindowLosses(nn.Module):
             return None
         first, seed = self.ranks.rank * batch.streams, self.config.training.seed
         seeds = [noise_seed(seed, first + stream, *frame) for stream in range(batch.streams)]
-        return make_denoising_queries(targets, self.dynamic.grid, self.config.loss, seeds)
+        return make_denoising_queries(
+            targets, self.dynamic.grid, self.config.loss, seeds, len(self.config.vocabulary)
+        )
 
     def _parts(
         self,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from leapai.types.vocabulary import (
-    CLASS_NAMES,
+    DESIGN,
     OCCLUSION_NAMES,
     BoolArray,
     FloatArray,
     IntArray,
     StringArray,
-    classes_counted,
+    Vocabulary,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Detections:
     query_index: IntArray
     """[N] int64: the decoder query that predicted it, which links a detection to its memory
     slot."""
+    vocabulary: Vocabulary = field(default=DESIGN, kw_only=True)
+    """The classes that `class_id` counts through."""
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -52,7 +54,7 @@ class Detections:
     def __repr__(self) -> str:
         best = f", best score {self.score.max():.2f}" if len(self) else ""
         tracked = int((self.track_id >= 0).sum())
-        objects = f"{len(self)} objects: {classes_counted(self.class_id)}{best}"
+        objects = f"{len(self)} objects: {self.vocabulary.counted(self.class_id)}{best}"
         return (
             f"{type(self).__name__}({self.sequence} at {self.timestamp_us} us: {objects}, "
             f"{tracked} with a track id)"
@@ -75,6 +77,7 @@ class Detections:
             occlusion_level=np.maximum(labels.occlusion_level, 0),
             track_id=labels.track_id,
             query_index=np.arange(len(labels)),
+            vocabulary=labels.vocabulary,
         )
 
     @property
@@ -94,8 +97,8 @@ class Detections:
 
     @property
     def class_name(self) -> StringArray:
-        """Class names [N] of `CLASS_NAMES`."""
-        return np.array(CLASS_NAMES)[self.class_id]
+        """Class names [N] of `vocabulary`."""
+        return np.array(self.vocabulary.names)[self.class_id]
 
     @property
     def occlusion_name(self) -> StringArray:
@@ -105,7 +108,7 @@ class Detections:
     def select(self, index: IntArray | BoolArray) -> Self:
         """Returns the detections at `index` (integers [M] or mask [N]); what belongs to the frame
         stays."""
-        shared = ("sequence", "timestamp_us", "ego2global")
+        shared = ("sequence", "timestamp_us", "ego2global", "vocabulary")
         picked = {
             f.name: getattr(self, f.name)[index] for f in fields(Detections) if f.name not in shared
         }

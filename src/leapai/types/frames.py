@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from leapai.types.vocabulary import (
+    DESIGN,
     STATIC_CLASSES,
     BoolArray,
     FloatArray,
     ImageArray,
     IntArray,
-    classes_counted,
+    Vocabulary,
 )
 
 
@@ -24,7 +25,7 @@ class PixelLabels:
     depth_m: FloatArray
     """[H, W] float32 depth of the nearest point along the camera's axis; NaN: no point."""
     class_id: IntArray
-    """[H, W] class of the box in which that point lies; 8: of none."""
+    """[H, W] class of the box in which that point lies; -1: of none."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Labels:
     boxes: FloatArray
     """[N, 7] float64: x y z of the box's centre (not its bottom), length width height, yaw."""
     class_id: IntArray
-    """[N] int64, index into `CLASS_NAMES`."""
+    """[N] int64, index into the names of `vocabulary`."""
     velocity_mps: FloatArray
     """[N, 3] float64, over ground in ego axes; 0 where `velocity_valid` is False."""
     velocity_valid: BoolArray
@@ -86,12 +87,14 @@ class Labels:
     num_radar_points: IntArray | None = None
     """[N] int64 returns of the data set's radars on the object, -1: not recorded; None: the data
     set records none. No frame brings radar data: they only tell that an object can be seen."""
+    vocabulary: Vocabulary = DESIGN
+    """The classes that `class_id` counts through."""
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __repr__(self) -> str:
-        return f"Labels({len(self)} objects: {classes_counted(self.class_id)})"
+        return f"Labels({len(self)} objects: {self.vocabulary.counted(self.class_id)})"
 
     @property
     def seen(self) -> BoolArray:
@@ -116,12 +119,27 @@ class Labels:
 
     def select(self, index: IntArray | BoolArray) -> Labels:
         """Returns the labels at `index` (integers [M] or mask [N])."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        picked: dict[str, Any] = {k: None if v is None else v[index] for k, v in values.items()}
-        return Labels(**picked)
+        picked: dict[str, Any] = {name: array[index] for name, array in self.arrays().items()}
+        return Labels(**picked, vocabulary=self.vocabulary)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns the arrays of all fields that are there, by name."""
+        values = {name: getattr(self, name) for name in LABEL_ARRAYS}
+        return {name: array for name, array in values.items() if array is not None}
+
+    def renamed(self, vocabulary: Vocabulary) -> Labels:
+        """Returns the labels in the classes of another vocabulary, by name; those of classes that
+        it does not have are left out."""
+        numbers = {name: i for i, name in enumerate(vocabulary.names)}
+        number_of = np.array([numbers.get(name, -1) for name in self.vocabulary.names], np.int64)
+        class_id = number_of[self.class_id]
+        known = replace(self, class_id=class_id, vocabulary=vocabulary)
+        return known.select(class_id >= 0)
 
     @staticmethod
-    def unlabelled(boxes: FloatArray, class_id: IntArray) -> Labels:
+    def unlabelled(
+        boxes: FloatArray, class_id: IntArray, vocabulary: Vocabulary = DESIGN
+    ) -> Labels:
         """Returns boxes [N, 7] and classes [N] with every optional field marked as not labelled."""
         count = len(boxes)
         return Labels(
@@ -134,7 +152,12 @@ class Labels:
             num_lidar_points=np.full(count, -1, np.int64),
             visible_fraction=np.full(count, np.nan),
             acceleration_mps2=np.full((count, 3), np.nan),
+            vocabulary=vocabulary,
         )
+
+
+LABEL_ARRAYS = tuple(f.name for f in fields(Labels) if f.name != "vocabulary")
+"""The fields of `Labels` that are arrays with a row for each object."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.feather
 
 from leapai.data import reading
+from leapai.data.argoverse2.argoverse2_classes import check_vocabulary, class_ids
 from leapai.data.argoverse2.argoverse2_map import MAPPED_CLASSES, read_map
 from leapai.data.argoverse2.argoverse2_tables import (
     AV2_FROM_EGO,
@@ -31,7 +32,16 @@ from leapai.data.argoverse2.argoverse2_tables import (
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
 from leapai.geometry import poses
-from leapai.types import CameraFrame, FloatArray, Frame, IntArray, Labels, VectorMap
+from leapai.types import (
+    DESIGN,
+    CameraFrame,
+    FloatArray,
+    Frame,
+    IntArray,
+    Labels,
+    VectorMap,
+    Vocabulary,
+)
 
 MAX_IMAGE_AGE_S = 0.05
 """Ring cameras run at 20 Hz: the nearest image is at most 25 ms away unless one was lost."""
@@ -41,11 +51,13 @@ _EGO_FROM_AV2 = poses.invert(AV2_FROM_EGO)
 
 
 def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
-    """Opens the logs under the folder `location`. Images keep their size: `options` have no effect.
+    """Opens the logs under the folder `location`. Labels are in the vocabulary of `options`; images
+    keep their size.
 
     Tables are read when a log is first used. Raises ValueError where there is no log, or
     two of one name, and, then, where a table is missing, broken, or not finite.
     """
+    check_vocabulary(options.vocabulary)
     root = Path(location).expanduser()
     folders = [root, *(root / split for split in _SPLITS)]
     logs = [root] if _is_log(root) else [log for folder in folders for log in _logs_in(folder)]
@@ -62,7 +74,7 @@ def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
                 f"argoverse2:{location}: {other} and {folder} are two logs of one name, which "
                 "results could not tell apart; remove one, or give the folder of one split"
             )
-    return [Argoverse2Log(folder) for folder in logs]
+    return [Argoverse2Log(folder, options.vocabulary) for folder in logs]
 
 
 def _is_log(folder: Path) -> bool:
@@ -76,10 +88,9 @@ def _logs_in(folder: Path) -> list[Path]:
 class Argoverse2Log(DrivingLog):
     """One Argoverse 2 log. Sensors are read when a frame is asked for."""
 
-    static_classes = MAPPED_CLASSES
-
-    def __init__(self, folder: Path) -> None:
-        self.name = folder.name
+    def __init__(self, folder: Path, vocabulary: Vocabulary = DESIGN) -> None:
+        self.name, self.vocabulary = folder.name, vocabulary
+        self.static_classes = tuple(c for c in MAPPED_CLASSES if c in vocabulary.map_classes)
         self._folder = folder
         self.table_folders = (folder, folder / "calibration", folder / "map")
         self._faults = FaultLog(folder)
@@ -147,7 +158,7 @@ class Argoverse2Log(DrivingLog):
             ego_from_box=_EGO_FROM_AV2 @ table.av2_from_box[rows],
             size_lwh_m=table.size_lwh_m[rows],
             words=tuple(table.words[rows]),
-            class_id=table.class_id[rows],
+            class_id=class_ids(table.words[rows], table.class_id[rows], self.vocabulary),
             num_lidar_points=table.num_lidar_points[rows],
         )
 
@@ -191,6 +202,7 @@ class Argoverse2Log(DrivingLog):
             num_lidar_points=recorded.num_lidar_points,
             visible_fraction=np.full(count, np.nan),
             acceleration_mps2=np.full((count, 3), np.nan),
+            vocabulary=self.vocabulary,
         )
         return labels.select(recorded.class_id >= 0)
 

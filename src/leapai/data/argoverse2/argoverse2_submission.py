@@ -14,26 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 
+from leapai.data.argoverse2.argoverse2_classes import categories
 from leapai.data.argoverse2.argoverse2_reader import Argoverse2Log
 from leapai.data.argoverse2.argoverse2_tables import AV2_FROM_EGO
 from leapai.data.log import DrivingLog
 from leapai.geometry import boxes as box_geometry
 from leapai.io import whole_file
-from leapai.types import CLASS_NAMES, Detections
+from leapai.types import Detections
 
 FILE = "argoverse2_detections.feather"
-CATEGORIES: dict[str, str] = {
-    "car": "REGULAR_VEHICLE",
-    "truck": "BOX_TRUCK",
-    "bus": "BUS",
-    "person": "PEDESTRIAN",
-    "non_motor": "BICYCLIST",  # the rider's box; the machine below has one of its own
-    "riderless_non_motor": "BICYCLE",
-    "barrier": "CONSTRUCTION_CONE",
-    "pillar": "BOLLARD",
-}
-"""Our eight classes in Argoverse's words. `CLASS_OF` reads several words as one class, which cannot
-be separated again: here stands the most frequent of them in log 7fab2350, else the plainest."""
 SCHEMA = pa.schema(
     [
         ("log_id", pa.string()),
@@ -52,17 +41,19 @@ def argoverse2_table(detections: Detections, timestamp_ns: int | None = None) ->
     """Returns the detections of one frame as rows of `SCHEMA`.
 
     `timestamp_ns` is the sweep's own name, which microseconds do not give exactly; without it they
-    are taken. `track_uuid` is null where there is no identity.
+    are taken. `track_uuid` is null where there is no identity. A class that Argoverse does not have
+    is left out.
     """
+    words = np.array(categories(detections.vocabulary))
+    detections = detections.select(words[detections.class_id] != "")
     count = len(detections)
     time_ns = detections.timestamp_us * 1000 if timestamp_ns is None else timestamp_ns
     moved = box_geometry.transform(detections.boxes, AV2_FROM_EGO)
     half_yaw, zeros = moved[:, 6] / 2, np.zeros(count)
-    categories = np.array([CATEGORIES[name] for name in CLASS_NAMES])
     columns = [
         [detections.sequence] * count,
         np.full(count, time_ns, np.int64),
-        categories[detections.class_id],
+        words[detections.class_id],
         *moved[:, :6].T,
         *(np.cos(half_yaw), zeros, zeros, np.sin(half_yaw)),
         detections.score,

@@ -49,7 +49,8 @@ CLASS_OF = {
     "BOLLARD": "pillar",
     "CONSTRUCTION_CONE": "barrier",  # put on the road, as a barrier, to close a part of it
     "CONSTRUCTION_BARREL": "barrier",
-    "MOBILE_PEDESTRIAN_SIGN": "barrier",
+    "MOBILE_PEDESTRIAN_CROSSING_SIGN": "barrier",
+    "MOBILE_PEDESTRIAN_SIGN": "barrier",  # a name of the same in some releases
     "MESSAGE_BOARD_TRAILER": "barrier",
     "TRAFFIC_LIGHT_TRAILER": "barrier",
 }
@@ -141,7 +142,7 @@ class Annotations:
     """[M, 3] city axes; NaN: unknown."""
     words: list[str]
     class_id: IntArray
-    """[M] int64; -1: no counterpart."""
+    """[M] int64 among the design's classes; -1: no counterpart."""
     track_id: IntArray
     num_lidar_points: IntArray
 

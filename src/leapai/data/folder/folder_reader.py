@@ -43,7 +43,7 @@ _LAYOUT = (
 
 
 def open_logs(location: str, options: OpenOptions) -> list[FolderLog]:
-    """Opens the drives at a path; images keep their size, `options` have no effect.
+    """Opens the drives at a path; images keep their size, and there are no labels.
 
     What a drive leaves open is taken by default, which is logged as a warning. Raises ValueError
     where there is no drive, and for a calibration, a name or a pose that is wrong.
@@ -53,11 +53,18 @@ def open_logs(location: str, options: OpenOptions) -> list[FolderLog]:
         if not path.name.lower().endswith(POINT_SUFFIXES):
             kinds = ", ".join(POINT_SUFFIXES)
             raise ValueError(f"folder:{location}: is no LiDAR sweep ({kinds}); {_LAYOUT}")
-        return [_opened(_home_of(path), None, sweep=path)]
+        return _in_classes([_opened(_home_of(path), None, sweep=path)], options)
     sequences = [path] if _is_sequence(path) else _sequences_in(path)
     if not sequences:
         raise ValueError(f"folder:{location}: {_why_no_sequence(path)}; {_LAYOUT}")
-    return [_opened(sequence, path) for sequence in sequences]
+    return _in_classes([_opened(sequence, path) for sequence in sequences], options)
+
+
+def _in_classes(logs: list[FolderLog], options: OpenOptions) -> list[FolderLog]:
+    """Returns the drives, which have no labels, as being of the classes that are asked for."""
+    for log in logs:
+        log.vocabulary = options.vocabulary
+    return logs
 
 
 def _why_no_sequence(path: Path) -> str:

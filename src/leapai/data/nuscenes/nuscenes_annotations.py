@@ -82,7 +82,7 @@ class Annotations:
     """[M, 3] global axes; NaN: unknown."""
     words: list[str]
     class_id: IntArray
-    """[M] int64; -1: no counterpart."""
+    """[M] int64 among the design's classes; -1: no counterpart."""
     instances: list[str]
     occlusion_level: IntArray
     num_lidar_points: IntArray

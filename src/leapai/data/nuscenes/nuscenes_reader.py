@@ -1,10 +1,11 @@
 """nuScenes, read from the publisher's files without its devkit (https://www.nuscenes.org).
 
-`nuscenes:ROOT[,version=v1.0-mini][,sweeps=10][,scenes=FILE]`. ROOT holds `v1.0-*/` (JSON tables),
-`samples/` and `sweeps/`, and `maps/expansion/*.json` where the map expansion is there; FILE names
-scenes, one each line: a split. A sequence is a scene, a frame is a keyframe (2 Hz). The ego frame
-is nuScenes' own: its origin is the centre of the rear axle projected onto the ground
-(nuscenes-devkit issue 161), as ours. Published images are rectified.
+`nuscenes:ROOT[,version=v1.0-mini][,sweeps=10][,split=val][,scenes=FILE]`. ROOT holds `v1.0-*/`
+(JSON tables), `samples/` and `sweeps/`, and `maps/expansion/*.json` where the map expansion is
+there; `split` is an official one, `train` or `val`; FILE names scenes, one each line. A sequence is
+a scene, a frame is a keyframe (2 Hz). The ego frame is nuScenes' own: its origin is the centre of
+the rear axle projected onto the ground (nuscenes-devkit issue 161), as ours. Published images are
+rectified.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import numpy as np
 from leapai.data import reading
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.nuscenes.nuscenes_annotations import Annotations
+from leapai.data.nuscenes.nuscenes_classes import check_vocabulary, class_ids
 from leapai.data.nuscenes.nuscenes_map import MAPPED_CLASSES, read_map
+from leapai.data.nuscenes.nuscenes_splits import scenes_of_split
 from leapai.data.nuscenes.nuscenes_tables import (
     CAMERA_GROUPS_OF,
     LIDAR,
@@ -35,29 +38,38 @@ MAX_SWEEP_GAP_S = 1.0
 """Longest time from a sweep to the one before it; they are 0.05 s apart."""
 MAX_SWEEPS = 100
 """5 s of sweeps at 20 Hz."""
-_OPTIONS = {"version": "", "sweeps": "1", "scenes": ""}
+_OPTIONS = {"version": "", "sweeps": "1", "split": "", "scenes": ""}
 
 
 def open_logs(location: str, options: OpenOptions) -> list[NuScenesLog]:
-    """Opens the scenes of `ROOT[,version=...][,sweeps=N][,scenes=FILE]`. `options` have no effect.
+    """Opens the scenes of `ROOT[,version=...][,sweeps=N][,split=NAME][,scenes=FILE]`; labels are in
+    the vocabulary of `options`.
 
     With `sweeps=N` the points of the N - 1 sweeps before the keyframe are added, motion compensated
     by the ego poses. With `scenes=FILE` only those named in it are opened, a split for example.
     Raises ValueError where a table is missing, incomplete, or not finite, or a scene is not there.
     """
-    root, version, sweeps, scenes = _parse(location)
+    check_vocabulary(options.vocabulary)
+    root, given = _parse(location)
+    version, sweeps = given["version"], int(given["sweeps"])
     tables = read_tables(root, version, with_sweeps=sweeps > 1)
     faults = FaultLog(root)
-    names = _listed_scenes(scenes, tables) if scenes else tables.scenes
+    names = _listed_scenes(given["scenes"], tables) if given["scenes"] else [*tables.scenes]
+    if given["split"]:
+        names = scenes_of_split(given["split"], version, names)
     logs = [NuScenesLog(name, tables, sweeps, faults) for name in names]
     for log in logs:
+        log.vocabulary = options.vocabulary
+        log.static_classes = tuple(
+            name for name in MAPPED_CLASSES if name in options.vocabulary.map_classes
+        )
         log.table_folders = (root / version, root / "maps", root / "maps" / "expansion")
     return logs
 
 
-def _parse(location: str) -> tuple[Path, str, int, str]:
-    """Returns root folder, version folder in it, number of sweeps, and file of scenes ("": all). A
-    comma that no `NAME=` follows belongs to a path."""
+def _parse(location: str) -> tuple[Path, dict[str, str]]:
+    """Returns the root folder and the checked options. A comma that no `NAME=` follows belongs to a
+    path."""
     root, *pairs = re.split(r",(?=[A-Za-z_]*=)", location)
     options = dict(_OPTIONS)
     for pair in pairs:
@@ -70,7 +82,8 @@ def _parse(location: str) -> tuple[Path, str, int, str]:
     if not (sweeps.isascii() and sweeps.isdigit() and 0 < int(sweeps[:4]) <= MAX_SWEEPS):
         raise ValueError(f"nuscenes:{location}: sweeps must be a whole number of 1 to {MAX_SWEEPS}")
     folder = Path(root).expanduser()
-    return folder, options["version"] or _only_version(folder), int(sweeps), options["scenes"]
+    options["version"] = options["version"] or _only_version(folder)
+    return folder, options
 
 
 def _listed_scenes(path: str, tables: Tables) -> list[str]:
@@ -188,11 +201,12 @@ class NuScenesLog(DrivingLog):
         return recorded
 
     def _recorded(self, table: Annotations, rows: IntArray, index: int) -> AnnotatedBoxes:
+        words = tuple(table.words[row] for row in rows)
         return AnnotatedBoxes(
             ego_from_box=self._ego_from_global(index) @ table.global_from_box[rows],
             size_lwh_m=table.size_lwh_m[rows],
-            words=tuple(table.words[row] for row in rows),
-            class_id=table.class_id[rows],
+            words=words,
+            class_id=class_ids(words, table.class_id[rows], self.vocabulary),
             num_lidar_points=table.num_lidar_points[rows],
         )
 
@@ -216,12 +230,13 @@ class NuScenesLog(DrivingLog):
         if table is None:
             return None
         rows = self._rows(table, index)
-        rows = rows[table.class_id[rows] >= 0]
+        rows = rows[self._recorded(table, rows, index).class_id >= 0]
+        recorded = self._recorded(table, rows, index)
         velocity = poses.rotate(self._ego_from_global(index), table.velocity_mps[rows])
         known = np.isfinite(velocity[:, 0])
         return Labels(
-            boxes=self._recorded(table, rows, index).upright,
-            class_id=table.class_id[rows],
+            boxes=recorded.upright,
+            class_id=recorded.class_id,
             velocity_mps=np.where(known[:, None], velocity, 0.0),
             velocity_valid=known,
             occlusion_level=table.occlusion_level[rows],
@@ -230,6 +245,7 @@ class NuScenesLog(DrivingLog):
             visible_fraction=np.full(len(rows), np.nan),  # a range is recorded, no fraction
             acceleration_mps2=np.full((len(rows), 3), np.nan),
             num_radar_points=table.num_radar_points[rows],
+            vocabulary=self.vocabulary,
         )
 
     def _camera(

@@ -10,67 +10,49 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from leapai.data.log import DrivingLog
+from leapai.data.nuscenes.nuscenes_classes import attribute_of, counterparts
 from leapai.data.nuscenes.nuscenes_reader import NuScenesLog
 from leapai.geometry import poses
 from leapai.io import whole_file
-from leapai.types import CLASS_NAMES, Detections
+from leapai.types import Detections
 
 DETECTION_FILE = "results_nusc.json"
 TRACKING_FILE = "tracking_results_nusc.json"
 MAX_BOXES_A_SAMPLE = 500
 """The official evaluators refuse more."""
-
-
-class Counterpart(NamedTuple):
-    """Names of one of our classes in nuScenes; "": the task does not have it."""
-
-    detection: str
-    tracking: str
-    attribute: str = ""
-
-
-COUNTERPARTS: dict[str, Counterpart] = {
-    "car": Counterpart("car", "car"),
-    "truck": Counterpart("truck", "truck"),  # trailers and construction vehicles are trucks here
-    "bus": Counterpart("bus", "bus"),
-    "person": Counterpart("pedestrian", "pedestrian"),
-    # Our classes separate ridden from parked, not bicycle from motorcycle.
-    "non_motor": Counterpart("bicycle", "bicycle", "cycle.with_rider"),
-    "riderless_non_motor": Counterpart("bicycle", "bicycle", "cycle.without_rider"),
-    "barrier": Counterpart("barrier", ""),  # cones are barriers here
-    "pillar": Counterpart("", ""),
-}
-"""Our eight classes in nuScenes' ten detection and seven tracking names. Names that never
-occur: construction_vehicle, trailer, motorcycle, traffic_cone."""
 _Row = dict[str, Any]
 
 
 def detection_rows(detections: Detections, sample_token: str) -> list[_Row]:
     """Returns the most confident `MAX_BOXES_A_SAMPLE` entries of the detection format, in order."""
-    names = [COUNTERPARTS[name] for name in CLASS_NAMES]
+    names = counterparts(detections.vocabulary)
     named = _best(detections, np.array([bool(name.detection) for name in names]))
     return [
         box
         | {
             "detection_name": names[class_id].detection,
             "detection_score": score,
-            "attribute_name": names[class_id].attribute,
+            "attribute_name": attribute_of(names[class_id], velocity),
         }
-        for box, class_id, score in zip(
-            _boxes(named, sample_token), named.class_id.tolist(), named.score.tolist(), strict=True
+        for box, class_id, score, velocity in zip(
+            _boxes(named, sample_token),
+            named.class_id.tolist(),
+            named.score.tolist(),
+            named.velocity_mps,
+            strict=True,
         )
     ]
 
 
 def tracking_rows(detections: Detections, sample_token: str) -> list[_Row]:
     """Returns entries of the tracking format: the detections that have an identity."""
-    names = [COUNTERPARTS[name].tracking for name in CLASS_NAMES]
+    names = [each.tracking for each in counterparts(detections.vocabulary)]
     tracked = detections.select(detections.track_id >= 0)
     named = _best(tracked, np.array([bool(name) for name in names]))
     return [

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from leapai.evaluation.detection.labelled_frames import DetectionTable, GtTable
-from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
+from leapai.types import BoolArray, FloatArray, IntArray
+from leapai.types.vocabulary import MOST_CLASSES
 
 
 class Pairs(NamedTuple):
@@ -35,8 +36,8 @@ class Pairs(NamedTuple):
 
 def candidate_pairs(gt: GtTable, detections: DetectionTable, reach_m: float) -> Pairs:
     """Returns all pairs of one frame and class that are nearer than `reach_m`."""
-    gt_key = gt.frame * len(CLASS_NAMES) + gt.class_id
-    key = detections.frame * len(CLASS_NAMES) + detections.class_id
+    gt_key = gt.frame * MOST_CLASSES + gt.class_id
+    key = detections.frame * MOST_CLASSES + detections.class_id
     by_key = np.argsort(gt_key, kind="stable")
     first = np.searchsorted(gt_key[by_key], key, "left")
     counts = np.searchsorted(gt_key[by_key], key, "right") - first

@@ -5,7 +5,7 @@ AP by centre distance and true-positive errors are those of the nuScenes detecti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,6 @@ from leapai.evaluation.detection.detection_results import (
     OPERATING_CONFIDENCE,
     OPERATING_DISTANCE_M,
     RECALL_CONFIDENCE,
-    ROUND_CLASS_IDS,
     AngleBinMetrics,
     Calibration,
     ClassMetrics,
@@ -33,33 +32,29 @@ from leapai.evaluation.detection.detection_results import (
     SliceMetrics,
     TruePositiveErrors,
 )
-from leapai.evaluation.detection.labelled_frames import LabelledFrame, tabulate
+from leapai.evaluation.detection.labelled_frames import LabelledFrame, tabulate, vocabulary_of
 from leapai.evaluation.detection.occlusion_levels import Confusion, level_confusion, macro_f1
 from leapai.evaluation.detection.precision_recall import average_precision, curve, mean_error
 from leapai.geometry import angles
-from leapai.types import (
-    CLASS_GROUPS,
-    CLASS_NAMES,
-    OCCLUSION_NAMES,
-    STATIC_CLASS_IDS,
-    BoolArray,
-    FloatArray,
-    IntArray,
-)
-
-HALF_TURN_CLASS_IDS = (CLASS_NAMES.index("barrier"),)
-"""Classes whose front and back are the same."""
+from leapai.types import ALL, OCCLUSION_NAMES, BoolArray, FloatArray, IntArray, Vocabulary
 
 
 def detection_metrics(
-    frames: Sequence[LabelledFrame], bev: BevConfig, evaluation: EvaluationConfig
+    frames: Sequence[LabelledFrame],
+    bev: BevConfig,
+    evaluation: EvaluationConfig,
+    vocabulary: Vocabulary | None = None,
 ) -> DetectionMetrics:
-    """Evaluates labelled frames of any number of sequences, in any order."""
-    evaluator = Evaluator(frames, bev)
-    gt = evaluator.gt
-    classes = {name: evaluator.class_metrics(i) for i, name in enumerate(CLASS_NAMES)}
+    """Evaluates labelled frames of any number of sequences, in any order.
+
+    `vocabulary`: the classes of the network; None: those of the frames. Raises ValueError where
+    detections and labels are of different classes.
+    """
+    evaluator = Evaluator(frames, bev, vocabulary)
+    gt, vocabulary = evaluator.gt, evaluator.vocabulary
+    classes = {name: evaluator.class_metrics(i) for i, name in enumerate(vocabulary.names)}
     mean_ap = _mean(c.mean_ap for c in classes.values())
-    errors = _mean_errors(list(classes.values()))
+    errors = _mean_errors(classes, vocabulary)
     confusion = evaluator.occlusion_confusion()
     return DetectionMetrics(
         frames=len(frames),
@@ -69,13 +64,7 @@ def detection_metrics(
         nds=_nds(mean_ap, errors),
         errors=errors,
         classes=classes,
-        groups={
-            name: evaluator.slice(
-                np.isin(gt.class_id, _group(name)),
-                np.isin(evaluator.detections.class_id, _group(name)),
-            )
-            for name in sorted(set(CLASS_GROUPS))
-        },
+        groups={name: evaluator.group(name) for name in sorted(set(vocabulary.groups))},
         distance_bands={
             f"{low:g}-{high:g} m": evaluator.slice(
                 (gt.distance_m >= low) & (gt.distance_m < high),
@@ -99,15 +88,23 @@ def detection_metrics(
         occlusion_confusion=confusion,
         occlusion_macro_f1=macro_f1(confusion),
         angle_bins=evaluator.angle_bins(),
-        left_out={name: evaluator.left_out(i) for i, name in enumerate(CLASS_NAMES)},
+        left_out={name: evaluator.left_out(i) for i, name in enumerate(vocabulary.names)},
         calibration=evaluator.calibration(),
+        vocabulary=vocabulary,
     )
 
 
 class Evaluator:
     """Matches objects and detections at every matching distance, and counts what was found."""
 
-    def __init__(self, frames: Sequence[LabelledFrame], bev: BevConfig) -> None:
+    def __init__(
+        self,
+        frames: Sequence[LabelledFrame],
+        bev: BevConfig,
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
+        of_frames = vocabulary_of(frames)
+        self.vocabulary = of_frames if vocabulary is None or frames else vocabulary
         self.gt, self.detections = tabulate(frames, bev)
         pairs = candidate_pairs(self.gt, self.detections, max(AP_DISTANCES_M))
         self.found = {
@@ -132,9 +129,14 @@ class Evaluator:
         `detections` [N]."""
         ap = (
             _mean(self._ap(class_id, objects, detections).values())
-            for class_id in range(len(CLASS_NAMES))
+            for class_id in range(len(self.vocabulary))
         )
         return self._part(objects & self.gt.counted, detections, _mean(ap))
+
+    def group(self, name: str) -> SliceMetrics:
+        """Returns the metrics of the classes of one group."""
+        ids = [i for i, group in enumerate(self.vocabulary.groups) if group == name]
+        return self.slice(np.isin(self.gt.class_id, ids), np.isin(self.detections.class_id, ids))
 
     def hidden(self) -> SliceMetrics:
         """Returns the metrics of objects that no sensor sees now, but one did at most
@@ -152,7 +154,8 @@ class Evaluator:
 
     def angle_bins(self) -> dict[str, AngleBinMetrics]:
         """Returns the headings of objects that have one, by angle bin, at the operating point."""
-        has_heading = ~np.isin(self.gt.class_id, (*ROUND_CLASS_IDS, *HALF_TURN_CLASS_IDS))
+        no_front = (*self.vocabulary.round_ids, *self.vocabulary.half_turn_ids)
+        has_heading = ~np.isin(self.gt.class_id, no_front)
         objects = np.flatnonzero(self.gt.counted & has_heading)
         rows = self._rows(self.gt.counted & has_heading, OPERATING_DISTANCE_M, OPERATING_CONFIDENCE)
         found = self.found[OPERATING_DISTANCE_M][rows]
@@ -165,7 +168,8 @@ class Evaluator:
 
     def operating(self) -> dict[str, OperatingPoint]:
         """Returns the metrics at the operating point, by class and over all."""
-        ids_of = {"all": [*range(len(CLASS_NAMES))], **{n: [i] for i, n in enumerate(CLASS_NAMES)}}
+        names = self.vocabulary.names
+        ids_of = {ALL: [*range(len(names))], **{n: [i] for i, n in enumerate(names)}}
         points = {}
         for name, ids in ids_of.items():
             sure = (self.detections.score >= OPERATING_CONFIDENCE) & np.isin(
@@ -266,7 +270,7 @@ class Evaluator:
 
     def _found(self, objects: BoolArray, distance_m: float, confidence: float) -> FoundObjects:
         found, rows = self.found[distance_m], self._rows(objects, distance_m, confidence)
-        moving = rows[~np.isin(self.detections.class_id[rows], STATIC_CLASS_IDS)]
+        moving = rows[~np.isin(self.detections.class_id[rows], self.vocabulary.still_ids)]
         velocity_error = self.velocity_error(moving, found[moving])
         count = int(objects.sum())
         return FoundObjects(
@@ -291,9 +295,9 @@ class Evaluator:
         return np.asarray(1 - shared / (detected.prod(1) + gt.prod(1) - shared))
 
     def yaw_error(self, rows: IntArray, objects: IntArray) -> FloatArray:
-        """Returns radians [K]; of barriers modulo pi."""
+        """Returns radians [K]; of what has no front, such as barriers, modulo pi."""
         error = np.abs(angles.wrap(self.detections.boxes[rows, 6] - self.gt.boxes[objects, 6]))
-        half_turn = np.isin(self.detections.class_id[rows], HALF_TURN_CLASS_IDS)
+        half_turn = np.isin(self.detections.class_id[rows], self.vocabulary.half_turn_ids)
         return np.where(half_turn, np.minimum(error, np.pi - error), error)
 
 
@@ -309,12 +313,12 @@ def _operating_point(true_positives: int, false_positives: int, objects: int) ->
     )
 
 
-def _mean_errors(classes: Sequence[ClassMetrics]) -> TruePositiveErrors:
-    with_heading = [c for i, c in enumerate(classes) if i not in ROUND_CLASS_IDS]
-    moving = [c for i, c in enumerate(classes) if i not in STATIC_CLASS_IDS]
+def _mean_errors(classes: Mapping[str, ClassMetrics], vocabulary: Vocabulary) -> TruePositiveErrors:
+    with_heading = [c for name, c in classes.items() if name not in vocabulary.round]
+    moving = [c for name, c in classes.items() if name not in vocabulary.still]
     return TruePositiveErrors(
-        translation_m=_mean(c.errors.translation_m for c in classes),
-        scale=_mean(c.errors.scale for c in classes),
+        translation_m=_mean(c.errors.translation_m for c in classes.values()),
+        scale=_mean(c.errors.scale for c in classes.values()),
         orientation_rad=_mean(c.errors.orientation_rad for c in with_heading),
         velocity_mps=_mean(c.errors.velocity_mps for c in moving),
     )
@@ -336,10 +340,6 @@ def _mean(values: Iterable[float | None]) -> float | None:
 def _at(mask: BoolArray, found: IntArray) -> BoolArray:
     """Returns `mask` [T] at rows [K]; False where the row is -1."""
     return np.append(mask, False)[found]
-
-
-def _group(name: str) -> list[int]:
-    return [i for i, group in enumerate(CLASS_GROUPS) if group == name]
 
 
 _NO_ERRORS = TruePositiveErrors(

@@ -3,11 +3,18 @@ stands where there is nothing to measure: no object of a class, no labelled velo
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-from leapai.types import CLASS_NAMES, OCCLUSION_NAMES, STATIC_CLASS_IDS
+from leapai.config.vocabulary_variable import VocabularyVariable
+from leapai.types import ALL, DESIGN, OCCLUSION_NAMES, Vocabulary
 
 AP_DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 """Matching distances that AP is averaged over."""
@@ -24,8 +31,6 @@ RECALL_CONFIDENCE = 0.1
 recall shows whether an object is detected at all, not how confident the network is of it."""
 HIDDEN_OBJECT_S = 2.0
 """An object that is hidden now must be kept by memory for this long after it was last seen."""
-ROUND_CLASS_IDS = (CLASS_NAMES.index("pillar"),)
-"""Classes without a heading."""
 
 
 class _Metrics(BaseModel):
@@ -164,6 +169,8 @@ class ClassResult(NamedTuple):
     point: OperatingPoint
     stand_ins: frozenset[str]
     """Errors that were not measured, or whose mean contains one that was not."""
+    without: frozenset[str] = frozenset()
+    """Errors that the class cannot have, which no mean contains."""
 
 
 class DetectionMetrics(_Metrics):
@@ -205,15 +212,26 @@ class DetectionMetrics(_Metrics):
     left_out: dict[str, LeftOut]
     """Objects that count nowhere, by class."""
     calibration: Calibration
+    vocabulary: VocabularyVariable = DESIGN
+    """The classes; left out of the file where they are the default ones."""
+
+    @model_serializer(mode="wrap")
+    def _without_default_classes(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        if self.vocabulary == DESIGN:
+            fields.pop("vocabulary", None)
+        return fields
 
     @model_validator(mode="after")
     def _is_whole(self) -> DetectionMetrics:
         """Refuses metrics of a file that name other classes than ours, or lack counts of one."""
-        named = {*self.classes, *self.left_out, *self.operating} - {*CLASS_NAMES, "all"}
+        named = {*self.classes, *self.left_out, *self.operating} - {*self.vocabulary.names, ALL}
         lacking = {*self.classes, "all"} - set(self.operating)
         if named or lacking:
             wrong = min(named | lacking)
-            raise ValueError(f"operating must have our classes and all; {wrong!r:.80} is wrong")
+            raise ValueError(
+                f"operating must have the classes of vocabulary and all; {wrong!r:.80} is wrong"
+            )
         if [len(row) for row in self.occlusion_confusion] != [len(OCCLUSION_NAMES)] * 4:
             raise ValueError("occlusion_confusion must have 4 rows of 4 numbers")
         return self
@@ -228,6 +246,7 @@ class DetectionMetrics(_Metrics):
                 part.errors,
                 self.operating[name],
                 part.errors.stand_ins,
+                errors_without(name, self.vocabulary),
             )
             for name, part in self.classes.items()
             if part.truths
@@ -236,12 +255,8 @@ class DetectionMetrics(_Metrics):
     def class_results_and_all(self) -> dict[str, ClassResult]:
         """Returns `class_results` and, as "all", the means over classes, and counts over all."""
         classes = self.class_results()
-        skipped = {"orientation_rad": ROUND_CLASS_IDS, "velocity_mps": STATIC_CLASS_IDS}
         stand_ins = frozenset(
-            field
-            for name, part in classes.items()
-            for field in part.stand_ins
-            if CLASS_NAMES.index(name) not in skipped.get(field, ())
+            field for part in classes.values() for field in part.stand_ins - part.without
         )
         point = self.operating["all"]
         mean = ClassResult("all", self.truths, self.mean_ap, self.errors, point, stand_ins)
@@ -255,6 +270,13 @@ class DetectionMetrics(_Metrics):
             unseen=sum(part.unseen for part in parts),
         )
         return {**self.left_out, "all": total}
+
+
+def errors_without(name: str, vocabulary: Vocabulary) -> frozenset[str]:
+    """Returns the errors that a class cannot have: no heading of what is round, and no velocity of
+    what never moves."""
+    lacking = {"orientation_rad": vocabulary.round, "velocity_mps": vocabulary.still}
+    return frozenset(field for field, names in lacking.items() if name in names)
 
 
 class ConsistencyParts(_Metrics):

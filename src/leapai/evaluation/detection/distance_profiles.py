@@ -13,11 +13,10 @@ from leapai.evaluation.detection.detection_results import (
     AP_DISTANCES_M,
     OPERATING_CONFIDENCE,
     OPERATING_DISTANCE_M,
-    ROUND_CLASS_IDS,
 )
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.detection.precision_recall import curve
-from leapai.types import CLASS_NAMES, STATIC_CLASS_IDS, BoolArray, FloatArray, IntArray
+from leapai.types import BoolArray, FloatArray, IntArray, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class Profiles:
     hits: Hits
     gt_distance_m: FloatArray
     """[T] of every object that counts."""
+    vocabulary: Vocabulary
 
 
 def profiles(frames: Sequence[LabelledFrame], bev: BevConfig) -> Profiles:
@@ -52,10 +52,11 @@ def profiles(frames: Sequence[LabelledFrame], bev: BevConfig) -> Profiles:
     evaluator = Evaluator(frames, bev)
     precision = {
         name: {distance: _precision(evaluator, i, distance) for distance in AP_DISTANCES_M}
-        for i, name in enumerate(CLASS_NAMES)
+        for i, name in enumerate(evaluator.vocabulary.names)
         if _objects(evaluator, i).any()
     }
-    return Profiles(precision, _hits(evaluator), evaluator.gt.distance_m[evaluator.gt.counted])
+    distance_m = evaluator.gt.distance_m[evaluator.gt.counted]
+    return Profiles(precision, _hits(evaluator), distance_m, evaluator.vocabulary)
 
 
 def _objects(evaluator: Evaluator, class_id: int) -> BoolArray:
@@ -77,12 +78,13 @@ def _hits(evaluator: Evaluator) -> Hits:
     rows = np.flatnonzero(evaluator.right(found) & sure)
     objects = found[rows]
     class_id = evaluator.detections.class_id[rows]
+    still, no_heading = evaluator.vocabulary.still_ids, evaluator.vocabulary.round_ids
     return Hits(
         class_id=class_id,
         distance_m=evaluator.gt.distance_m[objects],
         position_m=evaluator.position_error(rows, objects),
-        velocity_mps=_unless(class_id, STATIC_CLASS_IDS, evaluator.velocity_error(rows, objects)),
-        yaw_rad=_unless(class_id, ROUND_CLASS_IDS, evaluator.yaw_error(rows, objects)),
+        velocity_mps=_unless(class_id, still, evaluator.velocity_error(rows, objects)),
+        yaw_rad=_unless(class_id, no_heading, evaluator.yaw_error(rows, objects)),
     )
 
 

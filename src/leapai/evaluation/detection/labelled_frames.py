@@ -16,7 +16,8 @@ import numpy as np
 
 from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.detection_results import HIDDEN_OBJECT_S
-from leapai.types import BoolArray, Detections, FloatArray, IntArray, Labels
+from leapai.types import DESIGN, BoolArray, Detections, FloatArray, IntArray, Labels, Vocabulary
+from leapai.types.vocabulary import listed
 
 
 class LabelledFrame(NamedTuple):
@@ -24,6 +25,24 @@ class LabelledFrame(NamedTuple):
 
     detections: Detections
     labels: Labels
+
+
+def vocabulary_of(frames: Sequence[LabelledFrame]) -> Vocabulary:
+    """Returns the classes of labelled frames; the default ones where there is no frame.
+
+    Raises ValueError where detections and labels are of different classes: numbers of classes would
+    mean different things.
+    """
+    found = frames[0].detections.vocabulary if frames else DESIGN
+    for detections, labels in frames:
+        for given in (detections.vocabulary, labels.vocabulary):
+            if given.names != found.names:
+                raise ValueError(
+                    f"{detections.sequence}: the detections are of the classes "
+                    f"{listed(found.names)}, and labels of {listed(given.names)}; open the data "
+                    "with the classes of the network: open_logs(..., vocabulary=...)"
+                )
+    return found
 
 
 class _Columns:

@@ -9,11 +9,11 @@ import numpy as np
 
 from leapai.config.network_sections import BevConfig
 from leapai.evaluation.detection.detection_results import OPERATING_CONFIDENCE
-from leapai.evaluation.detection.labelled_frames import LabelledFrame
+from leapai.evaluation.detection.labelled_frames import LabelledFrame, vocabulary_of
 from leapai.evaluation.tracking.association import associate, run_starts
 from leapai.evaluation.tracking.tracked_objects import Tracked, follow
 from leapai.evaluation.tracking.tracking_results import DISTANCE_M, InstanceMetrics
-from leapai.types import CLASS_NAMES, FloatArray, IntArray
+from leapai.types import FloatArray, IntArray
 
 
 def instance_rows(frames: Sequence[LabelledFrame], bev: BevConfig) -> list[InstanceMetrics]:
@@ -27,9 +27,9 @@ def instance_rows(frames: Sequence[LabelledFrame], bev: BevConfig) -> list[Insta
     columns = {
         "sequence": [names[i] for i in tracked.frames.sequence[timelines.frame[timelines.first]]],
         "track_id": tracked.gt.track_id[timelines.rows[timelines.first]].tolist(),
-        "class_name": [
-            CLASS_NAMES[i] for i in tracked.gt.class_id[timelines.rows[timelines.first]]
-        ],
+        "class_name": vocabulary_of(frames).named(
+            tracked.gt.class_id[timelines.rows[timelines.first]]
+        ),
         **_timeline(tracked, timelines),
         **_errors(tracked, timelines),
         **_first_found(tracked, timelines),

@@ -24,6 +24,7 @@ class ObjectTimeline:
     """Track id of the label, or of the track."""
     class_id: int
     """Class in its first frame."""
+    class_name: str
     time_us: IntArray
     """[K]"""
     occlusion_level: IntArray
@@ -75,6 +76,7 @@ def object_timelines(
                 sequence=first.sequence,
                 own_id=int(gt.track_id[rows[0]]),
                 class_id=int(gt.class_id[rows[0]]),
+                class_name=first.vocabulary.names[gt.class_id[rows[0]]],
                 time_us=tracked.frames.time_us[gt.frame[rows]],
                 occlusion_level=gt.occlusion_level[rows],
                 evaluated=tracked.evaluated[rows],
@@ -89,6 +91,7 @@ def object_timelines(
 def track_timelines(frames: Sequence[Detections]) -> list[ObjectTimeline]:
     """Returns the timeline of every detected track, for data without labels."""
     ordered = sorted(frames, key=lambda frame: (frame.sequence, frame.timestamp_us))
+    names = ordered[0].vocabulary.names if ordered else ()
     rows: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
     for frame in ordered:
         for track_id, class_id, level in zip(
@@ -100,16 +103,19 @@ def track_timelines(frames: Sequence[Detections]) -> list[ObjectTimeline]:
             if track_id >= 0:
                 key = (frame.sequence, track_id)
                 rows.setdefault(key, []).append((frame.timestamp_us, class_id, level))
-    return [_timeline_of_track(*key, np.array(values)) for key, values in rows.items()]
+    return [_timeline_of_track(*key, np.array(values), names) for key, values in rows.items()]
 
 
-def _timeline_of_track(sequence: str, track_id: int, rows: IntArray) -> ObjectTimeline:
+def _timeline_of_track(
+    sequence: str, track_id: int, rows: IntArray, names: Sequence[str]
+) -> ObjectTimeline:
     """Returns the timeline of `rows` [K, 3]: time, class and occlusion level."""
     everywhere = np.ones(len(rows), bool)
     return ObjectTimeline(
         sequence=sequence,
         own_id=track_id,
         class_id=int(rows[0, 1]),
+        class_name=names[rows[0, 1]],
         time_us=rows[:, 0],
         occlusion_level=rows[:, 2],
         evaluated=everywhere,

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from leapai.config.network_sections import BevConfig
-from leapai.evaluation.detection.labelled_frames import LabelledFrame
+from leapai.evaluation.detection.labelled_frames import LabelledFrame, vocabulary_of
 from leapai.evaluation.tracking.association import Association, associate
 from leapai.evaluation.tracking.tracked_objects import Tracked, follow
 from leapai.evaluation.tracking.tracking_counts import Counts, count
@@ -27,7 +27,7 @@ from leapai.evaluation.tracking.tracking_results import (
     ClassTrackingMetrics,
     TrackingMetrics,
 )
-from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
+from leapai.types import BoolArray, FloatArray, IntArray
 
 RECALLS = np.linspace(1.0, 0.1, NUM_RECALLS).round(12)
 WORST_MOTAR, WORST_MOTP_M, WORST_FAF = 0.0, 2.0, 500.0
@@ -43,12 +43,12 @@ MEANS = (
 def tracking_metrics(frames: Sequence[LabelledFrame], bev: BevConfig) -> TrackingMetrics:
     """Evaluates labelled frames of any number of sequences, in any order."""
     tracked = follow(frames, bev, DISTANCE_M)
-    thresholds = _thresholds(tracked)
+    names = vocabulary_of(frames).names
+    thresholds = _thresholds(tracked, len(names))
     alive = _named(tracked) & (tracked.track_score >= thresholds[:, tracked.detections.class_id])
     who = associate(tracked, alive)
     classes = {
-        name: _of_class(tracked, who, alive, thresholds[:, i], i)
-        for i, name in enumerate(CLASS_NAMES)
+        name: _of_class(tracked, who, alive, thresholds[:, i], i) for i, name in enumerate(names)
     }
     return TrackingMetrics(
         **_over_classes(classes.values()),
@@ -72,13 +72,13 @@ def _num_tracks(tracked: Tracked) -> int:
     return int(np.unique(names, axis=1).shape[1])
 
 
-def _thresholds(tracked: Tracked) -> FloatArray:
+def _thresholds(tracked: Tracked, classes: int) -> FloatArray:
     """Returns the confidence of a track [40, C] that gives each recall of `RECALLS` of each class,
     NaN where none does. Recall is that of matches which keep an identity, with all detections."""
     found, switched = (each[0] for each in associate(tracked, _named(tracked)[None]))
     kept = found[(found >= 0) & ~switched]
-    thresholds = np.full((len(RECALLS), len(CLASS_NAMES)), np.nan)
-    for class_id in range(len(CLASS_NAMES)):
+    thresholds = np.full((len(RECALLS), classes), np.nan)
+    for class_id in range(classes):
         boxes = (tracked.evaluated & (tracked.gt.class_id == class_id)).sum()
         score = np.sort(tracked.track_score[kept[tracked.detections.class_id[kept] == class_id]])[
             ::-1

@@ -9,7 +9,7 @@ from torch import Tensor
 from leapai.config.validation_sections import EvaluationConfig
 from leapai.geometry.overlap import nms_bev
 from leapai.models.tensors import DynamicPredictions, FrameBatch
-from leapai.types import BevGrid, Detections
+from leapai.types import DESIGN, BevGrid, Detections, Vocabulary
 
 
 def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
@@ -20,7 +20,11 @@ def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
 
 @torch.no_grad()
 def decode(
-    predictions: DynamicPredictions, batch: FrameBatch, grid: BevGrid, config: EvaluationConfig
+    predictions: DynamicPredictions,
+    batch: FrameBatch,
+    grid: BevGrid,
+    config: EvaluationConfig,
+    vocabulary: Vocabulary = DESIGN,
 ) -> list[Detections]:
     """Decodes one `Detections` a stream, by falling confidence, overlaps removed. Track ids are -1:
     the tracker gives them."""
@@ -34,25 +38,24 @@ def decode(
         for tensor in (boxes, predictions.boxes[..., 8:11], probability, class_id, levels)
     ]
     return [
-        _decode_stream([array[stream] for array in arrays], batch, stream, config)
+        _most_confident(
+            _detections([array[stream] for array in arrays], batch, stream, vocabulary), config
+        )
         for stream in range(batch.streams)
     ]
 
 
-def nothing_found(batch: FrameBatch) -> list[Detections]:
+def nothing_found(batch: FrameBatch, vocabulary: Vocabulary = DESIGN) -> list[Detections]:
     """Returns one empty `Detections` a stream, for a network without the dynamic task."""
     none = [np.zeros((batch.streams, 0, width)) for width in (7, 3)]
     scores = [np.zeros((batch.streams, 0))] * 3
     return [
-        _detections([array[stream] for array in (*none, *scores)], batch, stream)
+        _detections([array[stream] for array in (*none, *scores)], batch, stream, vocabulary)
         for stream in range(batch.streams)
     ]
 
 
-def _decode_stream(
-    arrays: list[np.ndarray], batch: FrameBatch, stream: int, config: EvaluationConfig
-) -> Detections:
-    detections = _detections(arrays, batch, stream)
+def _most_confident(detections: Detections, config: EvaluationConfig) -> Detections:
     boxes, velocity, score = detections.boxes, detections.velocity_mps, detections.score
     finite = np.isfinite(boxes).all(1) & np.isfinite(velocity).all(1) & np.isfinite(score)
     detections = detections.select(finite & (score >= config.min_score))
@@ -60,7 +63,9 @@ def _decode_stream(
     return detections.select(kept[: config.max_detections])
 
 
-def _detections(arrays: list[np.ndarray], batch: FrameBatch, stream: int) -> Detections:
+def _detections(
+    arrays: list[np.ndarray], batch: FrameBatch, stream: int, vocabulary: Vocabulary
+) -> Detections:
     boxes, velocity, score, class_id, level = arrays
     return Detections(
         sequence=batch.frames[stream].sequence if batch.frames else "",
@@ -73,4 +78,5 @@ def _detections(arrays: list[np.ndarray], batch: FrameBatch, stream: int) -> Det
         occlusion_level=level.astype(np.int64),
         track_id=np.full(len(boxes), -1, np.int64),
         query_index=np.arange(len(boxes)),
+        vocabulary=vocabulary,
     )

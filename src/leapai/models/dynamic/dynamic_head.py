@@ -34,7 +34,7 @@ from leapai.models.tensors import (
     MemoryReport,
     TemporalState,
 )
-from leapai.types import CLASS_NAMES, BevGrid
+from leapai.types import BevGrid
 
 NUM_REGRESSION = 9 + angles.NUM_BINS
 """Centre 3, log size 3, velocity 3, one residual angle a bin."""
@@ -47,12 +47,10 @@ class Branches(nn.Module):
     """Prediction branches of one decoder layer: class, box, angle bins and occlusion of each
     query."""
 
-    def __init__(self, config: DynamicConfig, grid: BevGrid) -> None:
+    def __init__(self, config: DynamicConfig, grid: BevGrid, classes: int) -> None:
         super().__init__()
         channels, self.grid = config.embed, grid
-        self.classes = _branch(
-            channels, len(CLASS_NAMES), math.log(CLASS_PRIOR / (1 - CLASS_PRIOR))
-        )
+        self.classes = _branch(channels, classes, math.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
         self.regression = _branch(channels, NUM_REGRESSION)
         self.angle = _branch(channels, angles.NUM_BINS)
         self.occlusion = _branch(channels, 1)
@@ -64,7 +62,7 @@ class Branches(nn.Module):
         self, features: Tensor, places: QueryPlaces, memory: AttentionReadout
     ) -> tuple[Tensor, ...]:
         """Predicts from features [B, Q, C], where the queries were, and what was read from memory:
-        logits 8, regression 17, angles 8, occlusion 1.
+        a logit a class, regression 17, angles 8, occlusion 1.
 
         The regression's centre becomes absolute: logit of the reference plus what the branch adds.
         So does its velocity: the gated estimates of memory plus what the branch adds.
@@ -118,18 +116,20 @@ class DynamicHead(nn.Module):
 
     def __init__(self, config: TaskConfig) -> None:
         super().__init__()
-        dynamic, self.grid = config.dynamic, config.bev.grid()
+        dynamic, self.grid, classes = config.dynamic, config.bev.grid(), len(config.vocabulary)
         self.query = nn.Parameter(torch.randn(dynamic.queries, dynamic.embed) * 0.02)
         self.reference = nn.Parameter(torch.logit(torch.rand(dynamic.queries, 3) * 0.98 + 0.01))
         self.point_encoding = PointEncoding(dynamic.embed)
         self.cell_encoding = CellEncoding(self.grid.rows, self.grid.columns, dynamic.neck_channels)
         self.memory = Memory(config, self.grid)
         self.layers = nn.ModuleList(StreamTransformerLayer(dynamic) for _ in range(dynamic.layers))
-        self.branches = nn.ModuleList(Branches(dynamic, self.grid) for _ in range(dynamic.layers))
+        self.branches = nn.ModuleList(
+            Branches(dynamic, self.grid, classes) for _ in range(dynamic.layers)
+        )
         self.thresholds = OrderedThresholds()
         # What only training uses: denoising queries, and the heat map of object centres.
-        self.noisy_query = nn.Embedding(len(CLASS_NAMES) + 1, dynamic.embed)
-        self.heat_map = nn.Linear(dynamic.neck_channels, len(CLASS_NAMES))
+        self.noisy_query = nn.Embedding(classes + 1, dynamic.embed)
+        self.heat_map = nn.Linear(dynamic.neck_channels, classes)
         nn.init.constant_(self.heat_map.bias, math.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
         self.wants_heat_map = config.loss.heat_map_weight > 0
 
@@ -192,7 +192,7 @@ class DynamicHead(nn.Module):
         )
 
     def _heat_map(self, bev: Tensor) -> Tensor:
-        """Maps BEV features [B, R * W, D] -> logits [B, 8, R, W]."""
+        """Maps BEV features [B, R * W, D] -> logits [B, classes, R, W]."""
         size = (self.grid.rows, self.grid.columns)
         logits: Tensor = self.heat_map(bev.float()).transpose(1, 2).unflatten(2, size)
         return logits

@@ -17,7 +17,7 @@ from leapai.geometry import poses
 from leapai.models.dynamic.encoding import MotionAwareLayerNorm, motion_values
 from leapai.models.reset import US_PER_S, has_pose, is_reset, with_pose
 from leapai.models.tensors import FrameBatch, MemoryReport, TemporalState
-from leapai.types import STATIC_CLASS_IDS, BevGrid
+from leapai.types import BevGrid
 
 SURE_PICKS = 20
 """In training, the best 20 are always stored; the rest is drawn (docs/design.md, section 12)."""
@@ -91,8 +91,8 @@ class Memory(nn.Module):
         self.interval_s = config.memory_interval_s
         self.switches = config.temporal_optimization
         self.condition = MotionAwareLayerNorm(config.dynamic.embed)
-        static = torch.zeros(8, dtype=torch.bool)
-        static[list(STATIC_CLASS_IDS)] = True
+        static = torch.zeros(len(config.vocabulary), dtype=torch.bool)
+        static[list(config.vocabulary.still_ids)] = True
         self.register_buffer("is_static", static, persistent=False)
 
     def read(self, state: TemporalState, batch: FrameBatch, current_query: Tensor) -> MemoryReport:

@@ -17,6 +17,8 @@ from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.tensors import StaticPredictions
 from leapai.types import STATIC_CLASSES
 
+NOWHERE = -20.0
+"""Logit of a class that the vocabulary does not have: a probability of 2e-9."""
 CLASS_PRIOR = 0.01
 """Initial probability of a class in a cell (RetinaNet, section 4.1): about the share of cells that
 have it."""
@@ -46,19 +48,34 @@ class StaticHead(nn.Module):
     cell's features, where interpolation would have to invent it.
     """
 
+    planes: Tensor
+    """[K] number of each class of the vocabulary among all."""
+
     def __init__(self, config: TaskConfig) -> None:
         super().__init__()
         halvings = round(math.log2(config.bev.cell_m / config.static.cell_m))
         widths = [max(config.static.channels >> i, 1) for i in range(halvings)]
         self.finer = nn.Sequential(*(_finer(a, b) for a, b in pairwise(widths)))
-        self.logits = nn.Conv2d(widths[-1], 4 * len(STATIC_CLASSES), 3, padding=1)
+        classes = config.vocabulary.map_classes
+        planes = torch.tensor([STATIC_CLASSES.index(name) for name in classes])
+        self.register_buffer("planes", planes, persistent=False)
+        self.logits = nn.Conv2d(widths[-1], 4 * len(classes), 3, padding=1)
         nn.init.constant_(_bias(self.logits), math.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, features: Tensor) -> StaticPredictions:
         """Maps [B, 128, 56, 104] -> logits [B, 14, 224, 416]."""
         coarse: Tensor = self.logits(self.finer(features))  # [B, 56, 112, 208]
-        return StaticPredictions(nn.functional.pixel_shuffle(coarse, 2).contiguous())
+        return StaticPredictions(self._all_planes(nn.functional.pixel_shuffle(coarse, 2)))
+
+    def _all_planes(self, logits: Tensor) -> Tensor:
+        """Returns the logits of the vocabulary's classes among those of all [B, 14, ...]: what it
+        does not have is nowhere."""
+        if len(self.planes) == len(STATIC_CLASSES):
+            return logits.contiguous()
+        B, _, rows, columns = logits.shape
+        nowhere = logits.new_full((B, len(STATIC_CLASSES), rows, columns), NOWHERE)
+        return nowhere.index_copy(1, self.planes, logits)
 
 
 def _finer(in_channels: int, out_channels: int) -> nn.Sequential:
