@@ -26,7 +26,7 @@ from leapai.data.nuscenes.nuscenes_tables import LIDAR
 from leapai.geometry import poses
 from leapai.types.frames import CameraFrame, Frame, Labels
 from leapai.types.vocabulary import CLASS_NAMES, FloatArray, ImageArray
-from leapai_world.sensors.lidar import Lidar
+from leapai_world.sensors.lidar_sensor import Lidar
 from leapai_world.sequence import SyntheticSequence
 
 VERSION = "v1.0-mini"

@@ -7,15 +7,13 @@ from dataclasses import replace
 from functools import cache, lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from leapai.geometry import poses
 from leapai.types.vocabulary import FloatArray, IntArray
-from leapai_world import meshes
 from leapai_world.actors import shapes
 from leapai_world.places.builders import open_place
+from leapai_world.places.drive_tints import tints_of
 from leapai_world.places.place import Place, global_origin, place_of
-from leapai_world.random_generators import random_generator
 from leapai_world.sensors.instants import SAMPLES_S, FramePaths
 from leapai_world.sensors.mesh_library import MeshLibrary
 from leapai_world.sensors.ray_casting import Scene
@@ -44,7 +42,7 @@ class World:
     def __init__(self, place: Place, seed: int, duration_s: float) -> None:
         origin_m = global_origin(seed)
         self.place = place
-        self._tints = _draw_tints(random_generator(seed, 41))
+        self._tints = tints_of(seed)
         self.origin_m = origin_m
         """[3] origin of the local frame, global frame."""
         self.traffic = Traffic(place.actors, duration_s)
@@ -106,15 +104,6 @@ class World:
         if len(windows) > _WINDOWS_KEPT:
             windows.popitem(last=False)
         return windows[key]
-
-
-def _draw_tints(rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Draws factors [K, 3] of the colours of each texture: asphalt, paving, leaves, grass and
-    fronts are lighter or darker, warmer or colder in each drive."""
-    lightness = np.exp(rng.normal(0.0, 0.22, (meshes.GLASS + 1, 1)))
-    tints = (lightness * np.exp(rng.normal(0.0, 0.07, (len(lightness), 3)))).astype(np.float32)
-    tints[[meshes.PLAIN, meshes.GLASS]] = 1
-    return tints
 
 
 @lru_cache(maxsize=_WORLDS_KEPT)

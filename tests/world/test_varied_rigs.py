@@ -17,7 +17,7 @@ from leapai.inspection.log_inspection import inspect_logs
 from leapai.models.build import build_model
 from leapai.types import CAMERA_GROUPS
 from leapai_world import open_logs
-from leapai_world.sensors.lidar import PACKETS
+from leapai_world.sensors.lidar_sensor import PACKETS
 from leapai_world.sensors.rig import Rig
 from leapai_world.sensors.varied_rigs import BEAM_TABLES, varied_rig
 from leapai_world.sequence import SyntheticSequence

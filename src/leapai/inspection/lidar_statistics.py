@@ -1,5 +1,5 @@
-"""What a LiDAR reports: intensity of the ground and of objects, points, rings on the ground, and
-how it is mounted.
+"""Statistics of what a LiDAR reports: intensity of the ground and of objects, points, rings on the
+ground, and how it is mounted.
 
 The plane of the ground shows the mounting: where height and angles of a LiDAR are calibrated well,
 the ground lies level at z = 0.

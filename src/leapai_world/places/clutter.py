@@ -1,4 +1,4 @@
-"""What stands about in streets and car parks, carries no label, and is easily taken for an object:
+"""Clutter of streets and car parks, which carries no label and is easily taken for an object:
 bushes, walls, fences, cabinets, benches, boards, steps, poles, boxes."""
 
 from __future__ import annotations

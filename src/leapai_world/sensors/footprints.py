@@ -12,7 +12,7 @@ import numpy.typing as npt
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import cameras, poses
 from leapai.types.vocabulary import FloatArray
-from leapai_world.sensors.lidar import Lidar
+from leapai_world.sensors.lidar_sensor import Lidar
 from leapai_world.sensors.rig import Camera
 
 _NEAR_M = 0.3

@@ -14,7 +14,7 @@ from leapai_world.random_generators import random_generator
 from leapai_world.sensors.embree import Float32
 from leapai_world.sensors.facades import window_panes
 from leapai_world.sensors.instants import Instants
-from leapai_world.sensors.lidar import MAX_RANGE_M, Lidar
+from leapai_world.sensors.lidar_sensor import MAX_RANGE_M, Lidar
 from leapai_world.sensors.ray_casting import Hits, Scene
 
 _SENSITIVITY_NOISE = 0.05
@@ -51,7 +51,7 @@ def raw_returns(
 
 @dataclass(frozen=True)
 class _Echoes:
-    """P pulses that came back."""
+    """Pulses that came back, P of them."""
 
     ray: IntArray
     """[P]"""

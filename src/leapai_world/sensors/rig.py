@@ -12,7 +12,7 @@ from leapai.geometry import cameras, poses
 from leapai.types.vocabulary import FloatArray, IntArray
 from leapai_world.sensors.conditions import Conditions
 from leapai_world.sensors.instants import dt_of_azimuth
-from leapai_world.sensors.lidar import PACKETS, Lidar, LidarMount, spinning
+from leapai_world.sensors.lidar_sensor import PACKETS, Lidar, LidarMount, spinning
 
 EXPOSURE_S = 0.016
 """Exposure time of a camera with motion blur."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from leapai.data import reading
 from leapai.geometry import cameras, poses
 from leapai.types.frames import CameraFrame
-from leapai_world.sensors.lidar import LidarMount, spinning
+from leapai_world.sensors.lidar_sensor import LidarMount, spinning
 from leapai_world.sensors.rig import (
     SEVEN,
     SIX,

@@ -11,12 +11,10 @@ from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
 from leapai.types.vocabulary import FloatArray, ImageArray
 from leapai_world.sensors import conditions, footprints, lidar_returns, render, shadows
-from leapai_world.sensors.embree import Float32
 from leapai_world.sensors.instants import SAMPLES_S, Instants
-from leapai_world.sensors.lidar import Lidar
+from leapai_world.sensors.lidar_sensor import Lidar
 from leapai_world.sensors.ray_casting import Hits, Scene, cast_rays
 from leapai_world.sensors.rig import EXPOSURE_S, Camera, Rig
-from leapai_world.sensors.solids import Occluders
 
 _SUB_EXPOSURES = 5
 _LIDAR_STREAM = 100
@@ -30,7 +28,7 @@ class Observation:
     """RGB [H, W, 3], in the order of the rig's cameras."""
     ego_from_camera: FloatArray
     """[C, 4, 4] pose of each camera at its exposure, in the ego frame at the frame's timestamp."""
-    points: Float32 | None
+    points: FloatArray | None
     """[P, 5] float32 in the ego frame (`Frame.points`); None: the rig has no LiDAR."""
     visible_fraction: FloatArray
     """[N] in [0, 1]; 0 for an actor that no sensor would see even if it were unoccluded."""
@@ -72,7 +70,7 @@ def camera_poses(rig: Rig, scene: Scene) -> FloatArray:
     return np.asarray(ego_from_then @ np.array(mounts).reshape(-1, 4, 4))
 
 
-def raw_sweep(lidar: Lidar, scene: Scene, *noise_stream: int) -> Float32:
+def raw_sweep(lidar: Lidar, scene: Scene, *noise_stream: int) -> FloatArray:
     """Returns the points [P, 5] of the LiDAR of `sense`, each in the ego frame at its own time."""
     hits = _sweep(lidar, scene)
     return lidar_returns.raw_returns(lidar, hits, scene, *noise_stream, _LIDAR_STREAM)[0]
@@ -101,9 +99,8 @@ def _image_and_counts(
     for step in steps:
         instants = scene.paths.at(np.array(camera.dt_us * 1e-6 + step * EXPOSURE_S))
         views.append(_view(camera, scene, instants))
-        light += render.sensor_light(
-            camera, views[-1], scene, _moving_shadows(camera, scene, instants)
-        )
+        throwers = shadows.occluders_of_movers(camera, scene, instants, _in_ego(instants, 0))
+        light += render.sensor_light(camera, views[-1], scene, throwers)
     light /= len(steps)
     return render.image_from_light(camera, light, *noise_stream), _count(views[len(steps) // 2])
 
@@ -122,15 +119,6 @@ def _sweep(lidar: Lidar, scene: Scene) -> Hits:
 def _in_ego(instants: Instants, k: int) -> FloatArray:
     """Returns boxes [N, 7] in the ego frame at instant k."""
     return box_geometry.transform(instants.boxes[k], poses.invert(instants.window_from_ego[k]))
-
-
-def _moving_shadows(camera: Camera, scene: Scene, instants: Instants) -> Occluders:
-    """Returns what throws the shadows of moving actors that may be seen, at their places at an
-    instant."""
-    to_sun_ego = poses.invert(instants.window_from_ego[0])[:3, :3] @ scene.light.to_sun
-    movers = np.flatnonzero(scene.moves)
-    movers = movers[shadows.in_view(camera, _in_ego(instants, 0)[movers], to_sun_ego)]
-    return shadows.occluders_of(instants.boxes[0, movers], scene.shape[movers])
 
 
 def _count(hits: Hits) -> FloatArray:

@@ -6,8 +6,11 @@ from functools import cache
 
 import numpy as np
 
+from leapai.geometry import poses
 from leapai.types.vocabulary import FloatArray, IntArray
 from leapai_world.actors import shapes
+from leapai_world.sensors.instants import Instants
+from leapai_world.sensors.ray_casting import Scene
 from leapai_world.sensors.rig import Camera
 from leapai_world.sensors.solids import Occluders
 
@@ -26,6 +29,17 @@ def occluders_of(boxes: FloatArray, shape: IntArray) -> Occluders:
     corners = outline.reshape(len(boxes), 3 * _TRIANGLES, 3) @ turn.transpose(2, 0, 1)
     corners += boxes[:, None, :3].astype(np.float32)
     return Occluders(corners.reshape(-1, 3, 3))
+
+
+def occluders_of_movers(
+    camera: Camera, scene: Scene, instants: Instants, boxes_ego: FloatArray
+) -> Occluders:
+    """Returns what throws the shadows of moving actors that the camera may see, at their places at
+    the first instant; their boxes [N, 7] there are given in the ego frame."""
+    to_sun_ego = poses.invert(instants.window_from_ego[0])[:3, :3] @ scene.light.to_sun
+    movers = np.flatnonzero(scene.moves)
+    movers = movers[in_view(camera, boxes_ego[movers], to_sun_ego)]
+    return occluders_of(instants.boxes[0, movers], scene.shape[movers])
 
 
 def in_view(camera: Camera, boxes_ego: FloatArray, to_sun_ego: FloatArray) -> IntArray:

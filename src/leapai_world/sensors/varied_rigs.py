@@ -14,7 +14,7 @@ from leapai.types.vocabulary import FloatArray
 from leapai_world.random_generators import random_generator
 from leapai_world.sensors.conditions import draw_conditions
 from leapai_world.sensors.instants import SWEEP_S
-from leapai_world.sensors.lidar import Lidar, Receiver, tilted, with_beams, with_own_body
+from leapai_world.sensors.lidar_sensor import Lidar, Receiver, tilted, with_beams, with_own_body
 from leapai_world.sensors.rig import SEVEN, SIX, Camera, Mount, Rig, mounted_cameras
 
 _RIG = 40

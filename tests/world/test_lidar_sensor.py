@@ -9,7 +9,14 @@ import pytest
 
 from leapai.geometry import angles
 from leapai_world import meshes
-from leapai_world.sensors.lidar import PACKETS, Lidar, Receiver, tilted, with_beams, with_own_body
+from leapai_world.sensors.lidar_sensor import (
+    PACKETS,
+    Lidar,
+    Receiver,
+    tilted,
+    with_beams,
+    with_own_body,
+)
 from leapai_world.sensors.rig import Rig
 from leapai_world.sensors.sensing import raw_sweep
 from leapai_world.sensors.solids import Solids
