@@ -12,8 +12,8 @@ from leapai.geometry import poses
 from leapai.types.vocabulary import FloatArray, IntArray
 from leapai_world.actors import shapes
 from leapai_world.places.builders import open_place
-from leapai_world.places.drive_tints import tints_of
 from leapai_world.places.place import Place, global_origin, place_of
+from leapai_world.places.surface_tints import tints_of
 from leapai_world.sensors.instants import SAMPLES_S, FramePaths
 from leapai_world.sensors.mesh_library import MeshLibrary
 from leapai_world.sensors.ray_casting import Scene
