@@ -38,14 +38,12 @@ def test_an_average_agrees_with_the_sum_of_its_formula():
     assert averages.state_dict["0.weight"].requires_grad is False
 
 
-def config_of(**training):
-    return training_config(finetune_steps=5, max_steps=5, training={**EMA, **training})
+def config_of():
+    return training_config(finetune_steps=5, max_steps=5, training=EMA)
 
 
-@pytest.fixture
-def shipped(stubs, console, tmp_path):
-    """A run of five steps, with the weights after each of them and those that were validated."""
-    trained, validated, step = [], [], TrainStep._step
+def test_averages_are_validated_and_shipped_and_resume_bit_for_bit(stubs, console, tmp_path):
+    trained, validated, step, add = [], [], TrainStep._step, TrainStep.add
 
     def watched(self):
         step(self)
@@ -56,30 +54,21 @@ def shipped(stubs, console, tmp_path):
 
     stubs.setattr(TrainStep, "_step", watched)
     stubs.setattr(validating.Validator, "validate", validate)
-    run_training(config_of(), TrainingOptions(tmp_path / "ema"), console)
-    return tmp_path / "ema", trained, validated
-
-
-def test_averages_are_validated_and_shipped_and_training_goes_on_with_its_own(shipped):
-    folder, trained, validated = shipped
-    final, name = weights(folder / "model.ckpt"), "fuser.fuse.0.weight"
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    run_training(config_of(), TrainingOptions(straight), console)
+    final, name = weights(straight / "model.ckpt"), "fuser.fuse.0.weight"
     expected = trained[0][name]
-    for number, after in enumerate(trained):
+    for number, after in enumerate(trained[1:], 1):
         decay = min(0.5, (1 + number) / (10 + number))
-        # The average begins with the first weights, which no step has seen: check the later terms.
-        expected = after[name] if number == 0 else decay * expected + (1 - decay) * after[name]
-    assert not torch.equal(final[name], trained[-1][name])
+        expected = decay * expected + (1 - decay) * after[name]
+    # The average began with the first weights, of which hardly anything is left.
     torch.testing.assert_close(final[name], expected, atol=1e-4, rtol=1e-3)
+    assert not torch.equal(final[name], trained[-1][name])
     assert len(validated) == 3
     assert all(torch.equal(final[n], v) for n, v in validated[-1].items())
-    last = read_checkpoint(folder / "last.ckpt").content
+    last = read_checkpoint(straight / "last.ckpt").content
     assert torch.equal(last["state_dict"][name], final[name])
     assert torch.equal(last["training"]["weights"][name], trained[-1][name])
-
-
-def test_averages_resume_bit_for_bit(shipped, stubs, console, tmp_path):
-    folder, _, _ = shipped
-    add = TrainStep.add
 
     def interrupted(self, window):
         if self.progress.step == 3:
@@ -87,13 +76,12 @@ def test_averages_resume_bit_for_bit(shipped, stubs, console, tmp_path):
         add(self, window)
 
     stubs.setattr(TrainStep, "add", interrupted)
-    stopped = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
         run_training(config_of(), TrainingOptions(stopped), console)
     stubs.setattr(TrainStep, "add", add)
     run_training(config_of(), TrainingOptions(stopped, resume="auto"), console)
-    for name in ("model.ckpt", "last.ckpt"):
-        mine, theirs = weights(stopped / name), weights(folder / name)
-        assert all(torch.equal(mine[n], v) for n, v in theirs.items())
-    mine, theirs = (read_checkpoint(f / "last.ckpt").content["training"] for f in (stopped, folder))
-    assert all(torch.equal(mine["weights"][n], v) for n, v in theirs["weights"].items())
+    assert all(torch.equal(weights(stopped / "model.ckpt")[n], v) for n, v in final.items())
+    resumed = read_checkpoint(stopped / "last.ckpt").content
+    for kept, other in ((resumed, last), (resumed["training"], last["training"])):
+        part = "state_dict" if kept is resumed else "weights"
+        assert all(torch.equal(kept[part][n], v) for n, v in other[part].items())

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
-from leapai.config.schema import TaskConfig
+if TYPE_CHECKING:
+    from leapai.config.schema import TaskConfig
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

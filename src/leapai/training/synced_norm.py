@@ -109,7 +109,7 @@ class _StatisticsGuard:
 
     def __init__(self, backbone: nn.Module, group: dist.ProcessGroup) -> None:
         self.backbone, self.group = backbone, group
-        self._images = torch.zeros(1)
+        self._images = torch.tensor(0)
         self._kept: list[tuple[Tensor, Tensor]] = []
         backbone.register_forward_pre_hook(self._before)
         backbone.register_forward_hook(self._after)
@@ -117,7 +117,7 @@ class _StatisticsGuard:
     def _before(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
         """Counts the images [M, 3, H, W] of all ranks, on the device, and keeps the statistics."""
         if self.backbone.training:
-            self._images = torch.tensor([len(given[0])], device=given[0].device)
+            self._images = torch.tensor(len(given[0]), device=given[0].device)
             dist.all_reduce(self._images, group=self.group)
             self._kept = [(buffer, buffer.clone()) for buffer in self.backbone.buffers()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from leapai.models.perception import Perception
 from leapai.pictures.frame_painter import painter_of
 from leapai.pictures.video import write_png
 from leapai.streaming.session import StreamSession
-from leapai.training.kept_checkpoints import BestCheckpoint
 from leapai.training.loggers import RunOutput
 from leapai.training.train_step import TrainStep
 from leapai.types import ImageArray
+
+if TYPE_CHECKING:
+    from leapai.training.kept_checkpoints import BestCheckpoint
 
 PICTURED_FRAME = 5
 """Number of frames of the first sequence up to the pictured one: by then the memory is full."""
