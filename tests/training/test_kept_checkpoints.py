@@ -85,13 +85,20 @@ def test_a_metric_that_there_is_not_is_refused_before_training(stubs, console, t
 def test_a_run_writes_both_and_they_load(stubs, console, tmp_path):
     values = iter((0.3, 0.2))
     stubs.undo()
-    stubs.setattr(validating, "validate_now", lambda *_: {"mAP": next(values)})
+    validated = []
+
+    def validate_now(model, *_):
+        validated.append({n: v.clone() for n, v in model.state_dict().items()})
+        return {"mAP": next(values)}
+
+    stubs.setattr(validating, "validate_now", validate_now)
     stubs.setattr(validating, "picture_of", lambda *_: None)
     from leapai.training import training_data
     from tests.training.runs import stub_logs
 
     stubs.setattr(training_data, "open_cached_logs", stub_logs)
     kept = {"keep_every": 1, "keep_count": 2, "validate_every": 2, "best_metric": "mAP"}
+    kept["ema_decay"] = 0.5
     config = training_config(finetune_steps=3, max_steps=3, training={"workers": 0, **kept})
     run_training(config, TrainingOptions(tmp_path / "out"), console)
     found = {path.name for path in (tmp_path / "out").glob("*.ckpt")}
@@ -102,5 +109,7 @@ def test_a_run_writes_both_and_they_load(stubs, console, tmp_path):
     assert "best mAP so far" in console.file.getvalue()
     model = build_model(config)
     load_checkpoint(tmp_path / "out" / "best.ckpt", model)
+    for name, value in model.state_dict().items():
+        assert torch.equal(validated[0][name], value), "averages are validated"
     second = read_checkpoint(tmp_path / "out" / "step_000002.ckpt").state_dict
     assert all(torch.equal(second[n], v) for n, v in model.state_dict().items())

@@ -35,7 +35,8 @@ class AveragedWeights:
             else:
                 self.state_dict[name].copy_(weight)
         decay = min(self.decay, (1 + step) / (_WARM_UP + step))
-        get_ema_multi_avg_fn(decay)(averages, weights, step)
+        average_into = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average_into(averages, weights, step)
 
     def restore(self, averages: Mapping[str, Tensor]) -> None:
         """Continues from averages that a checkpoint held. Raises RuntimeError where a shape
