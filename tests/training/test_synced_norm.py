@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from leapai.distributed import joined_ranks
+from leapai.distributed import Ranks, joined_ranks
+from leapai.training import train_step
 from leapai.training.synced_norm import SyncedBatchNorm2d, synchronise
-from tests.training.runs import as_rank, free_port, in_processes
+from tests.scenes import seeded_model
+from tests.training.runs import as_rank, free_port, in_processes, training_config
 
 SHARES = (slice(0, 3), slice(3, 3), slice(3, 5))
 """Images of each of three ranks; the second has none."""
@@ -149,3 +152,16 @@ def test_in_eval_mode_it_is_plain_batch_norm():
     synced = SyncedBatchNorm2d(norm, None).eval()
     x = torch.randn(2, 4, 3, 3)
     torch.testing.assert_close(synced(x), norm.eval()(x))
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_by_choice_every_norm_stays_plain_and_no_rank_waits_for_another(monkeypatch, synced):
+    config = training_config(training={"workers": 0, "synced_batch_norm": synced})
+    calls = []
+    monkeypatch.setattr(train_step, "synchronise", lambda *given: calls.append(given))
+    monkeypatch.setattr(train_step, "DistributedDataParallel", lambda losses, **_: losses)
+    model = seeded_model(config).train()
+    train_step.wrapped_for(Ranks(count=2), SimpleNamespace(config=config, model=model))
+    assert calls == [(model, Ranks().device)] * synced
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    assert model._ranks_wait() is synced
