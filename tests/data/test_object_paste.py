@@ -204,6 +204,13 @@ def test_it_hides_the_scene_and_the_scene_hides_it():
     )
     found = with_object(scene, car)
     assert len(found.points) == 1 + found.labels.num_lidar_points[0]
+    crowd = BOXES[[0, 0, 1]].copy()
+    crowd[0, :3], crowd[0, 3:6] = behind, 0.2  # holds the point behind alone
+    crowd[1, :3], crowd[1, 3:6] = (behind + scene.points[1, :3]) / 2, [30, 30, 9]  # both
+    labelled = Labels.unlabelled(crowd, np.array([PERSON] * 3))
+    recorded = replace(labelled, num_lidar_points=np.array([7, 8, -1]))
+    counts = with_object(replace(scene, labels=recorded), car).labels.num_lidar_points
+    assert list(counts[:3]) == [0, 4, -1]
     wall = np.array([[6.0, 3.0, 1.5, 0.5, 12.0, 3.0, 0.4]])
     walled = replace(scene, labels=Labels.unlabelled(wall, np.array([6])))
     assert with_object(walled, car).labels.num_lidar_points[-1] == 0

@@ -113,11 +113,12 @@ class ObjectPaster:
         donor = clip.number // _CLIPS_A_DONOR
         offered = _kept(self._of_donor, donor, lambda: self._donated(donor))
         rng = np.random.default_rng([self.seed, _PASTE, clip.number])
-        count = np.bincount([each.class_id for each in offered], minlength=1)
-        weight = np.array([1 / count[each.class_id] for each in offered])
+        classes = np.array([each.class_id for each in offered], np.int64)
+        alike = np.bincount(classes)[classes]
         chosen: list[PastedObject] = []
-        # The highest of random numbers to the power 1 / weight: a draw by weight without return.
-        order = np.argsort(-(rng.random(len(offered)) ** (1 / weight)))
+        # The highest of random numbers to the power 1 / weight: a draw by weight without return
+        # (Efraimidis and Spirakis, 2006).
+        order = np.argsort(-(rng.random(len(offered)) ** alike))
         for number in order[: 2 * self.config.objects]:
             track_id = _FIRST_TRACK_ID + clip.number * 1000 + len(chosen)
             placed = _placed(offered[number], frames[0], track_id)
@@ -202,7 +203,8 @@ def with_object(frame: Frame, pasted: PastedObject) -> Frame:
     own = np.hstack([poses.apply(ego_from_object, own[:, :3]), own[:, 3:]])
     for other in frame.labels.boxes:
         own = own[~is_hidden(own[:, :3], other)]
-    scene = frame.points[~is_hidden(frame.points[:, :3], box)]
+    hidden = is_hidden(frame.points[:, :3], box)
+    scene, labels = frame.points[~hidden], _without_hidden(frame, hidden)
     velocity = poses.rotate(poses.invert(frame.ego2global), pasted.velocity_mps[None])
     label = replace(
         Labels.unlabelled(box[None], np.array([pasted.class_id])),
@@ -213,7 +215,21 @@ def with_object(frame: Frame, pasted: PastedObject) -> Frame:
         visible_fraction=np.array([0.0]),
     )
     points = np.concatenate([scene, own.astype(scene.dtype)])
-    return replace(frame, points=points, labels=_joined(frame.labels, label))
+    return replace(frame, points=points, labels=_joined(labels, label))
+
+
+def _without_hidden(frame: Frame, hidden: BoolArray) -> Labels:
+    """Returns the labels of a frame, whose numbers of points lose their share of what is hidden
+    [P]."""
+    assert frame.points is not None
+    assert frame.labels is not None
+    labels, points_m = frame.labels, frame.points[:, :3]
+    lost = box_geometry.points_inside(points_m[hidden], labels.boxes).sum(1)
+    rows = np.flatnonzero((lost > 0) & (labels.num_lidar_points > 0))
+    of_object = box_geometry.points_inside(points_m, labels.boxes[rows]).sum(1)
+    counts = labels.num_lidar_points.copy()
+    counts[rows] = np.ceil(counts[rows] * (1 - lost[rows] / of_object))
+    return replace(labels, num_lidar_points=counts)
 
 
 def is_hidden(points_m: FloatArray, box: FloatArray) -> BoolArray:
