@@ -7,7 +7,8 @@ stream sees at a step thus depends on the seed, the stream and the step alone: t
 streams see what one rank with eight sees, and to resume is to start at another step.
 
 Several sources of data are mixed by the clip: an epoch has as many clips as all sources together,
-and each source its share of them (`clip_mixture.py`).
+and each source its share of them. So are sequences with rare classes, which come more often
+(`clip_mixture.py`).
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from torch.utils.data import DataLoader, Dataset
 from leapai.config.schema import TaskConfig
 from leapai.config.training import StreamingConfig
 from leapai.data.augmentation import apply, draw_augmentation, scaled_map
-from leapai.data.clip_mixture import ClipMixture, ClipShare
+from leapai.data.clip_mixture import ClipBalance, ClipMixture, ClipShare
 from leapai.data.log import DrivingLog
+from leapai.data.object_paste import Clip, ObjectPaster
 from leapai.data.static_labels import with_static_labels
-from leapai.data.transforms import collate, on_one_rig, prepare
+from leapai.data.transforms import collate, on_one_rig, prepare, read_frame
 from leapai.models.tensors import FrameBatch
 from leapai.types import BoolArray, Frame, IntArray
 
@@ -57,6 +59,10 @@ class SampleRef:
     """The stream's memory starts here: a clip begins, or forgetting is practised."""
     clip: int
     """Number of the clip in the endless list; no other walk through a clip has it."""
+    clip_frames: tuple[int, int]
+    """First and last frame of the clip."""
+    time: int
+    """Number of frames that the stream has seen before."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,8 @@ class SequenceSampler:
         if sum(lengths) == 0:
             raise ValueError("the training data has no frames; name other data as data.train")
         self._mixture = ClipMixture(shares, lengths) if len(shares) > 1 else None
+        balanced = any(share.sequence_weights for share in shares)
+        self._balance = ClipBalance(shares) if balanced else None
         self._config = config
         self._streams = streams
         self._seed = seed
@@ -130,12 +138,15 @@ class SequenceSampler:
         first, ends = plan.stream_ends(stream, self._streams)
         turn = int(np.searchsorted(ends, within, side="right"))
         clip = first + turn * self._streams
-        at = int(plan.clip_start[clip + 1]) - int(ends[turn]) + within
+        begin, end = int(plan.clip_start[clip]), int(plan.clip_start[clip + 1])
+        at = end - int(ends[turn]) + within
         return SampleRef(
             sequence=int(plan.sequence[at]),
             frame=int(plan.frame[at]),
             is_first=bool(plan.is_first[at]),
             clip=plan.first_clip + clip,
+            time=time,
+            clip_frames=(int(plan.frame[begin]), int(plan.frame[end - 1])),
         )
 
     def _plan_next(self) -> None:
@@ -163,6 +174,8 @@ class SequenceSampler:
         is_first = starts | (rng.random(len(starts)) < config.reset_probability)
         epoch = self._epoch_of_run[self._run[begin]]
         order: IntArray = np.lexsort((rng.random(len(begin)), epoch))
+        if self._balance:
+            order = self._balance.order(order, self._sequence[begin[order]], rng)
         if self._mixture:
             order = self._mixture.order(order, self._sequence[begin[order]], rng)
         length = np.add.reduceat(seen.astype(np.int64), begin)
@@ -218,11 +231,17 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         self.logs = list(logs)
         self.config = config
         self._rank = rank
+        streaming = config.streaming
+        self._window_frames = streaming.frames_without_gradient + streaming.frames_with_gradient
         streams = config.batch_sizes.train * world_size
         lengths = [len(log) for log in self.logs]
         seed = config.training.seed
         self._walks = SequenceSampler(lengths, config.streaming, streams, seed, shares)
         self._region = config.static.region()
+        paste = config.augmentation.paste
+        self._paster = ObjectPaster(self.logs, paste, seed) if paste.objects else None
+        self._paste_until = paste.until * config.max_steps * config.accumulate_grad_batches
+        self._paste_until *= self._window_frames
 
     def __getitem__(self, step: int) -> list[FrameBatch]:
         return self.window(step)
@@ -234,8 +253,7 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
 
     def samples(self, step: int) -> list[list[SampleRef]]:
         """Returns what the streams of the rank see in a step: [frames of the window][streams]."""
-        streaming, streams = self.config.streaming, self.config.batch_sizes.train
-        frames = streaming.frames_without_gradient + streaming.frames_with_gradient
+        streams, frames = self.config.batch_sizes.train, self._window_frames
         first = self._rank * streams
         return [
             [self._walks.sample(stream, time) for stream in range(first, first + streams)]
@@ -252,10 +270,15 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         camera = self.config.camera
         frame = read_frame(self.logs[sample.sequence], sample.frame)
         frame = prepare(frame, camera.image_size_px, camera.groups)
+        is_shown = True  # by the images, too
+        if self._paster and sample.time < self._paste_until:
+            clip = Clip(sample.clip, sample.sequence, sample.clip_frames)
+            pasted = self._paster.paste(frame, clip)
+            is_shown, frame = pasted is frame, pasted
         rng = np.random.default_rng([self.config.training.seed, _AUGMENTATION, sample.clip])
         names = [c.name for c in frame.cameras]
         augmentation = draw_augmentation(self.config.augmentation, rng, names)
-        frame = apply(frame, augmentation, label_pixels=camera.depth_bins > 0)
+        frame = apply(frame, augmentation, label_pixels=camera.depth_bins > 0 and is_shown)
         return self.with_map(frame, sample.sequence, augmentation.scale)
 
     def with_map(self, frame: Frame, sequence: int, scale: float) -> Frame:
@@ -266,14 +289,6 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         log = self.logs[sequence]
         vector_map = scaled_map(log.vector_map(), scale)
         return with_static_labels(frame, vector_map, self._region, log.static_classes)
-
-
-def read_frame(log: DrivingLog, index: int) -> Frame:
-    """Returns frame `index` of a log. Raises ValueError that names log and frame."""
-    try:
-        return log[index]
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{log.name}, frame {index}: {error}") from error
 
 
 def without_sensors(frame: Frame) -> Frame:

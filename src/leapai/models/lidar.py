@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from leapai.config.network_sections import LidarConfig
 from leapai.models.blocks import conv_norm_relu
 from leapai.models.intensity import relative_to_ground
+from leapai.models.precision import in_float32
 from leapai.models.sampling import segment_sum
 from leapai.types import BevGrid
 
@@ -113,6 +114,7 @@ class PillarVfe(nn.Module):
         limits = (config.max_pillars, config.max_points_per_pillar)
         return group_pillars(points, stream, self.grid, *limits)
 
+    @in_float32
     def forward(self, pillars: Pillars) -> Tensor:
         """Returns features [V, C]; [0, C] for an empty cloud."""
         points = torch.relu(self.point_norm(self.point_mlp(self._features(pillars))))  # [P', C]
