@@ -38,10 +38,13 @@ def rows_of(module: ModuleType, section: str, folder: Path) -> dict[str, object]
     return {row["name"]: row["value"] for row in results.rows}
 
 
-def test_every_mode_streams_and_no_step_is_left_out(bench_gpu, tmp_path):
+def test_every_mode_streams(bench_gpu, tmp_path):
     rows = rows_of(bench_gpu, "streaming", tmp_path)
     for mode in ("float32", "float32 with TF32", "bf16 backbones"):
         assert rows[mode] > 0, rows
+
+
+def test_steps_of_every_kind_are_measured(bench_gpu, tmp_path):
     rows = rows_of(bench_gpu, "steps", tmp_path)
     for kind in ("Step 1", "Step 2 dynamic", "Step 2 dynamic, cached features"):
         assert rows[f"{kind}, 2 streams"] > 0, rows
@@ -55,6 +58,22 @@ def test_a_part_that_fails_is_a_row_and_the_next_one_runs(bench_gpu, tmp_path, m
     monkeypatch.setattr(bench_gpu, "measure_steps", broken)
     rows = rows_of(bench_gpu, "steps", tmp_path)
     assert list(rows.values()) == ["failed: RuntimeError: no kernel image"] * 3
+
+
+def test_the_tests_of_this_machine_are_summed_up(bench_gpu, tmp_path, monkeypatch):
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert command[1:3] == ["-m", "pytest"]
+        assert all(Path(name).exists() for name in command if name.startswith("tests/"))
+        lines = ("...F", "FAILED tests/a.py::test_b - no", "===== 1 failed, 3 passed in 2s =====")
+        return subprocess.CompletedProcess(command, 1, "\n".join(lines), "")
+
+    monkeypatch.chdir(BENCHMARKS.parent)
+    monkeypatch.setattr(bench_gpu.subprocess, "run", run)
+    rows = rows_of(bench_gpu, "tests", tmp_path)
+    assert list(rows.values()) == [
+        "1 failed, 3 passed in 2s",
+        "FAILED tests/a.py::test_b - no",
+    ]
 
 
 def test_missing_packages_are_named_with_what_is_lost(bench_gpu, tmp_path, monkeypatch):

@@ -16,8 +16,12 @@ from tests.scenes import make_batch, seeded_model, small_config
 
 def test_all_backbones_and_necks_are_compiled_and_names_stay(monkeypatch):
     compiled = []
+
+    def compile_module(module):
+        compiled.append(module)
+
     monkeypatch.setattr(compilation, "why_not", lambda device: "")
-    monkeypatch.setattr(torch.nn.Module, "compile", compiled.append)
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_module)
     model = build_model(small_config(compile=True))
     names = [name for name, module in model.named_children() if module in compiled]
     assert sorted(names) == sorted(

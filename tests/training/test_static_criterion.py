@@ -92,7 +92,9 @@ def test_sums_over_cells_and_their_gradients_are_those_of_the_formulas(size):
     cells is no multiple of those whose logarithms are taken together."""
     generator = torch.Generator().manual_seed(0)
     logits = (torch.randn(3, 4, *size, generator=generator) * 12).requires_grad_()
-    gt = torch.rand(3, 4, *size, generator=generator) < torch.tensor([0, 0.1, 0.5, 1])[:, None, None]
+    gt = (
+        torch.rand(3, 4, *size, generator=generator) < torch.tensor([0, 0.1, 0.5, 1])[:, None, None]
+    )
     weight = torch.tensor([1.0, 2.0, 7.0, 30.0])
     exact = logits.detach().double().requires_grad_()
     p = exact.sigmoid()
@@ -106,7 +108,7 @@ def test_sums_over_cells_and_their_gradients_are_those_of_the_formulas(size):
         torch.testing.assert_close(ours, theirs.float(), rtol=2e-6, atol=2e-5)
     (slope,) = torch.autograd.grad(sums, logits, upstream)
     (true_slope,) = torch.autograd.grad(expected, exact, [each.double() for each in upstream])
-    torch.testing.assert_close(slope, true_slope.float(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(slope, true_slope.float(), rtol=1e-5, atol=1e-5)
 
 
 def test_what_a_map_does_not_tell_of_costs_nothing():

@@ -60,7 +60,7 @@ def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     if index.shape[0] == 0:
         return rows[:0]  # a part of the graph: gradients of all ranks meet in what comes before
     if _learns_on_cpu(rows, weight):
-        sums: Tensor = _WeightedRows.apply(rows, index, weight)  # type: ignore[no-untyped-call]
+        sums: Tensor = _WeightedRows.apply(rows, index, weight)
         return sums
     return F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight)
 
@@ -118,7 +118,7 @@ def segment_sum(rows: Tensor, offsets: Tensor, weight: Tensor | None = None) -> 
         zeros = rows.new_zeros(offsets.shape[0], rows.shape[1])
         return zeros.index_add(0, offsets[:0], rows)  # a part of the graph, as above
     if _learns_on_cpu(rows, weight):
-        sums: Tensor = _SegmentSum.apply(rows, offsets, weight)  # type: ignore[no-untyped-call]
+        sums: Tensor = _SegmentSum.apply(rows, offsets, weight)
         return sums
     index = torch.arange(rows.shape[0], device=rows.device, dtype=offsets.dtype)
     return F.embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=weight)

@@ -6,8 +6,8 @@ import ctypes
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Parameters of glibc's `mallopt` (mallopt(3)): how much free memory at the end of the heap is given
-back, and from which size on a block is mapped by itself, and unmapped when it is freed."""
+"""Parameters of `mallopt` in glibc (mallopt(3)): how much free memory at the end of the heap is
+given back, and from which size on a block is mapped by itself, and unmapped when it is freed."""
 _KEPT_BYTES = 1 << 30
 
 

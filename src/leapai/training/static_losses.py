@@ -32,10 +32,10 @@ def positive_weight(positive: Tensor, negative: Tensor) -> Tensor:
 def cell_sums(logits: Tensor, gt: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Returns three sums [B, K] over cells, of logits and ground truth [B, K, R, W].
 
-    The cross-entropy -w y log p - (1 - y) log(1 - p) with weights w [K] of a class' own cells (Xie &
-    Tu, ICCV 2015, eq. 2), p y, and p^2.
+    The cross-entropy -w y log p - (1 - y) log(1 - p) with weights w [K] of a class' own cells
+    (Xie & Tu, ICCV 2015, eq. 2), p y, and p^2.
     """
-    entropy, right, squares = _CellSums.apply(logits, gt, weight)  # type: ignore[no-untyped-call]
+    entropy, right, squares = _CellSums.apply(logits, gt, weight)
     return entropy, right, squares
 
 
@@ -63,7 +63,7 @@ class _CellSums(torch.autograd.Function):
 def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Splits tensors [B, K, ...] into those of single streams on a CPU; cells become one axis."""
     size = 1 if tensors[0].is_cpu else len(tensors[0])
-    return zip(*(tensor.flatten(2).split(size) for tensor in tensors), strict=True)
+    return zip(*(torch.split(tensor.flatten(2), size) for tensor in tensors), strict=True)
 
 
 def _sums_of(x: Tensor, gt: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,7 +89,7 @@ def _sum_log1p(u: Tensor) -> Tensor:
     """Returns the sums [B, K] of log(1 + u) of u [B, K, N] in [0, 1], with one logarithm for
     `_TOGETHER` cells: logarithms are what takes time."""
     padded = F.pad(u, (0, -u.shape[-1] % _TOGETHER))
-    products = (1 + padded).unflatten(-1, (_TOGETHER, -1)).prod(-2)
+    products = (1 + padded).view(*u.shape[:-1], _TOGETHER, -1).prod(-2)
     return products.log().sum(-1)
 
 
