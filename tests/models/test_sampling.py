@@ -1,5 +1,6 @@
 """Weighted row sums against `grid_sample`, forward and backward."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -55,3 +56,41 @@ def test_segment_sum_equals_a_loop_with_empty_segments():
         expected = (rows[low:high] * weight[low:high, None]).sum(0)
         torch.testing.assert_close(got[g], expected)
     assert sampling.segment_sum(rows[:0], offsets * 0).shape == (5, 2)
+
+
+def gradients(sums, *inputs):
+    """Gradients of a sum in which every element has its own weight."""
+    generator = torch.Generator().manual_seed(1)
+    upstream = torch.randn(sums.shape, generator=generator)
+    return torch.autograd.grad(sums, inputs, upstream)
+
+
+@pytest.mark.parametrize("groups", [1, 7, 90])
+def test_gradients_of_weighted_rows_are_those_of_the_gathered_rows(groups):
+    """Some rows are in no group, some twice in one."""
+    generator = torch.Generator().manual_seed(groups)
+    rows = torch.randn(40, 6, generator=generator).requires_grad_()
+    index = torch.randint(0, 30, (groups, 5), generator=generator, dtype=torch.int32)
+    index[:, 1] = index[:, 0]
+    weight = torch.rand(groups, 5, generator=generator).requires_grad_()
+    fast = sampling.weighted_rows(rows, index, weight)
+    slow = (rows[index.long()] * weight[..., None]).sum(1)
+    torch.testing.assert_close(fast, slow)
+    for ours, expected in zip(
+        gradients(fast, rows, weight), gradients(slow, rows, weight), strict=True
+    ):
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_gradients_of_segment_sums_are_those_of_a_loop(weighted):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(9, 4, generator=generator).requires_grad_()
+    weight = torch.rand(9, generator=generator).requires_grad_() if weighted else None
+    offsets, ends = [0, 0, 2, 7, 9, 9], [0, 2, 7, 9, 9, 9]
+    values = rows if weight is None else rows * weight[:, None]
+    slow = torch.stack([values[a:b].sum(0) for a, b in zip(offsets, ends, strict=True)])
+    fast = sampling.segment_sum(rows, torch.tensor(offsets), weight)
+    inputs = (rows,) if weight is None else (rows, weight)
+    for ours, expected in zip(gradients(fast, *inputs), gradients(slow, *inputs), strict=True):
+        torch.testing.assert_close(ours, expected)

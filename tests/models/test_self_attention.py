@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from leapai.models.dynamic.self_attention import (
     LENGTH_M,
@@ -12,6 +13,7 @@ from leapai.models.dynamic.self_attention import (
     History,
     QueryPlaces,
     TemporalSelfAttention,
+    read_attention,
     visible_queries,
 )
 from leapai.models.tensors import DenoisingQueries, MemoryReport
@@ -145,6 +147,34 @@ def test_a_slot_nearby_tells_both_velocities_and_one_far_away_nothing():
     )
     torch.testing.assert_close(found.per_s[0, 0], presence * 2)
     assert all((value[0, 1].abs() < 1e-2).all() for value in vars(found).values())
+
+
+def test_far_slots_weigh_as_an_exponential_without_bounds_and_none_underflows():
+    """exp below -87 gives numbers that a CPU is thirty times slower with; they count for nothing
+    next to the 1 of "no slot"."""
+    report = slots([[True] * SLOTS] * LANES)
+    position_m = torch.randn(LANES, QUERIES, 3)
+    logits = -torch.linspace(0, 200, LANES * HEADS * QUERIES * SLOTS)
+    logits = logits.view(LANES, HEADS, QUERIES, SLOTS)
+    with _Exponents() as exponents:
+        read = read_attention(logits, position_m, report)
+    assert exponents.least >= -87
+    weight = logits.exp()[..., None] / (1 + logits.exp().sum(-1, keepdim=True)[..., None])
+    velocity = (weight * report.velocity_mps[:, None, None]).sum(3).transpose(1, 2)
+    torch.testing.assert_close(read.velocity_mps, velocity, rtol=1e-5, atol=1e-30)
+    assert (read.velocity_mps[1, -1, -1] == 0).all()
+    torch.testing.assert_close(1 + read.velocity_mps, 1 + velocity, rtol=0, atol=0)
+
+
+class _Exponents(TorchDispatchMode):
+    """Notes the least number that goes into an exponential."""
+
+    least = math.inf
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.exp.default:
+            self.least = min(self.least, float(args[0].min()))
+        return func(*args, **(kwargs or {}))
 
 
 def test_who_may_look_at_whom_with_denoising_queries():

@@ -86,6 +86,31 @@ def test_the_gradient_is_that_of_the_slow_twin():
         assert float(logits.grad[where]) == pytest.approx(slope, rel=1e-3, abs=1e-7)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (9, 13), (8, 16)])
+def test_sums_over_cells_and_their_gradients_are_those_of_the_formulas(size):
+    """Also where a logit is far from zero, where one class is everywhere, and where the number of
+    cells is no multiple of those whose logarithms are taken together."""
+    generator = torch.Generator().manual_seed(0)
+    logits = (torch.randn(3, 4, *size, generator=generator) * 12).requires_grad_()
+    gt = (
+        torch.rand(3, 4, *size, generator=generator) < torch.tensor([0, 0.1, 0.5, 1])[:, None, None]
+    )
+    weight = torch.tensor([1.0, 2.0, 7.0, 30.0])
+    exact = logits.detach().double().requires_grad_()
+    p = exact.sigmoid()
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(
+        exact, gt.double(), pos_weight=weight[:, None, None].double(), reduction="none"
+    )
+    expected = [each.sum((2, 3)) for each in (entropy, p * gt, p.square())]
+    sums = static_losses.cell_sums(logits, gt, weight)
+    upstream = [torch.randn(3, 4, generator=generator) for _ in sums]
+    for ours, theirs in zip(sums, expected, strict=True):
+        torch.testing.assert_close(ours, theirs.float(), rtol=2e-6, atol=2e-5)
+    (slope,) = torch.autograd.grad(sums, logits, upstream)
+    (true_slope,) = torch.autograd.grad(expected, exact, [each.double() for each in upstream])
+    torch.testing.assert_close(slope, true_slope.float(), rtol=1e-5, atol=1e-5)
+
+
 def test_what_a_map_does_not_tell_of_costs_nothing():
     logits, targets = random_logits(), random_targets()
     CRITERION(StaticPredictions(logits), targets)["total"].backward()

@@ -93,6 +93,7 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 
 def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.bench_command import BENCH
+    from leapai.cli.cache_command import CACHE
     from leapai.cli.completion_command import COMPLETION
     from leapai.cli.info_commands import INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
@@ -103,7 +104,7 @@ def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.validate_commands import DEMO, VAL
 
     return (
-        *(DEMO, PREDICT, TRAIN, VAL, STRESS, CONFIG, MERGE, REPORT, RUNS),
+        *(DEMO, PREDICT, TRAIN, CACHE, VAL, STRESS, CONFIG, MERGE, REPORT, RUNS),
         *(INSPECT, BENCH, VIEW, INFO, COMPLETION),
     )
 

@@ -33,8 +33,10 @@ def _train(parsed: argparse.Namespace) -> None:
         check_data(source.data)
     check_data(options.val_data or config.data.val)
     with keeps(lambda: _kept(options)):
+        from leapai.training.freed_memory import keep_freed_memory
         from leapai.training.train import run_training
 
+        keep_freed_memory()
         run_training(config, options)
 
 

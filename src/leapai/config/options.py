@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +125,65 @@ class TrainingOptions:
         named = self.resume or self.checkpoint
         if named:
             existing_checkpoint(Path(named))
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Options of filling the caches of a training in addition to its configuration."""
+
+    checkpoint: Annotated[
+        Path | None,
+        Argument(
+            "weights of Step 1, whose features cache.features_gb keeps",
+            flags=("--ckpt",),
+            metavar="FILE",
+        ),
+    ] = None
+    data: Annotated[
+        tuple[str, ...],
+        Argument("instead of data.train; may be repeated", metavar="DATA[@WEIGHT]"),
+    ] = ()
+    val_data: Annotated[str | None, Argument("instead of data.val", metavar="DATA")] = None
+    workers: Annotated[
+        int | None, Argument("processes that read frames; 0: this one", metavar="N", least=0)
+    ] = None
+    rank: Annotated[
+        int | None,
+        Argument(
+            "number of this process among those that fill the caches together, from 0 on; "
+            "default: RANK of the environment",
+            metavar="R",
+            least=0,
+        ),
+    ] = None
+    world_size: Annotated[
+        int | None,
+        Argument("number of those processes; default: WORLD_SIZE", metavar="N", least=1),
+    ] = None
+
+    def shard(self, environment: Mapping[str, str]) -> tuple[int, int]:
+        """Returns the number of this process, and of all.
+
+        Raises ValueError where one is given without the other, or they contradict each other.
+        """
+        rank, count = self.rank, self.world_size
+        if (rank is None) != (count is None):
+            raise ValueError("--rank and --world-size belong together: give both or neither")
+        if rank is None or count is None:
+            rank, count = (int(environment.get(*of)) for of in (("RANK", "0"), ("WORLD_SIZE", "1")))
+        if rank >= count:
+            raise ValueError(
+                f"rank {rank} of {count} processes: ranks are 0 to {count - 1}, and the world size "
+                f"is the number of processes"
+            )
+        return rank, count
+
+    def of_training(self) -> TrainingOptions:
+        """Returns the options, as far as these decide them, of the training that reads the
+        caches."""
+        return TrainingOptions(
+            Path(), self.checkpoint, None, self.data, self.val_data, None, self.workers
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,6 +34,16 @@ _MAP_KEY = "map-1"
 _CALIBRATION = (("intrinsics", (3, 3)), ("distortion", (5,)), ("ego_from_camera", (4, 4)))
 
 
+@dataclass(frozen=True)
+class FrameKept:
+    """What became of a frame that was to be kept."""
+
+    outcome: Literal["there", "made", "faulty", "no room"]
+    """`faulty`: a sensor failed, so that it is read again the next time."""
+    size: int
+    """Bytes of its arrays."""
+
+
 class CachedLog(LogWrapper):
     """A log that reads its frames from a store, and fills the store from the inner log.
 
@@ -50,19 +61,41 @@ class CachedLog(LogWrapper):
     def __getitem__(self, index: int) -> Frame:
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} frames, none at {index}")
-        key = f"{self._key}/{index % len(self)}"
-        arrays = self._store.get(key)
+        arrays = self._kept(index)
         if arrays is not None:
-            files = files_of(arrays)
-            if are_unchanged(files):
-                note_states(files)
-                return frame_of(arrays, self.vocabulary)
+            note_states(files_of(arrays))
+            return frame_of(arrays, self.vocabulary)
+        return self._made(index)[0]
+
+    def keep(self, index: int) -> FrameKept:
+        """Keeps frame `index` where it is not kept yet, and with the first frame the map."""
+        if index == 0:
+            self.vector_map()
+        arrays = self._kept(index)
+        if arrays is not None:
+            return FrameKept("there", size_of(arrays))
+        frame, is_kept = self._made(index)
+        if frame.faults:
+            return FrameKept("faulty", 0)
+        return FrameKept("made" if is_kept else "no room", size_of(arrays_of(frame)))
+
+    def _kept(self, index: int) -> Arrays | None:
+        """Returns the entry of a frame whose files are as they were; None where there is none."""
+        arrays = self._store.get(self._key_of(index))
+        return arrays if arrays is not None and are_unchanged(files_of(arrays)) else None
+
+    def _made(self, index: int) -> tuple[Frame, bool]:
+        """Makes a frame anew; returns it, and whether it is kept."""
         with noting_files() as notes:
             frame = self.inner[index]
-        if not frame.faults:
-            self._store.put(key, {**arrays_of(frame), **arrays_of_files(notes)})
+        is_kept = not frame.faults and self._store.put(
+            self._key_of(index), {**arrays_of(frame), **arrays_of_files(notes)}
+        )
         note_states(notes)
-        return frame
+        return frame, is_kept
+
+    def _key_of(self, index: int) -> str:
+        return f"{self._key}/{index % len(self)}"
 
     def vector_map(self) -> VectorMap | None:
         """Returns the map of the inner log, from the store where it is kept."""
@@ -137,6 +170,11 @@ def arrays_of_files(files: Sequence[FileState]) -> Arrays:
 def files_of(arrays: Arrays) -> list[FileState]:
     """Returns the files that `arrays_of_files` made an array of."""
     return [(path, size, time_ns) for path, size, time_ns in json.loads(arrays[_FILES].tobytes())]
+
+
+def size_of(arrays: Arrays) -> int:
+    """Returns the bytes of an entry."""
+    return sum(array.nbytes for array in arrays.values())
 
 
 def arrays_of(frame: Frame) -> Arrays:

@@ -308,7 +308,7 @@ def window_loader(
         sampler=steps,
         num_workers=workers,
         collate_fn=as_it_is,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         persistent_workers=False,
     )
 
@@ -343,6 +343,7 @@ def as_it_is(item: Any) -> Any:
     return item
 
 
-def _start_worker(_: int) -> None:
+def start_worker(_: int) -> None:
+    """Sets a process that reads frames up: one thread, and deaf to Ctrl-C."""
     cv2.setNumThreads(0)  # as many processes as there are cores read already
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training's to handle

@@ -8,6 +8,7 @@ from leapai.config.network_sections import CameraConfig
 from leapai.config.schema import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import FpnNeck, build_backbones, is_our_own
+from leapai.models.compilation import compile_encoders
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
 from leapai.models.perception import (
@@ -31,10 +32,11 @@ may ask for any model."""
 def build_model(config: TaskConfig) -> Perception:
     """Builds the network of `config`, with fresh weights from torch's global random state.
 
-    Raises ValueError for parts that do not fit.
+    With `compile` its image encoders are compiled at their first call. Raises ValueError for parts
+    that do not fit.
     """
     lidar = _lidar(config) if config.enable_lidar else None
-    return Perception(
+    model = Perception(
         config,
         camera=_camera(config),
         lidar=lidar,
@@ -47,6 +49,9 @@ def build_model(config: TaskConfig) -> Perception:
         dynamic=_dynamic(config) if config.dynamic_task else None,
         static=_static(config) if config.static_task else None,
     )
+    if config.compile:
+        compile_encoders(model)
+    return model
 
 
 def _dynamic(config: TaskConfig) -> DynamicBranch:

@@ -47,6 +47,7 @@ from leapai.data.samplers import (
     StreamingDataset,
     as_it_is,
     read_through,
+    start_worker,
     without_sensors,
 )
 from leapai.data.transforms import collate, on_one_rig, prepare, read_frame
@@ -193,30 +194,43 @@ def cached_features(
 
     Raises ValueError where the trunk is not frozen from step 0, and where there is no room.
     """
-    check_trunk_is_frozen(config)
-    fingerprint = features_fingerprint(model, config, sources_of(logs))
-    folder = Path(config.cache.folder).expanduser() / "features"
-    store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
-    dataset = CachedFeatures(logs, config, store, ranks, shares)
+    dataset = open_features(model, logs, config, ranks, shares)
     fill(dataset, model, ranks, console)
     all_gather(None)  # nobody begins before all is there
     return dataset
 
 
-def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Console) -> None:
-    """Computes this rank's share of what the store does not hold. Raises ValueError where there is
-    no room for all of it."""
+def open_features(
+    model: Perception,
+    logs: Sequence[DrivingLog],
+    config: TaskConfig,
+    ranks: Ranks,
+    shares: Sequence[ClipShare] = (),
+) -> CachedFeatures:
+    """Returns the training data as features, as far as they are kept. Raises ValueError where the
+    trunk is not frozen from step 0."""
+    check_trunk_is_frozen(config)
+    fingerprint = features_fingerprint(model, config, sources_of(logs))
+    folder = Path(config.cache.folder).expanduser() / "features"
+    store = ArrayStore(folder, fingerprint, int(config.cache.features_gb * 1e9))
+    return CachedFeatures(logs, config, store, ranks, shares)
+
+
+def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Console) -> int:
+    """Computes this rank's share of what the store does not hold; returns the number of entries
+    that it made. Raises ValueError where there is no room for all of it."""
     # Shares are of all entries, not of the missing: ranks do not look at the same moment.
     share = _chunks(dataset.entries(), dataset.config.batch_sizes.train)[ranks.rank :: ranks.count]
     looked = ([e for e in c if not dataset.holds(e)] for c in share)
     missing = [chunk for chunk in looked if chunk]
     if not missing:
-        return
+        return 0
     loader: DataLoader[_Chunk] = DataLoader(
         _Chunks(dataset, missing),
         batch_size=None,
         num_workers=dataset.config.training.workers,
         collate_fn=as_it_is,
+        worker_init_fn=start_worker,
     )
     was_training = model.training
     model.to(ranks.device).eval()
@@ -233,6 +247,7 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
                 progress.refresh()
     finally:
         model.train(was_training)
+    return sum(map(len, missing))
 
 
 def _keep(

@@ -58,15 +58,16 @@ class StaticCriterion:
         finite wherever a logit is not.
         """
         logits, gt, known = predictions.logits.float(), targets.planes, targets.known
-        cells = gt.sum((2, 3)) * known  # [B, K]
+        all_cells = gt.sum((2, 3))  # [B, K]
+        cells = all_cells * known
         counts, ranks = summed(
             torch.stack([cells.sum(0), known.sum(0) * gt[0, 0].numel(), (cells > 0).sum(0)])
         )
         positive, of = counts[:2].float()
         weight = static_losses.positive_weight(positive, of - positive)
         per_class = weight * positive.clamp(min=self.loss.min_cells) / ranks
-        entropy = static_losses.balanced_cross_entropy(logits, gt, weight)
-        overlap = static_losses.dice(logits, gt)
+        entropy, right, squares = static_losses.cell_sums(logits, gt, weight)
+        overlap = static_losses.dice(right, squares, all_cells)
         parts = {
             "static_cross_entropy": self.loss.cross_entropy_weight
             * (_where(known, entropy).sum(0) / per_class).mean(),

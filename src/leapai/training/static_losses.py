@@ -5,10 +5,15 @@ Letters: B streams, K = 14 classes, R x W the cells of the region.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_TOGETHER = 64
+"""Factors of 1 to 2 whose product is formed before its logarithm: at most 2^64."""
 MARK_THRESHOLD = 0.1
 """Probability from which on a cell counts as marked with a class."""
 
@@ -24,26 +29,78 @@ def positive_weight(positive: Tensor, negative: Tensor) -> Tensor:
     return (negative.clamp(min=1) / positive.clamp(min=1)).sqrt().clamp(min=1)
 
 
-def balanced_cross_entropy(logits: Tensor, gt: Tensor, weight: Tensor) -> Tensor:
-    """Returns sums [B, K] over cells of -w y log p - (1 - y) log(1 - p), of logits and ground truth
-    [B, K, R, W] with weights w [K] of a class' own cells (Xie & Tu, ICCV 2015, eq. 2)."""
-    cost = F.binary_cross_entropy_with_logits(
-        logits, gt.to(logits.dtype), pos_weight=weight[:, None, None], reduction="none"
-    )
-    return cost.sum((2, 3))
+def cell_sums(logits: Tensor, gt: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns three sums [B, K] over cells, of logits and ground truth [B, K, R, W].
+
+    The cross-entropy -w y log p - (1 - y) log(1 - p) with weights w [K] of a class' own cells
+    (Xie & Tu, ICCV 2015, eq. 2), p y, and p^2.
+    """
+    entropy, right, squares = _CellSums.apply(logits, gt, weight)
+    return entropy, right, squares
 
 
-def dice(logits: Tensor, gt: Tensor) -> Tensor:
+class _CellSums(torch.autograd.Function):
+    """`cell_sums` with its gradients in closed form. On a CPU one stream at a time, which its cache
+    holds: the planes of all streams are the largest tensors of a step."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, gt: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.save_for_backward(logits, gt, weight)
+        parts = [_sums_of(x, y, weight) for x, y in _parts(logits, gt)]
+        entropy, right, squares = (torch.cat(sums) for sums in zip(*parts, strict=True))
+        return entropy, right, squares
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        logits, gt, weight = ctx.saved_tensors
+        parts = zip(_parts(logits, gt), _parts(*(g[..., None] for g in gradients)), strict=True)
+        slopes = [_slope(x, y, weight, of) for (x, y), of in parts]
+        return torch.cat(slopes).view_as(logits), None, None
+
+
+def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Splits tensors [B, K, ...] into those of single streams on a CPU; cells become one axis."""
+    size = 1 if tensors[0].is_cpu else len(tensors[0])
+    return zip(*(torch.split(tensor.flatten(2), size) for tensor in tensors), strict=True)
+
+
+def _sums_of(x: Tensor, gt: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns `cell_sums` of logits [B, K, N]. With u = exp(-|x|), -log p is max(-x, 0) + log(1 +
+    u), and -log(1 - p) is max(x, 0) + log(1 + u)."""
+    y, p = gt.to(x.dtype), x.sigmoid()
+    u, above = (-x.abs()).exp(), x.relu()
+    of_class = u * y
+    positive = ((above - x) * y).sum(-1) + _sum_log1p(of_class)
+    negative = (above * (1 - y)).sum(-1) + _sum_log1p(u - of_class)
+    return weight * positive + negative, (p * y).sum(-1), p.square().sum(-1)
+
+
+def _slope(x: Tensor, gt: Tensor, weight: Tensor, of: tuple[Tensor, ...]) -> Tensor:
+    """Returns the gradient of logits [B, K, N] from those `of` the three sums [B, K, 1]."""
+    y, p = gt.to(x.dtype), x.sigmoid()
+    of_entropy, of_right, of_squares = of
+    entropy = p + y * (p * (weight[:, None] - 1) - weight[:, None])
+    return of_entropy * entropy + (of_right * y + 2 * of_squares * p) * (p - p.square())
+
+
+def _sum_log1p(u: Tensor) -> Tensor:
+    """Returns the sums [B, K] of log(1 + u) of u [B, K, N] in [0, 1], with one logarithm for
+    `_TOGETHER` cells: logarithms are what takes time."""
+    padded = F.pad(u, (0, -u.shape[-1] % _TOGETHER))
+    products = (1 + padded).view(*u.shape[:-1], _TOGETHER, -1).prod(-2)
+    return products.log().sum(-1)
+
+
+def dice(right: Tensor, squares: Tensor, cells: Tensor) -> Tensor:
     """Returns the loss [B, K]: 1 - (2 sum p y + 1) / (sum p^2 + sum y + 1) over cells (Milletari et
-    al., 3DV 2016, section 3, smoothed by 1), of logits and ground truth [B, K, R, W].
+    al., 3DV 2016, section 3, smoothed by 1), of these three sums [B, K].
 
     It weighs correct cells against predicted and true ones, however few those are: a thin line
     counts as much as an area.
     """
-    probability = logits.sigmoid()
-    right = (probability * gt).sum((2, 3))
-    total = probability.square().sum((2, 3)) + gt.sum((2, 3))
-    return 1 - (2 * right + 1) / (total + 1)
+    return 1 - (2 * right + 1) / (squares + cells + 1)
 
 
 def flicker_sums(

@@ -31,6 +31,10 @@ FAR_M = 1e4
 """Distance of an invalid slot from every query: its weight is zero, and its gradient, too."""
 MAX_LOGIT = 30.0
 """Above it a slot is as good as sure, and exponentials come near the end of float32."""
+MIN_LOGIT = -80.0
+"""Below it a slot is as good as absent, and exponentials near the other end of float32 are slow."""
+LEAST_WEIGHT = 1e-30
+"""A query whose weights sum to less than this has found no slot."""
 FIRST_SLOT_LOGIT = 3.0
 """Initial logit of a slot at the query's own place, against 0 for no slot."""
 
@@ -166,9 +170,11 @@ def read_attention(logits: Tensor, query_m: Tensor, slots: MemoryReport) -> Atte
         slots.confidence[..., None],
         slots.age_s[..., None],
     ]
-    # The first column sums the weights themselves.
-    sums = logits.clamp(max=MAX_LOGIT).exp() @ torch.cat(values, -1)[:, None]  # [B, K, Q, 13]
-    sums = (sums / (1 + sums[..., :1])).transpose(1, 2)  # [B, Q, K, 13]
+    weight = logits.clamp(MIN_LOGIT, MAX_LOGIT).exp()  # [B, K, Q, S]
+    sums = weight @ torch.cat(values, -1)[:, None]  # [B, K, Q, 13]
+    total = sums[..., :1]  # the first column sums the weights themselves
+    sums = torch.where(total < LEAST_WEIGHT, 0.0, sums / (1 + total))
+    sums = sums.transpose(1, 2)  # [B, Q, K, 13]
     present, place, velocity, place_per_s, rate, confidence, age = torch.split(
         sums, [value.shape[-1] for value in values], -1
     )
