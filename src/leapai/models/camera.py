@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from leapai.config.network_sections import CameraConfig
 from leapai.models.resnet import DEPTHS, ResNetV2
+from leapai.types import CAMERA_GROUPS
 
 STRIDES = (8, 16, 32)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -103,3 +104,22 @@ class FpnNeck(nn.Module):
             top = lateral(finer) + F.interpolate(top, size=finer.shape[-2:], mode="nearest")
         smooth: Tensor = self.smooth(top)
         return smooth
+
+
+def encoding_order(
+    camera_valid: Tensor, camera_groups: tuple[int, ...], *, shared: bool
+) -> tuple[Tensor, tuple[int, ...], Tensor]:
+    """Returns which of the B * N images are encoded, in which order: the working cameras
+    [B, N], one group after another, or all as the first group where they are `shared`.
+
+    Gives their numbers [I] int64, how many each group has, and of each camera [B * N] the number of
+    its map among them, I where it failed. For tensors on the CPU.
+    """
+    groups = torch.tensor(camera_groups, dtype=torch.int64).repeat(len(camera_valid))
+    groups = torch.where(camera_valid.flatten(), groups * (not shared), len(CAMERA_GROUPS))
+    order = groups.argsort(stable=True)
+    counts = groups.bincount(minlength=len(CAMERA_GROUPS) + 1)[:-1].tolist()
+    encoded = order[: sum(counts)]
+    place = torch.full_like(groups, len(encoded))
+    place[encoded] = torch.arange(len(encoded))
+    return encoded, tuple(counts), place

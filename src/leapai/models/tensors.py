@@ -20,12 +20,19 @@ class _Tensors:
 
     def to(self: _T, device: torch.device | str) -> _T:
         """Returns a copy on `device`."""
-        return self.mapped(lambda tensor: tensor.to(device))
+        return self.mapped(lambda tensor: moved(tensor, device))
 
     def mapped(self: _T, function: Callable[[Tensor], Tensor]) -> _T:
         """Returns a copy whose tensors, nested ones too, went through `function`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         return replace(self, **{k: _mapped(v, function) for k, v in values.items()})  # type: ignore[type-var]
+
+
+def moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Returns the tensor on `device`. On its way to a GPU it goes through pinned memory, so that
+    the host need not wait for what the GPU was given before."""
+    to_gpu = torch.device(device).type == "cuda" and not tensor.is_cuda
+    return tensor.pin_memory().to(device, non_blocking=True) if to_gpu else tensor.to(device)
 
 
 def _mapped(value: object, function: Callable[[Tensor], Tensor]) -> object:
@@ -53,6 +60,59 @@ class DenoisingQueries(_Tensors):
     """[B, D] int64: which of the stream's targets it should become; -1: none (a negative)."""
     valid: Tensor
     """[B, D] bool: False is padding, where a stream has fewer targets than another."""
+
+
+@dataclass(frozen=True)
+class HostValues:
+    """Values of a batch that the host goes by, on the CPU: to read them on a GPU, it would wait."""
+
+    camera_valid: Tensor
+    intrinsics: Tensor
+    distortion: Tensor
+    ego_from_camera: Tensor
+    lidar_valid: Tensor
+    is_first: Tensor
+
+
+@dataclass(frozen=True)
+class Projection(_Tensors):
+    """Projection of the BEV cells of all streams into the feature maps. Letters: N cameras, Q
+    cells, Z heights, M pairs (stream, cell, camera) in which the camera sees at least one height of
+    the cell, sorted in this order."""
+
+    pair_map: Tensor
+    """[M] int32: stream * N + camera."""
+    pair_cell: Tensor
+    """[M] int64: stream * Q + cell."""
+    cell_offsets: Tensor
+    """[B * Q] int64: first pair of each cell."""
+    cameras_of_cell: Tensor
+    """[B * Q] float32: how many cameras see the cell, at least 1."""
+    anchor: Tensor
+    """[M, Z, 2] x y in cells of the feature map."""
+    anchor_seen: Tensor
+    """[M, Z] bool."""
+    ipm_index: Tensor
+    """[M, Z * 4] int32 rows of the padded maps."""
+    ipm_weight: Tensor
+    """[M, Z * 4] bilinear weight over the number of samples of the cell; 0 where not seen."""
+    depth_m: Tensor
+    """[M, Z] depth of each anchor along the camera's axis, metres."""
+
+
+@dataclass(frozen=True)
+class HostTables(_Tensors):
+    """What the host finds out about a batch before the network sees it, so that no shape in the
+    network depends on values. I: images that are encoded, those of working cameras."""
+
+    encoded: Tensor
+    """[I] int64: their numbers among the B * N images, one group of cameras after another."""
+    encoded_by_group: tuple[int, ...]
+    """How many of them are of each group."""
+    map_of_camera: Tensor
+    """[B * N] int64: number of each camera's map among the I; I where the camera failed."""
+    projection: Projection | None
+    """None: the network has no task, and so no BEV."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +156,21 @@ class FrameBatch(_Tensors):
     fused_bev: Tensor | None = None
     """[B, C, rows, columns]: the fuser's output where it is known already (the feature cache); the
     network then skips the trunk."""
+    host: HostValues | None = None
+    """What the host keeps where the tensors are on another device."""
+    tables: HostTables | None = None
+    """Made by `Perception.prepared`."""
+
+    def to(self, device: torch.device | str) -> FrameBatch:
+        """Returns a copy on `device`; the host keeps what it goes by."""
+        on_cpu = torch.device(device).type == "cpu"
+        return replace(super().to(device), host=None if on_cpu else self.on_host())
+
+    def on_host(self) -> HostValues:
+        """Returns the values that the host goes by. It waits only for a batch that was made on
+        another device."""
+        names = (f.name for f in fields(HostValues))
+        return self.host or HostValues(**{name: getattr(self, name).cpu() for name in names})
 
     @property
     def streams(self) -> int:
