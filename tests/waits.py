@@ -1,4 +1,6 @@
-"""Counts where a computation reads values of tensors: on a GPU the host would wait there."""
+"""Counts where a computation waits: where it reads values of tensors, or gives some to a device.
+What is counted on a CPU costs nothing there; on a GPU the host would wait for all work before it.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +9,75 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-READS = {
+OPERATORS = {
     "_local_scalar_dense",  # item(), bool(), float(), int(), an if
-    "equal",
-    "nonzero",
-    "masked_select",
-    "_unique2",
-    "unique_dim",
-    "unique_consecutive",
     "bincount",
-    "lift_fresh",  # torch.tensor(list): on a GPU a copy that waits
+    "equal",
+    "lift_fresh",  # a tensor of numbers, which goes from the host to the device
+    "masked_select",
+    "nonzero",
+    "_unique2",
+    "unique_consecutive",
+    "unique_dim",
 }
 """Operators whose result, or its shape, the host must know."""
+METHODS = {Tensor.cpu, Tensor.numpy, Tensor.tolist}
 
 
-class HostReads(TorchDispatchMode):
-    """Counts operators that read values, while it is active: `READS`, indices of booleans, and
-    numbers of repetitions that are tensors."""
+class _Operators(TorchDispatchMode):
+    """Counts `OPERATORS`, indices of booleans, numbers of repetitions that are tensors, and copies
+    from the CPU to another device."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counter[str]) -> None:
         super().__init__()
-        self.counts: Counter[str] = Counter()
+        self.counts, self.is_paused = counts, False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = func.overloadpacket.__name__
-        if name in READS or _depends_on_values(name, args, kwargs or {}):
+        result = func(*args, **(kwargs or {}))
+        if self.is_paused:
+            return result
+        if name in OPERATORS or _depends_on_values(name, args, kwargs or {}):
             self.counts[name] += 1
+        if name == "_to_copy" and args[0].device.type == "cpu" != result.device.type:
+            self.counts["copy to the device"] += 1
+        return result
+
+
+class Waits(TorchFunctionMode):
+    """Counts waits by the name of their operator while it is active."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._operators = _Operators(self.counts)
+
+    def __enter__(self) -> Waits:
+        super().__enter__()
+        self._operators.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._operators.__exit__(*error)
+        super().__exit__(*error)
+
+    def pause(self) -> None:
+        """Counts nothing until `go_on`: work of the host alone, such as an optimiser's counters."""
+        self._operators.is_paused = True
+
+    def go_on(self) -> None:
+        """Counts again."""
+        self._operators.is_paused = False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in METHODS:
+            self.counts[func.__name__] += 1
         return func(*args, **(kwargs or {}))
 
 

@@ -117,22 +117,6 @@ def test_equals_the_loop_forward_and_backward(module, features):
         torch.testing.assert_close(a, b, atol=5e-3, rtol=5e-3)
 
 
-def test_projections_are_kept_until_the_calibration_changes(module, features, monkeypatch):
-    calls = []
-    project = view_transfer.project_cells
-    monkeypatch.setattr(view_transfer, "project_cells", lambda *a: calls.append(1) or project(*a))
-    calibration = calibration_of(make_batch(0, seeds=(0, 1)))
-    first = module(features, calibration)
-    again = module(features, replace(calibration, intrinsics=calibration.intrinsics.clone()))
-    assert len(calls) == 1
-    assert torch.equal(first, again)
-    calibration.ego_from_camera[0, 1, 2, 3] += 0.3  # changed in place, as a recalibration might
-    moved = module(features, calibration)
-    assert len(calls) == 2
-    assert not torch.allclose(first[0], moved[0])
-    assert torch.allclose(first[1], moved[1], atol=1e-6)  # the other stream kept its calibration
-
-
 def test_a_failed_camera_is_as_if_it_were_not_there(module, features):
     calibration = calibration_of(make_batch(0, seeds=(0, 1)))
     valid = calibration.camera_valid.clone()

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from leapai.config.network_sections import LidarConfig
 from leapai.models.blocks import conv_norm_relu
 from leapai.models.grid_range import GridRange
+from leapai.models.intensity import relative_to_ground
 from leapai.models.sampling import segment_sum
 from leapai.types import BevGrid
 
@@ -125,11 +126,20 @@ class PillarVfe(nn.Module):
         super().__init__()
         channels = config.pillar_channels
         self.grid, self.range = grid, GridRange(grid)
-        self.group = PillarGrouping(grid, config.max_pillars, config.max_points_per_pillar)
+        self.grouping = PillarGrouping(grid, config.max_pillars, config.max_points_per_pillar)
+        self.by_ground = config.intensity == "ground"
         self.point_mlp = nn.Linear(POINT_FEATURES, channels)
         self.point_norm = nn.LayerNorm(channels)
         self.attention = nn.Linear(channels, 1)
         self.pillar_mlp = nn.Linear(channels, channels)
+
+    def group(self, points: Tensor, stream: Tensor, streams: int) -> Pillars:
+        """Groups points [P, 5] of streams [P] out of `streams` into pillars, with intensities as
+        the configuration has them."""
+        if self.by_ground:
+            points = relative_to_ground(points, stream, streams)
+        pillars: Pillars = self.grouping(points, stream, streams)
+        return pillars
 
     def forward(self, pillars: Pillars) -> Tensor:
         """Returns features [V, C]; those of an empty pillar mean nothing."""

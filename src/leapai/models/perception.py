@@ -17,9 +17,8 @@ from leapai.models.blocks import ConvResBlockNeck, Fuser
 from leapai.models.camera import STRIDES, Backbone, FpnNeck, encoding_order
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
-from leapai.models.intensity import relative_to_ground
 from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe
-from leapai.models.projection import Calibration
+from leapai.models.projection import Calibration, HostTables
 from leapai.models.reset import with_pose
 from leapai.models.static.bev_memory import StaticTemporalFusion, empty_memory
 from leapai.models.static.static_head import StaticHead, StaticNeck
@@ -27,7 +26,6 @@ from leapai.models.tensors import (
     AuxiliaryPredictions,
     DynamicPredictions,
     FrameBatch,
-    HostTables,
     Predictions,
     StaticMemory,
     StaticPredictions,
@@ -224,11 +222,7 @@ class Perception(nn.Module):
     def pillars(self, batch: FrameBatch) -> Pillars:
         """Groups the points of all streams into pillars."""
         assert self.lidar_vfe is not None
-        points, stream, streams = batch.points, batch.point_stream, batch.streams
-        if self.config.lidar.intensity == "ground":
-            points = relative_to_ground(points, stream, streams)
-        pillars: Pillars = self.lidar_vfe.group(points, stream, streams)
-        return pillars
+        return self.lidar_vfe.group(batch.points, batch.point_stream, batch.streams)
 
     def lidar_bev(self, batch: FrameBatch) -> Tensor:
         """Returns the BEV [B, C, rows, columns] of the points."""

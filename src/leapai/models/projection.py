@@ -18,8 +18,48 @@ from torch import Tensor
 
 from leapai.geometry import cameras, poses
 from leapai.models import sampling
-from leapai.models.tensors import HostValues, Projection, moved
+from leapai.models.tensors import HostValues, Tensors, moved
 from leapai.types import BevGrid
+
+
+@dataclass(frozen=True)
+class Projection(Tensors):
+    """Projection of the BEV cells of all streams into the feature maps. Pairs are sorted by stream,
+    cell, camera."""
+
+    pair_map: Tensor
+    """[M] int32: stream * N + camera."""
+    pair_cell: Tensor
+    """[M] int64: stream * Q + cell."""
+    cell_offsets: Tensor
+    """[B * Q] int64: first pair of each cell."""
+    cameras_of_cell: Tensor
+    """[B * Q] float32: how many cameras see the cell, at least 1."""
+    anchor: Tensor
+    """[M, Z, 2] x y in cells of the feature map."""
+    anchor_seen: Tensor
+    """[M, Z] bool."""
+    ipm_index: Tensor
+    """[M, Z * 4] int32 rows of the padded maps."""
+    ipm_weight: Tensor
+    """[M, Z * 4] bilinear weight over the number of samples of the cell; 0 where not seen."""
+    depth_m: Tensor
+    """[M, Z] depth of each anchor along the camera's axis, metres."""
+
+
+@dataclass(frozen=True)
+class HostTables(Tensors):
+    """What the host finds out about a batch before the network sees it, so that no shape in the
+    network depends on values. I: images that are encoded, those of working cameras."""
+
+    encoded: Tensor
+    """[I] int64: their numbers among the B * N images, one group of cameras after another."""
+    encoded_by_group: tuple[int, ...]
+    """How many of them are of each group."""
+    map_of_camera: Tensor
+    """[B * N] int64: number of each camera's map among the I; I where the camera failed."""
+    projection: Projection | None
+    """None: the network has no task, and so no BEV."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +110,8 @@ class Projector:
         self.grid, self.heights_m, self.stride = grid, heights_m, stride
         self._kept: _Kept | None = None
 
+    @torch.inference_mode(False)  # what is kept may be trained with afterwards
+    @torch.no_grad()
     def __call__(
         self, calibration: Calibration, size: tuple[int, int], device: torch.device
     ) -> Projection:
@@ -98,7 +140,6 @@ class Projector:
         return whole
 
 
-@torch.inference_mode(False)
 @torch.no_grad()
 def project_cells(
     grid: BevGrid,

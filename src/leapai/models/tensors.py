@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,10 +12,13 @@ from torch import Tensor
 from leapai.types.frames import Frame
 from leapai.types.vocabulary import LANE_MARKINGS
 
-_T = TypeVar("_T", bound="_Tensors")
+if TYPE_CHECKING:
+    from leapai.models.projection import HostTables
+
+_T = TypeVar("_T", bound="Tensors")
 
 
-class _Tensors:
+class Tensors:
     """Moves every tensor of a dataclass together; what is not a tensor stays as it is."""
 
     def to(self: _T, device: torch.device | str) -> _T:
@@ -36,13 +39,13 @@ def moved(tensor: Tensor, device: torch.device | str) -> Tensor:
 
 
 def _mapped(value: object, function: Callable[[Tensor], Tensor]) -> object:
-    if isinstance(value, _Tensors):
+    if isinstance(value, Tensors):
         return value.mapped(function)
     return function(value) if isinstance(value, Tensor) else value
 
 
 @dataclass(frozen=True)
-class DenoisingQueries(_Tensors):
+class DenoisingQueries(Tensors):
     """Denoising queries of a training step (DN-DETR; Li et al., CVPR 2022): ground truth with
     noise.
 
@@ -75,48 +78,7 @@ class HostValues:
 
 
 @dataclass(frozen=True)
-class Projection(_Tensors):
-    """Projection of the BEV cells of all streams into the feature maps. Letters: N cameras, Q
-    cells, Z heights, M pairs (stream, cell, camera) in which the camera sees at least one height of
-    the cell, sorted in this order."""
-
-    pair_map: Tensor
-    """[M] int32: stream * N + camera."""
-    pair_cell: Tensor
-    """[M] int64: stream * Q + cell."""
-    cell_offsets: Tensor
-    """[B * Q] int64: first pair of each cell."""
-    cameras_of_cell: Tensor
-    """[B * Q] float32: how many cameras see the cell, at least 1."""
-    anchor: Tensor
-    """[M, Z, 2] x y in cells of the feature map."""
-    anchor_seen: Tensor
-    """[M, Z] bool."""
-    ipm_index: Tensor
-    """[M, Z * 4] int32 rows of the padded maps."""
-    ipm_weight: Tensor
-    """[M, Z * 4] bilinear weight over the number of samples of the cell; 0 where not seen."""
-    depth_m: Tensor
-    """[M, Z] depth of each anchor along the camera's axis, metres."""
-
-
-@dataclass(frozen=True)
-class HostTables(_Tensors):
-    """What the host finds out about a batch before the network sees it, so that no shape in the
-    network depends on values. I: images that are encoded, those of working cameras."""
-
-    encoded: Tensor
-    """[I] int64: their numbers among the B * N images, one group of cameras after another."""
-    encoded_by_group: tuple[int, ...]
-    """How many of them are of each group."""
-    map_of_camera: Tensor
-    """[B * N] int64: number of each camera's map among the I; I where the camera failed."""
-    projection: Projection | None
-    """None: the network has no task, and so no BEV."""
-
-
-@dataclass(frozen=True)
-class FrameBatch(_Tensors):
+class FrameBatch(Tensors):
     """One frame of each of B streams. Letters: B streams, N cameras, P points of all streams
     together."""
 
@@ -179,7 +141,7 @@ class FrameBatch(_Tensors):
 
 
 @dataclass(frozen=True)
-class PixelPredictions(_Tensors):
+class PixelPredictions(Tensors):
     """Logits of what single cells of M feature maps show."""
 
     depth: Tensor
@@ -189,7 +151,7 @@ class PixelPredictions(_Tensors):
 
 
 @dataclass(frozen=True)
-class StaticMemory(_Tensors):
+class StaticMemory(Tensors):
     """Memory of the static task: features of K past frames a stream, in no order, each with the
     pose and time at which it was seen. A slot that is not `valid` holds nothing."""
 
@@ -204,7 +166,7 @@ class StaticMemory(_Tensors):
 
 
 @dataclass(frozen=True)
-class TemporalState(_Tensors):
+class TemporalState(Tensors):
     """The temporal memory: S = (queue_length - 1) x topk slots a stream, oldest frame first, in the
     ego frame of the last frame; and the memory of the static task.
 
@@ -249,7 +211,7 @@ class TemporalState(_Tensors):
 
 
 @dataclass(frozen=True)
-class MemoryReport(_Tensors):
+class MemoryReport(Tensors):
     """Readout of the head from its memory (docs/design.md, section 5). Letters: S history slots, Q
     queries."""
 
@@ -288,7 +250,7 @@ class MemoryReport(_Tensors):
 
 
 @dataclass(frozen=True)
-class LayerOutputs(_Tensors):
+class LayerOutputs(Tensors):
     """Raw predictions of the branches for queries. Letters: L decoder layers, B streams, Q
     queries."""
 
@@ -322,7 +284,7 @@ class DynamicPredictions(LayerOutputs):
 
 
 @dataclass(frozen=True)
-class StaticPredictions(_Tensors):
+class StaticPredictions(Tensors):
     """Raw outputs of the static task for a frame."""
 
     logits: Tensor
@@ -340,7 +302,7 @@ class StaticPredictions(_Tensors):
 
 
 @dataclass(frozen=True)
-class AuxiliaryPredictions(_Tensors):
+class AuxiliaryPredictions(Tensors):
     """Predictions of the trunk that only its losses read."""
 
     pixels: PixelPredictions | None
@@ -351,7 +313,7 @@ class AuxiliaryPredictions(_Tensors):
 
 
 @dataclass(frozen=True)
-class Predictions(_Tensors):
+class Predictions(Tensors):
     """Raw outputs of a frame, of each task that is on."""
 
     dynamic: DynamicPredictions | None = None

@@ -11,16 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from leapai.config.schema import TaskConfig
 from leapai.data.pixel_labels import BACKGROUND
 from leapai.models.pixel_head import DepthBins
-from leapai.models.tensors import AuxiliaryPredictions, FrameBatch, PixelPredictions
+from leapai.models.tensors import AuxiliaryPredictions, FrameBatch, PixelPredictions, moved
 from leapai.training import losses
 from leapai.training.criterion import Parts, mean_count
-from leapai.training.targets import Targets
+from leapai.training.targets import Targets, visible_objects
 
 
 class AuxiliaryCriterion:
@@ -48,15 +47,18 @@ class AuxiliaryCriterion:
         assert batch.pixel_class is not None
         depth_m, class_id = batch.pixel_depth_m.flatten(0, 1), batch.pixel_class.flatten(0, 1)
         known = depth_m.isfinite()  # [B * N, H, W]
-        position = DepthBins(pixels.depth.shape[1]).position(depth_m[known])
-        low = position.floor().clamp(max=pixels.depth.shape[1] - 2).long()
+        bins = DepthBins(pixels.depth.shape[1])
+        position = bins.position(torch.where(known, depth_m, 1.0))[:, None]
+        low = position.floor().clamp(max=bins.count - 2).long()
         share = position - low
-        log_p = pixels.depth.float().log_softmax(1).permute(0, 2, 3, 1)[known]  # [K, D]
-        near, far = (log_p.gather(1, b[:, None])[:, 0] for b in (low, low + 1))
-        depth = -((1 - share) * near + share * far).sum()
-        logits = pixels.classes.float().permute(0, 2, 3, 1)[known]
-        one_hot = F.one_hot(class_id[known], BACKGROUND + 1)[:, :BACKGROUND].float()
-        cost = losses.focal(logits, one_hot, self.loss.focal_alpha, self.loss.focal_gamma)
+        log_p = pixels.depth.float().log_softmax(1)  # [B * N, D, H, W]
+        log_p = (1 - share) * log_p.gather(1, low) + share * log_p.gather(1, low + 1)
+        depth = -torch.where(known, log_p[:, 0], 0.0).sum()
+        classes = torch.arange(BACKGROUND, device=class_id.device)[:, None, None]
+        one_hot = ((class_id[:, None] == classes) & known[:, None]).float()  # [B * N, 8, H, W]
+        gamma = self.loss.focal_gamma
+        cost = losses.focal(pixels.classes.float(), one_hot, self.loss.focal_alpha, gamma)
+        cost = torch.where(known[:, None], cost, 0.0)
         per_cell, per_object_cell = mean_count(torch.stack([known.sum(), one_hot.sum()]).float())
         return {
             "depth": self.loss.depth_weight * depth / per_cell,
@@ -64,16 +66,11 @@ class AuxiliaryCriterion:
         }
 
     def _heat_parts(self, logits: Tensor, batch: FrameBatch, targets: Sequence[Targets]) -> Parts:
-        gt, counts = Targets.joined(targets).to(logits.device), [len(stream) for stream in targets]
-        stream = torch.arange(len(counts), device=logits.device)
-        stream = stream.repeat_interleave(torch.tensor(counts, device=logits.device))
-        seen = gt.seen
-        centres = losses.centre_map(
-            gt.boxes[seen], gt.class_id[seen], stream[seen], len(counts), self.grid
-        )
-        labelled = torch.tensor([each.labelled for each in targets], device=logits.device)
+        seen = visible_objects(targets).to(logits.device)
+        centres = losses.centre_map(*seen, len(targets), self.grid)
+        labelled = moved(torch.tensor([each.labelled for each in targets]), logits.device)
         present = [batch.camera_valid.any(1), batch.lidar_valid]
-        per_centre = mean_count(seen.sum().float())
+        per_centre = mean_count(labelled.new_full((), len(seen.stream), dtype=torch.float32))
         parts = {}
         for name, of_sensor, here in zip(("camera", "lidar"), logits, present, strict=False):
             used = (labelled & here)[:, None, None, None]

@@ -37,7 +37,7 @@ def noise_seed(seed: int, stream: int, step: int, frame: int = 0) -> int:
 def make_denoising_queries(
     targets: Sequence[Targets], grid: BevGrid, config: LossConfig, seeds: Sequence[int]
 ) -> DenoisingQueries | None:
-    """Makes the denoising queries of streams, on the device of the targets; None where
+    """Makes the denoising queries of streams, on the CPU as their targets are; None where
     `denoising_groups` is 0.
 
     `seeds`: one a stream (`noise_seed`). In each group every object that is seen now appears twice:
@@ -49,7 +49,7 @@ def make_denoising_queries(
         return None
     most = max(1, MAX_QUERIES // (2 * groups))
     streams = [
-        _of_stream(stream.to("cpu"), grid, (groups, most), torch.Generator().manual_seed(seed))
+        _of_stream(stream, grid, (groups, most), torch.Generator().manual_seed(seed))
         for stream, seed in zip(targets, seeds, strict=True)
     ]
     # Also without any object there is a query of padding: every rank takes the same path.
@@ -68,7 +68,7 @@ def make_denoising_queries(
         group=torch.arange(groups).repeat_interleave(width),
         target=target.flatten(1, 2),
         valid=valid.flatten(1, 2),
-    ).to(targets[0].boxes.device)
+    )
 
 
 def _of_stream(

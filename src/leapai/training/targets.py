@@ -12,7 +12,7 @@ from torch import Tensor
 
 from leapai.config.schema import TaskConfig
 from leapai.config.training import DistanceWeights
-from leapai.models.tensors import FrameBatch
+from leapai.models.tensors import FrameBatch, moved
 from leapai.types import STATIC_CLASS_IDS, BevGrid, BoolArray, Frame, Labels
 
 US_PER_S = 1_000_000
@@ -46,7 +46,7 @@ class Targets:
 
     def to(self, device: torch.device | str) -> Targets:
         """Returns a copy on `device`."""
-        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+        return replace(self, **{name: moved(getattr(self, name), device) for name in _TENSORS})
 
     @staticmethod
     def joined(streams: Sequence[Targets]) -> Targets:
@@ -60,13 +60,36 @@ class Targets:
 _TENSORS = tuple(f.name for f in fields(Targets) if f.name != "labelled")
 
 
+class VisibleObjects(NamedTuple):
+    """Objects of all streams that are seen now."""
+
+    boxes: Tensor
+    """[T, 7]"""
+    class_id: Tensor
+    """[T]"""
+    stream: Tensor
+    """[T] int64"""
+
+    def to(self, device: torch.device | str) -> VisibleObjects:
+        """Returns a copy on `device`."""
+        return VisibleObjects(*(moved(values, device) for values in self))
+
+
+def visible_objects(streams: Sequence[Targets]) -> VisibleObjects:
+    """Returns the objects of all streams that some sensor sees in this frame."""
+    of_stream = [(s.boxes[s.seen], s.class_id[s.seen]) for s in streams]
+    number = [torch.full_like(class_id, i) for i, (_, class_id) in enumerate(of_stream)]
+    boxes, class_id = (torch.cat(values) for values in zip(*of_stream, strict=True))
+    return VisibleObjects(boxes, class_id, torch.cat(number))
+
+
 def instance_weights(distance_m: Tensor, class_id: Tensor, weights: DistanceWeights) -> Tensor:
     """Returns the weights [T] of objects at distances [T] (docs/design.md, section 7): VRU and MOD
     in three steps, SOD static x exp(-distance / falloff)."""
     steps = torch.full_like(distance_m, weights.far)
     steps[distance_m <= weights.middle_m] = weights.middle
     steps[distance_m <= weights.near_m] = weights.near
-    static = torch.isin(class_id, class_id.new_tensor(STATIC_CLASS_IDS))
+    static = torch.stack([class_id == number for number in STATIC_CLASS_IDS]).any(0)
     return torch.where(
         static, weights.static * torch.exp(-distance_m / weights.static_falloff_m), steps
     )
@@ -99,7 +122,8 @@ class _Sensors(NamedTuple):
 
 
 def _sensors_of(batch: FrameBatch) -> list[_Sensors]:
-    values = (batch.is_first, batch.camera_valid.any(1), batch.lidar_valid)
+    host = batch.on_host()
+    values = (host.is_first, host.camera_valid.any(1), host.lidar_valid)
     return [_Sensors(*each) for each in zip(*(value.tolist() for value in values), strict=True)]
 
 
@@ -120,8 +144,7 @@ class TargetMaker:
         self._streams: list[_SeenObjects] = []
 
     def make(self, batch: FrameBatch) -> list[Targets]:
-        """Makes the targets of each stream on the batch's device; call it once a frame, in
-        order."""
+        """Makes the targets of each stream on the CPU; call it once a frame, in order."""
         assert len(batch.frames) == batch.streams, "training needs the frames a batch was made of"
         while len(self._streams) < batch.streams:
             self._streams.append(_SeenObjects())
@@ -132,7 +155,7 @@ class TargetMaker:
             if sensors.is_first or self._is_broken(stream, frame):
                 self._streams[stream] = _SeenObjects()
             self._streams[stream].timestamp_us = frame.timestamp_us
-            made.append(self._of_stream(stream, frame, sensors).to(batch.timestamp_us.device))
+            made.append(self._of_stream(stream, frame, sensors))
         return made
 
     def state(self) -> list[dict[str, Any]]:

@@ -86,7 +86,8 @@ class WindowLosses(nn.Module):
             denoising = self._denoising(targets, batch, (step, index))
         assert self.memory is not None
         with self.watch("forward"):
-            predictions, self.memory = self.model(replace(batch, denoising=denoising), self.memory)
+            on_device = denoising and denoising.to(self.ranks.device)
+            predictions, self.memory = self.model(replace(batch, denoising=on_device), self.memory)
         with self.watch("targets and losses"):
             return joined(self._parts(predictions, batch, targets, denoising))
 
