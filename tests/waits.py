@@ -33,14 +33,14 @@ class _Operators(TorchDispatchMode):
 
     def __init__(self, counts: Counter[str]) -> None:
         super().__init__()
-        self.counts, self.is_paused = counts, False
+        self.counts = counts
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = func.overloadpacket.__name__
         result = func(*args, **(kwargs or {}))
-        if self.is_paused:
+        if Waits.is_paused:
             return result
         if name in OPERATORS or _depends_on_values(name, args, kwargs or {}):
             self.counts[name] += 1
@@ -51,6 +51,9 @@ class _Operators(TorchDispatchMode):
 
 class Waits(TorchFunctionMode):
     """Counts waits by the name of their operator while it is active."""
+
+    is_paused = False
+    """Whether work of the host alone is done, on its own tensors, which is no wait."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -65,18 +68,10 @@ class Waits(TorchFunctionMode):
         self._operators.__exit__(*error)
         super().__exit__(*error)
 
-    def pause(self) -> None:
-        """Counts nothing until `go_on`: work of the host alone, such as an optimiser's counters."""
-        self._operators.is_paused = True
-
-    def go_on(self) -> None:
-        """Counts again."""
-        self._operators.is_paused = False
-
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func in METHODS:
+        if func in METHODS and not Waits.is_paused:
             self.counts[func.__name__] += 1
         return func(*args, **(kwargs or {}))
 

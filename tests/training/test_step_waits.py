@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import _disable_current_modes
 
 from leapai.config import CameraConfig
 from leapai.data.samplers import StreamingDataset
 from leapai.distributed import Ranks
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
-from leapai.training import criterion, window_losses
+from leapai.training import auxiliary_criterion, criterion, window_losses
 from leapai.training.progress import Progress, Stopwatch
 from leapai.training.targets import TargetMaker, visible_objects
 from leapai.training.train_step import TrainStep
@@ -31,22 +30,25 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def on_the_host(work):
-    """`work` on tensors of the host, which are no wait."""
-
-    def uncounted(*args, **kwargs):
-        with _disable_current_modes():
-            return work(*args, **kwargs)
-
-    return uncounted
-
-
 @pytest.fixture
 def host_work(monkeypatch):
     """What works on tensors of the host only, and on a GPU would wait for nothing."""
+
+    def on_the_host(work):
+        def uncounted(*args, **kwargs):
+            monkeypatch.setattr(Waits, "is_paused", True)
+            try:
+                return work(*args, **kwargs)
+            finally:
+                monkeypatch.setattr(Waits, "is_paused", False)
+
+        return uncounted
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", on_the_host(torch.optim.AdamW.step))
     monkeypatch.setattr(TargetMaker, "make", on_the_host(TargetMaker.make))
     monkeypatch.setattr(Perception, "prepared", on_the_host(Perception.prepared))
-    monkeypatch.setattr(criterion, "visible_objects", on_the_host(visible_objects))
+    for module in (criterion, auxiliary_criterion):
+        monkeypatch.setattr(module, "visible_objects", on_the_host(visible_objects))
     monkeypatch.setattr(criterion, "known", on_the_host(criterion.known))
     made = window_losses.make_denoising_queries
     monkeypatch.setattr(window_losses, "make_denoising_queries", on_the_host(made))
@@ -57,8 +59,6 @@ def test_a_step_waits_three_times(changes, host_work):
     config = training_config(**({"streaming": {"frames_without_gradient": 0}} | changes))
     torch.manual_seed(0)
     step = TrainStep(config, build_model(config).train(), Ranks(), Progress())
-    step.optimizer.register_step_pre_hook(lambda *_: waits.pause())
-    step.optimizer.register_step_post_hook(lambda *_: waits.go_on())
     data = StreamingDataset([StubLog(0), StubLog(1, frames=5)], config)
     for number in range(2):
         window = data.window(number)

@@ -61,7 +61,8 @@ def fold_radius2(distortion: FloatArray) -> FloatArray:
     companion[..., [1, 2], [0, 1]] = 1
     t = np.linalg.eigvals(companion)
     growing = np.where(np.abs(t.imag) <= 1e-9 * np.abs(t), t.real, 0.0)
-    return 1 / growing.max(-1, initial=1 / _NO_FOLD_RADIUS2)
+    limit: FloatArray = 1 / growing.max(-1, initial=1 / _NO_FOLD_RADIUS2)
+    return limit
 
 
 def project(

@@ -73,7 +73,7 @@ class PillarGrouping(nn.Module):
         sizes = torch.zeros(none + 1, dtype=torch.int64, device=points.device)
         sizes = sizes.index_add(0, pillar, torch.ones_like(pillar))
         offsets = sizes.cumsum(0) - sizes
-        rank = torch.arange(len(pillar), device=points.device) - offsets[pillar]
+        rank = torch.arange(pillar.shape[0], device=points.device) - offsets[pillar]
         has_one = pillar < none
         empty = streams * self.grid.rows * self.grid.columns
         cells = torch.full_like(sizes, empty).index_copy(0, pillar, cell)

@@ -193,12 +193,15 @@ class Perception(nn.Module):
     def camera_features(self, images: Tensor, tables: HostTables) -> Tensor:
         """Returns features [B, N, C, H/8, W/8] float32 of images [B, N, 3, H, W]; zeros for a
         failed camera, which costs no time."""
-        (B, N), (height, width) = images.shape[:2], (side // STRIDES[0] for side in images.shape[3:])
+        (B, N), (height, width) = (
+            images.shape[:2],
+            (side // STRIDES[0] for side in images.shape[3:]),
+        )
         zeros = torch.zeros(1, height, width, self.config.bev.channels, device=images.device)
         encoded = images.flatten(0, 1)[tables.encoded]
         maps = [
             self._encode(group, of_group)
-            for group, of_group in enumerate(encoded.split(tables.encoded_by_group))
+            for group, of_group in enumerate(torch.split(encoded, list(tables.encoded_by_group)))
             if len(of_group) or self._ranks_wait()
         ]
         features = torch.cat([*maps, zeros.permute(0, 3, 1, 2)])[tables.map_of_camera]

@@ -210,12 +210,10 @@ def _joined(parts: list[Projection], steps: dict[str, int]) -> Projection:
     from one stream to the next."""
     if len(parts) == 1:
         return parts[0]
-    steps_of = [
-        {**{name: number * step for name, step in steps.items()}, "cell_offsets": first}
-        for number, first in enumerate(accumulate((len(p.pair_cell) for p in parts), initial=0))
-    ]
-    columns = {
-        f.name: [getattr(p, f.name) + step.get(f.name, 0) for p, step in zip(parts, steps_of)]
-        for f in fields(Projection)
-    }
+    firsts = accumulate((len(part.pair_cell) for part in parts), initial=0)
+    offsets = [first + part.cell_offsets for first, part in zip(firsts, parts, strict=False)]
+    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Projection)}
+    for name, step in steps.items():
+        columns[name] = [values + number * step for number, values in enumerate(columns[name])]
+    columns["cell_offsets"] = offsets
     return Projection(**{name: torch.cat(values) for name, values in columns.items()})

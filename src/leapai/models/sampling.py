@@ -37,52 +37,19 @@ def bilinear_taps(
     `map_index` [...] selects the map. Samples outside read zeros, as `grid_sample` with zero
     padding. Returns row indices [..., 4] int32 and weights [..., 4], differentiable in xy.
     """
-    first, fx, fy = _first_taps(xy, map_index, size)
-    index = torch.stack([first + step for step in _steps(size)], -1)
-    bottom, top = fy, 1 - fy
-    left, right = 1 - fx, fx
-    weight = torch.stack([top * left, top * right, bottom * left, bottom * right], -1)
-    return index, weight
-
-
-def attention_taps(
-    xy: Tensor, attention: Tensor, map_index: Tensor | int, size: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """Returns where deformable attention reads rows that are split into one a head, for samples at
-    xy [..., K, P, 2] of K heads with weights [..., K, P]: indices [..., K, P, 4] int32 and
-    weights [..., K, P, 4], as of `bilinear_taps`.
-
-    Heads and attention enter before the samples become four taps each, where they cost a fourth.
-    """
-    heads = xy.shape[-3]
-    first, fx, fy = _first_taps(xy, map_index, size)
-    first = first * heads + torch.arange(heads, device=xy.device, dtype=torch.int32)[:, None]
-    index = torch.stack([first + step * heads for step in _steps(size)], -1)
-    bottom = attention * fy
-    top = attention - bottom
-    top_right, bottom_right = top * fx, bottom * fx
-    corners = [top - top_right, top_right, bottom - bottom_right, bottom_right]
-    return index, torch.stack(corners, -1)
-
-
-def _first_taps(
-    xy: Tensor, map_index: Tensor | int, size: tuple[int, int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the row [...] int32 of the first of four taps, and how far the sample lies beyond it
-    along x and y [...]."""
     height, width = size
     padded_height, padded_width = padded_size(height, width)
     x = xy[..., 0].clamp(-1, width)
     y = xy[..., 1].clamp(-1, height)
     x0, y0 = x.detach().floor(), y.detach().floor()
+    fx, fy = x - x0, y - y0
     first = (y0.int() + PAD_LOW) * padded_width + (x0.int() + PAD_LOW)
-    return first + map_index * (padded_height * padded_width), x - x0, y - y0
-
-
-def _steps(size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Returns how many rows each of the four taps lies behind the first."""
-    _, padded_width = padded_size(*size)
-    return 0, 1, padded_width, padded_width + 1
+    first = first + map_index * (padded_height * padded_width)
+    index = torch.stack([first, first + 1, first + padded_width, first + padded_width + 1], -1)
+    bottom, top = fy, 1 - fy
+    left, right = 1 - fx, fx
+    weight = torch.stack([top * left, top * right, bottom * left, bottom * right], -1)
+    return index, weight
 
 
 def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:

@@ -108,8 +108,10 @@ class ViewTransfer(nn.Module):
         streams = ipm.shape[0] // self.cell_embedding.shape[0]
         query = self.query_norm(ipm) + self.cell_embedding.repeat(streams, 1)
         location, attention = self._locations(query, projection)  # [M, K, P, 2], [M, K, P]
-        maps = projection.pair_map[:, None, None]
-        index, weight = sampling.attention_taps(location, attention, maps, size)
+        head = torch.arange(self.heads, device=rows.device, dtype=torch.int32).view(1, -1, 1, 1)
+        index, weight = sampling.bilinear_taps(location, projection.pair_map[:, None, None], size)
+        index = index * self.heads + head
+        weight = weight * attention[..., None]
         value = self.value(rows).view(-1, rows.shape[1] // self.heads)  # one row a head
         pairs = sampling.weighted_rows(
             value, index.view(-1, self.points * 4), weight.view(-1, self.points * 4)

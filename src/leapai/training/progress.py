@@ -47,7 +47,10 @@ class Stopwatch:
     def __call__(self, stage: str) -> Iterator[None]:
         """Adds the seconds of a block to a stage."""
         if torch.cuda.is_available():
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start, end = (
+                torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+                for _ in range(2)
+            )
             start.record()
             try:
                 yield

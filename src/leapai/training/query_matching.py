@@ -81,9 +81,9 @@ def match(
 ) -> Assignment:
     """Finds the cheapest pairing of each layer and stream; arguments as of `pairing_costs`.
 
-    Every object gets a query of its own, as long as there are queries. The costs of all layers and
-    streams come to the host in one copy, the one time that a frame's losses wait. Outputs that are not finite
-    are paired last: they show in the loss, and SciPy would refuse them.
+    Every object gets a query of its own, as long as there are queries. Outputs that are not finite
+    are paired last: they show in the loss, and SciPy would refuse them. The costs of all layers and
+    streams come to the host in one copy, the one time that a frame's losses wait.
     """
     device = centre_m.device
     pairs: list[np.ndarray] = [np.zeros((4, 0), np.int64)]

@@ -46,7 +46,8 @@ class Targets:
 
     def to(self, device: torch.device | str) -> Targets:
         """Returns a copy on `device`."""
-        return replace(self, **{name: moved(getattr(self, name), device) for name in _TENSORS})
+        values: dict[str, Any] = {name: moved(getattr(self, name), device) for name in _TENSORS}
+        return replace(self, **values)
 
     @staticmethod
     def joined(streams: Sequence[Targets]) -> Targets:

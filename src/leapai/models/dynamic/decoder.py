@@ -66,7 +66,10 @@ class BevCrossAttention(nn.Module):
         location = self._centres(reference, bev.size) + self.offsets(query).view(*shape, 2)
         attention = self.logits(query).view(shape).float().softmax(-1)
         stream = torch.arange(B, device=query.device, dtype=torch.int32).view(B, 1, 1, 1)
-        index, weight = sampling.attention_taps(location, attention, stream, bev.size)
+        index, weight = sampling.bilinear_taps(location, stream, bev.size)
+        head = torch.arange(self.heads, device=query.device, dtype=torch.int32).view(-1, 1, 1)
+        index = index * self.heads + head
+        weight = weight * attention[..., None]
         value = self.value(bev.rows).view(-1, C // self.heads)  # one row a head
         taps = self.points * 4
         sampled = sampling.weighted_rows(value, index.view(-1, taps), weight.view(-1, taps))
