@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from contextlib import nullcontext
 from dataclasses import replace
@@ -107,6 +108,14 @@ def test_a_batch_that_is_not_prepared_gives_the_same():
     assert torch.equal(one.dynamic.boxes, other.dynamic.boxes)
 
 
+@pytest.fixture
+def without_logs():
+    """Tracing is slow where each of its records is kept."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
 def small_graph() -> nn.Module:
     """All parts of a network, each once: tracing takes its time for every layer."""
     dynamic = DynamicConfig(
@@ -115,6 +124,7 @@ def small_graph() -> nn.Module:
     return seeded_model(joint_config(**DEPTH, dynamic=dynamic)).requires_grad_(False)
 
 
+@pytest.mark.usefixtures("without_logs")
 def test_torch_compile_sees_one_graph():
     model = small_graph()
     batch = model.prepared(faulty_batch(0))
@@ -149,6 +159,7 @@ def filled(value: tensors.Tensors, with_tensors: list[Tensor]) -> tensors.Tensor
     return value.mapped(lambda _: next(remaining))
 
 
+@pytest.mark.usefixtures("without_logs")
 @torch.no_grad()
 def test_an_exported_program_gives_what_the_network_gives():
     model = small_graph()
