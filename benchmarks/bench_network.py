@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,8 @@ from leapai.config import TaskConfig, load_config
 from leapai.data.transforms import collate
 from leapai.models.build import build_model
 from leapai.models.perception import Perception, calibration_of
+from leapai.models.projection import project_cells
 from leapai.models.tensors import FrameBatch, TemporalState
-from leapai.models.view_transfer import project_cells
 from leapai.runs.profiler import StageMeter
 from leapai.types import CameraFrame, Frame
 
@@ -145,12 +146,12 @@ def parts(
     height, width = (side // view.stride for side in config.camera.image_size_px)
     features = torch.randn(1, height, width, 7, config.bev.channels).permute(0, 3, 4, 1, 2)
     features = features.contiguous()
-    calibration, size = calibration_of(batch), (height, width)
+    calibration, size, shifts = calibration_of(batch), (height, width), count()
     arguments = (view.grid, view.heights_m, calibration, size, view.stride)
 
     def without_cache() -> object:
-        view._cached = None
-        return view(features, calibration)
+        fresh = replace(calibration, intrinsics=calibration.intrinsics + next(shifts))
+        return view(features, fresh)
 
     def canvas() -> object:
         pillars = model.pillars(batch)

@@ -134,3 +134,20 @@ def test_resizing_keeps_the_corners_of_the_picture():
     corner = image_from_image @ [1599.5, 899.5, 1.0]
     np.testing.assert_allclose(corner, [959.5, 511.5, 1.0])
     np.testing.assert_allclose(image_from_image @ [-0.5, -0.5, 1.0], [-0.5, -0.5, 1.0])
+
+
+def slow_fold(k1: float, k2: float, k3: float) -> float:
+    """The first positive root, lens by lens."""
+    roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])
+    growing = roots.real[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)]
+    return float(growing.min(initial=1e6))
+
+
+def test_folds_of_many_lenses_equal_those_of_each():
+    lenses = np.random.default_rng(2).normal(0, 0.3, (40, 5))
+    lenses[::4, 4] = 0
+    lenses[::8, 1] = 0
+    expected = [slow_fold(k1, k2, k3) for k1, k2, _, _, k3 in lenses]
+    assert 5 < np.sum(np.array(expected) == 1e6) < 35
+    got = cameras.fold_radius2(lenses.reshape(5, 8, 5))
+    np.testing.assert_allclose(got.ravel(), expected, rtol=1e-9)

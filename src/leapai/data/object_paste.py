@@ -21,7 +21,7 @@ from leapai.data.transforms import read_frame
 from leapai.geometry import boxes as box_geometry
 from leapai.geometry import poses
 from leapai.geometry.overlap import iou_bev
-from leapai.types import STATIC_CLASS_IDS, BoolArray, FloatArray, Frame, Labels
+from leapai.types import BoolArray, FloatArray, Frame, Labels
 
 _T = TypeVar("_T")
 _DONOR, _PASTE = 2, 3
@@ -151,7 +151,9 @@ def objects_of(frame: Frame, rng: np.random.Generator) -> list[PastedObject]:
         ego_from_object = poses.from_xyz_yaw(box[:3], box[6])
         points = frame.points[mask].astype(np.float64)
         points[:, :3] = poses.apply(poses.invert(ego_from_object), points[:, :3])
-        moves = labels.velocity_valid[row] and labels.class_id[row] not in STATIC_CLASS_IDS
+        moves = (
+            labels.velocity_valid[row] and labels.class_id[row] not in labels.vocabulary.still_ids
+        )
         found.append(
             PastedObject(
                 points=points,
@@ -247,8 +249,10 @@ def is_hidden(points_m: FloatArray, box: FloatArray) -> BoolArray:
 
 def _joined(labels: Labels, more: Labels) -> Labels:
     """Returns the labels of both; radars, where they are recorded, see none of `more`."""
-    values = {}
+    values: dict[str, Any] = {"vocabulary": labels.vocabulary}
     for field in fields(Labels):
+        if field.name in values:
+            continue
         one, other = getattr(labels, field.name), getattr(more, field.name)
         if one is not None:
             added = np.full(len(more), -1) if other is None else other

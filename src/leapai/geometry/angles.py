@@ -28,10 +28,11 @@ def wrap_tensor(angle_rad: Tensor) -> Tensor:
     return -(torch.remainder(-angle_rad + math.pi, 2 * math.pi) - math.pi)
 
 
-def bin_centres(num_bins: int = NUM_BINS) -> Tensor:
+def bin_centres(num_bins: int = NUM_BINS, device: torch.device | str = "cpu") -> Tensor:
     """Returns bin centres [num_bins] in (-pi, pi]: bin 0 looks along +x, bins go
     counter-clockwise."""
-    return wrap_tensor(torch.arange(num_bins, dtype=torch.float32) * (2 * math.pi / num_bins))
+    number = torch.arange(num_bins, dtype=torch.float32, device=device)
+    return wrap_tensor(number * (2 * math.pi / num_bins))
 
 
 def encode(
@@ -43,7 +44,7 @@ def encode(
     A bin covers a yaw whose residual is at most half a bin plus half of the overlap
     of neighbours (`overlap` pi).
     """
-    residual = wrap_tensor(yaw_rad[..., None] - bin_centres(num_bins).to(yaw_rad))
+    residual = wrap_tensor(yaw_rad[..., None] - bin_centres(num_bins, yaw_rad.device))
     covers = residual.abs() <= math.pi / num_bins + overlap * math.pi / 2
     return residual.abs().argmin(-1), residual, covers
 
@@ -52,5 +53,5 @@ def decode(bin_logits: Tensor, residual_rad: Tensor) -> Tensor:
     """Decodes yaw [...] in (-pi, pi]: the likeliest bin's centre plus its residual. Both inputs are
     [..., num_bins]."""
     best = bin_logits.argmax(-1, keepdim=True)
-    centre = bin_centres(bin_logits.shape[-1]).to(residual_rad)[best[..., 0]]
+    centre = bin_centres(bin_logits.shape[-1], bin_logits.device)[best[..., 0]]
     return wrap_tensor(centre + residual_rad.gather(-1, best)[..., 0])

@@ -8,8 +8,6 @@ points are reported as not visible.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -54,20 +52,17 @@ def fold_radius2(distortion: FloatArray) -> FloatArray:
     (1e6: never).
 
     It is the first positive root of d/dr [r (1 + k1 r^2 + k2 r^4 + k3 r^6)] = 1 + 3 k1 s + 5 k2 s^2
-    + 7 k3 s^3, s = r^2.
+    + 7 k3 s^3, s = r^2: the inverse of the largest positive root of t^3 + 3 k1 t^2 + 5 k2 t + 7 k3,
+    an eigenvalue of the polynomial's companion matrix.
     """
-    lenses = np.asarray(distortion, np.float64).reshape(-1, 5)
-    limits = np.array([_fold_of(k1, k2, k3) for k1, k2, _, _, k3 in lenses.tolist()])
-    return limits.reshape(np.shape(distortion)[:-1])
-
-
-@lru_cache(maxsize=256)
-def _fold_of(k1: float, k2: float, k3: float) -> float:
-    """Returns the fold of one lens: a rig has few lenses, and each is asked for thousands of
-    times."""
-    roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])
-    growing = roots.real[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)]
-    return float(growing.min(initial=_NO_FOLD_RADIUS2))
+    lenses = np.asarray(distortion, np.float64)
+    companion = np.zeros((*lenses.shape[:-1], 3, 3))
+    companion[..., 0, :] = -lenses[..., [0, 1, 4]] * (3, 5, 7)
+    companion[..., [1, 2], [0, 1]] = 1
+    t = np.linalg.eigvals(companion)
+    growing = np.where(np.abs(t.imag) <= 1e-9 * np.abs(t), t.real, 0.0)
+    limit: FloatArray = 1 / growing.max(-1, initial=1 / _NO_FOLD_RADIUS2)
+    return limit
 
 
 def project(

@@ -68,7 +68,8 @@ def _static(config: TaskConfig) -> StaticBranch:
 def _camera(config: TaskConfig) -> CameraBranch:
     if not is_our_own(config.camera):  # which has 341 M weights at most, at the largest width
         _check_backbone_size(config.camera)
-    backbones = build_backbones(config.camera, len(CAMERA_GROUPS))
+    count = 1 if config.camera.shared else len(CAMERA_GROUPS)
+    backbones = build_backbones(config.camera, count)
     if config.training.recompute_backbones:
         for backbone in backbones:
             recompute_stages(backbone.net)

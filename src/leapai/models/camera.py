@@ -16,6 +16,7 @@ from leapai.config.network_sections import CameraConfig
 from leapai.config.schema import TaskConfig
 from leapai.models.precision import autocasts_backbones, mixed_precision
 from leapai.models.resnet import DEPTHS, ResNetV2
+from leapai.types import CAMERA_GROUPS
 
 STRIDES = (8, 16, 32)
 
@@ -112,3 +113,23 @@ class FpnNeck(nn.Module):
             top = lateral(finer) + F.interpolate(top, size=finer.shape[-2:], mode="nearest")
         smooth: Tensor = self.smooth(top)
         return smooth
+
+
+def encoding_order(
+    camera_valid: Tensor, camera_groups: tuple[int, ...], *, shared: bool
+) -> tuple[Tensor, tuple[int, ...], Tensor]:
+    """Returns which of the B * N images are encoded, in which order: the working cameras
+    [B, N], one group after another, or all as the first group where they are `shared`.
+
+    Gives their numbers [I] int64, how many each group has, and of each camera [B * N] the number of
+    its map among them, I where it failed. For tensors on the CPU.
+    """
+    groups = torch.tensor(camera_groups, dtype=torch.int64).repeat(len(camera_valid))
+    groups = torch.where(camera_valid.flatten(), groups * (not shared), len(CAMERA_GROUPS))
+    order = groups.argsort(stable=True)
+    counts = groups.bincount(minlength=len(CAMERA_GROUPS) + 1)[:-1].tolist()
+    counts = counts[:1] if shared else counts
+    encoded = order[: sum(counts)]
+    place = torch.full_like(groups, len(encoded))
+    place[encoded] = torch.arange(len(encoded))
+    return encoded, tuple(counts), place

@@ -2,7 +2,8 @@
 
 Pillars follow PointPillars (Lang et al., CVPR 2019, section 2.1). Points stay a flat list sorted by
 pillar: no [pillars, 48, channels] tensor with mostly empty places is formed, and no compiled
-operator is needed.
+operator is needed. No shape depends on values: points that do not count stay in the list, behind
+the others, and there are always as many pillars as a stream may have.
 Letters: B streams, P points of all streams, V pillars of all streams, C channels.
 """
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from leapai.config.network_sections import LidarConfig
 from leapai.models.blocks import conv_norm_relu
+from leapai.models.grid_range import GridRange
 from leapai.models.intensity import relative_to_ground
 from leapai.models.precision import in_float32
 from leapai.models.sampling import segment_sum
@@ -29,68 +31,92 @@ MAX_LOGIT = 10.0
 
 @dataclass(frozen=True)
 class Pillars:
-    """The points of all streams, sorted by pillar."""
+    """The points of all streams, sorted by pillar. A stream's pillars follow each other, the
+    nearest to the ego first; those that it has too few points for are empty."""
 
     points: Tensor
-    """[P', 5] kept points x y z intensity dt, sorted by pillar."""
+    """[P, 5] x y z intensity dt, sorted by pillar; zeros where a point has none."""
+    counts: Tensor
+    """[P] bool: the point has a pillar, and is among the first `max_points` of it."""
     pillar: Tensor
-    """[P'] int64 index into the pillars."""
+    """[P] int64 index into the pillars; V: none."""
     offsets: Tensor
-    """[V] int64 first point of each pillar."""
+    """[V + 1] int64 first point of each pillar; last the first one that has none."""
     cell: Tensor
-    """[V] int64 stream * rows * columns + row * columns + column of the pillar grid."""
+    """[V] int64 stream * rows * columns + row * columns + column of the pillar grid; that of an
+    empty pillar lies behind the last cell."""
 
 
-def group_pillars(
-    points: Tensor, stream: Tensor, grid: BevGrid, max_pillars: int, max_points: int
-) -> Pillars:
-    """Groups points [P, 5] of streams [P] into pillars of `grid`.
+class PillarGrouping(nn.Module):
+    """Groups points into the pillars of a grid, at most `max_pillars` a stream and `max_points` a
+    pillar. Of more pillars the nearest to the ego stay, of more points the first of the sweep."""
 
-    Points outside the range or not finite are dropped. Of more than `max_points` in a pillar the
-    first in the order of the sweep stay; of more than `max_pillars` in a stream the nearest to the
-    ego stay.
-    """
-    low, extent = points.new_tensor(grid.low_m), points.new_tensor(grid.extent_m)
-    local = points[:, :3] - low
-    inside = ((local >= 0) & (local < extent)).all(-1) & points.isfinite().all(-1)
-    points, stream, local = points[inside], stream[inside], local[inside]
-    column = (local[:, 0] / grid.cell_m).long().clamp(max=grid.columns - 1)
-    row = (local[:, 1] / grid.cell_m).long().clamp(max=grid.rows - 1)
-    cell, order = torch.sort((stream * grid.rows + row) * grid.columns + column, stable=True)
-    cells, pillar, counts = torch.unique_consecutive(cell, return_inverse=True, return_counts=True)
-    first = counts.cumsum(0) - counts
-    rank = torch.arange(len(pillar), device=points.device) - first[pillar]
-    kept_pillars = _nearest(cells, grid, max_pillars)
-    keep = (rank < max_points) & kept_pillars[pillar]
-    renumbered = kept_pillars.cumsum(0) - 1
-    counts = counts.clamp(max=max_points)[kept_pillars]
-    return Pillars(
-        points=points[order[keep]],
-        pillar=renumbered[pillar[keep]],
-        offsets=counts.cumsum(0) - counts,
-        cell=cells[kept_pillars],
-    )
+    low_m: Tensor
+    extent_m: Tensor
+    near_first: Tensor
+
+    def __init__(self, grid: BevGrid, max_pillars: int, max_points: int) -> None:
+        super().__init__()
+        self.grid, self.max_points = grid, max_points
+        self.max_pillars = min(max_pillars, grid.rows * grid.columns)
+        self.register_buffer("low_m", torch.tensor(grid.low_m), persistent=False)
+        self.register_buffer("extent_m", torch.tensor(grid.extent_m), persistent=False)
+        self.register_buffer("near_first", _near_first(grid), persistent=False)
+
+    def forward(self, points: Tensor, stream: Tensor, streams: int) -> Pillars:
+        """Groups points [P, 5] of streams [P] out of `streams`. Points outside the range or not
+        finite have no pillar."""
+        cell = self._cells(points, stream, streams)
+        pillar_of_cell = self._pillars(cell, streams)
+        none = streams * self.max_pillars
+        pillar, order = torch.sort(pillar_of_cell[cell], stable=True)
+        points, cell = points[order], cell[order]
+        sizes = torch.zeros(none + 1, dtype=torch.int64, device=points.device)
+        sizes = sizes.index_add(0, pillar, torch.ones_like(pillar))
+        offsets = sizes.cumsum(0) - sizes
+        rank = torch.arange(pillar.shape[0], device=points.device) - offsets[pillar]
+        has_one = pillar < none
+        empty = streams * self.grid.rows * self.grid.columns
+        cells = torch.full_like(sizes, empty).index_copy(0, pillar, cell)
+        return Pillars(
+            points=torch.where(has_one[:, None], points, 0.0),
+            counts=has_one & (rank < self.max_points),
+            pillar=pillar,
+            offsets=offsets,
+            cell=cells[:-1],
+        )
+
+    def _cells(self, points: Tensor, stream: Tensor, streams: int) -> Tensor:
+        """Returns the cell [P] of each point, counted over all streams; behind the last cell for
+        a point outside."""
+        grid = self.grid
+        local = points[:, :3] - self.low_m
+        inside = ((local >= 0) & (local < self.extent_m)).all(-1) & points.isfinite().all(-1)
+        place = torch.where(inside[:, None], local[:, :2] / grid.cell_m, 0.0).long()
+        column = place[:, 0].clamp(max=grid.columns - 1)
+        row = place[:, 1].clamp(max=grid.rows - 1)
+        cell = (stream * grid.rows + row) * grid.columns + column
+        return torch.where(inside, cell, streams * grid.rows * grid.columns)
+
+    def _pillars(self, cell: Tensor, streams: int) -> Tensor:
+        """Numbers the pillars that stay: returns the pillar of each cell [B * rows * columns + 1],
+        given those of points [P]."""
+        cells, none = len(self.near_first), streams * self.max_pillars
+        hit = torch.zeros(streams * cells + 1, dtype=torch.bool, device=cell.device)
+        hit = hit.index_fill(0, cell, True)[:-1].view(streams, cells)[:, self.near_first]
+        rank = hit.cumsum(1) - 1
+        first = torch.arange(streams, device=cell.device)[:, None] * self.max_pillars
+        pillar = torch.where(hit & (rank < self.max_pillars), rank + first, none)
+        of_cell = torch.empty_like(pillar).index_copy(1, self.near_first, pillar)
+        return torch.cat([of_cell.flatten(), first.new_full((1,), none)])
 
 
-def _nearest(cells: Tensor, grid: BevGrid, limit: int) -> Tensor:
-    """Returns a mask [V] of the at most `limit` pillars a stream that are nearest to the ego."""
-    per_stream = grid.rows * grid.columns
-    stream = cells // per_stream
-    if len(cells) <= limit or int(stream.bincount().max()) <= limit:
-        return torch.ones_like(cells, dtype=torch.bool)
+def _near_first(grid: BevGrid) -> Tensor:
+    """Returns the cells [rows * columns] in the order of their distance to the ego."""
+    cells = torch.arange(grid.rows * grid.columns)
     x = (cells % grid.columns + 0.5) * grid.cell_m + grid.x_range_m[0]
-    y = (cells % per_stream // grid.columns + 0.5) * grid.cell_m + grid.y_range_m[0]
-    by_distance = torch.argsort(x.square() + y.square(), stable=True)
-    order = by_distance[
-        torch.argsort(stream[by_distance], stable=True)
-    ]  # stream by stream, near to far
-    counts = stream.bincount()
-    rank = (
-        torch.arange(len(cells), device=cells.device) - (counts.cumsum(0) - counts)[stream[order]]
-    )
-    mask = torch.zeros_like(cells, dtype=torch.bool)
-    mask[order[rank < limit]] = True
-    return mask
+    y = (cells // grid.columns + 0.5) * grid.cell_m + grid.y_range_m[0]
+    return torch.argsort(x.square() + y.square(), stable=True)
 
 
 class PillarVfe(nn.Module):
@@ -100,42 +126,44 @@ class PillarVfe(nn.Module):
     def __init__(self, config: LidarConfig, grid: BevGrid) -> None:
         super().__init__()
         channels = config.pillar_channels
-        self.config, self.grid = config, grid
+        self.grid, self.range = grid, GridRange(grid)
+        self.grouping = PillarGrouping(grid, config.max_pillars, config.max_points_per_pillar)
+        self.by_ground = config.intensity == "ground"
         self.point_mlp = nn.Linear(POINT_FEATURES, channels)
         self.point_norm = nn.LayerNorm(channels)
         self.attention = nn.Linear(channels, 1)
         self.pillar_mlp = nn.Linear(channels, channels)
 
-    def pillars(self, points: Tensor, stream: Tensor) -> Pillars:
-        """Groups points [P, 5] of streams [P] into pillars, with their intensity as configured."""
-        config = self.config
-        if config.intensity == "ground":
-            points = relative_to_ground(points, stream)
-        limits = (config.max_pillars, config.max_points_per_pillar)
-        return group_pillars(points, stream, self.grid, *limits)
+    def group(self, points: Tensor, stream: Tensor, streams: int) -> Pillars:
+        """Groups points [P, 5] of streams [P] out of `streams` into pillars, with intensities as
+        the configuration has them."""
+        if self.by_ground:
+            points = relative_to_ground(points, stream, streams)
+        pillars: Pillars = self.grouping(points, stream, streams)
+        return pillars
 
     @in_float32
     def forward(self, pillars: Pillars) -> Tensor:
-        """Returns features [V, C]; [0, C] for an empty cloud."""
-        points = torch.relu(self.point_norm(self.point_mlp(self._features(pillars))))  # [P', C]
+        """Returns features [V, C]; those of an empty pillar mean nothing."""
+        points = torch.relu(self.point_norm(self.point_mlp(self._features(pillars))))  # [P, C]
         # Bounded by tanh: exp cannot overflow, so the softmax needs no maximum of each pillar.
         logits = MAX_LOGIT * torch.tanh(self.attention(points).float()[:, 0] / MAX_LOGIT)
-        weight = logits.exp()
-        total = segment_sum(weight[:, None], pillars.offsets)  # [V, 1]
-        features = segment_sum(points, pillars.offsets, weight) / total
-        return torch.relu(self.pillar_mlp(features))
+        weight = logits.exp() * pillars.counts
+        total = segment_sum(weight[:, None], pillars.offsets)[:-1]  # [V, 1]
+        features = segment_sum(points, pillars.offsets, weight)[:-1]
+        return torch.relu(self.pillar_mlp(features / total.clamp(min=math.exp(-2 * MAX_LOGIT))))
 
     def _features(self, pillars: Pillars) -> Tensor:
-        """Returns inputs [P', 10] of the point network, scaled to about [-1, 1]."""
+        """Returns inputs [P, 10] of the point network, scaled to about [-1, 1]."""
         grid, points = self.grid, pillars.points
-        xyz = points[:, :3]
-        counts = torch.diff(pillars.offsets, append=pillars.offsets.new_tensor([len(points)]))
-        mean = segment_sum(xyz, pillars.offsets) / counts[:, None]
+        xyz, counts = points[:, :3], pillars.counts.float()
+        size = segment_sum(counts[:, None], pillars.offsets)  # [V + 1, 1]
+        mean = segment_sum(xyz, pillars.offsets, counts) / size.clamp(min=1)
         column = pillars.cell % grid.columns
         row = pillars.cell // grid.columns % grid.rows
-        centre = torch.stack([column, row], -1) + 0.5
-        centre = centre * grid.cell_m + xyz.new_tensor(grid.low_m[:2])
-        position = 2 * grid.normalise(xyz) - 1
+        centre = (torch.stack([column, row], -1) + 0.5) * grid.cell_m + self.range.low_m[:2]
+        centre = torch.cat([centre, centre.new_zeros(1, 2)])  # of points that have no pillar
+        position = 2 * self.range.normalise(xyz) - 1
         to_mean = (xyz - mean[pillars.pillar]) / grid.cell_m
         to_centre = (xyz[:, :2] - centre[pillars.pillar]) / grid.cell_m
         return torch.cat([position, points[:, 3:5], to_mean, to_centre], -1)
@@ -154,10 +182,11 @@ class LidarMiddleEncoder(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def canvas(self, features: Tensor, cell: Tensor, streams: int) -> Tensor:
-        """Scatters pillars [V, C] at cells [V] onto zeros: [B, C, pillar rows, pillar columns]."""
+        """Scatters pillars [V, C] at cells [V] onto zeros: [B, C, pillar rows, pillar columns].
+        What lies behind the last cell is dropped."""
         rows, columns = self.grid.rows, self.grid.columns
-        flat = features.new_zeros(streams * rows * columns, self.channels)
-        flat = flat.index_copy_(0, cell, features)
+        flat = features.new_zeros(streams * rows * columns + 1, self.channels)
+        flat = flat.index_copy_(0, cell, features)[:-1]
         return flat.view(streams, rows, columns, self.channels).permute(0, 3, 1, 2)
 
     def forward(self, features: Tensor, cell: Tensor, streams: int) -> Tensor:

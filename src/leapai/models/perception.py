@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from leapai.config.schema import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck, Fuser
-from leapai.models.camera import Backbone, FpnNeck, encode
+from leapai.models.camera import STRIDES, Backbone, FpnNeck, encode, encoding_order
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
 from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe
+from leapai.models.projection import Calibration, HostTables
 from leapai.models.reset import with_pose
 from leapai.models.static.bev_memory import StaticTemporalFusion, empty_memory
 from leapai.models.static.static_head import StaticHead, StaticNeck
@@ -29,9 +30,9 @@ from leapai.models.tensors import (
     StaticMemory,
     StaticPredictions,
     TemporalState,
+    moved,
 )
-from leapai.models.view_transfer import Calibration, ViewTransfer
-from leapai.types import CAMERA_GROUPS
+from leapai.models.view_transfer import ViewTransfer
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,11 @@ class Perception(nn.Module):
         self.bev_static_head = static.head if static else None
 
     def forward(self, batch: FrameBatch, state: TemporalState) -> tuple[Predictions, TemporalState]:
-        """Runs one frame of every stream: predictions of each task and the next memory."""
+        """Runs one frame of every stream: predictions of each task and the next memory.
+
+        Nothing here waits for values of a batch that is `prepared`; any other is prepared first.
+        """
+        batch = self.prepared(batch)
         bev, auxiliary = batch.fused_bev, None
         if self.bev_dynamic_head is None and self.bev_static_head is None:
             return Predictions(auxiliary=self.pixels_alone(batch)), with_pose(state, batch)
@@ -116,6 +121,23 @@ class Perception(nn.Module):
         static, static_memory = self.static_task(bev, batch, state)
         dynamic, state = self.dynamic_task(bev, batch, state)
         return Predictions(dynamic, static, auxiliary), replace(state, static=static_memory)
+
+    def prepared(self, batch: FrameBatch) -> FrameBatch:
+        """Returns the batch with the tables of its calibration and of the cameras that came, which
+        the host makes: the one part of a step whose shapes depend on values."""
+        if batch.tables is not None or batch.fused_bev is not None:
+            return batch
+        values, device = batch.on_host(), batch.images.device
+        encoded, counts, maps = encoding_order(
+            values.camera_valid, batch.camera_groups, shared=self.config.camera.shared
+        )
+        projection = None
+        if self.bev_dynamic_head is not None or self.bev_static_head is not None:
+            height, width = (side // STRIDES[0] for side in batch.images.shape[-2:])
+            calibration = Calibration.of(values)
+            projection = self.view_transfer.project(calibration, (height, width), device)
+        tables = HostTables(moved(encoded, device), counts, moved(maps, device), projection)
+        return replace(batch, tables=tables)
 
     def dynamic_task(
         self, bev: Tensor, batch: FrameBatch, state: TemporalState
@@ -147,8 +169,11 @@ class Perception(nn.Module):
     def perceive(self, batch: FrameBatch) -> tuple[Tensor, AuxiliaryPredictions | None]:
         """Perceives one frame as `trunk` does; returns what its losses read, too, of modules that
         train."""
-        features = self.camera_features(batch)  # [B, 7, 256, 64, 120]
-        camera_bev, pixels = self.view_transfer(features, calibration_of(batch))
+        tables = self.prepared(batch).tables
+        assert tables is not None
+        assert tables.projection is not None
+        features = self.camera_features(batch.images, tables)  # [B, 7, 256, 64, 120]
+        camera_bev, pixels = self.view_transfer(features, tables.projection)
         bevs, present = [camera_bev], [batch.camera_valid.any(1)]  # [B, 256, 112, 128]
         if self.lidar_vfe is not None:
             bevs.append(self.lidar_bev(batch))  # [B, 256, 112, 128]
@@ -163,26 +188,26 @@ class Perception(nn.Module):
     def pixels_alone(self, batch: FrameBatch) -> AuxiliaryPredictions:
         """Returns what single pixels show, where no task is on."""
         assert self.view_transfer.pixels is not None
-        features = self.camera_features(batch).flatten(0, 1)
-        return AuxiliaryPredictions(self.view_transfer.pixels(features), None)
+        assert batch.tables is not None
+        features = self.camera_features(batch.images, batch.tables).flatten(0, 1)
+        shown = self.view_transfer.pixels(features) if features.numel() else None
+        return AuxiliaryPredictions(shown, None)
 
-    def camera_features(self, batch: FrameBatch) -> Tensor:
-        """Returns features [B, N, C, H/8, W/8] float32; zeros for a failed camera, which costs no
-        time."""
-        B, N, _, H, W = batch.images.shape
-        channels = self.config.bev.channels
-        features = torch.zeros(B * N, H // 8, W // 8, channels, device=batch.images.device).permute(
-            0, 3, 1, 2
+    def camera_features(self, images: Tensor, tables: HostTables) -> Tensor:
+        """Returns features [B, N, C, H/8, W/8] float32 of images [B, N, 3, H, W]; zeros for a
+        failed camera, which costs no time."""
+        (B, N), (height, width) = (
+            images.shape[:2],
+            (side // STRIDES[0] for side in images.shape[3:]),
         )
-        groups = torch.tensor(batch.camera_groups, device=batch.images.device).repeat(B)
-        working = batch.camera_valid.flatten()
-        if self.config.camera.shared:
-            groups = torch.zeros_like(groups)
-        for group in range(len(CAMERA_GROUPS)):
-            index = ((groups == group) & working).nonzero()[:, 0]
-            if len(index) or self._ranks_wait():
-                maps = self._encode(group, batch.images.flatten(0, 1)[index])
-                features = features.index_copy(0, index, maps)
+        zeros = torch.zeros(1, height, width, self.config.bev.channels, device=images.device)
+        encoded = images.flatten(0, 1)[tables.encoded]
+        maps = [
+            self._encode(group, of_group)
+            for group, of_group in enumerate(torch.split(encoded, list(tables.encoded_by_group)))
+            if len(of_group) or self._ranks_wait()
+        ]
+        features = torch.cat([*maps, zeros.permute(0, 3, 1, 2)])[tables.map_of_camera]
         return features.view(B, N, *features.shape[1:])
 
     def _ranks_wait(self) -> bool:
@@ -194,14 +219,14 @@ class Perception(nn.Module):
 
     def _encode(self, group: int, images: Tensor) -> Tensor:
         """Encodes images [M, 3, H, W] of one group -> features [M, C, H/8, W/8] float32."""
-        backbone = self.get_submodule(f"stage1_backbone{group}")
-        neck = self.get_submodule(f"stage1_neck{group}")
+        backbone = getattr(self, f"stage1_backbone{group}")
+        neck = getattr(self, f"stage1_neck{group}")
         return encode(backbone, neck, images, self.config)
 
     def pillars(self, batch: FrameBatch) -> Pillars:
         """Groups the points of all streams into pillars."""
         assert self.lidar_vfe is not None
-        return self.lidar_vfe.pillars(batch.points, batch.point_stream)
+        return self.lidar_vfe.group(batch.points, batch.point_stream, batch.streams)
 
     def lidar_bev(self, batch: FrameBatch) -> Tensor:
         """Returns the BEV [B, C, rows, columns] of the points."""
@@ -222,6 +247,4 @@ class Perception(nn.Module):
 
 def calibration_of(batch: FrameBatch) -> Calibration:
     """Returns the calibration of a batch, which the view transfer needs."""
-    return Calibration(
-        batch.intrinsics, batch.distortion, batch.ego_from_camera, batch.camera_valid
-    )
+    return Calibration.of(batch.on_host())

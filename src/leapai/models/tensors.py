@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,15 +12,18 @@ from torch import Tensor
 from leapai.types.frames import Frame
 from leapai.types.vocabulary import LANE_MARKINGS
 
-_T = TypeVar("_T", bound="_Tensors")
+if TYPE_CHECKING:
+    from leapai.models.projection import HostTables
+
+_T = TypeVar("_T", bound="Tensors")
 
 
-class _Tensors:
+class Tensors:
     """Moves every tensor of a dataclass together; what is not a tensor stays as it is."""
 
     def to(self: _T, device: torch.device | str) -> _T:
         """Returns a copy on `device`."""
-        return self.mapped(lambda tensor: tensor.to(device))
+        return self.mapped(lambda tensor: moved(tensor, device))
 
     def mapped(self: _T, function: Callable[[Tensor], Tensor]) -> _T:
         """Returns a copy whose tensors, nested ones too, went through `function`."""
@@ -28,14 +31,21 @@ class _Tensors:
         return replace(self, **{k: _mapped(v, function) for k, v in values.items()})  # type: ignore[type-var]
 
 
+def moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Returns the tensor on `device`. On its way to a GPU it goes through pinned memory, so that
+    the host need not wait for what the GPU was given before."""
+    to_gpu = torch.device(device).type == "cuda" and not tensor.is_cuda
+    return tensor.pin_memory().to(device, non_blocking=True) if to_gpu else tensor.to(device)
+
+
 def _mapped(value: object, function: Callable[[Tensor], Tensor]) -> object:
-    if isinstance(value, _Tensors):
+    if isinstance(value, Tensors):
         return value.mapped(function)
     return function(value) if isinstance(value, Tensor) else value
 
 
 @dataclass(frozen=True)
-class DenoisingQueries(_Tensors):
+class DenoisingQueries(Tensors):
     """Denoising queries of a training step (DN-DETR; Li et al., CVPR 2022): ground truth with
     noise.
 
@@ -56,7 +66,19 @@ class DenoisingQueries(_Tensors):
 
 
 @dataclass(frozen=True)
-class FrameBatch(_Tensors):
+class HostValues:
+    """Values of a batch that the host goes by, on the CPU: to read them on a GPU, it would wait."""
+
+    camera_valid: Tensor
+    intrinsics: Tensor
+    distortion: Tensor
+    ego_from_camera: Tensor
+    lidar_valid: Tensor
+    is_first: Tensor
+
+
+@dataclass(frozen=True)
+class FrameBatch(Tensors):
     """One frame of each of B streams. Letters: B streams, N cameras, P points of all streams
     together."""
 
@@ -96,6 +118,21 @@ class FrameBatch(_Tensors):
     fused_bev: Tensor | None = None
     """[B, C, rows, columns]: the fuser's output where it is known already (the feature cache); the
     network then skips the trunk."""
+    host: HostValues | None = None
+    """What the host keeps where the tensors are on another device."""
+    tables: HostTables | None = None
+    """Made by `Perception.prepared`."""
+
+    def to(self, device: torch.device | str) -> FrameBatch:
+        """Returns a copy on `device`; the host keeps what it goes by."""
+        on_cpu = torch.device(device).type == "cpu"
+        return replace(super().to(device), host=None if on_cpu else self.on_host())
+
+    def on_host(self) -> HostValues:
+        """Returns the values that the host goes by. It waits only for a batch that was made on
+        another device."""
+        names = (f.name for f in fields(HostValues))
+        return self.host or HostValues(**{name: getattr(self, name).cpu() for name in names})
 
     @property
     def streams(self) -> int:
@@ -104,7 +141,7 @@ class FrameBatch(_Tensors):
 
 
 @dataclass(frozen=True)
-class PixelPredictions(_Tensors):
+class PixelPredictions(Tensors):
     """Logits of what single cells of M feature maps show."""
 
     depth: Tensor
@@ -114,7 +151,7 @@ class PixelPredictions(_Tensors):
 
 
 @dataclass(frozen=True)
-class StaticMemory(_Tensors):
+class StaticMemory(Tensors):
     """Memory of the static task: features of K past frames a stream, in no order, each with the
     pose and time at which it was seen. A slot that is not `valid` holds nothing."""
 
@@ -129,7 +166,7 @@ class StaticMemory(_Tensors):
 
 
 @dataclass(frozen=True)
-class TemporalState(_Tensors):
+class TemporalState(Tensors):
     """The temporal memory: S = (queue_length - 1) x topk slots a stream, oldest frame first, in the
     ego frame of the last frame; and the memory of the static task.
 
@@ -174,7 +211,7 @@ class TemporalState(_Tensors):
 
 
 @dataclass(frozen=True)
-class MemoryReport(_Tensors):
+class MemoryReport(Tensors):
     """Readout of the head from its memory (docs/design.md, section 5). Letters: S history slots, Q
     queries."""
 
@@ -213,7 +250,7 @@ class MemoryReport(_Tensors):
 
 
 @dataclass(frozen=True)
-class LayerOutputs(_Tensors):
+class LayerOutputs(Tensors):
     """Raw predictions of the branches for queries. Letters: L decoder layers, B streams, Q
     queries."""
 
@@ -247,7 +284,7 @@ class DynamicPredictions(LayerOutputs):
 
 
 @dataclass(frozen=True)
-class StaticPredictions(_Tensors):
+class StaticPredictions(Tensors):
     """Raw outputs of the static task for a frame."""
 
     logits: Tensor
@@ -265,7 +302,7 @@ class StaticPredictions(_Tensors):
 
 
 @dataclass(frozen=True)
-class AuxiliaryPredictions(_Tensors):
+class AuxiliaryPredictions(Tensors):
     """Predictions of the trunk that only its losses read."""
 
     pixels: PixelPredictions | None
@@ -276,7 +313,7 @@ class AuxiliaryPredictions(_Tensors):
 
 
 @dataclass(frozen=True)
-class Predictions(_Tensors):
+class Predictions(Tensors):
     """Raw outputs of a frame, of each task that is on."""
 
     dynamic: DynamicPredictions | None = None

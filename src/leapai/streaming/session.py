@@ -84,7 +84,7 @@ class StreamSession:
         checked = check_frame(frame, last, camera.groups)
         prepared = fitted(checked, camera.image_size_px, camera.groups)
         is_first = prepared.sequence != tracks.sequence
-        batch = collate([prepared], [is_first]).to(self.device)
+        batch = self.model.prepared(collate([prepared], [is_first]).to(self.device))
         predictions, memory = self.model(batch, memory)
         dynamic = predictions.dynamic
         found = self._decoded(dynamic, batch)

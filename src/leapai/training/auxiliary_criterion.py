@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from leapai.config.schema import TaskConfig
 from leapai.models.pixel_head import DepthBins
-from leapai.models.tensors import AuxiliaryPredictions, FrameBatch, PixelPredictions
+from leapai.models.tensors import AuxiliaryPredictions, FrameBatch, PixelPredictions, moved
 from leapai.training import losses
 from leapai.training.criterion import Parts, mean_count
-from leapai.training.targets import Targets
+from leapai.training.targets import Targets, visible_objects
 
 
 class AuxiliaryCriterion:
@@ -44,15 +43,18 @@ class AuxiliaryCriterion:
     def _pixel_parts(self, pixels: PixelPredictions, batch: FrameBatch) -> Parts:
         depth_m, class_id = _pixel_labels(batch, pixels)
         known = depth_m.isfinite()  # [B * N, H, W]
-        position = DepthBins(pixels.depth.shape[1]).position(depth_m[known])
-        low = position.floor().clamp(max=pixels.depth.shape[1] - 2).long()
+        bins = DepthBins(pixels.depth.shape[1])
+        position = bins.position(torch.where(known, depth_m, 1.0))[:, None]
+        low = position.floor().clamp(max=bins.count - 2).long()
         share = position - low
-        log_p = pixels.depth.float().log_softmax(1).permute(0, 2, 3, 1)[known]  # [K, D]
-        near, far = (log_p.gather(1, b[:, None])[:, 0] for b in (low, low + 1))
-        depth = -((1 - share) * near + share * far).sum()
-        logits = pixels.classes.float().permute(0, 2, 3, 1)[known]
-        one_hot = F.one_hot(class_id[known] + 1, logits.shape[1] + 1)[:, 1:].float()
-        cost = losses.focal(logits, one_hot, self.loss.focal_alpha, self.loss.focal_gamma)
+        log_p = pixels.depth.float().log_softmax(1)  # [B * N, D, H, W]
+        log_p = (1 - share) * log_p.gather(1, low) + share * log_p.gather(1, low + 1)
+        depth = -torch.where(known, log_p[:, 0], 0.0).sum()
+        classes = torch.arange(pixels.classes.shape[1], device=class_id.device)[:, None, None]
+        one_hot = ((class_id[:, None] == classes) & known[:, None]).float()  # [B * N, K, H, W]
+        gamma = self.loss.focal_gamma
+        cost = losses.focal(pixels.classes.float(), one_hot, self.loss.focal_alpha, gamma)
+        cost = torch.where(known[:, None], cost, 0.0)
         per_cell, per_object_cell = mean_count(torch.stack([known.sum(), one_hot.sum()]).float())
         return {
             "depth": self.loss.depth_weight * depth / per_cell,
@@ -60,21 +62,11 @@ class AuxiliaryCriterion:
         }
 
     def _heat_parts(self, logits: Tensor, batch: FrameBatch, targets: Sequence[Targets]) -> Parts:
-        gt, counts = Targets.joined(targets).to(logits.device), [len(stream) for stream in targets]
-        stream = torch.arange(len(counts), device=logits.device)
-        stream = stream.repeat_interleave(torch.tensor(counts, device=logits.device))
-        seen = gt.seen
-        centres = losses.centre_map(
-            gt.boxes[seen],
-            gt.class_id[seen],
-            stream[seen],
-            len(counts),
-            self.grid,
-            logits.shape[2],
-        )
-        labelled = torch.tensor([each.labelled for each in targets], device=logits.device)
+        seen = visible_objects(targets).to(logits.device)
+        centres = losses.centre_map(*seen, len(targets), self.grid, logits.shape[2])
+        labelled = moved(torch.tensor([each.labelled for each in targets]), logits.device)
         present = [batch.camera_valid.any(1), batch.lidar_valid]
-        per_centre = mean_count(seen.sum().float())
+        per_centre = mean_count(labelled.new_full((), len(seen.stream), dtype=torch.float32))
         parts = {}
         for name, of_sensor, here in zip(("camera", "lidar"), logits, present, strict=False):
             used = (labelled & here)[:, None, None, None]

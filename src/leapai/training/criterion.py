@@ -14,10 +14,11 @@ from torch import Tensor
 
 from leapai.config.schema import TaskConfig
 from leapai.geometry import angles
-from leapai.models.tensors import DenoisingQueries, DynamicPredictions, LayerOutputs
+from leapai.models.grid_range import GridRange
+from leapai.models.tensors import DenoisingQueries, DynamicPredictions, LayerOutputs, moved
 from leapai.training import losses
 from leapai.training.query_matching import Assignment, known, match
-from leapai.training.targets import Targets
+from leapai.training.targets import Targets, VisibleObjects, visible_objects
 
 Parts = dict[str, Tensor]
 
@@ -47,6 +48,7 @@ class DynamicCriterion:
     def __init__(self, config: TaskConfig) -> None:
         self.loss = config.loss
         self.grid = config.bev.grid()
+        self.range = GridRange(self.grid)
         self.overlap = config.dynamic.angle_overlap
         self.task_weight = config.task_loss_weights["dynamic"]
         vocabulary = config.vocabulary
@@ -65,10 +67,10 @@ class DynamicCriterion:
         not; such a step must be skipped.
         """
         device = predictions.class_logits.device
-        gt, counts = Targets.joined(targets).to(device), [len(stream) for stream in targets]
-        stream = torch.arange(len(counts), device=device)
-        stream = stream.repeat_interleave(torch.tensor(counts, device=device))
-        labelled = torch.tensor([stream.labelled for stream in targets], device=device)
+        self.range.to(device)
+        joined, counts = Targets.joined(targets), [len(stream) for stream in targets]
+        gt = joined.to(device)
+        labelled = moved(torch.tensor([stream.labelled for stream in targets]), device)
 
         matched = match(predictions, self._centre_m(predictions), gt, counts, self.loss)
         sums = self._layer_sums(predictions, predictions, gt, matched, labelled[:, None])
@@ -79,15 +81,16 @@ class DynamicCriterion:
             assert predictions.denoising is not None, (
                 "denoising queries were given, but not decoded"
             )
-            pairs = known(denoising, counts, len(predictions.class_logits))
+            pairs = known(denoising, counts, len(predictions.class_logits)).to(device)
             denoising_sums = self._layer_sums(
-                predictions.denoising, predictions, gt, pairs, denoising.valid
+                predictions.denoising, predictions, gt, pairs, moved(denoising.valid, device)
             )
             count[1] = len(pairs) / len(predictions.class_logits)
         map_sums: Parts = {}
         if predictions.heat_map is not None:
-            map_sums["heat_map"] = self._map_sum(predictions.heat_map, gt, stream, labelled)
-            count[2] = gt.seen.sum()
+            seen = visible_objects(targets).to(device)
+            map_sums["heat_map"] = self._map_sum(predictions.heat_map, seen, labelled)
+            count[2] = len(seen.stream)
         per_object, per_denoising, per_centre = mean_count(
             count
         )  # one exchange, on every rank alike
@@ -99,7 +102,7 @@ class DynamicCriterion:
 
     def _centre_m(self, outputs: LayerOutputs) -> Tensor:
         """Decodes the centres [L, B, Q, 3] in metres."""
-        return self.grid.denormalise(outputs.regression[..., :3].float().sigmoid())
+        return self.range.denormalise(outputs.regression[..., :3].float().sigmoid())
 
     def _layer_sums(
         self,
@@ -118,11 +121,12 @@ class DynamicCriterion:
             "occlusion": self._occlusion_sum(outputs, predictions, gt, pairs),
         }
         predicted_mps = pairs.pick(outputs.regression)[:, 6:9].float()
-        by_occlusion = predicted_mps.new_tensor(self.loss.velocity_by_occlusion)
-        levels = gt.occlusion_level[target]
-        cost = losses.velocity(predicted_mps, gt.velocity_mps[target], levels, by_occlusion)
-        valid = gt.velocity_valid[target]
-        sums["velocity"] = self.loss.velocity_weight * (cost * gt.weight[target])[valid].sum()
+        by_occlusion = moved(torch.tensor(self.loss.velocity_by_occlusion), predicted_mps.device)
+        levels, valid = gt.occlusion_level[target], gt.velocity_valid[target]
+        true_mps = torch.where(valid[:, None], gt.velocity_mps[target], 0.0)
+        cost = losses.velocity(predicted_mps, true_mps, levels, by_occlusion)
+        cost = torch.where(valid, cost * gt.weight[target], 0.0)
+        sums["velocity"] = self.loss.velocity_weight * cost.sum()
         return sums
 
     def _class_sum(
@@ -144,7 +148,7 @@ class DynamicCriterion:
         predicted_yaw = angles.decode(bins.detach(), residual.detach())
         class_id = gt.class_id[pairs.target]
         yaw = losses.nearer_yaw(boxes[:, 6], predicted_yaw, class_id, self.symmetric_ids)
-        centre_m = self.grid.denormalise(regression[:, :3].sigmoid())
+        centre_m = self.range.denormalise(regression[:, :3].sigmoid())
         box = losses.centre_and_size(centre_m, regression[:, 3:6], boxes)
         box = box + losses.residual_angle(residual, yaw, self.overlap)
         angle = losses.angle_bin(bins, yaw, self.overlap)
@@ -161,31 +165,23 @@ class DynamicCriterion:
         pairs: Assignment,
     ) -> Tensor:
         level = gt.occlusion_level[pairs.target]
-        known_level = level >= 0
-        score = pairs.pick(outputs.occlusion_score)[known_level, 0].float()
+        some_level = level.clamp(min=0)
+        score = pairs.pick(outputs.occlusion_score)[:, 0].float()
         cost = losses.occlusion(
             score,
             predictions.occlusion_thresholds,
-            level[known_level],
+            some_level,
             self.loss.focal_alpha,
             self.loss.focal_gamma,
         )
-        by_level = score.new_tensor(self.loss.occlusion_by_level)
-        weight = gt.weight[pairs.target][known_level] * by_level[level[known_level]]
-        return self.loss.occlusion_weight * (cost * weight).sum()
+        by_level = moved(torch.tensor(self.loss.occlusion_by_level), score.device)
+        cost = cost * gt.weight[pairs.target] * by_level[some_level]
+        return self.loss.occlusion_weight * torch.where(level >= 0, cost, 0.0).sum()
 
-    def _map_sum(self, logits: Tensor, gt: Targets, stream: Tensor, labelled: Tensor) -> Tensor:
+    def _map_sum(self, logits: Tensor, seen: VisibleObjects, labelled: Tensor) -> Tensor:
         """Returns the loss of the heat map. Its target holds objects that are seen now: a map of
         one frame cannot show others."""
-        seen = gt.seen
-        target = losses.centre_map(
-            gt.boxes[seen],
-            gt.class_id[seen],
-            stream[seen],
-            len(labelled),
-            self.grid,
-            logits.shape[1],
-        )
+        target = losses.centre_map(*seen, len(labelled), self.grid, logits.shape[1])
         cost = losses.centre_focal(logits.float(), target) * labelled[:, None, None, None]
         return self.loss.heat_map_weight * cost.sum()
 

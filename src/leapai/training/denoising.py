@@ -40,7 +40,7 @@ def make_denoising_queries(
     seeds: Sequence[int],
     classes: int = len(DESIGN),
 ) -> DenoisingQueries | None:
-    """Makes the denoising queries of streams, on the device of the targets; None where
+    """Makes the denoising queries of streams, on the CPU as their targets are; None where
     `denoising_groups` is 0.
 
     `seeds`: one a stream (`noise_seed`); `classes`: their number, which stands for none. In each
@@ -53,7 +53,7 @@ def make_denoising_queries(
         return None
     most = max(1, MAX_QUERIES // (2 * groups))
     streams = [
-        _of_stream(stream.to("cpu"), grid, (groups, most, classes), _generator(seed))
+        _of_stream(stream, grid, (groups, most, classes), torch.Generator().manual_seed(seed))
         for stream, seed in zip(targets, seeds, strict=True)
     ]
     # Also without any object there is a query of padding: every rank takes the same path.
@@ -72,7 +72,7 @@ def make_denoising_queries(
         group=torch.arange(groups).repeat_interleave(width),
         target=target.flatten(1, 2),
         valid=valid.flatten(1, 2),
-    ).to(targets[0].boxes.device)
+    )
 
 
 def _of_stream(

@@ -71,7 +71,9 @@ def nearer_yaw(
     """True yaw [M], turned by pi where the class is symmetric and that is nearer to the prediction
     [M]."""
     far = angles.wrap_tensor(predicted_rad - yaw_rad).abs() > math.pi / 2
-    symmetric = torch.isin(class_id, class_id.new_tensor(symmetric_ids))
+    symmetric = torch.zeros_like(class_id, dtype=torch.bool)
+    for number in symmetric_ids:  # a tensor of them would be one more copy to the device
+        symmetric |= class_id == number
     return torch.where(symmetric & far, angles.wrap_tensor(yaw_rad + math.pi), yaw_rad)
 
 
@@ -127,8 +129,8 @@ def centre_map(
     """Map [B, classes, rows, columns] of Gaussians at the centres of boxes [T, 7] of classes [T]
     and streams [T]: 1 in the cell of a centre; where two meet, the higher counts (Zhou et al.,
     "Objects as Points", 2019, section 3)."""
-    corner = boxes.new_tensor([grid.x_range_m[0], grid.y_range_m[0]])
-    cell = ((boxes[:, :2] - corner) / grid.cell_m).floor()  # [T, 2] column, row
+    x, y = boxes[:, :1] - grid.x_range_m[0], boxes[:, 1:2] - grid.y_range_m[0]
+    cell = (torch.cat([x, y], 1) / grid.cell_m).floor()  # [T, 2] column, row
     radius = centre_radius_m(boxes[:, 3], boxes[:, 4]) / grid.cell_m
     variance = ((2 * radius.clamp(min=MIN_RADIUS_CELLS) + 1) / 6)[:, None] ** 2
     columns = torch.arange(grid.columns, device=boxes.device) - cell[:, :1]

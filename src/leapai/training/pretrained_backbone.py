@@ -35,11 +35,12 @@ def load_pretrained(model: nn.Module, config: TaskConfig) -> str:
     path = pretrained_file(config.training.pretrained_backbone)
     weights = _by_plain_name(_read(path), path)
     normalisation = _check_normalisation(path, config)
-    for group in range(len(CAMERA_GROUPS)):
+    groups = 1 if config.camera.shared else len(CAMERA_GROUPS)
+    for group in range(groups):
         net = model.get_submodule(f"stage1_backbone{group}.net")
         _load(net, weights, path, config.camera.backbone)
     loaded = sum(parameter.numel() for parameter in net.parameters())
-    return f"{path}: {loaded:,} weights for each of {len(CAMERA_GROUPS)} backbones; {normalisation}"
+    return f"{path}: {loaded:,} weights for each of {groups} backbones; {normalisation}"
 
 
 def pretrained_file(name: str) -> Path:

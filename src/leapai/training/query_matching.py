@@ -4,7 +4,7 @@ ECCV 2020, eq. 1)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from leapai.config.training import LossConfig
-from leapai.models.tensors import DenoisingQueries, LayerOutputs
+from leapai.models.tensors import DenoisingQueries, LayerOutputs, moved
 from leapai.training.losses import MIN_SIZE_M
 from leapai.training.targets import Targets
 
@@ -36,6 +36,10 @@ class Assignment:
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def to(self, device: torch.device | str) -> Assignment:
+        """Returns a copy on `device`."""
+        return Assignment(*(moved(getattr(self, f.name), device) for f in fields(self)))
 
     def pick(self, outputs: Tensor) -> Tensor:
         """Selects the predictions of the paired queries: [L, B, Q, ...] -> [M, ...]."""
@@ -78,7 +82,8 @@ def match(
     """Finds the cheapest pairing of each layer and stream; arguments as of `pairing_costs`.
 
     Every object gets a query of its own, as long as there are queries. Outputs that are not finite
-    are paired last: they show in the loss, and SciPy would refuse them.
+    are paired last: they show in the loss, and SciPy would refuse them. The costs of all layers and
+    streams come to the host in one copy, the one time that a frame's losses wait.
     """
     device = centre_m.device
     pairs: list[np.ndarray] = [np.zeros((4, 0), np.int64)]
@@ -90,12 +95,12 @@ def match(
             query, target = linear_sum_assignment(costs[layer, stream, :, : counts[stream]])
             where = [np.full_like(query, layer), np.full_like(query, stream)]
             pairs.append(np.stack([*where, query, target + starts[stream]]))
-    return Assignment(*torch.from_numpy(np.concatenate(pairs, 1)).to(device))
+    return Assignment(*moved(torch.from_numpy(np.concatenate(pairs, 1)), device))
 
 
 def known(denoising: DenoisingQueries, counts: Sequence[int], layers: int) -> Assignment:
-    """Returns the pairing of denoising queries, which is known from their making, in every
-    layer."""
+    """Returns the pairing of denoising queries, which is known from their making, in every layer;
+    on the CPU, as they are."""
     stream, query = (denoising.valid & (denoising.target >= 0)).nonzero(as_tuple=True)
     starts = torch.tensor([0, *counts], device=stream.device).cumsum(0)
     target = starts[stream] + denoising.target[stream, query]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from leapai.config.schema import TaskConfig
-from leapai.models.tensors import FrameBatch, StaticPredictions
+from leapai.models.tensors import FrameBatch, StaticPredictions, moved
 from leapai.training import static_losses
 from leapai.training.criterion import Parts, summed
 from leapai.types import STATIC_CLASSES
@@ -39,7 +39,7 @@ def static_targets(batch: FrameBatch, config: TaskConfig) -> StaticTargets:
             np.concatenate([labels.lane_markings, labels.road_elements], out=planes[stream])
             known[stream] = labels.known
     device = batch.timestamp_us.device
-    return StaticTargets(torch.from_numpy(planes).to(device), torch.from_numpy(known).to(device))
+    return StaticTargets(*(moved(torch.from_numpy(values), device) for values in (planes, known)))
 
 
 class StaticCriterion:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from leapai.config.schema import TaskConfig
 from leapai.config.training import DistanceWeights
-from leapai.models.tensors import FrameBatch
+from leapai.models.tensors import FrameBatch, moved
 from leapai.types import DESIGN, BevGrid, BoolArray, Frame, Labels
 
 US_PER_S = 1_000_000
@@ -46,7 +46,8 @@ class Targets:
 
     def to(self, device: torch.device | str) -> Targets:
         """Returns a copy on `device`."""
-        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+        values: dict[str, Any] = {name: moved(getattr(self, name), device) for name in _TENSORS}
+        return replace(self, **values)
 
     @staticmethod
     def joined(streams: Sequence[Targets]) -> Targets:
@@ -58,6 +59,29 @@ class Targets:
 
 
 _TENSORS = tuple(f.name for f in fields(Targets) if f.name != "labelled")
+
+
+class VisibleObjects(NamedTuple):
+    """Objects of all streams that are seen now."""
+
+    boxes: Tensor
+    """[T, 7]"""
+    class_id: Tensor
+    """[T]"""
+    stream: Tensor
+    """[T] int64"""
+
+    def to(self, device: torch.device | str) -> VisibleObjects:
+        """Returns a copy on `device`."""
+        return VisibleObjects(*(moved(values, device) for values in self))
+
+
+def visible_objects(streams: Sequence[Targets]) -> VisibleObjects:
+    """Returns the objects of all streams that some sensor sees in this frame."""
+    of_stream = [(s.boxes[s.seen], s.class_id[s.seen]) for s in streams]
+    number = [torch.full_like(class_id, i) for i, (_, class_id) in enumerate(of_stream)]
+    boxes, class_id = (torch.cat(values) for values in zip(*of_stream, strict=True))
+    return VisibleObjects(boxes, class_id, torch.cat(number))
 
 
 def instance_weights(
@@ -104,7 +128,8 @@ class _Sensors(NamedTuple):
 
 
 def _sensors_of(batch: FrameBatch) -> list[_Sensors]:
-    values = (batch.is_first, batch.camera_valid.any(1), batch.lidar_valid)
+    host = batch.on_host()
+    values = (host.is_first, host.camera_valid.any(1), host.lidar_valid)
     return [_Sensors(*each) for each in zip(*(value.tolist() for value in values), strict=True)]
 
 
@@ -126,8 +151,7 @@ class TargetMaker:
         self._streams: list[_SeenObjects] = []
 
     def make(self, batch: FrameBatch) -> list[Targets]:
-        """Makes the targets of each stream on the batch's device; call it once a frame, in
-        order."""
+        """Makes the targets of each stream on the CPU; call it once a frame, in order."""
         assert len(batch.frames) == batch.streams, "training needs the frames a batch was made of"
         while len(self._streams) < batch.streams:
             self._streams.append(_SeenObjects())
@@ -138,7 +162,7 @@ class TargetMaker:
             if sensors.is_first or self._is_broken(stream, frame):
                 self._streams[stream] = _SeenObjects()
             self._streams[stream].timestamp_us = frame.timestamp_us
-            made.append(self._of_stream(stream, frame, sensors).to(batch.timestamp_us.device))
+            made.append(self._of_stream(stream, frame, sensors))
         return made
 
     def state(self) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@ gradient is not finite."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 
@@ -102,10 +103,10 @@ class TrainStep:
         if not self._not_finite:
             self.scaler.unscale_(self.optimizer)
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(trained, self.config.optimizer.clip_gradient_norm)
-        self.report.gradient_norm = float(norm)
+        clipped_at = self.config.optimizer.clip_gradient_norm
+        self.report.gradient_norm = norm = float(nn.utils.clip_grad_norm_(trained, clipped_at))
         self.report.rate = learning_rate(self.config, self.progress.step, self.ranks.count)
-        if any_rank(self._not_finite or not bool(norm.isfinite())):
+        if any_rank(self._not_finite or not math.isfinite(norm)):
             self._skip()
         else:
             set_rate(self.optimizer, self.report.rate)

@@ -87,8 +87,9 @@ class WindowLosses(nn.Module):
             targets = self.targets.make(batch)
             denoising = self._denoising(targets, batch, (step, index))
         assert self.memory is not None
+        on_device = denoising and denoising.to(self.ranks.device)
         with self.watch("forward"), self._precision():
-            predictions, self.memory = self.model(replace(batch, denoising=denoising), self.memory)
+            predictions, self.memory = self.model(replace(batch, denoising=on_device), self.memory)
         with self.watch("targets and losses"):
             return joined(self._parts(predictions, batch, targets, denoising))
 

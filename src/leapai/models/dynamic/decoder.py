@@ -87,8 +87,8 @@ class BevCrossAttention(nn.Module):
 
     def _centres(self, reference: Tensor, size: tuple[int, int]) -> Tensor:
         """Returns reference points [B, Q, 3] as cells x y [B, Q, 1, 1, 2]."""
-        extent = reference.new_tensor([size[1], size[0]])
-        return (reference[..., :2] * extent - 0.5)[:, :, None, None]
+        x, y = reference[..., 0] * size[1], reference[..., 1] * size[0]
+        return (torch.stack([x, y], -1) - 0.5)[:, :, None, None]
 
 
 class StreamTransformerLayer(nn.Module):

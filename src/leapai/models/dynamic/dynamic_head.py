@@ -26,6 +26,7 @@ from leapai.models.dynamic.self_attention import (
     QueryPlaces,
     visible_queries,
 )
+from leapai.models.grid_range import GridRange
 from leapai.models.precision import in_float32
 from leapai.models.tensors import (
     DenoisingQueries,
@@ -50,7 +51,7 @@ class Branches(nn.Module):
 
     def __init__(self, config: DynamicConfig, grid: BevGrid, classes: int) -> None:
         super().__init__()
-        channels, self.grid = config.embed, grid
+        channels, self.range = config.embed, GridRange(grid)
         self.classes = _branch(channels, classes, math.log(CLASS_PRIOR / (1 - CLASS_PRIOR)))
         self.regression = _branch(channels, NUM_REGRESSION)
         self.angle = _branch(channels, angles.NUM_BINS)
@@ -71,7 +72,7 @@ class Branches(nn.Module):
         """
         regression = self.regression(features.float())
         centre = regression[..., :3] + torch.logit(places.reference, eps=1e-5)
-        moved_m = self.grid.denormalise(centre.detach().sigmoid()) - places.position_m
+        moved_m = self.range.denormalise(centre.detach().sigmoid()) - places.position_m
         velocity = regression[..., 6:9] + self._memory_velocity(features, moved_m, memory)
         regression = torch.cat([centre, regression[..., 3:6], velocity, regression[..., 9:]], -1)
         return self.classes(features), regression, self.angle(features), self.occlusion(features)
@@ -119,6 +120,7 @@ class DynamicHead(nn.Module):
     def __init__(self, config: TaskConfig) -> None:
         super().__init__()
         dynamic, self.grid, classes = config.dynamic, config.bev.grid(), len(config.vocabulary)
+        self.range = GridRange(self.grid)
         self.query = nn.Parameter(torch.randn(dynamic.queries, dynamic.embed) * 0.02)
         self.reference = nn.Parameter(torch.logit(torch.rand(dynamic.queries, 3) * 0.98 + 0.01))
         self.point_encoding = PointEncoding(dynamic.embed)
@@ -190,7 +192,7 @@ class DynamicHead(nn.Module):
     def _places(self, reference: Tensor) -> QueryPlaces:
         """Returns reference points [B, Q, 3] in all forms."""
         return QueryPlaces(
-            reference, self.grid.denormalise(reference), self.point_encoding(reference)
+            reference, self.range.denormalise(reference), self.point_encoding(reference)
         )
 
     def _heat_map(self, bev: Tensor) -> Tensor:
@@ -215,7 +217,7 @@ class DynamicHead(nn.Module):
 
         return NewSlots(
             query=pick(predictions.decoder_features[-1]),
-            reference_m=self.grid.denormalise(pick(predictions.reference[-1])),
+            reference_m=self.range.denormalise(pick(predictions.reference[-1])),
             velocity_mps=pick(predictions.boxes[..., 8:11]),
             confidence=probability.gather(1, index),
             class_id=class_id.gather(1, index),

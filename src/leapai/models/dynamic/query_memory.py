@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from leapai.config.schema import TaskConfig
 from leapai.geometry import poses
 from leapai.models.dynamic.encoding import MotionAwareLayerNorm, motion_values
+from leapai.models.grid_range import GridRange
 from leapai.models.precision import in_float32
 from leapai.models.reset import US_PER_S, has_pose, is_reset, with_pose
 from leapai.models.tensors import FrameBatch, MemoryReport, TemporalState
@@ -86,7 +87,7 @@ class Memory(nn.Module):
 
     def __init__(self, config: TaskConfig, grid: BevGrid) -> None:
         super().__init__()
-        self.grid = grid
+        self.range = GridRange(grid)
         self.slots, self.topk = config.history_slots, config.topk_query
         self.max_gap_s = config.max_gap_s
         self.interval_s = config.memory_interval_s
@@ -128,7 +129,7 @@ class Memory(nn.Module):
             current_query=current_query,
             history_query=query,
             reference_m=reference,
-            reference_clipped=self.grid.normalise(reference).clamp(0, 1),
+            reference_clipped=self.range.normalise(reference).clamp(0, 1),
             velocity_mps=velocity,
             timestamp_us=state.timestamp_us,
             age_s=age_s,

@@ -134,7 +134,7 @@ def pick(
     """Returns the kept frame nearest to each age, the younger of two as near: its slot [B, P], and
     whether it is at most the tolerance away [B, P]."""
     age_us = now_us[:, None] - memory.timestamp_us
-    off_us = age_us[:, None] - torch.tensor(ages_us, device=age_us.device)[:, None]  # [B, P, K]
+    off_us = torch.stack([age_us - of_us for of_us in ages_us], 1)  # [B, P, K]
     rank = torch.where(memory.valid[:, None], 2 * off_us.abs() + (off_us > 0), _FAR)
     nearest, slot = rank.min(-1)
     return slot, nearest <= 2 * tolerance_us + 1
