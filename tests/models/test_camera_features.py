@@ -26,4 +26,4 @@ def test_each_camera_has_the_features_of_its_group(shared):
             image = batch.images[stream, number][None]
             alone = model._encode(0 if shared else group, image)[0]
             expected = alone if valid[stream, number] else torch.zeros_like(alone)
-            torch.testing.assert_close(features[stream, number], expected, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(features[stream, number], expected, atol=1e-3, rtol=1e-3)
