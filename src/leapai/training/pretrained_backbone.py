@@ -136,7 +136,7 @@ def _check_normalisation(path: Path, config: TaskConfig) -> str:
     for name, theirs, ours in (("mean", mean, camera.mean), ("std", std, camera.std)):
         if len(theirs) != 3 or not all(map(_close, theirs, ours)):
             raise ValueError(
-                f"{_FIELD} = '{path}': was trained with images of {name} {theirs} ({found_in}), but "
+                f"{_FIELD} = '{path}': was trained with {name} {theirs} ({found_in}), but "
                 f"camera.{name} = {ours}: set camera.{name} = {theirs}, here and in Step 2"
             )
     return "images are normalised as there"
