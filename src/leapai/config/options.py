@@ -83,7 +83,11 @@ class TrainingOptions:
     ] = None
     workers: Annotated[
         int | None,
-        Argument("processes that read frames; 0: the training process", metavar="N", least=0),
+        Argument(
+            "processes that read frames; 0: the training process (default: by the number of cores)",
+            metavar="N",
+            least=0,
+        ),
     ] = None
 
     resume_command: str = "--resume auto"

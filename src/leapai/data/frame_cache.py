@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,7 @@ def frames_fingerprint(
         "code": code_of(logs),
         "image_size_px": options.image_size_px,
         "label_range_m": options.label_range_m,
+        "reduce_images": options.reduce_images,
         "format": FORMAT,
     }
 
@@ -107,16 +108,17 @@ def open_cached_logs(
     image_size_px: tuple[int, int],
     cache: CacheConfig,
     label_range_m: LabelRange | None = None,
+    reduce_images: bool = False,
 ) -> list[DrivingLog]:
     """Opens the logs of `data`, with their frames kept below `cache.folder` where
     `cache.frames_gb` allows any.
 
     Raises ValueError for data that cannot be opened and for a folder that cannot be written.
     """
-    logs = open_logs(data, image_size_px=image_size_px, label_range_m=label_range_m)
+    options = OpenOptions(image_size_px, label_range_m, reduce_images)
+    logs = open_logs(data, **asdict(options))
     if not cache.frames_gb:
         return list(logs)
-    options = OpenOptions(image_size_px, label_range_m)
     fingerprint = frames_fingerprint(data, logs, options)
     folder = Path(cache.folder).expanduser() / "frames"
     store = ArrayStore(folder, fingerprint, int(cache.frames_gb * 1e9))

@@ -124,6 +124,14 @@ class OpenOptions:
     label_range_m: LabelRange | None = None
     """x and y range in which box centres must be labelled at least, which matters to a source that
     makes its labels; None: the default BEV range (docs/design.md, section 2)."""
+    reduce_images: bool = False
+    """Whether larger images may be decoded at a reduced scale that is at least `image_size_px`,
+    which is faster; their calibration is reduced with them. Training asks for it."""
+
+    @property
+    def least_image_px(self) -> tuple[int, int] | None:
+        """Height, width that a reduced image has at least; None: images are not reduced."""
+        return self.image_size_px if self.reduce_images else None
 
 
 Opener = Callable[[str, OpenOptions], Sequence[DrivingLog]]
@@ -131,7 +139,11 @@ Opener = Callable[[str, OpenOptions], Sequence[DrivingLog]]
 
 
 def open_logs(
-    data: str, *, image_size_px: tuple[int, int], label_range_m: LabelRange | None = None
+    data: str,
+    *,
+    image_size_px: tuple[int, int],
+    label_range_m: LabelRange | None = None,
+    reduce_images: bool = False,
 ) -> Sequence[DrivingLog]:
     """Opens the logs of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`,
     `NAME:LOCATION` of another installed plug-in, `module:function:location`, or the path of a
@@ -142,7 +154,7 @@ def open_logs(
     """
     data = named_source(data)
     opener, location, origin = _find(data)
-    options = OpenOptions(image_size_px, label_range_m)
+    options = OpenOptions(image_size_px, label_range_m, reduce_images)
     try:
         inspect.signature(opener).bind(location, options)
     except TypeError as error:

@@ -22,16 +22,18 @@ from typing import Any, TypeVar
 
 import cv2
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from leapai.config.schema import TaskConfig
-from leapai.config.training import StreamingConfig
+from leapai.config.training import StreamingConfig, TrainingConfig
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.clip_mixture import ClipMixture, ClipShare
 from leapai.data.log import DrivingLog
 from leapai.data.pixel_labels import with_pixel_labels
 from leapai.data.static_labels import with_static_labels
 from leapai.data.transforms import collate, on_one_rig, prepare
+from leapai.distributed import cores_of_rank
 from leapai.models.tensors import FrameBatch
 from leapai.types import BoolArray, Frame, IntArray
 
@@ -283,16 +285,23 @@ def without_sensors(frame: Frame) -> Frame:
     return replace(frame, cameras=cameras, points=None)
 
 
+def worker_count(config: TrainingConfig) -> int:
+    """Returns the number of processes that read frames for this rank."""
+    return max(cores_of_rank() - 1, 1) if config.workers is None else config.workers
+
+
 def window_loader(
-    dataset: Dataset[list[FrameBatch]], steps: range, workers: int
+    dataset: Dataset[list[FrameBatch]], steps: range, workers: int, prefetch: int = 2
 ) -> DataLoader[list[FrameBatch]]:
-    """Returns a loader of the windows of these steps, in order, read by `workers` processes; 0: by
-    this one."""
+    """Returns a loader of the windows of these steps, in order, read by `workers` processes, each
+    `prefetch` windows ahead; 0: by this one. Where there is a GPU, they lie in pinned memory."""
     return DataLoader(
         dataset,
         batch_size=None,
         sampler=steps,
         num_workers=workers,
+        prefetch_factor=prefetch if workers else None,
+        pin_memory=torch.cuda.is_available(),
         collate_fn=as_it_is,
         worker_init_fn=_start_worker,
         persistent_workers=False,

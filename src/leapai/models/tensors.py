@@ -18,9 +18,14 @@ _T = TypeVar("_T", bound="_Tensors")
 class _Tensors:
     """Moves every tensor of a dataclass together; what is not a tensor stays as it is."""
 
-    def to(self: _T, device: torch.device | str) -> _T:
-        """Returns a copy on `device`."""
-        return self.mapped(lambda tensor: tensor.to(device))
+    def to(self: _T, device: torch.device | str, *, non_blocking: bool = False) -> _T:
+        """Returns a copy on `device`. `non_blocking`: the host does not wait for the copy of what
+        is in pinned memory, which only a GPU may read then."""
+        return self.mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self: _T) -> _T:
+        """Returns a copy in pinned memory; loaders call it."""
+        return self.mapped(lambda tensor: tensor.pin_memory())
 
     def mapped(self: _T, function: Callable[[Tensor], Tensor]) -> _T:
         """Returns a copy whose tensors, nested ones too, went through `function`."""

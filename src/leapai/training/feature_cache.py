@@ -49,6 +49,7 @@ from leapai.data.samplers import (
     read_frame,
     read_through,
     without_sensors,
+    worker_count,
 )
 from leapai.data.transforms import collate, on_one_rig, prepare
 from leapai.distributed import Ranks, all_gather
@@ -207,7 +208,7 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
     loader: DataLoader[_Chunk] = DataLoader(
         _Chunks(dataset, missing),
         batch_size=None,
-        num_workers=dataset.config.training.workers,
+        num_workers=worker_count(dataset.config.training),
         collate_fn=as_it_is,
     )
     was_training = model.training

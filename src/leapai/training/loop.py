@@ -70,5 +70,5 @@ class TrainingLoop:
                 window = next(windows, None)
                 if window is None:
                     return
-                window = [batch.to(self.step.ranks.device) for batch in window]
+                window = [batch.to(self.step.ranks.device, non_blocking=True) for batch in window]
             yield window
