@@ -46,7 +46,7 @@ def test_they_are_those_of_the_whole_text(tmp_path, rows, indent, encoding):
 def test_what_json_refuses_is_refused(tmp_path, text):
     path = tmp_path / "rows.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"Expecting|delimiter|Extra|Unterminated|property"):
+    with pytest.raises(ValueError, match=r"Expecting|delimiter|Extra|Unterminated|property|value"):
         json.loads(text)
     with pytest.raises(ValueError, match=r"rows\.json is not valid JSON \(.*\); get it again"):
         list(json_rows(path, "get it again"))

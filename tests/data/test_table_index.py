@@ -27,7 +27,7 @@ def content_of(folder):
     if not text:
         raise ValueError(f"{path} is empty; fill it")
     values = np.array(text.split(), np.float64)
-    arrays = {"value": values, "pair": np.stack([values, values]).astype(np.int16)}
+    arrays = {"value": values, "pair": np.ones((2, len(values)), np.int16)}
     arrays |= {"name": text.split(), "none": np.zeros((0, 4)), "nobody": []}
     return IndexContent(arrays, ["table.txt: a row is left out"], {"count": len(values)})
 
@@ -37,8 +37,15 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LEAPAI_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "tables"
     folder.mkdir()
-    (folder / "table.txt").write_text("1 2.5 nan")
+    write(folder, "1 2.5 nan")
     return folder
+
+
+def write(folder, text):
+    """Writes the table, as if it were some time ago."""
+    path = folder / "table.txt"
+    path.write_text(text)
+    os.utime(path, ns=(path.stat().st_mtime_ns - 10**9,) * 2)
 
 
 def opened(folder):
@@ -93,7 +100,7 @@ def test_another_process_opens_the_same_by_its_pickle(folder):
 def test_it_is_built_again_where_tables_or_code_have_changed(folder, change, monkeypatch):
     opened(folder)
     if change == "size":
-        (folder / "table.txt").write_text("1 2.5 nan 4")
+        write(folder, "1 2.5 nan 4")
     elif change == "time":
         os.utime(folder / "table.txt", ns=(1, 1))
     else:
@@ -101,6 +108,18 @@ def test_it_is_built_again_where_tables_or_code_have_changed(folder, change, mon
     assert len(opened(folder)["value"]) == (4 if change == "size" else 3)
     assert times_built(folder) == 2
     assert len(files_in_cache(folder)) == 1, "the old one is removed"
+
+
+def test_tables_that_were_written_a_moment_ago_may_have_been_written_again(folder):
+    path = folder / "table.txt"
+    path.write_text("1 2.5 nan")
+    state = path.stat()
+    opened(folder)
+    (index,) = files_in_cache(folder)
+    os.utime(index, ns=(state.st_mtime_ns + 1000,) * 2)
+    path.write_text("9 2.5 nan")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert opened(folder)["value"][0] == 9
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "foreign"])

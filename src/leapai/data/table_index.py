@@ -41,6 +41,8 @@ FORMAT = 1
 """Version of the file; it goes up when its layout changes."""
 LARGE_BYTES = 64 << 20
 """Tables from this size on are indexed by a process of their own, which gives its memory back."""
+_TICK_NS = 20_000_000
+"""Files that are written within this time may have one time."""
 _CONTENT = b"content"
 _TEXT = pa.large_string()
 _REFUSED = 3
@@ -134,18 +136,21 @@ def _found_or_built(tables: TableSource) -> TableIndex:
     states = [state_of(path) for path in tables.files]
     place = _short_digest([state_of(tables.place)[0], tables.build, *tables.arguments])
     stem = f"{place}-{_short_digest([FORMAT, own_code(), states])}"
-    found = _whole_index(folder, stem)
+    found = _whole_index(folder, stem, states)
     if found is not None:
         return found
     with _held(folder, place) as folder:
         # Another may have built it while this process waited.
-        return _whole_index(folder, stem) or _built(tables, states, folder, stem)
+        return _whole_index(folder, stem, states) or _built(tables, states, folder, stem)
 
 
-def _whole_index(folder: Path, stem: str) -> TableIndex | None:
+def _whole_index(folder: Path, stem: str, states: Sequence[FileState]) -> TableIndex | None:
     """Returns the index of these tables; None: there is none. Removes one that is damaged."""
     for path in sorted(folder.glob(f"{stem}-*.arrow")):
         try:
+            written_ns = path.stat().st_mtime_ns
+            if any(0 <= written_ns - time_ns < _TICK_NS for _, _, time_ns in states):
+                continue  # a table may have been written again at the time that it had already
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
             if path.name == f"{stem}-{digest}.arrow":
@@ -193,7 +198,7 @@ def _built(tables: TableSource, states: Sequence[FileState], folder: Path, stem:
             "%s: its tables are indexed, once, which takes a minute or two", tables.place
         )
         _build_elsewhere(tables, folder, stem)
-    found = _whole_index(folder, stem)
+    found = _whole_index(folder, stem, ())
     if found is None:
         raise OSError(f"{folder}: what was written there cannot be read; see to that disk")
     for path in folder.glob(f"{stem.partition('-')[0]}-*.arrow"):
@@ -234,11 +239,13 @@ def _build_elsewhere(tables: TableSource, folder: Path, stem: str) -> None:
 
 
 def _as_arrow(content: IndexContent) -> pa.Buffer:
-    columns, shapes = {}, {}
+    columns: dict[str, pa.Array] = {}
+    shapes: dict[str, Sequence[int] | None] = {}
     for name, array in content.arrays.items():
-        is_numbers = isinstance(array, np.ndarray)
-        values = pa.array(array.ravel() if is_numbers else array, None if is_numbers else _TEXT)
-        shapes[name] = array.shape if is_numbers else None
+        if isinstance(array, np.ndarray):
+            values, shapes[name] = pa.array(array.ravel()), array.shape
+        else:
+            values, shapes[name] = pa.array(array, _TEXT), None
         columns[name] = pa.LargeListArray.from_arrays(np.array([0, len(values)]), values)
     facts = {"shapes": shapes, "notes": list(content.notes), "facts": dict(content.facts)}
     batch = pa.record_batch(columns)

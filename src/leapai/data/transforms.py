@@ -57,10 +57,10 @@ def _resized(image: ImageArray, size_px: tuple[int, int]) -> ImageArray:
     height, width = size_px
     while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
         if image.shape[0] % 2 or image.shape[1] % 2:
-            return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
         half = (image.shape[1] // 2, image.shape[0] // 2)
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def prepare(

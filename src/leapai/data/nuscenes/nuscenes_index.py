@@ -12,17 +12,20 @@ import numpy as np
 from leapai.data import columns
 from leapai.data.checked_table import MAX_COORDINATE_M, CheckedTable, json_table
 from leapai.data.nuscenes.nuscenes_annotations import Samples, annotation_arrays
+from leapai.data.nuscenes.nuscenes_mounts import Mounts, read_mounts
 from leapai.data.nuscenes.nuscenes_tables import CAMERA_GROUPS_OF, LIDAR
 from leapai.data.remote_files import source_path
 from leapai.data.table_index import IndexContent
 from leapai.types import BoolArray, FloatArray, IntArray
 
-MAX_MOUNT_M = 100.0
-"""Farthest sensor from the ego's origin; a road train is 50 m long."""
 MAX_POSES_APART_M = 100.0
 """Farthest a vehicle drives during a sample, by far."""
 MAX_OFFSET_S = 1.0
 """Longest time between a sample and a sensor file of it."""
+_FILE_FIELDS = (
+    *("calibrated_sensor_token", "is_key_frame", "sample_token", "ego_pose_token"),
+    *("timestamp", "filename", "prev", "height", "width"),
+)
 _REMEDY = "unpack the metadata archive of this version again, whole, into the root folder"
 
 
@@ -76,24 +79,7 @@ class _Files(NamedTuple):
     """[F] row of the LiDAR file before it; -1: none."""
     sample: IntArray
     """[F] row of the sample of a keyframe; -1: no keyframe."""
-    mounts: _Mounts
-
-
-class _Mounts(NamedTuple):
-    """The rows of `calibrated_sensor` that can be used."""
-
-    row_of: Mapping[str, int]
-    channels: list[str]
-    rotation: FloatArray
-    position_m: FloatArray
-    intrinsics: FloatArray
-    """[K, 3, 3]; NaN for a LiDAR."""
-
-    def of(self, row: Mapping[str, Any]) -> str | None:
-        """Returns the channel that a row of `sample_data` names; None: there is none."""
-        token = row.get("calibrated_sensor_token")
-        number = self.row_of.get(token) if isinstance(token, str) else None
-        return None if number is None else self.channels[number]
+    mounts: Mounts
 
 
 def _arrays_of(
@@ -223,32 +209,8 @@ def _places(root: Path, folder: Path, scenes: _Scenes, notes: list[str]) -> dict
     return found
 
 
-def _mounts(folder: Path, notes: list[str]) -> _Mounts:
-    sensors = json_table(folder / "sensor.json", _REMEDY, ("channel",))
-    tokens, channels = sensors.keys(), sensors.names("channel")
-    sensor_of = {tokens[i]: int(i) for i in sensors.usable(notes)}
-    fields = ("sensor_token", "rotation", "translation", "camera_intrinsic")
-    table = json_table(folder / "calibrated_sensor.json", _REMEDY, fields)
-    names = table.keys()
-    sensor = table.references("sensor_token", sensor_of, sensors.path)
-    rotation, position_m = table.rotations("rotation"), table.positions("translation", MAX_MOUNT_M)
-    channel = [channels[i] if i >= 0 else "" for i in sensor]
-    is_camera = np.array([name in CAMERA_GROUPS_OF for name in channel], bool)
-    matrix = columns.camera_matrices(table.column("camera_intrinsic"))
-    words = "must be 3 rows of 3 numbers, or of 4 with zeros at their ends"
-    table.mark(np.isfinite(matrix).all((1, 2)) | ~is_camera, "camera_intrinsic", words)
-    untaken = sorted({c for c in channel if c.startswith("CAM") and c not in CAMERA_GROUPS_OF})
-    if untaken:
-        words = f"no camera group takes {', '.join(untaken)}: not used"
-        notes.append(f"{table.path.name}: {words}")
-    kept = table.usable(notes)
-    row_of = {names[i]: number for number, i in enumerate(kept.tolist())}
-    used = [channel[i] for i in kept]
-    return _Mounts(row_of, used, rotation[kept], position_m[kept], matrix[kept])
-
-
 def _sensor_files(folder: Path, samples: _SampleRows, notes: list[str]) -> _Files:
-    mounts = _mounts(folder, notes)
+    mounts = read_mounts(folder, _REMEDY, notes)
 
     def is_used(row: Mapping[str, Any]) -> bool:
         # The others are radars and images between keyframes, the largest part of the table.
@@ -257,9 +219,7 @@ def _sensor_files(folder: Path, samples: _SampleRows, notes: list[str]) -> _File
             return row.get("is_key_frame") is not False
         return channel == LIDAR
 
-    fields = ("calibrated_sensor_token", "is_key_frame", "sample_token", "ego_pose_token")
-    fields += ("timestamp", "filename", "prev", "height", "width")
-    table = json_table(folder / "sample_data.json", _REMEDY, fields, is_used)
+    table = json_table(folder / "sample_data.json", _REMEDY, _FILE_FIELDS, is_used)
     names = table.keys()
     is_key = table.flags("is_key_frame")
     mount = table.references(
@@ -311,7 +271,7 @@ def _samples_of_files(
     return sample
 
 
-def _image_sizes(table: CheckedTable, mounts: _Mounts, mount: IntArray) -> IntArray:
+def _image_sizes(table: CheckedTable, mounts: Mounts, mount: IntArray) -> IntArray:
     """Returns heights and widths [N, 2]; marks images that do not fit to their calibration."""
     size_px = np.stack([table.optional_counts(field) for field in ("height", "width")], -1)
     matrices = np.concatenate([mounts.intrinsics, np.full((1, 3, 3), np.nan)])
