@@ -109,6 +109,8 @@ class _Rows:
 
 
 def _after_space(text: str, at: int) -> int:
+    if text[at : at + 1] > " ":
+        return at  # what is most frequent, in a third of the time
     found = _SPACE.match(text, at)
     assert found is not None
     return found.end()

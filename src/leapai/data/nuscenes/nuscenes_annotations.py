@@ -143,7 +143,7 @@ class _Objects(NamedTuple):
     class_id: IntArray
     """Our class of each object; -1: no counterpart."""
     riderless_id: IntArray
-    """Our class of each object in an annotation that says it has no rider."""
+    """Our class of each object in an annotation with the attribute of no rider."""
 
 
 def _objects(folder: Path, remedy: str, notes: list[str]) -> _Objects:
