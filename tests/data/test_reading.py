@@ -106,7 +106,7 @@ def test_a_jpeg_has_the_pixels_that_pillow_decodes(tmp_path, mode, quality):
     smooth = np.cumsum(PIXELS, 1, np.uint8) // 2 + 30
     Image.fromarray(smooth).convert(mode).save(path, quality=quality)
     expected = np.array(Image.open(path).convert("RGB"))
-    assert reading._whole_jpeg(path.read_bytes(), 1) is not None
+    assert reading._whole_jpeg(path.read_bytes(), SIZE_PX) is not None
     np.testing.assert_array_equal(read_image(path, SIZE_PX), expected)
 
 
@@ -131,7 +131,7 @@ def test_a_damage_that_pillow_accepts_is_decoded_by_it(tmp_path):
     content = path.read_bytes()
     at = content.index(b"\xff\xda")
     path.write_bytes(content[:at] + b"\0\0\0" + content[at:])  # bytes between two segments
-    assert reading._whole_jpeg(path.read_bytes(), 1) is None
+    assert reading._whole_jpeg(path.read_bytes(), SIZE_PX) is None
     assert read_image(path, SIZE_PX).shape == (*SIZE_PX, 3)
 
 

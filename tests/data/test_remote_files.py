@@ -84,7 +84,9 @@ def write_nuscenes(folder):
 
 def write_argoverse2(folder):
     drive = test_argoverse2.Drive(folder)
-    drive.annotate("bus", "BUS", range(test_argoverse2.FRAMES), lambda t: np.array([9.0, 0, 1]))
+    drive.annotate(
+        "bus", "BUS", range(test_argoverse2.FRAMES), lambda t: test_argoverse2.LANDMARK_M
+    )
     drive.write()
     return folder
 
@@ -130,7 +132,7 @@ def test_content_is_fetched_once_and_again_where_it_has_changed(s3, monkeypatch)
     with noting_files() as notes:
         assert read_bytes(path) == b"first"
     assert are_unchanged(notes)
-    system = type(fsspec.filesystem("s3"))
+    system = fsspec.filesystem("s3")
     fetch = system.cat_file
     monkeypatch.setattr(system, "cat_file", lambda *_: pytest.fail("was fetched again"))
     assert read_bytes(path) == b"first"
@@ -141,15 +143,17 @@ def test_content_is_fetched_once_and_again_where_it_has_changed(s3, monkeypatch)
     assert not are_unchanged(notes)
 
 
-def test_names_of_objects_do_not_lead_out_of_their_folder(s3):
-    for name in ("a/../b.txt", "a/./c.txt", "a/good.txt"):
-        s3.pipe(f"{BUCKET}/{name}", b"x")
+@pytest.mark.usefixtures("s3")
+def test_names_of_objects_do_not_lead_out_of_their_folder(monkeypatch):
+    names = [f"drives/a/{name}" for name in ("..", ".", "", "good.txt")]
+    monkeypatch.setattr(fsspec.filesystem("s3"), "ls", lambda *_, **__: names)
     found = [path.name for path in source_path(f"{BUCKET}/a").iterdir()]
     assert found == ["good.txt"]
 
 
 def test_a_server_that_refuses_is_one_line_with_the_remedy(s3, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     fsspec.filesystem("s3").clear_instance_cache()
     path = source_path(f"{BUCKET}/two.bin")
     with pytest.raises(SensorError, match=r"cannot be fetched \(.*read from the environment"):

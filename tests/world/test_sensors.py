@@ -240,10 +240,7 @@ def test_ranges_are_noisy_and_a_few_returns_are_lost(rig):
 
 
 def test_glass_gives_no_return(rig):
-    assert (
-        len(sense(rig, wall(meshes.Material((0.5, 0.5, 0.5), 0.5, texture=meshes.GLASS)), 0).points)
-        == 0
-    )
+    assert len(sense(rig, wall(meshes.Material((0.5, 0.5, 0.5), 0.5, texture=meshes.GLASS)), 0).points) == 0
     scene = scene_of(np.array([[8.0, 0.0, 0.81, 4.6, 1.9, 1.6, 1.2]]), [0])
     boxes = scene.paths.boxes
     hits = cast_rays(

@@ -19,6 +19,7 @@ import simplejpeg
 from PIL import ExifTags, Image
 
 from leapai.data.cache_sources import note_file
+from leapai.data.reduced_images import reduced_size
 from leapai.geometry import poses
 from leapai.types import FloatArray, ImageArray, IntArray
 
@@ -156,7 +157,8 @@ def read_image(path: Path, size_px: tuple[int, int], factor: int = 1) -> ImageAr
                 )
             if encoded.mode == "F":
                 raise SensorError(path, "holds floats, of which the white point is not known")
-            pixels = _whole_jpeg(content, factor) if encoded.format == "JPEG" else None
+            small_px = reduced_size(size_px, factor)
+            pixels = _whole_jpeg(content, small_px) if encoded.format == "JPEG" else None
             return _rgb(encoded, factor) if pixels is None else pixels
     except Image.DecompressionBombError:
         raise SensorError(path, "claims more pixels than any camera has") from None
@@ -180,19 +182,19 @@ def _opened(content: bytes) -> Image.Image:
         return Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
 
 
-def _whole_jpeg(content: bytes, factor: int) -> ImageArray | None:
-    """Decodes a JPEG [H, W, 3], at full scale to the pixels of `_rgb` in a quarter of its time,
-    which copies them several times; None: there is anything unusual, such as a damage that `_rgb`
-    accepts. At a reduced scale finer details are left out as it decodes."""
+def _whole_jpeg(content: bytes, size_px: tuple[int, int]) -> ImageArray | None:
+    """Decodes a JPEG [H, W, 3] at the scale that gives `size_px`, leaving finer details out where
+    it is reduced. At full scale the pixels are those of `_rgb`, which copies them several times
+    and takes four times as long. None: there is anything unusual, such as a damage that `_rgb`
+    accepts."""
+    height, width = size_px
     try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(content, strict=True)
-        least = {"min_height": -(-height // factor), "min_width": -(-width // factor)}
         pixels: ImageArray = simplejpeg.decode_jpeg(
-            content, "RGB", strict=True, **(least if factor > 1 else {})
+            content, "RGB", min_height=height, min_width=width, strict=True
         )
     except ValueError:
         return None
-    return pixels
+    return pixels if pixels.shape[:2] == size_px else None
 
 
 def _rgb(encoded: Image.Image, factor: int) -> ImageArray:
