@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 
 import fsspec
 import numpy as np
 import pytest
+from fsspec.registry import _registry
 from moto.server import ThreadedMotoServer
 
 from leapai.data import file_copies
@@ -175,8 +177,8 @@ def test_a_wrong_address_is_refused(location, error, words):
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(os.sys.modules, "s3fs", None)
-    fsspec.registry._registry.pop("s3", None)
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    _registry.pop("s3", None)
     with pytest.raises(MissingExtraError, match=r"needs s3fs.*pip install 'leapai\[remote\]'"):
         source_path("s3://bucket/x")
 
