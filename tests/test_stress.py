@@ -14,7 +14,7 @@ from rich.console import Console
 
 from leapai import cli
 from leapai.checkpoints import read_checkpoint, save_checkpoint
-from leapai.config.options import StressOptions
+from leapai.config.stress_options import StressOptions
 from leapai.runs import run_inputs, stress_streaming
 from leapai.runs.history import read_runs
 from leapai.runs.stress_folder import read_stress

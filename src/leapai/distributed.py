@@ -53,6 +53,13 @@ def current_ranks() -> Ranks:
     return Ranks(rank, count, local_rank)
 
 
+def cores_of_rank() -> int:
+    """Returns how many cores each rank of this machine has for itself, at least 1."""
+    has_affinity = hasattr(os, "sched_getaffinity")  # containers and Slurm give fewer than all
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+
+
 @contextmanager
 def joined_ranks() -> Iterator[Ranks]:
     """Joins the processes that torchrun started, and leaves them at the end.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from leapai.config.options import StressOptions
 from leapai.config.schema import TaskConfig
+from leapai.config.stress_options import StressOptions
 from leapai.data.corruptions.stress_conditions import Condition, conditions_of
 from leapai.distributed import broadcast, joined_ranks
 from leapai.report.finished_stress import report_stress

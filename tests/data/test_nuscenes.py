@@ -9,6 +9,7 @@ from PIL import Image
 
 from leapai.data.log import OpenOptions
 from leapai.data.nuscenes.nuscenes_reader import open_logs
+from leapai.data.transforms import prepare_camera
 from leapai.geometry import cameras, poses
 from leapai.types import CLASS_NAMES
 
@@ -273,6 +274,46 @@ def test_visibility_becomes_an_occlusion_level(drive):
             f"car{token}", "vehicle.car", [0], lambda t: LANDMARK_M, visibility_token=token
         )
     assert drive.write().log()[0].labels.occlusion_level.tolist() == [3, 2, 1, 0, -1]
+
+
+def test_a_reduced_image_has_the_reduced_calibration(drive):
+    root = drive.write().root
+    drive.file("CAM_BACK1").unlink()
+    least_px = (10, 16)
+    (whole,) = open_logs(f"{root}", OpenOptions(least_px))
+    (log,) = open_logs(f"{root}", OpenOptions(least_px, reduce_images=True))
+    for camera, full in zip(log[1].cameras, whole[1].cameras, strict=True):
+        assert (camera.size_px, full.size_px) == ((12, 16), (48, 64))
+        assert (camera.image is None) == (full.image is None)
+        assert full.image is None or camera.image.shape == (12, 16, 3)
+        # Where a point is seen, in pixels whose centres are whole numbers, four to one.
+        ray = np.array([0.3, -0.2, 1.0])
+        seen, in_full = (each.intrinsics @ ray for each in (camera, full))
+        np.testing.assert_allclose(seen[:2], (in_full[:2] + 0.5) / 4 - 0.5)
+        # Both are cut to the same picture, but for a pixel at which the horizon is rounded.
+        small, large = (prepare_camera(each, least_px) for each in (camera, full))
+        np.testing.assert_allclose(small.intrinsics[:, :2], large.intrinsics[:, :2])
+        assert np.abs(small.intrinsics - large.intrinsics).max() <= 1.0 + 1e-9
+
+
+def test_two_scenes_number_their_tracks_each_from_the_start(drive):
+    drive.tables["scene"].append({"token": "second", "name": "scene-0002"})
+    drive.tables["sample"][2]["scene_token"] = "second"
+    drive.annotate("a", "vehicle.car", [0], lambda t: LANDMARK_M)
+    drive.annotate("b", "vehicle.truck", [0, 1, 2], lambda t: LANDMARK_M)
+    first, second = open_logs(f"{drive.write().root}", OpenOptions(SIZE_PX))
+    assert [first[i].labels.track_id.tolist() for i in range(2)] == [[0, 1], [1]]
+    assert second[0].labels.track_id.tolist() == [0]
+    assert second.sample_tokens == ["s2"]
+    assert second.timestamps_us.tolist() == [START_US + 1_000_000]
+
+
+def test_an_opened_data_set_follows_its_tables(drive):
+    drive.annotate("a", "vehicle.car", [0], lambda t: LANDMARK_M)
+    assert len(drive.write().log()[0].labels) == 1
+    path = drive.root / "v1.0-made-up" / "sample_annotation.json"
+    path.write_text("[]")
+    assert drive.log()[0].labels is None
 
 
 def test_a_track_keeps_its_number_through_the_scene(drive):

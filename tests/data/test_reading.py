@@ -12,8 +12,10 @@ from PIL import Image
 
 from leapai.data import columns, reading
 from leapai.data.reading import SensorError, read_bytes, read_image, read_json
+from leapai.data.reduced_images import reduced_size, reduction
 
 SIZE_PX = (48, 64)
+QUALITY = {"jpg": {"quality": 95}, "png": {}}
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 255, (*SIZE_PX, 3), np.uint8)
 
@@ -31,7 +33,8 @@ def claiming(path, width, height):
 @pytest.mark.parametrize("side", [65_500, 13_000, 65])
 def test_a_size_that_is_claimed_is_refused_before_it_is_decoded(tmp_path, side, monkeypatch):
     path = claiming(tmp_path / "x.jpg", side, side)
-    monkeypatch.setattr(reading, "_rgb", lambda encoded: pytest.fail("was decoded"))
+    for name in ("_rgb", "_whole_jpeg"):
+        monkeypatch.setattr(reading, name, lambda *_: pytest.fail("was decoded"))
     words = "more pixels than any camera" if side == 65_500 else f"is {side} x {side} pixels"
     with pytest.raises(SensorError, match=words):
         read_image(path, SIZE_PX)
@@ -95,6 +98,57 @@ def test_floats_are_refused_because_their_white_is_not_known(tmp_path):
     Image.fromarray(np.zeros(SIZE_PX, np.float32)).save(tmp_path / "x.tiff")
     with pytest.raises(SensorError, match="holds floats"):
         read_image(tmp_path / "x.tiff", SIZE_PX)
+
+
+@pytest.mark.parametrize(("mode", "quality"), [("RGB", 30), ("RGB", 95), ("L", 90)])
+def test_a_jpeg_has_the_pixels_that_pillow_decodes(tmp_path, mode, quality):
+    path = tmp_path / "x.jpg"
+    smooth = np.cumsum(PIXELS, 1, np.uint8) // 2 + 30
+    Image.fromarray(smooth).convert(mode).save(path, quality=quality)
+    expected = np.array(Image.open(path).convert("RGB"))
+    assert reading._whole_jpeg(path.read_bytes(), SIZE_PX) is not None
+    np.testing.assert_array_equal(read_image(path, SIZE_PX), expected)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("size_px", [(96, 160), (90, 161)])
+def test_a_reduced_image_is_close_to_the_mean_of_its_pixels(tmp_path, suffix, factor, size_px):
+    rows, columns = np.mgrid[: size_px[0], : size_px[1]]
+    waves = [127 + 100 * np.sin(rows / 9.0) * np.cos(columns / 13.0 + phase) for phase in range(3)]
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(np.stack(waves, -1).astype(np.uint8)).save(path, **QUALITY[suffix])
+    image = read_image(path, size_px, factor)
+    assert image.shape == (*reduced_size(size_px, factor), 3)
+    expected = np.array(Image.fromarray(read_image(path, size_px)).reduce(factor)).astype(int)
+    whole = np.s_[: size_px[0] // factor, : size_px[1] // factor]  # the last row may be part of one
+    assert np.abs(image - expected)[whole].mean() < 1.5
+
+
+def test_a_damage_that_pillow_accepts_is_decoded_by_it(tmp_path):
+    path = tmp_path / "x.jpg"
+    Image.fromarray(PIXELS).save(path)
+    content = path.read_bytes()
+    at = content.index(b"\xff\xda")
+    path.write_bytes(content[:at] + b"\0\0\0" + content[at:])  # bytes between two segments
+    assert reading._whole_jpeg(path.read_bytes(), SIZE_PX) is None
+    assert read_image(path, SIZE_PX).shape == (*SIZE_PX, 3)
+
+
+@pytest.mark.parametrize(
+    ("size_px", "least_px", "factor"),
+    [
+        ((900, 1600), None, 1),
+        ((900, 1600), (512, 960), 1),
+        ((900, 1600), (450, 800), 2),
+        ((900, 1600), (128, 240), 4),
+        ((900, 1600), (226, 240), 2),
+        ((9000, 16000), (128, 240), 8),
+        ((48, 64), (512, 960), 1),
+    ],
+)
+def test_an_image_is_reduced_as_far_as_it_covers_what_is_asked_for(size_px, least_px, factor):
+    assert reduction(size_px, least_px) == factor
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -15,14 +15,9 @@ from torch.utils.data import Dataset
 
 from leapai.config import AugmentationConfig, BatchSizes, StreamingConfig, TaskConfig
 from leapai.config.training import TrainingConfig
+from leapai.data.loading import read_through, window_loader, worker_count
 from leapai.data.log import DrivingLog
-from leapai.data.samplers import (
-    SampleRef,
-    SequenceSampler,
-    StreamingDataset,
-    read_through,
-    window_loader,
-)
+from leapai.data.samplers import SampleRef, SequenceSampler, StreamingDataset
 from leapai.data.static_labels import rasterise
 from leapai.models.tensors import FrameBatch
 from leapai.types import Frame, Labels, MapLine
@@ -240,6 +235,29 @@ def test_processes_read_the_same_windows_and_a_resumed_run_goes_on_with_them():
     again = StreamingDataset(dataset.logs, config)
     for window, other in zip(window_loader(again, range(4, 6), 0), expected[4:], strict=True):
         assert_same_window(window, other)
+
+
+@pytest.mark.parametrize(
+    ("cores", "ranks", "workers"), [(16, 1, 15), (16, 8, 1), (96, 8, 11), (1, 1, 1), (2, 4, 1)]
+)
+def test_each_rank_has_its_share_of_the_cores(monkeypatch, cores, ranks, workers):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+    assert worker_count(TrainingConfig()) == workers
+    assert worker_count(TrainingConfig(workers=3)) == 3
+    assert worker_count(TrainingConfig(workers=0)) == 0
+
+
+def test_windows_are_pinned_where_there_is_a_gpu(monkeypatch):
+    assert not window_loader(None, range(1), 1).pin_memory
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert window_loader(None, range(1), 1, prefetch=5).pin_memory
+    assert window_loader(None, range(1), 1, prefetch=5).prefetch_factor == 5
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    (batch,) = StreamingDataset([StubLog(2, "drive")], make_config()).window(0)[:1]
+    pinned = batch.pin_memory()
+    assert torch.equal(pinned.timestamp_us, batch.timestamp_us + 1)
+    assert pinned.frames is batch.frames
 
 
 def test_the_same_augmentation_lasts_through_a_clip_and_poses_stay_true():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -45,6 +46,33 @@ def test_a_spot_stays_under_its_projection(size_px):
     seen = [(brightness * columns).sum(), (brightness * rows).sum()]
     expected = cameras.project(spot[None], prepared.intrinsics, prepared.distortion)[0][0]
     np.testing.assert_allclose(seen, expected, atol=0.3)
+
+
+@pytest.mark.parametrize("size_px", [(900, 1600), (720, 1280), (481, 903), (2048, 1550)])
+@pytest.mark.parametrize("network_px", [(256, 480), (128, 240), (64, 96)])
+def test_pixels_are_close_to_the_mean_over_their_area(size_px, network_px):
+    rows, columns = np.mgrid[: size_px[0], : size_px[1]]
+    waves = 127 + 100 * np.sin(rows / 17.0) * np.cos(columns / 23.0)
+    camera = camera_of(size_px)
+    image = np.repeat(waves.astype(np.uint8)[..., None], 3, axis=2)
+    prepared = prepare_camera(replace(camera, image=image), network_px)
+    scale = max(network_px[0] / size_px[0], network_px[1] / size_px[1])
+    height, width = (max(round(s * scale), n) for s, n in zip(size_px, network_px, strict=True))
+    whole = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    left, top = _cut(whole, prepared.image)
+    expected = whole[top : top + network_px[0], left : left + network_px[1]]
+    assert np.abs(prepared.image.astype(int) - expected).mean() < 1.0
+
+
+def _cut(whole, part):
+    """Left and top at which `part` was cut out of `whole`: at one of them both are closest."""
+    left = (whole.shape[1] - part.shape[1]) // 2
+    tops = range(whole.shape[0] - part.shape[0] + 1)
+    columns = np.s_[left : left + part.shape[1]]
+    away = [
+        np.abs(whole[top : top + part.shape[0], columns].astype(int) - part).mean() for top in tops
+    ]
+    return left, int(np.argmin(away))
 
 
 def test_the_right_size_is_left_alone():

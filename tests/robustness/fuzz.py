@@ -15,6 +15,7 @@ import faulthandler
 import itertools
 import json
 import logging
+import os
 import resource
 import subprocess
 import sys
@@ -22,6 +23,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -44,7 +47,7 @@ def run_round(tested: Property, number: int, examples: int) -> None:
     faulthandler.enable()
     logging.disable()
     counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="leapai-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="leapai-fuzz-") as folder, own_cache():
         check = tested.begin(Path(folder))
 
         @seed(number)
@@ -71,6 +74,14 @@ def run_round(tested: Property, number: int, examples: int) -> None:
         except Exception as error:  # whatever it is, it breaks the promise
             fault = described(error)
     print(json.dumps({"counts": counts, "fault": fault}))
+
+
+@contextmanager
+def own_cache() -> Iterator[None]:
+    """Keeps what is indexed of damaged tables out of the user's cache."""
+    with tempfile.TemporaryDirectory(prefix="leapai-fuzz-cache-") as folder:
+        os.environ["LEAPAI_CACHE"] = folder
+        yield
 
 
 def described(error: BaseException) -> dict[str, str]:

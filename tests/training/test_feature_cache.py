@@ -17,9 +17,10 @@ from leapai.config.checks import TRUNK_MODULES
 from leapai.config.training import CacheConfig
 from leapai.data.array_store import ArrayStore
 from leapai.data.clip_mixture import ClipShare
+from leapai.data.loading import window_loader
 from leapai.data.log import DrivingLog
 from leapai.data.reading import SensorError, read_bytes
-from leapai.data.samplers import StreamingDataset, window_loader
+from leapai.data.samplers import StreamingDataset
 from leapai.data.static_labels import rasterise
 from leapai.data.transforms import collate
 from leapai.distributed import Ranks

@@ -62,6 +62,10 @@ def test_the_folder_holds_weights_events_lines_and_a_picture(stubs, console, tmp
     assert line["seconds_of"].keys() >= stages
     assert sum(line["seconds_of"].values()) == pytest.approx(line["seconds_a_step"], rel=0.2)
     assert line["frames_per_s"] == pytest.approx(4 / line["seconds_a_step"])
+    waiting = line["seconds_of"]["data"] / line["seconds_a_step"]
+    assert line["waiting"] == pytest.approx(waiting)
+    words = f"{line['frames_per_s']:.1f} frames/s, {line['waiting']:.0%} waiting for frames"
+    assert words in console.file.getvalue()
     assert line["seconds_of"]["backward"] == 1.0
     printed = console.file.getvalue()
     assert "step 5/5: loss" in printed

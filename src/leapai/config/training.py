@@ -202,8 +202,12 @@ class TrainingConfig(Section):
     """Settings of the training run itself."""
 
     seed: NonNegativeInt = 0
-    workers: int = Field(2, ge=0, le=256)
-    """Processes that read frames, in addition to the one that trains."""
+    workers: int | None = Field(None, ge=0, le=256)
+    """Processes that read frames, in addition to the one that trains; None: one for each other core
+    that this rank has of its machine."""
+    prefetch: int = Field(2, ge=1, le=100)
+    """Windows that each of these processes reads ahead. All of them are in memory: workers x
+    prefetch x frames of a window x streams x the size of a frame's images and points."""
     checkpoint_every: PositiveInt = 500
     validate_every: NonNegativeInt = 0
     """Steps between validations on `data.val`; 0: only at the end."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import leapai
+from leapai.data.remote_files import RemotePath, source_path
 
 if TYPE_CHECKING:
     from leapai.data.log import DrivingLog
@@ -44,7 +45,14 @@ def noting_files() -> Iterator[list[FileState]]:
 
 def note_file(path: Path) -> None:
     """Notes a file that is about to be read, where anybody wants to know."""
-    note_states([_state(os.path.abspath(path))])
+    if _notes.get() is not None:
+        note_states([state_of(path)])
+
+
+def state_of(path: Path) -> FileState:
+    """Returns path, size and time of a file."""
+    remote = isinstance(path, RemotePath)
+    return _state(str(path) if remote else os.path.abspath(path))
 
 
 def note_states(states: Iterable[FileState]) -> None:
@@ -70,6 +78,11 @@ def code_of(logs: Sequence[DrivingLog]) -> str:
     return hashlib.sha256("".join(sorted({_code_of(log) for log in logs})).encode()).hexdigest()
 
 
+def own_code() -> str:
+    """Returns a digest of the code of this package that reads data."""
+    return _digest_of_code(_own_files())
+
+
 def table_digest(log: DrivingLog) -> str:
     """Returns a digest of names, sizes and times of the files in the table folders of a log."""
     return _digest_of_folders(log.table_folders)
@@ -77,7 +90,7 @@ def table_digest(log: DrivingLog) -> str:
 
 def _digest_of_folders(folders: tuple[Path, ...]) -> str:
     states = [
-        _state(os.path.abspath(path))
+        state_of(path)
         for folder in folders
         if folder.is_dir()
         for path in sorted(folder.iterdir())
@@ -89,11 +102,15 @@ def _digest_of_folders(folders: tuple[Path, ...]) -> str:
 def _code_of(log: DrivingLog) -> str:
     """Returns a digest of the code of this package that makes frames, and of a plug-in's own file
     where its logs name no version."""
-    home = Path(leapai.__file__).parent
-    files = [path for room in _OWN_CODE for path in sorted((home / room).rglob("*.py"))]
     innermost = getattr(log, "inner", log)
     plugin = inspect.getsourcefile(type(innermost)) if log.version is None else None
-    return _digest_of_code((*files, *([Path(plugin)] if plugin else [])))
+    return _digest_of_code((*_own_files(), *([Path(plugin)] if plugin else [])))
+
+
+@cache
+def _own_files() -> tuple[Path, ...]:
+    home = Path(leapai.__file__).parent
+    return tuple(path for room in _OWN_CODE for path in sorted((home / room).rglob("*.py")))
 
 
 @cache
@@ -107,7 +124,7 @@ def _digest_of_code(files: tuple[Path, ...]) -> str:
 
 def _state(path: str) -> FileState:
     try:
-        found = os.stat(path)
+        found = source_path(path).stat()
     except (OSError, ValueError):
         return path, -1, -1
     return path, found.st_size, found.st_mtime_ns

@@ -3,21 +3,25 @@ whole is refused."""
 
 from __future__ import annotations
 
-import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from leapai.data import columns, reading
+from leapai.data import columns
 from leapai.data.columns import Column
+from leapai.data.json_rows import json_rows
 from leapai.types import BoolArray, FloatArray, IntArray
 
-_logger = logging.getLogger(__name__)
 MAX_COORDINATE_M = 1e8
 """No projection of the Earth, and no geocentric frame, has larger coordinates."""
 MAX_COUNT = 10_000_000
 MAX_TIME = 2**62
+_ROWS_AT_ONCE = 20_000
+"""Rows of a JSON table that are in memory as Python objects at a time."""
 _WHOLE_TABLE = 0.5
 """Where more than this share of the rows is bad, not rows are at fault, but the table."""
 
@@ -162,14 +166,14 @@ class CheckedTable:
         self._good[bad] = False
 
     def usable(self, notes: list[str]) -> IntArray:
-        """Returns the rows without a mark. Adds a line to `notes`, and warns, where there are
-        others. Raises ValueError where these are more than half of the table."""
+        """Returns the rows without a mark. Adds a line to `notes` where there are others. Raises
+        ValueError where these are more than half of the table."""
         left_out = int((~self._good).sum())
         if left_out:
             words = f"{left_out} of {len(self)} rows cannot be used; the first, {self._first}"
             if left_out > _WHOLE_TABLE * len(self):
                 raise ValueError(f"{self.path}: {words}; {self._remedy}")
-            note(notes, self.path, f"{words}; they are left out")
+            notes.append(f"{self.path.name}: {words}; they are left out")
         return np.flatnonzero(self._good)
 
     def check_unit(self, times: Sequence[IntArray], unit: str) -> None:
@@ -194,31 +198,63 @@ class CheckedTable:
             return ""
 
 
-def note(notes: list[str], path: Path, words: str) -> None:
-    """Adds what was left out of the table `path` to `notes`, and warns."""
-    notes.append(f"{path.name}: {words}")
-    _logger.warning("%s: %s", path, words)
+def json_table(
+    path: Path,
+    remedy: str,
+    fields: Sequence[str],
+    keep: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> CheckedTable:
+    """Reads these fields, and the `token`, of a JSON file with a list of rows; with `keep` of the
+    rows that it chooses. Columns of numbers become arrays while the file is read.
 
-
-def json_table(path: Path, remedy: str) -> CheckedTable:
-    """Reads a JSON file with a list of rows that have a `token`. Raises ValueError where it is
-    missing or no such list."""
-    rows = reading.read_json(path, remedy)
-    if not isinstance(rows, list):
-        kind = type(rows).__name__
-        raise ValueError(f"{path} must be a list of rows, not {kind}; {remedy}")
-    is_row = np.array([isinstance(row, dict) for row in rows], bool)
-    tables = [row if good else {} for row, good in zip(rows, is_row, strict=True)]
-    kept: dict[str, Column] = {}
-
-    def column(field: str) -> Column:
-        if field not in kept:
-            kept[field] = [row.get(field) for row in tables]
-        return kept[field]
-
-    table = CheckedTable(path, len(rows), column, "token", remedy)
-    table.mark(is_row, "token", "the row must be a table of fields")
+    Raises ValueError where the file is missing or no such list.
+    """
+    names = dict.fromkeys(("token", *fields))
+    blocks: dict[str, list[Column]] = defaultdict(list)
+    is_row: list[bool] = []
+    known: dict[str, dict[str, str]] = {name: {} for name in names if name != "token"}
+    rows = json_rows(path, remedy)
+    while read := list(islice(rows, _ROWS_AT_ONCE)):
+        tables = [row if isinstance(row, dict) else {} for row in read]
+        kept = [i for i, row in enumerate(tables) if keep is None or keep(row)]
+        is_row += [isinstance(read[i], dict) for i in kept]
+        for name in names if kept else ():
+            values = [tables[i].get(name) for i in kept]
+            blocks[name].append(_compact(values, known.get(name)))
+    found = {name: _joined(blocks[name]) for name in names}
+    table = CheckedTable(path, len(is_row), found.__getitem__, "token", remedy)
+    table.mark(np.array(is_row, bool), "token", "the row must be a table of fields")
     return table
+
+
+def _compact(values: list[Any], known: dict[str, str] | None) -> Column:
+    """Returns numbers, and lists of equally many numbers, as an array; other values as they are,
+    where `known` has texts that occur again, each once in memory."""
+    kinds = set(map(type, values))
+    if kinds and kinds <= {int, float}:
+        array = np.array(values)
+        return array if array.dtype.kind in "if" else values
+    if kinds == {list} and values[0] and type(values[0][0]) in (int, float):
+        try:
+            array = np.array(values)
+        except ValueError:  # rows of different lengths
+            return values
+        return array if array.dtype.kind in "if" and array.ndim == 2 else values
+    if kinds == {str} and known is not None:
+        return [known.setdefault(value, value) for value in values]
+    return values
+
+
+def _joined(blocks: Sequence[Column]) -> Column:
+    """Returns the blocks of a column as one: an array where all are arrays of one shape of row."""
+    shapes = {block.shape[1:] if isinstance(block, np.ndarray) else None for block in blocks}
+    if len(shapes) == 1 and None not in shapes:
+        return np.concatenate([np.asarray(block) for block in blocks])
+    return [value for block in blocks for value in _as_list(block)]
+
+
+def _as_list(column: Column) -> list[Any]:
+    return column.tolist() if isinstance(column, np.ndarray) else list(column)
 
 
 def _single(column: Column) -> FloatArray:
@@ -234,6 +270,6 @@ def _name(field: str | Sequence[str]) -> str:
 
 
 def _short(value: object) -> str:
-    value = value.item() if isinstance(value, np.generic) else value
+    value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
     words = value if isinstance(value, str) and value.isprintable() else ascii(value)
     return words if len(words) <= 60 else words[:57] + "..."

@@ -114,6 +114,16 @@ def first_of_each(keys: Sequence[Hashable]) -> BoolArray:
     return first
 
 
+def first_of_pairs(one: IntArray, other: IntArray, counted: BoolArray) -> BoolArray:
+    """Returns which rows [N] are the first of their pair of numbers, among those that are
+    `counted`; rows that are not are True."""
+    order = np.lexsort((other, one, ~counted))
+    same = (np.diff(one[order]) == 0) & (np.diff(other[order]) == 0) & counted[order[1:]]
+    first = np.ones(len(order), bool)
+    first[order[1:][same]] = False
+    return first
+
+
 def references(column: Column, row_of: Mapping[str, int]) -> IntArray:
     """Returns the row [N] of another table that each value names; -1: none."""
     found = [row_of.get(value, -1) if isinstance(value, str) else -1 for value in column]

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from leapai.config.untrusted_data import ENTRY_POINTS, UNTRUSTED
+from leapai.data.remote_files import source_path
 
 TABLES = {
     "nuscenes": ("v1.0-*/sample.json",),
@@ -66,7 +67,7 @@ def named_source(data: str) -> str:
     if data.partition(":")[0] in installed_data_sets():
         return data
     given, comma, options = data.partition(",")
-    path = Path(given).expanduser()
+    path = source_path(given)
     if not given or not path.exists():
         return data
     return f"{_data_set_of(path)}:{path}{comma}{options}"
@@ -88,5 +89,5 @@ def check_data(data: str) -> None:
         function_of(data)
         return
     root = location.split(",")[0]
-    if name in TABLES and not Path(root).is_dir():
+    if name in TABLES and not source_path(root).is_dir():
         raise ValueError(f"data '{data}': there is no folder '{root}'; name that of the data set")

@@ -130,6 +130,7 @@ def frames_fingerprint(
         "code": code_of(logs),
         "image_size_px": options.image_size_px,
         "label_range_m": options.label_range_m,
+        "reduce_images": options.reduce_images,
         "format": FORMAT,
     }
     if options.vocabulary != DESIGN:
@@ -144,16 +145,15 @@ def open_cached_logs(
     cache: CacheConfig,
     label_range_m: LabelRange | None = None,
     vocabulary: Vocabulary = DESIGN,
+    reduce_images: bool = False,
 ) -> list[DrivingLog]:
     """Opens the logs of `data`, with their frames kept below `cache.folder` where
     `cache.frames_gb` allows any.
 
     Raises ValueError for data that cannot be opened and for a folder that cannot be written.
     """
-    options = OpenOptions(image_size_px, label_range_m, vocabulary)
-    logs = open_logs(
-        data, image_size_px=image_size_px, label_range_m=label_range_m, vocabulary=vocabulary
-    )
+    options = OpenOptions(image_size_px, label_range_m, vocabulary, reduce_images)
+    logs = open_logs(data, **vars(options))
     if not cache.frames_gb:
         return list(logs)
     fingerprint = frames_fingerprint(data, logs, options)

@@ -152,6 +152,14 @@ class OpenOptions:
     vocabulary: Vocabulary = DESIGN
     """The classes that the run asks for. A source that has them gives labels in them; the labels of
     any other are renamed."""
+    reduce_images: bool = False
+    """Whether larger images may be decoded at a reduced scale that is at least `image_size_px`,
+    which is faster; their calibration is reduced with them. Training asks for it."""
+
+    @property
+    def least_image_px(self) -> tuple[int, int] | None:
+        """Height, width that a reduced image has at least; None: images are not reduced."""
+        return self.image_size_px if self.reduce_images else None
 
 
 Opener = Callable[[str, OpenOptions], Sequence[DrivingLog]]
@@ -164,6 +172,7 @@ def open_logs(
     image_size_px: tuple[int, int],
     label_range_m: LabelRange | None = None,
     vocabulary: Vocabulary | None = DESIGN,
+    reduce_images: bool = False,
 ) -> Sequence[DrivingLog]:
     """Opens the logs of `data`: `synthetic:seed=3,frames=40`, `nuscenes:ROOT`, `argoverse2:ROOT`,
     `NAME:LOCATION` of another installed plug-in, `module:function:location`, or the path of a
@@ -175,7 +184,7 @@ def open_logs(
     """
     data = named_source(data)
     opener, location, origin = _find(data)
-    options = OpenOptions(image_size_px, label_range_m, vocabulary or DESIGN)
+    options = OpenOptions(image_size_px, label_range_m, vocabulary or DESIGN, reduce_images)
     try:
         inspect.signature(opener).bind(location, options)
     except TypeError as error:

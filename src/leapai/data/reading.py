@@ -9,14 +9,17 @@ import logging
 import stat
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+import simplejpeg
 from PIL import ExifTags, Image
 
 from leapai.data.cache_sources import note_file
+from leapai.data.reduced_images import reduced_size
 from leapai.geometry import poses
 from leapai.types import FloatArray, ImageArray, IntArray
 
@@ -25,6 +28,8 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 """Formats that cameras write; Pillow's decoders of rarer ones are not offered foreign bytes."""
 MAX_SENSOR_BYTES = 1 << 30
 """Largest file of a sensor: ten million points, or an image of 16 384 x 16 384 pixels, fit."""
+_LOOKED_AT = 1000
+"""Points of a sweep whose distance is looked at."""
 MAX_MEDIAN_RANGE_M = 500.0
 """Half of a sweep is nearer, on any vehicle, by far."""
 
@@ -91,15 +96,27 @@ def missing(path: Path) -> SensorError:
     return SensorError(path, "no such folder")
 
 
+@contextmanager
+def opened_regular(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file to be read in parts. Raises OSError as `regular_bytes` does."""
+    _check_regular(path, None)
+    with path.open("rb") as file:
+        yield file
+
+
 def regular_bytes(path: Path, most: int | None = None) -> bytes:
     """Returns the content of a file of at most `most` bytes. Raises OSError where it is larger, or
     is a pipe or a device: reading one waits for ever, or does not end."""
+    _check_regular(path, most)
+    return path.read_bytes()
+
+
+def _check_regular(path: Path, most: int | None) -> None:
     state = path.stat()
     if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
         raise OSError(errno.EINVAL, "is a pipe or a device, no file")
     if most is not None and state.st_size > most:
         raise OSError(errno.EFBIG, f"has {state.st_size:,} bytes, at most {most:,} are read")
-    return path.read_bytes()
 
 
 def read_bytes(path: Path) -> bytes:
@@ -116,12 +133,13 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_image(path: Path, size_px: tuple[int, int]) -> ImageArray:
-    """Reads an image [H, W, 3] RGB of the calibrated `size_px` (height, width). Raises SensorError.
+def read_image(path: Path, size_px: tuple[int, int], factor: int = 1) -> ImageArray:
+    """Reads an image [H, W, 3] RGB of the calibrated `size_px` (height, width), its sides divided
+    by a `factor` of 1, 2, 4 or 8 (`reduced_size`). Raises SensorError.
 
-    Pillow decodes it, because it refuses a truncated file that OpenCV fills up with grey. Its
-    header comes first: an image of another size is refused before it takes any memory. One that is
-    marked as rotated (EXIF) is refused, too, because the calibration may be that of either.
+    Its header comes first: an image of another size is refused before it takes any memory. One that
+    is marked as rotated (EXIF) is refused, too, because the calibration may be that of either. A
+    truncated file is refused, which OpenCV would fill up with grey.
     """
     content = read_bytes(path)
     try:
@@ -139,7 +157,9 @@ def read_image(path: Path, size_px: tuple[int, int]) -> ImageArray:
                 )
             if encoded.mode == "F":
                 raise SensorError(path, "holds floats, of which the white point is not known")
-            return _rgb(encoded)
+            small_px = reduced_size(size_px, factor)
+            pixels = _whole_jpeg(content, small_px) if encoded.format == "JPEG" else None
+            return _rgb(encoded, factor) if pixels is None else pixels
     except Image.DecompressionBombError:
         raise SensorError(path, "claims more pixels than any camera has") from None
     except _UNREADABLE as error:
@@ -162,22 +182,40 @@ def _opened(content: bytes) -> Image.Image:
         return Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
 
 
-def _rgb(encoded: Image.Image) -> ImageArray:
-    """Decodes an image [H, W, 3] of 8 bits. One of 16 bits is scaled; transparency is dropped;
-    grey, palette and CMYK become RGB."""
+def _whole_jpeg(content: bytes, size_px: tuple[int, int]) -> ImageArray | None:
+    """Decodes a JPEG [H, W, 3] at the scale that gives `size_px`, leaving finer details out where
+    it is reduced. At full scale the pixels are those of `_rgb`, which copies them several times
+    and takes four times as long. None: there is anything unusual, such as a damage that `_rgb`
+    accepts."""
+    height, width = size_px
+    try:
+        pixels: ImageArray = simplejpeg.decode_jpeg(
+            content, "RGB", min_height=height, min_width=width, strict=True
+        )
+    except ValueError:
+        return None
+    return pixels if pixels.shape[:2] == size_px else None
+
+
+def _rgb(encoded: Image.Image, factor: int) -> ImageArray:
+    """Decodes an image [H, W, 3] of 8 bits, and averages `factor` x `factor` pixels. One of 16 bits
+    is scaled; transparency is dropped; grey, palette and CMYK become RGB."""
     if encoded.mode in _SIXTEEN_BITS:
         # Scaled as libpng does: 65535 becomes 255.
         values = np.asarray(encoded, np.uint32).clip(0, 65_535)
         grey = ((values * 255 + 32_767) // 65_535).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    return np.array(encoded.convert("RGB"))
+        colours = Image.fromarray(np.repeat(grey[:, :, None], 3, axis=2))
+    else:
+        colours = encoded.convert("RGB")
+    return np.array(colours.reduce(factor) if factor > 1 else colours)
 
 
 def check_range(xyz: FloatArray, path: Path) -> None:
     """Raises SensorError where points [P, 3] are not in metres."""
     if not len(xyz):
         return
-    middle = float(np.median(np.abs(xyz).max(-1)))
+    some = xyz[:: max(len(xyz) // _LOOKED_AT, 1)]  # as good as all, in a twentieth of the time
+    middle = float(np.median(np.abs(some).max(-1)))
     if middle > MAX_MEDIAN_RANGE_M:
         raise SensorError(
             path, f"half of its points are over {middle:.0f} m away: are they in millimetres?"

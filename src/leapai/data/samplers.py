@@ -14,16 +14,13 @@ and each source its share of them. So are sequences with rare classes, which com
 from __future__ import annotations
 
 import math
-import re
-import signal
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import cv2
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from leapai.config.schema import TaskConfig
 from leapai.config.training import StreamingConfig
@@ -295,55 +292,3 @@ def without_sensors(frame: Frame) -> Frame:
     """Returns the frame with neither images nor points: small enough to send between processes."""
     cameras = tuple(replace(c, image=None, pixel_labels=None) for c in frame.cameras)
     return replace(frame, cameras=cameras, points=None)
-
-
-def window_loader(
-    dataset: Dataset[list[FrameBatch]], steps: range, workers: int
-) -> DataLoader[list[FrameBatch]]:
-    """Returns a loader of the windows of these steps, in order, read by `workers` processes; 0: by
-    this one."""
-    return DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=steps,
-        num_workers=workers,
-        collate_fn=as_it_is,
-        worker_init_fn=start_worker,
-        persistent_workers=False,
-    )
-
-
-def read_through(loader: Iterable[_T]) -> Iterator[_T]:
-    """Returns the items of a loader, whose processes start at once.
-
-    Raises ValueError, as one line, for what a process of it could not read, and OSError with the
-    remedy where one was killed.
-    """
-    return _with_clear_errors(iter(loader))
-
-
-def _with_clear_errors(items: Iterator[_T]) -> Iterator[_T]:
-    try:
-        yield from items
-    except RuntimeError as error:
-        if not re.match(r"DataLoader worker \(pid", str(error)):
-            raise
-        raise OSError(
-            "a process that reads frames was killed, most often because memory ran out; use fewer "
-            "processes (--workers, 0: none) or smaller batch_sizes.train"
-        ) from error
-    except ValueError as error:
-        if not str(error).startswith("Caught ValueError in DataLoader worker"):
-            raise
-        raise ValueError(str(error).rpartition("\nValueError: ")[2].strip()) from error
-
-
-def as_it_is(item: Any) -> Any:
-    """Returns the item, in the place of a loader's collation where items are batches already."""
-    return item
-
-
-def start_worker(_: int) -> None:
-    """Sets a process that reads frames up: one thread, and deaf to Ctrl-C."""
-    cv2.setNumThreads(0)  # as many processes as there are cores read already
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training's to handle

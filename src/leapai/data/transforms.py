@@ -45,8 +45,7 @@ def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame
     top = int(np.clip(round(horizon - HORIZON_ROW * size_px[0]), 0, scaled[0] - size_px[0]))
     image = camera.image
     if image is not None and scaled != (height, width):
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        image = cv2.resize(image, scaled[::-1], interpolation=interpolation)
+        image = _resized(image, scaled)
     if image is not None:
         image = image[top : top + size_px[0], left : left + size_px[1]]
     return replace(
@@ -55,6 +54,22 @@ def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame
         size_px=size_px,
         intrinsics=cameras.resize_and_crop(camera.intrinsics, ratio, (left, top)),
     )
+
+
+def _resized(image: ImageArray, size_px: tuple[int, int]) -> ImageArray:
+    """Returns an image at `size_px` (height, width): halved by means of 2 x 2 pixels as long as it
+    stays larger, then interpolated between pixels.
+
+    Where more than half is left to go and the sides cannot be halved, pixels are averaged over
+    their area, which takes four times as long and is what all of it comes close to.
+    """
+    height, width = size_px
+    while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
+        if image.shape[0] % 2 or image.shape[1] % 2:
+            return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def prepare(

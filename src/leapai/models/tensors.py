@@ -25,6 +25,10 @@ class Tensors:
         """Returns a copy on `device`."""
         return self.mapped(lambda tensor: moved(tensor, device))
 
+    def pin_memory(self: _T) -> _T:
+        """Returns a copy in pinned memory; loaders call it."""
+        return self.mapped(lambda tensor: tensor.pin_memory())
+
     def mapped(self: _T, function: Callable[[Tensor], Tensor]) -> _T:
         """Returns a copy whose tensors, nested ones too, went through `function`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]

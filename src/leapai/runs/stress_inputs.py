@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from leapai.config.options import StressOptions
 from leapai.config.schema import TaskConfig
+from leapai.config.stress_options import StressOptions
 from leapai.data.corruptions.chosen_frames import FrameMemory, KeptFrames, SomeFrames
 from leapai.data.corruptions.frame_rates import FINE_HZ, RateLogs, rate_of
 from leapai.data.log import DrivingLog, open_logs

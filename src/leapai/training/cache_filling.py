@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from leapai.config.options import CacheOptions
 from leapai.config.schema import TaskConfig
 from leapai.data.frame_cache import CachedLog, FrameKept
+from leapai.data.loading import as_it_is, read_through, start_worker, worker_count
 from leapai.data.log import DrivingLog
-from leapai.data.samplers import as_it_is, read_through, start_worker
 from leapai.distributed import Ranks
 from leapai.training.adapted_config import adapted
 from leapai.training.feature_cache import fill, open_features
@@ -97,7 +97,7 @@ def _make_frames(
     places = [(log, index) for log in cached for index in range(len(log))]
     share = run_of(places, ranks.rank, ranks.count)
     counts: Counter[str] = Counter()
-    for kept in _with_progress(_kept(share, config.training.workers), len(share), console):
+    for kept in _with_progress(_kept(share, worker_count(config.training)), len(share), console):
         if kept.outcome == "no room":
             raise ValueError(
                 f"{len(places)} frames need about {len(places) * kept.size / 1e9:.3g} GB in "

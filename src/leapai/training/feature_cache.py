@@ -42,14 +42,8 @@ from leapai.data.cache_sources import (
     sources_of,
 )
 from leapai.data.frame_cache import arrays_of, arrays_of_files, files_of, frame_of
-from leapai.data.samplers import (
-    SampleRef,
-    StreamingDataset,
-    as_it_is,
-    read_through,
-    start_worker,
-    without_sensors,
-)
+from leapai.data.loading import as_it_is, read_through, start_worker, worker_count
+from leapai.data.samplers import SampleRef, StreamingDataset, without_sensors
 from leapai.data.transforms import collate, on_one_rig, prepare, read_frame
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
@@ -228,7 +222,7 @@ def fill(dataset: CachedFeatures, model: Perception, ranks: Ranks, console: Cons
     loader: DataLoader[_Chunk] = DataLoader(
         _Chunks(dataset, missing),
         batch_size=None,
-        num_workers=dataset.config.training.workers,
+        num_workers=worker_count(dataset.config.training),
         collate_fn=as_it_is,
         worker_init_fn=start_worker,
     )

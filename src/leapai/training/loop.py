@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from leapai.config.options import LAST
+from leapai.data.loading import read_through
 from leapai.data.log import DrivingLog
-from leapai.data.samplers import read_through
 from leapai.training.freezing import FreezeSchedule
 from leapai.training.kept_checkpoints import BestCheckpoint
 from leapai.training.loggers import RunOutput

@@ -83,20 +83,25 @@ class Reporter:
             "gradient_norm": step.report.gradient_norm,
             "seconds_a_step": took / steps,
             "frames_per_s": self._frames / took,
+            "waiting": seconds.get("data", 0.0) / took,
             "skipped": step.progress.skipped,
         }
         scalars = {f"run/{name}": value for name, value in run.items()}
         scalars |= {f"loss/{name}": value for name, value in losses.items()}
         scalars |= {f"seconds/{stage}": value / steps for stage, value in seconds.items()}
         self.loggers.scalars(scalars, done)
-        self._show(step, losses, steps / took)
+        self._show(step, losses, run)
         self._losses, self._steps, self._frames = {}, 0, 0
         self._seconds, self._from_step = dict(step.watch.seconds), done
         self._since = now()
 
-    def _show(self, step: TrainStep, losses: dict[str, float], rate: float) -> None:
+    def _show(self, step: TrainStep, losses: dict[str, float], run: dict[str, float]) -> None:
         """Shows the loss on the bar; prints a line where the output is no terminal."""
-        shown = f"loss {losses.get('total', float('nan')):.3f}, {rate:.2f} steps/s"
+        rate = 1 / run["seconds_a_step"]
+        shown = (
+            f"loss {losses.get('total', float('nan')):.3f}, {rate:.2f} steps/s, "
+            f"{run['frames_per_s']:.1f} frames/s, {run['waiting']:.0%} waiting for frames"
+        )
         self._bar.update(self._task, description=shown, refresh=True)
         if not self.console.is_terminal:
             done, total = step.progress.step, step.config.max_steps

@@ -52,6 +52,7 @@ MAY_DIFFER = (
 )
 MAY_DIFFER_OF_TRAINING = (
     "workers",
+    "prefetch",
     "checkpoint_every",
     "validate_every",
     "validation_frames",

@@ -13,8 +13,9 @@ from leapai.config.schema import TaskConfig
 from leapai.data.class_balance import sequence_weights
 from leapai.data.clip_mixture import ClipShare
 from leapai.data.frame_cache import open_cached_logs
+from leapai.data.loading import window_loader, worker_count
 from leapai.data.log import DrivingLog
-from leapai.data.samplers import StreamingDataset, window_loader
+from leapai.data.samplers import StreamingDataset
 from leapai.distributed import Ranks
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
@@ -32,20 +33,25 @@ class TrainingLogs:
     shares: tuple[ClipShare, ...]
 
 
-def logs_of(data: str, config: TaskConfig) -> list[DrivingLog]:
-    """Opens data with images of the configuration's size, through its cache of frames."""
+def logs_of(data: str, config: TaskConfig, *, reduce_images: bool = False) -> list[DrivingLog]:
+    """Opens data with images of the configuration's size, through its cache of frames; decoded at a
+    reduced scale where `reduce_images` allows it."""
     return open_cached_logs(
         data,
         image_size_px=config.camera.image_size_px,
         cache=config.cache,
         label_range_m=config.bev.label_range_m,
         vocabulary=config.vocabulary,
+        reduce_images=reduce_images,
     )
 
 
 def training_logs(config: TaskConfig) -> TrainingLogs:
     """Opens all sources of `data.train`. Raises ValueError for one that cannot be opened."""
-    opened = [(logs_of(source.data, config), source.weight) for source in config.data.sources]
+    opened = [
+        (logs_of(source.data, config, reduce_images=True), source.weight)
+        for source in config.data.sources
+    ]
     balance = config.streaming.class_balance
     return TrainingLogs(
         logs=tuple(log for logs, _ in opened for log in logs),
@@ -79,7 +85,7 @@ def windows_from(
         dataset = StreamingDataset(data.logs, config, data.shares, rank=rank, world_size=count)
     parts = config.accumulate_grad_batches
     steps = range(first * parts, config.max_steps * parts)
-    return window_loader(dataset, steps, config.training.workers)
+    return window_loader(dataset, steps, worker_count(config.training), config.training.prefetch)
 
 
 def check_ground_truth(logs: Sequence[DrivingLog], config: TaskConfig) -> None:

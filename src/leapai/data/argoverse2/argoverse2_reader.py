@@ -24,6 +24,7 @@ from leapai.data.argoverse2.argoverse2_tables import (
     AV2_FROM_EGO,
     CAMERA_GROUPS_OF,
     EGO_HEIGHT_M,
+    Annotations,
     LogTables,
     nearest_index,
     read_tables,
@@ -31,6 +32,8 @@ from leapai.data.argoverse2.argoverse2_tables import (
 )
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
+from leapai.data.reduced_images import reduced_intrinsics, reduced_size, reduction
+from leapai.data.remote_files import source_path
 from leapai.geometry import poses
 from leapai.types import (
     DESIGN,
@@ -52,13 +55,13 @@ _EGO_FROM_AV2 = poses.invert(AV2_FROM_EGO)
 
 def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
     """Opens the logs under the folder `location`. Labels are in the vocabulary of `options`; images
-    keep their size.
+    are reduced where they ask for it.
 
     Tables are read when a log is first used. Raises ValueError where there is no log, or
     two of one name, and, then, where a table is missing, broken, or not finite.
     """
     check_vocabulary(options.vocabulary)
-    root = Path(location).expanduser()
+    root = source_path(location)
     folders = [root, *(root / split for split in _SPLITS)]
     logs = [root] if _is_log(root) else [log for folder in folders for log in _logs_in(folder)]
     if not logs:
@@ -74,7 +77,7 @@ def open_logs(location: str, options: OpenOptions) -> list[Argoverse2Log]:
                 f"argoverse2:{location}: {other} and {folder} are two logs of one name, which "
                 "results could not tell apart; remove one, or give the folder of one split"
             )
-    return [Argoverse2Log(folder, options.vocabulary) for folder in logs]
+    return [Argoverse2Log(folder, options.vocabulary, options.least_image_px) for folder in logs]
 
 
 def _is_log(folder: Path) -> bool:
@@ -88,7 +91,14 @@ def _logs_in(folder: Path) -> list[Path]:
 class Argoverse2Log(DrivingLog):
     """One Argoverse 2 log. Sensors are read when a frame is asked for."""
 
-    def __init__(self, folder: Path, vocabulary: Vocabulary = DESIGN) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        vocabulary: Vocabulary = DESIGN,
+        least_image_px: tuple[int, int] | None = None,
+    ) -> None:
+        """With `least_image_px` (height, width) images are reduced, but never below it."""
+        self._least_image_px = least_image_px
         self.name, self.vocabulary = folder.name, vocabulary
         self.static_classes = tuple(c for c in MAPPED_CLASSES if c in vocabulary.map_classes)
         self._folder = folder
@@ -150,17 +160,8 @@ class Argoverse2Log(DrivingLog):
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
         """Returns all boxes of a frame, mapped to our classes or not, or None where the log is not
         annotated."""
-        table = self._tables.annotations
-        if table is None:
-            return None
-        rows = slice(table.frame_start[index], table.frame_start[index + 1])
-        return AnnotatedBoxes(
-            ego_from_box=_EGO_FROM_AV2 @ table.av2_from_box[rows],
-            size_lwh_m=table.size_lwh_m[rows],
-            words=tuple(table.words[rows]),
-            class_id=class_ids(table.words[rows], table.class_id[rows], self.vocabulary),
-            num_lidar_points=table.num_lidar_points[rows],
-        )
+        table = self._tables.annotations(index)
+        return None if table is None else _recorded(table, self.vocabulary)
 
     @property
     def table_notes(self) -> Sequence[str]:  # type: ignore[override]
@@ -185,21 +186,20 @@ class Argoverse2Log(DrivingLog):
         return self._folder / "sensors" / "lidar" / f"{self._frame_ns[index]}.feather"
 
     def _labels(self, index: int, av2_from_city: FloatArray) -> Labels | None:
-        table, recorded = self._tables.annotations, self.annotated_boxes(index)
-        if table is None or recorded is None:
+        table = self._tables.annotations(index)
+        if table is None:
             return None
-        rows = slice(table.frame_start[index], table.frame_start[index + 1])
-        velocity = poses.rotate(av2_from_city, table.velocity_mps[rows])
+        velocity = poses.rotate(av2_from_city, table.velocity_mps)
         known = np.isfinite(velocity[:, 0])
-        count = len(known)
+        count, recorded = len(known), _recorded(table, self.vocabulary)
         labels = Labels(
             boxes=recorded.upright,
             class_id=recorded.class_id,
             velocity_mps=np.where(known[:, None], velocity, 0.0),
             velocity_valid=known,
             occlusion_level=np.full(count, -1, np.int64),
-            track_id=table.track_id[rows],
-            num_lidar_points=recorded.num_lidar_points,
+            track_id=table.track_id,
+            num_lidar_points=table.num_lidar_points,
             visible_fraction=np.full(count, np.nan),
             acceleration_mps2=np.full((count, 3), np.nan),
             vocabulary=self.vocabulary,
@@ -216,13 +216,14 @@ class Argoverse2Log(DrivingLog):
     def _camera(self, name: str, time_ns: int, faults: list[str]) -> CameraFrame:
         calibration = self._tables.cameras[name]
         image, exposure_ns = None, time_ns
+        factor = reduction(calibration.size_px, self._least_image_px)
         try:
             nearest_ns = self._exposure(name, time_ns)
             path = self._camera_folder(name) / f"{nearest_ns}.jpg"
             if not self._tables.poses.has(np.array(nearest_ns)):
                 raise SensorError(path, "no pose of the vehicle within 50 ms")
             exposure_ns = nearest_ns
-            image = reading.read_image(path, calibration.size_px)
+            image = reading.read_image(path, calibration.size_px, factor)
         except SensorError as fault:
             faults.append(self._faults.note(name, fault))
         pose, pose_at_exposure = self._tables.poses.at(np.array([time_ns, exposure_ns]))
@@ -231,8 +232,8 @@ class Argoverse2Log(DrivingLog):
             name=name,
             group=CAMERA_GROUPS_OF[name],
             image=image,
-            size_px=calibration.size_px,
-            intrinsics=calibration.intrinsics.copy(),
+            size_px=reduced_size(calibration.size_px, factor),
+            intrinsics=reduced_intrinsics(calibration.intrinsics, factor),
             distortion=np.zeros(5),
             ego_from_camera=_EGO_FROM_AV2 @ av2_from_camera,
             timestamp_us=int(exposure_ns // 1000),
@@ -255,6 +256,17 @@ class Argoverse2Log(DrivingLog):
             if abs(nearest - time_ns) <= MAX_IMAGE_AGE_S * 1e9:
                 return nearest
         raise SensorError(folder, f"no image within 50 ms of {time_ns} ns")
+
+
+def _recorded(table: Annotations, vocabulary: Vocabulary) -> AnnotatedBoxes:
+    """Returns the boxes of a frame in the ego frame."""
+    return AnnotatedBoxes(
+        ego_from_box=_EGO_FROM_AV2 @ table.av2_from_box,
+        size_lwh_m=table.size_lwh_m,
+        words=table.words,
+        class_id=class_ids(table.words, table.class_id, vocabulary),
+        num_lidar_points=table.num_lidar_points,
+    )
 
 
 def _read_sweep(path: Path) -> FloatArray:

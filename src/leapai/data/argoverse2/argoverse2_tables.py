@@ -1,20 +1,17 @@
-"""Argoverse 2's tables (feather) of one log; no sensor file is read here."""
+"""Argoverse 2's tables of one log as readers use them: rows are looked up in their index
+(`argoverse2_index.py`); no sensor file is read here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.feather
 
-from leapai.data import columns, reading
-from leapai.data.checked_table import MAX_COORDINATE_M, MAX_COUNT, CheckedTable, note
+from leapai.data.table_index import TableIndex, TableSource, open_index
 from leapai.geometry import poses
-from leapai.types import CLASS_NAMES, BoolArray, FloatArray, IntArray
+from leapai.types import BoolArray, FloatArray, IntArray
 
 CAMERA_GROUPS_OF = {
     "ring_front_center": "front_narrow",
@@ -73,20 +70,14 @@ origin."""
 AV2_FROM_EGO = poses.from_xyz_yaw(np.array([0.0, 0.0, -EGO_HEIGHT_M]), 0.0)
 """[4, 4]: our ego frame, on the ground, seen in Argoverse's."""
 
-MAX_GAP_S = 0.3
-"""Longest time between an annotation (10 Hz) and its neighbour in the track, for a velocity: three
-frames."""
 MAX_POSE_AGE_S = 0.05
 LOGS_IN_MEMORY = 32
-"""Tables of this many logs stay in memory, about 4 MB each."""
-
-MAX_DISTANCE_M = 500.0
-"""Farthest box from the vehicle; its LiDARs reach 225 m."""
-MAX_MOUNT_M = 100.0
-EGO_VEHICLE = "EGO_VEHICLE"
-"""Class of the vehicle's own box, which some tables hold: it is no object around the vehicle."""
-_ROTATION, _POSITION = ("qw", "qx", "qy", "qz"), ("tx_m", "ty_m", "tz_m")
-_REMEDY = "get this log again, or leave it out"
+"""Indexes of this many logs stay open."""
+REMEDY = "get this log again, or leave it out"
+POSES, BOXES = "city_SE3_egovehicle.feather", "annotations.feather"
+CALIBRATION = "calibration"
+MOUNTS, LENSES = "egovehicle_SE3_sensor.feather", "intrinsics.feather"
+_BUILD = "leapai.data.argoverse2.argoverse2_index:index_content"
 
 
 @dataclass(frozen=True)
@@ -108,8 +99,10 @@ class PoseTable:
     path: Path
     time_ns: IntArray
     """[K] int64."""
-    city_from_av2: FloatArray
-    """[K, 4, 4] float64."""
+    rotation: FloatArray
+    """[K, 4] float64 quaternions w x y z of `city_from_av2`."""
+    position_m: FloatArray
+    """[K, 3] float64."""
 
     def has(self, time_ns: IntArray) -> BoolArray:
         """Returns which times [K] have a pose within 50 ms."""
@@ -117,49 +110,80 @@ class PoseTable:
         return np.asarray(away_ns <= MAX_POSE_AGE_S * 1e9)
 
     def at(self, time_ns: IntArray) -> FloatArray:
-        """Returns the poses [..., 4, 4] nearest to [...] times. Raises ValueError where one is over
-        50 ms away."""
+        """Returns the poses `city_from_av2` [..., 4, 4] nearest to [...] times. Raises ValueError
+        where one is over 50 ms away."""
         nearest = nearest_index(self.time_ns, time_ns)
         away_ns = np.abs(self.time_ns[nearest] - time_ns)
         if away_ns.max() > MAX_POSE_AGE_S * 1e9:
             at = np.ravel(time_ns)[np.ravel(away_ns).argmax()]
-            raise ValueError(f"{self.path}: no pose within 50 ms of {at} ns; {_REMEDY}")
-        return self.city_from_av2[nearest]
+            raise ValueError(f"{self.path}: no pose within 50 ms of {at} ns; {REMEDY}")
+        return poses.from_quaternion(self.rotation[nearest], self.position_m[nearest])
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """The boxes of a log as columns [M], in order of time."""
+    """Boxes as columns [M]: those of one frame."""
 
-    frame_ns: IntArray
-    """[T] int64."""
-    frame_start: IntArray
-    """[T + 1]: frame t has rows `frame_start[t] : frame_start[t + 1]`."""
     av2_from_box: FloatArray
     """[M, 4, 4] float64, ego frame of Argoverse at the frame's time."""
     size_lwh_m: FloatArray
     velocity_mps: FloatArray
     """[M, 3] city axes; NaN: unknown."""
-    words: list[str]
+    words: tuple[str, ...]
     class_id: IntArray
     """[M] int64 among the design's classes; -1: no counterpart."""
     track_id: IntArray
     num_lidar_points: IntArray
 
 
-@dataclass(frozen=True)
 class LogTables:
     """All tables of one log, joined."""
 
-    frame_ns: IntArray
-    """[T] int64: the annotated times, or those of the sweeps where nothing is annotated."""
-    poses: PoseTable
-    cameras: dict[str, CameraCalibration]
-    unused_cameras: tuple[str, ...]
-    """Cameras that no group takes, in order."""
-    annotations: Annotations | None
-    notes: tuple[str, ...]
-    """Rows that are left out, counted, a line for each table."""
+    def __init__(self, folder: Path, index: TableIndex) -> None:
+        """Raises ValueError where there is no frame."""
+        self._index = index
+        self.notes = tuple(index.notes)
+        """Rows that are left out, counted, a line for each table."""
+        self.poses = PoseTable(
+            folder / POSES, index["pose.time_ns"], index["pose.rotation"], index["pose.position_m"]
+        )
+        self.cameras = _cameras(index)
+        self.unused_cameras: tuple[str, ...] = tuple(index.facts["unused_cameras"])
+        """Cameras that no group takes, in order."""
+        self.is_annotated = "frame.time_ns" in index
+        self._words = index.texts("words") if self.is_annotated else []
+        self.frame_ns = index["frame.time_ns"] if self.is_annotated else self._sweeps(folder)
+        """[T] int64: the annotated times, or those of the sweeps where nothing is annotated."""
+
+    def annotations(self, frame: int) -> Annotations | None:
+        """Returns the boxes of a frame; None: nothing of the log is annotated."""
+        if not self.is_annotated:
+            return None
+        index = self._index
+        frame = range(len(self.frame_ns))[frame]
+        rows = slice(*index["frame.start"][frame : frame + 2].tolist())
+        return Annotations(
+            av2_from_box=poses.from_quaternion(
+                index["box.rotation"][rows], index["box.position_m"][rows]
+            ),
+            size_lwh_m=index["box.size_lwh_m"][rows],
+            velocity_mps=index["box.velocity_mps"][rows],
+            words=tuple(self._words[i] for i in index["box.word"][rows]),
+            class_id=index["box.class_id"][rows].astype(np.int64),
+            track_id=index["box.track_id"][rows].astype(np.int64),
+            num_lidar_points=index["box.num_lidar_points"][rows].astype(np.int64),
+        )
+
+    def _sweeps(self, folder: Path) -> IntArray:
+        """Returns the times [T] of the sweeps that have a pose."""
+        sweeps = times_of_files(folder / "sensors" / "lidar", ".feather")
+        sweeps = sweeps[self.poses.has(sweeps)]
+        if not len(sweeps):
+            raise ValueError(
+                f"{folder / BOXES} is missing or has no row, and there is no LiDAR sweep with a "
+                f"pose; {REMEDY}"
+            )
+        return sweeps
 
 
 def nearest_index(sorted_ns: IntArray, time_ns: IntArray) -> IntArray:
@@ -173,26 +197,14 @@ def nearest_index(sorted_ns: IntArray, time_ns: IntArray) -> IntArray:
 
 @lru_cache(maxsize=LOGS_IN_MEMORY)
 def read_tables(folder: Path) -> LogTables:
-    """Reads the tables of the log `folder`. A row that cannot be used is left out and counted.
-    Without the folder `calibration` the log has no cameras. Raises ValueError where a table is
-    missing, unreadable, or mostly unusable."""
-    notes: list[str] = []
-    pose_table = _pose_table(folder / "city_SE3_egovehicle.feather", notes)
-    calibration = folder / "calibration"
-    cameras, unused = _cameras(calibration, notes) if calibration.is_dir() else ({}, ())
-    path = folder / "annotations.feather"
-    annotations = _annotations(path, pose_table, notes) if path.is_file() else None
-    if annotations is not None:
-        return LogTables(
-            annotations.frame_ns, pose_table, cameras, unused, annotations, tuple(notes)
-        )
-    sweeps = times_of_files(folder / "sensors" / "lidar", ".feather")
-    sweeps = sweeps[pose_table.has(sweeps)]
-    if not len(sweeps):
-        raise ValueError(
-            f"{path} is missing or has no row, and there is no LiDAR sweep with a pose; {_REMEDY}"
-        )
-    return LogTables(sweeps, pose_table, cameras, unused, None, tuple(notes))
+    """Opens the index of the tables of the log `folder`, which is built the first time. A row that
+    cannot be used is left out and counted. Without the folder `calibration` the log has no cameras.
+    Raises ValueError where a table is missing, unreadable, or mostly unusable."""
+    calibration = folder / CALIBRATION
+    names = (folder / POSES, folder / BOXES, calibration / MOUNTS, calibration / LENSES)
+    return LogTables(
+        folder, open_index(TableSource(folder, (calibration, *names), _BUILD, (str(folder),)))
+    )
 
 
 def times_of_files(folder: Path, suffix: str) -> IntArray:
@@ -203,139 +215,12 @@ def times_of_files(folder: Path, suffix: str) -> IntArray:
     return np.array(sorted(times), np.int64)
 
 
-def _feather(path: Path, key: str, fields: Sequence[str]) -> CheckedTable:
-    """Reads columns of a feather file. Raises ValueError where one is missing, or the file."""
-    try:
-        content = reading.regular_bytes(path)
-        table = pyarrow.feather.read_table(pa.BufferReader(content), columns=list(fields))
-        table.validate(full=True)  # or a damaged text ends the process
-        found = {name: table[name].to_numpy() for name in fields}
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing; {_REMEDY}") from None
-    except (pa.ArrowException, OSError, KeyError, ValueError, MemoryError) as error:
-        words = str(error)[:200]
-        raise ValueError(f"{path} cannot be read ({words}); {_REMEDY}") from error
-    return CheckedTable(path, len(table), found.__getitem__, key, _REMEDY)
-
-
-def _times(table: CheckedTable) -> IntArray:
-    """Returns the times [N] of a table. Raises ValueError where they are floats."""
-    if len(table) and np.asarray(table.column("timestamp_ns")).dtype.kind == "f":
-        raise ValueError(
-            f"{table.path}: timestamp_ns holds floats, which cannot tell nanoseconds apart; write "
-            "them as int64"
-        )
-    return table.times("timestamp_ns")
-
-
-def _pose_table(path: Path, notes: list[str]) -> PoseTable:
-    table = _feather(path, "timestamp_ns", ("timestamp_ns", *_ROTATION, *_POSITION))
-    time_ns, rotation = _times(table), table.upright_rotations(_ROTATION)
-    position_m = table.positions(_POSITION, MAX_COORDINATE_M)
-    known = table.good
-    first = columns.first_of_each([*zip(time_ns.tolist(), known.tolist(), strict=True)])
-    table.mark(first | ~known, "timestamp_ns", "a row before it has the same")
-    kept = table.usable(notes)
-    if not len(kept):
-        raise ValueError(f"{path} has no row; {_REMEDY}")
-    kept = kept[np.argsort(time_ns[kept])]
-    table.check_unit([time_ns[kept]], "nanoseconds")
-    city_from_av2 = poses.from_quaternion(rotation[kept], position_m[kept])
-    return PoseTable(path, time_ns[kept], city_from_av2)
-
-
-def _cameras(
-    folder: Path, notes: list[str]
-) -> tuple[dict[str, CameraCalibration], tuple[str, ...]]:
-    """Returns the ring cameras with both intrinsics and extrinsics, in the order of
-    `CAMERA_GROUPS_OF`, and the names of other cameras.
-
-    The published images are undistorted already (argoverse-api issue 81, av2-api issue 226, user
-    guide), so k1, k2, k3 of the table do not apply to them and are not read.
-    """
-    mounts = _mounts(folder / "egovehicle_SE3_sensor.feather", notes)
-    lenses = _lenses(folder / "intrinsics.feather", notes)
-    calibrated = [name for name in CAMERA_GROUPS_OF if name in lenses and name in mounts]
-    lacking = [name for name in CAMERA_GROUPS_OF if name not in calibrated]
-    if lacking:
-        note(notes, folder, f"no calibration of {', '.join(lacking)}: not used")
-    cameras = {name: CameraCalibration(*lenses[name], mounts[name]) for name in calibrated}
-    return cameras, tuple(sorted(lenses.keys() - CAMERA_GROUPS_OF.keys()))
-
-
-def _mounts(path: Path, notes: list[str]) -> dict[str, FloatArray]:
-    table = _feather(path, "sensor_name", ("sensor_name", *_ROTATION, *_POSITION))
-    names, rotation = table.keys(), table.rotations(_ROTATION)
-    position_m = table.positions(_POSITION, MAX_MOUNT_M)
-    av2_from_sensor = poses.from_quaternion(rotation, position_m)
-    return {names[i]: av2_from_sensor[i] for i in table.usable(notes)}
-
-
-def _lenses(path: Path, notes: list[str]) -> dict[str, tuple[tuple[int, int], FloatArray]]:
-    """Returns image size (height, width) and intrinsics [3, 3] of each camera."""
-    numbers = ("fx_px", "fy_px", "cx_px", "cy_px")
-    table = _feather(path, "sensor_name", ("sensor_name", *numbers, "height_px", "width_px"))
-    names, values = table.keys(), table.numbers(numbers, 4)
-    sides = [table.whole(side, 1, columns.MAX_SIDE_PX) for side in ("height_px", "width_px")]
-    size_px = np.stack(sides, -1).reshape(len(table), 2)
-    matrix = np.tile(np.eye(3), (len(table), 1, 1))
-    matrix[:, 0, 0], matrix[:, 1, 1] = values[:, 0], values[:, 1]
-    matrix[:, :2, 2] = values[:, 2:]
-    words = "must be those of a pinhole camera with images of this size"
-    table.mark(columns.intrinsics(matrix, size_px), ", ".join(numbers), words)
+def _cameras(index: TableIndex) -> dict[str, CameraCalibration]:
+    """Returns the calibrated ring cameras in the order of `CAMERA_GROUPS_OF`."""
+    mounts = poses.from_quaternion(index["camera.rotation"], index["camera.position_m"])
     return {
-        names[i]: ((int(size_px[i, 0]), int(size_px[i, 1])), matrix[i]) for i in table.usable(notes)
+        name: CameraCalibration((height, width), index["camera.intrinsics"][i], mounts[i])
+        for i, (name, (height, width)) in enumerate(
+            zip(index.texts("camera.name"), index["camera.size_px"].tolist(), strict=True)
+        )
     }
-
-
-def _annotations(path: Path, pose_table: PoseTable, notes: list[str]) -> Annotations | None:
-    """Reads the boxes of a log; None: the table has no row."""
-    sizes = ("length_m", "width_m", "height_m")
-    fields = ("timestamp_ns", "track_uuid", "category", "num_interior_pts")
-    table = _feather(path, "timestamp_ns", (*fields, *sizes, *_ROTATION, *_POSITION))
-    words = [str(word) for word in table.column("category")]
-    table = table.narrowed(np.array([word != EGO_VEHICLE for word in words], bool))
-    if not len(table):
-        note(notes, path, "no row: nothing is labelled")
-        return None
-    time_ns, tracks, words = _times(table), table.names("track_uuid"), table.names("category")
-    size_m, rotation = table.sizes(sizes), table.upright_rotations(_ROTATION)
-    position_m = table.positions(_POSITION, MAX_DISTANCE_M)
-    points = table.whole("num_interior_pts", 0, MAX_COUNT)
-    class_id = _class_ids(table, words)
-    table.check_unit([np.unique(time_ns[table.good])], "nanoseconds")
-    words_of_rule = f"no pose within {MAX_POSE_AGE_S * 1e3:g} ms in {pose_table.path.name}"
-    table.mark(pose_table.has(time_ns), "timestamp_ns", words_of_rule)
-    known = table.good
-    pairs = [*zip(time_ns.tolist(), tracks, known.tolist(), strict=True)]
-    first = columns.first_of_each(pairs) | ~known
-    table.mark(first, "track_uuid", "a row before it has the same track and time")
-    kept = table.usable(notes)
-    kept = kept[np.argsort(time_ns[kept], kind="stable")]
-    row_ns = time_ns[kept]
-    frame_ns, frame_start = np.unique(row_ns, return_index=True)
-    av2_from_box = poses.from_quaternion(rotation[kept], position_m[kept])
-    in_city_m = (pose_table.at(row_ns) @ av2_from_box)[:, :3, 3]
-    _, track_id = np.unique([tracks[i] for i in kept], return_inverse=True)
-    track_id = track_id.astype(np.int64)
-    return Annotations(
-        frame_ns=frame_ns,
-        frame_start=np.append(frame_start, len(row_ns)),
-        av2_from_box=av2_from_box,
-        size_lwh_m=size_m[kept],
-        velocity_mps=reading.central_velocity(in_city_m, row_ns // 1000, track_id, MAX_GAP_S),
-        words=[words[i] for i in kept],
-        class_id=class_id[kept],
-        track_id=track_id,
-        num_lidar_points=points[kept],
-    )
-
-
-def _class_ids(table: CheckedTable, words: Sequence[str]) -> IntArray:
-    """Returns our class [N] of each word; marks words that the publisher does not have."""
-    ids = {word: CLASS_NAMES.index(name) for word, name in CLASS_OF.items()}
-    ids |= dict.fromkeys(NO_COUNTERPART, -1)
-    known = np.array([word in ids for word in words], bool)
-    remark = f"unknown class; add it to CLASS_OF or NO_COUNTERPART in {__name__}"
-    table.mark(known, "category", remark)
-    return np.array([ids.get(word, -1) for word in words], np.int64)

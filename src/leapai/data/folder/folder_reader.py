@@ -32,6 +32,8 @@ from leapai.data.folder.sequence_files import SequenceFiles, sequence_files
 from leapai.data.folder.timed_files import IMAGE_SUFFIXES, POINT_SUFFIXES, sensor_files, stem_of
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import FaultLog, SensorError, read_image
+from leapai.data.reduced_images import reduced_intrinsics, reduced_size, reduction
+from leapai.data.remote_files import source_path
 from leapai.geometry import poses
 from leapai.types import CameraFrame, FloatArray, Frame, IntArray
 
@@ -43,27 +45,28 @@ _LAYOUT = (
 
 
 def open_logs(location: str, options: OpenOptions) -> list[FolderLog]:
-    """Opens the drives at a path; images keep their size, and there are no labels.
+    """Opens the drives at a path; images are reduced where `options` ask for it, and there are no
+    labels.
 
     What a drive leaves open is taken by default, which is logged as a warning. Raises ValueError
     where there is no drive, and for a calibration, a name or a pose that is wrong.
     """
-    path = Path(location).expanduser().absolute()
+    path = source_path(location).absolute()
     if path.is_file():
         if not path.name.lower().endswith(POINT_SUFFIXES):
             kinds = ", ".join(POINT_SUFFIXES)
             raise ValueError(f"folder:{location}: is no LiDAR sweep ({kinds}); {_LAYOUT}")
-        return _in_classes([_opened(_home_of(path), None, sweep=path)], options)
+        return _as_asked([_opened(_home_of(path), None, sweep=path)], options)
     sequences = [path] if _is_sequence(path) else _sequences_in(path)
     if not sequences:
         raise ValueError(f"folder:{location}: {_why_no_sequence(path)}; {_LAYOUT}")
-    return _in_classes([_opened(sequence, path) for sequence in sequences], options)
+    return _as_asked([_opened(sequence, path) for sequence in sequences], options)
 
 
-def _in_classes(logs: list[FolderLog], options: OpenOptions) -> list[FolderLog]:
-    """Returns the drives, which have no labels, as being of the classes that are asked for."""
+def _as_asked(logs: list[FolderLog], options: OpenOptions) -> list[FolderLog]:
+    """Returns the drives with images and classes as the options ask; they have no labels."""
     for log in logs:
-        log.vocabulary = options.vocabulary
+        log.least_image_px, log.vocabulary = options.least_image_px, options.vocabulary
     return logs
 
 
@@ -162,6 +165,9 @@ def _defaults(
 class FolderLog(DrivingLog):
     """One drive of sensor files. They are read when a frame is asked for."""
 
+    least_image_px: tuple[int, int] | None = None
+    """Height, width that reduced images have at least; None: they are not reduced."""
+
     def __init__(self, name: str, calibration: Calibration, files: SequenceFiles) -> None:
         """Reads the table of poses, where the calibration names one."""
         self.name = name
@@ -221,6 +227,7 @@ class FolderLog(DrivingLog):
         assert mount is not None
         index = images.newest(time_us, self._calibration.max_image_age_s)
         image, exposed_us = None, time_us
+        factor = reduction(entry.size_px, self.least_image_px)
         try:
             if index is None:
                 raise SensorError(
@@ -228,7 +235,7 @@ class FolderLog(DrivingLog):
                     f"no image within {self._calibration.max_image_age_s:g} s before {time_us} us",
                 )
             exposed_us = int(images.time_us[index])
-            image = read_image(images.paths[index], entry.size_px)
+            image = read_image(images.paths[index], entry.size_px, factor)
         except SensorError as fault:
             faults.append(self._faults.note(entry.name, fault))
         motion = poses.invert(self._pose(time_us)) @ self._pose(exposed_us)
@@ -236,8 +243,8 @@ class FolderLog(DrivingLog):
             name=entry.name,
             group=entry.group,
             image=image,
-            size_px=entry.size_px,
-            intrinsics=np.array(entry.intrinsics, np.float64),
+            size_px=reduced_size(entry.size_px, factor),
+            intrinsics=reduced_intrinsics(np.array(entry.intrinsics, np.float64), factor),
             distortion=np.array(entry.distortion, np.float64),
             ego_from_camera=motion @ mount,
             timestamp_us=exposed_us,

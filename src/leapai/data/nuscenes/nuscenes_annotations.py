@@ -1,19 +1,15 @@
-"""nuScenes' annotations: the tables of boxes, objects and classes, joined once when a data set is
-opened."""
+"""nuScenes' annotations: the tables of boxes, objects and classes, joined for the index."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from leapai.data import columns, reading
 from leapai.data.checked_table import MAX_COORDINATE_M, MAX_COUNT, CheckedTable, json_table
-from leapai.geometry import poses
 from leapai.types import CLASS_NAMES, FloatArray, IntArray
 
 CLASS_OF = {
@@ -56,47 +52,33 @@ MAX_GAP_S = 1.5
 
 MAX_DISTANCE_M = 500.0
 """Farthest box from the vehicle; no LiDAR of a vehicle returns from there."""
+_FIELDS = (
+    *("sample_token", "instance_token", "visibility_token", "attribute_tokens"),
+    *("translation", "size", "rotation", "num_lidar_pts", "num_radar_pts"),
+)
 _CLASS_WORDS = {*CLASS_OF, *NO_COUNTERPART}
 
 
 class Samples(NamedTuple):
-    """The samples in use as columns [S]."""
+    """The samples in use as columns [S], in order of scene and time."""
 
     row_of: Mapping[str, int]
     """Token -> row."""
+    scene: IntArray
     time_us: IntArray
     ego_m: FloatArray
     """[S, 3] float64, position of the vehicle in the global frame."""
 
 
-@dataclass(frozen=True)
-class Annotations:
-    """All annotations as columns [M], so that a million of them stay small in memory."""
-
-    rows_of: Mapping[str, list[int]]
-    """Sample token -> its rows."""
-    global_from_box: FloatArray
-    """[M, 4, 4] float64."""
-    size_lwh_m: FloatArray
-    velocity_mps: FloatArray
-    """[M, 3] global axes; NaN: unknown."""
-    words: list[str]
-    class_id: IntArray
-    """[M] int64 among the design's classes; -1: no counterpart."""
-    instances: list[str]
-    occlusion_level: IntArray
-    num_lidar_points: IntArray
-    num_radar_points: IntArray
-
-
-def read_annotations(
+def annotation_arrays(
     folder: Path, samples: Samples, remedy: str, notes: list[str]
-) -> Annotations | None:
-    """Reads the annotations of `samples`; None: the version has none. Rows that are left out are
-    counted in `notes`. Raises ValueError where a table cannot be used."""
-    table = json_table(folder / "sample_annotation.json", remedy)
+) -> dict[str, Any]:
+    """Reads the annotations of `samples` as arrays of an index, in the order of the samples; none
+    where the version has none. Rows that are left out are counted in `notes`. Raises ValueError
+    where a table cannot be used."""
+    table = json_table(folder / "sample_annotation.json", remedy, _FIELDS)
     if not len(table):
-        return None
+        return {}
     objects = _objects(folder, remedy, notes)
     table.keys()
     sample = table.references("sample_token", samples.row_of, folder / "sample.json")
@@ -107,75 +89,89 @@ def read_annotations(
     away_m = np.abs(position_m - samples.ego_m[sample]).max(-1)
     words = f"is more than {MAX_DISTANCE_M:g} m from the vehicle"
     table.mark(away_m <= MAX_DISTANCE_M, "translation", words)
-    known = table.good  # only rows in order can be the first of their object and sample
-    pairs = [*zip(sample.tolist(), instance.tolist(), known.tolist(), strict=True)]
-    first = columns.first_of_each(pairs) | ~known
+    # Only rows in order can be the first of their object and sample.
+    first = columns.first_of_pairs(sample, instance, table.good)
     table.mark(first, "instance_token", "a row before it has the same object and sample")
     riderless = _riderless(table, folder, remedy, notes)
     occlusion = _occlusion_levels(table, folder, remedy, notes)
-    points = _counts(table, "num_lidar_pts")
-    radar_points = _counts(table, "num_radar_pts")
+    points, radar_points = _counts(table, "num_lidar_pts"), _counts(table, "num_radar_pts")
     kept = table.usable(notes)
-    sample, instance = sample[kept], instance[kept]
-    time_us = samples.time_us[sample]
-    return Annotations(
-        rows_of=_rows_of([*samples.row_of], sample),
-        global_from_box=poses.from_quaternion(rotation[kept], position_m[kept]),
-        size_lwh_m=size_m[kept],
-        velocity_mps=reading.central_velocity(position_m[kept], time_us, instance, MAX_GAP_S),
-        words=[objects.words[i] for i in instance],
-        class_id=_class_ids([objects.words[i] for i in instance], riderless[kept]),
-        instances=[objects.tokens[i] for i in instance],
-        occlusion_level=occlusion[kept],
-        num_lidar_points=points[kept],
-        num_radar_points=radar_points[kept],
+    kept = kept[np.argsort(sample[kept], kind="stable")]
+    sample, instance, time_us = sample[kept], instance[kept], samples.time_us[sample[kept]]
+    velocity_mps = reading.central_velocity(position_m[kept], time_us, instance, MAX_GAP_S)
+    class_id = np.where(riderless[kept], objects.riderless_id[instance], objects.class_id[instance])
+    return {
+        "sample.first_box": np.searchsorted(sample, np.arange(len(samples.row_of) + 1)),
+        "box.rotation": rotation[kept],
+        "box.position_m": position_m[kept],
+        "box.size_lwh_m": size_m[kept],
+        "box.velocity_mps": velocity_mps,
+        "box.word": objects.word[instance].astype(np.int16),
+        "box.class_id": class_id.astype(np.int8),
+        "box.track_id": _track_ids(samples.scene[sample], instance).astype(np.int32),
+        "box.occlusion_level": occlusion[kept].astype(np.int8),
+        "box.num_lidar_points": points[kept].astype(np.int32),
+        "box.num_radar_points": radar_points[kept].astype(np.int32),
+        "words": objects.words,
+    }
+
+
+def _track_ids(scene: IntArray, instance: IntArray) -> IntArray:
+    """Returns a number for the object of each box [M], in order of appearance in its scene; boxes
+    are in the order of their scenes."""
+    objects = instance.max(initial=0) + 1
+    pairs, first, pair = np.unique(
+        scene * objects + instance, return_index=True, return_inverse=True
     )
-
-
-def _rows_of(tokens: Sequence[str], sample: IntArray) -> dict[str, list[int]]:
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    for row, number in enumerate(sample.tolist()):
-        rows_of[tokens[number]].append(row)
-    return rows_of
+    turn = np.empty(len(pairs), np.int64)
+    turn[np.argsort(first)] = np.arange(len(pairs))
+    scenes, of_scene = np.unique(pairs // objects, return_inverse=True)
+    earliest = np.full(len(scenes), len(pairs))
+    np.minimum.at(earliest, of_scene, turn)
+    numbers: IntArray = (turn - earliest[of_scene])[pair]
+    return numbers
 
 
 class _Objects(NamedTuple):
     """The rows of `instance` in use."""
 
-    tokens: list[str]
     row_of: Mapping[str, int]
     words: list[str]
-    """The publisher's class of each."""
+    """The publisher's classes."""
+    word: IntArray
+    """Which of `words` each object has."""
+    class_id: IntArray
+    """Our class of each object; -1: no counterpart."""
+    riderless_id: IntArray
+    """Our class of each object in an annotation with the attribute of no rider."""
 
 
 def _objects(folder: Path, remedy: str, notes: list[str]) -> _Objects:
-    categories = json_table(folder / "category.json", remedy)
+    categories = json_table(folder / "category.json", remedy, ("name",))
     tokens, words = categories.keys(), categories.names("name")
     known = np.array([word in _CLASS_WORDS for word in words], bool)
     remark = f"unknown class; add it to CLASS_OF or NO_COUNTERPART in {__name__}"
     categories.mark(known, "name", remark)
-    kept = categories.usable(notes)
-    category_of = {tokens[i]: int(i) for i in kept}
-    table = json_table(folder / "instance.json", remedy)
+    category_of = {tokens[i]: int(i) for i in categories.usable(notes)}
+    table = json_table(folder / "instance.json", remedy, ("category_token",))
     names = table.keys()
     category = table.references("category_token", category_of, categories.path)
     used = table.usable(notes)
-    found = [names[i] for i in used]
-    of_words = [words[i] for i in category[used]]
-    return _Objects(found, {token: i for i, token in enumerate(found)}, of_words)
-
-
-def _class_ids(words: Sequence[str], riderless: FloatArray) -> IntArray:
-    ids = {word: CLASS_NAMES.index(name) for word, name in CLASS_OF.items()}
-    ids |= dict.fromkeys(NO_COUNTERPART, -1)
-    class_id = np.array([ids[word] for word in words], np.int64)
-    cycles = np.array([word in CYCLES for word in words], bool)
-    return np.where(cycles & riderless, CLASS_NAMES.index("riderless_non_motor"), class_id)
+    word = category[used]
+    ids = {name: CLASS_NAMES.index(ours) for name, ours in CLASS_OF.items()}
+    class_id = np.array([ids.get(name, -1) for name in words], np.int64)
+    riderless_id = np.where(
+        np.array([name in CYCLES for name in words], bool),
+        CLASS_NAMES.index("riderless_non_motor"),
+        class_id,
+    )
+    row_of = {names[i]: row for row, i in enumerate(used.tolist())}
+    return _Objects(row_of, words, word, class_id[word], riderless_id[word])
 
 
 def _riderless(table: CheckedTable, folder: Path, remedy: str, notes: list[str]) -> FloatArray:
     """Returns which annotations [N] have the attribute of a cycle without a rider."""
-    attributes = json_table(folder / "attribute.json", remedy)
+    attributes = json_table(folder / "attribute.json", remedy, ("name",))
     tokens, names = attributes.keys(), attributes.names("name")
     name_of = {tokens[i]: names[i] for i in attributes.usable(notes)}
     given = table.column("attribute_tokens")
@@ -195,7 +191,7 @@ def _riderless(table: CheckedTable, folder: Path, remedy: str, notes: list[str])
 
 def _occlusion_levels(table: CheckedTable, folder: Path, remedy: str, notes: list[str]) -> IntArray:
     """Returns the occlusion levels [N]; -1 where no visibility is recorded."""
-    visibility = json_table(folder / "visibility.json", remedy)
+    visibility = json_table(folder / "visibility.json", remedy, ("level",))
     tokens, words = visibility.keys(), visibility.names("level")
     known = np.array([word in OCCLUSION_OF_VISIBILITY for word in words], bool)
     visibility.mark(known, "level", f"must be one of {', '.join(OCCLUSION_OF_VISIBILITY)}")

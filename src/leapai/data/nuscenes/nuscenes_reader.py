@@ -12,26 +12,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from leapai.data import reading
 from leapai.data.log import DrivingLog, OpenOptions
-from leapai.data.nuscenes.nuscenes_annotations import Annotations
 from leapai.data.nuscenes.nuscenes_classes import check_vocabulary, class_ids
 from leapai.data.nuscenes.nuscenes_map import MAPPED_CLASSES, read_map
 from leapai.data.nuscenes.nuscenes_splits import scenes_of_split
 from leapai.data.nuscenes.nuscenes_tables import (
     CAMERA_GROUPS_OF,
     LIDAR,
+    Annotations,
     SensorFile,
     Tables,
-    read_tables,
 )
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
+from leapai.data.reduced_images import reduced_intrinsics, reduced_size, reduction
+from leapai.data.remote_files import source_path
 from leapai.geometry import poses
-from leapai.types import CameraFrame, FloatArray, Frame, IntArray, Labels, VectorMap
+from leapai.types import CameraFrame, FloatArray, Frame, IntArray, Labels, VectorMap, Vocabulary
 
 _POINT_BYTES = 20
 MAX_SWEEP_GAP_S = 1.0
@@ -43,7 +45,7 @@ _OPTIONS = {"version": "", "sweeps": "1", "split": "", "scenes": ""}
 
 def open_logs(location: str, options: OpenOptions) -> list[NuScenesLog]:
     """Opens the scenes of `ROOT[,version=...][,sweeps=N][,split=NAME][,scenes=FILE]`; labels are in
-    the vocabulary of `options`.
+    the vocabulary of `options`, and images are reduced where they ask for it.
 
     With `sweeps=N` the points of the N - 1 sweeps before the keyframe are added, motion compensated
     by the ego poses. With `scenes=FILE` only those named in it are opened, a split for example.
@@ -52,14 +54,14 @@ def open_logs(location: str, options: OpenOptions) -> list[NuScenesLog]:
     check_vocabulary(options.vocabulary)
     root, given = _parse(location)
     version, sweeps = given["version"], int(given["sweeps"])
-    tables = read_tables(root, version, with_sweeps=sweeps > 1)
+    tables = Tables(root, version)
     faults = FaultLog(root)
     names = _listed_scenes(given["scenes"], tables) if given["scenes"] else [*tables.scenes]
     if given["split"]:
         names = scenes_of_split(given["split"], version, names)
     logs = [NuScenesLog(name, tables, sweeps, faults) for name in names]
     for log in logs:
-        log.vocabulary = options.vocabulary
+        log.vocabulary, log.least_image_px = options.vocabulary, options.least_image_px
         log.static_classes = tuple(
             name for name in MAPPED_CLASSES if name in options.vocabulary.map_classes
         )
@@ -81,7 +83,7 @@ def _parse(location: str) -> tuple[Path, dict[str, str]]:
     sweeps = options["sweeps"]
     if not (sweeps.isascii() and sweeps.isdigit() and 0 < int(sweeps[:4]) <= MAX_SWEEPS):
         raise ValueError(f"nuscenes:{location}: sweeps must be a whole number of 1 to {MAX_SWEEPS}")
-    folder = Path(root).expanduser()
+    folder = source_path(root)
     options["version"] = options["version"] or _only_version(folder)
     return folder, options
 
@@ -89,7 +91,7 @@ def _parse(location: str) -> tuple[Path, dict[str, str]]:
 def _listed_scenes(path: str, tables: Tables) -> list[str]:
     """Returns the scenes that the file `path` names, in its order."""
     try:
-        names = Path(path).expanduser().read_text(encoding="utf-8-sig").split()
+        names = source_path(path).read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"nuscenes: scenes={path} cannot be read: {error}") from error
     unknown = sorted(set(names) - set(tables.scenes))
@@ -119,36 +121,38 @@ class NuScenesLog(DrivingLog):
     """One nuScenes scene. Sensors are read when a frame is asked for."""
 
     static_classes = MAPPED_CLASSES
+    least_image_px: tuple[int, int] | None = None
+    """Height, width that reduced images have at least; None: they are not reduced."""
 
     def __init__(self, name: str, tables: Tables, sweeps: int, faults: FaultLog) -> None:
         self.name = name
         self._sweeps = sweeps
         self._faults = faults
-        self._samples = tables.scenes[name]
-        self._files = [tables.keyframes[sample] for sample in self._samples]
-        self._references = [tables.references[sample] for sample in self._samples]
+        self._tables, self._samples = tables, tables.scenes[name]
         self.table_notes = tables.notes
-        self._earlier = tables.sweeps
-        self._annotations = tables.annotations
         self._map = tables.maps.get(name)
-        self._rig = {channel: file for files in self._files for channel, file in files.items()}
-        self._track_ids = self._number_tracks()
 
     @property
     def timestamps_us(self) -> IntArray:
         """[T] int64, of the LiDAR keyframes; of a camera where a sample has none."""
-        return np.array([file.timestamp_us for file in self._references], np.int64)
+        return self._tables.times_us(self._samples)
 
     @property
     def sample_tokens(self) -> list[str]:
         """[T] names of the frames in nuScenes."""
-        return self._samples
+        return self._tables.tokens(self._samples)
+
+    @cached_property
+    def _rig(self) -> Mapping[str, SensorFile]:
+        """A file of each channel, for what a keyframe without one lacks."""
+        return self._tables.rig(self._samples)
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Frame:
-        files, reference = self._files[index], self._references[index]
+        sample = self._samples[index]
+        files, reference = self._tables.keyframes(sample), self._tables.reference(sample)
         faults: list[str] = []
         channels = [channel for channel in CAMERA_GROUPS_OF if channel in self._rig]
         return Frame(
@@ -157,20 +161,21 @@ class NuScenesLog(DrivingLog):
             ego2global=reference.global_from_ego.copy(),
             cameras=tuple(self._camera(files, reference, channel, faults) for channel in channels),
             points=self._points(files.get(LIDAR), reference, faults),
-            labels=self._labels(index),
+            labels=self._labels(sample, reference),
             faults=tuple(faults),
         )
 
     def ground_truth(self, index: int) -> Frame:
         """Returns pose and labels of a frame without reading a sensor."""
-        reference = self._references[index]
+        sample = self._samples[index]
+        reference = self._tables.reference(sample)
         return Frame(
             sequence=self.name,
             timestamp_us=reference.timestamp_us,
             ego2global=reference.global_from_ego.copy(),
             cameras=(),
             points=None,
-            labels=self._labels(index),
+            labels=self._labels(sample, reference),
         )
 
     def vector_map(self) -> VectorMap | None:
@@ -178,12 +183,11 @@ class NuScenesLog(DrivingLog):
         None: the map expansion, a separate download, is not there."""
         if self._map is None:
             return None
-        path_m = np.array([file.global_from_ego[:2, 3] for file in self._references])
-        return read_map(self._map, path_m)
+        return read_map(self._map, self._tables.positions_m(self._samples)[:, :2])
 
     def has_sweep(self, index: int) -> bool:
         """Returns whether the LiDAR file of the frame is there (it may still turn out broken)."""
-        lidar = self._files[index].get(LIDAR)
+        lidar = self._tables.keyframes(self._samples[index]).get(LIDAR)
         return lidar is not None and lidar.path.is_file()
 
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
@@ -192,61 +196,36 @@ class NuScenesLog(DrivingLog):
 
         Recorded point numbers count the keyframe's sweep alone; with more sweeps they are all -1.
         """
-        table = self._annotations
+        sample = self._samples[index]
+        table = self._tables.annotations(sample)
         if table is None:
             return None
-        recorded = self._recorded(table, self._rows(table, index), index)
+        recorded = _recorded(table, self._tables.reference(sample), self.vocabulary)
         if self._sweeps > 1:
             return recorded._replace(num_lidar_points=np.full(len(recorded.words), -1))
         return recorded
 
-    def _recorded(self, table: Annotations, rows: IntArray, index: int) -> AnnotatedBoxes:
-        words = tuple(table.words[row] for row in rows)
-        return AnnotatedBoxes(
-            ego_from_box=self._ego_from_global(index) @ table.global_from_box[rows],
-            size_lwh_m=table.size_lwh_m[rows],
-            words=words,
-            class_id=class_ids(words, table.class_id[rows], self.vocabulary),
-            num_lidar_points=table.num_lidar_points[rows],
-        )
-
-    def _rows(self, table: Annotations, index: int) -> IntArray:
-        return np.array(table.rows_of.get(self._samples[index], []), np.int64)
-
-    def _number_tracks(self) -> dict[str, int]:
-        """Returns a number for each annotated instance of the scene, in order of appearance."""
-        numbers: dict[str, int] = {}
-        if self._annotations is not None:
-            for index in range(len(self)):
-                for row in self._rows(self._annotations, index):
-                    numbers.setdefault(self._annotations.instances[row], len(numbers))
-        return numbers
-
-    def _ego_from_global(self, index: int) -> FloatArray:
-        return poses.invert(self._references[index].global_from_ego)
-
-    def _labels(self, index: int) -> Labels | None:
-        table = self._annotations
+    def _labels(self, sample: int, reference: SensorFile) -> Labels | None:
+        table = self._tables.annotations(sample)
         if table is None:
             return None
-        rows = self._rows(table, index)
-        rows = rows[self._recorded(table, rows, index).class_id >= 0]
-        recorded = self._recorded(table, rows, index)
-        velocity = poses.rotate(self._ego_from_global(index), table.velocity_mps[rows])
+        velocity = poses.rotate(poses.invert(reference.global_from_ego), table.velocity_mps)
         known = np.isfinite(velocity[:, 0])
-        return Labels(
+        count, recorded = len(known), _recorded(table, reference, self.vocabulary)
+        labels = Labels(
             boxes=recorded.upright,
             class_id=recorded.class_id,
             velocity_mps=np.where(known[:, None], velocity, 0.0),
             velocity_valid=known,
-            occlusion_level=table.occlusion_level[rows],
-            track_id=np.array([self._track_ids[table.instances[r]] for r in rows], np.int64),
-            num_lidar_points=table.num_lidar_points[rows],
-            visible_fraction=np.full(len(rows), np.nan),  # a range is recorded, no fraction
-            acceleration_mps2=np.full((len(rows), 3), np.nan),
-            num_radar_points=table.num_radar_points[rows],
+            occlusion_level=table.occlusion_level,
+            track_id=table.track_id,
+            num_lidar_points=table.num_lidar_points,
+            visible_fraction=np.full(count, np.nan),  # a range is recorded, no fraction
+            acceleration_mps2=np.full((count, 3), np.nan),
+            num_radar_points=table.num_radar_points,
             vocabulary=self.vocabulary,
         )
+        return labels.select(recorded.class_id >= 0)
 
     def _camera(
         self,
@@ -260,21 +239,21 @@ class NuScenesLog(DrivingLog):
         taken = channel in files
         ego_from_global = poses.invert(reference.global_from_ego)
         motion = ego_from_global @ file.global_from_ego if taken else np.eye(4)
-        image = None
+        image, factor = None, reduction(file.size_px, self.least_image_px)
         try:
             if not taken:
                 raise SensorError(
                     file.path.parent, f"no keyframe image at {reference.timestamp_us} us"
                 )
-            image = reading.read_image(file.path, file.size_px)
+            image = reading.read_image(file.path, file.size_px, factor)
         except SensorError as fault:
             faults.append(self._faults.note(channel, fault))
         return CameraFrame(
             name=channel,
             group=CAMERA_GROUPS_OF[channel],
             image=image,
-            size_px=file.size_px,
-            intrinsics=file.calibration.intrinsics.copy(),
+            size_px=reduced_size(file.size_px, factor),
+            intrinsics=reduced_intrinsics(file.calibration.intrinsics, factor),
             distortion=np.zeros(5),
             ego_from_camera=motion @ file.calibration.ego_from_sensor,
             timestamp_us=file.timestamp_us if taken else reference.timestamp_us,
@@ -301,8 +280,19 @@ class NuScenesLog(DrivingLog):
                 if file is lidar:
                     return None
             latest_us = file.timestamp_us
-            file = self._earlier.get(file.previous)
+            file = self._tables.file(file.previous) if file.previous >= 0 else None
         return np.concatenate(clouds)
+
+
+def _recorded(table: Annotations, reference: SensorFile, vocabulary: Vocabulary) -> AnnotatedBoxes:
+    """Returns the boxes of a sample in the ego frame."""
+    return AnnotatedBoxes(
+        ego_from_box=poses.invert(reference.global_from_ego) @ table.global_from_box,
+        size_lwh_m=table.size_lwh_m,
+        words=table.words,
+        class_id=class_ids(table.words, table.class_id, vocabulary),
+        num_lidar_points=table.num_lidar_points,
+    )
 
 
 def _read_sweep(file: SensorFile, lidar: SensorFile) -> FloatArray:
