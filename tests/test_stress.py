@@ -116,23 +116,24 @@ def stop_at(name, monkeypatch):
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path, checkpoint, streamed, monkeypatch):
+    output = tmp_path / "run"
     keep = stop_at("fog_2", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        stress(checkpoint, tmp_path, only=("dark", "fog", "snow"))
+        stress(checkpoint, output, only=("dark", "fog", "snow"))
     assert streamed == ["clean", "dark_2", "fog_2"]
-    assert not (tmp_path / "stress.json").exists()
+    assert not (output / "stress.json").exists()
     monkeypatch.setattr(stress_streaming, "keep_result", keep)
     streamed.clear()
-    summary, text = stress(checkpoint, tmp_path, only=("dark", "fog", "snow"))
+    summary, text = stress(checkpoint, output, only=("dark", "fog", "snow"))
     assert streamed == ["clean", "fog_2", "snow_2"]
     assert summary.conditions == 4
     assert "3 to run" in text
     streamed.clear()
-    again, text = stress(checkpoint, tmp_path, only=("dark", "fog", "snow"))
+    again, text = stress(checkpoint, output, only=("dark", "fog", "snow"))
     assert streamed == []
     assert "all results are there" in text
     assert again.corruptions == summary.corruptions
-    assert len(read_runs(tmp_path.parent / "runs.parquet")) == 1
+    assert len(read_runs(tmp_path / "runs.parquet")) == 1
 
 
 def test_others_are_added_later(tmp_path, checkpoint, streamed):
@@ -246,7 +247,7 @@ def test_the_embedded_world_is_opened_at_another_rate_with_its_other_options():
     ("arguments", "message"),
     [
         (["none.ckpt"], "checkpoint none.ckpt: there is no such file"),
-        (["--data", "nowhere:"], "there is no data set 'nowhere'"),
+        (["--data", "kitti:/data"], "there is no data set 'kitti'"),
         (["--every", "0"], "'0' must be a whole number, 1 or more"),
     ],
 )

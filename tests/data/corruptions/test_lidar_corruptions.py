@@ -139,8 +139,9 @@ def test_the_response_of_fog_is_the_integral_of_the_pulse():
         slow, _ = quad(integrand, 0, 2 * half_pulse_s, args=(place[k],), limit=400, epsabs=0)
         assert response[k] == pytest.approx(slow, rel=0.02)
     peak = int(response.argmax())
-    assert (np.diff(response[: peak + 1]) >= 0).all()
-    assert (np.diff(response[peak:]) <= 0).all()
+    jitter = 0.003 * response[peak]  # of the grid of the integral
+    assert (np.diff(response[: peak + 1]) >= -jitter).all()
+    assert (np.diff(response[peak:]) <= jitter).all()
 
 
 @pytest.mark.parametrize("severity", [1, 2, 3])
