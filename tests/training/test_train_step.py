@@ -24,8 +24,8 @@ def spoilt(stubs, *indices: int) -> None:
     """Trains on two drives; in these frames of the first, sizes in labels become NaN after the
     frame was checked."""
 
-    def spoiling(frame: Frame, augmentation: Augmentation) -> Frame:
-        frame = apply(frame, augmentation)
+    def spoiling(frame: Frame, augmentation: Augmentation, **options) -> Frame:
+        frame = apply(frame, augmentation, **options)
         index = (frame.timestamp_us - 1_000_000) // 100_000
         if frame.sequence != "drive0" or index not in indices:
             return frame
