@@ -38,7 +38,7 @@ _CALIBRATION = (("intrinsics", (3, 3)), ("distortion", (5,)), ("ego_from_camera"
 class FrameKept:
     """What became of a frame that was to be kept."""
 
-    outcome: Literal["there", "made", "faulty", "no room"]
+    state: Literal["there", "made", "faulty", "no room"]
     """`faulty`: a sensor failed, so that it is read again the next time."""
     size: int
     """Bytes of its arrays."""

@@ -98,14 +98,14 @@ def _make_frames(
     share = run_of(places, ranks.rank, ranks.count)
     counts: Counter[str] = Counter()
     for kept in _with_progress(_kept(share, worker_count(config.training)), len(share), console):
-        if kept.outcome == "no room":
+        if kept.state == "no room":
             raise ValueError(
                 f"{len(places)} frames need about {len(places) * kept.size / 1e9:.3g} GB in "
                 f"{Path(config.cache.folder) / 'frames'}, and there is no room: raise "
                 f"cache.frames_gb = {config.cache.frames_gb:g}, or delete what other runs left "
                 "there"
             )
-        counts[kept.outcome] += 1
+        counts[kept.state] += 1
     console.print(
         f"frames: {counts['made']} made, {counts['there']} were there"
         + (f", {counts['faulty']} with a failed sensor are not kept" if counts["faulty"] else ""),
