@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -10,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from leapai.checkpoints import read_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.data import samplers
 from leapai.data.augmentation import Augmentation, apply
 from leapai.distributed import Ranks, all_gather, any_rank, current_ranks, joined_ranks
-from leapai.training import training_data, validating
+from leapai.training import train_step, training_data, validating
 from leapai.training.train import run_training
 from leapai.training.train_step import TrainStep
 from leapai.types import Frame
@@ -49,6 +51,7 @@ def config_of(streams: int):
         augmentation=NO_AUGMENTATION,
         temporal_optimization={"random_sampling": False},
         freeze_module_schedules={"stage1_backbone0": 0},
+        accumulate_grad_batches=2,
     )
 
 
@@ -65,8 +68,35 @@ def record_gradients(output: Path, streams: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)  # the loop ends after this step
 
     TrainStep._step = keep
+    train_step.wrapped_for = counting_reductions(reductions := [])
+    add = TrainStep.add
+
+    def counted(self: TrainStep, window) -> None:
+        before = len(reductions)
+        add(self, window)
+        windows.append(len(reductions) - before)
+
+    TrainStep.add, windows = counted, []
     with pytest.raises(SystemExit):
         run_training(config_of(streams), TrainingOptions(output / "out"))
+    (output / f"reductions{os.environ.get('RANK', '')}.json").write_text(json.dumps(windows))
+
+
+def counting_reductions(reductions: list[int]):
+    """`wrapped_for`, whose DDP notes how many numbers each exchange of gradients has."""
+    wrapped_for = train_step.wrapped_for
+
+    def noted(_, bucket):
+        reductions.append(bucket.buffer().numel())
+        return allreduce_hook(None, bucket)
+
+    def wrapped(ranks: Ranks, losses):
+        module = wrapped_for(ranks, losses)
+        if ranks.count > 1:
+            module.register_comm_hook(None, noted)
+        return module
+
+    return wrapped
 
 
 def one_of(count: int, rank: int, port: int, output: Path) -> None:
@@ -80,6 +110,10 @@ def recorded(tmp_path_factory):
     port = free_port()
     runs = [(1, 0, 0, joint), (2, 0, port, split), (2, 1, port, split)]
     assert in_processes(one_of, runs) == [0, 0, 0]
+    windows = [json.loads((split / f"reductions{rank}.json").read_text()) for rank in "01"]
+    assert windows[0] == windows[1]
+    assert windows[0][0] == 0, "gradients are exchanged by the last window of a step alone"
+    assert windows[0][1] > 0
     return [torch.load(p) for p in (joint / "rank0.pt", split / "rank0.pt", split / "rank1.pt")]
 
 

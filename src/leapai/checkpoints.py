@@ -81,8 +81,9 @@ class Checkpoint:
     def config(self) -> TaskConfig:
         """The configuration that the checkpoint was made with, validated when first asked for.
 
-        Data that it names by a function of code is marked as `untrusted` and is not opened. Raises
-        ValueError where it is missing or of another version of the schema.
+        Data that it names by a function of code is marked as `untrusted` and is not opened; a file
+        of pretrained weights that it names is left out. Raises ValueError where it is missing or of
+        another version of the schema.
         """
         if "config" not in self.content:
             raise ValueError(
@@ -102,6 +103,8 @@ class Checkpoint:
             else tuple(untrusted(source) for source in train),
             "val": untrusted(config.data.val),
         }
+        if config.training.pretrained_backbone:
+            config = config.replace(training={"pretrained_backbone": ""})
         return config if data == dict(config.data) else config.replace(data=data)
 
 

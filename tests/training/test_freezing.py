@@ -84,3 +84,25 @@ def test_the_check_notices_what_should_be_frozen_and_is_not(config, model):
     freeze(model.bev_dynamic_head)
     with pytest.raises(AssertionError, match="bev_dynamic_head should be trainable"):
         check_frozen(model, config, 0)
+
+
+def test_norms_of_backbones_keep_what_they_begin_with():
+    config = small_config(training={"frozen_backbone_norm": True})
+    model = build_model(config).train()
+    schedule = FreezeSchedule(model, config)
+    schedule.advance(0)
+    optimizer = build_optimizer(model, config)
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    predictions, _ = model(make_batch(0), model.initial_state(1))
+    predictions.dynamic.class_logits.sum().backward()
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1
+    optimizer.step()
+    moved = {n for n, value in model.state_dict().items() if not torch.equal(value, before[n])}
+    norms = {n for n in before if n.startswith("stage1_backbone") and ".norm" in n}
+    assert len(norms) > 100
+    assert not moved & norms
+    assert "stage1_backbone1.net.stem_conv.weight" in moved
+    assert any(name.startswith("bev_dynamic_neck") and "running" in name for name in moved)
+    schedule.advance(0, optimizer)  # the check accepts it

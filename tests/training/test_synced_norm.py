@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from leapai.distributed import joined_ranks
+from leapai.distributed import Ranks, joined_ranks
+from leapai.training import train_step
 from leapai.training.synced_norm import SyncedBatchNorm2d, synchronise
-from tests.training.runs import as_rank, free_port, in_processes
+from tests.scenes import seeded_model
+from tests.training.runs import as_rank, free_port, in_processes, training_config
 
 SHARES = (slice(0, 3), slice(3, 3), slice(3, 5))
 """Images of each of three ranks; the second has none."""
@@ -50,7 +53,7 @@ def one_rank(rank: int, port: int, output: Path) -> None:
     as_rank(rank, len(SHARES), port)
     with joined_ranks():
         layers = network()
-        synchronise(layers)
+        synchronise(layers, torch.device("cpu"))
         torch.save(sequence_result(layers, SHARES[rank]), output / f"{rank}.pt")
     assert not dist.is_initialized()
 
@@ -86,9 +89,79 @@ def test_running_statistics_and_their_names_are_those_of_the_joint_batch(outcome
             torch.testing.assert_close(part[name], joint[name], atol=1e-10, rtol=1e-9)
 
 
+class Alone:
+    """A process group of one rank, whose sums are its own."""
+
+    def __init__(self, monkeypatch) -> None:
+        monkeypatch.setattr(dist, "new_group", lambda: self)
+        monkeypatch.setattr(dist, "ProcessGroup", Alone)
+        monkeypatch.setattr(dist, "all_reduce", lambda *_, **__: None)
+
+
+def test_on_gpus_it_is_the_fused_one_with_the_activation_after_it(monkeypatch):
+    group = Alone(monkeypatch)
+    layers, plain = network(), network()
+    synchronise(layers, torch.device("cuda"))
+    norms = [layers[1], layers[3]]
+    assert all(isinstance(norm, nn.SyncBatchNorm) for norm in norms)
+    assert all(norm.process_group is group for norm in norms)
+    assert layers.state_dict().keys() == plain.state_dict().keys()
+    # Its kernels need a GPU; in their place those of one rank.
+    monkeypatch.setattr(nn.SyncBatchNorm, "forward", nn.BatchNorm2d.forward)
+    monkeypatch.setattr(nn.SyncBatchNorm, "_check_input_dim", lambda *_: None)
+    expected, found = (sequence_result(net, slice(None)) for net in (plain, layers))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
+    assert (found["y"] == 0).any(), "the activation is missing"
+
+
+def test_norms_that_do_not_learn_stay_plain(monkeypatch):
+    Alone(monkeypatch)
+    layers = network()
+    layers[1].eval()
+    synchronise(layers, torch.device("cpu"))
+    assert type(layers[1]) is nn.BatchNorm2d
+    assert type(layers[3]) is SyncedBatchNorm2d
+
+
+def test_a_frame_without_any_image_of_a_group_moves_no_statistics_on_gpus(monkeypatch):
+    Alone(monkeypatch)
+    model = nn.ModuleDict({"stage1_backbone0": network()}).train()
+    synchronise(model, torch.device("cuda"))
+
+    def shrinking(self, x):
+        """What the fused kernels do with statistics where there is no image at all."""
+        self.running_mean.mul_(0.9)
+        return x
+
+    monkeypatch.setattr(nn.SyncBatchNorm, "forward", shrinking)
+    backbone = model["stage1_backbone0"]
+    for norm in (backbone[1], backbone[3]):
+        norm.running_mean.fill_(1.0)
+    backbone(images()[:0])
+    assert (backbone[1].running_mean == 1.0).all()
+    backbone(images())
+    assert (backbone[1].running_mean == 0.9).all()
+    backbone.eval()(images()[:0])
+    assert (backbone[1].running_mean < 0.9).all(), "the guard is for training alone"
+
+
 def test_in_eval_mode_it_is_plain_batch_norm():
     norm = BatchNormAct2d(4)
     norm.running_mean.fill_(0.5)
     synced = SyncedBatchNorm2d(norm, None).eval()
     x = torch.randn(2, 4, 3, 3)
     torch.testing.assert_close(synced(x), norm.eval()(x))
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_by_choice_every_norm_stays_plain_and_no_rank_waits_for_another(monkeypatch, synced):
+    config = training_config(training={"workers": 0, "synced_batch_norm": synced})
+    calls = []
+    monkeypatch.setattr(train_step, "synchronise", lambda *given: calls.append(given))
+    monkeypatch.setattr(train_step, "DistributedDataParallel", lambda losses, **_: losses)
+    model = seeded_model(config).train()
+    train_step.wrapped_for(Ranks(count=2), SimpleNamespace(config=config, model=model))
+    assert calls == [(model, Ranks().device)] * synced
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    assert model._ranks_wait() is synced

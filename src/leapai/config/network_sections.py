@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from leapai.config.section import Section
+from leapai.config.section import Probability, Section
 from leapai.types import BevGrid
 
 Metres = Annotated[float, Field(ge=-1000, le=1000)]
@@ -22,6 +22,7 @@ _Blocks = Annotated[int, Field(gt=0, le=64)]
 _Heads = Annotated[int, Field(gt=0, le=64)]
 _Points = Annotated[int, Field(gt=0, le=256)]
 _CameraName = Annotated[str, Field(max_length=200)]
+_Spread = Annotated[float, Field(ge=0.001, le=1)]
 _Side = Annotated[int, Field(gt=0, le=8192)]
 """Side of an image in pixels."""
 _Cell = Annotated[float, Field(ge=0.01, le=100)]
@@ -76,6 +77,11 @@ class CameraConfig(Section):
     perspective mapping is weighted; 0: none is predicted, and a pixel counts at any depth."""
     bev_blocks: int = Field(0, ge=0, le=32)
     """Residual blocks on the BEV of the cameras."""
+    mean: tuple[Probability, Probability, Probability] = (0.485, 0.456, 0.406)
+    """Mean of red, green and blue, of 1, that images are normalised by: that of ImageNet, unless
+    the weights of `training.pretrained_backbone` were trained with another."""
+    std: tuple[_Spread, _Spread, _Spread] = (0.229, 0.224, 0.225)
+    """Their standard deviation."""
     shared: bool = False
     """One backbone and neck serves all groups, that of the first."""
     groups: dict[_CameraName, Literal["front_narrow", "front_wide", "back", "side"]] = Field({})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -82,9 +82,16 @@ class OptimizerConfig(Section):
     """Learning rate for 8 GPUs; scaled by sqrt(GPUs / 8)."""
     weight_decay: NonNegativeFloat = 0.01
     warmup_steps: NonNegativeInt = 500
+    schedule: Literal["milestones", "cosine"] = "milestones"
+    """How the rate falls: by `decay` at each milestone, or along half a cosine."""
     milestones: tuple[float, ...] = (0.65, 0.9)
     """Fractions of `max_steps` at which the rate is multiplied by `decay`."""
     decay: float = Field(0.1, gt=0, le=1)
+    cosine_floor: Probability = 0.0
+    """Share of the rate at which the cosine ends."""
+    backbone_layer_decay: float = Field(1.0, gt=0, le=1)
+    """Each layer of a backbone has the rate of the layer after it times this; the last has all of
+    it."""
     clip_gradient_norm: float = Field(35.0, gt=0)
 
 
@@ -105,6 +112,10 @@ class StreamingConfig(Section):
     reset_probability: Probability = 0.0
     """Probability that a stream loses its memory before a frame, so that beginnings are learnt,
     too."""
+    class_balance: Probability = 0.0
+    """Share of the clips that are drawn so that every class comes equally often: clips of sequences
+    with rare classes are repeated, others left out. The rest is drawn evenly; 0: each clip comes
+    once in an epoch."""
 
 
 class LidarAugmentationConfig(Section):
@@ -173,3 +184,26 @@ class TrainingConfig(Section):
     """Services that get losses, metrics and pictures in addition to `train.jsonl`."""
     validation_frames: PositiveInt = 40
     """Frames of each drive that a validation during training streams at most."""
+    keep_every: NonNegativeInt = 0
+    """Steps between checkpoints of weights that are kept as `step_000500.ckpt`; 0: none."""
+    keep_count: PositiveInt = 5
+    """Number of these that are kept, the newest."""
+    best_metric: Annotated[str, Field(max_length=64)] = ""
+    """Metric of a validation during training, such as `mAP` or `IoU_lane_markings`, by which the
+    best weights are kept as `best.ckpt`; empty: none are."""
+    pretrained_backbone: Text = ""
+    """File of timm with the weights that all backbones begin with, or the name of a model in the
+    local cache of the Hugging Face hub, such as `timm/resnetv2_34.ra4_e3600_r224_in1k`; empty: they
+    begin at random. It is read when a training begins without a checkpoint, and never elsewhere."""
+    frozen_backbone_norm: bool = False
+    """Batch norm of the backbones keeps the statistics, scales and shifts that it begins with."""
+    recompute_backbones: bool = False
+    """Stages of the backbones are computed again in the backward pass, which saves their memory."""
+    synced_batch_norm: bool = True
+    """Batch norm takes its statistics over all processes; off: over the images of its own."""
+    ema_decay: float = Field(0.0, ge=0, lt=1)
+    """Decay of the exponential moving average of the weights, which is then validated and shipped
+    in their place; 0: no average is kept."""
+    mixed_precision: bool = False
+    """Train the whole network in 16 bits, and not only its backbones (`use_backbone_amp`).
+    Reference points, position encodings, attention logits, memory and losses stay in float32."""

@@ -1,4 +1,4 @@
-"""Training on several sources of data at once: each gets a share of the clips by its weight."""
+"""Shares of clips in training: of several sources of data, and of sequences with rare classes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ class ClipShare:
 
     logs: int
     weight: float
+    sequence_weights: tuple[float, ...] = ()
+    """How often a clip of each log comes, relative to the other clips of the source; empty: all
+    alike."""
 
 
 class ClipMixture:
@@ -48,3 +51,26 @@ class ClipMixture:
             own = turns == source
             ordered[own] = np.resize(clips[of_clip == source], int(own.sum()))
         return ordered
+
+
+class ClipBalance:
+    """Repeats clips of some logs and leaves out others, by the weights of `ClipShare`."""
+
+    def __init__(self, shares: Sequence[ClipShare]) -> None:
+        self._source = np.repeat(np.arange(len(shares)), [share.logs for share in shares])
+        self._weights = np.array([weight for share in shares for weight in share.sequence_weights])
+
+    def order(self, clips: IntArray, sequence: IntArray, rng: np.random.Generator) -> IntArray:
+        """Returns as many clips of each source as are given, in random order, each as often as the
+        weight of its log, `sequence`, says on average.
+
+        Systematic sampling: a clip of weight 2.3 comes two or three times.
+        """
+        drawn = np.empty_like(clips)
+        of_clip = self._source[sequence]
+        for source in np.unique(of_clip):
+            own = of_clip == source
+            ends = np.cumsum(self._weights[sequence[own]])
+            places = (np.arange(len(ends)) + rng.random()) / len(ends) * ends[-1]
+            drawn[own] = rng.permutation(clips[own][np.searchsorted(ends, places, side="right")])
+        return drawn

@@ -7,7 +7,8 @@ stream sees at a step thus depends on the seed, the stream and the step alone: t
 streams see what one rank with eight sees, and to resume is to start at another step.
 
 Several sources of data are mixed by the clip: an epoch has as many clips as all sources together,
-and each source its share of them (`clip_mixture.py`).
+and each source its share of them. So are sequences with rare classes, which come more often
+(`clip_mixture.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from leapai.config.schema import TaskConfig
 from leapai.config.training import StreamingConfig
 from leapai.data.augmentation import apply, draw_augmentation
-from leapai.data.clip_mixture import ClipMixture, ClipShare
+from leapai.data.clip_mixture import ClipBalance, ClipMixture, ClipShare
 from leapai.data.log import DrivingLog
 from leapai.data.pixel_labels import with_pixel_labels
 from leapai.data.static_labels import with_static_labels
@@ -107,6 +108,8 @@ class SequenceSampler:
         if sum(lengths) == 0:
             raise ValueError("the training data has no frames; name other data as data.train")
         self._mixture = ClipMixture(shares, lengths) if len(shares) > 1 else None
+        balanced = any(share.sequence_weights for share in shares)
+        self._balance = ClipBalance(shares) if balanced else None
         self._config = config
         self._streams = streams
         self._seed = seed
@@ -164,6 +167,8 @@ class SequenceSampler:
         is_first = starts | (rng.random(len(starts)) < config.reset_probability)
         epoch = self._epoch_of_run[self._run[begin]]
         order: IntArray = np.lexsort((rng.random(len(begin)), epoch))
+        if self._balance:
+            order = self._balance.order(order, self._sequence[begin[order]], rng)
         if self._mixture:
             order = self._mixture.order(order, self._sequence[begin[order]], rng)
         length = np.add.reduceat(seen.astype(np.int64), begin)

@@ -17,6 +17,7 @@ from leapai.models.perception import (
     Perception,
     StaticBranch,
 )
+from leapai.models.recompute import recompute_stages
 from leapai.models.static.bev_memory import StaticTemporalFusion
 from leapai.models.static.static_head import StaticHead, StaticNeck
 from leapai.models.view_transfer import ViewTransfer
@@ -62,6 +63,9 @@ def _camera(config: TaskConfig) -> CameraBranch:
     if not is_our_own(config.camera):  # which has 341 M weights at most, at the largest width
         _check_backbone_size(config.camera)
     backbones = build_backbones(config.camera, len(CAMERA_GROUPS))
+    if config.training.recompute_backbones:
+        for backbone in backbones:
+            recompute_stages(backbone.net)
     necks = [FpnNeck(b.channels, config.bev.channels) for b in backbones]
     return CameraBranch(backbones, necks, ViewTransfer(config.camera, config.bev))
 

@@ -13,27 +13,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leapai.config.network_sections import CameraConfig
+from leapai.config.schema import TaskConfig
+from leapai.models.precision import autocasts_backbones, mixed_precision
 from leapai.models.resnet import DEPTHS, ResNetV2
 
 STRIDES = (8, 16, 32)
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
     """A feature backbone: images [M, 3, H, W] uint8 -> maps at strides 8, 16, 32.
 
-    `net` takes normalised images; `channels` are those of its maps.
+    `net` takes images normalised by the mean and deviation of `config`; `channels` are those of its
+    maps.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, net: nn.Module, channels: Sequence[int]) -> None:
+    def __init__(self, net: nn.Module, channels: Sequence[int], config: CameraConfig) -> None:
         super().__init__()
         self.net, self.channels = net, tuple(channels)
-        mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
-        std = torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255
+        mean = torch.tensor(config.mean).view(3, 1, 1) * 255
+        std = torch.tensor(config.std).view(3, 1, 1) * 255
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
         self.to(memory_format=torch.channels_last)
@@ -54,7 +55,7 @@ def build_backbones(config: CameraConfig, count: int) -> list[Backbone]:
     width_factor = config.backbone_args.get("width_factor", 1.0)
     if is_our_own(config) and isinstance(width_factor, int | float):
         nets = [ResNetV2(config.backbone, width_factor) for _ in range(count)]
-        return [Backbone(net, net.channels) for net in nets]
+        return [Backbone(net, net.channels, config) for net in nets]
     return _timm_backbones(config, count)
 
 
@@ -84,7 +85,15 @@ def _timm_backbones(config: CameraConfig, count: int) -> list[Backbone]:
         )
     out_indices = tuple(index_of[stride] for stride in STRIDES)
     nets = [create(out_indices=out_indices) for _ in range(count)]
-    return [Backbone(net, net.feature_info.channels()) for net in nets]
+    return [Backbone(net, net.feature_info.channels(), config) for net in nets]
+
+
+def encode(backbone: nn.Module, neck: nn.Module, images: Tensor, config: TaskConfig) -> Tensor:
+    """Encodes images [M, 3, H, W] of one group -> features [M, C, H/8, W/8] float32; in 16 bits on
+    a GPU, where `use_backbone_amp` is set."""
+    with mixed_precision(images.device, autocasts_backbones(config, images.device)):
+        features: Tensor = neck(backbone(images))
+    return features.float()
 
 
 class FpnNeck(nn.Module):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from leapai.config.network_sections import LidarConfig
 from leapai.models.blocks import conv_norm_relu
+from leapai.models.precision import in_float32
 from leapai.models.sampling import segment_sum
 from leapai.types import BevGrid
 
@@ -104,6 +105,7 @@ class PillarVfe(nn.Module):
         self.attention = nn.Linear(channels, 1)
         self.pillar_mlp = nn.Linear(channels, channels)
 
+    @in_float32
     def forward(self, pillars: Pillars) -> Tensor:
         """Returns features [V, C]; [0, C] for an empty cloud."""
         points = torch.relu(self.point_norm(self.point_mlp(self._features(pillars))))  # [P', C]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from leapai.config.schema import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck, Fuser
-from leapai.models.camera import Backbone, FpnNeck
+from leapai.models.camera import Backbone, FpnNeck, encode
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
 from leapai.models.intensity import relative_to_ground
@@ -188,16 +188,14 @@ class Perception(nn.Module):
         """Returns whether other ranks may wait for a group of cameras that this rank lacks: then
         this one calls the group, too, with no image, because batch norm and gradients meet over
         ranks."""
-        return self.training and dist.is_available() and dist.is_initialized()
+        waits = self.training and self.config.training.synced_batch_norm
+        return waits and dist.is_available() and dist.is_initialized()
 
     def _encode(self, group: int, images: Tensor) -> Tensor:
         """Encodes images [M, 3, H, W] of one group -> features [M, C, H/8, W/8] float32."""
         backbone = self.get_submodule(f"stage1_backbone{group}")
         neck = self.get_submodule(f"stage1_neck{group}")
-        amp = self.config.use_backbone_amp and images.is_cuda
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
-            features: Tensor = neck(backbone(images))
-        return features.float()
+        return encode(backbone, neck, images, self.config)
 
     def pillars(self, batch: FrameBatch) -> Pillars:
         """Groups the points of all streams into pillars."""

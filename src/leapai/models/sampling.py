@@ -3,8 +3,8 @@
 A feature map becomes a table of rows, padded by a border of zeros. A sample is four rows (taps) and
 four weights; a weighted sum of samples is then one `embedding_bag`, which every backend has as a
 fused kernel. No [samples, channels] tensor is ever formed, which is where deformable attention
-written with `grid_sample` spends its time and memory. `tests/models/test_sampling.py` keeps the
-`grid_sample` twin.
+written with `grid_sample` spends its time and memory. Sums are in float32.
+`tests/models/test_sampling.py` keeps the `grid_sample` twin.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from leapai.models.precision import in_float32
 
 PAD_LOW, PAD_HIGH = 1, 2
 """Zero rows before and after each axis: a clamped sample then reads zeros and needs no mask."""
@@ -52,6 +54,7 @@ def bilinear_taps(
     return index, weight
 
 
+@in_float32
 def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     """Sums weight [G, T] times rows[index [G, T]] -> [G, C]."""
     if index.shape[0] == 0:
@@ -59,6 +62,7 @@ def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     return F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight)
 
 
+@in_float32
 def segment_sum(rows: Tensor, offsets: Tensor, weight: Tensor | None = None) -> Tensor:
     """Sums of consecutive rows [M, C] -> [G, C]; segment g holds rows offsets[g] up to offsets[g +
     1].

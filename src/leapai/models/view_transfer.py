@@ -23,6 +23,7 @@ from leapai.models import sampling
 from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import STRIDES
 from leapai.models.pixel_head import DepthBins, PixelHead
+from leapai.models.precision import in_float32
 from leapai.models.tensors import PixelPredictions
 from leapai.types import BevGrid
 
@@ -180,6 +181,7 @@ class ViewTransfer(nn.Module):
         )  # [M * K, C / K]
         return sampling.segment_sum(pairs.view(-1, rows.shape[1]), projection.cell_offsets)
 
+    @in_float32
     def _locations(self, query: Tensor, projection: Projection) -> tuple[Tensor, Tensor]:
         """Returns sampling locations [M, K, P, 2] in cells of the map and attention [M, K, P]."""
         per_height = self.points // len(self.heights_m)
@@ -193,6 +195,7 @@ class ViewTransfer(nn.Module):
         return anchor + offsets, attention / share
 
 
+@in_float32
 @torch.no_grad()
 def project_cells(
     grid: BevGrid,

@@ -46,10 +46,12 @@ def check_frozen(model: nn.Module, config: TaskConfig, step: int) -> None:
     """Asserts that the trainable modules are those that the configuration asks for, in either of
     its forms."""
     frozen = frozen_modules(config, step)
+    norms = backbone_norms(model) if config.training.frozen_backbone_norm else []
+    of_norms = {id(p) for norm in norms for p in norm.parameters()}
     for name in config.active_modules():
         module = model.get_submodule(name)
         trainable = name not in frozen
-        found = {p.requires_grad for p in module.parameters()}
+        found = {p.requires_grad for p in module.parameters() if id(p) not in of_norms}
         assert found <= {trainable}, (
             f"step {step}: {name} should be {'trainable' if trainable else 'frozen'}"
         )
@@ -65,11 +67,23 @@ def _matching(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[str]:
     return [n for n in names if any(fnmatch.fnmatchcase(n, pattern) for pattern in patterns)]
 
 
+def backbone_norms(model: nn.Module) -> list[nn.BatchNorm2d]:
+    """Returns the batch norms of all backbones."""
+    backbones = (m for name, m in model.named_children() if name.startswith("stage1_backbone"))
+    return [
+        m for backbone in backbones for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)
+    ]
+
+
 class FreezeSchedule:
-    """Freezes each module of `model` when its step has come."""
+    """Freezes each module of `model` when its step has come; the norms of backbones, where
+    `training.frozen_backbone_norm` asks for it, at once."""
 
     def __init__(self, model: nn.Module, config: TaskConfig) -> None:
         self.model, self.config = model, config
+        if config.training.frozen_backbone_norm:
+            for norm in backbone_norms(model):
+                freeze(norm)
         self._frozen: set[str] = set()
 
     def advance(self, step: int, optimizer: torch.optim.Optimizer | None = None) -> None:

@@ -9,6 +9,7 @@ from leapai.config.options import LAST
 from leapai.data.log import DrivingLog
 from leapai.data.samplers import read_through
 from leapai.training.freezing import FreezeSchedule
+from leapai.training.kept_checkpoints import BestCheckpoint
 from leapai.training.loggers import RunOutput
 from leapai.training.reporting import Reporter
 from leapai.training.resume import CheckpointKeeper, restore_training
@@ -29,7 +30,8 @@ class TrainingLoop:
         output: RunOutput,
     ) -> None:
         self.step, self.freezing = step, freezing
-        self.validator = Validator(validation_logs, output)
+        best = BestCheckpoint(output.folder, resumed=step.progress.step > 0)
+        self.validator = Validator(validation_logs, output, best)
         self.checkpoints = CheckpointKeeper(output.folder / LAST)
         self.reporter = Reporter(output, step.config.max_steps, step.progress.step)
 

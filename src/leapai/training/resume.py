@@ -1,11 +1,11 @@
 """The checkpoint of a running training, from which a run resumes (docs/design.md, section 8).
 
 `last.ckpt` is a checkpoint like any other, with one more section, `training`: the optimiser by
-name of parameter, the step, and for each rank its streams' memory, when tracks were last seen, the
-last predictions of the static task, and its random states. The data's position is the step, because
-a window is a function of it. A run that resumes equals, bit for bit on a CPU, one that never
-stopped. The checkpoint before it stays as `before_last.ckpt`, for the case that the disk damages
-the last one.
+name of parameter, the step, the weights where those of the checkpoint are averages, and for each
+rank its streams' memory, when tracks were last seen, the last predictions of the static task, and
+its random states. The data's position is the step, because a window is a function of it. A run that
+resumes equals, bit for bit on a CPU, one that never stopped. The checkpoint before it stays as
+`before_last.ckpt`, for the case that the disk damages the last one.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks, all_gather
 from leapai.io import whole_file
 from leapai.models.tensors import StaticMemory, TemporalState
+from leapai.training.kept_checkpoints import keep_weights
 from leapai.training.progress import Progress
 from leapai.training.train_step import TrainStep
 
@@ -52,6 +53,11 @@ MAY_DIFFER_OF_TRAINING = (
     "validate_every",
     "validation_frames",
     "loggers",
+    "keep_every",
+    "keep_count",
+    "best_metric",
+    "pretrained_backbone",
+    "recompute_backbones",
 )
 """Variables that may change when a run resumes: training depends on none of them."""
 
@@ -70,7 +76,11 @@ def save_training(path: Path, step: TrainStep) -> None:
         "optimizer": _optimizer_state(step.model, step.optimizer),
         "ranks": ranks,
     }
-    content = {"state_dict": step.model.state_dict(), **header(step.config), "training": training}
+    if step.averaged:
+        training["weights"] = step.model.state_dict()
+    if step.scaler.is_enabled():
+        training["scaler"] = step.scaler.state_dict()
+    content = {"state_dict": step.weights(), **header(step.config), "training": training}
     with _keeping(path):
         write_checkpoint(path, content)
 
@@ -172,6 +182,10 @@ def restore_training(content: dict[str, Any], step: TrainStep) -> None:
         for name, state in training["optimizer"].items():
             parameter = names[name]
             step.optimizer.state[parameter] = {k: _like(v, parameter) for k, v in state.items()}
+        if step.averaged:
+            step.averaged.restore(content["state_dict"])
+        if step.scaler.is_enabled():
+            step.scaler.load_state_dict(training["scaler"])
         own, losses = training["ranks"][step.ranks.rank], step.losses
         memory = _memory_of(own["memory"]) if own["memory"] else None
         losses.memory = memory and memory.to(step.ranks.device)
@@ -247,7 +261,7 @@ def _may_differ(name: str) -> bool:
 
 class CheckpointKeeper:
     """Writes `last.ckpt` every `training.checkpoint_every` steps, at the end, before a validation,
-    and before a stop."""
+    and before a stop; and the weights that are kept every `training.keep_every` steps."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -257,3 +271,6 @@ class CheckpointKeeper:
         config, done = step.config, step.progress.step
         if now or done == config.max_steps or done % config.training.checkpoint_every == 0:
             save_training(self.path, step)
+        every = config.training.keep_every
+        if every and done % every == 0 and step.ranks.is_first:
+            keep_weights(self.path.parent, step)

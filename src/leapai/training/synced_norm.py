@@ -1,8 +1,9 @@
 """Batch norm over the joint batch of all ranks.
 
 The statistics of a small batch on each rank would be another network's than those of the joint
-batch on one. torch.nn.SyncBatchNorm runs on GPUs only and refuses a rank without an image; this one
-runs on gloo, too, and a rank without an image of a group takes part with nothing.
+batch on one. On GPUs they are those of torch.nn.SyncBatchNorm, which keeps its input alone and has
+fused kernels. It does not run on a CPU; there `SyncedBatchNorm2d` does the same. In both a rank
+without an image of a group takes part with nothing.
 Letters: M images or maps of this rank (0 is allowed), C channels, H x W their size.
 """
 
@@ -84,15 +85,63 @@ class _SumOverRanks(torch.autograd.Function):
         return total, None
 
 
-def synchronise(model: nn.Module) -> None:
-    """Puts a `SyncedBatchNorm2d` in the place of every batch norm of `model`. All ranks must call.
+class FusedBatchNorm2d(nn.SyncBatchNorm):
+    """`nn.SyncBatchNorm` in the place of a batch norm and of what a kind of it applies
+    afterwards."""
+
+    def __init__(self, norm: nn.BatchNorm2d, group: dist.ProcessGroup) -> None:
+        assert norm.momentum is not None
+        super().__init__(norm.num_features, norm.eps, norm.momentum, process_group=group)
+        self.weight, self.bias = norm.weight, norm.bias
+        self.running_mean, self.running_var = norm.running_mean, norm.running_var
+        self.num_batches_tracked = norm.num_batches_tracked
+        self.after = nn.Sequential(*norm.children())
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalises [M, C, H, W] -> [M, C, H, W]; M may be 0 in training."""
+        out: Tensor = self.after(super().forward(input))
+        return out
+
+
+class _StatisticsGuard:
+    """Keeps the running statistics of a backbone in a frame in which no rank has an image of its
+    cameras: torch's kernels would move them towards zero."""
+
+    def __init__(self, backbone: nn.Module, group: dist.ProcessGroup) -> None:
+        self.backbone, self.group = backbone, group
+        self._images = torch.tensor(0)
+        self._kept: list[tuple[Tensor, Tensor]] = []
+        backbone.register_forward_pre_hook(self._before)
+        backbone.register_forward_hook(self._after)
+
+    def _before(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
+        """Counts the images [M, 3, H, W] of all ranks, on the device, and keeps the statistics."""
+        if self.backbone.training:
+            self._images = torch.tensor(len(given[0]), device=given[0].device)
+            dist.all_reduce(self._images, group=self.group)
+            self._kept = [(buffer, buffer.clone()) for buffer in self.backbone.buffers()]
+
+    def _after(self, *_: object) -> None:
+        for buffer, kept in self._kept:
+            buffer.copy_(torch.where(self._images > 0, buffer, kept))
+        self._kept = []
+
+
+def synchronise(model: nn.Module, device: torch.device) -> None:
+    """Puts a batch norm over all ranks in the place of every one of `model` that learns. All ranks
+    must call.
 
     They communicate in a group of their own: the gradients' reduction, which runs at the same time,
     may begin at another moment on each rank.
     """
+    kind = FusedBatchNorm2d if device.type == "cuda" else SyncedBatchNorm2d
     group = dist.new_group()
     assert isinstance(group, dist.ProcessGroup)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d) and not isinstance(child, SyncedBatchNorm2d):
-                setattr(parent, name, SyncedBatchNorm2d(child, group).train(child.training))
+            if isinstance(child, nn.BatchNorm2d) and child.training:
+                setattr(parent, name, kind(child, group))
+    if kind is FusedBatchNorm2d:
+        for name, backbone in model.named_children():
+            if name.startswith("stage1_backbone"):
+                _StatisticsGuard(backbone, group)

@@ -21,6 +21,7 @@ from leapai.config.options import EXIT_OF_SIGNAL, LAST, TrainingOptions
 from leapai.distributed import Ranks, current_ranks, joined_ranks
 from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
+from leapai.training.kept_checkpoints import compared_metric
 from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, check_loggers, open_loggers
 from leapai.training.loop import TrainingLoop
 from leapai.training.resume import progress_of, read_training, undamaged
@@ -47,6 +48,7 @@ def run_training(
     config = adapted(config, options)
     resume = options.resume_from()
     check_loggers(config.training.loggers)
+    compared_metric(config.training.best_metric)
     held = options.hold_output() if ranks.is_first else nullcontext()
     with options.new_output(), joined_ranks(), held:
         content = None
@@ -86,6 +88,7 @@ class _Run:
             self._leave(stopped_by, progress.step)
         final = self.options.output / FINAL
         if ranks.is_first:
+            model.load_state_dict(step.weights())
             save_checkpoint(final, model, config, metrics=loop.validator.metrics)
             self.console.print(f"  -> [bold]{final}[/]", highlight=False)
         return final

@@ -10,6 +10,7 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from leapai.config.schema import TaskConfig
+from leapai.data.class_balance import sequence_weights
 from leapai.data.clip_mixture import ClipShare
 from leapai.data.frame_cache import open_cached_logs
 from leapai.data.log import DrivingLog
@@ -44,9 +45,13 @@ def logs_of(data: str, config: TaskConfig) -> list[DrivingLog]:
 def training_logs(config: TaskConfig) -> TrainingLogs:
     """Opens all sources of `data.train`. Raises ValueError for one that cannot be opened."""
     opened = [(logs_of(source.data, config), source.weight) for source in config.data.sources]
+    balance = config.streaming.class_balance
     return TrainingLogs(
         logs=tuple(log for logs, _ in opened for log in logs),
-        shares=tuple(ClipShare(len(logs), weight) for logs, weight in opened),
+        shares=tuple(
+            ClipShare(len(logs), weight, sequence_weights(logs, balance) if balance else ())
+            for logs, weight in opened
+        ),
     )
 
 

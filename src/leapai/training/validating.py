@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from leapai.training.loggers import RunOutput
 from leapai.training.train_step import TrainStep
 from leapai.types import ImageArray
 
+if TYPE_CHECKING:
+    from leapai.training.kept_checkpoints import BestCheckpoint
+
 PICTURED_FRAME = 5
 """Number of frames of the first sequence up to the pictured one: by then the memory is full."""
 
@@ -27,8 +31,8 @@ PICTURED_FRAME = 5
 class Validator:
     """Validates every `training.validate_every` steps, and at the end."""
 
-    def __init__(self, logs: Sequence[DrivingLog], output: RunOutput) -> None:
-        self.logs, self.output = logs, output
+    def __init__(self, logs: Sequence[DrivingLog], output: RunOutput, best: BestCheckpoint) -> None:
+        self.logs, self.output, self.best = logs, output, best
         self.metrics: dict[str, float] = {}
 
     def is_due(self, step: TrainStep) -> bool:
@@ -47,11 +51,14 @@ class Validator:
         with torch.random.fork_rng():
             # A network of its own, so that neither modes nor what modules keep reach training.
             model = build_model(config)
-            model.load_state_dict(step.model.state_dict())
+            model.load_state_dict(step.weights())
             self.metrics = validate_now(model, config, self.logs, ranks.device)
             picture = picture_of(model, config, self.logs, ranks.device) if ranks.is_first else None
         if ranks.is_first:
             self._show(picture, step.progress.step)
+            if self.best.offer(step, self.metrics):
+                line = f"best {step.config.training.best_metric} so far: {self.best.path}"
+                self.output.console.print(line, highlight=False)
 
     def _show(self, picture: ImageArray | None, done: int) -> None:
         """Prints the headline, and passes metrics and picture on."""

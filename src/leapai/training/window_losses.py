@@ -8,6 +8,7 @@ gradients. The memory of the streams is carried on from window to window.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks
 from leapai.models.perception import Perception
+from leapai.models.precision import mixed_precision
 from leapai.models.tensors import (
     DenoisingQueries,
     FrameBatch,
@@ -74,7 +76,7 @@ class WindowLosses(nn.Module):
     def _fill_memory(self, batch: FrameBatch) -> None:
         """Runs a frame without gradient."""
         self.targets.make(batch)  # notes which objects were seen
-        with self.watch("forward without gradient"), torch.no_grad():
+        with self.watch("forward without gradient"), torch.no_grad(), self._precision():
             predictions, self.memory = self.model(batch, self.memory)
         if self.consistency_loss is not None:
             self.consistency_loss.remember(static_of(predictions), batch)
@@ -85,10 +87,18 @@ class WindowLosses(nn.Module):
             targets = self.targets.make(batch)
             denoising = self._denoising(targets, batch, (step, index))
         assert self.memory is not None
-        with self.watch("forward"):
+        with self.watch("forward"), self._precision():
             predictions, self.memory = self.model(replace(batch, denoising=denoising), self.memory)
         with self.watch("targets and losses"):
             return joined(self._parts(predictions, batch, targets, denoising))
+
+    def _precision(self) -> AbstractContextManager[object]:
+        """Returns the context of one frame of the network; losses are outside of it.
+
+        Autocast keeps what it shortened until its block ends: a block for all frames would hand
+        weights without gradient, of the frames that fill the memory, to those with losses.
+        """
+        return mixed_precision(self.ranks.device, self.config.training.mixed_precision)
 
     def _denoising(
         self, targets: Sequence[Targets], batch: FrameBatch, frame: tuple[int, int]

@@ -19,6 +19,7 @@ from leapai.models.dynamic.self_attention import (
     QueryPlaces,
     TemporalSelfAttention,
 )
+from leapai.models.precision import in_float32
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ class BevCrossAttention(nn.Module):
         """Attends to BEV: queries with position [B, Q, C], reference points [B, Q, 3] in [0, 1] ->
         [B, Q, C]."""
         B, Q, C = query.shape
-        shape = (B, Q, self.heads, self.points)
-        location = self._centres(reference, bev.size) + self.offsets(query).view(*shape, 2)
-        attention = self.logits(query).view(shape).float().softmax(-1)
+        location, attention = self._locations(query, reference, bev.size)
         stream = torch.arange(B, device=query.device, dtype=torch.int32).view(B, 1, 1, 1)
         index, weight = sampling.bilinear_taps(location, stream, bev.size)
         head = torch.arange(self.heads, device=query.device, dtype=torch.int32).view(-1, 1, 1)
@@ -75,6 +74,16 @@ class BevCrossAttention(nn.Module):
         sampled = sampling.weighted_rows(value, index.view(-1, taps), weight.view(-1, taps))
         out: Tensor = self.out(sampled.view(B, Q, C))
         return out
+
+    @in_float32
+    def _locations(
+        self, query: Tensor, reference: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Returns sampling locations [B, Q, K, P, 2] in cells of the map and attention
+        [B, Q, K, P]."""
+        shape = (*query.shape[:2], self.heads, self.points)
+        location = self._centres(reference, size) + self.offsets(query).view(*shape, 2)
+        return location, self.logits(query).view(shape).softmax(-1)
 
     def _centres(self, reference: Tensor, size: tuple[int, int]) -> Tensor:
         """Returns reference points [B, Q, 3] as cells x y [B, Q, 1, 1, 2]."""

@@ -26,6 +26,7 @@ from leapai.models.dynamic.self_attention import (
     QueryPlaces,
     visible_queries,
 )
+from leapai.models.precision import in_float32
 from leapai.models.tensors import (
     DenoisingQueries,
     DynamicPredictions,
@@ -60,6 +61,7 @@ class Branches(nn.Module):
         nn.init.zeros_(self.trust.weight)
         nn.init.zeros_(self.trust.bias)
 
+    @in_float32
     def forward(
         self, features: Tensor, places: QueryPlaces, memory: AttentionReadout
     ) -> tuple[Tensor, ...]:

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from leapai.models.precision import in_float32
+
 MOTION_VALUES = 12 + 1 + 3
 """Relative pose (3x4), time since stored, velocity."""
 MOTION_FREQUENCIES = 4
@@ -37,6 +39,7 @@ class PointEncoding(nn.Module):
             nn.Linear(3 * channels_per_axis, channels), nn.ReLU(), nn.Linear(channels, channels)
         )
 
+    @in_float32
     def forward(self, points: Tensor) -> Tensor:
         """Encodes points [..., 3] -> [..., C]."""
         encoded: Tensor = self.mlp(sine_encoding(points, self.channels_per_axis))
@@ -58,6 +61,7 @@ class CellEncoding(nn.Module):
         self.mlp_y = nn.Linear(channels_per_axis, channels)
         self.mlp_x = nn.Linear(channels_per_axis, channels)
 
+    @in_float32
     def forward(self) -> Tensor:
         """Returns the encodings [rows * columns, C], row by row."""
         along_y, along_x = self.mlp_y(self.sine_y), self.mlp_x(self.sine_x)
@@ -81,6 +85,7 @@ class MotionAwareLayerNorm(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
+    @in_float32
     def forward(self, features: Tensor, motion: Tensor) -> Tensor:
         """Normalises features [B, S, C] by motion [B, S, 16] -> [B, S, C]."""
         condition = torch.relu(self.reduce(_fourier(motion)))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from leapai.config.schema import TaskConfig
 from leapai.geometry import poses
 from leapai.models.dynamic.encoding import MotionAwareLayerNorm, motion_values
+from leapai.models.precision import in_float32
 from leapai.models.reset import US_PER_S, has_pose, is_reset, with_pose
 from leapai.models.tensors import FrameBatch, MemoryReport, TemporalState
 from leapai.types import STATIC_CLASS_IDS, BevGrid
@@ -95,6 +96,7 @@ class Memory(nn.Module):
         static[list(STATIC_CLASS_IDS)] = True
         self.register_buffer("is_static", static, persistent=False)
 
+    @in_float32
     def read(self, state: TemporalState, batch: FrameBatch, current_query: Tensor) -> MemoryReport:
         """Performs steps 1 to 3: reset, align history to now, condition its features on the
         motion."""

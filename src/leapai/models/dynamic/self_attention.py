@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from leapai.models.precision import in_float32
 from leapai.models.tensors import DenoisingQueries, MemoryReport
 
 SLOT_VALUES = 12
@@ -112,6 +113,7 @@ class TemporalSelfAttention(nn.Module):
         nn.init.zeros_(last.bias)
         self.from_pooled = nn.Sequential(nn.Linear(heads * SLOT_VALUES, channels), nn.ReLU(), last)
 
+    @in_float32
     def forward(
         self, query: Tensor, places: QueryPlaces, history: History
     ) -> tuple[Tensor, AttentionReadout]:

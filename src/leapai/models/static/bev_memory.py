@@ -20,6 +20,7 @@ from leapai.config.schema import TaskConfig
 from leapai.geometry import poses
 from leapai.geometry.grid import cells_in
 from leapai.models.blocks import conv_norm_relu
+from leapai.models.precision import in_float32
 from leapai.models.reset import US_PER_S, has_pose, is_reset
 from leapai.models.tensors import FrameBatch, StaticMemory, TemporalState
 from leapai.types import BevGrid
@@ -106,6 +107,7 @@ class StaticTemporalFusion(nn.Module):
         fused = bev + self.block(seen.contiguous(memory_format=torch.channels_last))
         return fused, push(memory, fused, batch, self.min_gap_us)
 
+    @in_float32
     def read(self, memory: StaticMemory, batch: FrameBatch) -> Warped:
         """Reads the features at the required ages, as seen from now; zero where nothing is
         stored."""
