@@ -32,6 +32,7 @@ def check(config: TaskConfig) -> None:
     _check_static(config)
     _check_freezing(config)
     _check_learning_rates(config)
+    _check_paste(config)
 
 
 def _check_tasks(config: TaskConfig) -> None:
@@ -161,4 +162,23 @@ def _check_learning_rates(config: TaskConfig) -> None:
             raise ValueError(
                 f"group_lr_scale: '{prefix}' begins no module's name; "
                 f"modules: {', '.join(ALL_MODULES)}"
+            )
+
+
+def _check_paste(config: TaskConfig) -> None:
+    """Checks that every sensor that a loss reads by itself shows the objects that are pasted."""
+    objects = config.augmentation.paste.objects
+    if not objects:
+        return
+    contradictions = {
+        "enable_lidar = False": not config.enable_lidar,
+        f"loss.dense_weight = {config.loss.dense_weight:g}": config.loss.dense_weight > 0,
+        f"cache.features_gb = {config.cache.features_gb:g}": config.cache.features_gb > 0,
+    }
+    for variable, contradicts in contradictions.items():
+        if contradicts:
+            raise ValueError(
+                f"augmentation.paste.objects = {objects} adds objects that the LiDAR alone shows, "
+                f"which {variable} does not go with: set augmentation.paste.objects = 0 or change "
+                "the other"
             )

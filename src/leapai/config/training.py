@@ -135,6 +135,17 @@ class LidarAugmentationConfig(Section):
     """Standard deviation of an error in the pitch and roll of the LiDAR."""
 
 
+class PasteConfig(Section):
+    """Objects of other frames that are pasted into the LiDAR of a clip."""
+
+    objects: int = Field(0, ge=0, le=100)
+    """Most objects that a clip gets; 0: none."""
+    min_points: PositiveInt = 10
+    """LiDAR points that an object has at least where it is taken from."""
+    until: Probability = 0.8
+    """Share of the training with such objects; the last part has the data as it is."""
+
+
 class AugmentationConfig(Section):
     """Augmentations of training, drawn once a clip; geometry is folded into the calibration."""
 
@@ -155,6 +166,7 @@ class AugmentationConfig(Section):
     height_m: NonNegativeFloat = 0.0
     """Standard deviation of a shift of the ego frame along z: the ground lies higher or lower."""
     lidar: LidarAugmentationConfig = LidarAugmentationConfig()
+    paste: PasteConfig = PasteConfig()
 
 
 class CacheConfig(Section):

@@ -62,7 +62,7 @@ class ClipBalance:
 
     def order(self, clips: IntArray, sequence: IntArray, rng: np.random.Generator) -> IntArray:
         """Returns as many clips of each source as are given, in random order, each as often as the
-        weight of its log, `sequence`, says on average.
+        weight of its log, `sequence`, asks for on average.
 
         Systematic sampling: a clip of weight 2.3 comes two or three times.
         """

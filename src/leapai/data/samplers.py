@@ -30,9 +30,10 @@ from leapai.config.training import StreamingConfig
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.clip_mixture import ClipBalance, ClipMixture, ClipShare
 from leapai.data.log import DrivingLog
+from leapai.data.object_paste import Clip, ObjectPaster
 from leapai.data.pixel_labels import with_pixel_labels
 from leapai.data.static_labels import with_static_labels
-from leapai.data.transforms import collate, on_one_rig, prepare
+from leapai.data.transforms import collate, on_one_rig, prepare, read_frame
 from leapai.models.tensors import FrameBatch
 from leapai.types import BoolArray, Frame, IntArray
 
@@ -59,6 +60,10 @@ class SampleRef:
     """The stream's memory starts here: a clip begins, or forgetting is practised."""
     clip: int
     """Number of the clip in the endless list; no other walk through a clip has it."""
+    clip_frames: tuple[int, int]
+    """First and last frame of the clip."""
+    time: int
+    """Number of frames that the stream has seen before."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +139,15 @@ class SequenceSampler:
         first, ends = plan.stream_ends(stream, self._streams)
         turn = int(np.searchsorted(ends, within, side="right"))
         clip = first + turn * self._streams
-        at = int(plan.clip_start[clip + 1]) - int(ends[turn]) + within
+        begin, end = int(plan.clip_start[clip]), int(plan.clip_start[clip + 1])
+        at = end - int(ends[turn]) + within
         return SampleRef(
             sequence=int(plan.sequence[at]),
             frame=int(plan.frame[at]),
             is_first=bool(plan.is_first[at]),
             clip=plan.first_clip + clip,
+            time=time,
+            clip_frames=(int(plan.frame[begin]), int(plan.frame[end - 1])),
         )
 
     def _plan_next(self) -> None:
@@ -224,11 +232,17 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         self.logs = list(logs)
         self.config = config
         self._rank = rank
+        streaming = config.streaming
+        self._window_frames = streaming.frames_without_gradient + streaming.frames_with_gradient
         streams = config.batch_sizes.train * world_size
         lengths = [len(log) for log in self.logs]
         seed = config.training.seed
         self._walks = SequenceSampler(lengths, config.streaming, streams, seed, shares)
         self._region = config.static.region()
+        paste = config.augmentation.paste
+        self._paster = ObjectPaster(self.logs, paste, seed) if paste.objects else None
+        self._paste_until = paste.until * config.max_steps * config.accumulate_grad_batches
+        self._paste_until *= self._window_frames
 
     def __getitem__(self, step: int) -> list[FrameBatch]:
         return self.window(step)
@@ -240,8 +254,7 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
 
     def samples(self, step: int) -> list[list[SampleRef]]:
         """Returns what the streams of the rank see in a step: [frames of the window][streams]."""
-        streaming, streams = self.config.streaming, self.config.batch_sizes.train
-        frames = streaming.frames_without_gradient + streaming.frames_with_gradient
+        streams, frames = self.config.batch_sizes.train, self._window_frames
         first = self._rank * streams
         return [
             [self._walks.sample(stream, time) for stream in range(first, first + streams)]
@@ -260,6 +273,10 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
         frame = prepare(frame, camera.image_size_px, camera.groups)
         if camera.depth_bins:  # before augmentation, which may lose the LiDAR
             frame = with_pixel_labels(frame)
+        if self._paster and sample.time < self._paste_until:
+            frame = self._paster.paste(
+                frame, Clip(sample.clip, sample.sequence, sample.clip_frames)
+            )
         rng = np.random.default_rng([self.config.training.seed, _AUGMENTATION, sample.clip])
         names = [c.name for c in frame.cameras]
         frame = apply(frame, draw_augmentation(self.config.augmentation, rng, names))
@@ -272,14 +289,6 @@ class StreamingDataset(Dataset[list[FrameBatch]]):
             return frame
         log = self.logs[sequence]
         return with_static_labels(frame, log.vector_map(), self._region, log.static_classes)
-
-
-def read_frame(log: DrivingLog, index: int) -> Frame:
-    """Returns frame `index` of a log. Raises ValueError that names log and frame."""
-    try:
-        return log[index]
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{log.name}, frame {index}: {error}") from error
 
 
 def without_sensors(frame: Frame) -> Frame:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from leapai.data.frame_check import Posed, check_frame
+from leapai.data.log import DrivingLog
 from leapai.geometry import cameras
 from leapai.models.tensors import FrameBatch
 from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray, PixelLabels
@@ -18,6 +19,14 @@ from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray, PixelLab
 HORIZON_ROW = 0.45
 """Row at which the principal point comes to lie, as a fraction of the height, when an image is too
 tall."""
+
+
+def read_frame(log: DrivingLog, index: int) -> Frame:
+    """Returns frame `index` of a log. Raises ValueError that names log and frame."""
+    try:
+        return log[index]
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{log.name}, frame {index}: {error}") from error
 
 
 def prepare_camera(camera: CameraFrame, size_px: tuple[int, int]) -> CameraFrame:

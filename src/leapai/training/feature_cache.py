@@ -46,11 +46,10 @@ from leapai.data.samplers import (
     SampleRef,
     StreamingDataset,
     as_it_is,
-    read_frame,
     read_through,
     without_sensors,
 )
-from leapai.data.transforms import collate, on_one_rig, prepare
+from leapai.data.transforms import collate, on_one_rig, prepare, read_frame
 from leapai.distributed import Ranks, all_gather
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch

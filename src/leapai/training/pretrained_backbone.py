@@ -124,19 +124,19 @@ def _load(net: nn.Module, weights: Mapping[str, Tensor], path: Path, backbone: s
 
 
 def _check_normalisation(path: Path, config: TaskConfig) -> str:
-    """Compares the mean and the spread of images that `config.json` beside the file reports with
+    """Compares the mean and the spread of images that `config.json` next to the file reports with
     the configuration's; returns what was compared. Raises ValueError where they differ."""
     camera = config.camera
-    beside = path.parent / "config.json"
+    found_in = path.parent / "config.json"
     try:
-        reported = json.loads(beside.read_text())["pretrained_cfg"]
+        reported = json.loads(found_in.read_text())["pretrained_cfg"]
         mean, std = (tuple(float(v) for v in reported[name]) for name in ("mean", "std"))
     except (OSError, ValueError, LookupError, TypeError):
         return f"images are normalised by camera.mean = {camera.mean} and camera.std = {camera.std}"
     for name, theirs, ours in (("mean", mean, camera.mean), ("std", std, camera.std)):
         if len(theirs) != 3 or not all(map(_close, theirs, ours)):
             raise ValueError(
-                f"{_FIELD} = '{path}': was trained with images of {name} {theirs} ({beside}), but "
+                f"{_FIELD} = '{path}': was trained with {name} {theirs} ({found_in}), but "
                 f"camera.{name} = {ours}: set camera.{name} = {theirs}, here and in Step 2"
             )
     return "images are normalised as there"
