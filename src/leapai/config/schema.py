@@ -113,7 +113,7 @@ class TaskConfig(Section):
     use_backbone_amp: bool = True
     compile: bool = False
     """Compile backbones and necks with `torch.compile`: the first steps take a minute longer, the
-    others less. A machine that cannot compile says so and goes on without."""
+    others less. A machine that cannot compile warns and goes on without."""
     accumulate_grad_batches: int = Field(1, gt=0, le=1024)
     group_lr_scale: dict[str, float] = Field({"stage1_backbone": 1.0, "stage1_neck": 1.0})
     eval_with_visualize: bool = False

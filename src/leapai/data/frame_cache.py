@@ -36,7 +36,7 @@ _CALIBRATION = (("intrinsics", (3, 3)), ("distortion", (5,)), ("ego_from_camera"
 
 @dataclass(frozen=True)
 class FrameKept:
-    """What became of a frame that was to be kept."""
+    """The result of keeping a frame."""
 
     state: Literal["there", "made", "faulty", "no room"]
     """`faulty`: a sensor failed, so that it is read again the next time."""

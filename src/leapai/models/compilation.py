@@ -17,7 +17,7 @@ of images."""
 def compile_encoders(model: nn.Module) -> None:
     """Compiles backbones and necks in place, each at its first call.
 
-    Names of parameters stay as they are. Where this machine cannot compile, says so and leaves the
+    Names of parameters stay as they are. Where this machine cannot compile, warns and leaves the
     modules uncompiled.
     """
     reason = why_not("cuda" if torch.cuda.is_available() else "cpu")
