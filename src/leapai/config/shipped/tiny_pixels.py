@@ -4,7 +4,8 @@
 
 One backbone and neck serve all groups of cameras. LiDAR points, and the boxes that hold them, are
 the ground truth; no task is on, so that there is nothing to score: `tiny_step1.py` goes on from the
-weights. Hardware: a CPU with two cores. What this stage gains: `docs/results.md`.
+weights. Hardware: a CPU with two cores, of which a step takes 1.2 s of one. The weights that ship
+saw 450 steps.
 """
 
 from tiny_step1 import *
@@ -16,8 +17,8 @@ dynamic_task = False
 static_task = False
 task_loss_weights = {}
 
-train_steps = 450
-max_steps = 450
+train_steps = 2_000
+max_steps = 2_000
 freeze_module_schedules = {}
 
 augmentation = {**augmentation, "lidar_dropout": 0.0, "cameras_dropout": 0.0, "photometric": 0.5}
