@@ -76,7 +76,7 @@ def test_only_working_commands_are_listed(capsys):
     ("arguments", "said"),
     [
         (["vall"], "invalid choice: 'vall'"),
-        (["train"], "name a configuration: a file, or one of: lpperception_current_hpa_step1, "),
+        (["train"], "name a configuration: a file, or one of: argoverse2_small_step1, "),
         (["config", "--task-config", "nowhere.py"], "nowhere.py: there is no such file"),
         (["config", "tiny_step3"], "tiny_step3: there is no such file, and no configuration of"),
         (["config", "tiny_step1", "--task-config", TINY], "CONFIG is tiny_step1 and --task-config"),

@@ -144,7 +144,7 @@ def test_what_is_explained_is_the_same_configuration_again(name, tmp_path):
             "draw_dynamic_cfg['coords'] = (9.0, -9.0, -5.0, 5.0)",
             ["draw_dynamic_cfg: coords = (9.0, -9.0, -5.0, 5.0) must be", "low < high"],
         ),
-        ("max_steps = 7", ["max_steps = 7 must be train_steps + finetune_steps = 2000"]),
+        ("max_steps = 7", ["max_steps = 7 must be train_steps + finetune_steps = 6000"]),
         ("dynamic_task = False", ["enable_dynamic_temporal = True, but dynamic_task = False"]),
         ("enable_static_temporal = True", ["static_task = False", "set static_task = True or"]),
         ("static_task = True", ["task_loss_weights = {'dynamic': 1.25}", "static_task = True"]),

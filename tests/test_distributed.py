@@ -139,10 +139,10 @@ def test_two_ranks_have_the_statistics_of_one(recorded):
         torch.testing.assert_close(second[name], first[name])
 
 
-def spoilt(frame: Frame, augmentation: Augmentation) -> Frame:
+def spoilt(frame: Frame, augmentation: Augmentation, *, label_pixels: bool) -> Frame:
     """In one frame of the second drive, which the second rank sees first, sizes in labels become
     NaN after the frame was checked."""
-    frame = apply(frame, augmentation)
+    frame = apply(frame, augmentation, label_pixels=label_pixels)
     boxes = frame.labels.boxes.copy()
     boxes[:, :2] = 1.0
     is_spoilt = (frame.sequence, frame.timestamp_us) == ("drive1", 1_000_000 + 3 * 100_000)

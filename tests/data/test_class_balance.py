@@ -113,7 +113,7 @@ def test_each_source_keeps_its_number_of_clips():
 
 
 def test_the_configuration_balances_each_source(monkeypatch):
-    monkeypatch.setattr(training_data, "logs_of", lambda *_: logs())
+    monkeypatch.setattr(training_data, "logs_of", lambda *_, **__: logs())
     two = {"data": {"train": ("stub:0@2", "stub:1")}}
     plain = training_data.training_logs(training_config(**two))
     assert all(share.sequence_weights == () for share in plain.shares)

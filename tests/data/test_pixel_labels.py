@@ -14,7 +14,7 @@ from leapai.geometry import boxes, cameras, poses
 from leapai.types import Frame, Labels
 from tests.scenes import make_frame
 
-CAR, PERSON, NONE = 0, 3, 8
+CAR, PERSON, NONE = 0, 3, -1
 
 
 def labelled_frame() -> Frame:

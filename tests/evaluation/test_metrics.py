@@ -144,7 +144,7 @@ def test_names_of_scalars_and_columns_stay(full):
     }  # fmt: skip
     assert [metric.key for metric in metric_columns()] == [
         "mean_ap", "nds", "velocity_error_mps", "amota", "id_switches", "consistency",
-        "marking_iou", "element_iou", "seconds_per_frame",
+        "marking_iou", "element_iou", "mra", "seconds_per_frame",
     ]  # fmt: skip
     assert [metric.event for metric in run_metrics(registry.LINE)] == [
         "mAP", "NDS", "velocity_error_mps", "IoU_lane_markings", "IoU_road_elements",

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
+from leapai.config.network_sections import CameraConfig
 from leapai.models import compilation
 from leapai.models.build import build_model
 from leapai.models.camera import Backbone
@@ -41,7 +42,10 @@ def test_one_graph_serves_all_groups_and_any_number_of_images(monkeypatch):
     )
     torch._dynamo.reset()
     counters.clear()
-    groups = {f"stage1_backbone{i}": Backbone(torch.nn.Conv2d(3, 4, 3), [4]) for i in range(4)}
+    groups = {
+        f"stage1_backbone{i}": Backbone(torch.nn.Conv2d(3, 4, 3), [4], CameraConfig())
+        for i in range(4)
+    }
     plain = {name: copy.deepcopy(module).eval() for name, module in groups.items()}
     compilation.compile_encoders(torch.nn.ModuleDict(groups).eval())
     with torch.inference_mode():
@@ -70,5 +74,6 @@ def test_a_machine_without_a_compiler_says_so_and_runs_the_same(monkeypatch):
     model.load_state_dict(plain.state_dict())
     batch = make_batch(0)
     with torch.no_grad():
-        ours, expected = (m.camera_features(batch) for m in (model.eval(), plain))
+        tables = plain.prepared(batch).tables
+        ours, expected = (m.camera_features(batch.images, tables) for m in (model.eval(), plain))
     torch.testing.assert_close(ours, expected, rtol=0, atol=0)

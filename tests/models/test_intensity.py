@@ -40,14 +40,14 @@ def slow(points):
 
 
 def alone(points):
-    return relative_to_ground(points, torch.zeros(len(points), dtype=torch.int64))
+    return relative_to_ground(points, torch.zeros(len(points), dtype=torch.int64), 1)
 
 
 def test_equals_the_loop_in_every_stream():
     clouds = [street(), street(gain=0.3, seed=1), street(ground=20, seed=2)]
     stream = torch.tensor([0, 2, 3]).repeat_interleave(torch.tensor([len(c) for c in clouds]))
     order = torch.randperm(len(stream), generator=torch.Generator().manual_seed(0))
-    together = relative_to_ground(torch.cat(clouds)[order], stream[order])
+    together = relative_to_ground(torch.cat(clouds)[order], stream[order], 4)
     for number, cloud in zip((0, 2, 3), clouds, strict=True):
         found = together[stream[order] == number][:, 3].sort().values
         torch.testing.assert_close(found, slow(cloud).sort().values, atol=1e-5, rtol=1e-4)

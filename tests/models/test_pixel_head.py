@@ -29,7 +29,7 @@ def test_one_bin_is_refused():
 
 def test_each_cell_has_depth_and_classes_of_its_neighbourhood():
     torch.manual_seed(0)
-    head = PixelHead(6, depth_bins=5)
+    head = PixelHead(6, depth_bins=5, classes=8)
     features = torch.randn(3, 6, 4, 7)
     out = head(features)
     assert out.depth.shape == (3, 5, 4, 7)
@@ -43,7 +43,7 @@ def test_each_cell_has_depth_and_classes_of_its_neighbourhood():
 
 
 def test_classes_begin_rare_and_depth_unknown():
-    head = PixelHead(6, depth_bins=5)
+    head = PixelHead(6, depth_bins=5, classes=8)
     nothing = head(torch.zeros(1, 6, 2, 2))
     assert nothing.classes.sigmoid().mean() < 0.05
     assert nothing.depth.softmax(1).max() < 0.4

@@ -73,9 +73,9 @@ def test_geometry_and_memory_do_not_feel_autocast():
     model = joint_model()
     calibration = calibration_of(make_batch(0))
     with mixed_precision(CPU, True):
-        short = model.view_transfer.projection(calibration, (8, 12))
-    model.view_transfer._cached = None
-    full = model.view_transfer.projection(calibration, (8, 12))
+        short = model.view_transfer.project(calibration, (8, 12), CPU)
+    model.view_transfer.project._kept = None
+    full = model.view_transfer.project(calibration, (8, 12), CPU)
     for name, value in vars(full).items():
         assert torch.equal(value, getattr(short, name)), name
     _, state = two_frames(model, enabled=False)

@@ -138,13 +138,11 @@ def test_cameras_that_share_a_backbone_use_the_first_alone():
     shared = small_config(camera=CONFIG.camera.model_copy(update={"shared": True}))
     batch, model = make_batch(0), seeded_model(shared)
     calls = []
-    for group in range(4):
-        backbone = model.get_submodule(f"stage1_backbone{group}")
-        backbone.register_forward_hook(
-            lambda _, inputs, __, group=group: calls.append((group, len(inputs[0])))
-        )
-    features = model.camera_features(batch)
-    assert calls == [(0, 7)]
+    model.stage1_backbone0.register_forward_hook(lambda _, inputs, __: calls.append(len(inputs[0])))
+    features = model.camera_features(batch.images, model.prepared(batch).tables)
+    assert calls == [7]
+    names = {name.partition(".")[0] for name in model.state_dict()}
+    assert not names & {f"stage1_{part}{i}" for part in ("backbone", "neck") for i in (1, 2, 3)}
     neck, backbone = model.stage1_neck0, model.stage1_backbone0
     for camera in range(7):
         alone = neck(backbone(batch.images[:, camera]))
@@ -160,7 +158,7 @@ def test_without_any_task_only_pixels_are_predicted():
     predictions, state = model(batch, model.initial_state(1))
     assert predictions.dynamic is None
     assert predictions.static is None
-    features = model.camera_features(batch).flatten(0, 1)
+    features = model.camera_features(batch.images, model.prepared(batch).tables).flatten(0, 1)
     expected = model.view_transfer.pixels(features)
     assert torch.equal(predictions.auxiliary.pixels.depth, expected.depth)
     assert torch.equal(predictions.auxiliary.pixels.classes, expected.classes)

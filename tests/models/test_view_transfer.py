@@ -18,6 +18,7 @@ from tests.scenes import make_batch
 
 BEV = BevConfig(cell_m=12.8, channels=8)  # 7 x 8 cells
 CAMERA = CameraConfig(image_size_px=(64, 96), heads=2, points=8)
+CPU = torch.device("cpu")
 SIZE = (8, 12)
 
 
@@ -158,7 +159,7 @@ def test_without_depth_and_blocks_the_bev_is_that_of_the_plain_module_bit_for_bi
     assert not any(name.startswith(("pixels", "blocks")) for name in module.state_dict())
     rows, projection = (
         sampling.to_rows(features.flatten(0, 1)),
-        module.projection(calibration, SIZE),
+        module.project(calibration, SIZE, CPU),
     )
     sums = sampling.weighted_rows(rows, projection.ipm_index, projection.ipm_weight)
     ipm = sampling.segment_sum(sums, projection.cell_offsets)
@@ -178,7 +179,7 @@ def test_blocks_refine_the_bev(features):
 def test_sure_of_the_depth_only_cells_at_that_depth_are_filled():
     """All pixels at 10 m: inverse perspective mapping leaves cells far from there empty."""
     module, batch = made(depth_bins=9), make_batch(0, seeds=(0, 1))
-    projection = module.projection(calibration_of(batch), SIZE)
+    projection = module.project(calibration_of(batch), SIZE, CPU)
     logits = torch.full((14, 9, *SIZE), -50.0)
     at_10_m = int(DepthBins(9).position(torch.tensor(10.0)).round())
     logits[:, at_10_m] = 50.0
@@ -188,22 +189,6 @@ def test_sure_of_the_depth_only_cells_at_that_depth_are_filled():
     assert (weight[away_m < 1] > 2).all()
     assert (away_m < 1).any()
     assert weight[away_m > 8].max() < 1e-6
-
-
-def test_projections_are_kept_until_the_calibration_changes(module, features, monkeypatch):
-    calls = []
-    project = view_transfer.project_cells
-    monkeypatch.setattr(view_transfer, "project_cells", lambda *a: calls.append(1) or project(*a))
-    calibration = calibration_of(make_batch(0, seeds=(0, 1)))
-    first, _ = module(features, calibration)
-    again, _ = module(features, replace(calibration, intrinsics=calibration.intrinsics.clone()))
-    assert len(calls) == 1
-    assert torch.equal(first, again)
-    calibration.ego_from_camera[0, 1, 2, 3] += 0.3  # changed in place, as a recalibration might
-    moved, _ = module(features, calibration)
-    assert len(calls) == 2
-    assert not torch.allclose(first[0], moved[0])
-    assert torch.allclose(first[1], moved[1], atol=1e-6)  # the other stream kept its calibration
 
 
 def test_a_failed_camera_is_as_if_it_were_not_there(module, features):

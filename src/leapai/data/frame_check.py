@@ -232,6 +232,10 @@ def _check_camera(camera: CameraFrame, groups: Mapping[str, str]) -> None:
         )
     if max(size) > MAX_SIDES * min(size):
         raise FrameError(f"size_px is {size!r}; give (height, width) of a camera, not of a strip")
+    if camera.pixel_labels is not None:
+        raise FrameError(
+            f"pixel_labels is {shown(camera.pixel_labels)}; leave it out: training makes it"
+        )
     check_array("intrinsics", camera.intrinsics, (3, 3), "f", "give float64")
     lens = "give k1, k2, p1, p2, k3 of OpenCV's model as float64, zeros for a rectified image"
     check_array("distortion", camera.distortion, (5,), "f", lens)

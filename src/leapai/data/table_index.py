@@ -191,6 +191,9 @@ def _held(folder: Path, place: str) -> Iterator[Path]:
 
 def _built(tables: TableSource, states: Sequence[FileState], folder: Path, stem: str) -> TableIndex:
     """Builds the index, and removes those of earlier states of the tables."""
+    for path in folder.glob(f"{stem}-*.arrow"):  # not trusted, or it would have been opened
+        with suppress(OSError):
+            path.unlink()
     if sum(size for _, size, _ in states) < LARGE_BYTES:
         build_and_write(tables.build, tables.arguments, folder, stem)
     else:

@@ -113,7 +113,7 @@ RUN_METRICS: tuple[RunMetric, ...] = (
         key="ece", task="detection", shown=TERMINAL,
     ),
     RunMetric(
-        "occlusion F1", "detection.occlusion_macro_f1", HIGHER,
+        "level F1", "detection.occlusion_macro_f1", HIGHER,
         words="F1 of the occlusion level of what was found; mean over the labelled levels",
         key="occlusion_macro_f1", task="detection",
         shown=TERMINAL | TILE,
