@@ -13,6 +13,8 @@ from tests.scenes import small_config
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "configuration.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+WHOLE = [text for text in EXAMPLES if text.startswith('"""')]
+VOCABULARIES = [text for text in EXAMPLES if text.startswith("vocabulary = ")]
 
 
 @pytest.fixture
@@ -29,10 +31,18 @@ def example(tmp_path):
 
 
 def test_both_ways_of_writing_a_configuration_give_the_same(example):
-    typed, plain = (example(text) for text in EXAMPLES)
+    assert len(WHOLE) + len(VOCABULARIES) == len(EXAMPLES)
+    typed, plain = (example(text) for text in WHOLE)
     assert typed == plain
     assert (typed.enable_lidar, typed.queue_length, typed.dynamic.layers) == (False, 6, 2)
     assert (typed.evaluation.min_score, typed.dynamic.queries) == (0.2, 160)
+
+
+def test_vocabularies_that_are_shown_are_valid(example):
+    named, listed = (example(f"from tiny_step1 import *\n{text}") for text in VOCABULARIES)
+    assert "traffic_cone" in named.vocabulary.names
+    assert listed.vocabulary.names == ("car", "person", "cone")
+    assert listed.vocabulary.map_classes == ("SolidLine", "DashedLine", "Curb")
 
 
 def test_settings_that_are_shown_are_valid():
