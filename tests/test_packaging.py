@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("leapai", "leapai_world")
 ON_A_VEHICLE = {
     "torch", "timm", "numpy", "scipy", "opencv-python-headless", "pillow", "pyarrow", "pydantic",
-    "safetensors", "rich", "argcomplete",
+    "safetensors", "rich", "argcomplete", "simplejpeg",
 }  # fmt: skip
 pytestmark = pytest.mark.skipif(
     find_spec("hatchling") is None, reason="hatchling, which builds the wheel, is not installed"
@@ -73,10 +73,11 @@ def test_everything_else_is_an_extra(wheel):
     assert {"jinja2", "av"} <= extras["report"]
     for extra, name in (
         ("train", "tensorboard"), ("world", "embreex"), ("viewer", "rerun-sdk"),
-        ("pandas", "pandas"), ("pcd", "pypcd4"), ("wandb", "wandb"), ("mlflow", "mlflow"),
+        ("pandas", "pandas"), ("pcd", "pypcd4"), ("remote", "s3fs"),
+        ("wandb", "wandb"), ("mlflow", "mlflow"),
     ):  # fmt: skip
         assert name in extras[extra]
-    together = ("train", "report", "world", "viewer", "pandas", "pcd")
+    together = ("train", "report", "world", "viewer", "pandas", "pcd", "remote")
     assert extras["all"] == set().union(*(extras[extra] for extra in together))
 
 

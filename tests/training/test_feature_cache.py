@@ -26,7 +26,8 @@ from leapai.data.transforms import collate
 from leapai.distributed import Ranks
 from leapai.models.tensors import FrameBatch
 from leapai.training.criterion import DynamicCriterion
-from leapai.training.feature_cache import CachedFeatures, cached_features, compact, fill
+from leapai.training.feature_cache import CachedFeatures
+from leapai.training.feature_filling import cached_features, compact, fill
 from leapai.training.freezing import freeze
 from leapai.training.frozen_trunk import features_fingerprint
 from leapai.training.targets import TargetMaker

@@ -1,4 +1,4 @@
-"""The commands `leapai train` and `leapai config`."""
+"""The commands `leapai train`, `leapai cache` and `leapai config`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from leapai.cli.arguments import Command, keeps, read
 from leapai.cli.configuration import OUTPUTS, NamedConfigurationOptions
 from leapai.config.config_files import purpose_of, shipped_configs
 from leapai.config.data_sources import parse_sources
-from leapai.config.options import CONFIG_VARIABLE, LAST, TrainingOptions
+from leapai.config.options import (
+    CONFIG_VARIABLE,
+    LAST,
+    CacheOptions,
+    TrainingOptions,
+    existing_checkpoint,
+)
 from leapai.data.data_names import check_data
 
 
@@ -120,4 +126,32 @@ CONFIG = Command(
     "check a configuration and print it in full; without one, list those there are",
     _print_config,
     (NamedConfigurationOptions,),
+)
+
+
+def _cache(parsed: argparse.Namespace) -> None:
+    options = read(CacheOptions, parsed)
+    rank, count = options.shard(os.environ)
+    if options.checkpoint is not None:
+        existing_checkpoint(options.checkpoint)
+    config = read(NamedConfigurationOptions, parsed).load()
+    for source in parse_sources(options.data or config.data.train):
+        check_data(source.data)
+    check_data(options.val_data or config.data.val)
+    kept = f"early; {config.cache.folder} keeps what was made; the same command goes on"
+    with keeps(lambda: kept):
+        from rich.console import Console
+
+        from leapai.distributed import Ranks
+        from leapai.training.cache_filling import fill_caches
+
+        ranks = Ranks(rank, count, int(os.environ.get("LOCAL_RANK", "0")))
+        fill_caches(config, options, ranks, Console(soft_wrap=True))
+
+
+CACHE = Command(
+    "cache",
+    "fill the caches of frames and features of a training, by any number of processes",
+    _cache,
+    (NamedConfigurationOptions, CacheOptions),
 )

@@ -23,7 +23,7 @@ from leapai.extras import import_extra, missing
 
 _ADDRESS = re.compile(r"(?P<protocol>[a-z][a-z0-9]*)://(?P<host>[^/]*)")
 _VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated")
-"""What file systems call the version or the time of a file, the safest first."""
+"""Names that file systems have for the version or the time of a file, the safest first."""
 _ELSEWHERE = ("..", ".", "")
 """Names that an object store may hold and that lead out of a folder."""
 

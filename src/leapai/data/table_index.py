@@ -52,7 +52,7 @@ Arrays = Mapping[str, "npt.NDArray[Any] | Sequence[str]"]
 
 @dataclass(frozen=True)
 class IndexContent:
-    """What is written into an index."""
+    """Content of an index, as it is written."""
 
     arrays: Arrays
     """Arrays of numbers of any shape, and lists of texts."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
-from leapai.config.network_sections import CameraConfig
 from leapai.config.schema import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck, Fuser
-from leapai.models.camera import FpnNeck, build_backbones, is_our_own
+from leapai.models.camera import FpnNeck, backbones_of_groups
 from leapai.models.compilation import compile_encoders
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
@@ -22,11 +19,6 @@ from leapai.models.recompute import recompute_stages
 from leapai.models.static.bev_memory import StaticTemporalFusion
 from leapai.models.static.static_head import StaticHead, StaticNeck
 from leapai.models.view_transfer import ViewTransfer
-from leapai.types import CAMERA_GROUPS
-
-MOST_BACKBONE_WEIGHTS = 400_000_000
-"""Twice those of the largest models with such maps, ConvNeXt-L and Swin-L. A checkpoint of others
-may ask for any model."""
 
 
 def build_model(config: TaskConfig) -> Perception:
@@ -66,10 +58,7 @@ def _static(config: TaskConfig) -> StaticBranch:
 
 
 def _camera(config: TaskConfig) -> CameraBranch:
-    if not is_our_own(config.camera):  # which has 341 M weights at most, at the largest width
-        _check_backbone_size(config.camera)
-    count = 1 if config.camera.shared else len(CAMERA_GROUPS)
-    backbones = build_backbones(config.camera, count)
+    backbones = backbones_of_groups(config.camera)
     if config.training.recompute_backbones:
         for backbone in backbones:
             recompute_stages(backbone.net)
@@ -86,16 +75,3 @@ def _lidar(config: TaskConfig) -> LidarBranch:
         LidarMiddleEncoder(lidar, bev),
         ConvResBlockNeck(lidar.middle_channels, config.bev.channels, lidar.bev_blocks),
     )
-
-
-def _check_backbone_size(config: CameraConfig) -> None:
-    """Raises ValueError where the backbone is too large; nothing of its size is allocated."""
-    with torch.device("meta"):
-        (backbone,) = build_backbones(config, 1)
-    weights = sum(parameter.numel() for parameter in backbone.parameters())
-    if weights > MOST_BACKBONE_WEIGHTS:
-        raise ValueError(
-            f"camera.backbone = '{config.backbone}', {dict(config.backbone_args)} has "
-            f"{weights:,} weights for each of {len(CAMERA_GROUPS)} groups of cameras; at most "
-            f"{MOST_BACKBONE_WEIGHTS:,} are allowed: choose a smaller one"
-        )

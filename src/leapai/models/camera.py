@@ -19,6 +19,9 @@ from leapai.models.resnet import DEPTHS, ResNetV2
 from leapai.types import CAMERA_GROUPS
 
 STRIDES = (8, 16, 32)
+MOST_BACKBONE_WEIGHTS = 400_000_000
+"""Twice those of the largest models with such maps, ConvNeXt-L and Swin-L. A checkpoint of others
+may ask for any model."""
 
 
 class Backbone(nn.Module):
@@ -47,6 +50,16 @@ class Backbone(nn.Module):
         return maps
 
 
+def backbones_of_groups(config: CameraConfig) -> list[Backbone]:
+    """Builds the backbones of all groups of cameras, or the one that they share.
+
+    Raises ValueError as `build_backbones` does, and for a backbone that is too large.
+    """
+    if not is_our_own(config):  # which has 341 M weights at most, at the largest width
+        _check_size(config)
+    return build_backbones(config, 1 if config.shared else len(CAMERA_GROUPS))
+
+
 def build_backbones(config: CameraConfig, count: int) -> list[Backbone]:
     """Builds `count` backbones of the configuration with fresh weights.
 
@@ -58,6 +71,19 @@ def build_backbones(config: CameraConfig, count: int) -> list[Backbone]:
         nets = [ResNetV2(config.backbone, width_factor) for _ in range(count)]
         return [Backbone(net, net.channels, config) for net in nets]
     return _timm_backbones(config, count)
+
+
+def _check_size(config: CameraConfig) -> None:
+    """Raises ValueError where the backbone is too large; nothing of its size is allocated."""
+    with torch.device("meta"):
+        (backbone,) = build_backbones(config, 1)
+    weights = sum(parameter.numel() for parameter in backbone.parameters())
+    if weights > MOST_BACKBONE_WEIGHTS:
+        raise ValueError(
+            f"camera.backbone = '{config.backbone}', {dict(config.backbone_args)} has "
+            f"{weights:,} weights for each of {len(CAMERA_GROUPS)} groups of cameras; at most "
+            f"{MOST_BACKBONE_WEIGHTS:,} are allowed: choose a smaller one"
+        )
 
 
 def is_our_own(config: CameraConfig) -> bool:

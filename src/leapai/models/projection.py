@@ -50,7 +50,7 @@ class Projection(Tensors):
 
 @dataclass(frozen=True)
 class HostTables(Tensors):
-    """What the host finds out about a batch before the network sees it, so that no shape in the
+    """Tables that the host makes of a batch before the network sees it, so that no shape in the
     network depends on values. I: images that are encoded, those of working cameras."""
 
     encoded: Tensor

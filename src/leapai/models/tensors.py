@@ -123,7 +123,7 @@ class FrameBatch(Tensors):
     """[B, C, rows, columns]: the fuser's output where it is known already (the feature cache); the
     network then skips the trunk."""
     host: HostValues | None = None
-    """What the host keeps where the tensors are on another device."""
+    """Values that the host keeps where the tensors are on another device."""
     tables: HostTables | None = None
     """Made by `Perception.prepared`."""
 

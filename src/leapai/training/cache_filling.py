@@ -25,7 +25,8 @@ from leapai.data.loading import as_it_is, read_through, start_worker, worker_cou
 from leapai.data.log import DrivingLog
 from leapai.distributed import Ranks
 from leapai.training.adapted_config import adapted
-from leapai.training.feature_cache import fill, open_features
+from leapai.training.feature_cache import open_features
+from leapai.training.feature_filling import fill
 from leapai.training.starting_network import starting_network
 from leapai.training.training_data import TrainingLogs, logs_of, training_logs
 

@@ -19,7 +19,7 @@ from leapai.data.samplers import StreamingDataset
 from leapai.distributed import Ranks
 from leapai.models.perception import Perception
 from leapai.models.tensors import FrameBatch
-from leapai.training.feature_cache import cached_features
+from leapai.training.feature_filling import cached_features
 
 LOOKED_AT = 200
 """Frames in which labels are looked for: data of which less is labelled is no training data."""

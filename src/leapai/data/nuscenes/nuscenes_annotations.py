@@ -139,7 +139,7 @@ class _Objects(NamedTuple):
     words: list[str]
     """The publisher's classes."""
     word: IntArray
-    """Which of `words` each object has."""
+    """Index of each object's word in `words`."""
     class_id: IntArray
     """Our class of each object; -1: no counterpart."""
     riderless_id: IntArray
