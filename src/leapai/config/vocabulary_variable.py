@@ -11,7 +11,7 @@ from pydantic import PlainSerializer, PlainValidator, SerializationInfo
 from leapai.types.vocabulary import STATIC_CLASSES, VOCABULARIES, Vocabulary
 
 KINDS = ("still", "half_turn", "round", "on_foot")
-"""Keys, beside `classes` and `map`, that name some of the classes."""
+"""Keys, next to `classes` and `map`, that name some of the classes."""
 _FORM = (
     '{"classes": {"car": "MOD", "pedestrian": "VRU", "cone": "SOD"}}, with the group of each class'
 )
