@@ -120,7 +120,7 @@ class UnlabelledLog(LogWrapper):
 
 class RenamedLog(LogWrapper):
     """A log whose labels are in the classes of another vocabulary, by name: for a data set that has
-    its own and does not ask which are asked for."""
+    its own and cannot choose others."""
 
     def __init__(self, inner: DrivingLog, vocabulary: Vocabulary) -> None:
         super().__init__(inner)
