@@ -202,6 +202,6 @@ def test_drives_of_different_rigs_share_a_batch_and_padding_costs_nothing():
     for name, module in model.named_children():
         if name.startswith("stage1_backbone"):
             module.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
-    features = model.camera_features(batch)
+    features = model.camera_features(batch.images, model.prepared(batch).tables)
     assert sum(seen) == real
     assert (features.flatten(2).abs().sum(-1) > 0).tolist() == batch.camera_valid.tolist()

@@ -100,8 +100,8 @@ class Vocabulary:
 
     def ids(self, names: Iterable[str]) -> tuple[int, ...]:
         """Returns the numbers of classes by name, in the order of the vocabulary."""
-        wanted = set(names)
-        return tuple(i for i, name in enumerate(self.names) if name in wanted)
+        chosen = set(names)
+        return tuple(i for i, name in enumerate(self.names) if name in chosen)
 
     @cached_property
     def still_ids(self) -> tuple[int, ...]:

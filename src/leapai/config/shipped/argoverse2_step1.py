@@ -9,8 +9,11 @@ Hardware: meant for 8 GPUs of 80 GB, 8 frames each, with 16 cores a GPU to read 
 not measured: 2 hours. 20 600 steps are 12 epochs, 1.3 million frames; a frame is at most 1.0 TFLOP
 forward at the default grid (5 s of two cores at 208 GFLOP/s, `docs/results.md`), whose cells are
 fewer than half of these, and three times that in training, at an assumed 100 TFLOP/s a GPU. Not
-measured yet: score, hours, memory. The grid holds the 150 m of the official evaluation along each
-axis, in cells of 1.6 m: small objects far away share a cell.
+measured yet: score, hours, memory.
+
+The grid holds the 150 m of the official evaluation along each axis, in cells of 1.6 m: small
+objects far away share a cell. Of the one open log 6 % of the labelled objects lie outside, of the
+default range 52 %.
 """
 
 from lpperception_current_hpa_step1 import *
