@@ -29,7 +29,7 @@ def digest(frame: Frame) -> str:
     sha.update(frame.points.tobytes())
     sha.update(frame.ego2global.tobytes())
     for field in vars(frame.labels).values():
-        sha.update(b"" if field is None else field.tobytes())
+        sha.update(field.tobytes() if isinstance(field, np.ndarray) else repr(field).encode())
     return sha.hexdigest()
 
 

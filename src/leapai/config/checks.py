@@ -15,6 +15,8 @@ CAMERA_MODULES = (
     *(f"stage1_neck{i}" for i in range(4)),
     "view_transfer",
 )
+OTHER_GROUPS = tuple(f"stage1_{part}{i}" for part in ("backbone", "neck") for i in range(1, 4))
+"""Modules that there are only where groups of cameras do not share a backbone."""
 LIDAR_MODULES = ("lidar_vfe", "lidar_middle_encoder", "lidar_bev_backbone")
 DYNAMIC_MODULES = ("bev_dynamic_neck", "bev_dynamic_head")
 STATIC_MODULES = ("bev_static_neck", "bev_static_head")

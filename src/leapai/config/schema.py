@@ -172,8 +172,9 @@ class TaskConfig(Section):
 
     def active_modules(self) -> tuple[str, ...]:
         """Returns the names of the modules that this configuration builds."""
+        shared = checks.OTHER_GROUPS if self.camera.shared else ()
         return (
-            *checks.CAMERA_MODULES,
+            *(name for name in checks.CAMERA_MODULES if name not in shared),
             *(checks.LIDAR_MODULES if self.enable_lidar else ()),
             "fuser",
             *(checks.DYNAMIC_MODULES if self.dynamic_task else ()),
