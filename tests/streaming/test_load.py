@@ -49,7 +49,7 @@ def test_it_and_what_it_gives_print_as_a_line(checkpoint):
 
 def test_without_a_checkpoint_it_is_the_one_that_ships():
     stream = leapai.load()
-    assert stream.session.config.job_name == "tiny_step2_dynamic_and_tiny_step2_static"
+    assert stream.session.config.job_name == "tiny_step2_dynamic_with_map"
     theirs = read_checkpoint(shipped_checkpoint()).state_dict["fuser.missing"]
     weights = dict(stream.session.model.named_parameters())["fuser.missing"]
     torch.testing.assert_close(weights.detach().cpu(), theirs.float())
