@@ -58,11 +58,11 @@ class Stopwatch:
                 end.record()
                 self._marks.append((stage, start, end))
             return
-        start_s = time.perf_counter()
+        start_s = now()
         try:
             yield
         finally:
-            self._seconds[stage] += time.perf_counter() - start_s
+            self._seconds[stage] += now() - start_s
 
     @property
     def seconds(self) -> dict[str, float]:
