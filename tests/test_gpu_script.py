@@ -24,9 +24,10 @@ def bench_gpu(monkeypatch) -> ModuleType:
     """The sections, with the smallest networks that there are."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     module = importlib.import_module("bench_gpu")
+    shared = importlib.import_module("gpu_section")
     configs = {"step1": joint_config(), "step2_dynamic": small_config()}
     monkeypatch.setattr(importlib.import_module("bench_network"), "POINTS", 1_000)
-    monkeypatch.setattr(module, "config_of", lambda name, tiny: configs[name])
+    monkeypatch.setattr(shared, "config_of", lambda name, tiny: configs[name])
     return module
 
 
@@ -55,7 +56,7 @@ def test_a_part_that_fails_is_a_row_and_the_next_one_runs(bench_gpu, tmp_path, m
     def broken(*_: object) -> None:
         raise RuntimeError("no kernel image\nfor this GPU")
 
-    monkeypatch.setattr(bench_gpu, "measure_steps", broken)
+    monkeypatch.setattr(importlib.import_module("gpu_training"), "measure_steps", broken)
     rows = rows_of(bench_gpu, "steps", tmp_path)
     assert list(rows.values()) == ["failed: RuntimeError: no kernel image"] * 3
 
