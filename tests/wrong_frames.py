@@ -198,6 +198,14 @@ REFUSED: dict[str, tuple[Change, tuple[str, ...]]] = {
         labels_with(track_id=np.array([1, 2])),
         ("labels.track_id has the shape [2], not [1]", "give every field one row"),
     ),
+    "labels whose vocabulary is a list": (
+        labels_with(vocabulary=["car"]),
+        ("labels.vocabulary is a list", "give a Vocabulary"),
+    ),
+    "labels of pixels": (
+        camera_with(pixel_labels=0.5),
+        ("camera back: pixel_labels is 0.5", "leave it out: training makes it"),
+    ),
     "labels of a class that is not there": (
         labels_with(class_id=np.array([8])),
         ("labels.class_id runs from 8 to 8", "give 0 to 7"),
