@@ -15,12 +15,14 @@ from rich.console import Console
 from leapai import cli
 from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.config.stress_options import StressOptions
-from leapai.runs import run_inputs, stress_streaming
+from leapai.report.stress_tables import class_table
+from leapai.runs import run_inputs, stress_inputs, stress_streaming
 from leapai.runs.history import read_runs
 from leapai.runs.stress_folder import read_stress
 from leapai.runs.stress_inputs import world_at
-from leapai.runs.stress_table import STRESS_SCHEMA
+from leapai.runs.stress_table import stress_schema, stress_table
 from leapai.stress import run_stress
+from leapai.types import CLASS_NAMES, NUSCENES
 from tests.scenes import seeded_model, small_config
 from tests.training.runs import StubLog
 
@@ -70,7 +72,7 @@ def test_a_run_writes_table_summary_page_and_line(tmp_path, checkpoint):
     output = tmp_path / "run"
     summary, text = stress(checkpoint, output, only=("fog", "lost_lidar", "dropped"))
     rows = pq.read_table(output / "stress.parquet")
-    assert rows.schema.equals(STRESS_SCHEMA)
+    assert rows.schema.equals(stress_schema(CLASS_NAMES))
     names = rows["condition"].to_pylist()
     assert names[:2] == ["clean", "fog_2"]
     assert names[2:] == ["lost_lidar", "dropped_40"]
@@ -241,6 +243,35 @@ def test_the_embedded_world_is_opened_at_another_rate_with_its_other_options():
         "synthetic:split=val,drives=2,place=street,rate_hz=20,frames=31"
     )
     assert world_at("synthetic", 20, 31) == "synthetic:rate_hz=20,frames=31"
+
+
+def test_drives_at_another_rate_have_the_classes_of_the_network(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        stress_inputs, "open_logs", lambda _, **options: asked.append(options) or [StubLog(0, 2)]
+    )
+    config = small_config(vocabulary="nuscenes")
+    finer = stress_inputs._finer(
+        "synthetic:", config, [StubLog(0, 2)], stress_inputs.FrameMemory(0)
+    )
+    assert len(finer()) == 1
+    assert asked[0]["vocabulary"] == NUSCENES
+
+
+def test_tables_have_the_classes_of_the_network(tmp_path, checkpoint):
+    """Names of classes may have dots."""
+    stress(checkpoint, tmp_path, only=("lost_lidar",))
+    results = [
+        replace(r, scores=replace(r.scores, ap_by_class={"vehicle.car": 0.5, "cone": None}))
+        for r in read_stress(tmp_path).results
+    ]
+    table = stress_table(results)
+    assert table["ap_vehicle.car"].to_pylist() == [0.5, 0.5]
+    assert table["ap_cone"].to_pylist() == [None, None]
+    assert "ap_car" not in table.column_names
+    columns = class_table(results).columns
+    assert [column.name for column in columns] == ["vehicle.car", "cone"]
+    assert [column.value(results[0]) for column in columns] == [0.5, None]
 
 
 @pytest.mark.parametrize(

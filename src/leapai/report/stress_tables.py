@@ -141,5 +141,10 @@ def class_table(results: Sequence[ConditionResult]) -> Table:
     """Returns AP by class of every condition."""
     names = results[0].scores.ap_by_class if results else ()
     words = "AP, mean over matching distances"
-    by_class = [Metric(n, f"scores.ap_by_class.{n}", _HIGHER, words=words) for n in names]
+    by_class = [Metric(name, _ap_of(name), _HIGHER, words=words) for name in names]
     return _table("condition", by_class, results)
+
+
+def _ap_of(name: str) -> Callable[[ConditionResult], float | None]:
+    """Returns what reads the AP of a class, whose name may have dots."""
+    return lambda result: result.scores.ap_by_class.get(name)

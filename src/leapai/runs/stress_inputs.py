@@ -88,6 +88,7 @@ def _finer(
             world_at(data, FINE_HZ, round(duration_us * FINE_HZ / 1e6) + 1),
             image_size_px=config.camera.image_size_px,
             label_range_m=config.bev.label_range_m,
+            vocabulary=config.vocabulary,
         )
         return [KeptFrames(log, memory) for log in finer[: len(logs)]]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from leapai.evaluation.robustness import Scores
-from leapai.types import CLASS_NAMES
 
 if TYPE_CHECKING:
     from leapai.runs.stress_results import ConditionResult
@@ -17,25 +16,29 @@ if TYPE_CHECKING:
 _COUNTS = ("frames", "objects", "boxes")
 SCORES = tuple(field.name for field in fields(Scores) if field.name != "ap_by_class")
 """Columns of the scores of a condition, as `Scores` defines them."""
-STRESS_SCHEMA = pa.schema(
-    [
-        ("condition", pa.string()),
-        ("kind", pa.string()),
-        ("words", pa.string()),
-        ("corruption", pa.string()),
-        ("severity", pa.int64()),
-        ("level", pa.float64()),
-        *((name, pa.int64() if name in _COUNTS else pa.float64()) for name in SCORES),
-        *((f"ap_{name}", pa.float64()) for name in CLASS_NAMES),
-        ("seconds", pa.float64()),
-    ]
-)
-"""Columns of conditions."""
+
+
+def stress_schema(classes: Collection[str]) -> pa.Schema:
+    """Returns the columns of conditions, given the names of the network's classes."""
+    return pa.schema(
+        [
+            ("condition", pa.string()),
+            ("kind", pa.string()),
+            ("words", pa.string()),
+            ("corruption", pa.string()),
+            ("severity", pa.int64()),
+            ("level", pa.float64()),
+            *((name, pa.int64() if name in _COUNTS else pa.float64()) for name in SCORES),
+            *((f"ap_{name}", pa.float64()) for name in classes),
+            ("seconds", pa.float64()),
+        ]
+    )
 
 
 def stress_table(results: Sequence[ConditionResult]) -> pa.Table:
-    """Returns the results of conditions as rows of `STRESS_SCHEMA`."""
-    return pa.Table.from_pylist([_row(result) for result in results], schema=STRESS_SCHEMA)
+    """Returns the results of conditions as rows of `stress_schema`."""
+    classes = dict.fromkeys(name for result in results for name in result.scores.ap_by_class)
+    return pa.Table.from_pylist([_row(result) for result in results], schema=stress_schema(classes))
 
 
 def _row(result: ConditionResult) -> dict[str, Any]:
@@ -46,5 +49,5 @@ def _row(result: ConditionResult) -> dict[str, Any]:
             for name in ("kind", "words", "corruption", "severity", "level", "seconds")
         },
         **{name: getattr(result.scores, name) for name in SCORES},
-        **{f"ap_{name}": result.scores.ap_by_class.get(name) for name in CLASS_NAMES},
+        **{f"ap_{name}": value for name, value in result.scores.ap_by_class.items()},
     }
