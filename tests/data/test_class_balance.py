@@ -112,6 +112,13 @@ def test_each_source_keeps_its_number_of_clips():
     assert set(drawn[sequence[drawn] == 2]) == set(range(25, 30))
 
 
+def test_a_source_without_weights_is_drawn_evenly_beside_one_with_them():
+    shares = (ClipShare(2, 1.0), ClipShare(2, 1.0, (0.0, 2.0)))
+    clips, sequence = np.arange(40), np.repeat(np.arange(4), 10)
+    drawn = ClipBalance(shares).order(clips, sequence, np.random.default_rng(0))
+    assert Counter(sequence[drawn]) == {0: 10, 1: 10, 3: 20}
+
+
 def test_the_configuration_balances_each_source(monkeypatch):
     monkeypatch.setattr(training_data, "logs_of", lambda *_, **__: logs())
     two = {"data": {"train": ("stub:0@2", "stub:1")}}

@@ -29,6 +29,9 @@ def changed(seed: int = 0, time_us: int = 7, **changes: float) -> np.ndarray:
 def test_the_defaults_change_nothing():
     for seed in range(5):
         np.testing.assert_array_equal(changed(seed), POINTS)
+    bright = POINTS.copy()
+    bright[:, 3] = 4.0  # as retroreflectors may report
+    np.testing.assert_array_equal(augmented_points(bright, draw(), 7), bright)
 
 
 def test_gain_and_gamma_bend_intensity_and_touch_nothing_else():

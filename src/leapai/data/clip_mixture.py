@@ -58,7 +58,8 @@ class ClipBalance:
 
     def __init__(self, shares: Sequence[ClipShare]) -> None:
         self._source = np.repeat(np.arange(len(shares)), [share.logs for share in shares])
-        self._weights = np.array([weight for share in shares for weight in share.sequence_weights])
+        weights = (share.sequence_weights or (1.0,) * share.logs for share in shares)
+        self._weights = np.concatenate([np.asarray(each, np.float64) for each in weights])
 
     def order(self, clips: IntArray, sequence: IntArray, rng: np.random.Generator) -> IntArray:
         """Returns as many clips of each source as are given, in random order, each as often as the

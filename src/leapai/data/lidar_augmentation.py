@@ -54,13 +54,16 @@ def draw_lidar_augmentation(
 def augmented_points(
     points: FloatArray, augmentation: LidarAugmentation, timestamp_us: int
 ) -> FloatArray:
-    """Returns the augmented points [P', 5] of a frame."""
-    rng = np.random.default_rng([augmentation.seed, timestamp_us])
-    kept = _kept(points, augmentation, rng)
-    changed = points[kept].astype(np.float32)
-    changed[:, :3] @= augmentation.tilt.T.astype(np.float32)
-    intensity = np.clip(changed[:, 3], 0, None) ** np.float32(augmentation.gamma)
-    changed[:, 3] = np.clip(augmentation.gain * intensity, 0, 1) * (not augmentation.blind)
+    """Returns the augmented points [P', 5] of a frame; what was not drawn changes nothing."""
+    changed = points.astype(np.float32)  # a copy
+    if augmentation.kept < 1 or augmentation.thinned_rad:
+        rng = np.random.default_rng([augmentation.seed, timestamp_us])
+        changed = changed[_kept(points, augmentation, rng)]
+    if not np.array_equal(augmentation.tilt, np.eye(3)):
+        changed[:, :3] @= augmentation.tilt.T.astype(np.float32)
+    if augmentation.blind or (augmentation.gain, augmentation.gamma) != (1.0, 1.0):
+        intensity = np.clip(changed[:, 3], 0, None) ** np.float32(augmentation.gamma)
+        changed[:, 3] = np.clip(augmentation.gain * intensity, 0, 1) * (not augmentation.blind)
     return changed
 
 
