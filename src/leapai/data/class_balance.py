@@ -12,11 +12,10 @@ import numpy as np
 
 from leapai.data.log import DrivingLog
 from leapai.types import BoolArray
+from leapai.types.vocabulary import MOST_CLASSES
 
 LOOKED_AT = 20
 """Frames of a sequence, evenly spread, in which its classes are looked for."""
-_CLASSES = 256
-"""Class numbers that labels may have."""
 
 
 def sequence_weights(logs: Sequence[DrivingLog], balance: float) -> tuple[float, ...]:
@@ -41,7 +40,7 @@ def _classes_of(log: DrivingLog) -> BoolArray:
     """Returns which classes the frames show that are looked at [F, K]; one empty row without
     frames."""
     count = min(len(log), LOOKED_AT)
-    shown = np.zeros((max(count, 1), _CLASSES), bool)
+    shown = np.zeros((max(count, 1), MOST_CLASSES), bool)
     for row, index in enumerate(np.linspace(0, len(log) - 1, count).round().astype(int)):
         labels = log.ground_truth(int(index)).labels
         if labels is not None:

@@ -25,18 +25,11 @@ def json_rows(path: Path, remedy: str) -> Iterator[Any]:
     valid: in the latter case after the elements before the fault.
     """
     try:
-        with reading.opened_regular(path) as file:
+        with reading.json_errors(path, remedy), reading.opened_regular(path) as file:
             yield from _Rows(iter(lambda: file.read(_CHUNK_BYTES), b""))
     except _NoListError:
         kind = type(reading.read_json(path, remedy)).__name__
         raise ValueError(f"{path} must be a list of rows, not {kind}; {remedy}") from None
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing; {remedy}") from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
-    except (ValueError, RecursionError) as error:
-        words = "lists in lists" if isinstance(error, RecursionError) else str(error)[:200]
-        raise ValueError(f"{path} is not valid JSON ({words}); {remedy}") from None
 
 
 class _NoListError(Exception):

@@ -10,7 +10,7 @@ frame whose LiDAR is dropped does not ask for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -249,15 +249,11 @@ def is_hidden(points_m: FloatArray, box: FloatArray) -> BoolArray:
 
 def _joined(labels: Labels, more: Labels) -> Labels:
     """Returns the labels of both; radars, where they are recorded, see none of `more`."""
-    values: dict[str, Any] = {"vocabulary": labels.vocabulary}
-    for field in fields(Labels):
-        if field.name in values:
-            continue
-        one, other = getattr(labels, field.name), getattr(more, field.name)
-        if one is not None:
-            added = np.full(len(more), -1) if other is None else other
-            values[field.name] = np.concatenate([one, added])
-    return Labels(**values)
+    values: dict[str, Any] = {}
+    for name, one in labels.arrays().items():
+        other = getattr(more, name)
+        values[name] = np.concatenate([one, np.full(len(more), -1) if other is None else other])
+    return Labels(**values, vocabulary=labels.vocabulary)
 
 
 def _kept(memory: dict[int, _T], key: int, make: Callable[[], _T]) -> _T:

@@ -224,8 +224,15 @@ def check_range(xyz: FloatArray, path: Path) -> None:
 
 def read_json(path: Path, remedy: str) -> Any:
     """Returns the content of a JSON table. Raises ValueError with the file and the `remedy`."""
-    try:
+    with json_errors(path, remedy):
         return json.loads(regular_bytes(path))
+
+
+@contextmanager
+def json_errors(path: Path, remedy: str) -> Iterator[None]:
+    """Makes a ValueError, with the file and the `remedy`, of what reading JSON raises."""
+    try:
+        yield
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; {remedy}") from None
     except OSError as error:

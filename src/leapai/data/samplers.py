@@ -17,7 +17,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -33,7 +32,6 @@ from leapai.data.transforms import collate, on_one_rig, prepare, read_frame
 from leapai.models.tensors import FrameBatch
 from leapai.types import BoolArray, Frame, IntArray
 
-_T = TypeVar("_T")
 _PLAN_FRAMES = 2048
 """Frames of a plan at least: small data sets are planned many epochs at a time, so that late steps
 are found quickly."""

@@ -14,7 +14,14 @@ from leapai.types.vocabulary import FloatArray
 from leapai_world.random_generators import random_generator
 from leapai_world.sensors.conditions import draw_conditions
 from leapai_world.sensors.instants import SWEEP_S
-from leapai_world.sensors.lidar_sensor import Lidar, Receiver, tilted, with_beams, with_own_body
+from leapai_world.sensors.lidar_sensor import (
+    PACKETS,
+    Lidar,
+    Receiver,
+    tilted,
+    with_beams,
+    with_own_body,
+)
 from leapai_world.sensors.rig import SEVEN, SIX, Camera, Mount, Rig, mounted_cameras
 
 _RIG = 40
@@ -75,7 +82,7 @@ def varied_rig(seed: int, image_size_px: tuple[int, int]) -> Rig:
     raised = rng.uniform(0.9, 1.25) if rng.random() < 0.6 else 1.0
     zoom = float(np.exp(rng.normal(0.0, 0.1)))
     mounts = tuple(_moved(mount, raised, zoom, rng) for mount in layout)
-    lidar = _lidar(rng)
+    lidar: Lidar | None = _lidar(rng)
     if mounts and rng.random() < _NO_LIDAR:
         lidar = None
     start_rad = float(rng.choice([-np.pi, 0.0, np.pi / 2, rng.uniform(-np.pi, np.pi)]))
@@ -90,7 +97,7 @@ def varied_rig(seed: int, image_size_px: tuple[int, int]) -> Rig:
         cameras,
         lidar,
         blur=bool(rng.random() < 0.15),
-        rolls_packets=int(rng.integers(1, 72)) if rng.random() < 0.25 else 0,
+        rolls_packets=int(rng.integers(1, PACKETS)) if rng.random() < 0.25 else 0,
         conditions=draw_conditions(rng),
     )
 
@@ -149,7 +156,7 @@ def _receiver(rng: np.random.Generator) -> Receiver:
     )
 
 
-def _lidar(rng: np.random.Generator) -> Lidar | None:
+def _lidar(rng: np.random.Generator) -> Lidar:
     tables = list(BEAM_TABLES.values())
     elevation_deg, steps = tables[rng.choice(len(tables), p=_TABLE_SHARES)]
     height = float(np.clip(rng.normal(1.85, 0.18), 1.4, 2.25))

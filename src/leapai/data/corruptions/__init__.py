@@ -1,4 +1,5 @@
 """Conditions under which robustness is measured: corruptions of sensors, faults, and frame rates.
 
-`multicorrupt.py` has the ten corruptions of that benchmark, `conditions.py` lists all conditions.
+`multicorrupt.py` has the ten corruptions of that benchmark, `stress_conditions.py` lists all
+conditions.
 """

@@ -71,10 +71,6 @@ class CorruptedLog(LogWrapper):
             points = of_points(points, self._severity, self._draws(frame, "lidar"))
         return replace(frame, cameras=cameras, points=points)
 
-    def ground_truth(self, index: int) -> Frame:
-        """Returns the ground truth of the inner log: labels and poses stay."""
-        return self.inner.ground_truth(index)
-
     def _camera(self, camera: CameraFrame, frame: Frame) -> CameraFrame:
         if camera.image is None:
             return camera

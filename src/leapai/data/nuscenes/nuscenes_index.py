@@ -150,7 +150,7 @@ def _references(files: _Files, samples: _SampleRows) -> IntArray:
     else of the camera whose time is nearest; -1: it has no file."""
     rows = np.flatnonzero(files.sample >= 0)
     of_sample = files.sample[rows]
-    is_camera = np.array([c != LIDAR for c in files.mounts.channels] + [True])[files.mount[rows]]
+    is_camera = ~files.mounts.is_lidar[files.mount[rows]]
     away_us = np.abs(files.time_us[rows] - samples.time_us[of_sample])
     best = rows[np.lexsort((away_us, is_camera, of_sample))]
     found, first = np.unique(files.sample[best], return_index=True)
@@ -233,7 +233,7 @@ def _sensor_files(folder: Path, samples: _SampleRows, notes: list[str]) -> _File
     kept = table.usable(notes)
     no_key = ~is_key[kept]
     kept = kept[np.lexsort((sample[kept], no_key))]
-    lidars = np.array([c == LIDAR for c in mounts.channels] + [False], bool)
+    lidars = mounts.is_lidar
     row_of = {names[i]: row for row, i in enumerate(kept.tolist()) if lidars[mount[i]]}
     previous = columns.references(table.column("prev"), row_of)
     return _Files(
@@ -275,7 +275,7 @@ def _image_sizes(table: CheckedTable, mounts: Mounts, mount: IntArray) -> IntArr
     """Returns heights and widths [N, 2]; marks images that do not fit to their calibration."""
     size_px = np.stack([table.optional_counts(field) for field in ("height", "width")], -1)
     matrices = np.concatenate([mounts.intrinsics, np.full((1, 3, 3), np.nan)])
-    is_camera = np.array([c != LIDAR for c in mounts.channels] + [False], bool)[mount]
+    is_camera = ~mounts.is_lidar[mount] & (mount >= 0)
     good = columns.intrinsics(matrices[mount], size_px)
     words = "height and width, and the calibration, must be those of one pinhole camera"
     table.mark(good | ~is_camera, "height", words)
@@ -287,12 +287,12 @@ def _ego_poses(
 ) -> tuple[FloatArray, FloatArray]:
     """Returns the rotation [N, 4] and position [N, 3] of the vehicle for each file; marks files
     without a pose, or with one far from the others of the `sample` [N]."""
-    wanted = {_text(token) for token in table.column("ego_pose_token")}
+    required = {_text(token) for token in table.column("ego_pose_token")}
     in_use = json_table(
         folder / "ego_pose.json",
         _REMEDY,
         ("rotation", "translation"),
-        lambda row: _text(row.get("token")) in wanted,
+        lambda row: _text(row.get("token")) in required,
     )
     tokens, rotation = in_use.keys(), in_use.upright_rotations("rotation")
     position_m = in_use.positions("translation", MAX_COORDINATE_M)

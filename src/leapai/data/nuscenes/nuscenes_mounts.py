@@ -10,8 +10,8 @@ import numpy as np
 
 from leapai.data import columns
 from leapai.data.checked_table import json_table
-from leapai.data.nuscenes.nuscenes_tables import CAMERA_GROUPS_OF
-from leapai.types import FloatArray
+from leapai.data.nuscenes.nuscenes_tables import CAMERA_GROUPS_OF, LIDAR
+from leapai.types import BoolArray, FloatArray
 
 MAX_MOUNT_M = 100.0
 """Farthest sensor from the ego's origin; a road train is 50 m long."""
@@ -26,6 +26,11 @@ class Mounts(NamedTuple):
     position_m: FloatArray
     intrinsics: FloatArray
     """[K, 3, 3]; NaN for a LiDAR."""
+
+    @property
+    def is_lidar(self) -> BoolArray:
+        """[K + 1] whether each is the LiDAR; the last, of row -1, is not."""
+        return np.array([channel == LIDAR for channel in self.channels] + [False], bool)
 
     def of(self, row: Mapping[str, Any]) -> str | None:
         """Returns the channel that a row of `sample_data` names; None: there is none."""
