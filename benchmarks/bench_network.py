@@ -26,8 +26,8 @@ import torch
 from leapai.config import TaskConfig, load_config
 from leapai.data.transforms import collate
 from leapai.models.build import build_model
-from leapai.models.perception import Perception, calibration_of
-from leapai.models.projection import project_cells
+from leapai.models.perception import Perception
+from leapai.models.projection import Calibration, project_cells
 from leapai.models.tensors import FrameBatch, TemporalState
 from leapai.runs.profiler import StageMeter
 from leapai.types import CameraFrame, Frame
@@ -146,12 +146,15 @@ def parts(
     height, width = (side // view.stride for side in config.camera.image_size_px)
     features = torch.randn(1, height, width, 7, config.bev.channels).permute(0, 3, 4, 1, 2)
     features = features.contiguous()
-    calibration, size, shifts = calibration_of(batch), (height, width), count()
+    calibration, size, shifts = Calibration.of(batch.on_host()), (height, width), count()
     arguments = (view.grid, view.heights_m, calibration, size, view.stride)
+
+    def transferred(seen_by: Calibration) -> object:
+        return view(features, view.project(seen_by, size, features.device))
 
     def without_cache() -> object:
         fresh = replace(calibration, intrinsics=calibration.intrinsics + next(shifts))
-        return view(features, fresh)
+        return transferred(fresh)
 
     def canvas() -> object:
         pillars = model.pillars(batch)
@@ -168,7 +171,7 @@ def parts(
         return head.memory.push(state, report, head._new_slots(predictions), batch)
 
     return {
-        "view transfer, projections cached": lambda: view(features, calibration),
+        "view transfer, projections cached": lambda: transferred(calibration),
         "view transfer, projections computed": without_cache,
         "projections alone": lambda: project_cells(*arguments),
         f"{POINTS} points to the pillar canvas": canvas,

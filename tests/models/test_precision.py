@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from leapai.models import camera, precision
-from leapai.models.perception import calibration_of
 from leapai.models.precision import (
     autocasts_backbones,
     in_float32,
@@ -15,6 +14,7 @@ from leapai.models.precision import (
     mixed_precision,
     needs_loss_scaling,
 )
+from leapai.models.projection import Calibration
 from tests.scenes import JOINT, make_batch, seeded_model, small_config
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -71,7 +71,7 @@ def test_layers_run_in_16_bits_and_what_places_things_in_float32():
 
 def test_geometry_and_memory_do_not_feel_autocast():
     model = joint_model()
-    calibration = calibration_of(make_batch(0))
+    calibration = Calibration.of(make_batch(0).on_host())
     with mixed_precision(CPU, True):
         short = model.view_transfer.project(calibration, (8, 12), CPU)
     model.view_transfer.project._kept = None

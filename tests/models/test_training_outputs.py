@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from leapai.data.transforms import collate, prepare
 from leapai.models.tensors import DenoisingQueries
+from leapai.training.auxiliary_criterion import AuxiliaryCriterion
 from leapai.training.freezing import freeze
+from leapai.training.targets import TargetMaker
 from tests.scenes import make_batch, seeded_model, small_config
 
 CONFIG = small_config()
@@ -163,3 +166,16 @@ def test_without_any_task_only_pixels_are_predicted():
     assert torch.equal(predictions.auxiliary.pixels.depth, expected.depth)
     assert torch.equal(predictions.auxiliary.pixels.classes, expected.classes)
     assert state.has_last.all()
+
+
+def test_a_rig_without_cameras_learns_without_a_loss_of_pixels():
+    """All ranks take the same path, whatever rigs they have."""
+    frame = replace(make_batch(0).frames[0], cameras=())
+    batch, model = collate([prepare(frame, (64, 96))], [True]), seeded_model(LEARNING).train()
+    auxiliary = model(batch, model.initial_state(1))[0].auxiliary
+    criterion = AuxiliaryCriterion(LEARNING)
+    parts = criterion(auxiliary, batch, TargetMaker(LEARNING).make(batch))
+    assert {"depth", "pixel_class"} < set(parts)
+    assert float(parts["depth"]) == float(parts["pixel_class"]) == 0
+    parts["total"].backward()
+    assert all(not p.grad.any() for p in model.view_transfer.pixels.parameters())

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 
 from leapai.config import BevConfig, CameraConfig
 from leapai.geometry import cameras, poses
-from leapai.models import sampling, view_transfer
-from leapai.models.perception import calibration_of
+from leapai.models import sampling
 from leapai.models.pixel_head import DepthBins
+from leapai.models.projection import Calibration
 from leapai.models.view_transfer import ViewTransfer
 from tests.scenes import make_batch
 
@@ -29,6 +29,14 @@ def made(**changes):
         for parameter in module.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
     return module
+
+
+def calibration_of(batch):
+    return Calibration.of(batch.on_host())
+
+
+def transferred(module, features, calibration):
+    return module(features, module.project(calibration, SIZE, CPU))
 
 
 @pytest.fixture
@@ -135,7 +143,7 @@ def test_equals_the_loop_forward_and_backward(features, depth_bins):
     batch = make_batch(0, seeds=(0, 1))
     batch.camera_valid[1, 2] = False
     features.requires_grad_()
-    fast = module(features, calibration_of(batch))[0].flatten(2).transpose(1, 2)
+    fast = transferred(module, features, calibration_of(batch))[0].flatten(2).transpose(1, 2)
     slow = torch.stack(
         [
             slow_stream(module, features[b], batch.frames[b], batch.camera_valid[b].tolist())
@@ -164,16 +172,16 @@ def test_without_depth_and_blocks_the_bev_is_that_of_the_plain_module_bit_for_bi
     sums = sampling.weighted_rows(rows, projection.ipm_index, projection.ipm_weight)
     ipm = sampling.segment_sum(sums, projection.cell_offsets)
     cells = module.out_norm(ipm + module.out(module._attend(rows, ipm, projection, SIZE)))
-    bev, pixels = module(features, calibration)
+    bev, pixels = transferred(module, features, calibration)
     assert torch.equal(bev.flatten(2).transpose(1, 2), cells.view(2, -1, 8))
     assert pixels is None
 
 
 def test_blocks_refine_the_bev(features):
     module, calibration = made(bev_blocks=2).eval(), calibration_of(make_batch(0, seeds=(0, 1)))
-    bev, _ = module(features, calibration)
+    bev, _ = transferred(module, features, calibration)
     blocks, module.blocks = module.blocks, None
-    torch.testing.assert_close(bev, blocks(module(features, calibration)[0]))
+    torch.testing.assert_close(bev, blocks(transferred(module, features, calibration)[0]))
 
 
 def test_sure_of_the_depth_only_cells_at_that_depth_are_filled():
@@ -197,17 +205,17 @@ def test_a_failed_camera_is_as_if_it_were_not_there(module, features):
     valid[:, 3] = False
     garbage = features.clone()
     garbage[:, 3] = 1e6
-    failed = module(garbage, replace(calibration, camera_valid=valid))
+    failed = transferred(module, garbage, replace(calibration, camera_valid=valid))
     keep = [0, 1, 2, 4, 5, 6]
-    without = view_transfer.Calibration(
+    without = Calibration(
         *(getattr(calibration, name)[:, keep] for name in ("intrinsics", "distortion")),
         calibration.ego_from_camera[:, keep],
         calibration.camera_valid[:, keep],
     )
-    torch.testing.assert_close(failed, module(features[:, keep], without))
+    torch.testing.assert_close(failed, transferred(module, features[:, keep], without))
 
 
 def test_no_camera_at_all_is_finite(module, features):
     calibration = calibration_of(make_batch(0, seeds=(0, 1)))
     nothing = replace(calibration, camera_valid=torch.zeros_like(calibration.camera_valid))
-    assert module(features, nothing)[0].isfinite().all()
+    assert transferred(module, features, nothing)[0].isfinite().all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,13 +132,11 @@ def as_rank(rank: int, count: int, port: int) -> None:
 
 
 def quick_context() -> multiprocessing.context.BaseContext:
-    """Returns how processes start: forked, with all modules imported, where that is safe.
+    """Returns how processes start: forked from a server that has only imported the modules.
 
-    Next to a GPU, and outside Linux, a fork of a process that has computed gradients may not
-    compute any: there, a server that has only imported PyTorch is forked.
+    A process that has computed gradients beside a GPU, or has compiled a network, may not be
+    forked itself: the children could compute no gradients.
     """
-    if sys.platform == "linux" and not torch.cuda.is_available():
-        return multiprocessing.get_context("fork")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["leapai.training.train", "tests.training.runs"])
     return context

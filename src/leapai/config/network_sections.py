@@ -118,7 +118,7 @@ class CameraConfig(Section):
         if any(side % 8 for side in self.image_size_px):
             raise ValueError(f"image_size_px = {self.image_size_px} must be divisible by 8")
         if self.depth_bins == 1:
-            raise ValueError("depth_bins = 1 tells no depth from another: set 0, or 2 and more")
+            raise ValueError("depth_bins = 1 distinguishes no depths: set 0, or 2 and more")
         if self.points % len(self.heights_m):
             raise ValueError(
                 f"points = {self.points} must be a multiple of the {len(self.heights_m)} heights_m"

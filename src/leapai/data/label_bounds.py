@@ -39,8 +39,9 @@ def checked_labels(labels: object) -> tuple[Labels, str]:
     none was. Raises FrameError where the form or a class is wrong."""
     if not isinstance(labels, Labels):
         raise FrameError(f"labels are a {type(labels).__name__}; give leapai.Labels, or None")
-    if not isinstance(labels.vocabulary, Vocabulary):
-        kind = type(labels.vocabulary).__name__
+    vocabulary: object = labels.vocabulary
+    if not isinstance(vocabulary, Vocabulary):
+        kind = type(vocabulary).__name__
         raise FrameError(f"labels.vocabulary is a {kind}; give a Vocabulary, or leave it out")
     count = len(labels.boxes) if isinstance(labels.boxes, np.ndarray) else 0
     for name in LABEL_ARRAYS:

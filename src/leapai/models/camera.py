@@ -57,7 +57,12 @@ def backbones_of_groups(config: CameraConfig) -> list[Backbone]:
     """
     if not is_our_own(config):  # which has 341 M weights at most, at the largest width
         _check_size(config)
-    return build_backbones(config, 1 if config.shared else len(CAMERA_GROUPS))
+    return build_backbones(config, backbones_built(config))
+
+
+def backbones_built(config: CameraConfig) -> int:
+    """Returns the number of backbones: one for each group of cameras, or one that all share."""
+    return 1 if config.shared else len(CAMERA_GROUPS)
 
 
 def build_backbones(config: CameraConfig, count: int) -> list[Backbone]:
@@ -81,7 +86,7 @@ def _check_size(config: CameraConfig) -> None:
     if weights > MOST_BACKBONE_WEIGHTS:
         raise ValueError(
             f"camera.backbone = '{config.backbone}', {dict(config.backbone_args)} has "
-            f"{weights:,} weights for each of {len(CAMERA_GROUPS)} groups of cameras; at most "
+            f"{weights:,} weights for each of {backbones_built(config)} groups of cameras; at most "
             f"{MOST_BACKBONE_WEIGHTS:,} are allowed: choose a smaller one"
         )
 

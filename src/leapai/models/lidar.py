@@ -51,16 +51,13 @@ class PillarGrouping(nn.Module):
     """Groups points into the pillars of a grid, at most `max_pillars` a stream and `max_points` a
     pillar. Of more pillars the nearest to the ego stay, of more points the first of the sweep."""
 
-    low_m: Tensor
-    extent_m: Tensor
     near_first: Tensor
 
     def __init__(self, grid: BevGrid, max_pillars: int, max_points: int) -> None:
         super().__init__()
         self.grid, self.max_points = grid, max_points
         self.max_pillars = min(max_pillars, grid.rows * grid.columns)
-        self.register_buffer("low_m", torch.tensor(grid.low_m), persistent=False)
-        self.register_buffer("extent_m", torch.tensor(grid.extent_m), persistent=False)
+        self.range = GridRange(grid)
         self.register_buffer("near_first", _near_first(grid), persistent=False)
 
     def forward(self, points: Tensor, stream: Tensor, streams: int) -> Pillars:
@@ -90,8 +87,8 @@ class PillarGrouping(nn.Module):
         """Returns the cell [P] of each point, counted over all streams; behind the last cell for
         a point outside."""
         grid = self.grid
-        local = points[:, :3] - self.low_m
-        inside = ((local >= 0) & (local < self.extent_m)).all(-1) & points.isfinite().all(-1)
+        local = points[:, :3] - self.range.low_m
+        inside = ((local >= 0) & (local < self.range.extent_m)).all(-1) & points.isfinite().all(-1)
         place = torch.where(inside[:, None], local[:, :2] / grid.cell_m, 0.0).long()
         column = place[:, 0].clamp(max=grid.columns - 1)
         row = place[:, 1].clamp(max=grid.rows - 1)

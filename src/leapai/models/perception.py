@@ -190,8 +190,7 @@ class Perception(nn.Module):
         assert self.view_transfer.pixels is not None
         assert batch.tables is not None
         features = self.camera_features(batch.images, batch.tables).flatten(0, 1)
-        shown = self.view_transfer.pixels(features) if features.numel() else None
-        return AuxiliaryPredictions(shown, None)
+        return AuxiliaryPredictions(self.view_transfer.pixels(features), None)
 
     def camera_features(self, images: Tensor, tables: HostTables) -> Tensor:
         """Returns features [B, N, C, H/8, W/8] float32 of images [B, N, 3, H, W]; zeros for a
@@ -243,8 +242,3 @@ class Perception(nn.Module):
         if not config.enable_static_temporal:
             return state
         return replace(state, static=empty_memory(streams, config, device))
-
-
-def calibration_of(batch: FrameBatch) -> Calibration:
-    """Returns the calibration of a batch, which the view transfer needs."""
-    return Calibration.of(batch.on_host())

@@ -33,6 +33,13 @@ class DepthBins:
         place: Tensor = (depth_m.clamp(min=NEAR_M) / NEAR_M).log() / span
         return place.clamp(max=self.count - 1)
 
+    def between(self, depth_m: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns between which bins depths [...] lie: the number [...] int64 of the nearer one,
+        and the share [...] of the one behind it."""
+        position = self.position(depth_m)
+        low = position.floor().clamp(max=self.count - 2)
+        return low.long(), position - low
+
 
 class PixelHead(nn.Module):
     """Features [M, C, H, W] -> depth [M, D, H, W] and class [M, classes, H, W] of every cell."""
@@ -47,6 +54,9 @@ class PixelHead(nn.Module):
             self.out.bias[depth_bins:] = math.log(_CLASS_PRIOR / (1 - _CLASS_PRIOR))
 
     def forward(self, features: Tensor) -> PixelPredictions:
-        """Returns logits."""
+        """Returns logits; of a rig without cameras [0, ..., 1, 1], because gradients and counts of
+        all ranks meet here."""
+        if not features.numel():
+            features = features.new_zeros(0, features.shape[1], 1, 1)
         out: Tensor = self.out(self.hidden(features))
         return PixelPredictions(out[:, : self.depth_bins], out[:, self.depth_bins :])

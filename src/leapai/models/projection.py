@@ -64,7 +64,7 @@ class HostTables(Tensors):
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Tensors):
     """Calibration of all cameras: everything that projections depend on."""
 
     intrinsics: Tensor
@@ -83,8 +83,7 @@ class Calibration:
 
     def stream(self, index: int) -> Calibration:
         """Returns the calibration [1, N, ...] of one stream."""
-        part = slice(index, index + 1)
-        return Calibration(**{f.name: getattr(self, f.name)[part] for f in fields(self)})
+        return self.mapped(lambda tensor: tensor[index : index + 1])
 
     def fingerprint(self) -> bytes:
         """Returns all values as bytes."""
@@ -154,8 +153,7 @@ def project_cells(
 
     `size` (H, W) of the feature map, `stride` image pixels a feature cell.
     """
-    on_host = {f.name: getattr(calibration, f.name).cpu() for f in fields(calibration)}
-    anchor, depth, seen = _anchors(grid, heights_m, Calibration(**on_host), size, stride)
+    anchor, depth, seen = _anchors(grid, heights_m, calibration.to("cpu"), size, stride)
     _, N, Q, Z = seen.shape
     pair = seen.any(-1).transpose(1, 2)  # [B, Q, N]: sorted by stream, cell, camera when listed
     stream, cell, camera = pair.nonzero(as_tuple=True)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
+NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
+"""Layers whose statistics a forward pass changes."""
 
 
 def recompute_stages(net: nn.Module) -> None:
@@ -40,7 +41,7 @@ def _recomputed(stage: nn.Module, x: Tensor) -> Tensor:
 def _unchanged(stage: nn.Module) -> Iterator[None]:
     """Runs a block in which batch norm normalises as in training, but learns no statistics: the
     first pass has done so."""
-    norms = [m for m in stage.modules() if isinstance(m, _NORMS) and m.training]
+    norms = [m for m in stage.modules() if isinstance(m, NORMS) and m.training]
     kept = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

@@ -20,7 +20,7 @@ from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import STRIDES
 from leapai.models.pixel_head import DepthBins, PixelHead
 from leapai.models.precision import in_float32
-from leapai.models.projection import Calibration, Projection, Projector
+from leapai.models.projection import Projection, Projector
 from leapai.models.tensors import PixelPredictions
 from leapai.types import DESIGN
 
@@ -64,22 +64,15 @@ class ViewTransfer(nn.Module):
             self.offsets.bias.copy_(ring.flatten())
 
     def forward(
-        self, features: Tensor, seen: Calibration | Projection
+        self, features: Tensor, projection: Projection
     ) -> tuple[Tensor, PixelPredictions | None]:
         """Transfers features [B, N, C, H, W] float32 -> [B, C, rows, columns]; and what their
-        cells show, of B * N images, where the depth is predicted.
-
-        `seen`: where the cameras see the cells, or the calibration from which that follows.
-        """
+        cells show, of B * N images, where the depth is predicted."""
         B, _, C, H, W = features.shape
-        if isinstance(seen, Calibration):
-            seen = self.project(seen, (H, W), features.device)
         rows = sampling.to_rows(features.flatten(0, 1))  # [B * N * (H+3) * (W+3), C]
-        pixels = None
-        if self.pixels is not None and features.numel():  # a rig may have no camera
-            pixels = self.pixels(features.flatten(0, 1))
-        ipm = self._ipm(rows, seen, pixels)  # [B * Q, C]
-        cells = self.out_norm(ipm + self.out(self._attend(rows, ipm, seen, (H, W))))
+        pixels = None if self.pixels is None else self.pixels(features.flatten(0, 1))
+        ipm = self._ipm(rows, projection, pixels)  # [B * Q, C]
+        cells = self.out_norm(ipm + self.out(self._attend(rows, ipm, projection, (H, W))))
         bev: Tensor = cells.view(B, self.grid.rows, self.grid.columns, C).permute(0, 3, 1, 2)
         return bev if self.blocks is None else self.blocks(bev), pixels
 
@@ -98,10 +91,9 @@ class ViewTransfer(nn.Module):
         nothing is known."""
         count = logits.shape[1]
         rows = sampling.to_rows(logits.float().softmax(1)).flatten()
-        position = DepthBins(count).position(projection.depth_m)  # [M, Z]
-        low = position.floor().clamp(max=count - 2)
-        share = (position - low).repeat_interleave(4, -1)
-        first = projection.ipm_index.long() * count + low.long().repeat_interleave(4, -1)
+        low, share = DepthBins(count).between(projection.depth_m)  # [M, Z]
+        share = share.repeat_interleave(4, -1)
+        first = projection.ipm_index.long() * count + low.repeat_interleave(4, -1)
         return count * ((1 - share) * rows[first] + share * rows[first + 1])
 
     def _attend(

@@ -44,9 +44,7 @@ class AuxiliaryCriterion:
         depth_m, class_id = _pixel_labels(batch, pixels)
         known = depth_m.isfinite()  # [B * N, H, W]
         bins = DepthBins(pixels.depth.shape[1])
-        position = bins.position(torch.where(known, depth_m, 1.0))[:, None]
-        low = position.floor().clamp(max=bins.count - 2).long()
-        share = position - low
+        low, share = (v[:, None] for v in bins.between(torch.where(known, depth_m, 1.0)))
         log_p = pixels.depth.float().log_softmax(1)  # [B * N, D, H, W]
         log_p = (1 - share) * log_p.gather(1, low) + share * log_p.gather(1, low + 1)
         depth = -torch.where(known, log_p[:, 0], 0.0).sum()

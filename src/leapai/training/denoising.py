@@ -104,10 +104,6 @@ def _centre_noise(boxes: Tensor, negative: Tensor, generator: torch.Generator) -
     return torch.stack([cos * along - sin * across, sin * along + cos * across, up], -1)
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def _with_wrong_classes(class_id: Tensor, classes: int, generator: torch.Generator) -> Tensor:
     """Replaces some of the classes by another one, where there is another."""
     if classes == 1:

@@ -38,7 +38,7 @@ def compared_metric(name: str) -> RunMetric | None:
 def keep_weights(folder: Path, step: TrainStep) -> None:
     """Writes the weights after a step as `step_000500.ckpt`, and removes the oldest such files
     beyond `training.keep_count`. Raises OSError as `write_checkpoint` does."""
-    _write(folder / f"step_{step.progress.step:06d}.ckpt", step, {})
+    write_weights(folder / f"step_{step.progress.step:06d}.ckpt", step, {})
     kept = {int(match[1]): p for p in folder.iterdir() if (match := _PERIODIC.fullmatch(p.name))}
     for number in sorted(kept)[: -step.config.training.keep_count]:
         kept[number].unlink()
@@ -67,7 +67,7 @@ class BestCheckpoint:
         if self._best is not None and (value - self._best) * metric.better.value <= 0:
             return False
         self._best = value
-        _write(self.path, step, metrics)
+        write_weights(self.path, step, metrics)
         return True
 
     def _read(self, name: str) -> None:
@@ -80,6 +80,8 @@ class BestCheckpoint:
         self._is_unread = False
 
 
-def _write(path: Path, step: TrainStep, metrics: Mapping[str, float]) -> None:
+def write_weights(path: Path, step: TrainStep, metrics: Mapping[str, float]) -> None:
+    """Writes the weights that a training has reached, averaged where it averages, with metrics.
+    Raises OSError as `write_checkpoint` does."""
     content = {"state_dict": step.weights(), **header(step.config), "figures": dict(metrics)}
     write_checkpoint(path, content)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from leapai.checkpoints import LARGEST_WEIGHT, differences, listed
 from leapai.config.schema import TaskConfig
-from leapai.types import CAMERA_GROUPS
+from leapai.models.camera import backbones_built
 
 _FIELD = "training.pretrained_backbone"
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
@@ -35,12 +35,12 @@ def load_pretrained(model: nn.Module, config: TaskConfig) -> str:
     path = pretrained_file(config.training.pretrained_backbone)
     weights = _by_plain_name(_read(path), path)
     normalisation = _check_normalisation(path, config)
-    groups = 1 if config.camera.shared else len(CAMERA_GROUPS)
-    for group in range(groups):
+    count = backbones_built(config.camera)
+    for group in range(count):
         net = model.get_submodule(f"stage1_backbone{group}.net")
         _load(net, weights, path, config.camera.backbone)
     loaded = sum(parameter.numel() for parameter in net.parameters())
-    return f"{path}: {loaded:,} weights for each of {groups} backbones; {normalisation}"
+    return f"{path}: {loaded:,} weights for each of {count} backbones; {normalisation}"
 
 
 def pretrained_file(name: str) -> Path:

@@ -4,7 +4,7 @@ ECCV 2020, eq. 1)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from leapai.config.training import LossConfig
-from leapai.models.tensors import DenoisingQueries, LayerOutputs, moved
+from leapai.models.tensors import DenoisingQueries, LayerOutputs, Tensors, moved
 from leapai.training.losses import MIN_SIZE_M
 from leapai.training.targets import Targets
 
@@ -22,7 +22,7 @@ WORST_COST = 1e6
 
 
 @dataclass(frozen=True)
-class Assignment:
+class Assignment(Tensors):
     """M pairs of a query and an object."""
 
     layer: Tensor
@@ -36,10 +36,6 @@ class Assignment:
 
     def __len__(self) -> int:
         return len(self.target)
-
-    def to(self, device: torch.device | str) -> Assignment:
-        """Returns a copy on `device`."""
-        return Assignment(*(moved(getattr(self, f.name), device) for f in fields(self)))
 
     def pick(self, outputs: Tensor) -> Tensor:
         """Selects the predictions of the paired queries: [L, B, Q, ...] -> [M, ...]."""

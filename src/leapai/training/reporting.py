@@ -77,7 +77,8 @@ class Reporter:
         took, done = now() - self._since, step.progress.step
         steps = max(done - self._from_step, 1)
         losses = {name: float(value) / max(self._steps, 1) for name, value in self._losses.items()}
-        seconds = {s: v - self._seconds.get(s, 0.0) for s, v in step.watch.seconds.items()}
+        totals = step.watch.seconds
+        seconds = {stage: v - self._seconds.get(stage, 0.0) for stage, v in totals.items()}
         run: dict[str, float] = {
             "rate": step.report.rate,
             "gradient_norm": step.report.gradient_norm,
@@ -92,7 +93,7 @@ class Reporter:
         self.loggers.scalars(scalars, done)
         self._show(step, losses, run)
         self._losses, self._steps, self._frames = {}, 0, 0
-        self._seconds, self._from_step = dict(step.watch.seconds), done
+        self._seconds, self._from_step = totals, done
         self._since = now()
 
     def _show(self, step: TrainStep, losses: dict[str, float], run: dict[str, float]) -> None:

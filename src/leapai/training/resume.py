@@ -10,6 +10,7 @@ resumes equals, bit for bit on a CPU, one that never stopped. The checkpoint bef
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,14 +31,12 @@ from leapai.checkpoints import (
 )
 from leapai.config.options import BEFORE_LAST, LAST
 from leapai.config.schema import TaskConfig
-from leapai.config.vocabulary_variable import as_plain
 from leapai.distributed import Ranks, all_gather
 from leapai.io import whole_file
 from leapai.models.tensors import StaticMemory, TemporalState
 from leapai.training.kept_checkpoints import keep_weights
 from leapai.training.progress import Progress
 from leapai.training.train_step import TrainStep
-from leapai.types import DESIGN
 
 MAY_DIFFER = (
     "job_name",
@@ -136,7 +135,9 @@ def read_training(source: Path | Checkpoint, config: TaskConfig, ranks: Ranks) -
     with _as_written(path):
         made_with = len(content["training"]["ranks"])
         Progress(**{f.name: int(content["training"][f.name]) for f in fields(Progress)})
-        before = _flat({"vocabulary": as_plain(DESIGN), **content["config"]})
+        # A variable that is newer than the checkpoint had its default then.
+        made_by = TaskConfig.model_validate_json(json.dumps(content["config"]))
+        before = _flat(made_by.model_dump(mode="json"))
     now = _flat(config.model_dump(mode="json"))
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name) and not _may_differ(name):

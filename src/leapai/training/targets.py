@@ -12,14 +12,14 @@ from torch import Tensor
 
 from leapai.config.schema import TaskConfig
 from leapai.config.training import DistanceWeights
-from leapai.models.tensors import FrameBatch, moved
+from leapai.models.tensors import FrameBatch, Tensors, moved
 from leapai.types import DESIGN, BevGrid, BoolArray, Frame, Labels
 
 US_PER_S = 1_000_000
 
 
 @dataclass(frozen=True)
-class Targets:
+class Targets(Tensors):
     """Ground truth of one stream: T objects, in the ego frame."""
 
     boxes: Tensor
@@ -43,11 +43,6 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.boxes)
-
-    def to(self, device: torch.device | str) -> Targets:
-        """Returns a copy on `device`."""
-        values: dict[str, Any] = {name: moved(getattr(self, name), device) for name in _TENSORS}
-        return replace(self, **values)
 
     @staticmethod
     def joined(streams: Sequence[Targets]) -> Targets:

@@ -16,12 +16,11 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from leapai.checkpoints import save_checkpoint
 from leapai.config.options import EXIT_OF_SIGNAL, LAST, TrainingOptions
 from leapai.distributed import Ranks, current_ranks, joined_ranks
 from leapai.training.adapted_config import adapted
 from leapai.training.freezing import FreezeSchedule
-from leapai.training.kept_checkpoints import compared_metric
+from leapai.training.kept_checkpoints import compared_metric, write_weights
 from leapai.training.loggers import AllLoggers, LoggedRun, RunOutput, check_loggers, open_loggers
 from leapai.training.loop import TrainingLoop
 from leapai.training.resume import progress_of, read_training, undamaged
@@ -88,8 +87,7 @@ class _Run:
             self._leave(stopped_by, progress.step)
         final = self.options.output / FINAL
         if ranks.is_first:
-            model.load_state_dict(step.weights())
-            save_checkpoint(final, model, config, metrics=loop.validator.metrics)
+            write_weights(final, step, loop.validator.metrics)
             self.console.print(f"  -> [bold]{final}[/]", highlight=False)
         return final
 

@@ -15,13 +15,13 @@ from leapai.config.schema import TaskConfig
 from leapai.distributed import Ranks, all_gather, any_rank
 from leapai.models.perception import Perception
 from leapai.models.precision import needs_loss_scaling
+from leapai.models.recompute import NORMS
 from leapai.training.averaged_weights import AveragedWeights
 from leapai.training.optim import build_optimizer, learning_rate, set_rate
 from leapai.training.progress import Progress, StepReport, Stopwatch
 from leapai.training.synced_norm import synchronise
 from leapai.training.window_losses import Window, WindowLosses
 
-_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 SKIPS_IN_A_ROW = 10
 """Number of steps in a row that are not finite after which the run ends: it would not recover."""
 
@@ -90,7 +90,7 @@ class TrainStep:
         """Starts a report, and keeps the statistics of batch norm until the step is known to be
         finite: the forward pass changes them."""
         self.report, self._frame_names, self._not_finite = StepReport(), [], False
-        norms = (m for m in self.model.modules() if isinstance(m, _NORMS) and m.training)
+        norms = (m for m in self.model.modules() if isinstance(m, NORMS) and m.training)
         self._kept_statistics = [(b, b.clone()) for norm in norms for b in norm.buffers()]
 
     def _backward(self, total: Tensor) -> None:

@@ -5,7 +5,7 @@
 Hardware: meant for one GPU of 24 GB, 8 frames a step, with 16 cores to read frames. Expected, not
 measured: 5 hours, for which reading decides: 70 000 steps are 20 epochs, 560 000 frames, and a core
 prepares 6.5 real frames a second by measurement, 1.5 hours for 16 cores; ten sweeps are read for
-each, which is not in that figure. Not measured yet: score, hours, memory.
+each, which is not in that number. Not measured yet: score, hours, memory.
 """
 
 from nuscenes_step1 import *
