@@ -3,8 +3,8 @@
     python benchmarks/bench_index.py KEYFRAME [--folder FOLDER] [--scenes 850]
 
 KEYFRAME is a nuScenes root with one sample and its annotations, such as the first of v1.0-mini. Its
-rows are tiled with new tokens to 850 scenes of 40 samples: with sweeps of all sensors 2.6 million
-rows of `sample_data` and of `ego_pose`, and 1.17 million annotations, 4 GB. They are written below
+rows are tiled with new tokens to 850 scenes of 40 samples: with sweeps of all sensors 2.5 million
+rows of `sample_data` and of `ego_pose`, and 1.17 million annotations, 2.4 GB. They are written to
 FOLDER and stay there for the next time. A process opens them twice: the first builds the index.
 """
 

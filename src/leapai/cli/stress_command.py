@@ -22,13 +22,12 @@ def _stress(parsed: argparse.Namespace) -> None:
     if options.data is not None:
         check_data(options.data)
     from leapai.checkpoints import read_checkpoint
-    from leapai.weights import card_of, shipped_checkpoint
+    from leapai.weights import run_name, shipped_checkpoint
 
     checkpoint = read_checkpoint(options.checkpoint or shipped_checkpoint())
     config = read(SettingOptions, parsed).applied_to(checkpoint.config)
     check_data(options.data or config.data.val)
-    card = card_of(checkpoint.sha256)
-    name = checkpoint.config.job_name if card is None else card.name
+    name = run_name(checkpoint.sha256, checkpoint.config.job_name)
     output = options.output or OUTPUTS / f"stress_{name}"
     with keeps(conditions_in(output)):
         from leapai.stress import run_stress

@@ -43,8 +43,10 @@ def _validate(parsed: argparse.Namespace) -> None:
     elif configuration.file() is not None:
         given.check_files()  # before the configuration is read
     _check_before_imports(given)
+    from leapai.weights import run_name
+
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
-    name = config.job_name if checkpoint is None else _name_of(checkpoint)
+    name = run_name(checkpoint.sha256 if checkpoint else None, config.job_name)
     options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
     _run(config, options, checkpoint)
 
@@ -56,15 +58,6 @@ def _check_before_imports(options: ValidationOptions) -> None:
         check_data(options.data)
     if options.viewer:
         check_viewer()
-
-
-def _name_of(checkpoint: Checkpoint) -> str:
-    """Returns the name of a run of a checkpoint alone: that of the weights where they ship, else
-    that of its job."""
-    from leapai.weights import card_of
-
-    card = card_of(checkpoint.sha256)
-    return checkpoint.config.job_name if card is None else card.name
 
 
 def _announced_shipped_checkpoint() -> Path:

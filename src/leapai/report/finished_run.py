@@ -13,7 +13,7 @@ from leapai.extras import is_installed
 from leapai.folders import file_name
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
-from leapai.runs.history import TABLE, RunLine, append_run
+from leapai.runs.history import RunLine, add_to_history
 from leapai.runs.run_folder import LINES, MEMORY, REPORT, Run
 from leapai.runs.run_summary import RunSummary
 from leapai.runs.run_warnings import warnings_of
@@ -37,7 +37,7 @@ def report_run(run: Run, output: Path, console: Console) -> None:
         )
     for warning in warnings_of(run):
         console.print(f"[yellow]{escape(warning)}[/]", highlight=False)
-    _add_to_history(run, output, console)
+    add_to_history(RunLine.of(run, output), output, console)
     _print_files(run, output, console)
 
 
@@ -59,15 +59,6 @@ def stage_table(summary: RunSummary) -> Table:
 
 def _frames(summary: RunSummary) -> str:
     return "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
-
-
-def _add_to_history(run: Run, output: Path, console: Console) -> None:
-    """Adds the run to the table of runs. A table that is broken is no reason to fail a run."""
-    table = output.absolute().parent / TABLE
-    try:
-        append_run(table, RunLine.of(run, output))
-    except (ValueError, OSError) as error:
-        console.print(f"[yellow]This run is not in the table of runs: {escape(str(error))}[/]")
 
 
 def _print_files(run: Run, output: Path, console: Console) -> None:

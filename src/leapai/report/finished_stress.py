@@ -12,7 +12,7 @@ from leapai.evaluation.run_metrics import RunMetrics
 from leapai.extras import is_installed, missing
 from leapai.report.stress_page import write_stress_page
 from leapai.report.terminal_stress import skipped_sentences, stress_tables
-from leapai.runs.history import TABLE, RunLine, append_run
+from leapai.runs.history import RunLine, add_to_history
 from leapai.runs.run_files import STRESS
 from leapai.runs.run_folder import REPORT
 from leapai.runs.stress_folder import TABLE as STRESS_TABLE
@@ -32,7 +32,7 @@ def report_stress(output: Path, clean: RunMetrics | None, console: Console) -> N
     for sentence in skipped_sentences(run.summary.skipped):
         console.print(f"[dim]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     if clean is not None:
-        _add_to_history(RunLine.of_stress(run.summary, clean, output), output, console)
+        add_to_history(RunLine.of_stress(run.summary, clean, output), output, console)
     if is_installed("jinja2"):
         write_stress_page(output / REPORT, output)
     else:
@@ -40,11 +40,3 @@ def report_stress(output: Path, clean: RunMetrics | None, console: Console) -> N
     for name in (STRESS, STRESS_TABLE, REPORT):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False, soft_wrap=True)
-
-
-def _add_to_history(line: RunLine, output: Path, console: Console) -> None:
-    """Adds the run to the table of runs. A table that is broken is no reason to fail a run."""
-    try:
-        append_run(output.absolute().parent / TABLE, line)
-    except (ValueError, OSError) as error:
-        console.print(f"[yellow]This run is not in the table of runs: {escape(str(error))}[/]")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from leapai.config.load import explain
-from leapai.extras import import_extra
 from leapai.io import write_text
 from leapai.report import report_curves, report_tables, run_facts
+from leapai.report.page_template import check_templates, filled
 from leapai.report.report_map import map_section
 from leapai.report.report_sequences import legend, sequence_table, timelines
 from leapai.report.report_worst_frames import WORST_NOTE, WorstView, worst_frames
@@ -61,7 +61,7 @@ def write_report(path: Path, folders: Sequence[Path]) -> None:
     Raises ValueError as `read_run` does, and where the files of a run do not belong together.
     """
     views = [view(folder) for folder in folders]
-    import_extra("jinja2", "report", "a report needs jinja2")
+    check_templates()
     try:
         page = render(views)
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
@@ -75,14 +75,7 @@ def write_report(path: Path, folders: Sequence[Path]) -> None:
 
 def render(views: Sequence[RunView]) -> str:
     """Returns the page of one or two runs. Raises ValueError where jinja2 is not installed."""
-    jinja2 = import_extra("jinja2", "report", "a report needs jinja2")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leapai.report", "page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    return str(environment.get_template("report.html.j2").render(_content(views)))
+    return filled("report.html.j2", _content(views))
 
 
 def _content(views: Sequence[RunView]) -> dict[str, Any]:

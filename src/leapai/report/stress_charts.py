@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from leapai.evaluation.robustness import ratio
 from leapai.report.report_curves import Chart
 from leapai.report.svg_charts import Axis, Key, Line, chart, line_key
 from leapai.report.theme import RUN_COLOURS
@@ -68,8 +69,9 @@ def _chart(
     clean: ConditionResult,
 ) -> Chart:
     x = np.array([level for level, _ in points])
-    kept = np.array([_or_nan(r.scores.relative) for _, r in points])
-    precision = np.array([_share(r.scores.precision, clean.scores.precision) for _, r in points])
+    precise = clean.scores.precision
+    kept = np.array([r.scores.relative for _, r in points], float)  # NaN where there is none
+    precision = np.array([ratio(r.scores.precision, precise) for _, r in points], float)
     lines = [
         Line(x, y, colour, name, style)
         for y, (name, (colour, style)) in zip((kept, precision), LINES.items(), strict=True)
@@ -77,11 +79,3 @@ def _chart(
     top = max(1.1, 1.05 * float(np.nanmax([*kept, *precision, 0.0])))
     x_axis = Axis(axis, 0.0, _MOST_SEVERE if axis == "severity" else float(x.max()))
     return Chart(title, chart(f"{title}: share left", x_axis, Axis("of clean", 0, top), lines))
-
-
-def _share(value: float | None, clean: float | None) -> float:
-    return value / clean if value is not None and clean else float("nan")
-
-
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value

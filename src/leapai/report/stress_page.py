@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leapai.extras import import_extra
 from leapai.io import write_text
+from leapai.report.page_template import filled
 from leapai.report.report_worst_frames import data_url
 from leapai.report.stress_charts import chart_keys, corruption_charts, level_charts
 from leapai.report.stress_tables import (
@@ -55,15 +55,7 @@ def write_stress_page(path: Path, folder: Path) -> None:
 
     Raises ValueError as `read_stress` does, and where jinja2 is not installed.
     """
-    jinja2 = import_extra("jinja2", "report", "a page needs jinja2")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leapai.report", "page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    template = environment.get_template("stress.html.j2")
-    write_text(path, str(template.render(_content(read_stress(folder)))))
+    write_text(path, filled("stress.html.j2", _content(read_stress(folder))))
 
 
 def _content(run: StressRun) -> dict[str, Any]:

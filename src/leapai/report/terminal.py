@@ -43,12 +43,12 @@ def run_tables(metrics: RunMetrics) -> list[Table]:
 def tracking_tables(metrics: TrackingMetrics) -> list[Table]:
     """Returns tracking by class and over all: accuracy, and continuity."""
     counts = ((metrics.objects, "object"), (metrics.tracks, "track"))
-    found = " and ".join(_counted(count, name) for count, name in counts)
+    found = " and ".join(counted(count, name) for count, name in counts)
     *classes, _ = rows = metrics.by_class()
     sections = [{name: rows[name] for name in classes}, {"all": rows["all"]}]
     return [
         _table(
-            f"{found} in {_counted(metrics.sequences, 'sequence')}",
+            f"{found} in {counted(metrics.sequences, 'sequence')}",
             "class",
             ACCURACY_COLUMNS,
             sections,
@@ -68,7 +68,7 @@ def map_tables(metrics: MapMetrics) -> list[Table]:
     """Returns means of both rasters, classes and lines. Without a ground-truth map the means alone,
     which show flicker."""
     title = (
-        f"map in {_counted(metrics.frames, 'frame')}, {metrics.labelled_frames} with ground truth"
+        f"map in {counted(metrics.frames, 'frame')}, {metrics.labelled_frames} with ground truth"
     )
     at = f"IoU at {metrics.threshold:g}"
     sections = [
@@ -96,8 +96,8 @@ def _of_run(metrics: RunMetrics, task: str) -> Iterator[Table]:
         return
     title, caption = task, None
     if task == "detection" and metrics.detection is not None:
-        objects = _counted(metrics.detection.truths, "object")
-        title = f"{objects} in {_counted(metrics.detection.frames, 'labelled frame')}"
+        objects = counted(metrics.detection.truths, "object")
+        title = f"{objects} in {counted(metrics.detection.frames, 'labelled frame')}"
         caption = "NDS without its attribute term"
     elif task == "consistency":
         title, caption = "consistency of tracks with their own past", "at best 1"
@@ -169,12 +169,13 @@ def _left_out(metrics: TrackingMetrics) -> str | None:
     """Returns what the tracking metrics do not cover, in words."""
     notes = []
     if metrics.untracked_truths:
-        notes.append(f"{_counted(metrics.untracked_truths, 'box')} of objects without track id")
+        notes.append(f"{counted(metrics.untracked_truths, 'box')} of objects without track id")
     if metrics.unnamed_detections:
-        notes.append(f"{_counted(metrics.unnamed_detections, 'detection')} without identity")
+        notes.append(f"{counted(metrics.unnamed_detections, 'detection')} without identity")
     return f"left out: {', '.join(notes)}" if notes else None
 
 
-def _counted(count: int, name: str) -> str:
+def counted(count: int, name: str) -> str:
+    """Returns a number with its noun: "1 box", "2 boxes"."""
     plural = "boxes" if name == "box" else f"{name}s"
     return f"{count} {name if count == 1 else plural}"

@@ -14,6 +14,7 @@ from leapai.config.schema import TaskConfig
 from leapai.data.sensor_bounds import LIDAR
 from leapai.extras import is_installed, missing
 from leapai.folders import file_name
+from leapai.report.terminal import counted
 from leapai.runs.prediction_folder import TABLES, PredictionSummary
 from leapai.runs.run_files import PREDICTION
 from leapai.runs.run_inputs import RunInputs
@@ -52,9 +53,9 @@ def print_prediction(
     seconds = summary.seconds_per_frame
     pace = "" if seconds is None else f", {seconds:.2f} s of the network per frame"
     frames, sequences = (
-        _counted(*of) for of in ((summary.frames, "frame"), (len(results.sequences), "drive"))
+        counted(*of) for of in ((summary.frames, "frame"), (len(results.sequences), "drive"))
     )
-    objects = f"{_counted(summary.detections, 'detection')}, {_counted(summary.tracks, 'track')}"
+    objects = f"{counted(summary.detections, 'detection')}, {counted(summary.tracks, 'track')}"
     _print(
         console, f"{frames} of {sequences}{pace}: {objects}. `leapai val` evaluates; this does not."
     )
@@ -112,7 +113,7 @@ def _warnings(summary: PredictionSummary, results: StreamResults) -> Iterator[st
     """Yields sentences that a reader of the detections has to know."""
     if not summary.complete:
         yield (
-            f"Stopped after {_counted(summary.frames, 'frame')}: tables, pictures and videos hold "
+            f"Stopped after {counted(summary.frames, 'frame')}: tables, pictures and videos hold "
             "what was streamed until then."
         )
     if not summary.frames:
@@ -126,17 +127,13 @@ def _warnings(summary: PredictionSummary, results: StreamResults) -> Iterator[st
         yield f"The source has no camera of the groups {', '.join(absent)}."
     if sensors.blind:
         yield (
-            f"In {sensors.blind} of {_counted(summary.frames, 'frame')} no sensor is in order: "
+            f"In {sensors.blind} of {counted(summary.frames, 'frame')} no sensor is in order: "
             "what is detected there comes from memory, or from nothing."
         )
     if not sensors.frames[LIDAR][SensorStatus.OK.value] and sensors.blind < summary.frames:
         yield "No frame has a LiDAR sweep in order: objects are detected from cameras alone."
     if not summary.detections:
         yield "Nothing was detected."
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def _print(console: Console, sentence: str) -> None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from leapai.runs.run_inputs import RunInputs
-from leapai.runs.stress_results import StressRun
+from leapai.runs.stress_results import StressRun, percent
 from leapai.runs.weights_facts import weights_facts
 
 
@@ -71,11 +71,6 @@ def _other_table(run: StressRun) -> Table:
 def skipped_sentences(skipped: dict[str, str]) -> Sequence[str]:
     """Returns sentences on the conditions that were not run."""
     return [f"Not run: {name.replace('_', ' ')}, as {reason}." for name, reason in skipped.items()]
-
-
-def percent(share: float | None) -> str:
-    """Returns a share in percent, or a dash."""
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _number(value: float | None) -> str:

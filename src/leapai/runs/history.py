@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.console import Console
+from rich.markup import escape
 
 from leapai.evaluation.metric_types import RunMetric, Shown
 from leapai.evaluation.metrics import RELATIVE_SCORE, TIME, run_metrics
@@ -190,3 +192,11 @@ def _alone(table: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def add_to_history(line: RunLine, output: Path, console: Console) -> None:
+    """Adds the run to the table of runs. A table that is broken is no reason to fail a run."""
+    try:
+        append_run(output.absolute().parent / TABLE, line)
+    except (ValueError, OSError) as error:
+        console.print(f"[yellow]This run is not in the table of runs: {escape(str(error))}[/]")

@@ -101,3 +101,8 @@ class StressRun:
     def picture(self, name: str) -> Path | None:
         """Returns the picture of the worst frame of a condition; None where there is none."""
         return inside(self.folder, f"{WORST}/{name}.webp")
+
+
+def percent(share: float | None) -> str:
+    """Returns a share in percent, or a dash."""
+    return "-" if share is None else f"{100 * share:.1f} %"

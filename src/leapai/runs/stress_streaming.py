@@ -20,7 +20,7 @@ from leapai.runs.run_files import CONDITIONS
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
 from leapai.runs.stress_folder import keep_result
-from leapai.runs.stress_results import CLEAN, ConditionResult, WorstLoss
+from leapai.runs.stress_results import CLEAN, ConditionResult, WorstLoss, percent
 from leapai.runs.worst_frames import FrameWeights, WorstFrames
 
 if TYPE_CHECKING:
@@ -106,9 +106,5 @@ class StressStreaming:
 def _line(result: ConditionResult) -> str:
     """Returns a result as a line of the terminal."""
     scores = result.scores
-    ap, relative = _percent(scores.mean_ap), _percent(scores.relative)
+    ap, relative = percent(scores.mean_ap), percent(scores.relative)
     return f"  {result.words}: mAP {ap}, {relative} of clean ({result.seconds:.0f} s)"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
