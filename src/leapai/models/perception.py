@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from leapai.config.schema import TaskConfig
 from leapai.models.blocks import ConvResBlockNeck, Fuser
-from leapai.models.camera import STRIDES, Backbone, FpnNeck, encode, encoding_order
+from leapai.models.camera import STRIDES, Backbone, FpnNeck, encode
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
+from leapai.models.host_tables import HostTables, host_tables
 from leapai.models.lidar import LidarMiddleEncoder, Pillars, PillarVfe
-from leapai.models.projection import Calibration, HostTables
 from leapai.models.reset import with_pose
 from leapai.models.static.bev_memory import StaticTemporalFusion, empty_memory
 from leapai.models.static.static_head import StaticHead, StaticNeck
@@ -30,7 +30,6 @@ from leapai.models.tensors import (
     StaticMemory,
     StaticPredictions,
     TemporalState,
-    moved,
 )
 from leapai.models.view_transfer import ViewTransfer
 
@@ -127,16 +126,12 @@ class Perception(nn.Module):
         the host makes: the one part of a step whose shapes depend on values."""
         if batch.tables is not None or batch.fused_bev is not None:
             return batch
-        values, device = batch.on_host(), batch.images.device
-        encoded, counts, maps = encoding_order(
-            values.camera_valid, batch.camera_groups, shared=self.config.camera.shared
+        tables = host_tables(
+            batch,
+            self.view_transfer,
+            shared=self.config.camera.shared,
+            to_bev=self.bev_dynamic_head is not None or self.bev_static_head is not None,
         )
-        projection = None
-        if self.bev_dynamic_head is not None or self.bev_static_head is not None:
-            height, width = (side // STRIDES[0] for side in batch.images.shape[-2:])
-            calibration = Calibration.of(values)
-            projection = self.view_transfer.project(calibration, (height, width), device)
-        tables = HostTables(moved(encoded, device), counts, moved(maps, device), projection)
         return replace(batch, tables=tables)
 
     def dynamic_task(
@@ -173,7 +168,7 @@ class Perception(nn.Module):
         assert tables is not None
         assert tables.projection is not None
         features = self.camera_features(batch.images, tables)  # [B, 7, 256, 64, 120]
-        camera_bev, pixels = self.view_transfer(features, tables.projection)
+        camera_bev, pixels = self.view_transfer(features, tables.projection, tables.rays)
         bevs, present = [camera_bev], [batch.camera_valid.any(1)]  # [B, 256, 112, 128]
         if self.lidar_vfe is not None:
             bevs.append(self.lidar_bev(batch))  # [B, 256, 112, 128]
@@ -187,10 +182,10 @@ class Perception(nn.Module):
 
     def pixels_alone(self, batch: FrameBatch) -> AuxiliaryPredictions:
         """Returns what single pixels show, where no task is on."""
-        assert self.view_transfer.pixels is not None
         assert batch.tables is not None
-        features = self.camera_features(batch.images, batch.tables).flatten(0, 1)
-        return AuxiliaryPredictions(self.view_transfer.pixels(features), None)
+        assert batch.tables.rays is not None
+        features = self.camera_features(batch.images, batch.tables)
+        return AuxiliaryPredictions(self.view_transfer.of_pixels(features, batch.tables.rays), None)
 
     def camera_features(self, images: Tensor, tables: HostTables) -> Tensor:
         """Returns features [B, N, C, H/8, W/8] float32 of images [B, N, 3, H, W]; zeros for a

@@ -49,21 +49,6 @@ class Projection(Tensors):
 
 
 @dataclass(frozen=True)
-class HostTables(Tensors):
-    """Tables that the host makes of a batch before the network sees it, so that no shape in the
-    network depends on values. I: images that are encoded, those of working cameras."""
-
-    encoded: Tensor
-    """[I] int64: their numbers among the B * N images, one group of cameras after another."""
-    encoded_by_group: tuple[int, ...]
-    """How many of them are of each group."""
-    map_of_camera: Tensor
-    """[B * N] int64: number of each camera's map among the I; I where the camera failed."""
-    projection: Projection | None
-    """None: the network has no task, and so no BEV."""
-
-
-@dataclass(frozen=True)
 class Calibration(Tensors):
     """Calibration of all cameras: everything that projections depend on."""
 

@@ -13,7 +13,7 @@ from leapai.types.frames import Frame
 from leapai.types.vocabulary import LANE_MARKINGS
 
 if TYPE_CHECKING:
-    from leapai.models.projection import HostTables
+    from leapai.models.host_tables import HostTables
 
 _T = TypeVar("_T", bound="Tensors")
 

@@ -18,6 +18,7 @@ from leapai.config.network_sections import BevConfig, CameraConfig
 from leapai.models import sampling
 from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import STRIDES
+from leapai.models.camera_rays import CameraRays, RayCaster
 from leapai.models.pixel_head import DepthBins, PixelHead
 from leapai.models.precision import in_float32
 from leapai.models.projection import Projection, Projector
@@ -42,11 +43,16 @@ class ViewTransfer(nn.Module):
         self.value = nn.Linear(channels, channels, bias=False)
         self.out = nn.Linear(channels, channels)
         self.out_norm = nn.LayerNorm(channels)
-        self.pixels = PixelHead(channels, config.depth_bins, classes) if config.depth_bins else None
+        self.pixels = (
+            PixelHead(channels, config.depth_bins, classes, len(config.heights_m))
+            if config.depth_bins
+            else None
+        )
         self.blocks = (
             ConvResBlockNeck(channels, channels, config.bev_blocks) if config.bev_blocks else None
         )
         self.project = Projector(grid, config.heights_m, self.stride)
+        self.cast = RayCaster(config.heights_m, self.stride)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -64,17 +70,23 @@ class ViewTransfer(nn.Module):
             self.offsets.bias.copy_(ring.flatten())
 
     def forward(
-        self, features: Tensor, projection: Projection
+        self, features: Tensor, projection: Projection, rays: CameraRays | None = None
     ) -> tuple[Tensor, PixelPredictions | None]:
         """Transfers features [B, N, C, H, W] float32 -> [B, C, rows, columns]; and what their
-        cells show, of B * N images, where the depth is predicted."""
+        cells show, of B * N images, where the depth is predicted, which needs `rays`."""
         B, _, C, H, W = features.shape
         rows = sampling.to_rows(features.flatten(0, 1))  # [B * N * (H+3) * (W+3), C]
-        pixels = None if self.pixels is None else self.pixels(features.flatten(0, 1))
+        pixels = None if rays is None else self.of_pixels(features, rays)
         ipm = self._ipm(rows, projection, pixels)  # [B * Q, C]
         cells = self.out_norm(ipm + self.out(self._attend(rows, ipm, projection, (H, W))))
         bev: Tensor = cells.view(B, self.grid.rows, self.grid.columns, C).permute(0, 3, 1, 2)
         return bev if self.blocks is None else self.blocks(bev), pixels
+
+    def of_pixels(self, features: Tensor, rays: CameraRays) -> PixelPredictions:
+        """Returns what the cells of features [B, N, C, H, W] show, of B * N images."""
+        assert self.pixels is not None
+        predictions: PixelPredictions = self.pixels(features.flatten(0, 1), rays)
+        return predictions
 
     def _ipm(self, rows: Tensor, projection: Projection, pixels: PixelPredictions | None) -> Tensor:
         """Averages the visible samples of each cell [B * Q, C]; zeros where no camera looks. With
