@@ -7,15 +7,13 @@ image. Letters: B streams, N cameras, Z heights, H W size of a feature map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from leapai.geometry import cameras
 from leapai.models.projection import Calibration
-from leapai.models.tensors import Tensors
+from leapai.models.tensors import moved
 from leapai.types import FloatArray
 
 FARTHEST_M = 1000.0
@@ -24,45 +22,36 @@ _WIDEST = 10.0
 """Largest tangent of an angle to the axis; a lens that cannot be inverted gives anything."""
 
 
-@dataclass(frozen=True)
-class CameraRays(Tensors):
-    """The rays through the centres of the cells of all cameras' feature maps."""
-
-    depth_m: Tensor
-    """[B * N, Z, H, W] float32 depth along the camera's axis at which the ray is at each height
-    above the ground; `FARTHEST_M` where it never is, and for cameras that failed."""
-    focal: Tensor
-    """[B * N] float32 natural logarithm of the focal length in cells."""
-
-
 class RayCaster:
     """Casts the rays of cameras once for each calibration: those of the last call are kept."""
 
     def __init__(self, heights_m: tuple[float, ...], stride: int) -> None:
         """`stride`: image pixels of a cell of a feature map."""
         self.heights_m, self.stride = heights_m, stride
-        self._kept: tuple[object, CameraRays] | None = None
+        self._kept: tuple[object, Tensor] | None = None
 
     @torch.inference_mode(False)  # what is kept may be trained with afterwards
     @torch.no_grad()
     def __call__(
         self, calibration: Calibration, size: tuple[int, int], device: torch.device
-    ) -> CameraRays:
-        """Returns the rays of cells of maps of `size` (H, W) on `device`. Does not wait where the
+    ) -> Tensor:
+        """Returns `cast_rays` of maps of `size` (H, W) on `device`. Does not wait where the
         calibration is on the CPU."""
         key = size, device, calibration.camera_valid.shape, calibration.fingerprint()
         kept = self._kept  # read once: streams in other threads may replace it meanwhile
         if kept is not None and kept[0] == key:
             return kept[1]
-        rays = cast_rays(self.heights_m, calibration, size, self.stride).to(device)
+        rays = moved(cast_rays(self.heights_m, calibration, size, self.stride), device)
         self._kept = key, rays
         return rays
 
 
 def cast_rays(
     heights_m: tuple[float, ...], calibration: Calibration, size: tuple[int, int], stride: int
-) -> CameraRays:
-    """Returns the rays of every camera of every stream, on the CPU.
+) -> Tensor:
+    """Returns the depth [B * N, Z, H, W] float32 along the camera's axis at which the ray through
+    the centre of each cell is at each height, metres, on the CPU; `FARTHEST_M` where it never is,
+    and for cameras that failed.
 
     `size` (H, W) of the feature map, `stride` image pixels a cell. The ground is the plane z = 0 of
     the ego frame.
@@ -80,9 +69,7 @@ def cast_rays(
         depth = above[:, :, None, None] / rise[:, None]
     depth_m = np.full((len(valid), len(heights_m), *size), FARTHEST_M, np.float32)
     depth_m[valid] = np.where((depth > 0) & (depth < FARTHEST_M), depth, FARTHEST_M)
-    focal = np.zeros(len(valid), np.float32)
-    focal[valid] = np.log(np.abs(np.linalg.det(intrinsics[:, :2, :2]))) / 2 - np.log(stride)
-    return CameraRays(torch.from_numpy(depth_m), torch.from_numpy(focal))
+    return torch.from_numpy(depth_m)
 
 
 def _tangents(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from leapai.models.camera import STRIDES, encoding_order
-from leapai.models.camera_rays import CameraRays
 from leapai.models.projection import Calibration, Projection
 from leapai.models.tensors import FrameBatch, Tensors, moved
 
@@ -29,8 +28,8 @@ class HostTables(Tensors):
     """[B * N] int64: number of each camera's map among the I; I where the camera failed."""
     projection: Projection | None
     """None: the network has no task, and so no BEV."""
-    rays: CameraRays | None
-    """None: the network predicts nothing of single pixels."""
+    ray_depth_m: Tensor | None
+    """[B * N, Z, H, W] of `camera_rays.cast_rays`; None: no depth is predicted."""
 
 
 def host_tables(
@@ -47,5 +46,5 @@ def host_tables(
         encoded_by_group=counts,
         map_of_camera=moved(maps, device),
         projection=view_transfer.project(calibration, size, device) if to_bev else None,
-        rays=view_transfer.cast(calibration, size, device) if view_transfer.pixels else None,
+        ray_depth_m=view_transfer.cast(calibration, size, device) if view_transfer.pixels else None,
     )

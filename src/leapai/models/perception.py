@@ -168,7 +168,7 @@ class Perception(nn.Module):
         assert tables is not None
         assert tables.projection is not None
         features = self.camera_features(batch.images, tables)  # [B, 7, 256, 64, 120]
-        camera_bev, pixels = self.view_transfer(features, tables.projection, tables.rays)
+        camera_bev, pixels = self.view_transfer(features, tables.projection, tables.ray_depth_m)
         bevs, present = [camera_bev], [batch.camera_valid.any(1)]  # [B, 256, 112, 128]
         if self.lidar_vfe is not None:
             bevs.append(self.lidar_bev(batch))  # [B, 256, 112, 128]
@@ -183,9 +183,11 @@ class Perception(nn.Module):
     def pixels_alone(self, batch: FrameBatch) -> AuxiliaryPredictions:
         """Returns what single pixels show, where no task is on."""
         assert batch.tables is not None
-        assert batch.tables.rays is not None
+        assert batch.tables.ray_depth_m is not None
         features = self.camera_features(batch.images, batch.tables)
-        return AuxiliaryPredictions(self.view_transfer.of_pixels(features, batch.tables.rays), None)
+        return AuxiliaryPredictions(
+            self.view_transfer.of_pixels(features, batch.tables.ray_depth_m), None
+        )
 
     def camera_features(self, images: Tensor, tables: HostTables) -> Tensor:
         """Returns features [B, N, C, H/8, W/8] float32 of images [B, N, 3, H, W]; zeros for a

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from leapai.models import sampling
-from leapai.models.camera_rays import CameraRays
 from leapai.models.tensors import PixelPredictions
 
 NEAR_M, FAR_M = 1.5, 80.0
 """Depths of the first and the last bin."""
 _CLASS_PRIOR = 0.02
-_FOCAL = math.log(32)
-"""About the middle of focal lengths, in cells."""
+_CERTAINTY = 8.0
+"""By how much a height that a cell surely shows raises the logit of its depth."""
 
 
 @dataclass(frozen=True)
@@ -46,45 +45,41 @@ class DepthBins:
 
 
 class PixelHead(nn.Module):
-    """Features [M, C, H, W] and rays of M cameras -> depth [M, D, H, W] and class
-    [M, classes, H, W] of every cell.
+    """Features [M, C, H, W] and rays -> depth [M, D, H, W] and class [M, classes, H, W] of every
+    cell.
 
-    A network that sees images alone cannot know a lens: the same car fills as many cells near a wide
-    lens as far from a narrow one. So each cell is told the depths at which it shows the ground, and
-    the other heights: bins of these have embeddings, between which it is interpolated.
+    Who sees images alone cannot know a lens: a car fills as many cells near a wide lens as far from
+    a narrow one. But how far away a ray meets the ground, or a height above it, is known. So the
+    head says which of these heights a cell shows, and their depths become more probable.
     """
 
     def __init__(self, channels: int, depth_bins: int, classes: int, heights: int) -> None:
         super().__init__()
         self.depth_bins = depth_bins
-        self.hidden = nn.Conv2d(channels, channels, 3, padding=1)
-        self.rays = nn.Parameter(torch.zeros(heights * depth_bins, channels))
-        self.focal = nn.Parameter(torch.zeros(channels))
+        self.hidden = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())
         self.out = nn.Conv2d(channels, depth_bins + classes, 1)
-        nn.init.trunc_normal_(self.rays, std=0.1)
+        self.shown = nn.Conv2d(channels, heights, 3, padding=1)
+        nn.init.zeros_(self.shown.weight)
+        nn.init.zeros_(cast(Tensor, self.shown.bias))
         assert self.out.bias is not None
         with torch.no_grad():  # classes are rare, so focal loss starts calm
             self.out.bias[depth_bins:] = math.log(_CLASS_PRIOR / (1 - _CLASS_PRIOR))
 
-    def forward(self, features: Tensor, rays: CameraRays) -> PixelPredictions:
+    def forward(self, features: Tensor, ray_depth_m: Tensor) -> PixelPredictions:
         """Returns logits; of a rig without cameras [0, ..., 1, 1], because gradients and counts of
-        all ranks meet here."""
-        depth_m = rays.depth_m
+        all ranks meet here. `ray_depth_m` [M, Z, H, W]: `camera_rays.cast_rays`."""
         if not features.numel():
             features = features.new_zeros(0, features.shape[1], 1, 1)
-            depth_m = depth_m.new_zeros(0, depth_m.shape[1], 1, 1)
-        told = (
-            self._ray_embedding(depth_m) + self.focal * (rays.focal - _FOCAL)[:, None, None, None]
-        )
-        hidden = (self.hidden(features) + told.permute(0, 3, 1, 2)).relu()
+            ray_depth_m = ray_depth_m.new_zeros(0, ray_depth_m.shape[1], 1, 1)
+        hidden = self.hidden(features)
         out: Tensor = self.out(hidden)
-        return PixelPredictions(out[:, : self.depth_bins], out[:, self.depth_bins :])
+        of_heights = self.shown(hidden)[:, :, None] * self._bins_of(ray_depth_m)
+        depth = out[:, : self.depth_bins] + _CERTAINTY * of_heights.sum(1)
+        return PixelPredictions(depth, out[:, self.depth_bins :])
 
-    def _ray_embedding(self, depth_m: Tensor) -> Tensor:
-        """Returns what cells [M, Z, H, W] are told by their depths [M, H, W, C]."""
-        M, Z, H, W = depth_m.shape
-        low, share = DepthBins(self.depth_bins).between(depth_m.permute(0, 2, 3, 1))
-        first = low + torch.arange(Z, device=low.device) * self.depth_bins  # [M, H, W, Z]
-        index = torch.stack([first, first + 1], -1).view(-1, Z * 2).int()
-        weight = torch.stack([1 - share, share], -1).view(-1, Z * 2)
-        return sampling.weighted_rows(self.rays, index, weight).view(M, H, W, -1)
+    def _bins_of(self, depth_m: Tensor) -> Tensor:
+        """Returns how depths [M, Z, H, W] are shared by bins [M, Z, D, H, W]: by the two between
+        which each lies."""
+        place = DepthBins(self.depth_bins).position(depth_m)[:, :, None]
+        bins = torch.arange(self.depth_bins, device=place.device)[:, None, None]
+        return (1 - (place - bins).abs()).clamp(min=0)

@@ -18,7 +18,7 @@ from leapai.config.network_sections import BevConfig, CameraConfig
 from leapai.models import sampling
 from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import STRIDES
-from leapai.models.camera_rays import CameraRays, RayCaster
+from leapai.models.camera_rays import RayCaster
 from leapai.models.pixel_head import DepthBins, PixelHead
 from leapai.models.precision import in_float32
 from leapai.models.projection import Projection, Projector
@@ -70,22 +70,23 @@ class ViewTransfer(nn.Module):
             self.offsets.bias.copy_(ring.flatten())
 
     def forward(
-        self, features: Tensor, projection: Projection, rays: CameraRays | None = None
+        self, features: Tensor, projection: Projection, ray_depth_m: Tensor | None = None
     ) -> tuple[Tensor, PixelPredictions | None]:
         """Transfers features [B, N, C, H, W] float32 -> [B, C, rows, columns]; and what their
-        cells show, of B * N images, where the depth is predicted, which needs `rays`."""
+        cells show, of B * N images, where the depth is predicted, from `ray_depth_m`
+        [B * N, Z, H, W] of `cast_rays`."""
         B, _, C, H, W = features.shape
         rows = sampling.to_rows(features.flatten(0, 1))  # [B * N * (H+3) * (W+3), C]
-        pixels = None if rays is None else self.of_pixels(features, rays)
+        pixels = None if ray_depth_m is None else self.of_pixels(features, ray_depth_m)
         ipm = self._ipm(rows, projection, pixels)  # [B * Q, C]
         cells = self.out_norm(ipm + self.out(self._attend(rows, ipm, projection, (H, W))))
         bev: Tensor = cells.view(B, self.grid.rows, self.grid.columns, C).permute(0, 3, 1, 2)
         return bev if self.blocks is None else self.blocks(bev), pixels
 
-    def of_pixels(self, features: Tensor, rays: CameraRays) -> PixelPredictions:
+    def of_pixels(self, features: Tensor, ray_depth_m: Tensor) -> PixelPredictions:
         """Returns what the cells of features [B, N, C, H, W] show, of B * N images."""
         assert self.pixels is not None
-        predictions: PixelPredictions = self.pixels(features.flatten(0, 1), rays)
+        predictions: PixelPredictions = self.pixels(features.flatten(0, 1), ray_depth_m)
         return predictions
 
     def _ipm(self, rows: Tensor, projection: Projection, pixels: PixelPredictions | None) -> Tensor:
