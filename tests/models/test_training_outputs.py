@@ -161,8 +161,9 @@ def test_without_any_task_only_pixels_are_predicted():
     predictions, state = model(batch, model.initial_state(1))
     assert predictions.dynamic is None
     assert predictions.static is None
-    features = model.camera_features(batch.images, model.prepared(batch).tables).flatten(0, 1)
-    expected = model.view_transfer.pixels(features)
+    tables = model.prepared(batch).tables
+    features = model.camera_features(batch.images, tables).flatten(0, 1)
+    expected = model.view_transfer.pixels(features, tables.ray_depth_m)
     assert torch.equal(predictions.auxiliary.pixels.depth, expected.depth)
     assert torch.equal(predictions.auxiliary.pixels.classes, expected.classes)
     assert state.has_last.all()

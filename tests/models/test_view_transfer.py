@@ -36,7 +36,8 @@ def calibration_of(batch):
 
 
 def transferred(module, features, calibration):
-    return module(features, module.project(calibration, SIZE, CPU))
+    rays = module.cast(calibration, SIZE, CPU) if module.pixels else None
+    return module(features, module.project(calibration, SIZE, CPU), rays)
 
 
 @pytest.fixture
@@ -86,22 +87,22 @@ def depth_share(distribution, depth_m):
     return bins * ((1 - share) * distribution[far - 1] + share * distribution[far])
 
 
-def weighted(module, feature_map, depth_m):
+def weighted(module, feature_map, rays_m, depth_m):
     """A map [C, H, W] as it counts for an anchor at this depth."""
     if module.pixels is None:
         return feature_map
-    distribution = module.pixels(feature_map[None]).depth[0].softmax(0)
+    distribution = module.pixels(feature_map[None], rays_m[None]).depth[0].softmax(0)
     return feature_map * depth_share(distribution, float(depth_m))
 
 
-def slow_stream(module, features, frame, valid):
+def slow_stream(module, features, rays_m, frame, valid):
     """[Q, C] of one stream: the definition, written as loops."""
     out = []
     for cell, xy in enumerate(module.grid.cell_centres_m().tolist()):
         anchors = {n: seen_anchors(frame, xy, n) for n in range(7) if valid[n]}
         anchors = {n: at for n, at in anchors.items() if any(a is not None for a in at)}
         samples = [
-            bilinear(weighted(module, features[n], a[2]), *a[:2])
+            bilinear(weighted(module, features[n], rays_m[n], a[2]), *a[:2])
             for n, at in anchors.items()
             for a in at
             if a is not None
@@ -144,9 +145,13 @@ def test_equals_the_loop_forward_and_backward(features, depth_bins):
     batch.camera_valid[1, 2] = False
     features.requires_grad_()
     fast = transferred(module, features, calibration_of(batch))[0].flatten(2).transpose(1, 2)
+    rays = module.cast(calibration_of(batch), SIZE, CPU).unflatten(0, (2, 7))
+    valid = batch.camera_valid.tolist()
     slow = torch.stack(
         [
-            slow_stream(module, features[b], batch.frames[b], batch.camera_valid[b].tolist())
+            slow_stream(
+                module, features[b], rays[b], batch.frames[b], batch.camera_valid[b].tolist()
+            )
             for b in range(2)
         ]
     )
