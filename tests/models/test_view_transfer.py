@@ -148,12 +148,7 @@ def test_equals_the_loop_forward_and_backward(features, depth_bins):
     rays = module.cast(calibration_of(batch), SIZE, CPU).unflatten(0, (2, 7))
     valid = batch.camera_valid.tolist()
     slow = torch.stack(
-        [
-            slow_stream(
-                module, features[b], rays[b], batch.frames[b], batch.camera_valid[b].tolist()
-            )
-            for b in range(2)
-        ]
+        [slow_stream(module, features[b], rays[b], batch.frames[b], valid[b]) for b in range(2)]
     )
     torch.testing.assert_close(fast, slow, atol=2e-4, rtol=1e-3)
     assert fast.std() > 0.1
