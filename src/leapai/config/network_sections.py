@@ -135,6 +135,9 @@ class LidarConfig(Section):
     pillar_channels: _Channels = 64
     middle_channels: _Channels = 128
     bev_blocks: _Blocks = 2
+    bev_coarser: tuple[_Channels, ...] = Field((), max_length=4)
+    """Channels of further stages of the BEV backbone, each at half the resolution of the one
+    before, with as many blocks; they are merged into the first."""
     intensity: Literal["reported", "ground"] = "reported"
     """`ground`: intensity is scaled by that of the ground, so that the conventions of sensors
     agree."""

@@ -65,7 +65,8 @@ def _of_lidar(config: TaskConfig, cells: int) -> dict[str, int]:
     lidar = config.lidar
     finer = max(config.bev.cell_m / lidar.pillar_m, 1.0)
     pillars = round(cells * finer * finer)
-    blocks = _WEIGHTS_A_BLOCK * lidar.middle_channels**2 * lidar.bev_blocks
+    widths = (lidar.middle_channels, *lidar.bev_coarser)
+    blocks = _WEIGHTS_A_BLOCK * sum(width**2 for width in widths) * lidar.bev_blocks
     return {
         "lidar.max_pillars, max_points_per_pillar and pillar_channels": (
             2 * lidar.max_pillars * lidar.max_points_per_pillar * lidar.pillar_channels

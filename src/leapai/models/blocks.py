@@ -1,11 +1,13 @@
-"""Convolutional blocks of the LiDAR branch and the necks, and the fuser of camera and LiDAR BEV."""
+"""Convolutional blocks of backbones and necks, and the fuser of camera and LiDAR BEV."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leapai.types import DESIGN
@@ -58,6 +60,52 @@ class ConvResBlockNeck(nn.Module):
         """Maps [B, in, H, W] -> [B, out, H, W]."""
         out: Tensor = self.blocks(bev)
         return out
+
+
+class FpnNeck(nn.Module):
+    """Feature pyramid (Lin et al., CVPR 2017) that returns its finest level only: maps
+    [B, in, H, W], [B, in, H / 2, W / 2], ... -> [B, out, H, W]."""
+
+    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in in_channels)
+        self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Merges maps, given from fine to coarse, into the size of the first."""
+        top: Tensor = self.lateral[-1](maps[-1])
+        for lateral, finer in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
+            top = lateral(finer) + F.interpolate(top, size=finer.shape[-2:], mode="nearest")
+        smooth: Tensor = self.smooth(top)
+        return smooth
+
+
+class PyramidNeck(ConvResBlockNeck):
+    """Residual 3x3 blocks at several scales, merged into the finest: a BEV backbone that sees far
+    (as that of PointPillars does; Lang et al., CVPR 2019, section 2.2). It begins as
+    `ConvResBlockNeck` does; every coarser stage halves the resolution."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, blocks: int, coarser: Sequence[int]
+    ) -> None:
+        """`coarser`: channels of each stage after the first."""
+        super().__init__(in_channels, out_channels, blocks)
+        widths = (out_channels, *coarser)
+        self.coarser = nn.ModuleList(
+            nn.Sequential(conv_norm_relu(a, b, stride=2), ConvResBlockNeck(b, b, blocks))
+            for a, b in pairwise(widths)
+        )
+        self.merge = FpnNeck(widths, out_channels)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, bev: Tensor) -> Tensor:
+        """Maps [B, in, H, W] -> [B, out, H, W]."""
+        maps = [super().forward(bev)]
+        for stage in self.coarser:
+            maps.append(stage(maps[-1]))
+        merged: Tensor = self.merge(maps)
+        return merged
 
 
 class Fuser(nn.Module):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from leapai.config.schema import TaskConfig
-from leapai.models.blocks import ConvResBlockNeck, Fuser
-from leapai.models.camera import FpnNeck, backbones_of_groups
+from leapai.models.blocks import ConvResBlockNeck, FpnNeck, Fuser, PyramidNeck
+from leapai.models.camera import backbones_of_groups
 from leapai.models.compilation import compile_encoders
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.lidar import LidarMiddleEncoder, PillarVfe, pillar_grid
@@ -70,8 +70,9 @@ def _camera(config: TaskConfig) -> CameraBranch:
 
 def _lidar(config: TaskConfig) -> LidarBranch:
     lidar, bev = config.lidar, config.bev.grid()
+    widths = lidar.middle_channels, config.bev.channels, lidar.bev_blocks
     return LidarBranch(
         PillarVfe(lidar, pillar_grid(lidar, bev)),
         LidarMiddleEncoder(lidar, bev),
-        ConvResBlockNeck(lidar.middle_channels, config.bev.channels, lidar.bev_blocks),
+        PyramidNeck(*widths, lidar.bev_coarser) if lidar.bev_coarser else ConvResBlockNeck(*widths),
     )

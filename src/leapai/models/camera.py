@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leapai.config.network_sections import CameraConfig
@@ -126,24 +125,6 @@ def encode(backbone: nn.Module, neck: nn.Module, images: Tensor, config: TaskCon
     with mixed_precision(images.device, autocasts_backbones(config, images.device)):
         features: Tensor = neck(backbone(images))
     return features.float()
-
-
-class FpnNeck(nn.Module):
-    """Feature pyramid (Lin et al., CVPR 2017) that returns its finest level only."""
-
-    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
-        super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in in_channels)
-        self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
-        self.to(memory_format=torch.channels_last)
-
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Merges maps from fine to coarse -> [M, C, H/8, W/8]."""
-        top: Tensor = self.lateral[-1](maps[-1])
-        for lateral, finer in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
-            top = lateral(finer) + F.interpolate(top, size=finer.shape[-2:], mode="nearest")
-        smooth: Tensor = self.smooth(top)
-        return smooth
 
 
 def encoding_order(

@@ -13,8 +13,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from leapai.config.schema import TaskConfig
-from leapai.models.blocks import ConvResBlockNeck, Fuser
-from leapai.models.camera import STRIDES, Backbone, FpnNeck, encode
+from leapai.models.blocks import ConvResBlockNeck, FpnNeck, Fuser
+from leapai.models.camera import STRIDES, Backbone, encode
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
 from leapai.models.host_tables import HostTables, host_tables

@@ -19,7 +19,7 @@ freeze_module_schedules = dict.fromkeys(freeze_module_schedules, max_steps)
 
 bev = {"x_range_m": (-102.4, 102.4), "y_range_m": (-102.4, 102.4), "cell_m": 1.6, "channels": 128}
 camera = {"image_size_px": (256, 344), "backbone": "resnetv2_18", "heads": 4}
-lidar = {**lidar, "max_pillars": 30_000, "max_points_per_pillar": 20}
+lidar = {**lidar, "max_pillars": 30_000, "max_points_per_pillar": 20, "bev_coarser": (128, 256)}
 dynamic = {"neck_channels": 128, "queries": 400, "embed": 128, "heads": 4, "points": 12}
 static = {"x_range_m": (-30.4, 62.4), "y_range_m": (-22.4, 22.4), "cell_m": 0.4, "channels": 64}
 training = {**training, "validate_every": 20_000}

@@ -8,7 +8,7 @@ Run, then write the submission that the official evaluation takes:
     leapai val --ckpt outputs/argoverse2_step2_dynamic/model.ckpt --format argoverse2
 
 Hardware: meant for 8 GPUs, 8 streams each. Expected, not measured: 1 hour. 17 200 steps are 10
-epochs, each of two frames, 2.2 million in all; the frozen trunk's 1.0 TFLOP forward dominates, at
+epochs, each of two frames, 2.2 million in all; the frozen trunk's 1.1 TFLOP forward dominates, at
 an assumed 100 TFLOP/s a GPU. Not measured yet: score, hours, memory.
 """
 

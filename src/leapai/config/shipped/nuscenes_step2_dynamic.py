@@ -8,7 +8,7 @@ Run, then write the submissions that the official evaluation takes:
     leapai val --ckpt outputs/nuscenes_step2_dynamic/model.ckpt --format nuscenes
 
 Hardware: meant for 8 GPUs, 16 streams each. Expected, not measured: 0.6 hours. 5 300 steps are 24
-epochs, each of two frames, 1.4 million in all; the frozen trunk's 1.0 TFLOP forward dominates, at
+epochs, each of two frames, 1.4 million in all; the frozen trunk's 1.1 TFLOP forward dominates, at
 an assumed 100 TFLOP/s a GPU. Not measured yet: score, hours, memory.
 """
 
