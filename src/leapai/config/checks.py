@@ -79,6 +79,11 @@ def _check_steps(config: TaskConfig) -> None:
 
 
 def _check_memory(config: TaskConfig) -> None:
+    if config.dynamic.propagated > config.topk_query:
+        raise ValueError(
+            f"dynamic.propagated = {config.dynamic.propagated} exceeds topk_query = "
+            f"{config.topk_query}, the queries that memory keeps of a frame: lower it"
+        )
     if config.topk_query > config.dynamic.queries:
         raise ValueError(
             f"topk_query = {config.topk_query} exceeds dynamic.queries = {config.dynamic.queries}: "

@@ -150,6 +150,9 @@ class DynamicConfig(Section):
     neck_channels: _Channels = 512
     neck_blocks: _Blocks = 1
     queries: int = Field(384, gt=0, le=10_000)
+    propagated: int = Field(0, ge=0, le=10_000)
+    """How many of the queries go on, where memory holds any, from the most confident of the last
+    frame, at the places to which they moved; at most `topk_query`."""
     embed: _Channels = 256
     layers: _Blocks = 3
     heads: _Heads = 8
@@ -161,6 +164,10 @@ class DynamicConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.propagated > self.queries:
+            raise ValueError(
+                f"propagated = {self.propagated} exceeds queries = {self.queries}: lower it"
+            )
         if self.embed % self.heads:
             raise ValueError(f"embed = {self.embed} must be divisible by heads = {self.heads}")
         return self

@@ -120,7 +120,7 @@ class DynamicHead(nn.Module):
     def __init__(self, config: TaskConfig) -> None:
         super().__init__()
         dynamic, self.grid, classes = config.dynamic, config.bev.grid(), len(config.vocabulary)
-        self.range = GridRange(self.grid)
+        self.range, self.propagated = GridRange(self.grid), dynamic.propagated
         self.query = nn.Parameter(torch.randn(dynamic.queries, dynamic.embed) * 0.02)
         self.reference = nn.Parameter(torch.logit(torch.rand(dynamic.queries, 3) * 0.98 + 0.01))
         self.point_encoding = PointEncoding(dynamic.embed)
@@ -143,12 +143,16 @@ class DynamicHead(nn.Module):
         """Detects in the BEV [B, R * W, D] of this frame, by its time and pose and the memory;
         returns the predictions and the next memory."""
         report = self.memory.read(state, batch, self.query.expand(batch.streams, -1, -1))
+        query, reference = self._first(report)
+        report = replace(report, current_query=query)
         history = History(
             slots=report,
             encoding=self.point_encoding(report.reference_clipped),
             visible=visible_queries(len(self.query), batch.denoising),
         )
-        outputs, features = self._decode(self._rows(bev), history, report, batch.denoising)
+        outputs, features = self._decode(
+            self._rows(bev), history, (query, reference), batch.denoising
+        )
         found, denoising = _split(outputs, len(self.query), batch.denoising)
         predictions = DynamicPredictions(
             **vars(found),
@@ -161,17 +165,44 @@ class DynamicHead(nn.Module):
         )
         return predictions, self.memory.push(state, report, self._new_slots(predictions), batch)
 
+    def _first(self, report: MemoryReport) -> tuple[Tensor, Tensor]:
+        """Returns the queries [B, Q, C] and reference points [B, Q, 3] with which a frame begins.
+
+        The last `propagated` of the learnt ones make room for the most confident slots of the
+        newest frame in memory, where there are such inside the range (StreamPETR; Wang et al., ICCV
+        2023, section 3.3).
+        """
+        query, count = report.current_query, self.propagated
+        reference = self.reference.sigmoid().expand(len(query), -1, -1)
+        if not count or not report.valid.shape[1]:
+            return query, reference
+        newest = slice(-self.memory.topk, None)
+        place, confidence = report.reference_clipped[:, newest], report.confidence[:, newest]
+        is_inside = ((place > 0) & (place < 1)).all(-1)
+        confidence = torch.where(report.valid[:, newest] & is_inside, confidence, -1.0)
+        best, index = confidence.topk(count)  # [B, count]
+        goes_on = (best >= 0)[..., None]
+
+        def replaced(learnt: Tensor, kept: Tensor) -> Tensor:
+            picked = kept.gather(1, index[..., None].expand(-1, -1, kept.shape[-1]))
+            last = torch.where(goes_on, picked, learnt[:, -count:])
+            return torch.cat([learnt[:, :-count], last], 1)
+
+        return (
+            replaced(query, report.history_query[:, newest]),
+            replaced(reference, place.to(reference)),
+        )
+
     def _decode(
         self,
         rows: BevRows,
         history: History,
-        report: MemoryReport,
+        first: tuple[Tensor, Tensor],
         denoising: DenoisingQueries | None,
     ) -> tuple[LayerOutputs, Tensor]:
-        """Returns outputs of every layer [L, B, Q + D, ...] and its features [L, B, Q + D, C]; D
-        denoising queries."""
-        query = report.current_query
-        reference = self.reference.sigmoid().expand(len(query), -1, -1)
+        """Returns outputs of every layer [L, B, Q + D, ...] and its features [L, B, Q + D, C], of
+        queries [B, Q, C] that begin at reference points [B, Q, 3] and D denoising queries."""
+        query, reference = first
         if denoising is not None:
             query = torch.cat([query, self.noisy_query(denoising.class_id)], 1)
             reference = torch.cat([reference, denoising.reference], 1)
