@@ -1,0 +1,144 @@
+"""A checkpoint becomes a graph that ONNX Runtime runs as PyTorch runs the network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from leapai.checkpoints import read_checkpoint, save_checkpoint  # noqa: E402
+from leapai.config import CameraConfig, DynamicConfig, LidarConfig  # noqa: E402
+from leapai.export.exporting import export  # noqa: E402
+from leapai.export.graph_export import OPSET  # noqa: E402
+from leapai.runtime.manifest import read_manifest  # noqa: E402
+from leapai.streaming.session import StreamSession  # noqa: E402
+from tests.export.onnx_step import OnnxStep  # noqa: E402
+from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, seeded_model  # noqa: E402
+
+FRAMES = 22
+CONFIG = joint_config(
+    camera=CameraConfig(
+        image_size_px=IMAGE_SIZE_PX,
+        backbone="resnetv2_18",
+        backbone_args={"width_factor": 0.125},
+        heads=2,
+        depth_bins=6,
+        shared=True,
+    ),
+    lidar=LidarConfig(
+        pillar_m=0.8, max_pillars=500, pillar_channels=8, middle_channels=8, intensity="ground"
+    ),
+    dynamic=DynamicConfig(
+        neck_channels=16, queries=24, embed=16, heads=2, points=4, ffn=16, layers=1
+    ),
+    memory_interval_s=0.15,
+    evaluation={"min_score": 0.0},
+    tracking={"sure_score": 0.0, "birth_score": 0.01},
+)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return seeded_model(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def exported(network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    save_checkpoint(folder / "model.ckpt", network, CONFIG)
+    export(read_checkpoint(folder / "model.ckpt"), folder / "onnx")
+    return folder / "onnx"
+
+
+def drive():
+    """A drive with sensors that fail for a frame each, and a gap."""
+    for index in range(FRAMES):
+        frame = make_frame(index)
+        cameras = frame.cameras
+        if index == 4:
+            cameras = tuple(
+                replace(c, image=None) if n in (2, 4) else c for n, c in enumerate(cameras)
+            )
+        if index == 6:
+            cameras = tuple(replace(camera, image=None) for camera in cameras)
+        late_us = 5_000_000 * (index >= 15)
+        yield replace(
+            frame,
+            cameras=tuple(replace(c, timestamp_us=c.timestamp_us + late_us) for c in cameras),
+            points=None if index == 8 else frame.points,
+            timestamp_us=frame.timestamp_us + late_us,
+        )
+
+
+def test_a_drive_gives_the_same_objects_ids_and_map(network, exported):
+    graph = (exported / "step.onnx").read_bytes()
+    eager = StreamSession(network, CONFIG)
+    other = StreamSession(OnnxStep(network, graph), CONFIG)
+    ids = 0
+    for frame in drive():
+        one, two = eager.step(frame), other.step(frame)
+        found, again = one.detections, two.detections
+        assert again.track_id.tolist() == found.track_id.tolist()
+        assert again.class_id.tolist() == found.class_id.tolist()
+        np.testing.assert_allclose(again.boxes, found.boxes, atol=1e-3)
+        np.testing.assert_allclose(again.velocity_mps, found.velocity_mps, atol=1e-3)
+        np.testing.assert_allclose(two.static.logits, one.static.logits, atol=1e-2)
+        assert replace(two.health, sensors={}) == replace(one.health, sensors={})
+        assert (two.state.track_id == one.state.track_id).all()
+        assert (two.state.timestamp_us == one.state.timestamp_us).all()
+        ids += (found.track_id >= 0).sum()
+    assert ids > 10 * FRAMES
+
+
+def test_the_graph_has_no_double_and_the_stated_operators(exported):
+    model = onnx.load(exported / "step.onnx")
+    onnx.checker.check_model(model)
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    kinds = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    assert onnx.TensorProto.DOUBLE not in kinds.values()
+    chosen = [kinds.get(n.output[0]) for n in graph.node if n.op_type == "Where"]
+    assert chosen
+    assert onnx.TensorProto.BOOL not in chosen
+    assert {o.version for o in model.opset_import if o.domain == ""} == {OPSET}
+
+
+def test_the_manifest_describes_the_graph(exported):
+    manifest = read_manifest(exported)
+    graph = onnx.load(exported / "step.onnx").graph
+    for facts, values in ((manifest.inputs, graph.input), (manifest.outputs, graph.output)):
+        assert [one.name for one in facts] == [value.name for value in values]
+        for one, value in zip(facts, values, strict=True):
+            lengths = [d.dim_value for d in value.type.tensor_type.shape.dim]
+            assert [0 if isinstance(n, str) else n for n in one.shape] == lengths
+            kind = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            assert one.type == kind.name
+    assert manifest.classes == CONFIG.vocabulary.names
+    assert manifest.cameras == {"front_narrow": 1, "front_wide": 1, "back": 1, "side": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layout": 2}, "layout 2"),
+        ({"extra": 1}, "extra"),
+        ({"graph": {"file": "../step.onnx"}}, "graph"),
+        ({"graph": {"sha256": "0" * 64}}, "is not the file"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(exported, tmp_path, change, message):
+    content = json.loads((exported / "manifest.json").read_text())
+    graph = content["graph"] | change.pop("graph", {})
+    (tmp_path / "manifest.json").write_text(json.dumps(content | change | {"graph": graph}))
+    (tmp_path / "step.onnx").write_bytes((exported / "step.onnx").read_bytes())
+    with pytest.raises(ValueError, match=message):
+        read_manifest(tmp_path)
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="leapai export"):
+        read_manifest(tmp_path)
