@@ -16,24 +16,21 @@ from leapai.export.step_graph import StepGraph
 
 OPSET = 18
 """Version of the ONNX operators: the oldest with sums in scatters, which most runtimes have."""
-DYNAMIC = {"points": "P", "pair_map": "M"}
+_OF_POINTS = ("points", "point_counts", "point_pillar")
+_OF_PAIRS = ("pair_map", "pair_cell", "anchor", "anchor_seen", "depth_m")
+DYNAMIC = dict.fromkeys(_OF_POINTS, "P") | dict.fromkeys(_OF_PAIRS, "M")
 """Inputs whose first axis has any length, by the letter of that length."""
-_OF_PAIRS = ("pair_map", "pair_cell", "anchor", "anchor_seen", "ipm_index", "ipm_weight", "depth_m")
 
 
 def exported_program(graph: StepGraph, example: dict[str, Tensor]) -> ExportedProgram:
     """Returns the program of a step, without operators that ONNX Runtime lacks."""
-    points, pairs = Dim("P", min=2, max=1 << 20), Dim("M", min=2, max=1 << 20)
-    lengths = dict.fromkeys(_OF_PAIRS, pairs) | {"points": points}
-    shapes = [{0: lengths[name]} if name in lengths else None for name in example]
+    lengths = {letter: Dim(letter, min=2, max=1 << 20) for letter in DYNAMIC.values()}
+    shapes = [{0: lengths[DYNAMIC[name]]} if name in DYNAMIC else None for name in example]
     with _quiet(), torch.no_grad():
         program = torch.export.export(
             graph.requires_grad_(False), (list(example.values()),), dynamic_shapes=(shapes,)
         )
-        table = torch.export.default_decompositions()
-        for operator, replacement in _REPLACED.items():
-            table[operator] = replacement
-        return program.run_decompositions(table)
+        return program.run_decompositions(dict(_REPLACED))
 
 
 def onnx_of(program: ExportedProgram, inputs: list[str], outputs: list[str]) -> Any:

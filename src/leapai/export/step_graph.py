@@ -1,25 +1,26 @@
 """The step with named tensors in and out, as an exported graph has it, for one stream.
 
-What needs float64, 64-bit time or bookkeeping is not part of it. The host forms the relative poses,
-decides on resets, projects the BEV cells, keeps the ring of map features and tracks. Everything is
-read by `leapai.runtime`.
+What needs float64 or bookkeeping is not part of it. The host (`leapai.runtime`) forms relative
+poses, decides on resets, projects the BEV cells, groups the points into pillars, keeps the ring of
+map features, and tracks.
 
-Letters: N cameras, P points, M pairs of cell and camera, Q queries, S history slots.
+Letters: N cameras, P points, M pairs of cell and camera, V pillars, Q queries, S history slots.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from leapai.config.schema import TaskConfig
-from leapai.models.camera import encoding_order
+from leapai.models.camera import STRIDES, encoding_order
+from leapai.models.cell_projection import CellProjection
+from leapai.models.lidar import Pillars
 from leapai.models.perception import Perception
-from leapai.models.projection import HostTables, Projection
+from leapai.models.projection import HostTables, with_taps
 from leapai.models.static.bev_memory import Past, StaticTemporalFusion
 from leapai.models.tensors import FrameBatch, Motion, TemporalState
 from leapai.types import CAMERA_GROUPS
@@ -31,6 +32,16 @@ MEMORY = (
 """Fields of `TemporalState` that are inputs; with `next_` before their names, outputs."""
 READOUT = ("reference_m", "velocity_mps", "valid")
 """Fields of `MemoryReport` that are outputs, with `memory_` before their names."""
+PILLARS = {
+    "points": "points",
+    "point_counts": "counts",
+    "point_pillar": "pillar",
+    "pillar_offsets": "offsets",
+    "pillar_cell": "cell",
+}
+"""Inputs that are fields of `Pillars`, by name."""
+CELLS = tuple(f.name for f in fields(CellProjection))
+"""Inputs that are fields of `CellProjection`."""
 _LAST = 65504.0
 """Largest value of float16, in which features of the map are kept."""
 
@@ -105,29 +116,28 @@ class StepGraph(nn.Module):
     def _batch(self, inputs: Mapping[str, Tensor]) -> FrameBatch:
         """Returns the inputs as a batch; what the network does not read of it is zero."""
         images, cameras = inputs["images"][None], len(self.groups)
-        points = inputs.get("points", torch.zeros(0, 5))
-        unread: dict[str, Any] = {
-            "intrinsics": torch.zeros(1, cameras, 3, 3),
-            "distortion": torch.zeros(1, cameras, 5),
-            "ego_from_camera": torch.zeros(1, cameras, 4, 4),
-            "ego2global": torch.zeros(1, 4, 4),
-            "is_first": torch.zeros(1, dtype=torch.bool),
-        }
-        projection = {
-            f.name: inputs.get(f.name, torch.zeros(0)) for f in fields(Projection)
-        }
+        nothing = torch.zeros(1, dtype=torch.bool)
+        height, width = (side // STRIDES[0] for side in images.shape[-2:])
+        cells = {name: inputs[name] for name in CELLS if name in inputs}
+        projection = with_taps({"depth_m": torch.zeros(0), **cells}, (height, width))
         motion = {f.name: inputs[f.name] for f in fields(Motion) if f.name in inputs}
+        pillars = {field: inputs[name] for name, field in PILLARS.items() if name in inputs}
         return FrameBatch(
             images=images,
             camera_valid=inputs["camera_valid"][None],
-            points=points,
-            point_stream=torch.zeros_like(points[:, 0], dtype=torch.int64),
-            lidar_valid=inputs.get("lidar_valid", unread["is_first"]),
+            intrinsics=torch.zeros(1, cameras, 3, 3),
+            distortion=torch.zeros(1, cameras, 5),
+            ego_from_camera=torch.zeros(1, cameras, 4, 4),
+            points=torch.zeros(0, 5),
+            point_stream=torch.zeros(0, dtype=torch.int64),
+            lidar_valid=inputs.get("lidar_valid", nothing),
             timestamp_us=inputs.get("now_us", torch.zeros(1, dtype=torch.int64)),
+            ego2global=torch.zeros(1, 4, 4),
+            is_first=nothing,
             camera_groups=self.groups,
-            tables=HostTables(self.encoded, self.counts, self.maps, Projection(**projection)),
+            tables=HostTables(self.encoded, self.counts, self.maps, projection),
             motion=Motion(**motion) if motion else None,
-            **unread,
+            pillars=Pillars(**pillars) if pillars else None,
         )
 
 
@@ -140,10 +150,17 @@ def example_inputs(model: Perception, cameras: tuple[int, ...]) -> dict[str, Ten
         "images": torch.zeros(count, 3, height, width, dtype=torch.uint8),
         "camera_valid": torch.ones(count, dtype=torch.bool),
     }
-    if config.enable_lidar:
-        inputs["points"] = torch.rand(97, 5)
-        inputs["lidar_valid"] = torch.ones(1, dtype=torch.bool)
-    return inputs | _example_tables(config) | _example_memory(model)
+    return inputs | _example_pillars(model) | _example_tables(config) | _example_memory(model)
+
+
+def _example_pillars(model: Perception, points: int = 97) -> dict[str, Tensor]:
+    if model.lidar_vfe is None:
+        return {}
+    grouped = model.lidar_vfe.group(
+        torch.rand(points, 5), torch.zeros(points, dtype=torch.int64), streams=1
+    )
+    values = {name: getattr(grouped, field) for name, field in PILLARS.items()}
+    return {**values, "lidar_valid": torch.ones(1, dtype=torch.bool)}
 
 
 def _example_tables(config: TaskConfig, pairs: int = 53) -> dict[str, Tensor]:
@@ -156,10 +173,9 @@ def _example_tables(config: TaskConfig, pairs: int = 53) -> dict[str, Tensor]:
         "pair_cell": torch.arange(pairs),
         "cell_offsets": offsets,
         "cameras_of_cell": torch.ones(cells),
+        "samples_of_cell": torch.ones(cells),
         "anchor": torch.zeros(pairs, heights, 2),
         "anchor_seen": torch.ones(pairs, heights, dtype=torch.bool),
-        "ipm_index": torch.zeros(pairs, heights * 4, dtype=torch.int32),
-        "ipm_weight": torch.ones(pairs, heights * 4),
     }
     if config.camera.depth_bins:
         tables["depth_m"] = torch.ones(pairs, heights)

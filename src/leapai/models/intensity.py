@@ -40,13 +40,13 @@ def _medians(values: Tensor, group: Tensor, groups: int) -> tuple[Tensor, Tensor
     """Returns the median [G] of the values [P] >= 0 of each group [P], the lower of two in the
     middle, and their number [G]; what is in no group has the number G.
 
-    A stable sort by group keeps the order of the values in each.
+    One sort of both as one number: floats that are not negative rise with their bits.
     """
-    rising = values.float().argsort(stable=True)
-    by_group = group[rising].argsort(stable=True)
-    ordered = values[rising][by_group]
+    bits = values.float().view(torch.int32).long()
+    ordered = ((group << 32) + bits).sort().values
     ordered = torch.cat([ordered, ordered.new_zeros(1)])  # where there is no point at all
     count = torch.zeros(groups + 1, dtype=torch.int64, device=values.device)
     count = count.index_add(0, group, torch.ones_like(group))
     middle = count.cumsum(0) - count + (count - 1).clamp(min=0) // 2
-    return ordered[middle][:-1], count[:-1]
+    median = (ordered[middle] & 0xFFFFFFFF).int().view(torch.float32)
+    return median[:-1].to(values), count[:-1]

@@ -13,6 +13,7 @@ from leapai.types.frames import Frame
 from leapai.types.vocabulary import LANE_MARKINGS
 
 if TYPE_CHECKING:
+    from leapai.models.lidar import Pillars
     from leapai.models.projection import HostTables
 
 _T = TypeVar("_T", bound="Tensors")
@@ -144,6 +145,8 @@ class FrameBatch(Tensors):
     motion: Motion | None = None
     """Motion that the host has formed (an exported step); None: the network forms it from poses and
     times."""
+    pillars: Pillars | None = None
+    """Points that the host has grouped (an exported step); None: the network groups them."""
 
     def to(self, device: torch.device | str) -> FrameBatch:
         """Returns a copy on `device`; the host keeps what it goes by."""
