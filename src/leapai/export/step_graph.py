@@ -32,14 +32,6 @@ MEMORY = (
 """Fields of `TemporalState` that are inputs; with `next_` before their names, outputs."""
 READOUT = ("reference_m", "velocity_mps", "valid")
 """Fields of `MemoryReport` that are outputs, with `memory_` before their names."""
-PILLARS = {
-    "points": "points",
-    "point_counts": "counts",
-    "point_pillar": "pillar",
-    "pillar_offsets": "offsets",
-    "pillar_cell": "cell",
-}
-"""Inputs that are fields of `Pillars`, by name."""
 CELLS = tuple(f.name for f in fields(CellProjection))
 """Inputs that are fields of `CellProjection`."""
 _LAST = 65504.0
@@ -103,7 +95,10 @@ class StepGraph(nn.Module):
         if isinstance(fusion, StaticTemporalFusion):
             past = Past(inputs["past_bev"], inputs["past_from_now"], inputs["past_found"])
             features = fusion.fuse(features, fusion.warped(past))
-            kept = {"next_bev": features.clamp(-_LAST, _LAST).half()}
+            kept = {
+                "next_bev": features.clamp(-_LAST, _LAST).half(),
+                "next_bev_is_finite": features.isfinite().flatten(1).all(1),
+            }
         return {"map_logits": model.bev_static_head(features).logits, **kept}
 
     def _state(self, inputs: Mapping[str, Tensor]) -> TemporalState:
@@ -121,7 +116,6 @@ class StepGraph(nn.Module):
         cells = {name: inputs[name] for name in CELLS if name in inputs}
         projection = with_taps({"depth_m": torch.zeros(0), **cells}, (height, width))
         motion = {f.name: inputs[f.name] for f in fields(Motion) if f.name in inputs}
-        pillars = {field: inputs[name] for name, field in PILLARS.items() if name in inputs}
         return FrameBatch(
             images=images,
             camera_valid=inputs["camera_valid"][None],
@@ -137,8 +131,22 @@ class StepGraph(nn.Module):
             camera_groups=self.groups,
             tables=HostTables(self.encoded, self.counts, self.maps, projection),
             motion=Motion(**motion) if motion else None,
-            pillars=Pillars(**pillars) if pillars else None,
+            pillars=_pillars(inputs) if "points" in inputs else None,
         )
+
+
+def _pillars(inputs: Mapping[str, Tensor]) -> Pillars:
+    """Returns the points that the host has grouped, all of which count."""
+    pillar, cell = inputs["point_pillar"], inputs["pillar_cell"]
+    sizes = torch.zeros(len(cell) + 1, dtype=torch.int64)
+    sizes = sizes.index_add(0, pillar, torch.ones_like(pillar))
+    return Pillars(
+        points=inputs["points"],
+        counts=torch.ones_like(pillar, dtype=torch.bool),
+        pillar=pillar,
+        offsets=sizes.cumsum(0) - sizes,
+        cell=cell,
+    )
 
 
 def example_inputs(model: Perception, cameras: tuple[int, ...]) -> dict[str, Tensor]:
@@ -156,11 +164,13 @@ def example_inputs(model: Perception, cameras: tuple[int, ...]) -> dict[str, Ten
 def _example_pillars(model: Perception, points: int = 97) -> dict[str, Tensor]:
     if model.lidar_vfe is None:
         return {}
-    grouped = model.lidar_vfe.group(
-        torch.rand(points, 5), torch.zeros(points, dtype=torch.int64), streams=1
-    )
-    values = {name: getattr(grouped, field) for name, field in PILLARS.items()}
-    return {**values, "lidar_valid": torch.ones(1, dtype=torch.bool)}
+    grouping = model.lidar_vfe.grouping
+    return {
+        "points": torch.rand(points, 5),
+        "point_pillar": torch.arange(points).clamp(max=grouping.max_pillars),
+        "pillar_cell": torch.arange(grouping.max_pillars),
+        "lidar_valid": torch.ones(1, dtype=torch.bool),
+    }
 
 
 def _example_tables(config: TaskConfig, pairs: int = 53) -> dict[str, Tensor]:

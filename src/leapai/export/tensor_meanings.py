@@ -17,10 +17,9 @@ _SLOTS = {
 _INPUTS = {
     "images": "RGB of the cameras at the size of the network; zeros where a camera failed",
     "camera_valid": "False: the camera failed",
-    "points": "x y z in metres in the ego frame, intensity, seconds since the frame; by pillar",
-    "point_counts": "False: the point has no pillar, or comes after the most that one may have",
+    "points": "x y z in metres in the ego frame, intensity, seconds since the frame; only those that "
+    "have a pillar, one pillar after another",
     "point_pillar": "pillar of each point, rising; V: none",
-    "pillar_offsets": "first point of each pillar, then the first point without one",
     "pillar_cell": "cell of each pillar in the grid of pillars, row by row; those without points "
     "lie behind the last cell",
     "lidar_valid": "False: the LiDAR failed",
@@ -51,6 +50,7 @@ _OUTPUTS = {
     "memory_valid": "False: the slot held nothing in this frame",
     "map_logits": "logit of each class of the map, rows along y, columns along x",
     "next_bev": "map features of this frame, for the ring that the host keeps",
+    "next_bev_is_finite": "False: the features must not enter the ring",
 }
 MEANINGS = (
     _INPUTS

@@ -22,6 +22,7 @@ from leapai.types.detections import Detections
 from leapai.types.frames import CameraFrame, Frame, Labels, PixelLabels, StaticLabels
 from leapai.types.map_elements import Map, MapLine, MapPolyline, VectorMap
 from leapai.types.memory_slots import MemorySlots
+from leapai.types.network_step import NetworkStep, ObjectOutputs, SlotsRead
 from leapai.types.vocabulary import (
     ALL,
     ARGOVERSE2,
@@ -72,7 +73,10 @@ __all__ = [
     "MapLine",
     "MapPolyline",
     "MemorySlots",
+    "NetworkStep",
+    "ObjectOutputs",
     "PixelLabels",
+    "SlotsRead",
     "StaticLabels",
     "StringArray",
     "VectorMap",
