@@ -23,10 +23,11 @@ from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.extras import import_extra, is_installed, missing
 from leapai.report.finished_run import report_run
 from leapai.runs.run_folder import Run, begun_run, write_run
-from leapai.runs.run_inputs import RunInputs, open_inputs
+from leapai.runs.run_inputs import RunInputs, open_inputs, read_network
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
 from leapai.runs.weights_facts import weights_facts
+from leapai.runtime.exported_network import ExportedNetwork
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -37,7 +38,7 @@ def run_validation(
     config: TaskConfig,
     options: ValidationOptions,
     console: Console | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | ExportedNetwork | None = None,
 ) -> RunSummary:
     """Streams the sequences of the data and writes the run; returns its summary, that of all
     processes on each of them.
@@ -87,10 +88,18 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
 
 
 def _begin(
-    config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | None, console: Console
+    config: TaskConfig,
+    options: ValidationOptions,
+    source: Checkpoint | ExportedNetwork | None,
+    console: Console,
 ) -> RunInputs:
     """Opens all that the run reads; announces what will run."""
-    source = checkpoint or options.checkpoint
+    if source is None and options.checkpoint is not None:
+        source = read_network(options.checkpoint)
+    if options.memory and isinstance(source, ExportedNetwork):
+        raise ValueError(
+            "--memory: an exported network gives no tables of its memory; name its checkpoint"
+        )
     inputs = open_inputs(config, source, options.data or config.data.val, options.max_frames)
     if options.submission:
         check_submission(options.submission, inputs.logs)

@@ -73,9 +73,9 @@ class ConfigurationOptions(SettingOptions):
         """
         return self.load_or_that_of(None)[0]
 
-    def load_or_that_of(self, path: Path | None) -> tuple[TaskConfig, Checkpoint | None]:
-        """Returns the configuration of the file, or else of the checkpoint `path`, with the
-        changes; and the checkpoint, where it was read for it.
+    def load_or_that_of(self, path: Path | None) -> tuple[TaskConfig, Checkpoint | ExportedNetwork | None]:
+        """Returns the configuration of the file, or else of the network at `path`, with the
+        changes; and the network, where it was read for it.
 
         Raises ConfigError where neither is named, and ValueError for files that do not exist or
         hold no valid configuration.
@@ -87,7 +87,7 @@ class ConfigurationOptions(SettingOptions):
                 f"{CONFIG_VARIABLE} is not set either"
             )
         if path is not None:
-            existing_checkpoint(path)
+            existing_network(path)
         if self.settings:
             from leapai.config.settings import check_settings
 
@@ -97,10 +97,10 @@ class ConfigurationOptions(SettingOptions):
 
             return self.applied_to(load_config(file)), None
         assert path is not None
-        from leapai.checkpoints import read_checkpoint
+        from leapai.runs.run_inputs import read_network
 
-        checkpoint = read_checkpoint(path)
-        return self.applied_to(checkpoint.config), checkpoint
+        network = read_network(path)
+        return self.applied_to(network.config), network
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from leapai.data.transforms import collate
 from leapai.models.dynamic.decode import outputs_of
 from leapai.models.perception import Perception
 from leapai.models.tensors import MemoryReport, TemporalState
-from leapai.streaming.tracker import ids_of_slots
-from leapai.types import Detections, Frame, NetworkStep, SlotsRead
+from leapai.types import Detections, Frame, NetworkStep, SlotsRead, ids_of_slots
 
 
 class EagerNetwork:

@@ -148,18 +148,6 @@ def track(
     return replace(detections, track_id=track_id), tracks
 
 
-def ids_of_slots(
-    track_id: IntArray, query_index: IntArray, newest: BoolArray, detections: Detections
-) -> IntArray:
-    """Returns the ids [S] that slots carry after a frame: the `newest` ones those of the detections
-    that their queries made, the others the ones they have, `track_id`."""
-    queries = query_index.clip(min=0)
-    highest = max([int(queries.max(initial=0)), *detections.query_index.tolist()])
-    id_of_query = np.full(highest + 1, -1, np.int64)
-    id_of_query[detections.query_index] = detections.track_id
-    return np.where(newest, id_of_query[queries], track_id)
-
-
 def _begun(tracks: Tracks, detections: Detections, reset: bool) -> Tracks:
     """Returns the tracks that go on in this frame: none where a sequence begins, time runs back, or
     memory was dropped."""

@@ -21,7 +21,7 @@ from leapai.types.bev_grid import BevGrid
 from leapai.types.detections import Detections
 from leapai.types.frames import CameraFrame, Frame, Labels, PixelLabels, StaticLabels
 from leapai.types.map_elements import Map, MapLine, MapPolyline, VectorMap
-from leapai.types.memory_slots import MemorySlots
+from leapai.types.memory_slots import MemorySlots, ids_of_slots
 from leapai.types.network_step import NetworkStep, ObjectOutputs, SlotsRead
 from leapai.types.vocabulary import (
     ALL,
@@ -81,5 +81,6 @@ __all__ = [
     "StringArray",
     "VectorMap",
     "Vocabulary",
+    "ids_of_slots",
     "occlusion_level_of",
 ]
