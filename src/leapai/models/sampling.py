@@ -63,7 +63,7 @@ def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     if index.shape[0] == 0:
         return rows[:0]  # a part of the graph: gradients of all ranks meet in what comes before
     if torch.compiler.is_exporting():  # other runtimes have no `embedding_bag`
-        return (weight[:, None] @ rows[index])[:, 0]
+        return (weight[:, None] @ F.embedding(index, rows))[:, 0]
     if _learns_on_cpu(rows, weight):
         sums: Tensor = _WeightedRows.apply(rows, index, weight)
         return sums
