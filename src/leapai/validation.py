@@ -23,7 +23,7 @@ from leapai.evaluation.evaluate import evaluate, evaluate_instances
 from leapai.extras import import_extra, is_installed, missing
 from leapai.report.finished_run import report_run
 from leapai.runs.run_folder import Run, begun_run, write_run
-from leapai.runs.run_inputs import RunInputs, open_inputs, read_network
+from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
 from leapai.runs.weights_facts import weights_facts
@@ -90,17 +90,16 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
 def _begin(
     config: TaskConfig,
     options: ValidationOptions,
-    source: Checkpoint | ExportedNetwork | None,
+    checkpoint: Checkpoint | ExportedNetwork | None,
     console: Console,
 ) -> RunInputs:
     """Opens all that the run reads; announces what will run."""
-    if source is None and options.checkpoint is not None:
-        source = read_network(options.checkpoint)
-    if options.memory and isinstance(source, ExportedNetwork):
+    source = checkpoint or options.checkpoint
+    inputs = open_inputs(config, source, options.data or config.data.val, options.max_frames)
+    if options.memory and isinstance(inputs.model, ExportedNetwork):
         raise ValueError(
             "--memory: an exported network gives no tables of its memory; name its checkpoint"
         )
-    inputs = open_inputs(config, source, options.data or config.data.val, options.max_frames)
     if options.submission:
         check_submission(options.submission, inputs.logs)
     origin = inputs.origin

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from leapai.config.config_files import existing_config, shipped_configs
-from leapai.config.options import CONFIG_VARIABLE, Argument, existing_checkpoint
+from leapai.config.options import CONFIG_VARIABLE, Argument, existing_network
 from leapai.config.problems import ConfigError
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
     from leapai.config.schema import TaskConfig
+    from leapai.runtime.exported_network import ExportedNetwork
 
 OUTPUTS = Path("outputs")
 DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
@@ -73,7 +74,9 @@ class ConfigurationOptions(SettingOptions):
         """
         return self.load_or_that_of(None)[0]
 
-    def load_or_that_of(self, path: Path | None) -> tuple[TaskConfig, Checkpoint | ExportedNetwork | None]:
+    def load_or_that_of(
+        self, path: Path | None
+    ) -> tuple[TaskConfig, Checkpoint | ExportedNetwork | None]:
         """Returns the configuration of the file, or else of the network at `path`, with the
         changes; and the network, where it was read for it.
 

@@ -236,8 +236,8 @@ class ValidationOptions(PictureOptions):
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint, or folder of an exported network; without a configuration, its own is used; without both, the "
-            "network that ships is run",
+            "checkpoint, or folder of an exported network; without a configuration, its own is "
+            "used; without both, the network that ships is run",
             flags=("--ckpt",),
             metavar="PATH",
         ),
@@ -287,7 +287,8 @@ class PredictionOptions(PictureOptions):
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint, or folder of an exported network; default: the weights that ship with leapai",
+            "checkpoint, or folder of an exported network; default: the weights that ship with "
+            "leapai",
             flags=("--ckpt",),
             metavar="PATH",
         ),

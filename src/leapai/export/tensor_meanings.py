@@ -17,8 +17,8 @@ _SLOTS = {
 _INPUTS = {
     "images": "RGB of the cameras at the size of the network; zeros where a camera failed",
     "camera_valid": "False: the camera failed",
-    "points": "x y z in metres in the ego frame, intensity, seconds since the frame; only those that "
-    "have a pillar, one pillar after another",
+    "points": "x y z in metres in the ego frame, intensity, seconds since the frame; only those "
+    "that have a pillar, one pillar after another",
     "point_pillar": "pillar of each point, rising; V: none",
     "pillar_cell": "cell of each pillar in the grid of pillars, row by row; those without points "
     "lie behind the last cell",

@@ -1,5 +1,5 @@
-"""Projection of BEV cells into cameras, with NumPy: it depends on the calibration alone, so the host
-makes it, whatever runs the network.
+"""Projection of BEV cells into cameras, with NumPy. It depends on the calibration alone, so the
+host makes it, whatever runs the network.
 
 Letters: B streams, N cameras, Q BEV cells, Z heights, M pairs (stream, cell, camera) in which the
 camera sees at least one height of the cell.
@@ -67,7 +67,7 @@ def projected_cells(
     """Projects every cell centre at every height into every camera of every stream."""
     anchor, depth, seen = _anchors(grid, heights_m, rigs, maps)
     _, N, Q, _ = seen.shape
-    pair = seen.any(-1).swapaxes(1, 2)  # [B, Q, N]: sorted by stream, cell, camera when listed
+    pair = np.asarray(seen.any(-1)).swapaxes(1, 2)  # [B, Q, N]: in the order of the pairs
     stream, cell, camera = pair.nonzero()
     cameras_of_cell = pair.sum(-1).ravel()
     return CellProjection(
@@ -87,17 +87,17 @@ def _anchors(
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Returns feature-map positions [B, N, Q, Z, 2] of the cells, their depths [B, N, Q, Z], and
     whether they are in the picture [B, N, Q, Z]."""
-    xy, z = grid.cell_centres_m(), np.float32(heights_m)
+    xy, z = grid.cell_centres_m(), np.array(heights_m, np.float32)
     shape = (len(xy), len(z))
     points = np.empty((*shape, 3), np.float32)
     points[..., :2], points[..., 2] = xy[:, None], z
     camera_from_ego = poses.invert(rigs.ego_from_camera)
     in_camera = poses.apply(camera_from_ego, points.reshape(-1, 3)[None, None])
-    fold = np.float32(cameras.fold_radius2(rigs.distortion))
+    fold = cameras.fold_radius2(rigs.distortion).astype(np.float32)
     pixels, seen = cameras.project_all(in_camera, rigs.intrinsics, rigs.distortion, fold)
     anchor = (pixels + np.float32(0.5)) / np.float32(maps.stride) - np.float32(0.5)
-    height, width = maps.size
-    seen &= ((anchor >= -0.5) & (anchor <= np.float32([width, height]) - np.float32(0.5))).all(-1)
+    extent = np.array(maps.size[::-1], np.float32)
+    seen &= ((anchor >= -0.5) & (anchor <= extent - np.float32(0.5))).all(-1)
     seen &= rigs.camera_valid[..., None]
     shape = (*rigs.camera_valid.shape, *shape)
     return anchor.reshape(*shape, 2), in_camera[..., 2].reshape(shape), seen.reshape(shape)

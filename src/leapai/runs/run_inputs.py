@@ -35,7 +35,7 @@ class RunInputs:
 
 def open_inputs(
     config: TaskConfig,
-    source: Checkpoint | ExportedNetwork | None,
+    source: Path | Checkpoint | ExportedNetwork | None,
     data: str,
     max_frames: int | None,
     *,
@@ -43,11 +43,12 @@ def open_inputs(
 ) -> RunInputs:
     """Builds the network, loads its weights and opens the data.
 
-    `source` is what `read_network` gives; None: the weights are random, and the thresholds of the
-    configuration are lowered to let some of their guesses through. Not `labelled`: labels may be of
-    any classes, as nothing is compared with them. Raises ValueError for weights that do not fit the
-    configuration, and for data that cannot be read.
+    `source` is a network, read before or not; None: the weights are random, and the thresholds of
+    the configuration are lowered to let some of their guesses through. Not `labelled`: labels
+    may be of any classes, as nothing is compared with them. Raises ValueError for weights that do
+    not fit the configuration, and for data that cannot be read.
     """
+    source = read_network(source) if isinstance(source, Path) else source
     if source is None:
         config = _let_guesses_through(config)
     model: Perception | ExportedNetwork

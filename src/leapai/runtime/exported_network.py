@@ -82,13 +82,14 @@ class ExportedNetwork:
 
     def empty_memory(self) -> HostMemory:
         """Returns the memory before the first frame."""
-        shapes = {tensor.name: tensor for tensor in self.manifest.inputs}
-        slots = {
-            name.removeprefix("next_"): np.zeros(shapes[name.removeprefix("next_")].shape, kind)
-            for name, kind in ((t.name, t.type) for t in self.manifest.outputs)
-            if name.removeprefix("next_") in shapes
-        }
-        return HostMemory(slots)
+        kept = {tensor.name.removeprefix("next_") for tensor in self.manifest.outputs}
+        return HostMemory(
+            slots={
+                tensor.name: np.zeros([int(length) for length in tensor.shape], tensor.type)
+                for tensor in self.manifest.inputs
+                if tensor.name in kept
+            }
+        )
 
     def step(self, frame: Frame, memory: HostMemory, *, is_first: bool) -> NetworkStep:
         """Runs one frame, which `data.transforms.fitted` has prepared. Raises ValueError for a rig
@@ -100,7 +101,10 @@ class ExportedNetwork:
         has_objects = "boxes" in found
         return NetworkStep(
             objects=ObjectOutputs(
-                found["class_logits"], found["boxes"], found["occlusion_score"], outputs[_THRESHOLDS]
+                found["class_logits"],
+                found["boxes"],
+                found["occlusion_score"],
+                outputs[_THRESHOLDS],
             )
             if has_objects
             else None,
@@ -214,7 +218,8 @@ def _slots_read(
     """Returns the slots as the graph read them; none where it has no memory."""
     if "memory_valid" not in found:
         none = np.zeros(0, np.int64)
-        return SlotsRead(none > 0, none, none, none, none, none, motion.reset)
+        places = np.zeros((0, 3), np.float32)
+        return SlotsRead(none > 0, none, none, none, places, places, motion.reset)
     valid = found["memory_valid"]
     track_id, class_id, timestamp_us = (
         memory.slots[name][0] for name in ("track_id", "class_id", "timestamp_us")

@@ -50,9 +50,11 @@ class PillarGrouping:
     def _cells(self, points: FloatArray) -> IntArray:
         """Returns the cell [P] of each point; behind the last cell for a point outside."""
         grid = self.grid
-        local = points[:, :3] - np.float32(grid.low_m)
-        inside = ((local >= 0) & (local < np.float32(grid.extent_m))).all(1)
-        inside &= np.isfinite(points).all(1)
+        local = points[:, :3] - np.array(grid.low_m, np.float32)
+        inside = np.asarray(
+            ((local >= 0) & (local < np.array(grid.extent_m, np.float32))).all(1)
+            & np.isfinite(points).all(1)
+        )
         place = np.where(inside[:, None], local[:, :2] / np.float32(grid.cell_m), 0).astype(int)
         column, row = place.clip(max=(grid.columns - 1, grid.rows - 1)).T
         return np.where(inside, row * grid.columns + column, grid.rows * grid.columns)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import torch
 
@@ -45,17 +46,23 @@ class EagerNetwork:
 
 def slots_read(report: MemoryReport, stream: int) -> SlotsRead:
     """Returns the slots that the network has read for a stream."""
-    names = ("valid", "track_id", "class_id", "timestamp_us", "reference_m", "velocity_mps")
-    arrays = (getattr(report, name)[stream].detach().cpu().numpy() for name in names)
-    return SlotsRead(*arrays, reset=bool(report.reset[stream]))
+    names = [field.name for field in fields(SlotsRead) if field.name != "reset"]
+    arrays: dict[str, Any] = {
+        name: getattr(report, name)[stream].detach().cpu().numpy() for name in names
+    }
+    return SlotsRead(**arrays, reset=bool(report.reset[stream]))
 
 
 def with_ids(state: TemporalState, detections: Detections, stream: int) -> TemporalState:
     """Returns the state whose newest slots of the stream carry the ids of the detections that their
     queries made."""
     newest = (state.timestamp_us[stream] == state.last_timestamp_us[stream]) & state.valid[stream]
-    of_slots = (state.track_id[stream], state.query_index[stream], newest)
-    ids = ids_of_slots(*(tensor.cpu().numpy() for tensor in of_slots), detections)
+    ids = ids_of_slots(
+        state.track_id[stream].cpu().numpy(),
+        state.query_index[stream].cpu().numpy(),
+        newest.cpu().numpy(),
+        detections,
+    )
     track_id = state.track_id.clone()
     track_id[stream] = torch.from_numpy(ids).to(track_id.device)
     return replace(state, track_id=track_id)

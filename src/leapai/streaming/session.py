@@ -8,7 +8,7 @@ for frame in log:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from leapai.config.schema import TaskConfig
 from leapai.data.frame_check import FrameError, check_frame
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from leapai.models.perception import Perception
 
 
+@runtime_checkable
 class Network(Protocol):
     """What a session needs of a network: that of PyTorch (`EagerNetwork`) or an exported one."""
 
@@ -168,7 +169,7 @@ class StreamSession:
 
 
 def _network(model: Perception | Network, device: torch.device | str) -> Network:
-    if hasattr(model, "with_ids"):
+    if isinstance(model, Network):
         return model
     from leapai.streaming.eager_network import EagerNetwork  # late: an exported one needs no torch
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def occlusion_levels(score: ArrayOrTensor, thresholds: ArrayOrTensor) -> ArrayOrTensor:
     """Returns levels [...] 0..3 of scores [..., 1]: how many of the thresholds [3] a score
     passes."""
-    return (score > thresholds).sum(-1)
+    levels: ArrayOrTensor = (score > thresholds).sum(-1)
+    return levels
 
 
 def decode(
@@ -63,7 +64,8 @@ def decode_objects(
 ) -> Detections:
     """Decodes the outputs of one frame; `nothing` are its detections without any."""
     probability, boxes = expit(outputs.class_logits), outputs.boxes
-    centre = boxes[:, :3] * np.float32(grid.extent_m) + np.float32(grid.low_m)
+    extent_m, low_m = (np.array(side, np.float32) for side in (grid.extent_m, grid.low_m))
+    centre = boxes[:, :3] * extent_m + low_m
     yaw = np.arctan2(boxes[:, 6], boxes[:, 7])
     levels = occlusion_levels(outputs.occlusion_score, outputs.occlusion_thresholds)
     return _most_confident(
