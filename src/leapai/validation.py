@@ -27,11 +27,11 @@ from leapai.runs.run_inputs import RunInputs, open_inputs
 from leapai.runs.run_summary import RunSummary, summarise
 from leapai.runs.stream_sequences import StreamingOptions, StreamResults, stream_sequences
 from leapai.runs.weights_facts import weights_facts
-from leapai.runtime.exported_network import ExportedNetwork
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
     from leapai.evaluation.run_metrics import RunMetrics
+    from leapai.runtime.exported_network import ExportedNetwork
 
 
 def run_validation(
@@ -96,10 +96,6 @@ def _begin(
     """Opens all that the run reads; announces what will run."""
     source = checkpoint or options.checkpoint
     inputs = open_inputs(config, source, options.data or config.data.val, options.max_frames)
-    if options.memory and isinstance(inputs.model, ExportedNetwork):
-        raise ValueError(
-            "--memory: an exported network gives no tables of its memory; name its checkpoint"
-        )
     if options.submission:
         check_submission(options.submission, inputs.logs)
     origin = inputs.origin

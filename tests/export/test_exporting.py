@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +21,7 @@ from leapai.export.exporting import export  # noqa: E402
 from leapai.export.graph_export import OPSET  # noqa: E402
 from leapai.runtime.manifest import read_manifest  # noqa: E402
 from leapai.streaming.session import StreamSession  # noqa: E402
+from leapai.streaming.stream import Stream  # noqa: E402
 from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, seeded_model  # noqa: E402
 
 FRAMES = 22
@@ -104,6 +108,48 @@ def assert_same_memory(host, state):
     kept = sorted(state.static.timestamp_us[state.static.valid].tolist())
     assert [features.timestamp_us for features in host.ring] == kept
     assert host.last_timestamp_us == int(state.last_timestamp_us)
+
+
+WITHOUT_PYTORCH = """
+import json, pickle, sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "timm", "torchvision"):
+            raise ImportError(f"{name} must not be imported")
+
+sys.meta_path.insert(0, Refusing())
+import leapai
+import leapai.prediction, leapai.validation, leapai.evaluation.evaluate_logs
+
+frames = pickle.load(open(sys.argv[2], "rb"))
+stream = leapai.load(sys.argv[1])
+found = [stream.step(frame) for frame in frames]
+print(json.dumps({
+    "track_id": [each.track_id.tolist() for each in found],
+    "boxes": [each.boxes.tolist() for each in found],
+    "health": [repr(each.health) for each in found],
+    "map": float(stream.map.probability.sum()),
+    "slots": len(stream.last.memory_slots.class_id),
+}))
+"""
+
+
+def test_a_process_that_cannot_import_pytorch_gives_the_same(network, exported, tmp_path):
+    frames = list(drive())[:8]
+    (tmp_path / "frames.pickle").write_bytes(pickle.dumps(frames))
+    command = [sys.executable, "-c", WITHOUT_PYTORCH, exported, tmp_path / "frames.pickle"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    stream = Stream(StreamSession(network, CONFIG))
+    for index, frame in enumerate(frames):
+        expected = stream.step(frame)
+        assert found["track_id"][index] == expected.track_id.tolist()
+        np.testing.assert_allclose(found["boxes"][index], expected.boxes, atol=1e-3)
+        assert found["health"][index] == repr(expected.health)
+    assert found["map"] == pytest.approx(float(stream.map.probability.sum()), rel=1e-4)
+    assert found["slots"] == len(stream.last.memory_slots.class_id) > 0
 
 
 def test_the_graph_has_no_double_and_the_stated_operators(exported):

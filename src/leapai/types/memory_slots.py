@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leapai.types.detections import Detections
 from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from leapai.types.detections import Detections
 
 
 @dataclass(frozen=True)
