@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,19 @@ RIG = (1, 1, 1, 4)
 """Cameras of each group of the design's rig."""
 
 
+@dataclass(frozen=True)
+class TracedStep:
+    """The step of a checkpoint as a program, which is then written in any format."""
+
+    checkpoint: Checkpoint
+    cameras: tuple[int, ...]
+    """How many cameras each of `CAMERA_GROUPS` has."""
+    program: ExportedProgram
+    inputs: dict[str, Tensor]
+    """An example of each input, by name, in the order of the program."""
+    outputs: dict[str, Tensor]
+
+
 def export(
     checkpoint: Checkpoint, folder: Path, to: Format = "onnx", cameras: tuple[int, ...] = RIG
 ) -> Manifest:
@@ -44,25 +58,40 @@ def export(
     """
     if to == "onnx":
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
+    return write(traced(checkpoint, cameras), folder, to)
+
+
+def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep:
+    """Returns the step of a checkpoint as a program. Raises ValueError as `export` does."""
     config = checkpoint.config
     if not config.has_task:
         raise ValueError(f"{checkpoint}: {config.job_name} has no task on, and detects nothing")
     model = build_model(config)
     load_checkpoint(checkpoint, model)
-    example = example_inputs(model, cameras)
-    graph = StepGraph(model, cameras, tuple(example))
+    inputs = example_inputs(model, cameras)
+    graph = StepGraph(model, cameras, tuple(inputs))
     with torch.no_grad():
-        outputs = graph.outputs(example)
-    program = exported_program(graph, example)
+        outputs = graph.outputs(inputs)
+    return TracedStep(checkpoint, cameras, exported_program(graph, inputs), inputs, outputs)
+
+
+def write(step: TracedStep, folder: Path, to: Format) -> Manifest:
+    """Writes graph and manifest into a folder, which is made; returns the manifest."""
+    config = step.checkpoint.config
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step.{to}"
     with whole_file(path) as temporary:
-        _write(program, temporary, to, (list(example), list(outputs)))
+        if to == "onnx":
+            made = onnx_of(step.program, list(step.inputs), list(step.outputs))
+            temporary.write_bytes(made.SerializeToString())
+        else:
+            with temporary.open("wb") as file:
+                torch.export.save(step.program, file)
     manifest = Manifest(
         layout=LAYOUT,
         version=__version__,
         job_name=config.job_name,
-        checkpoint_sha256=checkpoint.sha256,
+        checkpoint_sha256=step.checkpoint.sha256,
         graph=GraphFacts(
             file=path.name,
             format=to,
@@ -70,9 +99,9 @@ def export(
             bytes=path.stat().st_size,
             sha256=digest_of(path),
         ),
-        inputs=_facts(example, dynamic=True),
-        outputs=_facts(outputs),
-        cameras=cameras_by_group(cameras),
+        inputs=_facts(step.inputs, dynamic=True),
+        outputs=_facts(step.outputs),
+        cameras=cameras_by_group(step.cameras),
         classes=config.vocabulary.names,
         map_classes=STATIC_CLASSES if config.static_task else (),
         thresholds=_thresholds(config),
@@ -80,16 +109,6 @@ def export(
     )
     write_manifest(folder, manifest)
     return manifest
-
-
-def _write(
-    program: ExportedProgram, path: Path, to: Format, names: tuple[list[str], list[str]]
-) -> None:
-    if to == "onnx":
-        path.write_bytes(onnx_of(program, *names).SerializeToString())
-        return
-    with path.open("wb") as file:
-        torch.export.save(program, file)
 
 
 def _facts(tensors: dict[str, Tensor], *, dynamic: bool = False) -> tuple[TensorFacts, ...]:
