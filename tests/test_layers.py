@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "leapai"
 ORDER = (
     "version", "types", "geometry", "io", "folders", "tensor_file", "extras", "distributed",
-    "config", "weights", "checkpoints", "models", "data", "pictures", "streaming", "evaluation",
-    "training", "runs", "report", "inspection", "validation", "prediction", "stress", "cli",
+    "config", "weights", "checkpoints", "models", "data", "pictures", "runtime", "streaming",
+    "evaluation", "training", "runs", "report", "inspection", "validation", "prediction", "stress",
+    "export", "cli",
 )  # fmt: skip
 """A room imports from those before it (`docs/architecture.md`)."""
 MAY_IMPORT = {room: set(ORDER[:number]) for number, room in enumerate(ORDER)}

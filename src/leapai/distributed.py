@@ -7,14 +7,15 @@ every function here returns that process's own answer.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-import torch.distributed as dist
+if TYPE_CHECKING:
+    import torch
 
 _T = TypeVar("_T")
 PATIENCE = timedelta(days=1)
@@ -38,6 +39,8 @@ class Ranks:
     @property
     def device(self) -> torch.device:
         """The GPU of this process, or the CPU where there is none."""
+        import torch  # late: a process without a network of PyTorch has ranks, too
+
         if not torch.cuda.is_available():
             return torch.device("cpu")
         return torch.device("cuda", self.local_rank % torch.cuda.device_count())
@@ -47,7 +50,7 @@ def current_ranks() -> Ranks:
     """Returns who this process is: as the process group has it, or, before there is one, as
     torchrun's environment announces it."""
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    if dist.is_initialized():
+    if _group():
         return Ranks(*_rank_and_count(), local_rank)
     rank, count = (int(os.environ.get(*of)) for of in (("RANK", "0"), ("WORLD_SIZE", "1")))
     return Ranks(rank, count, local_rank)
@@ -68,8 +71,11 @@ def joined_ranks() -> Iterator[Ranks]:
     already, or only one process, nothing is joined and nothing is left.
     """
     ranks = current_ranks()
-    joins = ranks.count > 1 and not dist.is_initialized()
+    joins = ranks.count > 1 and not _group()
     if joins:
+        import torch
+        import torch.distributed as dist
+
         on_gpu = ranks.device.type == "cuda"
         if on_gpu:
             torch.cuda.set_device(ranks.device)
@@ -89,7 +95,7 @@ def shard(items: Sequence[_T]) -> Iterator[tuple[int, _T]]:
 
 def broadcast(value: _T | None) -> _T:
     """Returns the value of the first process on all of them. All must call."""
-    box = [value]
+    box, dist = [value], _group()
     if _rank_and_count()[1] > 1:
         dist.broadcast_object_list(box)
     shared = box[0]
@@ -104,7 +110,7 @@ def gather(value: _T) -> list[_T] | None:
     if count == 1:
         return [value]
     values: list[_T] | None = [value] * count if rank == 0 else None
-    dist.gather_object(value, values)
+    _group().gather_object(value, values)
     return values
 
 
@@ -113,7 +119,7 @@ def all_gather(value: _T) -> list[_T]:
     count = _rank_and_count()[1]
     values: list[_T] = [value] * count
     if count > 1:
-        dist.all_gather_object(values, value)
+        _group().all_gather_object(values, value)
     return values
 
 
@@ -121,6 +127,9 @@ def any_rank(flag: bool) -> bool:
     """Returns whether `flag` is true on at least one process. All must call."""
     if _rank_and_count()[1] == 1:
         return flag
+    import torch
+    import torch.distributed as dist
+
     on_gpu = "nccl" in dist.get_backend()  # which reduces on GPUs only
     device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
     flags = torch.tensor([int(flag)], device=device)
@@ -130,6 +139,12 @@ def any_rank(flag: bool) -> bool:
 
 def _rank_and_count() -> tuple[int, int]:
     """Returns the number of this process and of all in the process group; (0, 1) without one."""
-    if not dist.is_initialized():
-        return 0, 1
-    return dist.get_rank(), dist.get_world_size()
+    dist = _group()
+    return (dist.get_rank(), dist.get_world_size()) if dist else (0, 1)
+
+
+def _group() -> Any:
+    """Returns `torch.distributed` where there is a process group, else None. Whoever made one has
+    imported it, so that nothing is imported here."""
+    dist = sys.modules.get("torch.distributed")
+    return dist if dist and dist.is_available() and dist.is_initialized() else None

@@ -10,10 +10,10 @@ from __future__ import annotations
 import signal
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from leapai.checkpoints import Checkpoint
 from leapai.config.options import EXIT_OF_SIGNAL, PredictionOptions
 from leapai.config.schema import TaskConfig
 from leapai.data.log import UnlabelledLog
@@ -26,11 +26,15 @@ from leapai.runs.run_summary import summarise
 from leapai.runs.stream_sequences import StreamingOptions, stream_sequences
 from leapai.training.stop_signal import StopSignal
 
+if TYPE_CHECKING:
+    from leapai.checkpoints import Checkpoint
+    from leapai.runtime.exported_network import ExportedNetwork
+
 
 def run_prediction(
     config: TaskConfig,
     options: PredictionOptions,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | ExportedNetwork,
     console: Console | None = None,
 ) -> PredictionSummary:
     """Streams the sequences of the source and writes what was detected; returns the summary, that

@@ -31,13 +31,14 @@ from leapai.runs.weights_facts import weights_facts
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
     from leapai.evaluation.run_metrics import RunMetrics
+    from leapai.runtime.exported_network import ExportedNetwork
 
 
 def run_validation(
     config: TaskConfig,
     options: ValidationOptions,
     console: Console | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | ExportedNetwork | None = None,
 ) -> RunSummary:
     """Streams the sequences of the data and writes the run; returns its summary, that of all
     processes on each of them.
@@ -87,7 +88,10 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
 
 
 def _begin(
-    config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | None, console: Console
+    config: TaskConfig,
+    options: ValidationOptions,
+    checkpoint: Checkpoint | ExportedNetwork | None,
+    console: Console,
 ) -> RunInputs:
     """Opens all that the run reads; announces what will run."""
     source = checkpoint or options.checkpoint

@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from leapai.geometry import cameras, poses
-from leapai.models.camera_rays import FARTHEST_M, RayCaster, cast_rays
+from leapai.models.camera_rays import FARTHEST_M, ray_depths
+from leapai.models.cell_projection import FeatureMaps
 from leapai.models.projection import Calibration
+from leapai.models.ray_caster import RayCaster
 from tests.scenes import make_batch
 
 HEIGHTS_M, SIZE, STRIDE_PX = (0.0, 1.2), (8, 12), 8
+MAPS = FeatureMaps(SIZE, STRIDE_PX)
 CPU = torch.device("cpu")
 
 
@@ -40,7 +43,7 @@ def shown(frame, camera, cell, depth_m):
 def test_at_its_depth_a_ray_is_at_the_height_and_nowhere_else_where_it_never_is(
     batch, calibration, number
 ):
-    depths = cast_rays(HEIGHTS_M, calibration, SIZE, STRIDE_PX)
+    depths = ray_depths(HEIGHTS_M, calibration.rigs(), MAPS)
     assert depths.shape == (14, 2, *SIZE)
     frame = batch.frames[number // 7]
     camera, met = frame.cameras[number % 7], 0
@@ -63,17 +66,17 @@ def test_a_failed_camera_has_no_rays_whatever_its_calibration_says(calibration):
     intrinsics = calibration.intrinsics.clone()
     intrinsics[0, 2] = torch.nan
     failed = replace(calibration, camera_valid=valid, intrinsics=intrinsics)
-    depths = cast_rays(HEIGHTS_M, failed, SIZE, STRIDE_PX)
+    depths = ray_depths(HEIGHTS_M, failed.rigs(), MAPS)
     assert (depths[2] == FARTHEST_M).all()
     others = [i for i in range(14) if i != 2]
-    assert torch.equal(depths[others], cast_rays(HEIGHTS_M, calibration, SIZE, STRIDE_PX)[others])
+    assert np.array_equal(depths[others], ray_depths(HEIGHTS_M, calibration.rigs(), MAPS)[others])
 
 
 def test_a_lens_that_cannot_be_inverted_gives_numbers(calibration):
     distortion = calibration.distortion.clone()
     distortion[:] = torch.tensor([-3.0, 5.0, 0.1, 0.1, -9.0])
-    depths = cast_rays(HEIGHTS_M, replace(calibration, distortion=distortion), SIZE, STRIDE_PX)
-    assert depths.isfinite().all()
+    depths = ray_depths(HEIGHTS_M, replace(calibration, distortion=distortion).rigs(), MAPS)
+    assert np.isfinite(depths).all()
     assert (depths > 0).all()
 
 

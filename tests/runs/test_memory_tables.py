@@ -49,14 +49,14 @@ def test_every_frame_has_its_motion_and_its_slots(tables, results):
     assert frames.slots.tolist() == [0, 8, 16]
     for row, result in zip(frames.itertuples(), results, strict=True):
         np.testing.assert_array_equal(
-            np.reshape(row.prev2curr, (4, 4)), result.memory.prev2curr[0].numpy()
+            np.reshape(row.prev2curr, (4, 4)), result.dynamic.memory.prev2curr[0].numpy()
         )
         np.testing.assert_array_equal(np.reshape(row.ego2global, (4, 4)), result.frame.ego2global)
-        assert row.interval_s == pytest.approx(float(result.memory.interval_s[0]))
+        assert row.interval_s == pytest.approx(float(result.dynamic.memory.interval_s[0]))
 
 
 def test_slots_are_those_that_the_decoder_reads(tables, results):
-    last, memory = results[-1], results[-1].memory
+    last, memory = results[-1], results[-1].dynamic.memory
     slots = tables["slots"].query(f"timestamp_us == {last.frame.timestamp_us}")
     valid = memory.valid[0].numpy()
     for columns, values in {

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from leapai.models.tensors import Predictions
+from leapai.streaming.eager_network import EagerNetwork
 from leapai.streaming.output_health import OutputStatus, output_health, past_frame
 from leapai.streaming.session import StreamSession
 from leapai.types import Detections, Labels
-from tests.scenes import joint_config, make_batch, make_frame, seeded_model
+from tests.scenes import joint_config, make_frame, seeded_model
 
 JOINT = joint_config(evaluation={"min_score": 0.0})
 
@@ -25,11 +25,10 @@ def detections(count, score=0.5):
 
 
 @pytest.fixture(scope="module")
-def predictions():
-    """Predictions of a network, as of a frame in order."""
-    model = seeded_model(JOINT)
-    with torch.no_grad():
-        return model(make_batch(0), model.initial_state(1))[0]
+def outputs():
+    """Outputs of a network for a frame in order."""
+    network = EagerNetwork(seeded_model(JOINT))
+    return network.step(make_frame(0), network.empty_memory(), is_first=True)
 
 
 @pytest.mark.parametrize(
@@ -45,17 +44,17 @@ def predictions():
         ((), 0, True, OutputStatus.OK),
     ],
 )
-def test_far_fewer_detections_although_sensors_are_ok(predictions, before, now, sensors_ok, status):
+def test_far_fewer_detections_although_sensors_are_ok(outputs, before, now, sensors_ok, status):
     recent = [past_frame(detections(count)) for count in before]
-    health = output_health(predictions, detections(now), recent, sensors_ok=sensors_ok)
+    health = output_health(outputs, detections(now), recent, sensors_ok=sensors_ok)
     assert health.status is status
     if status is OutputStatus.FEWER:
         assert health.reason.startswith(f"confidences add up to {now / 2:.1f}, to 10.0 in the")
 
 
-def test_a_network_without_the_dynamic_task_loses_no_detections(predictions):
+def test_a_network_without_the_dynamic_task_loses_no_detections(outputs):
     recent = [past_frame(detections(20))] * 5
-    static = Predictions(None, predictions.static)
+    static = replace(outputs, objects=None, slots=None)
     assert output_health(static, detections(0), recent, sensors_ok=True).status == "ok"
 
 

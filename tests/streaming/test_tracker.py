@@ -12,6 +12,7 @@ from leapai.config import TrackingConfig
 from leapai.geometry import poses
 from leapai.models.dynamic.query_memory import Memory, NewSlots, empty_state
 from leapai.models.tensors import FrameBatch
+from leapai.streaming.eager_network import slots_read, with_ids
 from leapai.streaming.tracker import (
     IDS_PER_SEQUENCE,
     MemoryReadout,
@@ -19,7 +20,6 @@ from leapai.streaming.tracker import (
     memory_readout,
     no_tracks,
     track,
-    with_ids,
 )
 from leapai.types import Detections
 from tests.scenes import small_config
@@ -63,7 +63,7 @@ class World:
                 detections,
                 self.tracks[stream],
                 self.config.tracking,
-                memory_readout(report, stream),
+                memory_readout(slots_read(report, stream)),
             )
             state = with_ids(state, found, stream)
             ids.append(dict(zip(found.query_index.tolist(), found.track_id.tolist(), strict=True)))
@@ -330,7 +330,7 @@ def test_of_the_slots_of_a_track_the_newest_counts():
     for x in (10.0, 11.0, 12.0):
         born = world.see({0: standing(x=x), 1: standing(y=8)})[0]
     report = world.read(world._batch(np.eye(4), 1, first=False))
-    readout = memory_readout(report, stream=0)
+    readout = memory_readout(slots_read(report, stream=0))
     assert readout.track_id.tolist() == [born, born + 1]
     assert readout.position_m[0, 0] == pytest.approx(12.0)
 

@@ -94,6 +94,7 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.bench_command import BENCH
     from leapai.cli.completion_command import COMPLETION
+    from leapai.cli.export_command import EXPORT
     from leapai.cli.info_commands import INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
     from leapai.cli.predict_command import PREDICT
@@ -103,7 +104,7 @@ def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.validate_commands import DEMO, VAL
 
     return (
-        *(DEMO, PREDICT, TRAIN, CACHE, VAL, STRESS, CONFIG, MERGE, REPORT, RUNS),
+        *(DEMO, PREDICT, TRAIN, CACHE, VAL, STRESS, CONFIG, MERGE, EXPORT, REPORT, RUNS),
         *(INSPECT, BENCH, VIEW, INFO, COMPLETION),
     )
 

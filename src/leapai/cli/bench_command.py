@@ -15,6 +15,7 @@ from leapai.data.data_names import check_data
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
     from leapai.config.schema import TaskConfig
+    from leapai.runtime.exported_network import ExportedNetwork
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def _bench(parsed: argparse.Namespace) -> None:
     _measure(config, checkpoint or path, options)
 
 
-def _measure(config: TaskConfig, source: Checkpoint | Path | None, options: BenchOptions) -> None:
+def _measure(
+    config: TaskConfig, source: Checkpoint | ExportedNetwork | Path | None, options: BenchOptions
+) -> None:
     from rich.console import Console
 
     from leapai.report.terminal_benchmark import benchmark_summary, benchmark_table

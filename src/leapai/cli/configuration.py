@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from leapai.config.config_files import existing_config, shipped_configs
-from leapai.config.options import CONFIG_VARIABLE, Argument, existing_checkpoint
+from leapai.config.options import CONFIG_VARIABLE, Argument, existing_network
 from leapai.config.problems import ConfigError
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
     from leapai.config.schema import TaskConfig
+    from leapai.runtime.exported_network import ExportedNetwork
 
 OUTPUTS = Path("outputs")
 DEMO_DATA = "synthetic:split=val,drives=1,rate_hz=4"
@@ -73,9 +74,11 @@ class ConfigurationOptions(SettingOptions):
         """
         return self.load_or_that_of(None)[0]
 
-    def load_or_that_of(self, path: Path | None) -> tuple[TaskConfig, Checkpoint | None]:
-        """Returns the configuration of the file, or else of the checkpoint `path`, with the
-        changes; and the checkpoint, where it was read for it.
+    def load_or_that_of(
+        self, path: Path | None
+    ) -> tuple[TaskConfig, Checkpoint | ExportedNetwork | None]:
+        """Returns the configuration of the file, or else of the network at `path`, with the
+        changes; and the network, where it was read for it.
 
         Raises ConfigError where neither is named, and ValueError for files that do not exist or
         hold no valid configuration.
@@ -87,7 +90,7 @@ class ConfigurationOptions(SettingOptions):
                 f"{CONFIG_VARIABLE} is not set either"
             )
         if path is not None:
-            existing_checkpoint(path)
+            existing_network(path)
         if self.settings:
             from leapai.config.settings import check_settings
 
@@ -97,10 +100,10 @@ class ConfigurationOptions(SettingOptions):
 
             return self.applied_to(load_config(file)), None
         assert path is not None
-        from leapai.checkpoints import read_checkpoint
+        from leapai.runs.run_inputs import read_network
 
-        checkpoint = read_checkpoint(path)
-        return self.applied_to(checkpoint.config), checkpoint
+        network = read_network(path)
+        return self.applied_to(network.config), network
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from leapai.cli.arguments import INTERRUPTED, Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
-from leapai.config.options import PredictionOptions, existing_checkpoint
+from leapai.config.options import PredictionOptions, existing_network
 from leapai.data.data_names import check_data, named_source
 from leapai.extras import check_viewer
 
@@ -21,18 +21,18 @@ def _predict(parsed: argparse.Namespace) -> None:
     if options.viewer:
         check_viewer()
     if options.checkpoint is not None:
-        existing_checkpoint(options.checkpoint)
+        existing_network(options.checkpoint)
     source = named_source(options.source)
     check_data(source)
     from leapai.data.log import check_source
 
     check_source(source)  # before anything that takes time is imported
     output = options.output or default_output(source)
-    from leapai.checkpoints import read_checkpoint
     from leapai.prediction import run_prediction
+    from leapai.runs.run_inputs import read_network
     from leapai.weights import shipped_checkpoint
 
-    checkpoint = read_checkpoint(options.checkpoint or shipped_checkpoint())
+    checkpoint = read_network(options.checkpoint or shipped_checkpoint())
     config = read(SettingOptions, parsed).applied_to(checkpoint.config)
     options = replace(options, source=source, output=output)
     with keeps(files_in(output, "what was streamed before")):

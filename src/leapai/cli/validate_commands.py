@@ -18,6 +18,7 @@ from leapai.extras import check_viewer
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
     from leapai.config.schema import TaskConfig
+    from leapai.runtime.exported_network import ExportedNetwork
 
 DEMO_OUTPUT = OUTPUTS / "demo"
 
@@ -85,7 +86,9 @@ def _demo(parsed: argparse.Namespace) -> None:
     _run(config, replace(options, checkpoint=checkpoint.path), checkpoint)
 
 
-def _run(config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | None) -> None:
+def _run(
+    config: TaskConfig, options: ValidationOptions, checkpoint: Checkpoint | ExportedNetwork | None
+) -> None:
     check_data(options.data or config.data.val)
     written = "what was streamed before (pictures, videos), but no metrics and no report"
     with keeps(files_in(options.output, written)):

@@ -16,6 +16,8 @@ LAST = "last.ckpt"
 """The checkpoint in the output folder of a training to go on from."""
 EXIT_OF_SIGNAL = 128
 """Exit status of a program that a signal ended: this plus the signal's number."""
+MANIFEST = "manifest.json"
+"""The file that describes an exported network, in its folder."""
 BEFORE_LAST = "before_last.ckpt"
 """The checkpoint written before that, to go on from where the last one is damaged."""
 DATA_WORDS = (
@@ -234,10 +236,10 @@ class ValidationOptions(PictureOptions):
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint to load; without a configuration, its own is used; without both, the "
-            "network that ships is run",
+            "checkpoint, or folder of an exported network; without a configuration, its own is "
+            "used; without both, the network that ships is run",
             flags=("--ckpt",),
-            metavar="FILE",
+            metavar="PATH",
         ),
     ] = None
     random_weights: Annotated[bool, Argument("run an untrained network, without --ckpt")] = False
@@ -259,7 +261,7 @@ class ValidationOptions(PictureOptions):
     def check_files(self) -> None:
         """Raises ValueError where there are no weights to load or their file does not exist."""
         if self.checkpoint is not None:
-            existing_checkpoint(self.checkpoint)
+            existing_network(self.checkpoint)
         elif not self.random_weights:
             raise ValueError(
                 "--ckpt is missing: name a checkpoint, or say --random-weights to run without one"
@@ -285,9 +287,10 @@ class PredictionOptions(PictureOptions):
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint to load; default: the weights that ship with leapai",
+            "checkpoint, or folder of an exported network; default: the weights that ship with "
+            "leapai",
             flags=("--ckpt",),
-            metavar="FILE",
+            metavar="PATH",
         ),
     ] = None
     max_frames: Annotated[
@@ -296,6 +299,14 @@ class PredictionOptions(PictureOptions):
     viewer: Annotated[
         bool, Argument("record each drive while it streams, for the viewer rerun")
     ] = False
+
+
+def existing_network(path: Path) -> Path:
+    """Returns the path of a checkpoint, or of the folder of an exported network. Raises ValueError
+    where it is neither."""
+    if (path / MANIFEST).is_file():
+        return path
+    return existing_checkpoint(path)
 
 
 def existing_checkpoint(path: Path) -> Path:

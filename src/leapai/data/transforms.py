@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
 from leapai.data.frame_check import Posed, check_frame
 from leapai.data.log import DrivingLog
 from leapai.geometry import cameras
-from leapai.models.tensors import FrameBatch
-from leapai.types import CAMERA_GROUPS, CameraFrame, Frame, ImageArray, PixelLabels
+from leapai.types import CAMERA_GROUPS, CameraFrame, FloatArray, Frame, ImageArray, PixelLabels
+
+if TYPE_CHECKING:
+    from leapai.models.tensors import FrameBatch
 
 HORIZON_ROW = 0.45
 """Row at which the principal point comes to lie, as a fraction of the height, when an image is too
@@ -142,6 +144,10 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
 
     `is_first` marks the streams that start a sequence. Raises ValueError where the cameras differ.
     """
+    import torch  # late: a runtime prepares frames without PyTorch
+
+    from leapai.models.tensors import FrameBatch
+
     rig = [(c.name, c.group, c.size_px) for c in frames[0].cameras]
     for frame in frames[1:]:
         if [(c.name, c.group, c.size_px) for c in frame.cameras] != rig:
@@ -151,15 +157,15 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
             )
     points = [np.zeros((0, 5), np.float32) if f.points is None else f.points for f in frames]
     stream = np.repeat(np.arange(len(frames)), [len(p) for p in points])
-    pixel_depth_m, pixel_class = _pixel_labels(frames)
+    labels = _pixel_labels(frames)
     return FrameBatch(
-        images=torch.from_numpy(np.stack([_images(f) for f in frames])),
+        images=torch.from_numpy(np.stack([stacked_images(f) for f in frames])),
         camera_valid=torch.tensor(
             [[c.image is not None for c in f.cameras] for f in frames], dtype=torch.bool
         ),
-        intrinsics=_stacked(frames, "intrinsics", (3, 3)),
-        distortion=_stacked(frames, "distortion", (5,)),
-        ego_from_camera=_stacked(frames, "ego_from_camera", (4, 4)),
+        intrinsics=torch.from_numpy(stacked(frames, "intrinsics", (3, 3))),
+        distortion=torch.from_numpy(stacked(frames, "distortion", (5,))),
+        ego_from_camera=torch.from_numpy(stacked(frames, "ego_from_camera", (4, 4))),
         points=torch.from_numpy(np.concatenate(points).astype(np.float32)),
         point_stream=torch.from_numpy(stream),
         lidar_valid=torch.tensor([f.points is not None for f in frames]),
@@ -168,28 +174,28 @@ def collate(frames: Sequence[Frame], is_first: Sequence[bool]) -> FrameBatch:
             np.stack([np.asarray(f.ego2global, np.float64) for f in frames])
         ),
         is_first=torch.tensor(list(is_first)),
-        pixel_depth_m=pixel_depth_m,
-        pixel_class=pixel_class,
+        pixel_depth_m=None if labels is None else torch.from_numpy(labels.depth_m),
+        pixel_class=None if labels is None else torch.from_numpy(labels.class_id),
         camera_groups=tuple(CAMERA_GROUPS.index(c.group) for c in frames[0].cameras),
         frames=tuple(frames),
     )
 
 
-def _pixel_labels(frames: Sequence[Frame]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+def _pixel_labels(frames: Sequence[Frame]) -> PixelLabels | None:
     """Returns depth and class [B, N, H / 8, W / 8] of the cells of all feature maps. The depth of a
-    camera without labels is NaN; both are None where no camera has any."""
+    camera without labels is NaN; None: no camera has any."""
     labels = [[c.pixel_labels for c in frame.cameras] for frame in frames]
     some = next((one for of_frame in labels for one in of_frame if one is not None), None)
     if some is None:
-        return None, None
+        return None
     none = PixelLabels(np.full_like(some.depth_m, np.nan), np.zeros_like(some.class_id))
     filled = [[one or none for one in of_frame] for of_frame in labels]
     depth_m = np.stack([np.stack([one.depth_m for one in row]) for row in filled])
     class_id = np.stack([np.stack([one.class_id for one in row]) for row in filled])
-    return torch.from_numpy(depth_m), torch.from_numpy(class_id)
+    return PixelLabels(depth_m, class_id)
 
 
-def _images(frame: Frame) -> ImageArray:
+def stacked_images(frame: Frame) -> ImageArray:
     """Returns images [N, 3, H, W] uint8; zeros for a failed camera, [0, 3, 0, 0] without any."""
     if not frame.cameras:
         return np.zeros((0, 3, 0, 0), np.uint8)
@@ -199,7 +205,7 @@ def _images(frame: Frame) -> ImageArray:
     return np.stack(pictures).transpose(0, 3, 1, 2)
 
 
-def _stacked(frames: Sequence[Frame], field: str, shape: tuple[int, ...]) -> torch.Tensor:
+def stacked(frames: Sequence[Frame], field: str, shape: tuple[int, ...]) -> FloatArray:
     """Returns a field of all cameras [B, N, *shape] float32; N may be 0."""
     values = np.array([[getattr(c, field) for c in f.cameras] for f in frames], np.float32)
-    return torch.from_numpy(values.reshape(len(frames), len(frames[0].cameras), *shape))
+    return values.reshape(len(frames), len(frames[0].cameras), *shape)

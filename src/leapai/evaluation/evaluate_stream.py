@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
 
 from leapai.config.schema import TaskConfig
@@ -17,9 +17,13 @@ from leapai.evaluation.detection.detection_results import ConsistencyMetrics, De
 from leapai.evaluation.detection.labelled_frames import LabelledFrame
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.evaluation.run_metrics import RunMetrics
-from leapai.models.perception import Perception
-from leapai.streaming.session import StreamSession
+from leapai.streaming.session import Network, StreamSession
 from leapai.streaming.step_result import StepResult
+
+if TYPE_CHECKING:
+    import torch
+
+    from leapai.models.perception import Perception
 
 
 class StreamMetrics(RunMetrics):
@@ -32,7 +36,7 @@ class StreamMetrics(RunMetrics):
 
 
 def evaluate_stream(
-    model: Perception,
+    model: Perception | Network,
     config: TaskConfig,
     logs: Sequence[DrivingLog],
     max_frames: int | None = None,
@@ -76,8 +80,9 @@ def labelled(result: StepResult) -> list[LabelledFrame]:
 
 
 @contextmanager
-def _mode_kept(model: Perception) -> Iterator[None]:
-    training = {module: module.training for module in model.modules()}
+def _mode_kept(model: Perception | Network) -> Iterator[None]:
+    modules = () if isinstance(model, Network) else model.modules()
+    training = {module: module.training for module in modules}
     try:
         yield
     finally:

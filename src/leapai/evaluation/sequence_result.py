@@ -26,12 +26,12 @@ class MemoryHealth:
         memory = result.memory
         if memory is None:
             return MemoryHealth(slots=0, oldest_age_s=None, reset=False)
-        stored_us = memory.timestamp_us[0][memory.valid[0]]
+        stored_us = memory.timestamp_us[memory.valid]
         age_us = result.frame.timestamp_us - int(stored_us.min()) if len(stored_us) else None
         return MemoryHealth(
             slots=len(stored_us),
             oldest_age_s=None if age_us is None else age_us / 1e6,
-            reset=bool(memory.reset[0]),
+            reset=memory.reset,
         )
 
 

@@ -6,12 +6,15 @@ neighbours share pi/36.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from leapai.types.vocabulary import FloatArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 NUM_BINS = 8
 DEFAULT_OVERLAP = 1.0 / 36.0
@@ -25,12 +28,14 @@ def wrap(angle_rad: FloatArray) -> FloatArray:
 
 def wrap_tensor(angle_rad: Tensor) -> Tensor:
     """Wraps angles to (-pi, pi], differentiably."""
-    return -(torch.remainder(-angle_rad + math.pi, 2 * math.pi) - math.pi)
+    return -((-angle_rad + math.pi).remainder(2 * math.pi) - math.pi)
 
 
 def bin_centres(num_bins: int = NUM_BINS, device: torch.device | str = "cpu") -> Tensor:
     """Returns bin centres [num_bins] in (-pi, pi]: bin 0 looks along +x, bins go
     counter-clockwise."""
+    import torch  # late: arrays need no PyTorch
+
     number = torch.arange(num_bins, dtype=torch.float32, device=device)
     return wrap_tensor(number * (2 * math.pi / num_bins))
 

@@ -1,4 +1,4 @@
-"""Pinhole cameras with OpenCV's lens model (k1, k2, p1, p2, k3), for arrays and tensors.
+"""Pinhole cameras with OpenCV's lens model (k1, k2, p1, p2, k3).
 
 Source of the model: OpenCV documentation, "Camera Calibration and 3D Reconstruction" (Brown 1966).
 The radial polynomial is a fit that holds inside the image. Beyond the first radius at which it
@@ -9,17 +9,14 @@ points are reported as not visible.
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from leapai.geometry.poses import ArrayOrTensor
-from leapai.types.vocabulary import FloatArray
+from leapai.types.vocabulary import BoolArray, FloatArray
 
 MIN_DEPTH_M = 0.1
 _NO_FOLD_RADIUS2 = 1e6
 
 
-def distort(xy: ArrayOrTensor, distortion: ArrayOrTensor) -> ArrayOrTensor:
+def distort(xy: FloatArray, distortion: FloatArray) -> FloatArray:
     """Distorts normalised image points [..., 2] by lenses [..., 5] (leading axes broadcast)."""
     k1, k2, p1, p2, k3 = (distortion[..., i] for i in range(5))
     x, y = xy[..., 0], xy[..., 1]
@@ -82,19 +79,22 @@ def project(
     return pixels, depth
 
 
-def project_tensor(
-    points_camera_m: Tensor, intrinsics: Tensor, distortion: Tensor, max_radius2: Tensor
-) -> tuple[Tensor, Tensor]:
+def project_all(
+    points_camera_m: FloatArray,
+    intrinsics: FloatArray,
+    distortion: FloatArray,
+    max_radius2: FloatArray,
+) -> tuple[FloatArray, BoolArray]:
     """Projects points [..., P, 3] of many cameras as `project` does: intrinsics [..., 3, 3],
     distortion [..., 5], fold [...].
 
-    Returns pixels [..., P, 2] (finite everywhere) and seen [..., P] bool.
+    Returns pixels [..., P, 2] (finite everywhere, in the type of the points) and seen [..., P].
     """
     depth = points_camera_m[..., 2]
-    xy = points_camera_m[..., :2] / depth.clamp(min=MIN_DEPTH_M)[..., None]
-    seen = (depth > MIN_DEPTH_M) & (xy.square().sum(-1) < max_radius2[..., None])
-    xy = torch.where(seen[..., None], xy, torch.zeros_like(xy))
-    pixels = distort(xy, distortion[..., None, :]) @ intrinsics[..., :2, :2].mT
+    xy = points_camera_m[..., :2] / np.maximum(depth, MIN_DEPTH_M)[..., None]
+    seen = (depth > MIN_DEPTH_M) & (np.square(xy).sum(-1) < max_radius2[..., None])
+    xy[~seen] = 0.0
+    pixels = distort(xy, distortion[..., None, :]) @ intrinsics[..., :2, :2].swapaxes(-1, -2)
     return pixels + intrinsics[..., None, :2, 2], seen
 
 

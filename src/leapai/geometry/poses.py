@@ -3,15 +3,17 @@ otherwise."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from torch import Tensor
 
 from leapai.geometry import angles
 from leapai.types.vocabulary import FloatArray
 
-ArrayOrTensor = TypeVar("ArrayOrTensor", FloatArray, Tensor)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ArrayOrTensor = TypeVar("ArrayOrTensor", FloatArray, "Tensor")
 
 
 def apply(dst_from_src: ArrayOrTensor, points: ArrayOrTensor) -> ArrayOrTensor:

@@ -29,7 +29,7 @@ class HostTables(Tensors):
     projection: Projection | None
     """None: the network has no task, and so no BEV."""
     ray_depth_m: Tensor | None
-    """[B * N, Z, H, W] of `camera_rays.cast_rays`; None: no depth is predicted."""
+    """[B * N, Z, H, W] of `camera_rays.ray_depths`; None: no depth is predicted."""
 
 
 def host_tables(

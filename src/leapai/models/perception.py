@@ -220,8 +220,10 @@ class Perception(nn.Module):
         return encode(backbone, neck, images, self.config)
 
     def pillars(self, batch: FrameBatch) -> Pillars:
-        """Groups the points of all streams into pillars."""
+        """Groups the points of all streams into pillars, unless the host has done so."""
         assert self.lidar_vfe is not None
+        if batch.pillars is not None:
+            return batch.pillars
         return self.lidar_vfe.group(batch.points, batch.point_stream, batch.streams)
 
     def lidar_bev(self, batch: FrameBatch) -> Tensor:

@@ -67,7 +67,7 @@ class PixelHead(nn.Module):
 
     def forward(self, features: Tensor, ray_depth_m: Tensor) -> PixelPredictions:
         """Returns logits; of a rig without cameras [0, ..., 1, 1], because gradients and counts of
-        all ranks meet here. `ray_depth_m` [M, Z, H, W]: `camera_rays.cast_rays`."""
+        all ranks meet here. `ray_depth_m` [M, Z, H, W]: `camera_rays.ray_depths`."""
         if not features.numel():
             features = features.new_zeros(0, features.shape[1], 1, 1)
             ray_depth_m = ray_depth_m.new_zeros(0, ray_depth_m.shape[1], 1, 1)

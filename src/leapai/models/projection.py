@@ -10,15 +10,15 @@ camera sees at least one height of the cell.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from leapai.geometry import cameras, poses
 from leapai.models import sampling
-from leapai.models.precision import in_float32
+from leapai.models.cell_projection import FeatureMaps, Rigs, projected_cells
 from leapai.models.tensors import HostValues, Tensors, moved
 from leapai.types import BevGrid
 
@@ -69,6 +69,10 @@ class Calibration(Tensors):
     def stream(self, index: int) -> Calibration:
         """Returns the calibration [1, N, ...] of one stream."""
         return self.mapped(lambda tensor: tensor[index : index + 1])
+
+    def rigs(self) -> Rigs:
+        """Returns the same as arrays, on the host."""
+        return Rigs(**{f.name: getattr(self, f.name).cpu().numpy() for f in fields(self)})
 
     def fingerprint(self) -> bytes:
         """Returns all values as bytes."""
@@ -125,7 +129,6 @@ class Projector:
         return whole
 
 
-@in_float32
 @torch.no_grad()
 def project_cells(
     grid: BevGrid,
@@ -138,56 +141,22 @@ def project_cells(
 
     `size` (H, W) of the feature map, `stride` image pixels a feature cell.
     """
-    anchor, depth, seen = _anchors(grid, heights_m, calibration.to("cpu"), size, stride)
-    _, N, Q, Z = seen.shape
-    pair = seen.any(-1).transpose(1, 2)  # [B, Q, N]: sorted by stream, cell, camera when listed
-    stream, cell, camera = pair.nonzero(as_tuple=True)
-    cameras_of_cell = pair.sum(-1).flatten()
-    anchor, seen_pair = anchor[stream, camera, cell], seen[stream, camera, cell]
-    pair_map = (stream * N + camera).int()
-    index, weight = sampling.bilinear_taps(anchor, pair_map[:, None], size)
-    samples = seen.sum((1, 3)).flatten().clamp(min=1)  # [B * Q]
-    pair_cell = stream * Q + cell
-    weight = weight * (seen_pair / samples[pair_cell][:, None])[..., None]
+    cells = projected_cells(grid, heights_m, calibration.rigs(), FeatureMaps(size, stride))
+    return with_taps({name: torch.from_numpy(array) for name, array in vars(cells).items()}, size)
+
+
+def with_taps(cells: Mapping[str, Tensor], size: tuple[int, int]) -> Projection:
+    """Returns the projection of the tensors of a `CellProjection`, by name, into maps of `size`
+    (H, W): with where each anchor samples a map, for an average over the cell."""
+    anchor, cell = cells["anchor"], cells["pair_cell"]
+    index, weight = sampling.bilinear_taps(anchor, cells["pair_map"][:, None], size)
+    share = cells["anchor_seen"] / cells["samples_of_cell"][cell][:, None]
+    taps = anchor.shape[1] * 4
     return Projection(
-        pair_map=pair_map,
-        pair_cell=pair_cell,
-        cell_offsets=cameras_of_cell.cumsum(0) - cameras_of_cell,
-        cameras_of_cell=cameras_of_cell.clamp(min=1).float(),
-        anchor=anchor,
-        anchor_seen=seen_pair,
-        ipm_index=index.reshape(-1, Z * 4),
-        ipm_weight=weight.reshape(-1, Z * 4),
-        depth_m=depth[stream, camera, cell],
+        ipm_index=index.reshape(-1, taps),
+        ipm_weight=(weight * share[..., None]).reshape(-1, taps),
+        **{name: tensor for name, tensor in cells.items() if name != "samples_of_cell"},
     )
-
-
-def _anchors(
-    grid: BevGrid,
-    heights_m: tuple[float, ...],
-    calibration: Calibration,
-    size: tuple[int, int],
-    stride: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns feature-map positions [B, N, Q, Z, 2] of the cells, their depths [B, N, Q, Z], and
-    whether they are in the picture [B, N, Q, Z]."""
-    intrinsics = calibration.intrinsics
-    xy = torch.from_numpy(grid.cell_centres_m()).to(intrinsics)
-    z = intrinsics.new_tensor(heights_m)
-    points = torch.cat(
-        [xy[:, None].expand(-1, len(z), 2), z[None, :, None].expand(len(xy), -1, 1)], -1
-    )  # [Q, Z, 3]
-    camera_from_ego = poses.invert(calibration.ego_from_camera)
-    in_camera = poses.apply(camera_from_ego, points.flatten(0, 1)[None, None])
-    fold = cameras.fold_radius2(calibration.distortion.double().numpy())
-    limit = torch.from_numpy(fold).to(intrinsics)
-    pixels, seen = cameras.project_tensor(in_camera, intrinsics, calibration.distortion, limit)
-    map_xy = (pixels + 0.5) / stride - 0.5
-    extent = map_xy.new_tensor([size[1], size[0]])
-    seen = seen & ((map_xy >= -0.5) & (map_xy <= extent - 0.5)).all(-1)
-    seen = seen & calibration.camera_valid[..., None]
-    shape = (*intrinsics.shape[:2], len(xy), len(z))
-    return map_xy.view(*shape, 2), in_camera[..., 2].reshape(shape), seen.view(shape)
 
 
 def _joined(parts: list[Projection], steps: dict[str, int]) -> Projection:

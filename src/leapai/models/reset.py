@@ -16,6 +16,8 @@ US_PER_S = 1_000_000
 def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tensor:
     """Returns which streams [B] drop their memory: a sequence starts, time runs back, the gap or a
     pose is bad."""
+    if batch.motion is not None:
+        return batch.motion.reset
     interval_us = batch.timestamp_us - state.last_timestamp_us
     bad_time = (interval_us < 0) | (interval_us > round(max_gap_s * US_PER_S))
     return batch.is_first | ~state.has_last | bad_time | ~has_pose(batch)
@@ -23,6 +25,8 @@ def is_reset(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Tenso
 
 def has_pose(batch: FrameBatch) -> Tensor:
     """Returns which streams [B] have a finite ego pose."""
+    if batch.motion is not None:
+        return batch.motion.has_pose
     return batch.ego2global.isfinite().flatten(1).all(1)
 
 

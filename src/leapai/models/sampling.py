@@ -62,6 +62,8 @@ def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     """Sums weight [G, T] times rows[index [G, T]] -> [G, C]."""
     if index.shape[0] == 0:
         return rows[:0]  # a part of the graph: gradients of all ranks meet in what comes before
+    if torch.compiler.is_exporting():  # other runtimes have no `embedding_bag`
+        return (weight[:, None] @ F.embedding(index, rows))[:, 0]
     if _learns_on_cpu(rows, weight):
         sums: Tensor = _WeightedRows.apply(rows, index, weight)
         return sums
@@ -121,11 +123,22 @@ def segment_sum(rows: Tensor, offsets: Tensor, weight: Tensor | None = None) -> 
     if rows.shape[0] == 0:
         zeros = rows.new_zeros(offsets.shape[0], rows.shape[1])
         return zeros.index_add(0, offsets[:0], rows)  # a part of the graph, as above
+    if torch.compiler.is_exporting():
+        weighted = rows if weight is None else rows * weight[:, None]
+        sums_of = rows.new_zeros(offsets.shape[0], rows.shape[1])
+        return sums_of.index_add(0, _segments(offsets, rows), weighted)
     if _learns_on_cpu(rows, weight):
         sums: Tensor = _SegmentSum.apply(rows, offsets, weight)
         return sums
     index = torch.arange(rows.shape[0], device=rows.device, dtype=offsets.dtype)
     return F.embedding_bag(index, rows, offsets, mode="sum", per_sample_weights=weight)
+
+
+def _segments(offsets: Tensor, rows: Tensor) -> Tensor:
+    """Returns the segment [M] of each of M rows: how many segments start up to it, less one."""
+    starts = offsets.new_zeros(rows.shape[0] + 1)
+    starts = starts.index_add(0, offsets, torch.ones_like(offsets))
+    return starts.cumsum(0)[:-1] - 1
 
 
 def _learns_on_cpu(rows: Tensor, weight: Tensor | None) -> bool:

@@ -14,6 +14,7 @@ from leapai.types.vocabulary import LANE_MARKINGS
 
 if TYPE_CHECKING:
     from leapai.models.host_tables import HostTables
+    from leapai.models.lidar import Pillars
 
 _T = TypeVar("_T", bound="Tensors")
 
@@ -82,6 +83,21 @@ class HostValues:
 
 
 @dataclass(frozen=True)
+class Motion(Tensors):
+    """How B streams moved since their last frames. It is formed in int64 and float64 and then
+    rounded, so that what reads it has neither."""
+
+    reset: Tensor
+    """[B] bool: the memory of the stream is dropped."""
+    has_pose: Tensor
+    """[B] bool: the ego pose of this frame is finite."""
+    prev2curr: Tensor
+    """[B, 4, 4] float32: this frame's ego frame from the last frame's; identity on reset."""
+    interval_s: Tensor
+    """[B] float32: time since the last frame; 0 on reset."""
+
+
+@dataclass(frozen=True)
 class FrameBatch(Tensors):
     """One frame of each of B streams. Letters: B streams, N cameras, P points of all streams
     together."""
@@ -126,6 +142,11 @@ class FrameBatch(Tensors):
     """Values that the host keeps where the tensors are on another device."""
     tables: HostTables | None = None
     """Made by `Perception.prepared`."""
+    motion: Motion | None = None
+    """Motion that the host has formed (an exported step); None: the network forms it from poses and
+    times."""
+    pillars: Pillars | None = None
+    """Points that the host has grouped (an exported step); None: the network groups them."""
 
     def to(self, device: torch.device | str) -> FrameBatch:
         """Returns a copy on `device`; the host keeps what it goes by."""

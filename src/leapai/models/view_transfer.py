@@ -18,10 +18,10 @@ from leapai.config.network_sections import BevConfig, CameraConfig
 from leapai.models import sampling
 from leapai.models.blocks import ConvResBlockNeck
 from leapai.models.camera import STRIDES
-from leapai.models.camera_rays import RayCaster
 from leapai.models.pixel_head import DepthBins, PixelHead
 from leapai.models.precision import in_float32
 from leapai.models.projection import Projection, Projector
+from leapai.models.ray_caster import RayCaster
 from leapai.models.tensors import PixelPredictions
 from leapai.types import DESIGN
 
@@ -74,7 +74,7 @@ class ViewTransfer(nn.Module):
     ) -> tuple[Tensor, PixelPredictions | None]:
         """Transfers features [B, N, C, H, W] float32 -> [B, C, rows, columns]; and what their
         cells show, of B * N images, where the depth is predicted, from `ray_depth_m`
-        [B * N, Z, H, W] of `cast_rays`."""
+        [B * N, Z, H, W] of `ray_depths`."""
         B, _, C, H, W = features.shape
         rows = sampling.to_rows(features.flatten(0, 1))  # [B * N * (H+3) * (W+3), C]
         pixels = None if ray_depth_m is None else self.of_pixels(features, ray_depth_m)

@@ -24,21 +24,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from torch import Tensor
 
 from leapai.data.log import DrivingLog
 from leapai.folders import file_name
 from leapai.io import whole_file
-from leapai.models.tensors import DynamicPredictions
 from leapai.runs.run_folder import MEMORY
 from leapai.streaming.detection_table import FRAME_KEY, VELOCITY_COLUMNS, key_columns, named_columns
 from leapai.streaming.step_result import StepResult
 from leapai.types import BevGrid, FloatArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from leapai.models.tensors import DynamicPredictions
 
 MOST_FRAMES = 200
 """Frames of a drive that are written at most: the first."""

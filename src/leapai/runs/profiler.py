@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 STAGES = {
     "stage1_backbone": "backbones",
@@ -151,16 +152,25 @@ class _Probe:
     peak_bytes: int
 
 
+def _cuda() -> Any:
+    """Returns `torch.cuda` where it has a GPU, else None. Nothing is imported: without PyTorch
+    nothing runs on its GPU."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch and torch.cuda.is_available() else None
+
+
 def _synchronise() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    cuda = _cuda()
+    if cuda:
+        cuda.synchronize()
 
 
 def _reset_peak() -> int:
     """Starts a new peak; returns the bytes in use now."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
+    cuda = _cuda()
+    if cuda:
+        cuda.reset_peak_memory_stats()
+        return int(cuda.memory_allocated())
     try:
         _CLEAR_REFS.write_text("5")  # proc(5): resets VmHWM to the present resident set
     except OSError:
@@ -169,8 +179,9 @@ def _reset_peak() -> int:
 
 
 def _peak() -> int:
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
+    cuda = _cuda()
+    if cuda:
+        return int(cuda.max_memory_allocated())
     return _status_bytes("VmHWM")
 
 

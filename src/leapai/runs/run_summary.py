@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import torch
 
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.runs.profiler import WHOLE_STEP, StageCost
@@ -124,13 +125,17 @@ def sensor_failures(sequences: Sequence[SequenceResult]) -> dict[str, SensorFail
 
 
 def installed_versions() -> dict[str, str]:
-    """Returns the versions of Python, of the libraries that compute, and the machine with the
-    number of threads."""
-    gpus = map(torch.cuda.get_device_name, range(torch.cuda.device_count()))
+    """Returns the versions of Python, of the libraries that compute, as far as they are imported,
+    and the machine with the number of threads."""
+    imported = {name: sys.modules.get(name) for name in ("torch", "onnxruntime")}
+    torch = imported["torch"]
+    cuda = torch.cuda if torch else None
+    gpus = map(cuda.get_device_name, range(cuda.device_count())) if cuda else ()
+    threads = torch.get_num_threads() if torch else os.environ.get("OMP_NUM_THREADS", "all")
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        **{name: str(module.__version__) for name, module in imported.items() if module},
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
-        MACHINE: ", ".join([cpu_name(), f"threads: {torch.get_num_threads()}", *gpus]),
+        MACHINE: ", ".join([cpu_name(), f"threads: {threads}", *gpus]),
     }

@@ -13,6 +13,7 @@ import torch
 from leapai.data.log import DrivingLog
 from leapai.runs.profiler import AFTER, BEFORE, NETWORK, STAGES, StageCost, StageMeter
 from leapai.runs.run_inputs import RunInputs
+from leapai.runtime.exported_network import ExportedNetwork
 from leapai.streaming.session import StreamSession
 
 READING = "reading"
@@ -43,17 +44,19 @@ def measure_stages(inputs: RunInputs, frames: int, warm_up: int) -> StageBenchma
 
     Raises ValueError where the data has no frame left to measure.
     """
-    session = StreamSession(inputs.model, inputs.config, inputs.origin.device)
+    model = inputs.model
+    assert not isinstance(model, ExportedNetwork), "a graph has no stages"
+    session = StreamSession(model, inputs.config, inputs.origin.device)
     meter, seconds = StageMeter(), []
     remaining = _positions(inputs.logs)
     for log, index in islice(remaining, warm_up):
         session.step(log[index])
-    with meter.measuring(inputs.model):
+    with meter.measuring(model):
         for log, index in islice(remaining, frames):
             with meter.stage(READING):
                 frame = log[index]
             start = time.perf_counter()
-            with meter.step(inputs.model):
+            with meter.step(model):
                 session.step(frame)
             seconds.append(time.perf_counter() - start)
     if not seconds:

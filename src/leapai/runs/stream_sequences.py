@@ -6,6 +6,7 @@ Several processes (torchrun) share the sequences; what they give together is wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,7 @@ from leapai.runs.run_inputs import RunInputs
 from leapai.runs.run_pictures import sequence_pictures
 from leapai.runs.sensor_counts import SensorCounts, merged_counts
 from leapai.runs.worst_frames import WorstFrame, WorstFrames, worst_of
+from leapai.runtime.exported_network import ExportedNetwork
 from leapai.streaming.session import StreamSession
 
 if TYPE_CHECKING:
@@ -102,6 +104,10 @@ class _Streaming:
         self, inputs: RunInputs, output: Path, console: Console, options: StreamingOptions
     ) -> None:
         config = inputs.config
+        if options.memory and isinstance(inputs.model, ExportedNetwork):
+            raise ValueError(
+                "--memory: an exported network gives no tables of its memory; name its checkpoint"
+            )
         self.options, self.sensors = options, SensorCounts()
         self.inputs, self.output, self.console = inputs, output, console
         self.meter, self.worst = StageMeter(), options.worst(config.bev)
@@ -122,7 +128,7 @@ class _Streaming:
                 transient=bool(self.options.label),
                 disable=bool(self.options.label) and not self.console.is_terminal,
             ) as progress,
-            self.meter.measuring(model),
+            nullcontext() if isinstance(model, ExportedNetwork) else self.meter.measuring(model),
         ):
             task = progress.add_task("streaming", total=total)
             for number, log in shard(self.inputs.logs):

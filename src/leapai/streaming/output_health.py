@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from leapai.models.tensors import Predictions
-from leapai.types import Detections, FloatArray
+from leapai.types import Detections, FloatArray, NetworkStep
 
 RECENT_FRAMES = 5
 """Frames that a sudden loss of detections is measured against: their median bears two odd ones."""
@@ -69,23 +66,23 @@ def past_frame(detections: Detections) -> PastFrame:
 
 
 def output_health(
-    predictions: Predictions,
+    step: NetworkStep,
     detections: Detections,
     recent: Sequence[PastFrame],
     *,
     sensors_ok: bool,
 ) -> OutputHealth:
-    """Returns the health of the predictions of one stream, and of the detections made of them.
+    """Returns the health of the outputs of a step, and of the detections made of them.
 
     `recent` are the frames before, oldest first, of the same sequence and without a gap.
     """
-    broken = [name for name, tensor in _outputs(predictions) if not tensor.isfinite().all()]
+    broken = [name for name, array in step.named_outputs() if not np.isfinite(array).all()]
     if broken:
         return OutputHealth(OutputStatus.NOT_FINITE, f"{', '.join(broken)} not finite")
     before = float(np.median([frame.objects for frame in recent])) if recent else 0.0
     now = float(detections.score.sum())
     enough = len(recent) >= MIN_RECENT_FRAMES and before >= MIN_OBJECTS
-    if predictions.dynamic is not None and sensors_ok and enough and now < FEW * before:
+    if step.objects is not None and sensors_ok and enough and now < FEW * before:
         return OutputHealth(
             OutputStatus.FEWER,
             f"confidences add up to {now:.1f}, to {before:.1f} in the frames before, and every "
@@ -94,21 +91,8 @@ def output_health(
     return OUTPUTS_OK
 
 
-def without_broken_map(predictions: Predictions) -> Predictions:
-    """Returns the predictions with no map element where logits are not finite."""
-    static = predictions.static
-    if static is None:
-        return predictions
-    logits = torch.where(static.logits.isfinite(), static.logits, _NOTHING_LOGIT)
-    return replace(predictions, static=replace(static, logits=logits))
-
-
-def _outputs(predictions: Predictions) -> list[tuple[str, Tensor]]:
-    """Returns what detections and map are made of, by name."""
-    found: list[tuple[str, Tensor]] = []
-    if predictions.dynamic is not None:
-        found.append(("class logits", predictions.dynamic.class_logits[-1]))
-        found.append(("boxes", predictions.dynamic.boxes))
-    if predictions.static is not None:
-        found.append(("map logits", predictions.static.logits))
-    return found
+def without_broken_cells(map_logits: FloatArray | None) -> FloatArray | None:
+    """Returns logits of the map with no map element where they are not finite."""
+    if map_logits is None:
+        return None
+    return np.where(np.isfinite(map_logits), map_logits, np.float32(_NOTHING_LOGIT))

@@ -12,9 +12,8 @@ from enum import StrEnum
 import numpy as np
 
 from leapai.data.sensor_bounds import DROPPED, LIDAR
-from leapai.models.tensors import MemoryReport
 from leapai.streaming.output_health import OUTPUTS_OK, OutputHealth
-from leapai.types import CameraFrame, FloatArray, Frame
+from leapai.types import CameraFrame, FloatArray, Frame, SlotsRead
 
 STALE_AFTER_S = 0.1
 """A camera whose exposure, or a sweep whose nearest return, lies further than this from the frame's
@@ -66,7 +65,7 @@ class Health:
         return {name: s for name, s in self.sensors.items() if s.status is not SensorStatus.OK}
 
 
-def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
+def health_of(frame: Frame, memory: SlotsRead | None) -> Health:
     """Returns the health of `frame`, as `check_frame` or `prepare` left it, and of the `memory` of
     its single stream; None: the network has no dynamic task, whose memory it is.
 
@@ -77,13 +76,12 @@ def health_of(frame: Frame, memory: MemoryReport | None) -> Health:
     sensors = sensors_of(frame)
     if memory is None:
         return Health(sensors, None, None, memory_reset=False)
-    stored_us = memory.timestamp_us[0][memory.valid[0]].cpu().numpy()
-    ages_s = (frame.timestamp_us - stored_us) / 1e6
+    ages_s = (frame.timestamp_us - memory.timestamp_us[memory.valid]) / 1e6
     return Health(
         sensors,
         newest_age_s=float(ages_s.min()) if len(ages_s) else None,
         oldest_age_s=float(ages_s.max()) if len(ages_s) else None,
-        memory_reset=bool(memory.reset[0]),
+        memory_reset=memory.reset,
     )
 
 

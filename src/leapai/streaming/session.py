@@ -8,35 +8,59 @@ for frame in log:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import torch
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from leapai.config.schema import TaskConfig
 from leapai.data.frame_check import FrameError, check_frame
-from leapai.data.transforms import collate, fitted
-from leapai.models.dynamic.decode import decode, nothing_found
-from leapai.models.perception import Perception
-from leapai.models.reset import US_PER_S
-from leapai.models.tensors import DynamicPredictions, FrameBatch, TemporalState
+from leapai.data.transforms import fitted
+from leapai.models.dynamic.decode import decode_objects, nothing_found
 from leapai.streaming.output_health import (
     RECENT_FRAMES,
     OutputStatus,
     PastFrame,
     output_health,
     past_frame,
-    without_broken_map,
+    without_broken_cells,
 )
 from leapai.streaming.sensor_health import health_of
 from leapai.streaming.step_result import StepResult
-from leapai.streaming.tracker import NO_MEMORY, Tracks, memory_readout, no_tracks, track, with_ids
-from leapai.types import Detections, Frame
+from leapai.streaming.tracker import NO_MEMORY, Tracks, memory_readout, no_tracks, track
+from leapai.types import Detections, Frame, NetworkStep
+
+if TYPE_CHECKING:
+    import torch
+
+    from leapai.models.perception import Perception
+
+
+@runtime_checkable
+class Network(Protocol):
+    """What a session needs of a network: that of PyTorch (`EagerNetwork`) or an exported one."""
+
+    @property
+    def device(self) -> torch.device | str:
+        """Where it runs."""
+        ...
+
+    def empty_memory(self) -> Any:
+        """Returns the memory before the first frame."""
+        ...
+
+    def step(self, frame: Frame, memory: Any, *, is_first: bool) -> NetworkStep:
+        """Runs one frame, which `fitted` has prepared; `is_first`: its sequence begins."""
+        ...
+
+    def with_ids(self, memory: Any, detections: Detections) -> Any:
+        """Returns the memory whose newest slots carry the ids of the detections."""
+        ...
 
 
 @dataclass(frozen=True)
 class SessionState:
     """Everything that a session carries from frame to frame."""
 
-    memory: TemporalState
+    memory: Any
+    """A `TemporalState`, or the memory of an exported network."""
     tracks: Tracks
     recent: tuple[PastFrame, ...] = ()
     """The last frames of the sequence, oldest first, against which the next one is checked."""
@@ -54,7 +78,7 @@ class StreamSession:
 
     def __init__(
         self,
-        model: Perception,
+        model: Perception | Network,
         config: TaskConfig,
         device: torch.device | str = "cpu",
         first_sequence: int = 0,
@@ -64,14 +88,14 @@ class StreamSession:
                 f"{config.job_name} has no task on, and detects nothing: its weights are a "
                 "beginning for Step 1 (leapai train --ckpt)"
             )
-        self.model, self.config, self.device = model.to(device).eval(), config, device
-        self.state = SessionState(model.initial_state(1, device), no_tracks(first_sequence))
+        self.model, self.config = model, config
+        self.network = _network(model, device)
+        self.device = self.network.device
+        self.state = SessionState(self.network.empty_memory(), no_tracks(first_sequence))
         self.refused: list[str] = []
         """Frames that `try_step` left out since its last result, in words."""
         self._grid, self._region = config.bev.grid(), config.static.region()
 
-    # Not inference_mode: what the network caches would be barred from training it afterwards.
-    @torch.no_grad()
     def step(self, frame: Frame) -> StepResult:
         """Runs one frame; a frame of another sequence starts with empty memory.
 
@@ -84,30 +108,27 @@ class StreamSession:
         checked = check_frame(frame, last, camera.groups)
         prepared = fitted(checked, camera.image_size_px, camera.groups)
         is_first = prepared.sequence != tracks.sequence
-        batch = self.model.prepared(collate([prepared], [is_first]).to(self.device))
-        predictions, memory = self.model(batch, memory)
-        dynamic = predictions.dynamic
-        found = self._decoded(dynamic, batch)
-        readout = memory_readout(dynamic.memory, stream=0) if dynamic else NO_MEMORY
-        detections, tracks = track(found[0], tracks, self.config.tracking, readout)
-        memory = with_ids(memory, detections, stream=0)
-        report = dynamic.memory if dynamic else None
-        recent, health = self._recent(prepared), health_of(prepared, report)
-        sensors_ok = not health.failing
-        outputs = output_health(predictions, detections, recent, sensors_ok=sensors_ok)
-        if outputs.status is OutputStatus.NOT_FINITE:
-            predictions = without_broken_map(predictions)
+        step = self.network.step(prepared, memory, is_first=is_first)
+        readout = memory_readout(step.slots) if step.slots else NO_MEMORY
+        found = self._decoded(step, prepared)
+        detections, tracks = track(found, tracks, self.config.tracking, readout)
+        memory = self.network.with_ids(step.memory, detections)
+        recent, health = self._recent(prepared), health_of(prepared, step.slots)
+        outputs = output_health(step, detections, recent, sensors_ok=not health.failing)
+        is_broken = outputs.status is OutputStatus.NOT_FINITE
+        map_logits = without_broken_cells(step.map_logits) if is_broken else step.map_logits
         recent = (*recent, past_frame(detections))[-RECENT_FRAMES:]
         self.state = SessionState(memory, tracks, recent)
         return StepResult(
             frame=prepared,
             detections=detections,
-            dynamic=dynamic,
-            static=predictions.static,
+            memory=step.slots,
+            map_logits=map_logits,
             region=self._region,
             state=memory,
             health=replace(health, outputs=outputs),
             checked=checked,
+            dynamic=step.predictions.dynamic if step.predictions else None,
         )
 
     def try_step(self, frame: Frame) -> StepResult | None:
@@ -130,11 +151,12 @@ class StreamSession:
             self.refused.clear()
         return result
 
-    def _decoded(self, dynamic: DynamicPredictions | None, batch: FrameBatch) -> list[Detections]:
-        vocabulary = self.config.vocabulary
-        if dynamic is None:
-            return nothing_found(batch, vocabulary)
-        return decode(dynamic, batch, self._grid, self.config.evaluation, vocabulary)
+    def _decoded(self, step: NetworkStep, frame: Frame) -> Detections:
+        pose, vocabulary = frame.ego2global, self.config.vocabulary
+        nothing = nothing_found(frame.sequence, frame.timestamp_us, pose, vocabulary)
+        if step.objects is None:
+            return nothing
+        return decode_objects(step.objects, nothing, self._grid, self.config.evaluation)
 
     def _recent(self, frame: Frame) -> tuple[PastFrame, ...]:
         """Returns the frames before `frame` that its memory can hold: none of another sequence, and
@@ -143,4 +165,12 @@ class StreamSession:
         if not past or frame.sequence != past[-1].sequence:
             return ()
         interval_us = frame.timestamp_us - past[-1].timestamp_us
-        return past if 0 <= interval_us <= self.config.max_gap_s * US_PER_S else ()
+        return past if 0 <= interval_us <= self.config.max_gap_s * 1e6 else ()
+
+
+def _network(model: Perception | Network, device: torch.device | str) -> Network:
+    if isinstance(model, Network):
+        return model
+    from leapai.streaming.eager_network import EagerNetwork  # late: an exported one needs no torch
+
+    return EagerNetwork(model, device)

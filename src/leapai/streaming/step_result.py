@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leapai.models.tensors import DynamicPredictions, MemoryReport, StaticPredictions, TemporalState
 from leapai.streaming.output_health import OutputStatus
 from leapai.streaming.sensor_health import Health
-from leapai.types import BevGrid, Detections, Frame, Map, MapPolyline, MemorySlots
+from leapai.types import (
+    BevGrid,
+    Detections,
+    FloatArray,
+    Frame,
+    Map,
+    MapPolyline,
+    MemorySlots,
+    SlotsRead,
+)
+
+if TYPE_CHECKING:
+    from leapai.models.tensors import DynamicPredictions
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,38 +33,38 @@ class StepResult:
     """The frame as the model saw it: images resized, calibration folded."""
     detections: Detections
     """Detections with track ids; empty where the dynamic task is off."""
-    dynamic: DynamicPredictions | None
-    """Raw predictions, on the device, of one stream; None: the dynamic task is off."""
-    static: StaticPredictions | None
-    """Logits, on the device, of one stream; None: the static task is off."""
+    memory: SlotsRead | None
+    """Memory slots as they were read; None: the dynamic task is off."""
+    map_logits: FloatArray | None
+    """[14, rows, columns] of `STATIC_CLASSES`; None: the static task is off."""
     region: BevGrid
     """The grid of the logits."""
-    state: TemporalState
-    """The memory after this frame."""
+    state: Any
+    """The memory after this frame: a `TemporalState`, or that of an exported network."""
     health: Health
     """Health of the sensors, the memory and the outputs."""
     checked: Frame
     """The frame as it was given, without what `check_frame` does not let pass: with images of their
     full size, to draw on."""
-
-    @property
-    def memory(self) -> MemoryReport | None:
-        """The readout of memory; None: the dynamic task is off."""
-        return None if self.dynamic is None else self.dynamic.memory
+    dynamic: DynamicPredictions | None = None
+    """Raw predictions, on the device, of one stream; None: the dynamic task is off, or the network
+    was exported."""
 
     def __repr__(self) -> str:
-        has_map = "no static task" if self.static is None else "with a map"
+        has_map = "no static task" if self.map_logits is None else "with a map"
         return f"StepResult({self.frame!r}, {self.detections!r}, {has_map})"
 
     @cached_property
     def map(self) -> Map | None:
-        """Map segmentation and map elements, made of `static` when first asked for; None: the
+        """Map segmentation and map elements, made of `map_logits` when first asked for; None: the
         static task is off."""
-        if self.static is None:
+        if self.map_logits is None:
             return None
+        from scipy.special import expit
+
         from leapai.streaming.map_lines import polylines  # late: scipy's filters take long to load
 
-        probability = self.static.logits[0].sigmoid().cpu().numpy()
+        probability = expit(self.map_logits)
         return Map(probability, self.region, polylines(probability, self.region))
 
     @property
@@ -74,14 +86,14 @@ class StepResult:
         memory = self.memory
         if memory is None:
             return None
-        valid = memory.valid[0].cpu().numpy()
-        stored_us = memory.timestamp_us[0].cpu().numpy()[valid]
+        valid = memory.valid
+        stored_us = memory.timestamp_us[valid]
         # Frames may be unevenly spaced, so distinct times are counted, newest first.
         distinct = np.unique(stored_us)
         frames_ago = len(distinct) - np.searchsorted(distinct, stored_us)
         return MemorySlots(
-            position_m=memory.reference_m[0].cpu().numpy()[valid],
-            velocity_mps=memory.velocity_mps[0].cpu().numpy()[valid],
-            class_id=memory.class_id[0].cpu().numpy()[valid],
+            position_m=memory.reference_m[valid],
+            velocity_mps=memory.velocity_mps[valid],
+            class_id=memory.class_id[valid],
             frames_ago=frames_ago,
         )

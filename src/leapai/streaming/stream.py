@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
-import torch
-
-from leapai.checkpoints import load_checkpoint, read_checkpoint
-from leapai.distributed import current_ranks
-from leapai.models.build import build_model
 from leapai.streaming.session import SessionState, StreamSession
 from leapai.streaming.step_result import StepResult
 from leapai.streaming.streamed_detections import StreamedDetections
 from leapai.types import Frame, Map
 from leapai.weights import shipped_checkpoint
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Stream:
@@ -73,11 +72,13 @@ class Stream:
 
 
 def load(checkpoint: str | Path | None = None, device: torch.device | str | None = None) -> Stream:
-    """Loads the network of `checkpoint` as a stream; without one, the network that ships.
+    """Loads the network of `checkpoint` as a stream; without one, the network that ships. The
+    folder of an exported network (`leapai export`) runs without PyTorch.
 
-    `device` None is the GPU where there is one. A network of the static task alone detects nothing:
-    its map is in `Stream.map`. Raises ValueError where the checkpoint is missing, is none, or holds
-    no configuration.
+    `device` None is the GPU where there is one; an exported network takes `cpu`, `cuda` or
+    `tensorrt`. A network of the static task alone detects nothing: its map is in `Stream.map`.
+    Raises ValueError where the checkpoint is missing, is none, or holds no configuration, and where
+    the device is not there.
 
     Examples:
         >>> import leapai
@@ -88,7 +89,17 @@ def load(checkpoint: str | Path | None = None, device: torch.device | str | None
         >>> detections.sequence == frame.sequence
         True
     """
-    read = read_checkpoint(shipped_checkpoint() if checkpoint is None else Path(checkpoint))
+    path = shipped_checkpoint() if checkpoint is None else Path(checkpoint)
+    if path.is_dir():
+        from leapai.runtime.exported_network import ExportedNetwork
+
+        exported = ExportedNetwork(path, None if device is None else str(device))
+        return Stream(StreamSession(exported, exported.config))
+    from leapai.checkpoints import load_checkpoint, read_checkpoint
+    from leapai.distributed import current_ranks
+    from leapai.models.build import build_model
+
+    read = read_checkpoint(path)
     model = build_model(read.config)
     load_checkpoint(read, model)
     return Stream(StreamSession(model, read.config, device or current_ranks().device))

@@ -14,7 +14,7 @@
    confidences of its detections add up, and is forgotten if it is missed before. A track that has
    an id is coasted until it has not been seen for `max_age_s`. What is coasted is not detected, so
    `Detections` do not show it, but its id survives.
-5. The id goes onto the slot of memory that the object's query has left (`with_ids`).
+5. The id goes onto the slot of memory that the object's query has left (`ids_of_slots`).
 
 A new sequence, time that runs backwards, a pose that is not known and a reset of memory end all
 tracks. Ids never come from another stream, since each stream has a value of its own.
@@ -26,13 +26,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.optimize import linear_sum_assignment
 
 from leapai.config.validation_sections import TrackingConfig
 from leapai.geometry import poses
-from leapai.models.tensors import MemoryReport, TemporalState
-from leapai.types import BoolArray, Detections, FloatArray, IntArray, Vocabulary
+from leapai.types import BoolArray, Detections, FloatArray, IntArray, SlotsRead, Vocabulary
 
 IDS_PER_SEQUENCE = 1_000_000
 """Ids of the n-th sequence of a session start at n times this: no id is shared between
@@ -120,14 +118,13 @@ class MemoryReadout:
 NO_MEMORY = MemoryReadout(_NONE, np.zeros((0, 3)), reset=False)
 
 
-def memory_readout(report: MemoryReport, stream: int) -> MemoryReadout:
+def memory_readout(slots: SlotsRead) -> MemoryReadout:
     """Returns, of the slots that carry an id, the newest of each, as memory moved it to now."""
-    alive = (report.valid[stream] & (report.track_id[stream] >= 0)).cpu().numpy()
+    alive = slots.valid & (slots.track_id >= 0)
     # Slots are ordered from the oldest frame to the newest: reversed, the first is the newest.
-    slots = np.flatnonzero(alive)[::-1]
-    ids, newest = np.unique(report.track_id[stream].cpu().numpy()[slots], return_index=True)
-    position_m = report.reference_m[stream].cpu().numpy().astype(np.float64)
-    return MemoryReadout(ids, position_m[slots[newest]], bool(report.reset[stream]))
+    rows = np.flatnonzero(alive)[::-1]
+    ids, newest = np.unique(slots.track_id[rows], return_index=True)
+    return MemoryReadout(ids, slots.reference_m[rows[newest]].astype(np.float64), slots.reset)
 
 
 def track(
@@ -149,21 +146,6 @@ def track(
     tracks = _born(tracks.joined(found.select(new)), config)
     track_id = np.where(matched >= 0, np.append(tracks.track_id, -1)[matched], -1)
     return replace(detections, track_id=track_id), tracks
-
-
-def with_ids(state: TemporalState, detections: Detections, stream: int) -> TemporalState:
-    """Returns the state whose newest slots of the stream carry the ids of the detections that their
-    queries made."""
-    queries = state.query_index[stream].clamp(min=0)
-    highest = max([int(queries.max()) if len(queries) else 0, *detections.query_index.tolist()])
-    id_of_query = torch.full((highest + 1,), -1, dtype=torch.int64)
-    id_of_query[torch.from_numpy(detections.query_index)] = torch.from_numpy(detections.track_id)
-    newest = (state.timestamp_us[stream] == state.last_timestamp_us[stream]) & state.valid[stream]
-    track_id = state.track_id.clone()
-    track_id[stream] = torch.where(
-        newest, id_of_query.to(queries.device)[queries], track_id[stream]
-    )
-    return replace(state, track_id=track_id)
 
 
 def _begun(tracks: Tracks, detections: Detections, reset: bool) -> Tracks:

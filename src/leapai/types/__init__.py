@@ -21,7 +21,8 @@ from leapai.types.bev_grid import BevGrid
 from leapai.types.detections import Detections
 from leapai.types.frames import CameraFrame, Frame, Labels, PixelLabels, StaticLabels
 from leapai.types.map_elements import Map, MapLine, MapPolyline, VectorMap
-from leapai.types.memory_slots import MemorySlots
+from leapai.types.memory_slots import MemorySlots, ids_of_slots
+from leapai.types.network_step import NetworkStep, ObjectOutputs, SlotsRead
 from leapai.types.vocabulary import (
     ALL,
     ARGOVERSE2,
@@ -72,10 +73,14 @@ __all__ = [
     "MapLine",
     "MapPolyline",
     "MemorySlots",
+    "NetworkStep",
+    "ObjectOutputs",
     "PixelLabels",
+    "SlotsRead",
     "StaticLabels",
     "StringArray",
     "VectorMap",
     "Vocabulary",
+    "ids_of_slots",
     "occlusion_level_of",
 ]

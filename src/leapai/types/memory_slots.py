@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from leapai.types.vocabulary import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from leapai.types.detections import Detections
 
 
 @dataclass(frozen=True)
@@ -28,3 +34,15 @@ class MemorySlots:
             self.class_id[index],
             self.frames_ago[index],
         )
+
+
+def ids_of_slots(
+    track_id: IntArray, query_index: IntArray, newest: BoolArray, detections: Detections
+) -> IntArray:
+    """Returns the ids [S] that slots carry after a frame: the `newest` ones those of the detections
+    that their queries made, the others the ones they have, `track_id`."""
+    queries = query_index.clip(min=0)
+    highest = max([int(queries.max(initial=0)), *detections.query_index.tolist()])
+    id_of_query = np.full(highest + 1, -1, np.int64)
+    id_of_query[detections.query_index] = detections.track_id
+    return np.where(newest, id_of_query[queries], track_id)

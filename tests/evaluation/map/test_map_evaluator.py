@@ -4,14 +4,12 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 
 from leapai.data.log import DrivingLog
 from leapai.data.static_labels import rasterise
 from leapai.evaluation.evaluate_stream import evaluate_stream
 from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
-from leapai.models.tensors import StaticPredictions
 from leapai.report.terminal import map_tables
 from leapai.streaming.sensor_health import health_of
 from leapai.streaming.step_result import StepResult
@@ -47,8 +45,8 @@ class PartlyMapped(MappedLog):
 
 def step(frame, logits):
     """Predictions as of a network."""
-    static = StaticPredictions(torch.as_tensor(logits, dtype=torch.float32)[None])
-    return StepResult(frame, None, None, static, REGION, None, health_of(frame, None), frame)
+    logits = np.asarray(logits, np.float32)
+    return StepResult(frame, None, None, logits, REGION, None, health_of(frame, None), frame)
 
 
 def gt_itself(frame):

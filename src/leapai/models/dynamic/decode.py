@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from torch import Tensor
+from scipy.special import expit
 
 from leapai.config.validation_sections import EvaluationConfig
 from leapai.geometry.overlap import nms_bev
-from leapai.models.tensors import DynamicPredictions, FrameBatch
-from leapai.types import DESIGN, BevGrid, Detections, Vocabulary
+from leapai.geometry.poses import ArrayOrTensor
+from leapai.types import DESIGN, BevGrid, Detections, FloatArray, ObjectOutputs, Vocabulary
+
+if TYPE_CHECKING:
+    from leapai.models.tensors import DynamicPredictions, FrameBatch
 
 
-def occlusion_levels(score: Tensor, thresholds: Tensor) -> Tensor:
+def occlusion_levels(score: ArrayOrTensor, thresholds: ArrayOrTensor) -> ArrayOrTensor:
     """Returns levels [...] 0..3 of scores [..., 1]: how many of the thresholds [3] a score
     passes."""
-    return (score > thresholds).sum(-1)
+    levels: ArrayOrTensor = (score > thresholds).sum(-1)
+    return levels
 
 
-@torch.no_grad()
 def decode(
     predictions: DynamicPredictions,
     batch: FrameBatch,
@@ -28,31 +32,78 @@ def decode(
 ) -> list[Detections]:
     """Decodes one `Detections` a stream, by falling confidence, overlaps removed. Track ids are -1:
     the tracker gives them."""
-    probability, class_id = predictions.class_logits[-1].float().sigmoid().max(-1)
-    centre = grid.denormalise(predictions.boxes[..., :3])
-    yaw = torch.atan2(predictions.boxes[..., 6], predictions.boxes[..., 7])
-    boxes = torch.cat([centre, predictions.boxes[..., 3:6], yaw[..., None]], -1)
-    levels = occlusion_levels(predictions.occlusion_score[-1], predictions.occlusion_thresholds)
-    arrays = [
-        tensor.cpu().numpy()
-        for tensor in (boxes, predictions.boxes[..., 8:11], probability, class_id, levels)
-    ]
     return [
-        _most_confident(
-            _detections([array[stream] for array in arrays], batch, stream, vocabulary), config
+        decode_objects(
+            outputs_of(predictions, stream),
+            nothing_found(
+                batch.frames[stream].sequence if batch.frames else "",
+                int(batch.timestamp_us[stream]),
+                batch.ego2global[stream].cpu().numpy(),
+                vocabulary,
+            ),
+            grid,
+            config,
         )
         for stream in range(batch.streams)
     ]
 
 
-def nothing_found(batch: FrameBatch, vocabulary: Vocabulary = DESIGN) -> list[Detections]:
-    """Returns one empty `Detections` a stream, for a network without the dynamic task."""
-    none = [np.zeros((batch.streams, 0, width)) for width in (7, 3)]
-    scores = [np.zeros((batch.streams, 0))] * 3
-    return [
-        _detections([array[stream] for array in (*none, *scores)], batch, stream, vocabulary)
-        for stream in range(batch.streams)
-    ]
+def outputs_of(predictions: DynamicPredictions, stream: int) -> ObjectOutputs:
+    """Returns what detections of a stream are made of, on the host."""
+    tensors = (
+        predictions.class_logits[-1, stream],
+        predictions.boxes[stream],
+        predictions.occlusion_score[-1, stream],
+        predictions.occlusion_thresholds,
+    )
+    return ObjectOutputs(*(tensor.detach().float().cpu().numpy() for tensor in tensors))
+
+
+def decode_objects(
+    outputs: ObjectOutputs, nothing: Detections, grid: BevGrid, config: EvaluationConfig
+) -> Detections:
+    """Decodes the outputs of one frame; `nothing` are its detections without any."""
+    probability, boxes = expit(outputs.class_logits), outputs.boxes
+    extent_m, low_m = (np.array(side, np.float32) for side in (grid.extent_m, grid.low_m))
+    centre = boxes[:, :3] * extent_m + low_m
+    yaw = np.arctan2(boxes[:, 6], boxes[:, 7])
+    levels = occlusion_levels(outputs.occlusion_score, outputs.occlusion_thresholds)
+    return _most_confident(
+        Detections(
+            sequence=nothing.sequence,
+            timestamp_us=nothing.timestamp_us,
+            ego2global=nothing.ego2global,
+            boxes=np.concatenate([centre, boxes[:, 3:6], yaw[:, None]], 1).astype(np.float64),
+            velocity_mps=boxes[:, 8:11].astype(np.float64),
+            score=probability.max(1).astype(np.float64),
+            class_id=probability.argmax(1),
+            occlusion_level=levels.astype(np.int64),
+            track_id=np.full(len(boxes), -1, np.int64),
+            query_index=np.arange(len(boxes)),
+            vocabulary=nothing.vocabulary,
+        ),
+        config,
+    )
+
+
+def nothing_found(
+    sequence: str, timestamp_us: int, ego2global: FloatArray, vocabulary: Vocabulary = DESIGN
+) -> Detections:
+    """Returns the detections of a frame in which nothing is detected."""
+    none = np.zeros(0, np.int64)
+    return Detections(
+        sequence=sequence,
+        timestamp_us=timestamp_us,
+        ego2global=ego2global,
+        boxes=np.zeros((0, 7)),
+        velocity_mps=np.zeros((0, 3)),
+        score=np.zeros(0),
+        class_id=none,
+        occlusion_level=none,
+        track_id=none,
+        query_index=none,
+        vocabulary=vocabulary,
+    )
 
 
 def _most_confident(detections: Detections, config: EvaluationConfig) -> Detections:
@@ -61,22 +112,3 @@ def _most_confident(detections: Detections, config: EvaluationConfig) -> Detecti
     detections = detections.select(finite & (score >= config.min_score))
     kept = nms_bev(detections.boxes, detections.score, detections.class_id, config.nms_iou)
     return detections.select(kept[: config.max_detections])
-
-
-def _detections(
-    arrays: list[np.ndarray], batch: FrameBatch, stream: int, vocabulary: Vocabulary
-) -> Detections:
-    boxes, velocity, score, class_id, level = arrays
-    return Detections(
-        sequence=batch.frames[stream].sequence if batch.frames else "",
-        timestamp_us=int(batch.timestamp_us[stream]),
-        ego2global=batch.ego2global[stream].cpu().numpy(),
-        boxes=boxes.astype(np.float64),
-        velocity_mps=velocity.astype(np.float64),
-        score=score.astype(np.float64),
-        class_id=class_id.astype(np.int64),
-        occlusion_level=level.astype(np.int64),
-        track_id=np.full(len(boxes), -1, np.int64),
-        query_index=np.arange(len(boxes)),
-        vocabulary=vocabulary,
-    )

@@ -18,7 +18,7 @@ from leapai.models.dynamic.encoding import MotionAwareLayerNorm, motion_values
 from leapai.models.grid_range import GridRange
 from leapai.models.precision import in_float32
 from leapai.models.reset import US_PER_S, has_pose, is_reset, with_pose
-from leapai.models.tensors import FrameBatch, MemoryReport, TemporalState
+from leapai.models.tensors import FrameBatch, MemoryReport, Motion, TemporalState
 from leapai.types import BevGrid
 
 SURE_PICKS = 20
@@ -72,6 +72,20 @@ def empty_state(
     )
 
 
+def motion_of(state: TemporalState, batch: FrameBatch, max_gap_s: float) -> Motion:
+    """Returns the motion since the last frame: that of the batch where it has one."""
+    if batch.motion is not None:
+        return batch.motion
+    reset = is_reset(state, batch, max_gap_s)
+    interval_us = batch.timestamp_us - state.last_timestamp_us
+    return Motion(
+        reset=reset,
+        has_pose=has_pose(batch),
+        prev2curr=prev2curr_of(state, batch, reset),
+        interval_s=torch.where(reset, 0.0, interval_us / US_PER_S).float(),
+    )
+
+
 def prev2curr_of(state: TemporalState, batch: FrameBatch, reset: Tensor) -> Tensor:
     """Returns the pose of the last ego frame in this one [B, 4, 4] float32, formed in float64;
     identity on reset."""
@@ -101,11 +115,8 @@ class Memory(nn.Module):
     def read(self, state: TemporalState, batch: FrameBatch, current_query: Tensor) -> MemoryReport:
         """Performs steps 1 to 3: reset, align history to now, condition its features on the
         motion."""
-        reset = is_reset(state, batch, self.max_gap_s)
-        prev2curr = prev2curr_of(state, batch, reset)
-        interval_s = torch.where(
-            reset, 0.0, (batch.timestamp_us - state.last_timestamp_us) / US_PER_S
-        ).float()
+        motion = motion_of(state, batch, self.max_gap_s)
+        reset, prev2curr, interval_s = motion.reset, motion.prev2curr, motion.interval_s
         valid = state.valid & _is_finite(state) & ~reset[:, None]
         zero = state.query.new_zeros(())
 
@@ -122,9 +133,9 @@ class Memory(nn.Module):
 
         age_us = torch.where(valid, batch.timestamp_us[:, None] - state.timestamp_us, 0)
         age_s = age_us.float() / US_PER_S
-        motion = motion_values(current_from_stored, age_s, velocity)
+        values = motion_values(current_from_stored, age_s, velocity)
         query = torch.where(valid[..., None], state.query, zero)
-        query = torch.where(valid[..., None], self.condition(query, motion), zero)
+        query = torch.where(valid[..., None], self.condition(query, values), zero)
         return MemoryReport(
             current_query=current_query,
             history_query=query,
@@ -216,8 +227,8 @@ class Memory(nn.Module):
             return torch.zeros(streams, dtype=torch.bool, device=report.valid.device)
         stored_us = report.timestamp_us.view(streams, -1, per_frame)[:, -2:, 0]
         has_both = report.valid.view(streams, -1, per_frame)[:, -2:].any(-1).all(-1)
-        apart_s = (stored_us[:, 1] - stored_us[:, 0]).double() / US_PER_S
-        return has_both & (apart_s < self.interval_s - _SLACK_S)
+        soon_us = round((self.interval_s - _SLACK_S) * US_PER_S)
+        return has_both & (stored_us[:, 1] - stored_us[:, 0] < soon_us)
 
 
 def _is_finite(slots: TemporalState | NewSlots) -> Tensor:

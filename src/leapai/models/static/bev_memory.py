@@ -43,6 +43,17 @@ class Warped(NamedTuple):
     from the axes of now to those of then. Zero where it does not cover the cell."""
 
 
+class Past(NamedTuple):
+    """Past frames of the required ages, as they were kept."""
+
+    bev: Tensor
+    """[B, P, C, R, W] float16, each in the ego frame of its own time."""
+    past_from_now: Tensor
+    """[B, P, 4, 4] float32: that ego frame from this frame's; identity where none was found."""
+    found: Tensor
+    """[B, P] bool: a frame of this age is kept."""
+
+
 def empty_memory(
     streams: int, config: TaskConfig, device: torch.device | str = "cpu"
 ) -> StaticMemory:
@@ -101,25 +112,38 @@ class StaticTemporalFusion(nn.Module):
         memory."""
         assert state.static is not None, "the state was made without a memory of the static task"
         memory = forget(state.static, is_reset(state, batch, self.max_gap_s))
-        past = self.read(memory, batch)
-        geometry = past.geometry.flatten(1, 2).to(bev.dtype)
-        seen = torch.cat([bev, past.bev.flatten(1, 2), geometry], 1)
-        fused = bev + self.block(seen.contiguous(memory_format=torch.channels_last))
+        fused = self.fuse(bev, self.read(memory, batch))
         return fused, push(memory, fused, batch, self.min_gap_us)
 
-    @in_float32
+    def fuse(self, bev: Tensor, past: Warped) -> Tensor:
+        """Fuses features [B, C, R, W] of this frame with those of the past, as seen from now."""
+        geometry = past.geometry.flatten(1, 2).to(bev.dtype)
+        seen = torch.cat([bev, past.bev.flatten(1, 2), geometry], 1)
+        fused: Tensor = bev + self.block(seen.contiguous(memory_format=torch.channels_last))
+        return fused
+
     def read(self, memory: StaticMemory, batch: FrameBatch) -> Warped:
         """Reads the features at the required ages, as seen from now; zero where nothing is
         stored."""
+        return self.warped(self.find(memory, batch))
+
+    def find(self, memory: StaticMemory, batch: FrameBatch) -> Past:
+        """Finds the kept frames nearest to the required ages; relative poses are formed in
+        float64."""
         slot, found = pick(memory, batch.timestamp_us, self.ages_us, self.tolerance_us)
         stream = torch.arange(batch.streams, device=slot.device)[:, None]
         past_from_now = poses.invert(memory.ego2global[stream, slot]) @ batch.ego2global[:, None]
         eye = torch.eye(4, dtype=torch.float64, device=slot.device)
         past_from_now = torch.where(found[:, :, None, None], past_from_now, eye)
-        past = warp(memory.bev[stream, slot], past_from_now.float(), self.grid)
-        found = found[:, :, None, None, None]
-        bev = torch.where(found, past.bev, 0.0).float()
-        return Warped(bev, torch.where(found, past.geometry, 0.0))
+        return Past(memory.bev[stream, slot], past_from_now.float(), found)
+
+    @in_float32
+    def warped(self, past: Past) -> Warped:
+        """Returns the past as seen from now; zero where nothing was found."""
+        warped = warp(past.bev, past.past_from_now, self.grid)
+        found = past.found[:, :, None, None, None]
+        bev = torch.where(found, warped.bev, 0.0).float()
+        return Warped(bev, torch.where(found, warped.geometry, 0.0))
 
 
 def forget(memory: StaticMemory, reset: Tensor) -> StaticMemory:

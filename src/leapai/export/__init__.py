@@ -1,0 +1,1 @@
+"""The trained network as one graph a step, for runtimes without PyTorch."""

@@ -1,0 +1,1 @@
+"""What runtimes without PyTorch read of an exported network."""

@@ -1,0 +1,118 @@
+"""The manifest of an exported network: everything that a runtime must know of its graph.
+
+A folder holds the graph and `manifest.json`. Both may come from anywhere, so reading is strict:
+sizes are bounded, unknown names are refused, and the graph must have the digest of the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from leapai.config.problems import one_line
+from leapai.config.section import PlainName, Section, Text
+from leapai.io import write_text
+
+NAME = "manifest.json"
+LAYOUT = 1
+"""Number of the layout of manifest and graph; a runtime refuses any other."""
+_MOST_BYTES, _MOST_GRAPH_BYTES = 4_000_000, 2_000_000_000
+_BLOCK = 1 << 20
+
+_Length = Annotated[int, Field(ge=0, le=1 << 31)] | Literal["P", "M"]
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TensorFacts(Section):
+    """One input or output of the graph."""
+
+    name: PlainName
+    type: Literal["uint8", "bool", "int32", "int64", "float16", "float32"]
+    shape: tuple[_Length, ...]
+    """Lengths; a letter is any length, the same wherever it stands: P points, M pairs of a BEV cell
+    and a camera that sees it."""
+    meaning: Text
+    """Content, with unit and frame."""
+
+
+class GraphFacts(Section):
+    """The file of the graph."""
+
+    file: PlainName
+    format: Literal["onnx", "pt2"]
+    opset: int | None
+    """Version of the ONNX operators; None: the format has none."""
+    bytes: Annotated[int, Field(ge=1, le=_MOST_GRAPH_BYTES)]
+    sha256: _Digest
+
+
+class Manifest(Section):
+    """Content of `manifest.json`."""
+
+    layout: int
+    version: PlainName
+    """Version of the package that exported."""
+    job_name: PlainName
+    checkpoint_sha256: _Digest
+    graph: GraphFacts
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    cameras: dict[str, Annotated[int, Field(ge=0, le=64)]]
+    """How many cameras of each group `images` has, one group after another."""
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of `class_logits`."""
+    map_classes: tuple[str, ...]
+    """Names of the planes of `map_logits`; none where the network has no map."""
+    thresholds: dict[str, float]
+    """Values of `evaluation` and `tracking`, by which a host decodes and tracks."""
+    config: dict[str, Any]
+    """The whole task configuration."""
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes the manifest into the folder."""
+    write_text(folder / NAME, manifest.model_dump_json(indent=1) + "\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads the manifest of a folder and checks its graph.
+
+    Raises ValueError where either is missing, too large, of another layout or not what the other
+    states, with the file and the remedy.
+    """
+    path = folder / NAME
+    text = _bounded(path, _MOST_BYTES).read_text(encoding="utf-8", errors="replace")
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise ValueError(f"{path}: {one_line(error, Manifest)}; export again") from None
+    if manifest.layout != LAYOUT:
+        raise ValueError(
+            f"{path} has layout {manifest.layout}, and this version reads {LAYOUT}: export again"
+        )
+    graph = _bounded(folder / manifest.graph.file, _MOST_GRAPH_BYTES)
+    if digest_of(graph) != manifest.graph.sha256:
+        raise ValueError(f"{graph} is not the file that {path} describes; export again")
+    return manifest
+
+
+def digest_of(path: Path) -> str:
+    """Returns the SHA-256 of a file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _bounded(path: Path, most_bytes: int) -> Path:
+    """Returns the path. Raises ValueError where no such file is there, or it is too large."""
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist: leapai export CHECKPOINT -o {path.parent}")
+    size = path.stat().st_size
+    if size > most_bytes:
+        raise ValueError(f"{path} has {size} bytes; at most {most_bytes} are read")
+    return path

@@ -1,0 +1,18 @@
+"""`leapai export` reports a user's mistakes before anything that takes time is imported."""
+
+from __future__ import annotations
+
+import pytest
+
+from leapai import cli
+
+
+def test_a_checkpoint_that_is_missing_is_named(capsys):
+    assert cli.main(["export", "nowhere.ckpt", "-o", "out"]) == 2
+    assert "nowhere.ckpt" in capsys.readouterr().err
+
+
+def test_an_unknown_format_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["export", "nowhere.ckpt", "--format", "tflite", "-o", "out"])
+    assert "tflite" in capsys.readouterr().err

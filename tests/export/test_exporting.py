@@ -1,0 +1,224 @@
+"""A checkpoint becomes a graph that ONNX Runtime runs as PyTorch runs the network."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+import leapai  # noqa: E402
+from leapai.checkpoints import read_checkpoint, save_checkpoint  # noqa: E402
+from leapai.config import CameraConfig, DynamicConfig, LidarConfig  # noqa: E402
+from leapai.export.exporting import traced, write  # noqa: E402
+from leapai.export.graph_export import OPSET  # noqa: E402
+from leapai.runtime.manifest import read_manifest  # noqa: E402
+from leapai.streaming.session import StreamSession  # noqa: E402
+from leapai.streaming.stream import Stream  # noqa: E402
+from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, seeded_model  # noqa: E402
+
+FRAMES = 22
+CONFIG = joint_config(
+    camera=CameraConfig(
+        image_size_px=IMAGE_SIZE_PX,
+        backbone="resnetv2_18",
+        backbone_args={"width_factor": 0.125},
+        heads=2,
+        depth_bins=6,
+        shared=True,
+    ),
+    lidar=LidarConfig(
+        pillar_m=0.8, max_pillars=500, pillar_channels=8, middle_channels=8, intensity="ground"
+    ),
+    dynamic=DynamicConfig(
+        neck_channels=16, queries=24, embed=16, heads=2, points=4, ffn=16, layers=1
+    ),
+    memory_interval_s=0.15,
+    evaluation={"min_score": 0.0},
+    tracking={"sure_score": 0.0, "birth_score": 0.01},
+)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return seeded_model(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def step(network, tmp_path_factory):
+    """The step, traced once, as that takes long."""
+    path = tmp_path_factory.mktemp("checkpoint") / "model.ckpt"
+    save_checkpoint(path, network, CONFIG)
+    return traced(read_checkpoint(path))
+
+
+@pytest.fixture(scope="module")
+def exported(step, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "onnx"
+    write(step, folder, "onnx")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def as_program(step, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "pt2"
+    write(step, folder, "pt2")
+    return folder
+
+
+def drive():
+    """A drive with sensors that fail for a frame each, and a gap."""
+    for index in range(FRAMES):
+        frame = make_frame(index)
+        cameras = frame.cameras
+        if index == 4:
+            cameras = tuple(
+                replace(c, image=None) if n in (2, 4) else c for n, c in enumerate(cameras)
+            )
+        if index == 6:
+            cameras = tuple(replace(camera, image=None) for camera in cameras)
+        late_us = 5_000_000 * (index >= 15)
+        yield replace(
+            frame,
+            cameras=tuple(replace(c, timestamp_us=c.timestamp_us + late_us) for c in cameras),
+            points=None if index == 8 else frame.points,
+            timestamp_us=frame.timestamp_us + late_us,
+        )
+
+
+def assert_same_drive(eager, other, frames):
+    """Two sessions give the same objects, map, health and memory for a drive."""
+    ids = 0
+    for frame in frames:
+        one, two = eager.step(frame), other.step(frame)
+        found, again = one.detections, two.detections
+        assert again.track_id.tolist() == found.track_id.tolist()
+        assert again.class_id.tolist() == found.class_id.tolist()
+        assert again.occlusion_level.tolist() == found.occlusion_level.tolist()
+        np.testing.assert_allclose(again.boxes, found.boxes, atol=1e-3)
+        np.testing.assert_allclose(again.velocity_mps, found.velocity_mps, atol=1e-3)
+        np.testing.assert_allclose(two.map_logits, one.map_logits, atol=1e-2)
+        assert two.health == one.health
+        assert_same_memory(two.state, one.state)
+        ids += (found.track_id >= 0).sum()
+    assert ids > 100
+
+
+def test_a_drive_gives_the_same_objects_ids_map_and_health(network, exported):
+    other = leapai.load(exported, device="cpu").session
+    assert_same_drive(StreamSession(network, CONFIG), other, drive())
+
+
+def test_a_program_of_pytorch_gives_the_same(network, as_program):
+    other = leapai.load(as_program).session
+    assert_same_drive(StreamSession(network, CONFIG), other, list(drive())[:10])
+
+
+def assert_same_memory(host, state):
+    """The memory that the host keeps is that of the network."""
+    valid = state.valid.numpy()
+    assert (host.slots["valid"] == valid).all()
+    for name in ("track_id", "timestamp_us", "query_index", "class_id"):
+        ours, theirs = host.slots[name], getattr(state, name).numpy()
+        assert (ours[valid] == theirs[valid]).all(), name
+    kept = sorted(state.static.timestamp_us[state.static.valid].tolist())
+    assert [features.timestamp_us for features in host.ring] == kept
+    assert host.last_timestamp_us == int(state.last_timestamp_us)
+
+
+WITHOUT_PYTORCH = """
+import json, pickle, sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "timm", "torchvision"):
+            raise ImportError(f"{name} must not be imported")
+
+sys.meta_path.insert(0, Refusing())
+import leapai
+import leapai.prediction, leapai.validation, leapai.evaluation.evaluate_logs
+
+frames = pickle.load(open(sys.argv[2], "rb"))
+stream = leapai.load(sys.argv[1])
+found = [stream.step(frame) for frame in frames]
+print(json.dumps({
+    "track_id": [each.track_id.tolist() for each in found],
+    "boxes": [each.boxes.tolist() for each in found],
+    "health": [repr(each.health) for each in found],
+    "map": float(stream.map.probability.sum()),
+    "slots": len(stream.last.memory_slots.class_id),
+}))
+"""
+
+
+def test_a_process_that_cannot_import_pytorch_gives_the_same(network, exported, tmp_path):
+    frames = list(drive())[:8]
+    (tmp_path / "frames.pickle").write_bytes(pickle.dumps(frames))
+    command = [sys.executable, "-c", WITHOUT_PYTORCH, exported, tmp_path / "frames.pickle"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    stream = Stream(StreamSession(network, CONFIG))
+    for index, frame in enumerate(frames):
+        expected = stream.step(frame)
+        assert found["track_id"][index] == expected.track_id.tolist()
+        np.testing.assert_allclose(found["boxes"][index], expected.boxes, atol=1e-3)
+        assert found["health"][index] == repr(expected.health)
+    assert found["map"] == pytest.approx(float(stream.map.probability.sum()), rel=1e-4)
+    assert found["slots"] == len(stream.last.memory_slots.class_id) > 0
+
+
+def test_the_graph_has_no_double_and_the_stated_operators(exported):
+    model = onnx.load(exported / "step.onnx")
+    onnx.checker.check_model(model)
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    kinds = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    assert onnx.TensorProto.DOUBLE not in kinds.values()
+    chosen = [kinds.get(n.output[0]) for n in graph.node if n.op_type == "Where"]
+    assert chosen
+    assert onnx.TensorProto.BOOL not in chosen
+    assert {o.version for o in model.opset_import if o.domain == ""} == {OPSET}
+
+
+def test_the_manifest_describes_the_graph(exported):
+    manifest = read_manifest(exported)
+    graph = onnx.load(exported / "step.onnx").graph
+    for facts, values in ((manifest.inputs, graph.input), (manifest.outputs, graph.output)):
+        assert [one.name for one in facts] == [value.name for value in values]
+        for one, value in zip(facts, values, strict=True):
+            lengths = [d.dim_value for d in value.type.tensor_type.shape.dim]
+            assert [0 if isinstance(n, str) else n for n in one.shape] == lengths
+            kind = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+            assert one.type == kind.name
+    assert manifest.classes == CONFIG.vocabulary.names
+    assert manifest.cameras == {"front_narrow": 1, "front_wide": 1, "back": 1, "side": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layout": 2}, "layout 2"),
+        ({"extra": 1}, "extra"),
+        ({"graph": {"file": "../step.onnx"}}, "graph"),
+        ({"graph": {"sha256": "0" * 64}}, "is not the file"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(exported, tmp_path, change, message):
+    content = json.loads((exported / "manifest.json").read_text())
+    graph = content["graph"] | change.pop("graph", {})
+    (tmp_path / "manifest.json").write_text(json.dumps(content | change | {"graph": graph}))
+    (tmp_path / "step.onnx").write_bytes((exported / "step.onnx").read_bytes())
+    with pytest.raises(ValueError, match=message):
+        read_manifest(tmp_path)
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="leapai export"):
+        read_manifest(tmp_path)
