@@ -50,9 +50,9 @@ def export_rosbags(
     import_extra("rosbags.rosbag2", "mcap", "a ROS 2 bag needs rosbags")
     temporary = output.with_name(f"{output.name}.tmp{os.getpid()}")
     try:
-        for drive in drives:
-            _Bag(drive).write(temporary / drive.name)
-            say(drive.name)
+        for sequence in drives:
+            _Bag(sequence).write(temporary / sequence.name)
+            say(sequence.name)
         (temporary / "topics.json").write_text(json.dumps(_topic_table(drives[0]), indent=2) + "\n")
         temporary.rename(output)
     except OSError as error:
@@ -62,10 +62,10 @@ def export_rosbags(
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return sum(len(drive) for drive in drives)
+    return sum(len(sequence) for sequence in drives)
 
 
-def _topic_table(drive: SyntheticSequence) -> dict[str, Any]:
+def _topic_table(sequence: SyntheticSequence) -> dict[str, Any]:
     """Returns the content of `topics.json`."""
     cameras = [
         {
@@ -74,7 +74,7 @@ def _topic_table(drive: SyntheticSequence) -> dict[str, Any]:
             "topic": f"/{camera.name}/image/compressed",
             "info": f"/{camera.name}/camera_info",
         }
-        for camera in drive.rig.cameras
+        for camera in sequence.rig.cameras
     ]
     lidar = {
         "topic": _LIDAR,
@@ -83,17 +83,17 @@ def _topic_table(drive: SyntheticSequence) -> dict[str, Any]:
         "motion_compensated": True,
     }
     table = {"ego_frame": _EGO, "global_frame": _GLOBAL, "odometry": _ODOMETRY}
-    return {**table, **({} if drive.rig.lidar is None else {"lidar": lidar}), "cameras": cameras}
+    return {**table, **({} if sequence.rig.lidar is None else {"lidar": lidar}), "cameras": cameras}
 
 
 class _Bag:
     """Writer of the bag of one drive."""
 
-    def __init__(self, drive: SyntheticSequence) -> None:
+    def __init__(self, sequence: SyntheticSequence) -> None:
         from rosbags.rosbag2 import StoragePlugin, Writer
         from rosbags.typesys import Stores, get_typestore
 
-        self._drive = drive
+        self._sequence = sequence
         self._plugin, self._writer = StoragePlugin.MCAP, Writer
         self._store = get_typestore(Stores.ROS2_HUMBLE)
         self._connections: dict[str, Any] = {}
@@ -101,13 +101,13 @@ class _Bag:
 
     def write(self, path: Path) -> None:
         """Writes the bag as the folder `path`."""
-        first_us = int(self._drive.timestamps_us[0])
+        first_us = int(self._sequence.timestamps_us[0])
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._writer(path, version=9, storage_plugin=self._plugin) as self._bag:
             self._add_mounts(first_us)
             posed_us: set[int] = set()
-            for index in range(len(self._drive)):
-                frame = self._drive[index]
+            for index in range(len(self._sequence)):
+                frame = self._sequence[index]
                 self._add_odometry(frame, posed_us)
                 for camera in frame.cameras:
                     self._add_camera(camera)
@@ -144,7 +144,7 @@ class _Bag:
 
     def _add_mounts(self, time_us: int) -> None:
         transforms = []
-        for camera in self._drive.rig.cameras:
+        for camera in self._sequence.rig.cameras:
             translation, rotation = self._parts(camera.ego_from_camera, "Vector3")
             parts = {"translation": translation, "rotation": rotation}
             transforms.append(
@@ -163,7 +163,7 @@ class _Bag:
         times = {until_us, *(camera.timestamp_us for camera in frame.cameras)}
         times |= set(range(until_us - 5 * _STEP_US, until_us, _STEP_US))
         for time_us in sorted(times - posed_us):
-            position, orientation = self._parts(self._drive.ego2global_at(time_us), "Point")
+            position, orientation = self._parts(self._sequence.ego2global_at(time_us), "Point")
             pose = self._type("geometry_msgs/msg/Pose")(position=position, orientation=orientation)
             zero = self._type("geometry_msgs/msg/Vector3")(x=0.0, y=0.0, z=0.0)
             twist = self._type("geometry_msgs/msg/Twist")(linear=zero, angular=zero)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,18 @@ def header(time_us: int, frame: str) -> Any:
 
 
 class MadeUpBag:
-    """A vehicle that drives ahead at `SPEED_MPS`, with a LiDAR 2 m up and a camera at 1 m."""
+    """A vehicle that drives ahead at `SPEED_MPS`, with a LiDAR 2 m up and a camera at 1 m.
 
-    def __init__(self, folder: Path, plugin: StoragePlugin = StoragePlugin.MCAP) -> None:
-        self.path = folder / "drive"
+    `change` is given topic and content of every message, and returns the content to write.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        plugin: StoragePlugin = StoragePlugin.MCAP,
+        change: Callable[[str, bytes], bytes] = lambda _, content: content,
+    ) -> None:
+        self.path, self._change = folder / "drive", change
         self._bag = Writer(self.path, version=9, storage_plugin=plugin)
         self._connections: dict[str, Any] = {}
 
@@ -55,7 +64,7 @@ class MadeUpBag:
     def add(self, kind: str, topic: str, time_us: int, **content: Any) -> None:
         if topic not in self._connections:
             self._connections[topic] = self._bag.add_connection(topic, kind, typestore=STORE)
-        data = STORE.serialize_cdr(made(kind, **content), kind)
+        data = self._change(topic, bytes(STORE.serialize_cdr(made(kind, **content), kind)))
         self._bag.write(self._connections[topic], time_us * 1000, data)
 
     def raw(self, topic: str, time_us: int, data: bytes) -> None:

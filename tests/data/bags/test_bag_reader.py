@@ -57,9 +57,22 @@ def test_the_calibration_is_that_of_the_camera_info(tmp_path):
     camera = opened(path)[0].cameras[0]
     assert camera.distortion.tolist() == [0.1, 0, 0, 0, 0]
     assert camera.intrinsics[0].tolist() == [8, 0, 5]
-    camera = opened(path, cameras=[TABLE["cameras"][0] | {"rectified": True}])[0].cameras[0]
+
+
+def test_rectified_images_have_no_lens_and_may_be_turned(tmp_path):
+    cos, sin = np.cos(0.2), np.sin(0.2)
+    with MadeUpBag(tmp_path) as bag:
+        bag.pose(START_US)
+        bag.info(START_US, r=np.array([cos, 0, sin, 0, 1, 0, -sin, 0, cos]))
+        bag.image(START_US, 1)
+        bag.sweep(START_US, ONE)
+    rectified = TABLE["cameras"][0] | {"rectified": True}
+    camera = opened(bag.path, cameras=[rectified])[0].cameras[0]
     assert not camera.distortion.any()
     assert camera.intrinsics[0].tolist() == [7, 0, 5]
+    # The camera looks along x of the ego; its rectified image looks to the left of that.
+    np.testing.assert_allclose(camera.ego_from_camera[:3, 2], [cos, sin, 0], atol=1e-9)
+    np.testing.assert_allclose(opened(bag.path)[0].cameras[0].ego_from_camera[:3, 2], [1, 0, 0])
 
 
 def test_frames_without_a_pose_are_left_out_and_counted(tmp_path, caplog):
@@ -105,6 +118,17 @@ def test_points_are_moved_to_where_they_were_at_the_time_of_the_frame(
     np.testing.assert_allclose(frame.points[:, 4], since_stamp_s - 0.1, atol=1e-5)
     still = opened(bag.path, {"global_frame": None, "lidar": lidar})[0]
     np.testing.assert_allclose(still.points[:, 0], seen_m, atol=1e-5)
+
+
+@pytest.mark.parametrize("ticks", [[0.0, 1e8], [0.0, np.nan], [1e300, -1e300]])
+def test_times_that_are_of_no_sweep_cost_the_points_and_name_the_unit(tmp_path, ticks):
+    with MadeUpBag(tmp_path) as bag:
+        bag.pose(START_US)
+        bag.sweep(START_US, points([[9, 0, 0], [10, 0, 0]], t=("<f8", ticks)))
+    lidar = {"topic": "/points", "time_field": "t", "time_unit": "s"}
+    frame = opened(bag.path, {"odometry": "/odom", "lidar": lidar})[0]
+    assert frame.points is None
+    assert "correct time_field = 't' and time_unit = 's'" in frame.faults[0]
 
 
 def test_a_sensor_that_fails_is_named_and_the_frame_goes_on(tmp_path, caplog):
@@ -171,15 +195,18 @@ def test_a_table_that_does_not_fit_is_an_error_with_the_remedy(tmp_path, changes
     ({"d": np.arange(8.0)}, "has more than five coefficients"),
     ({"k": np.zeros(9)}, "is no calibration of a camera"),
     ({"height": 0}, "height and width are (0, 10)"),
+    ({"binning_x": 2}, "binning of (2, 0) and a region of interest (0, 0, 0, 0) leave a part"),
+    ({"r": np.ones(9), "rectified": True}, "is no rotation"),
 ])  # fmt: skip
 def test_a_calibration_that_cannot_be_is_an_error(tmp_path, changes, words):
+    camera = TABLE["cameras"][0] | {"rectified": "rectified" in changes}
     with MadeUpBag(tmp_path) as bag:
         bag.pose(START_US)
-        bag.info(START_US, **changes)
+        bag.info(START_US, **{name: changes[name] for name in changes if name != "rectified"})
         bag.image(START_US, 1)
         bag.sweep(START_US, ONE)
     with pytest.raises(ValueError, match=r"/info at 1000\.000 s") as error:
-        opened(bag.path)
+        opened(bag.path, cameras=[camera])
     assert words in str(error.value)
 
 

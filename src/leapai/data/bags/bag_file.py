@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from leapai.data.cache_sources import note_file
 from leapai.extras import import_extra
 
 NS_OF_US = 1000
+_MOST_LISTED, _MOST_CHARACTERS = 20, 60
+"""Bounds of lists of names in errors."""
 
 
 class MessageKey(NamedTuple):
@@ -34,6 +36,7 @@ class BagFile:
         is not installed."""
         self.path = path
         self._reader: Any = None
+        self._types: Any = None
         self._process = -1
         self.types: dict[str, str] = {c.topic: c.msgtype for c in self._opened().connections}
 
@@ -60,9 +63,11 @@ class BagFile:
             raise self._damaged(error) from error
 
     def decoded(self, topic: str, content: bytes) -> Any:
-        """Returns a message as rosbags decodes it. Raises ValueError where it is damaged."""
+        """Returns a message as rosbags decodes it, by the definition that ROS 2 has of its type:
+        what the bag says of it is not trusted. Raises ValueError where it is damaged."""
+        self._opened()
         try:
-            return self._opened().deserialize(content, self.types[topic])
+            return self._types.deserialize_cdr(content, self.types[topic])
         except Exception as error:  # whatever the decoder raises for foreign bytes
             raise ValueError(f"cannot be decoded as {self.types[topic]}") from error
 
@@ -82,11 +87,11 @@ class BagFile:
     def _opened(self) -> Any:
         """Returns the reader of this process."""
         if self._process != os.getpid():
-            highlevel = import_extra("rosbags.highlevel", "mcap", "a ROS 2 bag needs rosbags")
+            rosbag2 = import_extra("rosbags.rosbag2", "mcap", "a ROS 2 bag needs rosbags")
             typesys = import_extra("rosbags.typesys", "mcap", "a ROS 2 bag needs rosbags")
-            default = typesys.get_typestore(typesys.Stores.LATEST)
+            self._types = typesys.get_typestore(typesys.Stores.LATEST)
             try:
-                self._reader = highlevel.AnyReader([self.path], default_typestore=default)
+                self._reader = rosbag2.Reader(self.path)
                 self._reader.open()
             except Exception as error:  # whatever the parsers raise where it is damaged
                 raise self._damaged(error) from error
@@ -95,10 +100,20 @@ class BagFile:
 
     def _damaged(self, error: Exception) -> ValueError:
         words = " ".join(str(error).split())[:200]
+        words = words if words.isprintable() else ascii(words)
         return ValueError(
             f"{self.path}: cannot be read as a bag of ROS 2 ({type(error).__name__}: {words}); "
             "repair it (`mcap recover`, `ros2 bag reindex`), or record it again"
         )
+
+
+def listed(names: Iterable[str]) -> str:
+    """Returns names that a bag has in their order, as an error shows them: 20 at most, in signs
+    that can be printed."""
+    ordered = sorted(names)
+    shown = [name if name.isprintable() else ascii(name) for name in ordered[:_MOST_LISTED]]
+    more = [f"{len(ordered) - _MOST_LISTED} more"] if len(ordered) > _MOST_LISTED else []
+    return ", ".join([name[:_MOST_CHARACTERS] for name in shown] + more) or "none"
 
 
 def stamp_us(content: bytes) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from leapai.data.bags.bag_file import NS_OF_US, BagFile, MessageKey, stamp_us
+from leapai.data.bags.bag_file import NS_OF_US, BagFile, MessageKey, listed, stamp_us
 from leapai.data.bags.bag_messages import Lens, lens_of, transform_of
 from leapai.data.bags.bag_poses import PoseTrack, TransformTree
 from leapai.data.bags.topic_table import CameraTopic, TopicTable
@@ -48,7 +48,7 @@ class TopicTimes:
 
 @dataclass(frozen=True)
 class BagIndex:
-    """What one pass over a bag finds."""
+    """Times of messages, calibrations and transforms of a bag, as one pass finds them."""
 
     messages: Mapping[str, TopicTimes]
     """Topic of a sensor -> its messages."""
@@ -69,11 +69,12 @@ def check_topics(bag: BagFile, table: TopicTable) -> None:
     for field, role, topic in named:
         types = _TYPES[role]
         if bag.types.get(topic) not in types:
-            kind = f"is of type {bag.types[topic]}" if topic in bag.types else "is not in the bag"
-            fitting = sorted(name for name, found in bag.types.items() if found in types)
+            there = topic in bag.types
+            kind = f"is of type {listed([bag.types[topic]])}" if there else "is not in the bag"
+            fitting = [name for name, found in bag.types.items() if found in types]
             raise ValueError(
-                f"{bag.path}: {field} = '{topic}' {kind}; topics of type {' or '.join(types)}: "
-                f"{', '.join(fitting) or 'none'}"
+                f"{bag.path}: {field} = {topic!r} {kind}; topics of type {' or '.join(types)}: "
+                f"{listed(fitting)}"
             )
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from leapai.data.bags.bag_file import listed
 from leapai.data.reading import SensorError, decoded_image
 from leapai.data.reduced_images import reduced_size
 from leapai.geometry import poses
@@ -52,17 +53,22 @@ class Lens(NamedTuple):
     distortion: FloatArray
     """[5] float64: k1, k2, p1, p2, k3."""
     frame: str
-    """Frame of the camera: x right, y down, z forward."""
+    """Frame that the message names: x right, y down, z forward."""
+    frame_from_camera: FloatArray
+    """[4, 4] float64: the turn of rectified images within that frame, else the identity."""
 
 
 def lens_of(info: Any, rectified: bool, name: str) -> Lens:
     """Returns the calibration in a CameraInfo of the topic `name`. Raises ValueError for a lens
-    that is no pinhole with five coefficients, and for an empty calibration."""
+    that is no pinhole with five coefficients, for an empty calibration, and for images that are
+    only a part of what was calibrated."""
     size_px = (int(info.height), int(info.width))
-    matrix: FloatArray = np.array(info.p, np.float64).reshape(3, 4)[:, :3]
-    distortion: FloatArray
+    _check_whole(info, name)
+    frame_from_camera: FloatArray = np.eye(4)
     if rectified:
-        distortion = np.zeros(5)
+        matrix: FloatArray = np.array(info.p, np.float64).reshape(3, 4)[:, :3]
+        distortion: FloatArray = np.zeros(5)
+        frame_from_camera[:3, :3] = _rectification(np.array(info.r, np.float64), name).T
     else:
         matrix = np.array(info.k, np.float64).reshape(3, 3)
         distortion = _five_coefficients(str(info.distortion_model), np.array(info.d), name)
@@ -74,14 +80,36 @@ def lens_of(info: Any, rectified: bool, name: str) -> Lens:
         )
     if min(size_px) < 1:
         raise ValueError(f"{name}: height and width are {size_px}; they must be those of the image")
-    return Lens(size_px, matrix, distortion, str(info.header.frame_id))
+    return Lens(size_px, matrix, distortion, str(info.header.frame_id), frame_from_camera)
+
+
+def _check_whole(info: Any, name: str) -> None:
+    """Raises ValueError where images are binned or cut, which their calibration does not say."""
+    roi = info.roi
+    part = (roi.x_offset, roi.y_offset, roi.height, roi.width)
+    binning = (info.binning_x, info.binning_y)
+    if max(binning) > 1 or part not in ((0, 0, 0, 0), (0, 0, info.height, info.width)):
+        raise ValueError(
+            f"{name}: binning of {binning} and a region of interest {part} leave a part of the "
+            "image; calibrate the images as they are recorded"
+        )
+
+
+def _rectification(rows: FloatArray, name: str) -> FloatArray:
+    """Returns `rectified_from_frame` [3, 3]; zeros, which are none, become the identity."""
+    turn = rows.reshape(3, 3)
+    if not turn.any():
+        return np.eye(3)
+    if not np.isfinite(turn).all() or np.abs(turn @ turn.T - np.eye(3)).max() > 1e-3:
+        raise ValueError(f"{name}: r = {rows.tolist()} is no rotation; calibrate the camera again")
+    return turn
 
 
 def _five_coefficients(model: str, given: FloatArray, name: str) -> FloatArray:
     """Returns k1, k2, p1, p2, k3 of a lens model that has them."""
     remedy = "rectify the images (image_proc), name their topic, and set rectified"
     if model not in _PINHOLE_MODELS:
-        raise ValueError(f"{name}: distortion_model = '{model:.40}' is not plumb_bob; {remedy}")
+        raise ValueError(f"{name}: distortion_model = {model[:40]!r} is not plumb_bob; {remedy}")
     if not np.isfinite(given).all() or given[5:].any():
         raise ValueError(
             f"{name}: d = {given.tolist()} has more than five coefficients, or some that are not "
@@ -110,7 +138,7 @@ def _raw_image(message: Any, topic: Path) -> ImageArray:
 
     if message.encoding not in _ENCODINGS:
         raise SensorError(
-            topic, f"encoding '{message.encoding:.40}' is none of {', '.join(_ENCODINGS)}"
+            topic, f"encoding {message.encoding[:40]!r} is none of {', '.join(_ENCODINGS)}"
         )
     depth, conversion = _ENCODINGS[message.encoding]
     height, width, step = int(message.height), int(message.width), int(message.step)
@@ -143,9 +171,7 @@ def cloud_of(message: Any, topic: Path, fields: Mapping[str, bool]) -> dict[str,
     there = {field.name: field for field in message.fields}
     missing = [name for name, required in fields.items() if required and name not in there]
     if missing:
-        raise SensorError(
-            topic, f"has no field '{missing[0]}' among {', '.join(there) or 'none'}; name another"
-        )
+        raise SensorError(topic, f"has no field {missing[0]!r} among {listed(there)}; name another")
     table = _table_of(message, topic, [there[name] for name in fields if name in there])
     columns = {name: table[name] for name in table.dtype.names or ()}
     finite = np.isfinite(columns["x"]) & np.isfinite(columns["y"]) & np.isfinite(columns["z"])
@@ -163,7 +189,7 @@ def _table_of(message: Any, topic: Path, fields: list[Any]) -> np.ndarray:
         if kind is None or field.offset + int(kind[1]) > step:
             raise SensorError(
                 topic,
-                f"field '{field.name}' of type {field.datatype} at byte {field.offset} lies "
+                f"field {field.name!r} of type {field.datatype} at byte {field.offset} lies "
                 f"outside of a point of {step} bytes",
             )
     if height * width > MAX_POINTS or row_step < width * step or len(data) < height * row_step:

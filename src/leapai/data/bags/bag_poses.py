@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leapai.data.bags.bag_file import listed
 from leapai.geometry import poses
 from leapai.types import BoolArray, FloatArray, IntArray
 
@@ -105,10 +106,10 @@ class TransformTree:
         up, down = self._ancestors(dst), self._ancestors(src)
         shared = next((frame for frame in up if frame in down), None)
         if shared is None:
-            known = ", ".join(sorted({*self.parents, *(p for p, _ in self.parents.values())}))
+            known = {*self.parents, *(parent for parent, _ in self.parents.values())}
             raise NoPoseError(
-                f"no transform connects the frames '{dst}' and '{src}'; frames of the bag: "
-                f"{known or 'none'}"
+                f"no transform connects the frames {dst!r} and {src!r}; frames of the bag: "
+                f"{listed(known)}"
             )
         return up[: up.index(shared)], down[: down.index(shared)]
 
@@ -117,7 +118,7 @@ class TransformTree:
         while found[-1] in self.parents:
             parent = self.parents[found[-1]][0]
             if parent in found:
-                raise NoPoseError(f"the transforms lead from frame '{parent}' to itself")
+                raise NoPoseError(f"the transforms lead from frame {parent!r} to itself")
             found.append(parent)
         return found
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from leapai.data.bags.bag_file import BagFile, MessageKey
+from leapai.data.bags.bag_file import BagFile, MessageKey, listed
 from leapai.data.bags.bag_index import BagIndex, index_bag
 from leapai.data.bags.bag_messages import image_of
 from leapai.data.bags.bag_motion import BagMotion
@@ -45,7 +45,7 @@ def open_logs(location: str, options: OpenOptions) -> list[BagLog]:
     given, _, option = location.partition(",")
     name, _, table = option.partition("=")
     if option and name != "topics":
-        raise ValueError(f"rosbag:{location}: '{option}' is no option; the one is topics=FILE")
+        raise ValueError(f"rosbag:{location}: {option!r} is no option; the one is topics=FILE")
     path = Path(given).absolute()
     bags = _bags_at(path)
     if not bags:
@@ -75,14 +75,11 @@ def _opened(path: Path, table: Path | None) -> BagLog:
     places = [path / TOPICS, path.parent / TOPICS] if path.is_dir() else [path.parent / TOPICS]
     found = table or next((place for place in places if place.is_file()), None)
     if found is None:
-        sensors = sorted(
-            f"{topic} ({kind.rpartition('/')[2]})"
-            for topic, kind in bag.types.items()
-            if kind.rpartition("/")[2] in _SENSORS
-        )
+        kinds = {topic: kind.rpartition("/")[2] for topic, kind in bag.types.items()}
+        sensors = [f"{topic} ({kind})" for topic, kind in kinds.items() if kind in _SENSORS]
         raise ValueError(
             f"{path}: {TOPICS} is missing, which names the topics of the sensors; write it next to "
-            f"the bag, or name one by topics=FILE. Sensors of the bag: {', '.join(sensors)}"
+            f"the bag, or name one by topics=FILE. Sensors of the bag: {listed(sensors)}"
         )
     log = BagLog(bag, read_topic_table(found))
     log.table_folders = (found.absolute().parent,)
@@ -130,7 +127,7 @@ class BagLog(DrivingLog):
         if left_out == len(times):
             raise ValueError(
                 f"{self._bag.path}: no message of {self._first.topic} has a time with a pose of "
-                f"'{self._table.ego_frame}' in '{self._table.global_frame}'; do their clocks "
+                f"{self._table.ego_frame!r} in {self._table.global_frame!r}; do their clocks "
                 "differ (stamps: log)?"
             )
         if left_out:
@@ -143,14 +140,13 @@ class BagLog(DrivingLog):
 
     def _mount(self, camera: CameraTopic) -> FloatArray:
         """Returns where a camera is mounted [4, 4]. Raises ValueError where that is not known."""
-        given = camera.mount()
-        if given is not None:
-            return given
-        frame = camera.frame or self._index.lenses[camera.name].frame
+        lens, mount = self._index.lenses[camera.name], camera.mount()
         try:
-            return self._motion.mount(frame, int(self.timestamps_us[0]))
+            if mount is None:
+                mount = self._motion.mount(camera.frame or lens.frame, int(self.timestamps_us[0]))
         except NoPoseError as error:
             raise ValueError(f"{self._bag.path}: camera {camera.name}: {error}") from None
+        return np.asarray(mount @ lens.frame_from_camera)
 
     @cached_property
     def _intensity_max(self) -> float:

@@ -19,6 +19,8 @@ from leapai.types import FloatArray
 
 _CLOCK_S = 1e6
 """Times of points beyond this are of the clock; others count from the stamp of the message."""
+_MAX_SWEEP_S = 2.0
+"""Points further from the time of their frame are of no sweep: their times are in another unit."""
 _STEP_US = 100
 """Points within this share a pose: 3 mm at 30 m/s."""
 _TRIED = 10
@@ -62,6 +64,7 @@ def sweep_points(
     points = np.zeros((count, 5), np.float32)
     with np.errstate(all="ignore"):  # what is not finite stays so, and is dropped and counted
         if lidar.time_field is not None and not lidar.motion_compensated:
+            _check_times(dt_s, topic, lidar)
             points[:, :3] = _deskewed(xyz, dt_s, mount, time_us, motion)
         elif np.array_equal(mount, np.eye(4)):
             points[:, :3] = xyz
@@ -86,11 +89,20 @@ def _times_s(columns: dict[str, FloatArray], lidar: LidarTopic, stamp_us: int) -
     values = columns[lidar.time_field]
     scale = SECONDS_OF[lidar.time_unit]
     if len(values) and abs(float(values[0])) * scale > _CLOCK_S:
-        ticks = (
-            stamp_us / 1e6 / scale
-        )  # subtracted in the unit of the field, which keeps its digits
+        ticks = stamp_us / 1e6 / scale  # in the unit of the field, which keeps its digits
         return (values.astype(np.float64) - ticks) * scale
     return np.asarray(values.astype(np.float64) * scale)
+
+
+def _check_times(dt_s: FloatArray, topic: Path, lidar: LidarTopic) -> None:
+    """Raises SensorError for times of points that cannot be those of a sweep."""
+    furthest_s = float(np.abs(dt_s).max(initial=0.0))
+    if not furthest_s <= _MAX_SWEEP_S:  # true for NaN
+        raise SensorError(
+            topic,
+            f"has points {furthest_s:.3g} s from the time of the frame; correct time_field = "
+            f"'{lidar.time_field}' and time_unit = '{lidar.time_unit}'",
+        )
 
 
 def _deskewed(
@@ -99,7 +111,7 @@ def _deskewed(
     """Returns points [P, 3] of a moving sensor, seen `dt_s` after a frame, in its ego frame.
 
     Raises NoPoseError where there is no pose at the time of one."""
-    bin_us = np.rint(np.nan_to_num(dt_s) * 1e6 / _STEP_US).astype(np.int64) * _STEP_US
+    bin_us = np.rint(dt_s * 1e6 / _STEP_US).astype(np.int64) * _STEP_US
     distinct_us, owner = np.unique(bin_us, return_inverse=True)
     ego_from_sensor = motion.ego_from_ego_at(time_us, time_us + distinct_us) @ mount
     at_point = ego_from_sensor[owner]

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
 
 from leapai.config.problems import one_line
 from leapai.data.folder.folder_calibration import CameraName, Group, Pose
@@ -19,7 +27,15 @@ from leapai.types import FloatArray
 TOPICS = "topics.json"
 TimeUnit = Literal["s", "ms", "us", "ns"]
 SECONDS_OF = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_Name = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("names of topics, frames and fields have no line breaks or control codes")
+    return name
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 _Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e4)]
 
 
@@ -53,7 +69,7 @@ class CameraTopic(_Sensor):
 
 
 class LidarTopic(_Sensor):
-    """The LiDAR: PointCloud2."""
+    """The LiDAR, whose sweeps are messages of type PointCloud2."""
 
     intensity_field: _Name = "intensity"
     intensity_max: Annotated[FiniteFloat, Field(ge=1e-3, le=1e9)] | None = None
@@ -99,7 +115,7 @@ class TopicTable(_Entry):
         ):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
-                raise ValueError(f"{field} = '{twice[0]}' is that of several sensors")
+                raise ValueError(f"{field} = {twice[0]!r} is that of several sensors")
         return self
 
     @property
