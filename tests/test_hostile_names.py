@@ -222,7 +222,7 @@ def viewer(monkeypatch):
             pass
 
     monkeypatch.setattr(
-        recordings, "_recording_module", lambda: SimpleNamespace(SequenceRecording=Recording)
+        recordings, "_recording_module", lambda _: SimpleNamespace(SequenceRecording=Recording)
     )
     monkeypatch.setattr(recordings, "_has_screen", lambda: False)
 

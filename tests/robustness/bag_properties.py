@@ -77,6 +77,6 @@ def bag_messages(folder: Path) -> Callable[[Draw], Outcome]:
 
 
 PROPERTIES = (
-    Property("files of ROS 2 bags", bags, 30),
-    Property("messages of ROS 2 bags", bag_messages, 25),
+    Property("files of ROS 2 bags", bags, 25),
+    Property("messages of ROS 2 bags", bag_messages, 20),
 )

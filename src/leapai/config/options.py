@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from leapai.extras import RecordingFormat
+
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
 AUTO = "auto"
 """`--resume auto`: go on where the output folder has something to go on from."""
@@ -24,6 +26,7 @@ DATA_WORDS = (
 )
 """How data is named, for help texts."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
+FoxgloveFormat = Literal["mcap"]
 
 
 @dataclass(frozen=True)
@@ -244,17 +247,27 @@ class ValidationOptions(PictureOptions):
     max_frames: Annotated[
         int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
-    submission: Annotated[
-        SubmissionFormat | None,
+    format: Annotated[
+        SubmissionFormat | FoxgloveFormat | None,
         Argument(
-            "also write a submission to this benchmark, from its own data",
-            flags=("--format",),
+            "also write a submission to this benchmark, from its own data; mcap: record each drive "
+            "for Foxglove"
         ),
     ] = None
     viewer: Annotated[bool, Argument("record each drive while it streams, for leapai view")] = False
     memory: Annotated[
         bool, Argument("write tables of the temporal memory: queries, slots, alignment")
     ] = False
+
+    @property
+    def submission(self) -> SubmissionFormat | None:
+        """The benchmark to submit to; None: none."""
+        return None if self.format == "mcap" else self.format
+
+    @property
+    def recordings(self) -> tuple[RecordingFormat, ...]:
+        """Formats in which each drive is recorded."""
+        return _recordings(self.viewer, self.format)
 
     def check_files(self) -> None:
         """Raises ValueError where there are no weights to load or their file does not exist."""
@@ -293,9 +306,22 @@ class PredictionOptions(PictureOptions):
     max_frames: Annotated[
         int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
+    format: Annotated[FoxgloveFormat | None, Argument("also record each drive, for Foxglove")] = (
+        None
+    )
     viewer: Annotated[
         bool, Argument("record each drive while it streams, for the viewer rerun")
     ] = False
+
+    @property
+    def recordings(self) -> tuple[RecordingFormat, ...]:
+        """Formats in which each drive is recorded."""
+        return _recordings(self.viewer, self.format)
+
+
+def _recordings(viewer: bool, format: str | None) -> tuple[RecordingFormat, ...]:
+    rerun: tuple[RecordingFormat, ...] = ("rerun",) if viewer else ()
+    return (*rerun, "mcap") if format == "mcap" else rerun
 
 
 def existing_checkpoint(path: Path) -> Path:

@@ -72,7 +72,9 @@ def _add_to_history(run: Run, output: Path, console: Console) -> None:
 
 def _print_files(run: Run, output: Path, console: Console) -> None:
     names = run.summary.frames_by_sequence
-    of_sequences = (f"{file_name(name)}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    of_sequences = (
+        f"{file_name(name)}.{kind}" for name in names for kind in ("mp4", "rrd", "mcap")
+    )
     tables = ("detections.parquet", TRACKS, LINES, "instances.parquet", MEMORY)
     for name in (*tables, "metrics.json", *of_sequences, "pictures"):
         if (output / name).exists():

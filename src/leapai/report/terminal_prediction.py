@@ -59,7 +59,7 @@ def print_prediction(
         console, f"{frames} of {sequences}{pace}: {objects}. `leapai val` evaluates; this does not."
     )
     names = map(file_name, summary.frames_by_sequence)
-    videos = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
+    videos = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd", "mcap"))
     for name in (*TABLES, PREDICTION, *videos, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False, soft_wrap=True)
