@@ -5,6 +5,7 @@ Needs foxglove-schemas-protobuf (`pip install 'leapai[mcap]'`), so this module i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -56,13 +57,13 @@ def transform(
     parent: str, child: str, parent_from_child: FloatArray, at: Timestamp
 ) -> FrameTransform:
     """Returns a rigid transform [4, 4]."""
-    pose = _pose(parent_from_child)
+    x, y, z, w = Rotation.from_matrix(parent_from_child[:3, :3]).as_quat().tolist()
     return FrameTransform(
         timestamp=at,
         parent_frame_id=parent,
         child_frame_id=child,
-        translation=pose.position,
-        rotation=pose.orientation,
+        translation=_vector(parent_from_child[:3, 3]),
+        rotation=Quaternion(x=x, y=y, z=z, w=w),
     )
 
 
@@ -81,7 +82,7 @@ def cloud(points: FloatArray | None, at: Timestamp) -> PointCloud:
     return PointCloud(
         timestamp=at,
         frame_id=EGO,
-        pose=_pose(np.eye(4)),
+        pose=_IDENTITY,
         point_stride=_POINT.itemsize,
         fields=fields,
         data=table.tobytes(),
@@ -138,7 +139,7 @@ def objects(detections: Detections, at: Timestamp) -> SceneUpdate:
         above = box[:3] + np.array([0.0, 0.0, box[5] / 2 + _TEXT_M])
         text = f"{name} {track_id}" if track_id >= 0 else name
         entity.texts.add(
-            pose=_pose(_moved(above)),
+            pose=_pose(above),
             billboard=True,
             font_size=_TEXT_M,
             color=_colour(colour),
@@ -225,7 +226,7 @@ def _boxed(name: str, box: FloatArray, colour: Colour, at: Timestamp) -> SceneEn
     """Returns an entity with a box [7] in the ego frame."""
     entity = _entity(name, EGO, at)
     size_m = _vector(box[3:6])
-    entity.cubes.add(pose=_pose(_box_pose(box)), size=size_m, color=_colour(colour, _BOX_OPACITY))
+    entity.cubes.add(pose=_pose(box[:3], box[6]), size=size_m, color=_colour(colour, _BOX_OPACITY))
     return entity
 
 
@@ -236,7 +237,7 @@ def _entity(name: str, frame: str, at: Timestamp) -> SceneEntity:
 def _line(points_m: Sequence[FloatArray] | FloatArray, colour: Colour) -> LinePrimitive:
     return LinePrimitive(
         type=LinePrimitive.LINE_STRIP,
-        pose=_pose(np.eye(4)),
+        pose=_IDENTITY,
         thickness=_LINE_PX,
         scale_invariant=True,
         points=[Point3(x=x, y=y, z=z) for x, y, z in np.asarray(points_m).tolist()],
@@ -253,20 +254,10 @@ def _vector(xyz: FloatArray) -> Vector3:
     return Vector3(x=float(xyz[0]), y=float(xyz[1]), z=float(xyz[2]))
 
 
-def _moved(xyz: FloatArray) -> FloatArray:
-    pose = np.eye(4)
-    pose[:3, 3] = xyz
-    return pose
+def _pose(xyz_m: FloatArray, yaw_rad: float = 0.0) -> Pose:
+    """Returns a pose that is turned about z alone."""
+    turn = Quaternion(z=math.sin(yaw_rad / 2), w=math.cos(yaw_rad / 2))
+    return Pose(position=_vector(xyz_m), orientation=turn)
 
 
-def _box_pose(box: FloatArray) -> FloatArray:
-    pose = _moved(box[:3])
-    pose[:2, :2] = [[np.cos(box[6]), -np.sin(box[6])], [np.sin(box[6]), np.cos(box[6])]]
-    return pose
-
-
-def _pose(parent_from_child: FloatArray) -> Pose:
-    x, y, z, w = Rotation.from_matrix(parent_from_child[:3, :3]).as_quat().tolist()
-    return Pose(
-        position=_vector(parent_from_child[:3, 3]), orientation=Quaternion(x=x, y=y, z=z, w=w)
-    )
+_IDENTITY = _pose(np.zeros(3))
