@@ -32,7 +32,7 @@ def foxglove_layout(cameras: Sequence[str]) -> dict[str, Any]:
             "paths": [
                 {"value": f"/metrics.{name}", "enabled": True, "timestampMethod": "receiveTime"}
                 for name in METRICS
-                if name != "points"  # thousands, beside which the others are flat lines
+                if name != "points"  # thousands would flatten the others
             ]
         },
         _LOG: {"topicToRender": "/health", "minLogLevel": 1},

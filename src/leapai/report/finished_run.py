@@ -11,6 +11,7 @@ from rich.table import Table
 
 from leapai.extras import is_installed
 from leapai.folders import file_name
+from leapai.pictures.foxglove_layout import LAYOUT
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
 from leapai.runs.history import TABLE, RunLine, append_run
@@ -76,7 +77,7 @@ def _print_files(run: Run, output: Path, console: Console) -> None:
         f"{file_name(name)}.{kind}" for name in names for kind in ("mp4", "rrd", "mcap")
     )
     tables = ("detections.parquet", TRACKS, LINES, "instances.parquet", MEMORY)
-    for name in (*tables, "metrics.json", *of_sequences, "pictures"):
+    for name in (*tables, "metrics.json", *of_sequences, LAYOUT, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)
     if (output / REPORT).exists():

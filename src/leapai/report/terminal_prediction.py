@@ -14,6 +14,7 @@ from leapai.config.schema import TaskConfig
 from leapai.data.sensor_bounds import LIDAR
 from leapai.extras import is_installed, missing
 from leapai.folders import file_name
+from leapai.pictures.foxglove_layout import LAYOUT
 from leapai.runs.prediction_folder import TABLES, PredictionSummary
 from leapai.runs.run_files import PREDICTION
 from leapai.runs.run_inputs import RunInputs
@@ -60,7 +61,7 @@ def print_prediction(
     )
     names = map(file_name, summary.frames_by_sequence)
     videos = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd", "mcap"))
-    for name in (*TABLES, PREDICTION, *videos, "pictures"):
+    for name in (*TABLES, PREDICTION, *videos, LAYOUT, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False, soft_wrap=True)
 

@@ -71,17 +71,23 @@ class MadeUpBag:
         self._bag.write(self._connections[topic], time_us * 1000, data)
 
     def mount(self, frame: str, xyz: Any, xyzw: Any) -> None:
+        self.place("/tf_static", START_US, ("base_link", frame), xyz, xyzw)
+
+    def place(
+        self, topic: str, time_us: int, frames: tuple[str, str], xyz: Any, xyzw: Any = (0, 0, 0, 1)
+    ) -> None:
+        """Adds a transform; `frames`: the parent and the child."""
         transform = made(
             "geometry_msgs/msg/TransformStamped",
-            header=header(START_US, "base_link"),
-            child_frame_id=frame,
+            header=header(time_us, frames[0]),
+            child_frame_id=frames[1],
             transform=made(
                 "geometry_msgs/msg/Transform",
                 translation=self._vector("Vector3", xyz),
                 rotation=self._quaternion(xyzw),
             ),
         )
-        self.add("tf2_msgs/msg/TFMessage", "/tf_static", START_US, transforms=[transform])
+        self.add("tf2_msgs/msg/TFMessage", topic, time_us, transforms=[transform])
 
     def pose(self, time_us: int, x_m: float | None = None) -> None:
         ahead_m = (time_us - START_US) / 1e6 * SPEED_MPS if x_m is None else x_m

@@ -14,7 +14,15 @@ from rosbags.rosbag2 import StoragePlugin
 from leapai.data.bags.bag_reader import open_logs
 from leapai.data.data_names import named_source
 from leapai.data.log import OpenOptions
-from tests.data.bags.made_up_bag import SPEED_MPS, START_US, TABLE, MadeUpBag, opened, points
+from tests.data.bags.made_up_bag import (
+    SPEED_MPS,
+    START_US,
+    TABLE,
+    MadeUpBag,
+    header,
+    opened,
+    points,
+)
 
 ONE = points([[10, 0, -1]], intensity=("<f4", [50.0]))
 STEP_US = 100_000
@@ -84,6 +92,35 @@ def test_frames_without_a_pose_are_left_out_and_counted(tmp_path, caplog):
     with pytest.raises(ValueError, match="no message of /points has a time with a pose"):
         opened(path, max_pose_gap_s=0.01, max_extrapolation_s=0.0, stamps="log", lidar={
             "topic": "/points", "frame_after_stamp_s": 0.01})  # fmt: skip
+
+
+def test_motion_comes_from_transforms_where_no_odometry_is_named(tmp_path):
+    """As robots with SLAM have it: map <- odom, which is corrected now and then, <- vehicle."""
+    with MadeUpBag(tmp_path) as bag:
+        for i in range(5):
+            time_us = START_US + i * STEP_US // 2
+            bag.place("/tf", time_us, ("/map", "/odom"), [100, 5, 0])
+            bag.place("/tf", time_us, ("odom", "base_link"), [0.5 * i, 0, 0])
+        for time_us in (START_US + 25_000, START_US + 125_000):
+            bag.sweep(time_us, ONE)
+    table = {"global_frame": "map", "lidar": {"topic": "/points", "intensity_max": 100.0}}
+    log = opened(bag.path, table)
+    places = [log[i].ego2global[:3, 3].tolist() for i in range(2)]
+    np.testing.assert_allclose(places, [[100.25, 5, 0], [101.25, 5, 0]], atol=1e-9)
+    np.testing.assert_allclose(log[0].points, [[10, 0, 1, 0.5, 0]])
+
+
+def test_clocks_of_sensors_that_differ_are_replaced_by_times_of_recording(tmp_path):
+    with MadeUpBag(tmp_path) as bag:
+        for time_us in range(START_US, START_US + 3 * STEP_US, STEP_US):
+            bag.pose(time_us)
+        bag.sweep(START_US, ONE, header=header(0, "lidar"))
+        bag.sweep(START_US + STEP_US, ONE, header=header(7_000_000, "lidar"))
+    table = {"odometry": "/odom", "lidar": TABLE["lidar"]}
+    with pytest.raises(ValueError, match=r"do their clocks differ \(stamps: log\)\?"):
+        opened(bag.path, table)
+    log = opened(bag.path, table, stamps="log")
+    assert log.timestamps_us.tolist() == [START_US, START_US + STEP_US]
 
 
 @pytest.mark.parametrize(("kind", "unit", "scale", "from_clock"), [

@@ -63,8 +63,8 @@ class BagFile:
             raise self._damaged(error) from error
 
     def decoded(self, topic: str, content: bytes) -> Any:
-        """Returns a message as rosbags decodes it, by the definition that ROS 2 has of its type:
-        what the bag says of it is not trusted. Raises ValueError where it is damaged."""
+        """Returns a message as rosbags decodes it, by the definition that ROS 2 has of its type;
+        that of the bag is not trusted. Raises ValueError where it is damaged."""
         self._opened()
         try:
             return self._types.deserialize_cdr(content, self.types[topic])
