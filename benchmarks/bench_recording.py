@@ -1,7 +1,7 @@
 """Measures the size and the cost of a recording of `leapai val --viewer` or `--format mcap`.
 
     python benchmarks/bench_recording.py [--data synthetic:seed=24,place=street] [--frames 100]
-        [--format rerun|mcap]
+        [--format rerun|mcap|rosbag]
 
 The tiny network streams the data; only recording is timed, in processor seconds, which hardly
 depend on the load of the machine. Needs `pip install 'leapai[viewer]'` or `'leapai[mcap]'`.
@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="synthetic:seed=24,place=street")
     parser.add_argument("--frames", type=int, default=100)
-    parser.add_argument("--format", choices=("rerun", "mcap"), default="rerun")
+    parser.add_argument("--format", choices=("rerun", "mcap", "rosbag"), default="rerun")
     options = parser.parse_args()
     data = f"{options.data},frames={options.frames}"
     with tempfile.TemporaryDirectory() as folder:

@@ -42,7 +42,7 @@ def import_extra(module: str, extra: str, what: str) -> ModuleType:
         raise missing(extra, what) from None
 
 
-RecordingFormat = Literal["rerun", "mcap"]
+RecordingFormat = Literal["rerun", "mcap", "rosbag"]
 _RECORDERS: dict[RecordingFormat, tuple[tuple[str, ...], str, str]] = {
     "rerun": (("rerun",), "viewer", "a recording needs rerun-sdk"),
     "mcap": (
@@ -50,6 +50,7 @@ _RECORDERS: dict[RecordingFormat, tuple[tuple[str, ...], str, str]] = {
         "mcap",
         "a recording in MCAP needs mcap and Foxglove's schemas",
     ),
+    "rosbag": (("mcap", "rosbags"), "mcap", "a bag of ROS 2 needs rosbags and mcap"),
 }
 """Modules that write a format, their extra, and the words for what is missing."""
 

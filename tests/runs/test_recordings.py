@@ -101,7 +101,7 @@ def test_without_viewer_rerun_is_not_needed_and_nothing_is_recorded(
 def test_without_formats_nothing_is_done_but_recordings_of_an_earlier_run_are_dropped(
     tmp_path, without_rerun
 ):
-    for suffix in ("rrd", "mcap"):
+    for suffix in ("rrd", "mcap", "ros2.mcap"):
         (tmp_path / f"one.{suffix}").write_bytes(b"older")
     with recorder([], 0.3)(tmp_path, MadeUpLog("one")) as record:
         record(None, None)
@@ -262,6 +262,29 @@ def test_a_run_without_a_recording_drops_the_layout_of_an_earlier_one(streamed, 
     run(folder)
     assert not list(folder.glob("*.mcap")) + list(folder.glob("*.rrd"))
     assert not (folder / "foxglove_layout.json").exists()
+
+
+def test_the_results_on_every_drive_become_a_bag_of_ros(tmp_path, drives):
+    run(tmp_path, format="rosbag")
+    assert sorted(path.name for path in tmp_path.glob("*.mcap*")) == [
+        "one.ros2.mcap",
+        "two.ros2.mcap",
+    ]
+    assert not (tmp_path / "foxglove_layout.json").exists()
+
+
+@pytest.mark.parametrize(("format", "beyond_us"), [("mcap", 10**17), ("rosbag", 2**31 * 10**6)])
+def test_times_that_a_format_cannot_hold_are_refused_before_the_first_frame(
+    tmp_path, monkeypatch, format, beyond_us
+):
+    late = property(lambda _: np.array([0, beyond_us]))
+    monkeypatch.setattr(MadeUpLog, "timestamps_us", late)
+    with (
+        pytest.raises(ValueError, match=f"one: timestamps_us reach {beyond_us}.*correct the clock"),
+        recorder([format], 0.3)(tmp_path, MadeUpLog("one")),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_needs_mcap_says_how_to_install_it(folder, monkeypatch, capsys):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import DEMO_DATA, OUTPUTS, NamedConfigurationOptions, SettingOptions
-from leapai.config.options import Argument, FoxgloveFormat, ValidationOptions
+from leapai.config.options import RECORDED_WORDS, Argument, ResultFormat, ValidationOptions
 from leapai.data.data_names import check_data
 from leapai.extras import check_recorder
 
@@ -32,9 +32,7 @@ class DemoOptions(ValidationOptions):
     data: Annotated[str | None, Argument(f"drives to stream; default: {DEMO_DATA}")] = DEMO_DATA
     checkpoint: Path | None = None
     random_weights: bool = False
-    format: Annotated[FoxgloveFormat | None, Argument("also record each drive, for Foxglove")] = (
-        None
-    )
+    format: Annotated[ResultFormat | None, Argument(RECORDED_WORDS)] = None
 
 
 def _validate(parsed: argparse.Namespace) -> None:

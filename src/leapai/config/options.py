@@ -25,8 +25,9 @@ DATA_WORDS = (
     "module:function:location"
 )
 """How data is named, for help texts."""
+RECORDED_WORDS = "also record each drive: mcap, for Foxglove; rosbag, its results for ROS 2"
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
-FoxgloveFormat = Literal["mcap"]
+ResultFormat = Literal["mcap", "rosbag"]
 
 
 @dataclass(frozen=True)
@@ -248,10 +249,10 @@ class ValidationOptions(PictureOptions):
         int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
     format: Annotated[
-        SubmissionFormat | FoxgloveFormat | None,
+        SubmissionFormat | ResultFormat | None,
         Argument(
             "also write a submission to this benchmark, from its own data; mcap: record each drive "
-            "for Foxglove"
+            "for Foxglove; rosbag: its results for ROS 2"
         ),
     ] = None
     viewer: Annotated[bool, Argument("record each drive while it streams, for leapai view")] = False
@@ -262,7 +263,11 @@ class ValidationOptions(PictureOptions):
     @property
     def submission(self) -> SubmissionFormat | None:
         """The benchmark to submit to; None: none."""
-        return None if self.format == "mcap" else self.format
+        match self.format:
+            case "mcap" | "rosbag":
+                return None
+            case benchmark:
+                return benchmark
 
     @property
     def recordings(self) -> tuple[RecordingFormat, ...]:
@@ -306,9 +311,7 @@ class PredictionOptions(PictureOptions):
     max_frames: Annotated[
         int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
-    format: Annotated[FoxgloveFormat | None, Argument("also record each drive, for Foxglove")] = (
-        None
-    )
+    format: Annotated[ResultFormat | None, Argument(RECORDED_WORDS)] = None
     viewer: Annotated[
         bool, Argument("record each drive while it streams, for the viewer rerun")
     ] = False
@@ -319,9 +322,11 @@ class PredictionOptions(PictureOptions):
         return _recordings(self.viewer, self.format)
 
 
-def _recordings(viewer: bool, format: str | None) -> tuple[RecordingFormat, ...]:
+def _recordings(
+    viewer: bool, format: SubmissionFormat | ResultFormat | None
+) -> tuple[RecordingFormat, ...]:
     rerun: tuple[RecordingFormat, ...] = ("rerun",) if viewer else ()
-    return (*rerun, "mcap") if format == "mcap" else rerun
+    return (*rerun, format) if format in ("mcap", "rosbag") else rerun
 
 
 def existing_checkpoint(path: Path) -> Path:

@@ -10,7 +10,11 @@ from leapai.folders import file_name
 from leapai.pictures.foxglove_layout import LAYOUT
 from leapai.runs.parquet_files import UnusableTableError, read_parquet
 
-RECORDING_SUFFIXES: dict[RecordingFormat, str] = {"rerun": "rrd", "mcap": "mcap"}
+RECORDING_SUFFIXES: dict[RecordingFormat, str] = {
+    "rerun": "rrd",
+    "mcap": "mcap",
+    "rosbag": "ros2.mcap",
+}
 _NUMBERED = re.compile(r"\d{6,}\.png")
 """Names of the pictures of frames."""
 

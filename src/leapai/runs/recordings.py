@@ -1,7 +1,7 @@
-"""Recordings of sequences for the viewers of rerun and Foxglove: written and opened.
+"""Recordings of sequences for rerun, Foxglove and ROS 2: written and opened.
 
-They are written while a run streams (`--viewer`, `--format mcap`), or afterwards from the folder of
-the run and the data that it read (`leapai view`).
+They are written while a run streams (`--viewer`, `--format mcap`, `--format rosbag`), or afterwards
+from the folder of the run and the data that it read (`leapai view`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -35,7 +37,14 @@ from leapai.types import Frame
 _MODULES: dict[RecordingFormat, str] = {
     "rerun": "leapai.pictures.recording",
     "mcap": "leapai.pictures.foxglove_recording",
+    "rosbag": "leapai.pictures.ros_recording",
 }
+_END_US: dict[RecordingFormat, int] = {
+    "rerun": 2**63 // 1000,
+    "mcap": 2**64 // 1000,
+    "rosbag": 2**31 * 10**6,
+}
+"""End of time of a format: nanoseconds in 64 bits, or seconds in 32."""
 Record = Callable[[Frame, StepResult], None]
 """Adds a frame and the result of its step to the recordings."""
 
@@ -64,6 +73,7 @@ def _recordings(
     with ExitStack() as files:
         recordings = []
         for format, module in formats:
+            _check_times(format, log)
             temporary = files.enter_context(whole_file(recording_of(folder, log.name, format)))
             recording = module.SequenceRecording(temporary, log.vector_map(), confident)
             recordings.append(files.enter_context(recording))
@@ -74,6 +84,16 @@ def _recordings(
                 recording.add(known, result.detections, result.memory_slots, result.lines)
 
         yield record
+
+
+def _check_times(format: RecordingFormat, log: DrivingLog) -> None:
+    """Raises ValueError where a format cannot hold the times of a sequence."""
+    latest_us = int(np.max(log.timestamps_us, initial=0))
+    if latest_us >= _END_US[format]:
+        raise ValueError(
+            f"{log.name}: timestamps_us reach {latest_us}, and a recording ({format}) holds times "
+            f"below {_END_US[format]} us; correct the clock of the data, or do not record it"
+        )
 
 
 def _recording_module(format: RecordingFormat) -> ModuleType:
@@ -105,8 +125,13 @@ def view_run(
     module = _recording_module(format)
     path = recording_of(folder, name, format)
     if inside(folder, path.name) is None:
-        with whole_file(path) as temporary:
-            _record_afterwards(module, run, sequences[name], temporary, console)
+        log = _log_of(run, sequences[name])
+        _check_times(format, log)
+        with (
+            whole_file(path) as temporary,
+            module.SequenceRecording(temporary, log.vector_map(), _confident(run)) as recording,
+        ):
+            _record_afterwards(recording, log, sequences[name], console)
     console.print(f"  -> [bold]{path}[/]", highlight=False)
     if format == "rerun" and opens and _has_screen():
         _open(path)
@@ -126,14 +151,15 @@ def how_to_open(path: Path) -> str:
 
 
 def _record_afterwards(
-    module: ModuleType, run: Run, sequence: SequenceResult, path: Path, console: Console
+    recording: Any, log: DrivingLog, sequence: SequenceResult, console: Console
 ) -> None:
-    """Records detections of the run over its data, read again; memory slots are not on disk."""
-    log = _log_of(run, sequence)
-    confident = run.config.draw_dynamic_cfg.dynamic_conf
-    with module.SequenceRecording(path, log.vector_map(), confident) as recording:
-        for i, found in enumerate(track(sequence.detections, log.name, console=console)):
-            recording.add(log[i], found, None, sequence.lines[i])
+    """Records detections of a run over its data, read again; memory slots are not on disk."""
+    for i, found in enumerate(track(sequence.detections, log.name, console=console)):
+        recording.add(log[i], found, None, sequence.lines[i])
+
+
+def _confident(run: Run) -> float:
+    return run.config.draw_dynamic_cfg.dynamic_conf
 
 
 def _log_of(run: Run, sequence: SequenceResult) -> DrivingLog:
