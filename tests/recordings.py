@@ -1,7 +1,8 @@
-"""Reads recordings back, for tests that have rerun-sdk."""
+"""Reads recordings back with the readers of rerun and MCAP."""
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 needs_rerun = "rerun-sdk is not installed: pip install 'leapai[viewer]'"
+needs_mcap = "mcap is not installed: pip install 'leapai[mcap]'"
 
 
 def recorded(path: Path) -> dict[str, dict[str, list[Any]]]:
@@ -21,6 +23,24 @@ def blueprint_of(path: Path) -> dict[str, dict[str, list[Any]]]:
     """Returns the same tables of the blueprint in a recording."""
     reader = pytest.importorskip("rerun.chunk", reason=needs_rerun).RrdReader(path)
     return _tables(reader.stream(store=reader.blueprints()[0]))
+
+
+def foxglove_recorded(path: Path) -> dict[str, list[tuple[int, Any]]]:
+    """Returns topic -> times in microseconds and decoded messages in their order; checksums are
+    checked, and that every message has a schema of Foxglove or JSON."""
+    reader_of = pytest.importorskip("mcap.reader", reason=needs_mcap)
+    factory = pytest.importorskip("mcap_protobuf.decoder", reason=needs_mcap).DecoderFactory()
+    topics: dict[str, list[tuple[int, Any]]] = defaultdict(list)
+    with path.open("rb") as file:
+        reader = reader_of.make_reader(file, validate_crcs=True, decoder_factories=[factory])
+        for schema, channel, message in reader.iter_messages():
+            if schema.encoding == "protobuf":
+                assert schema.name.startswith("foxglove.")
+                content = factory.decoder_for("protobuf", schema)(message.data)
+            else:
+                content = json.loads(message.data)
+            topics[channel.topic].append((message.log_time // 1000, content))
+    return topics
 
 
 def _tables(chunks: Any) -> dict[str, dict[str, list[Any]]]:

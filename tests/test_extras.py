@@ -101,7 +101,7 @@ def test_what_is_asked_for_alone_names_its_extra(tmp_path, monkeypatch, error):
     with pytest.raises(error, match=r"a video needs av.*pip install 'leapai\[report\]'"):
         VideoWriter(tmp_path / "a.mp4", 4.0)
     with pytest.raises(error, match=r"rerun-sdk.*pip install 'leapai\[viewer\]'"):
-        recorder(True, 0.3)
+        recorder(["rerun"], 0.3)
     assert not list(tmp_path.iterdir())
 
 

@@ -222,7 +222,7 @@ def viewer(monkeypatch):
             pass
 
     monkeypatch.setattr(
-        recordings, "_recording_module", lambda: SimpleNamespace(SequenceRecording=Recording)
+        recordings, "_recording_module", lambda _: SimpleNamespace(SequenceRecording=Recording)
     )
     monkeypatch.setattr(recordings, "_has_screen", lambda: False)
 
@@ -235,7 +235,7 @@ def test_view_writes_into_the_folder_of_the_run(home, viewer, monkeypatch, name)
     monkeypatch.setattr(
         recordings,
         "_log_of",
-        lambda *_: SimpleNamespace(name=name, vector_map=lambda: None, __getitem__=None),
+        lambda *_: SimpleNamespace(name=name, vector_map=lambda: None, timestamps_us=np.zeros(1)),
     )
     monkeypatch.setattr(recordings, "track", lambda *_, **__: ())
     before = content(home, but=("run",))

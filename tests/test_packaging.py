@@ -73,11 +73,12 @@ def test_everything_else_is_an_extra(wheel):
     assert {"jinja2", "av"} <= extras["report"]
     for extra, name in (
         ("train", "tensorboard"), ("world", "embreex"), ("viewer", "rerun-sdk"),
+        ("mcap", "rosbags"), ("mcap", "mcap"),
         ("pandas", "pandas"), ("pcd", "pypcd4"), ("remote", "s3fs"),
         ("wandb", "wandb"), ("mlflow", "mlflow"),
     ):  # fmt: skip
         assert name in extras[extra]
-    together = ("train", "report", "world", "viewer", "pandas", "pcd", "remote")
+    together = ("train", "report", "world", "viewer", "pandas", "pcd", "remote", "mcap")
     assert extras["all"] == set().union(*(extras[extra] for extra in together))
 
 

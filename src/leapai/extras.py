@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Literal
 
 
 class MissingExtraError(ValueError, ImportError):
@@ -41,10 +42,25 @@ def import_extra(module: str, extra: str, what: str) -> ModuleType:
         raise missing(extra, what) from None
 
 
-def check_viewer() -> None:
-    """Raises MissingExtraError where rerun is not installed; imports nothing."""
-    if not is_installed("rerun"):
-        raise missing("viewer", "a recording needs rerun-sdk")
+RecordingFormat = Literal["rerun", "mcap", "rosbag"]
+_RECORDERS: dict[RecordingFormat, tuple[tuple[str, ...], str, str]] = {
+    "rerun": (("rerun",), "viewer", "a recording needs rerun-sdk"),
+    "mcap": (
+        ("mcap", "mcap_protobuf", "foxglove_schemas_protobuf"),
+        "mcap",
+        "a recording in MCAP needs mcap and Foxglove's schemas",
+    ),
+    "rosbag": (("mcap", "rosbags"), "mcap", "a bag of ROS 2 needs rosbags and mcap"),
+}
+"""Modules that write a format, their extra, and the words for what is missing."""
+
+
+def check_recorder(format: RecordingFormat) -> None:
+    """Raises MissingExtraError where what writes a format of recordings is not installed; imports
+    nothing."""
+    modules, extra, what = _RECORDERS[format]
+    if not all(is_installed(module) for module in modules):
+        raise missing(extra, what)
 
 
 def is_installed(module: str) -> bool:

@@ -18,7 +18,7 @@ from leapai.config.options import EXIT_OF_SIGNAL, PredictionOptions
 from leapai.config.schema import TaskConfig
 from leapai.data.log import UnlabelledLog
 from leapai.distributed import broadcast, joined_ranks
-from leapai.extras import import_extra
+from leapai.extras import check_recorder
 from leapai.report.terminal_prediction import print_begin, print_prediction
 from leapai.runs.prediction_folder import PredictionSummary, begun_prediction, write_prediction
 from leapai.runs.run_inputs import open_inputs
@@ -46,8 +46,8 @@ def run_prediction(
     """
     assert options.output is not None
     step = options.picture_step()
-    if options.viewer:
-        import_extra("rerun", "viewer", "a recording needs rerun-sdk")
+    for format in options.recordings:
+        check_recorder(format)
     with joined_ranks() as ranks, StopSignal() as stop, ExitStack() as held:
         console = (console or Console()) if ranks.is_first else Console(quiet=True)
         inputs = open_inputs(config, checkpoint, options.source, options.max_frames, labelled=False)
@@ -58,7 +58,7 @@ def run_prediction(
         print_begin(inputs, config, with_video=step is not None, console=console)
         streaming = StreamingOptions(
             picture_step=step,
-            viewer=options.viewer,
+            recordings=options.recordings,
             evaluates=False,
             is_stopped=lambda: stop.received is not None,
         )

@@ -20,7 +20,7 @@ from leapai.config.schema import TaskConfig
 from leapai.data.submissions import check_submission, write_submission
 from leapai.distributed import broadcast, joined_ranks
 from leapai.evaluation.evaluate import evaluate, evaluate_instances
-from leapai.extras import import_extra, is_installed, missing
+from leapai.extras import check_recorder, is_installed, missing
 from leapai.report.finished_run import report_run
 from leapai.runs.run_folder import Run, begun_run, write_run
 from leapai.runs.run_inputs import RunInputs, open_inputs
@@ -54,7 +54,7 @@ def run_validation(
             held.enter_context(begun_run(options.output))
         broadcast(True)  # the others write when the folder is ready
         streaming = StreamingOptions(
-            _picture_step(config, options), viewer=options.viewer, memory=options.memory
+            _picture_step(config, options), recordings=options.recordings, memory=options.memory
         )
         results = stream_sequences(inputs, options.output, console, streaming)
         if results is None:
@@ -83,8 +83,8 @@ def _check(config: TaskConfig, options: ValidationOptions) -> None:
         raise ValueError(
             "--memory: dynamic_task is off, and it has the memory of queries; leave --memory out"
         )
-    if options.viewer:
-        import_extra("rerun", "viewer", "a recording needs rerun-sdk")
+    for format in options.recordings:
+        check_recorder(format)
 
 
 def _begin(

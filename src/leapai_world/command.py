@@ -26,7 +26,10 @@ class ExportOptions:
     output: Annotated[
         Path, Argument("a folder that does not exist yet", positional=True, metavar="OUT")
     ]
-    format: Annotated[Literal["nuscenes"], Argument("format of the data set")]
+    format: Annotated[
+        Literal["nuscenes", "rosbag"],
+        Argument("a data set as that of nuScenes, or ROS 2 bags in MCAP"),
+    ]
     drives: Annotated[int, Argument("number of drives; default: 1", metavar="N", least=1)] = 1
     world: Annotated[
         str,
@@ -40,14 +43,25 @@ class ExportOptions:
 def _export(parsed: argparse.Namespace) -> None:
     options = read(ExportOptions, parsed)
     from leapai.data.log import open_logs
-    from leapai_world.export_nuscenes import export_nuscenes
 
+    rig = "rig=six," if options.format == "nuscenes" else ""
     given = f"{options.world}," if options.world else ""
-    data = f"synthetic:{given}rig=six,drives={options.drives}"
+    data = f"synthetic:{given}{rig}drives={options.drives}"
     drives: Any = open_logs(data, image_size_px=options.image_size)
     with keeps(lambda: f"early; nothing of {options.output} is left"):
-        keyframes = export_nuscenes(drives, options.output, _report)
-    sys.stdout.write(f"{len(drives)} drives, {keyframes} keyframes -> {options.output}\n")
+        count = _written(options, drives)
+    sys.stdout.write(f"{len(drives)} drives, {count} -> {options.output}\n")
+
+
+def _written(options: ExportOptions, drives: Any) -> str:
+    """Writes the drives; returns what was counted, in words."""
+    if options.format == "rosbag":
+        from leapai_world.export_rosbag import export_rosbags
+
+        return f"{export_rosbags(drives, options.output, _report)} frames"
+    from leapai_world.export_nuscenes import export_nuscenes
+
+    return f"{export_nuscenes(drives, options.output, _report)} keyframes"
 
 
 def _report(line: str) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 from leapai.data.argoverse2 import argoverse2_map, argoverse2_tables
+from leapai.data.bags.bag_reader import BagLog
 from leapai.data.folder.folder_reader import FolderLog
 from leapai.data.frame_check import check_frame
 from leapai.data.frame_errors import FrameError
@@ -49,13 +50,13 @@ MANY = 5
 
 def has_marks(logs: list[DrivingLog]) -> bool:
     """Reads all frames and maps, checks their values, and returns whether anything is marked as
-    failed or left out. Readers of tables let no absurd value pass; that of a folder leaves sensors
-    to the check of frames."""
+    failed or left out. Readers of tables let no absurd value pass; those of folders and bags leave
+    sensors to the check of frames."""
     for cached in IN_MEMORY:
         cached.cache_clear()  # each example has another content
     marked = any(bool(log.table_notes) for log in logs)
     for log in logs:
-        has_tables = not isinstance(log, FolderLog)
+        has_tables = not isinstance(log, FolderLog | BagLog)
         last: Frame | None = None
         for index in range(len(log)):
             frame = log[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from leapai.data.log import DrivingLog
 from leapai.runs import recordings, run_inputs
 from leapai.runs.recordings import recorder, view_run
 from leapai.validation import run_validation
-from tests.recordings import needs_rerun, recorded
+from tests.recordings import foxglove_recorded, needs_rerun, recorded
 from tests.scenes import joint_config, make_frame, small_config
 
 RERUN = "leapai.pictures.recording"
@@ -56,18 +57,18 @@ def drives(monkeypatch):
 
 @pytest.fixture(scope="module")
 def streamed(tmp_path_factory):
-    """A run, recorded where rerun-sdk is installed."""
+    """A run, recorded for Foxglove, and for rerun where it is installed."""
     folder = tmp_path_factory.mktemp("streamed")
     with pytest.MonkeyPatch.context() as patch:
         two_drives(patch)
-        run(folder, viewer=find_spec("rerun") is not None)
+        run(folder, viewer=find_spec("rerun") is not None, format="mcap")
     return folder
 
 
 @pytest.fixture
 def folder(tmp_path, streamed, drives):
     """A run without recordings."""
-    left_out = shutil.ignore_patterns("*.rrd", "pictures")
+    left_out = shutil.ignore_patterns("*.rrd", "*.mcap", "foxglove*", "pictures")
     return shutil.copytree(streamed, tmp_path / "run", ignore=left_out)
 
 
@@ -97,10 +98,12 @@ def test_without_viewer_rerun_is_not_needed_and_nothing_is_recorded(
     assert not list(tmp_path.glob("*.rrd*"))
 
 
-def test_the_stub_does_nothing_but_drop_the_recording_of_an_earlier_run(tmp_path, without_rerun):
-    path = tmp_path / "one.rrd"
-    path.write_bytes(b"older")
-    with recorder(False, 0.3)(path, MadeUpLog("one")) as record:
+def test_without_formats_nothing_is_done_but_recordings_of_an_earlier_run_are_dropped(
+    tmp_path, without_rerun
+):
+    for suffix in ("rrd", "mcap", "ros2.mcap"):
+        (tmp_path / f"one.{suffix}").write_bytes(b"older")
+    with recorder([], 0.3)(tmp_path, MadeUpLog("one")) as record:
         record(None, None)
     assert not list(tmp_path.iterdir())
 
@@ -123,7 +126,7 @@ def test_a_fault_of_another_module_is_not_taken_for_a_missing_rerun(monkeypatch)
     monkeypatch.setitem(sys.modules, "leapai.pictures.recording_parts", None)
     monkeypatch.delattr("leapai.pictures.recording_parts", raising=False)
     with pytest.raises(ImportError, match="recording_parts"):
-        recorder(True, 0.3)
+        recorder(["rerun"], 0.3)
 
 
 def test_every_drive_is_recorded_while_it_streams(streamed):
@@ -232,3 +235,63 @@ def test_linux_has_a_screen_where_a_display_is_named(monkeypatch, variable):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("os.environ", {variable: ":0"} if variable else {})
     assert recordings._has_screen() == bool(variable)
+
+
+def test_every_drive_is_recorded_for_foxglove_too(streamed):
+    assert sorted(path.name for path in streamed.glob("*.mcap*")) == ["one.mcap", "two.mcap"]
+    topics = foxglove_recorded(streamed / "one.mcap")
+    assert [len(topics[topic]) for topic in ("/objects", "/lidar", "/tf")] == [3, 3, 3]
+    assert [each["memory_slots"] for _, each in topics["/metrics"]] == [0, 8, 16]
+    layout = json.loads((streamed / "foxglove_layout.json").read_text())
+    assert layout["configById"]["3D!scene"]["followTf"] == "ego"
+
+
+def test_a_run_is_recorded_for_foxglove_afterwards(streamed, folder):
+    path, said = viewed(folder, "two", format="mcap")
+    assert path == folder / "two.mcap"
+    assert f"open it in Foxglove, and import its layout {folder / 'foxglove_layout.json'}" in said
+    then, now = foxglove_recorded(streamed / "two.mcap"), foxglove_recorded(path)
+    assert any(update.entities for _, update in now["/objects"])
+    assert set(then) == set(now)
+    for topic in set(now) - {"/metrics"}:  # memory slots are not on disk
+        assert str(now[topic]) == str(then[topic]), topic
+
+
+def test_a_run_without_a_recording_drops_the_layout_of_an_earlier_one(streamed, drives, tmp_path):
+    folder = shutil.copytree(streamed, tmp_path / "run")
+    run(folder)
+    assert not list(folder.glob("*.mcap")) + list(folder.glob("*.rrd"))
+    assert not (folder / "foxglove_layout.json").exists()
+
+
+def test_the_results_on_every_drive_become_a_bag_of_ros(tmp_path, drives):
+    run(tmp_path, format="rosbag")
+    assert sorted(path.name for path in tmp_path.glob("*.mcap*")) == [
+        "one.ros2.mcap",
+        "two.ros2.mcap",
+    ]
+    assert not (tmp_path / "foxglove_layout.json").exists()
+
+
+@pytest.mark.parametrize(("format", "beyond_us"), [("mcap", 10**17), ("rosbag", 2**31 * 10**6)])
+def test_times_that_a_format_cannot_hold_are_refused_before_the_first_frame(
+    tmp_path, monkeypatch, format, beyond_us
+):
+    late = property(lambda _: np.array([0, beyond_us]))
+    monkeypatch.setattr(MadeUpLog, "timestamps_us", late)
+    with (
+        pytest.raises(ValueError, match=f"one: timestamps_us reach {beyond_us}.*correct the clock"),
+        recorder([format], 0.3)(tmp_path, MadeUpLog("one")),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_needs_mcap_says_how_to_install_it(folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mcap_protobuf", None)
+    output = folder.parent / "demo"
+    demo = ["demo", "--format", "mcap", "--output", str(output)]
+    for arguments in (demo, ["view", "--mcap", str(folder)]):
+        assert cli.main(arguments) == 2
+        assert capsys.readouterr().err.endswith("not installed: pip install 'leapai[mcap]'\n")
+    assert not output.exists()

@@ -1,4 +1,4 @@
-"""The commands `leapai info` and `leapai merge`."""
+"""The commands `leapai info`, `leapai merge` and `leapai completion`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from leapai.cli.arguments import Command, read
 from leapai.config.options import Argument, existing_checkpoint
@@ -62,4 +62,33 @@ MERGE = Command(
     "make one checkpoint of Step 2 Dynamic and Step 2 Static",
     _merge,
     (MergeOptions,),
+)
+
+
+@dataclass(frozen=True)
+class CompletionOptions:
+    """The shell that completes."""
+
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        Argument(
+            'bash and zsh: eval "$(leapai completion SHELL)" in its start-up file; '
+            "fish: leapai completion fish > ~/.config/fish/completions/leapai.fish",
+            positional=True,
+        ),
+    ]
+
+
+def _print_script(parsed: argparse.Namespace) -> None:
+    from argcomplete.shell_integration import shellcode
+
+    shell = read(CompletionOptions, parsed).shell
+    sys.stdout.write(shellcode(["leapai"], shell=shell))
+
+
+COMPLETION = Command(
+    "completion",
+    "print the script by which a shell completes leapai",
+    _print_script,
+    (CompletionOptions,),
 )

@@ -12,14 +12,14 @@ from leapai.cli.arguments import INTERRUPTED, Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
 from leapai.config.options import PredictionOptions, existing_network
 from leapai.data.data_names import check_data, named_source
-from leapai.extras import check_viewer
+from leapai.extras import check_recorder
 
 
 def _predict(parsed: argparse.Namespace) -> None:
     options = read(PredictionOptions, parsed)
     options.picture_step()
-    if options.viewer:
-        check_viewer()
+    for format in options.recordings:
+        check_recorder(format)
     if options.checkpoint is not None:
         existing_network(options.checkpoint)
     source = named_source(options.source)

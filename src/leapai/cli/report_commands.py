@@ -11,6 +11,7 @@ from typing import Annotated
 from leapai.cli.arguments import Command, read
 from leapai.cli.configuration import OUTPUTS
 from leapai.config.options import Argument
+from leapai.extras import RecordingFormat
 from leapai.runs.run_files import existing_run, existing_table, is_stress_run
 
 PIPED_WIDTH = 200
@@ -59,12 +60,15 @@ class RunsOptions:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """Options of looking at a run in the viewer."""
+    """Options of looking at a run in a viewer."""
 
     run: _Run
     drive: Annotated[
         str | None, Argument("drive to show; default: the first of the run", metavar="NAME")
     ] = None
+    mcap: Annotated[bool, Argument("write a recording for Foxglove instead, and its layout")] = (
+        False
+    )
     opens: Annotated[
         bool, Argument("write the recording and show nothing", flags=("--no-open",))
     ] = True
@@ -122,11 +126,12 @@ def _view(parsed: argparse.Namespace) -> None:
     existing_run(options.run)
     from leapai.runs.recordings import view_run
 
-    view_run(options.run, options.drive, opens=options.opens)
+    format: RecordingFormat = "mcap" if options.mcap else "rerun"
+    view_run(options.run, options.drive, format=format, opens=options.opens)
 
 
 REPORT = Command(
     "report", "write the report of a run, or of two side by side", _report, (ReportOptions,)
 )
 RUNS = Command("runs", "list the runs, or compare two of them", _runs, (RunsOptions,))
-VIEW = Command("view", "show a run in rerun's interactive viewer", _view, (ViewOptions,))
+VIEW = Command("view", "show a run in the viewer of rerun, or in Foxglove", _view, (ViewOptions,))

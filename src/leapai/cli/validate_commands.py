@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from leapai.cli.arguments import Command, files_in, keeps, read
 from leapai.cli.configuration import DEMO_DATA, OUTPUTS, NamedConfigurationOptions, SettingOptions
-from leapai.config.options import Argument, SubmissionFormat, ValidationOptions
+from leapai.config.options import RECORDED_WORDS, Argument, ResultFormat, ValidationOptions
 from leapai.data.data_names import check_data
-from leapai.extras import check_viewer
+from leapai.extras import check_recorder
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -33,7 +33,7 @@ class DemoOptions(ValidationOptions):
     data: Annotated[str | None, Argument(f"drives to stream; default: {DEMO_DATA}")] = DEMO_DATA
     checkpoint: Path | None = None
     random_weights: bool = False
-    submission: SubmissionFormat | None = None
+    format: Annotated[ResultFormat | None, Argument(RECORDED_WORDS)] = None
 
 
 def _validate(parsed: argparse.Namespace) -> None:
@@ -57,8 +57,8 @@ def _check_before_imports(options: ValidationOptions) -> None:
     imported."""
     if options.data is not None:
         check_data(options.data)
-    if options.viewer:
-        check_viewer()
+    for format in options.recordings:
+        check_recorder(format)
 
 
 def _announced_shipped_checkpoint() -> Path:

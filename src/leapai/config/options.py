@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from leapai.extras import RecordingFormat
+
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
 AUTO = "auto"
 """`--resume auto`: go on where the output folder has something to go on from."""
@@ -25,7 +27,9 @@ DATA_WORDS = (
     "module:function:location"
 )
 """How data is named, for help texts."""
+RECORDED_WORDS = "also record each drive: mcap, for Foxglove; rosbag, its results for ROS 2"
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
+ResultFormat = Literal["mcap", "rosbag"]
 
 
 @dataclass(frozen=True)
@@ -246,17 +250,31 @@ class ValidationOptions(PictureOptions):
     max_frames: Annotated[
         int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
-    submission: Annotated[
-        SubmissionFormat | None,
+    format: Annotated[
+        SubmissionFormat | ResultFormat | None,
         Argument(
-            "also write a submission to this benchmark, from its own data",
-            flags=("--format",),
+            "also write a submission to this benchmark, from its own data; mcap: record each drive "
+            "for Foxglove; rosbag: its results for ROS 2"
         ),
     ] = None
     viewer: Annotated[bool, Argument("record each drive while it streams, for leapai view")] = False
     memory: Annotated[
         bool, Argument("write tables of the temporal memory: queries, slots, alignment")
     ] = False
+
+    @property
+    def submission(self) -> SubmissionFormat | None:
+        """The benchmark to submit to; None: none."""
+        match self.format:
+            case "mcap" | "rosbag":
+                return None
+            case benchmark:
+                return benchmark
+
+    @property
+    def recordings(self) -> tuple[RecordingFormat, ...]:
+        """Formats in which each drive is recorded."""
+        return _recordings(self.viewer, self.format)
 
     def check_files(self) -> None:
         """Raises ValueError where there are no weights to load or their file does not exist."""
@@ -296,9 +314,22 @@ class PredictionOptions(PictureOptions):
     max_frames: Annotated[
         int | None, Argument("at most N frames of each drive", metavar="N", least=1)
     ] = None
+    format: Annotated[ResultFormat | None, Argument(RECORDED_WORDS)] = None
     viewer: Annotated[
         bool, Argument("record each drive while it streams, for the viewer rerun")
     ] = False
+
+    @property
+    def recordings(self) -> tuple[RecordingFormat, ...]:
+        """Formats in which each drive is recorded."""
+        return _recordings(self.viewer, self.format)
+
+
+def _recordings(
+    viewer: bool, format: SubmissionFormat | ResultFormat | None
+) -> tuple[RecordingFormat, ...]:
+    rerun: tuple[RecordingFormat, ...] = ("rerun",) if viewer else ()
+    return (*rerun, format) if format in ("mcap", "rosbag") else rerun
 
 
 def existing_network(path: Path) -> Path:

@@ -27,7 +27,7 @@ def one_line(error: ValidationError, schema: type[BaseModel]) -> str:
 
 def _problem(problem: ErrorDetails, schema: type[BaseModel]) -> str:
     location = [part for part in problem["loc"] if part != "[key]"]
-    name = ".".join(str(part) for part in location)
+    name = ".".join(_printable(str(part)) for part in location)
     value = repr(problem["input"])
     value = value if len(value) <= 80 else value[:77] + "..."
     if problem["type"] == "extra_forbidden":
@@ -38,6 +38,11 @@ def _problem(problem: ErrorDetails, schema: type[BaseModel]) -> str:
     if problem["type"] == "value_error":  # a contradiction: its message names variables and values
         return f"{name}: {message}" if name else message
     return f"{name} = {value}: {message[0].lower()}{message[1:]}"
+
+
+def _printable(name: str) -> str:
+    """Returns a name that a file may have, at most 80 characters that can be printed."""
+    return (name if name.isprintable() else ascii(name)[1:-1])[:80]
 
 
 def _nearest(location: list[int | str], schema: type[BaseModel]) -> str:

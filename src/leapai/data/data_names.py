@@ -19,6 +19,12 @@ TABLES = {
 recognised where data is a bare path."""
 
 
+BAG_SUFFIXES = (".mcap", ".db3")
+"""Files of ROS 2 bags."""
+BAG_METADATA = "metadata.yaml"
+"""The file by which the folder of a bag is recognised."""
+
+
 def installed_data_sets() -> dict[str, EntryPoint]:
     """Returns the entry points of all installed data sets by name. Raises ValueError where two
     packages use one name."""
@@ -60,7 +66,8 @@ def function_of(data: str) -> tuple[str, str, str]:
 
 def named_source(data: str) -> str:
     """Returns `data` with the name of its data set where it is a bare path: `nuscenes:ROOT` or
-    `argoverse2:ROOT` where the tables of these lie there, else `folder:PATH`.
+    `argoverse2:ROOT` where the tables of these lie there, `rosbag:PATH` for a bag of ROS 2 or a
+    folder of them, else `folder:PATH`.
 
     Options may follow the path after a comma. What is no path that exists is returned as it is.
     """
@@ -78,7 +85,15 @@ def _data_set_of(path: Path) -> str:
     for name, tables in TABLES.items():
         if any(next(path.glob(table), None) is not None for table in tables):
             return name
-    return "folder"
+    return "rosbag" if _is_bag(path) else "folder"
+
+
+def _is_bag(path: Path) -> bool:
+    """Returns whether a path is a bag of ROS 2, or a folder of them."""
+    if path.is_file():
+        return path.name.endswith(BAG_SUFFIXES)
+    inside = (BAG_METADATA, f"*/{BAG_METADATA}", *(f"*{suffix}" for suffix in BAG_SUFFIXES))
+    return any(next(path.glob(pattern), None) is not None for pattern in inside)
 
 
 def check_data(data: str) -> None:

@@ -134,14 +134,20 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_image(path: Path, size_px: tuple[int, int], factor: int = 1) -> ImageArray:
-    """Reads an image [H, W, 3] RGB of the calibrated `size_px` (height, width), its sides divided
-    by a `factor` of 1, 2, 4 or 8 (`reduced_size`). Raises SensorError.
+    """Reads an image file, as `decoded_image` does. Raises SensorError."""
+    return decoded_image(read_bytes(path), path, size_px, factor)
+
+
+def decoded_image(
+    content: bytes, path: Path, size_px: tuple[int, int], factor: int = 1
+) -> ImageArray:
+    """Decodes an image [H, W, 3] RGB of the calibrated `size_px` (height, width), its sides divided
+    by a `factor` of 1, 2, 4 or 8 (`reduced_size`). Raises SensorError, which names `path`.
 
     Its header comes first: an image of another size is refused before it takes any memory. One that
     is marked as rotated (EXIF) is refused, too, because the calibration may be that of either. A
     truncated file is refused, which OpenCV would fill up with grey.
     """
-    content = read_bytes(path)
     try:
         with _opened(content) as encoded:
             width, height = encoded.size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -157,6 +157,21 @@ class Trails:
             for track_id, points in self._points.items()
             if points
         ]
+
+    def paths(
+        self, frame: Frame, detections: Detections, world_from_global: FloatArray
+    ) -> tuple[list[FloatArray], IntArray]:
+        """Returns where the tracks of the detections have been, up to now, each [K, 3] in `world`,
+        and the index [N] of the detection of each; stores their positions, too."""
+        world = replace(frame, ego2global=poses.invert(world_from_global))
+        world_from_ego = world_from_global @ np.asarray(frame.ego2global, np.float64)
+        now = poses.apply(world_from_ego, detections.boxes[:, :3])
+        index_of = {int(track): i for i, track in enumerate(detections.track_id)}
+        trails = [t for t in self.seen_from(world) if t.track_id in index_of]
+        index = np.array([index_of[t.track_id] for t in trails], np.int64)
+        self.add(frame, detections)
+        of_trails = zip(trails, index, strict=True)
+        return [np.vstack([trail.position_m, now[i]]) for trail, i in of_trails], index
 
     def add(self, frame: Frame, detections: Detections) -> None:
         """Stores where the tracks of this frame are; drops those gone for a second."""

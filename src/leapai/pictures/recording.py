@@ -10,7 +10,6 @@ first one in float64, and only then handed over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -119,14 +118,8 @@ class SequenceRecording:
 
     def _log_tracks(self, frame: Frame, shown: Detections) -> None:
         """Records where the tracks of the shown detections have been, up to now, in `world`."""
-        world = replace(frame, ego2global=poses.invert(self._world_from_global))
-        now = poses.apply(self._world_from_ego(frame), shown.boxes[:, :3])
-        index_of = {int(track): i for i, track in enumerate(shown.track_id)}
-        trails = [t for t in self._trails.seen_from(world) if t.track_id in index_of]
-        index = np.array([index_of[t.track_id] for t in trails], np.int64)
-        paths = [np.vstack([t.position_m, now[i]]) for t, i in zip(trails, index, strict=True)]
+        paths, index = self._trails.paths(frame, shown, self._world_from_global)
         self._log.log(Entity.TRACKS, parts.paths(paths, shown.class_id[index]))
-        self._trails.add(frame, shown)
 
     def _log_cameras(
         self, frame: Frame, shown: Detections, gt: Labels, lines: Sequence[MapPolyline]

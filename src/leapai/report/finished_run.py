@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from leapai.extras import is_installed
-from leapai.folders import file_name
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
+from leapai.runs.earlier_pictures import names_of_pictures
 from leapai.runs.history import RunLine, add_to_history
 from leapai.runs.run_folder import LINES, MEMORY, REPORT, Run
 from leapai.runs.run_summary import RunSummary
@@ -62,10 +62,9 @@ def _frames(summary: RunSummary) -> str:
 
 
 def _print_files(run: Run, output: Path, console: Console) -> None:
-    names = run.summary.frames_by_sequence
-    of_sequences = (f"{file_name(name)}.{kind}" for name in names for kind in ("mp4", "rrd"))
     tables = ("detections.parquet", TRACKS, LINES, "instances.parquet", MEMORY)
-    for name in (*tables, "metrics.json", *of_sequences, "pictures"):
+    pictures = names_of_pictures(run.summary.frames_by_sequence)
+    for name in (*tables, "metrics.json", *pictures):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)
     if (output / REPORT).exists():

@@ -13,8 +13,8 @@ from rich.table import Table
 from leapai.config.schema import TaskConfig
 from leapai.data.sensor_bounds import LIDAR
 from leapai.extras import is_installed, missing
-from leapai.folders import file_name
 from leapai.report.terminal import counted
+from leapai.runs.earlier_pictures import names_of_pictures
 from leapai.runs.prediction_folder import TABLES, PredictionSummary
 from leapai.runs.run_files import PREDICTION
 from leapai.runs.run_inputs import RunInputs
@@ -59,9 +59,7 @@ def print_prediction(
     _print(
         console, f"{frames} of {sequences}{pace}: {objects}. `leapai val` evaluates; this does not."
     )
-    names = map(file_name, summary.frames_by_sequence)
-    videos = (f"{name}.{kind}" for name in names for kind in ("mp4", "rrd"))
-    for name in (*TABLES, PREDICTION, *videos, "pictures"):
+    for name in (*TABLES, PREDICTION, *names_of_pictures(summary.frames_by_sequence)):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False, soft_wrap=True)
 

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from leapai.extras import RecordingFormat
 from leapai.folders import file_name
+from leapai.pictures.foxglove_layout import LAYOUT
 from leapai.runs.parquet_files import UnusableTableError, read_parquet
 
+RECORDING_SUFFIXES: dict[RecordingFormat, str] = {
+    "rerun": "rrd",
+    "mcap": "mcap",
+    "rosbag": "ros2.mcap",
+}
 _NUMBERED = re.compile(r"\d{6,}\.png")
 """Names of the pictures of frames."""
+
+
+def recording_of(folder: Path, sequence: str, format: RecordingFormat = "rerun") -> Path:
+    """Returns the path of the recording of a sequence in the folder of a run."""
+    return folder / f"{file_name(sequence)}.{RECORDING_SUFFIXES[format]}"
+
+
+def all_recordings_of(folder: Path, sequence: str) -> list[Path]:
+    """Returns the paths of the recordings of a sequence in all formats."""
+    return [recording_of(folder, sequence, format) for format in RECORDING_SUFFIXES]
+
+
+def names_of_pictures(sequences: Iterable[str]) -> list[str]:
+    """Returns the names of the videos, recordings and pictures that a run may leave in its
+    folder."""
+    kinds = ("mp4", *RECORDING_SUFFIXES.values())
+    of_sequences = [f"{file_name(name)}.{kind}" for name in sequences for kind in kinds]
+    return [*of_sequences, LAYOUT, "pictures"]
 
 
 def remove_pictures(folder: Path) -> None:
@@ -22,12 +48,13 @@ def remove_pictures(folder: Path) -> None:
         return
     for sequence in sequences:
         remove_pictures_of(sequence, folder)
+    (folder / LAYOUT).unlink(missing_ok=True)
 
 
 def remove_pictures_of(sequence: str, folder: Path) -> None:
-    """Removes the pictures of the frames of a sequence, its video and its recording."""
+    """Removes the pictures of the frames of a sequence, its video and its recordings."""
     name = file_name(sequence)
-    for path in (folder / f"{name}.mp4", folder / f"{name}.rrd"):
+    for path in (folder / f"{name}.mp4", *all_recordings_of(folder, sequence)):
         path.unlink(missing_ok=True)
     for path in (folder / "pictures" / name).glob("*.png"):
         if _NUMBERED.fullmatch(path.name):

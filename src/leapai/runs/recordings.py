@@ -1,7 +1,7 @@
-"""Recordings of sequences for rerun's viewer: written and opened.
+"""Recordings of sequences for rerun, Foxglove and ROS 2: written and opened.
 
-They are written while a run streams (`--viewer`), or afterwards from the folder of the run and the
-data that it read (`leapai view`).
+They are written while a run streams (`--viewer`, `--format mcap`, `--format rosbag`), or afterwards
+from the folder of the run and the data that it read (`leapai view`).
 """
 
 from __future__ import annotations
@@ -9,76 +9,110 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from leapai.config.untrusted_data import untrusted
 from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.evaluation.sequence_result import SequenceResult
-from leapai.extras import import_extra
-from leapai.folders import file_name, inside
+from leapai.extras import RecordingFormat, check_recorder
+from leapai.folders import inside
 from leapai.io import whole_file
+from leapai.pictures.foxglove_layout import LAYOUT
+from leapai.runs.earlier_pictures import all_recordings_of, recording_of
 from leapai.runs.run_folder import Run, read_run
 from leapai.streaming.step_result import StepResult
 from leapai.types import Frame
 
+_MODULES: dict[RecordingFormat, str] = {
+    "rerun": "leapai.pictures.recording",
+    "mcap": "leapai.pictures.foxglove_recording",
+    "rosbag": "leapai.pictures.ros_recording",
+}
+_END_US: dict[RecordingFormat, int] = {
+    "rerun": 2**63 // 1000,
+    "mcap": 2**64 // 1000,
+    "rosbag": 2**31 * 10**6,
+}
+"""End of time of a format: nanoseconds in 64 bits, or seconds in 32."""
 Record = Callable[[Frame, StepResult], None]
-"""Adds a frame and the result of its step to a recording."""
+"""Adds a frame and the result of its step to the recordings."""
 
 
 def recorder(
-    enabled: bool, confident: float
+    formats: Collection[RecordingFormat], confident: float
 ) -> Callable[[Path, DrivingLog], AbstractContextManager[Record]]:
-    """Returns a context manager that records a sequence into a file; not `enabled`, a stub.
+    """Returns a context manager that records a sequence into a folder, a file for each format.
 
-    Detections below `confident` are recorded, but hidden at first. Raises ValueError where it is
-    enabled and rerun-sdk is missing.
+    Recordings of an earlier run are removed from there: they would be taken for those of this.
+    Detections below `confident` are hidden at first, or left out. Raises ValueError where what
+    writes a format is not installed.
     """
-    return partial(_recording, _recording_module(), confident) if enabled else _no_recording
+    return partial(_recordings, [(each, _recording_module(each)) for each in formats], confident)
 
 
 @contextmanager
-def _no_recording(path: Path, _: DrivingLog) -> Iterator[Record]:
-    """Records nothing, and removes the recording of an earlier run: it would be taken for one of
-    this."""
-    path.unlink(missing_ok=True)
-    yield lambda frame, result: None
-
-
-@contextmanager
-def _recording(
-    module: ModuleType, confident: float, path: Path, log: DrivingLog
+def _recordings(
+    formats: Collection[tuple[RecordingFormat, ModuleType]],
+    confident: float,
+    folder: Path,
+    log: DrivingLog,
 ) -> Iterator[Record]:
-    with (
-        whole_file(path) as temporary,
-        module.SequenceRecording(temporary, log.vector_map(), confident) as recording,
-    ):
+    for path in all_recordings_of(folder, log.name):
+        path.unlink(missing_ok=True)
+    with ExitStack() as files:
+        recordings = []
+        for format, module in formats:
+            _check_times(format, log)
+            temporary = files.enter_context(whole_file(recording_of(folder, log.name, format)))
+            recording = module.SequenceRecording(temporary, log.vector_map(), confident)
+            recordings.append(files.enter_context(recording))
 
         def record(frame: Frame, result: StepResult) -> None:
-            recording.add(frame, result.detections, result.memory_slots, result.lines)
+            for recording in recordings:
+                known = replace(frame, faults=result.faults)
+                recording.add(known, result.detections, result.memory_slots, result.lines)
 
         yield record
 
 
-def _recording_module() -> ModuleType:
-    """Imports `leapai.pictures.recording`, which needs rerun-sdk."""
-    import_extra("rerun", "viewer", "a recording needs rerun-sdk")
-    return import_module("leapai.pictures.recording")
+def _check_times(format: RecordingFormat, log: DrivingLog) -> None:
+    """Raises ValueError where a format cannot hold the times of a sequence."""
+    latest_us = int(np.max(log.timestamps_us, initial=0))
+    if latest_us >= _END_US[format]:
+        raise ValueError(
+            f"{log.name}: timestamps_us reach {latest_us}, and a recording ({format}) holds times "
+            f"below {_END_US[format]} us; correct the clock of the data, or do not record it"
+        )
+
+
+def _recording_module(format: RecordingFormat) -> ModuleType:
+    """Imports the module that writes a format."""
+    check_recorder(format)
+    return import_module(_MODULES[format])
 
 
 def view_run(
-    folder: Path, sequence: str | None = None, *, opens: bool = True, console: Console | None = None
+    folder: Path,
+    sequence: str | None = None,
+    *,
+    format: RecordingFormat = "rerun",
+    opens: bool = True,
+    console: Console | None = None,
 ) -> Path:
     """Returns the recording of one drive of a finished run, written if there is none yet; by
-    default that of the first drive. Opens it where there is a screen and `opens`, else prints how
-    to.
+    default that of the first drive. Opens that of rerun where there is a screen and `opens`, else
+    prints how to.
 
     Raises ValueError for what a user can fix.
     """
@@ -88,26 +122,28 @@ def view_run(
     name = next(iter(sequences)) if sequence is None else sequence
     if name not in sequences:
         raise ValueError(f"{folder}: has no drive '{name}'; its drives: {', '.join(sequences)}")
-    module = _recording_module()
-    path = recording_of(folder, name)
+    module = _recording_module(format)
+    path = recording_of(folder, name, format)
     if inside(folder, path.name) is None:
-        with whole_file(path) as temporary:
-            _record_afterwards(module, run, sequences[name], temporary, console)
+        log = _log_of(run, sequences[name])
+        _check_times(format, log)
+        with (
+            whole_file(path) as temporary,
+            module.SequenceRecording(temporary, log.vector_map(), _confident(run)) as recording,
+        ):
+            _record_afterwards(recording, log, sequences[name], console)
     console.print(f"  -> [bold]{path}[/]", highlight=False)
-    if opens and _has_screen():
+    if format == "rerun" and opens and _has_screen():
         _open(path)
     else:
         console.print(how_to_open(path), highlight=False, soft_wrap=True)
     return path
 
 
-def recording_of(folder: Path, sequence: str) -> Path:
-    """Returns the path of the recording of a sequence in the folder of a run."""
-    return folder / f"{file_name(sequence)}.rrd"
-
-
 def how_to_open(path: Path) -> str:
-    """Returns the commands that open a recording, with a screen and without one."""
+    """Returns how a recording is opened; that of rerun with a screen and without one."""
+    if path.suffix == ".mcap":
+        return f"open it in Foxglove, and import its layout {path.with_name(LAYOUT)}"
     return (
         f"open it with `rerun {path}`, or serve it to a browser of this machine with `rerun "
         f"--serve-web --bind 127.0.0.1 {path}`"
@@ -115,14 +151,15 @@ def how_to_open(path: Path) -> str:
 
 
 def _record_afterwards(
-    module: ModuleType, run: Run, sequence: SequenceResult, path: Path, console: Console
+    recording: Any, log: DrivingLog, sequence: SequenceResult, console: Console
 ) -> None:
-    """Records detections of the run over its data, read again; memory slots are not on disk."""
-    log = _log_of(run, sequence)
-    confident = run.config.draw_dynamic_cfg.dynamic_conf
-    with module.SequenceRecording(path, log.vector_map(), confident) as recording:
-        for i, found in enumerate(track(sequence.detections, log.name, console=console)):
-            recording.add(log[i], found, None, sequence.lines[i])
+    """Records detections of a run over its data, read again; memory slots are not on disk."""
+    for i, found in enumerate(track(sequence.detections, log.name, console=console)):
+        recording.add(log[i], found, None, sequence.lines[i])
+
+
+def _confident(run: Run) -> float:
+    return run.config.draw_dynamic_cfg.dynamic_conf
 
 
 def _log_of(run: Run, sequence: SequenceResult) -> DrivingLog:

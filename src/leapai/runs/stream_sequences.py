@@ -20,7 +20,7 @@ from leapai.evaluation.map.map_evaluator import MapEvaluator, merged_map_metrics
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.runs.memory_tables import memory_writer
 from leapai.runs.profiler import WHOLE_STEP, StageCost, StageMeter, merged_costs
-from leapai.runs.recordings import recorder, recording_of
+from leapai.runs.recordings import recorder
 from leapai.runs.run_inputs import RunInputs
 from leapai.runs.run_pictures import sequence_pictures
 from leapai.runs.sensor_counts import SensorCounts, merged_counts
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from leapai.config.network_sections import BevConfig
     from leapai.data.log import DrivingLog
     from leapai.evaluation.map.map_results import MapMetrics
+    from leapai.extras import RecordingFormat
     from leapai.streaming.step_result import StepResult
 
 
@@ -41,8 +42,8 @@ class StreamingOptions:
 
     picture_step: int | None = None
     """N: every N-th frame of a sequence gets a picture; None: none does but the worst frames."""
-    viewer: bool = False
-    """Each sequence is recorded for rerun's viewer."""
+    recordings: Sequence[RecordingFormat] = ()
+    """Formats in which each sequence is recorded."""
     memory: bool = False
     """The tables of the temporal memory are written."""
     evaluates: bool = True
@@ -112,7 +113,7 @@ class _Streaming:
         self.inputs, self.output, self.console = inputs, output, console
         self.meter, self.worst = StageMeter(), options.worst(config.bev)
         self.map = MapEvaluator(config)
-        self.recording = recorder(options.viewer, config.draw_dynamic_cfg.dynamic_conf)
+        self.recording = recorder(options.recordings, config.draw_dynamic_cfg.dynamic_conf)
         self.memory_tables = memory_writer(options.memory, config.bev.grid())
 
     def sequences(self) -> Iterator[SequenceResult]:
@@ -152,7 +153,7 @@ class _Streaming:
         evaluate_map = self.map.of_sequence(log)
         with (
             sequence_pictures(config, self.output, log, self.worst, step) as pictures,
-            self.recording(recording_of(self.output, log.name), log) as record,
+            self.recording(self.output, log) as record,
             self.memory_tables(self.output, log) as write_memory,
         ):
             for index in range(self._length(log)):

@@ -68,7 +68,7 @@ def _inside(name: str) -> str:
 
 Pose = Annotated[tuple[_Row4, _Row4, _Row4, _Row4], AfterValidator(_rigid)]
 _Inside = Annotated[str, AfterValidator(_inside)]
-_Group = Literal["front_narrow", "front_wide", "back", "side"]
+Group = Literal["front_narrow", "front_wide", "back", "side"]
 
 
 class _Entry(BaseModel):
@@ -92,11 +92,14 @@ def _camera_name(name: str) -> str:
     return name
 
 
+CameraName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_camera_name)]
+
+
 class CameraEntry(_Entry):
     """Lens, mount and files of one camera."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_camera_name)]
-    group: _Group
+    name: CameraName
+    group: Group
     size_px: tuple[Annotated[int, Field(ge=1, le=20_000)], Annotated[int, Field(ge=1, le=20_000)]]
     """Height, width of the images as stored."""
     intrinsics: tuple[_Row3, _Row3, _Row3]
