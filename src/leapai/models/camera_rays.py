@@ -1,8 +1,8 @@
-"""What the calibration says about every cell of a camera's feature map: how far away it is where it
-shows the ground, or something at a height above it. With NumPy, as the host makes it.
+"""Depths of every cell of a camera's feature map by the calibration alone: how far away the cell is
+where it shows the ground, or a height above it. With NumPy, as the host makes them.
 
-One network serves cameras of any lens, height and tilt, so it is told what it cannot see in an
-image. Letters: B streams, N cameras, Z heights, H W size of a feature map.
+One network serves cameras of any lens, height and tilt, which it cannot see in an image.
+Letters: B streams, N cameras, Z heights, H W size of a feature map.
 """
 
 from __future__ import annotations

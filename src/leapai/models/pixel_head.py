@@ -21,7 +21,7 @@ NEAR_M, FAR_M = 1.5, 80.0
 """Depths of the first and the last bin."""
 _CLASS_PRIOR = 0.02
 _CERTAINTY = 8.0
-"""By how much a height that a cell surely shows raises the logit of its depth."""
+"""Rise of the logit of a height's depth in a cell that surely shows this height."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class PixelHead(nn.Module):
 
     Who sees images alone cannot know a lens: a car fills as many cells near a wide lens as far from
     a narrow one. But how far away a ray meets the ground, or a height above it, is known. So the
-    head says which of these heights a cell shows, and their depths become more probable.
+    head predicts which of these heights a cell shows, and their depths become more probable.
     """
 
     def __init__(self, channels: int, depth_bins: int, classes: int, heights: int) -> None:
