@@ -74,10 +74,10 @@ def test_everything_else_is_an_extra(wheel):
     for extra, name in (
         ("train", "tensorboard"), ("world", "embreex"), ("viewer", "rerun-sdk"),
         ("pandas", "pandas"), ("pcd", "pypcd4"), ("remote", "s3fs"),
-        ("wandb", "wandb"), ("mlflow", "mlflow"),
+        ("hub", "huggingface-hub"), ("wandb", "wandb"), ("mlflow", "mlflow"),
     ):  # fmt: skip
         assert name in extras[extra]
-    together = ("train", "report", "world", "viewer", "pandas", "pcd", "remote")
+    together = ("train", "report", "world", "viewer", "pandas", "pcd", "remote", "hub")
     assert extras["all"] == set().union(*(extras[extra] for extra in together))
 
 

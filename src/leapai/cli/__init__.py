@@ -93,8 +93,8 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 
 def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.bench_command import BENCH
-    from leapai.cli.completion_command import COMPLETION
-    from leapai.cli.info_commands import INFO, MERGE
+    from leapai.cli.export_command import EXPORT
+    from leapai.cli.info_commands import COMPLETION, INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
     from leapai.cli.predict_command import PREDICT
     from leapai.cli.report_commands import REPORT, RUNS, VIEW
@@ -104,7 +104,7 @@ def _own_commands() -> tuple[Command, ...]:
 
     return (
         *(DEMO, PREDICT, TRAIN, CACHE, VAL, STRESS, CONFIG, MERGE, REPORT, RUNS),
-        *(INSPECT, BENCH, VIEW, INFO, COMPLETION),
+        *(INSPECT, BENCH, EXPORT, VIEW, INFO, COMPLETION),
     )
 
 

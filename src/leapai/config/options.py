@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from leapai.hub import FORM, fetched, hub_name, is_hub_name
+
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
 AUTO = "auto"
 """`--resume auto`: go on where the output folder has something to go on from."""
@@ -23,6 +25,8 @@ DATA_WORDS = (
     "module:function:location"
 )
 """How data is named, for help texts."""
+CHECKPOINT_WORDS = f"a file, or {FORM}"
+"""How a checkpoint is named, for help texts."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 
 
@@ -58,7 +62,9 @@ class TrainingOptions:
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "start from these weights, such as those of Step 1", flags=("--ckpt",), metavar="FILE"
+            f"start from these weights, such as those of Step 1: {CHECKPOINT_WORDS}",
+            flags=("--ckpt",),
+            metavar="FILE",
         ),
     ] = None
     resume: Annotated[
@@ -234,8 +240,8 @@ class ValidationOptions(PictureOptions):
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint to load; without a configuration, its own is used; without both, the "
-            "network that ships is run",
+            f"checkpoint to load, {CHECKPOINT_WORDS}; without a configuration, its own is used; "
+            "without both, the network that ships is run",
             flags=("--ckpt",),
             metavar="FILE",
         ),
@@ -285,7 +291,7 @@ class PredictionOptions(PictureOptions):
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint to load; default: the weights that ship with leapai",
+            f"checkpoint to load, {CHECKPOINT_WORDS}; default: the weights that ship with leapai",
             flags=("--ckpt",),
             metavar="FILE",
         ),
@@ -299,8 +305,13 @@ class PredictionOptions(PictureOptions):
 
 
 def existing_checkpoint(path: Path) -> Path:
-    """Returns the path of a checkpoint. Raises ValueError where it is a folder or does not
-    exist."""
+    """Returns the path of a checkpoint on this machine; of weights on a hub, that of the file that
+    was fetched.
+
+    Raises ValueError where it is a folder or does not exist, and as `hub.fetched` does.
+    """
+    if is_hub_name(path):
+        return fetched(hub_name(path))
     if path.is_dir():
         raise ValueError(f"checkpoint {path}: is a folder; name a checkpoint file in it")
     if not path.is_file():
