@@ -30,6 +30,8 @@ DIST = ROOT / "dist"
 PACKAGES = ("leapai", "leapai_world")
 MADE_FOR_SDIST = {"PKG-INFO"}
 MADE_FOR_WHEEL = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
+LINK = "120000"
+"""Mode of a symbolic link in the index of git."""
 DRIVE = "synthetic:split=val,drives=1,frames=3,rate_hz=4"
 _RELEASE = re.compile(r"\d+\.\d+\.\d+(?:rc\d+)?")
 
@@ -77,16 +79,20 @@ def run(*command: str, folder: Path = ROOT) -> str:
 
 
 def tracked_files() -> set[str]:
-    """Returns the files of the repository. Raises DistributionError where git does not list them,
-    or where tracked ones have changes that are not committed."""
+    """Returns the files of the repository, without links: what they lead to is there itself.
+
+    Raises DistributionError where git does not list them, or where tracked ones have changes that
+    are not committed.
+    """
     try:
-        listed = run("git", "ls-files")
+        listed = run("git", "ls-files", "--stage")
     except (OSError, subprocess.CalledProcessError):
         raise DistributionError("git does not list the files: run this in a clone") from None
     changed = run("git", "status", "--porcelain", "--untracked-files=no")
     if changed:
         raise DistributionError(f"commit these changes first:\n{changed}")
-    return set(listed.splitlines())
+    found = (line.split(maxsplit=3) for line in listed.splitlines())
+    return {name for mode, _, _, name in found if mode != LINK}
 
 
 def in_package(tracked: Collection[str]) -> set[str]:
