@@ -23,8 +23,8 @@ def made_up_frame() -> leapai.Frame:
     rng = np.random.default_rng(0)
     ego_from_camera = np.array([[0, 0, 1, 1.5], [-1, 0, 0, 0], [0, -1, 0, 1.6], [0, 0, 0, 1.0]])
     camera = leapai.CameraFrame(
-        name="front",
-        group="camera_front",
+        name="camera_front",
+        group="front_wide",
         image=rng.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8),
         size_px=(HEIGHT, WIDTH),
         intrinsics=np.array([[300.0, 0, WIDTH / 2], [0, 300.0, HEIGHT / 2], [0, 0, 1]]),
@@ -46,7 +46,7 @@ def main() -> None:
     detections = stream.step(made_up_frame())
     failing = {name: state.status for name, state in detections.health.failing.items()}
     assert "lidar" not in failing, failing
-    assert "front" not in failing, failing
+    assert "camera_front" not in failing, failing
     assert stream.map is not None
     assert detections.to_table().num_rows == len(detections)
     assert detections.plot().ndim == 3

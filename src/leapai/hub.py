@@ -9,7 +9,6 @@ as the revision does pin every byte.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from leapai.extras import import_extra
-from leapai.io import printable
+from leapai.io import printable, sha256_of
 
 WEIGHTS = "model.safetensors"
 """Name of a checkpoint in a repository of a hub."""
@@ -111,12 +110,6 @@ def _check_digest(name: HubName, weights: Path, listed: str) -> None:
             f"damaged or replaced, and is not read. Delete {weights.resolve()} and try again; if "
             "this happens again, tell the owner of the repository"
         )
-
-
-def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_digests(path: Path) -> dict[str, str]:

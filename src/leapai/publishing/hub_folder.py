@@ -18,8 +18,8 @@ from typing import Any
 from leapai.checkpoints import Checkpoint, write_checkpoint
 from leapai.config.hub_options import HubOptions
 from leapai.folders import inside
-from leapai.hub import DIGESTS, WEIGHTS, checked_repository, sha256_of
-from leapai.io import remove_stale, whole_file, write_text
+from leapai.hub import DIGESTS, WEIGHTS, checked_repository
+from leapai.io import remove_stale, sha256_of, whole_file, write_text
 from leapai.publishing.card_evidence import Evidence, read_evidence
 from leapai.publishing.card_text import local_paths
 from leapai.publishing.model_card import CardFile, checked_license, model_card
