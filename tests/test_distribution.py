@@ -134,6 +134,23 @@ def test_a_release_needs_its_section_and_its_number():
         distribution.check_release("0.2.0", CHANGELOG, "0.1.0")
 
 
+def test_the_package_is_the_subject_of_its_sbom_and_no_path_of_this_machine_is_in_it():
+    package = {"name": "leapai", "bom-ref": "leapai==1", "version": "1"}
+    path = {"type": "distribution", "url": "file:///home/anna/leapai-1.whl"}
+    numpy = {"name": "numpy", "bom-ref": "numpy==2"}
+    content = {
+        "components": [numpy, {**package, "externalReferences": [path]}],
+        "dependencies": [{"ref": "leapai==1", "dependsOn": ["numpy==2"]}],
+        "metadata": {},
+    }
+    distribution.about_package(content)
+    assert content == {
+        "components": [numpy],
+        "dependencies": [{"ref": "leapai==1", "dependsOn": ["numpy==2"]}],
+        "metadata": {"component": package},
+    }
+
+
 def test_only_a_clone_without_changes_is_released(copy, monkeypatch):
     monkeypatch.setattr(distribution, "ROOT", copy)
     monkeypatch.setattr(distribution.run, "__kwdefaults__", {"folder": copy})

@@ -23,6 +23,7 @@ import tarfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from zipfile import ZipFile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,8 @@ MADE_FOR_WHEEL = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/L
 LINK = "120000"
 """Mode of a symbolic link in the index of git."""
 DRIVE = "synthetic:split=val,drives=1,frames=3,rate_hz=4"
+SBOM_VERSION = "1.6"
+"""Version of CycloneDX's format."""
 _RELEASE = re.compile(r"\d+\.\d+\.\d+(?:rc\d+)?")
 
 
@@ -175,22 +178,30 @@ def check_detections(leapai: Path, folder: Path) -> None:
 
 
 def write_sbom(python: str, version: str) -> None:
-    """Writes the SBOM of what is installed with the package, validated by its tool.
+    """Writes the SBOM of an environment: the package, what is installed with it, and which needs
+    which. Raises DistributionError where it is not valid or names files of this machine."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
 
-    Raises DistributionError where it names files of this machine.
-    """
     path = DIST / f"leapai-{version}.cdx.json"
-    project = str(ROOT / "pyproject.toml")
-    tool = (sys.executable, "-m", "cyclonedx_py", "environment", "--validate")
-    told = ("--pyproject", project, "--mc-type", "library", "--output-reproducible")
-    run(*tool, *told, "--output-file", str(path), python)
-    content = json.loads(path.read_text())
-    content["metadata"]["component"]["version"] = version
-    content["components"] = [each for each in content["components"] if each["name"] != "leapai"]
-    path.write_text(json.dumps(content, indent=2) + "\n")
-    if "file://" in path.read_text():
-        raise DistributionError(f"{path.name} names files of this machine")
-    say(f"{path.name}: {len(content['components'])} packages")
+    tool = (sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible")
+    content = json.loads(run(*tool, "--spec-version", SBOM_VERSION, python))
+    about_package(content)
+    text = json.dumps(content, indent=2) + "\n"
+    fault = JsonStrictValidator(SchemaVersion.from_version(SBOM_VERSION)).validate_str(text)
+    if fault is not None or "file://" in text:
+        raise DistributionError(f"{path.name}: {fault or 'it names files of this machine'}")
+    path.write_text(text)
+    say(f"{path.name}: the package and {len(content['components'])} others")
+
+
+def about_package(content: dict[str, Any]) -> None:
+    """Makes the package the subject of an SBOM, instead of one of the components that there are in
+    an environment; the path of the wheel that was installed is left out."""
+    (package,) = [each for each in content["components"] if each["name"] == "leapai"]
+    content["components"].remove(package)
+    package.pop("externalReferences", None)
+    content["metadata"]["component"] = package
 
 
 def write_digests() -> None:
