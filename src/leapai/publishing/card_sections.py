@@ -160,7 +160,8 @@ def robustness_section(stress: StressRun | None) -> str:
     summary = stress.summary
     mean = summary.mean_relative_score
     data = code(public_data(summary.data))
-    extent = f"{summary.frames} frames of {summary.sequences} drives of {data}"
+    count = summary.sequences
+    extent = f"{summary.frames} frames of {count} drive{'s' * (count != 1)} of {data}"
     sentences = [
         f"`leapai stress` over {extent}; mAP of the clean run: {_share(summary.clean.mean_ap)}.",
         f"mRA, the mean over all corruptions and severities: {_share(mean)}."

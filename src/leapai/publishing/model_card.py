@@ -138,5 +138,6 @@ def _files_section(files: Sequence[CardFile]) -> str:
     rows = [(f"`{f.name}`", str(f.size_bytes), f"`{f.sha256}`") for f in files]
     return (
         f"## Files\n\n{table(('file', 'bytes', 'SHA-256'), rows, numbers=1)}\n\n"
-        f"`sha256sum --check {DIGESTS}` checks them, and `leapai.load` refuses weights that differ."
+        f"`sha256sum --check {DIGESTS}` checks them. Weights that are fetched by their name on the "
+        "hub and differ are refused."
     )

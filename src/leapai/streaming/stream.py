@@ -73,11 +73,12 @@ class Stream:
 
 
 def load(checkpoint: str | Path | None = None, device: torch.device | str | None = None) -> Stream:
-    """Loads the network of `checkpoint` as a stream; without one, the network that ships.
+    """Loads the network of `checkpoint` as a stream: of a file, or of weights on a hub, named
+    `hf://OWNER/NAME@REVISION`; without one, the network that ships.
 
     `device` None is the GPU where there is one. A network of the static task alone detects nothing:
     its map is in `Stream.map`. Raises ValueError where the checkpoint is missing, is none, or holds
-    no configuration.
+    no configuration, and OSError where a hub does not answer.
 
     Examples:
         >>> import leapai
