@@ -25,7 +25,9 @@ COPY --chown=leapai pyproject.toml README.md LICENSE source/
 COPY --chown=leapai src source/src
 COPY --chown=leapai projects source/projects
 ARG EXTRAS=train,report,world
-RUN pip install "./source[$EXTRAS]" && mkdir outputs
+# The image has no git: without a version it is that of pyproject.toml's fallback.
+ARG VERSION=""
+RUN SETUPTOOLS_SCM_PRETEND_VERSION="$VERSION" pip install "./source[$EXTRAS]" && mkdir outputs
 
 ENTRYPOINT ["leapai"]
 CMD ["--help"]

@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint types unit fuzz bench docs constraints audit clean
+.PHONY: demo test lint types unit fuzz bench docs dist constraints audit clean
 
 demo: $(READY)
 	$(BIN)/leapai demo
@@ -37,6 +37,11 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/zensical build --strict --clean
 	@echo "open site/index.html"
+
+# Wheel, source distribution and SBOM in dist/, checked in a new environment. It uploads nothing.
+dist: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[dist]'
+	$(BIN)/python tools/make_distribution.py
 
 # The versions that a fresh installation gets today, as constraints.txt.
 constraints:

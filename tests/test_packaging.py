@@ -75,10 +75,13 @@ def test_everything_else_is_an_extra(wheel):
         ("train", "tensorboard"), ("world", "embreex"), ("viewer", "rerun-sdk"),
         ("mcap", "rosbags"), ("mcap", "mcap"),
         ("pandas", "pandas"), ("pcd", "pypcd4"), ("remote", "s3fs"),
-        ("wandb", "wandb"), ("mlflow", "mlflow"),
+        ("hub", "huggingface-hub"), ("wandb", "wandb"), ("mlflow", "mlflow"),
     ):  # fmt: skip
         assert name in extras[extra]
-    together = ("train", "report", "world", "viewer", "pandas", "pcd", "remote", "mcap")
+    together = (
+        *("train", "report", "world", "viewer", "export", "runtime", "pandas", "pcd", "remote"),
+        *("mcap", "hub"),
+    )
     assert extras["all"] == set().union(*(extras[extra] for extra in together))
 
 

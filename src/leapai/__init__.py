@@ -15,14 +15,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from leapai.version import __version__
-
 if TYPE_CHECKING:
     from leapai.data.frame_check import check_frame
     from leapai.data.log import open_logs
     from leapai.evaluation.evaluate_logs import evaluate_logs as evaluate
     from leapai.streaming.stream import load
     from leapai.types import CameraFrame, Detections, Frame, Labels, Map
+    from leapai.version import __version__
 
 __all__ = [
     "CameraFrame",
@@ -43,6 +42,7 @@ _DEFINED_IN = {
     "Frame": "leapai.types:Frame",
     "Labels": "leapai.types:Labels",
     "Map": "leapai.types:Map",
+    "__version__": "leapai.version:__version__",
     "check_frame": "leapai.data.frame_check:check_frame",
     "evaluate": "leapai.evaluation.evaluate_logs:evaluate_logs",
     "load": "leapai.streaming.stream:load",

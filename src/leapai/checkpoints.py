@@ -165,7 +165,7 @@ def read_checkpoint(source: Path | Checkpoint) -> Checkpoint:
     """
     if isinstance(source, Checkpoint):
         return source
-    existing_checkpoint(source)
+    source = existing_checkpoint(source)
     try:
         content, sha256 = read_tensors(source)
     except (DamagedError, OSError) as error:

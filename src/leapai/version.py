@@ -1,3 +1,10 @@
-"""The version of the package, which imports nothing and is therefore at hand everywhere."""
+"""The version of the package: that of the tag it was built from, which its installation records."""
 
-__version__ = "0.1.0"
+from importlib.metadata import PackageNotFoundError, version
+
+NOT_INSTALLED = "0+unknown"
+"""Version of a copy of the package that was not installed."""
+try:
+    __version__ = version("leapai")
+except PackageNotFoundError:
+    __version__ = NOT_INSTALLED

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from leapai.checkpoints import read_checkpoint
 from leapai.config.options import TrainingOptions
 from leapai.training import loggers
-from leapai.training.loggers import LoggedRun, open_loggers
+from leapai.training.loggers import Artifacts, LoggedRun, open_loggers
 from leapai.training.train import run_training
 from tests.training.runs import training_config
 
 PICTURE = np.full((4, 6, 3), 7, np.uint8)
+DIGEST = "d" * 64
 SCALARS = {"run/rate": 0.5, "loss/total": 2.0, "seconds/forward": 0.25}
 
 
@@ -26,6 +30,11 @@ def report(folder, *names, first_step=0):
     opened.scalars(SCALARS, first_step + 10)
     opened.scalars({"val/mAP": 0.75}, first_step + 10)
     opened.image("val", PICTURE, first_step + 10)
+    files = {name: folder / name for name in ("config.json", "report.html", "pictures/a.png")}
+    for path in files.values():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('{"bev": 4}')
+    opened.artifacts(Artifacts(files, {"model.ckpt": DIGEST}))
     opened.close()
 
 
@@ -33,8 +42,9 @@ class FakeWandb(SimpleNamespace):
     """The calls of the SDK's documentation that the logger makes, noted."""
 
     def __init__(self):
-        super().__init__(Image=lambda picture: ("image", picture.shape))
+        super().__init__(Image=lambda picture: ("image", picture.shape), id="of the service")
         self.runs, self.history, self.exits = [], [], []
+        self.summary, self.logged = {}, []
 
     def init(self, **given):
         self.runs.append(given)
@@ -46,8 +56,27 @@ class FakeWandb(SimpleNamespace):
     def log(self, values):
         self.history.append(values)
 
+    def Artifact(self, name, type, metadata):
+        return FakeArtifact(name, type, metadata, {})
+
+    def log_artifact(self, artifact):
+        self.logged.append(artifact)
+
     def finish(self, exit_code):
         self.exits.append(exit_code)
+
+
+@dataclass
+class FakeArtifact:
+    """The calls of an artifact of Weights & Biases."""
+
+    name: str
+    type: str
+    metadata: dict
+    files: dict
+
+    def add_file(self, path, name):
+        self.files[name] = Path(path).read_text()
 
 
 class FakeMlflow(SimpleNamespace):
@@ -57,6 +86,7 @@ class FakeMlflow(SimpleNamespace):
         super().__init__(entities=SimpleNamespace(Metric=lambda *given: given))
         self.uris, self.experiments, self.runs = [], {}, []
         self.metrics, self.images, self.artifacts, self.states = [], [], {}, []
+        self.tags = {}
 
     def MlflowClient(self, uri):
         self.uris.append(uri)
@@ -78,6 +108,12 @@ class FakeMlflow(SimpleNamespace):
 
     def log_batch(self, run_id, metrics):
         self.metrics += [(run_id, name, value, step) for name, value, _, step in metrics]
+
+    def log_artifact(self, run_id, path):
+        self.artifacts[Path(path).name] = Path(path).read_text()
+
+    def set_tag(self, run_id, key, value):
+        self.tags[key] = value
 
     def log_image(self, run_id, picture, file):
         self.images.append((run_id, picture.shape, file))
@@ -101,6 +137,11 @@ def test_lines_and_tensorboard_hold_what_was_reported(tmp_path):
     assert (point.step, point.value) == (10, 0.75)
     (image,) = events.Images("val")
     assert (image.step, image.width, image.height) == (10, 6, 4)
+    texts = {
+        tag: events.Tensors(tag)[0].tensor_proto.string_val for tag in events.Tags()["tensors"]
+    }
+    assert texts["sha256/model.ckpt/text_summary"] == [DIGEST.encode()]
+    assert texts["config.json/text_summary"] == [b'    {"bev": 4}\n']
 
 
 def test_a_resumed_run_drops_the_lines_of_steps_that_it_takes_again(tmp_path):
@@ -124,6 +165,10 @@ def test_wandb_gets_the_run_and_a_resumed_one_goes_on_with_it(tmp_path, monkeypa
     assert fake.history[:2] == [SCALARS | {"step": 10}, {"val/mAP": 0.75, "step": 10}]
     assert fake.history[2] == {"val": ("image", PICTURE.shape), "step": 10}
     assert fake.exits == [0, 0]
+    artifact = fake.logged[0]
+    assert (artifact.name, artifact.type) == ("run-of the service", "training")
+    assert sorted(artifact.files) == ["config.json", "pictures/a.png", "report.html"]
+    assert artifact.metadata == {"sha256/model.ckpt": DIGEST} == fake.summary
 
 
 def test_services_are_told_that_a_training_failed(tmp_path, monkeypatch):
@@ -147,7 +192,8 @@ def test_mlflow_gets_the_run_and_a_resumed_one_goes_on_with_it(tmp_path, monkeyp
     assert fake.uris == [f"sqlite:///{tmp_path / 'mlflow.db'}"] * 2
     assert fake.experiments["leapai"].place == (tmp_path / "mlartifacts").as_uri()
     assert fake.runs == [("7", "job")]
-    assert fake.artifacts == {"config.json": {"bev": {"rows": 4}}}
+    assert fake.artifacts == {"config.json": '{"bev": 4}', "report.html": '{"bev": 4}'}
+    assert fake.tags == {"sha256/model.ckpt": DIGEST}
     assert ("run1", "loss/total", 2.0, 10) in fake.metrics
     assert ("run1", "val/mAP", 0.75, 20) in fake.metrics
     assert fake.images[0] == ("run1", PICTURE.shape, "val/step_000010.png")
@@ -212,3 +258,34 @@ def test_a_training_names_its_loggers_and_closes_them_after_an_error_too(stubs, 
 def test_a_logger_that_there_is_not_is_refused_with_the_configuration():
     with pytest.raises(ValueError, match="loggers"):
         training_config(training={"loggers": ("tensorbord",)})
+
+
+def test_a_training_that_ends_leaves_its_files_and_digests(stubs, console, tmp_path):
+    seen = []
+
+    class Noted:
+        def __init__(self, run):
+            assert (run.folder / "config.json").is_file()
+
+        def artifacts(self, artifacts):
+            seen.append(artifacts)
+
+        def scalars(self, values, step):
+            """Notes nothing."""
+
+        image = scalars
+
+        def close(self, *, failed):
+            seen.append(failed)
+
+    stubs.setitem(loggers._LOGGERS, "tensorboard", Noted)
+    config = training_config(
+        training={"workers": 0, "loggers": ("tensorboard",)}, finetune_steps=1, max_steps=1
+    )
+    final = run_training(config, TrainingOptions(tmp_path), console)
+    artifacts, failed = seen
+    assert not failed
+    assert artifacts.checkpoints == {"model.ckpt": read_checkpoint(final).sha256}
+    assert artifacts.files.keys() == {"config.json"}  # without drives there is no picture
+    written = json.loads(artifacts.files["config.json"].read_text())
+    assert written == config.model_dump(mode="json")

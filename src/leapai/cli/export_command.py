@@ -1,4 +1,4 @@
-"""The command `leapai export`: a checkpoint as a graph for other runtimes."""
+"""The command `leapai export`: a checkpoint as a folder for others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from leapai.cli.arguments import Command, read
-from leapai.config.options import Argument, existing_checkpoint
+from leapai.cli.hub_export import export_to_hub
+from leapai.config.hub_options import HubOptions
+from leapai.config.options import CHECKPOINT_WORDS, Argument, existing_checkpoint
 
 
 @dataclass(frozen=True)
@@ -17,17 +19,26 @@ class ExportOptions:
     """The checkpoint to export, and what to make of it."""
 
     checkpoint: Annotated[
-        Path, Argument("weights to export", positional=True, metavar="CHECKPOINT")
+        Path,
+        Argument(f"weights to export: {CHECKPOINT_WORDS}", positional=True, metavar="CHECKPOINT"),
     ]
     output: Annotated[Path, Argument("folder to write", flags=("-o", "--output"), metavar="DIR")]
     format: Annotated[
-        Literal["onnx", "pt2"], Argument("format of the graph; default: onnx", flags=("--format",))
+        Literal["onnx", "pt2", "hub"],
+        Argument(
+            "onnx and pt2: one graph a step, for runtimes without PyTorch; hub: the folder of a "
+            "repository on a model hub; default: onnx",
+            flags=("--format",),
+        ),
     ] = "onnx"
 
 
 def _export(parsed: argparse.Namespace) -> None:
     options = read(ExportOptions, parsed)
     existing_checkpoint(options.checkpoint)
+    if options.format == "hub":
+        export_to_hub(options.checkpoint, options.output, read(HubOptions, parsed))
+        return
     from leapai.checkpoints import read_checkpoint
     from leapai.export.exporting import export
 
@@ -41,7 +52,7 @@ def _export(parsed: argparse.Namespace) -> None:
 
 EXPORT = Command(
     "export",
-    "write a checkpoint as one graph a step, for runtimes without PyTorch",
+    "write a checkpoint for others: as one graph a step, or as a folder for a model hub",
     _export,
-    (ExportOptions,),
+    (ExportOptions, HubOptions),
 )

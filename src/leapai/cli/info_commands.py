@@ -34,6 +34,20 @@ class MergeOptions:
     ]
 
 
+@dataclass(frozen=True)
+class CompletionOptions:
+    """The shell that completes."""
+
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        Argument(
+            'bash and zsh: eval "$(leapai completion SHELL)" in its start-up file; '
+            "fish: leapai completion fish > ~/.config/fish/completions/leapai.fish",
+            positional=True,
+        ),
+    ]
+
+
 def _info(parsed: argparse.Namespace) -> None:
     import json
     from dataclasses import asdict
@@ -56,29 +70,6 @@ def _merge(parsed: argparse.Namespace) -> None:
     sys.stdout.write(f"both tasks on one trunk -> {options.output}\n")
 
 
-INFO = Command("info", "print the facts that a bug report needs", _info, (InfoOptions,))
-MERGE = Command(
-    "merge",
-    "make one checkpoint of Step 2 Dynamic and Step 2 Static",
-    _merge,
-    (MergeOptions,),
-)
-
-
-@dataclass(frozen=True)
-class CompletionOptions:
-    """The shell that completes."""
-
-    shell: Annotated[
-        Literal["bash", "zsh", "fish"],
-        Argument(
-            'bash and zsh: eval "$(leapai completion SHELL)" in its start-up file; '
-            "fish: leapai completion fish > ~/.config/fish/completions/leapai.fish",
-            positional=True,
-        ),
-    ]
-
-
 def _print_script(parsed: argparse.Namespace) -> None:
     from argcomplete.shell_integration import shellcode
 
@@ -86,6 +77,13 @@ def _print_script(parsed: argparse.Namespace) -> None:
     sys.stdout.write(shellcode(["leapai"], shell=shell))
 
 
+INFO = Command("info", "print the facts that a bug report needs", _info, (InfoOptions,))
+MERGE = Command(
+    "merge",
+    "make one checkpoint of Step 2 Dynamic and Step 2 Static",
+    _merge,
+    (MergeOptions,),
+)
 COMPLETION = Command(
     "completion",
     "print the script by which a shell completes leapai",

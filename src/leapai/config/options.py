@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from leapai.extras import RecordingFormat
+from leapai.hub import FORM, fetched, hub_name, is_hub_name
 
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
 AUTO = "auto"
@@ -28,6 +29,8 @@ DATA_WORDS = (
 )
 """How data is named, for help texts."""
 RECORDED_WORDS = "also record each drive: mcap, for Foxglove; rosbag, its results for ROS 2"
+CHECKPOINT_WORDS = f"a file, or {FORM}"
+"""How a checkpoint is named, for help texts."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 ResultFormat = Literal["mcap", "rosbag"]
 
@@ -64,7 +67,9 @@ class TrainingOptions:
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "start from these weights, such as those of Step 1", flags=("--ckpt",), metavar="FILE"
+            f"start from these weights, such as those of Step 1: {CHECKPOINT_WORDS}",
+            flags=("--ckpt",),
+            metavar="FILE",
         ),
     ] = None
     resume: Annotated[
@@ -240,8 +245,8 @@ class ValidationOptions(PictureOptions):
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint, or folder of an exported network; without a configuration, its own is "
-            "used; without both, the network that ships is run",
+            f"checkpoint, {CHECKPOINT_WORDS}, or the folder of an exported network; without a "
+            "configuration, its own is used; without both, the network that ships is run",
             flags=("--ckpt",),
             metavar="PATH",
         ),
@@ -305,8 +310,8 @@ class PredictionOptions(PictureOptions):
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint, or folder of an exported network; default: the weights that ship with "
-            "leapai",
+            f"checkpoint, {CHECKPOINT_WORDS}, or the folder of an exported network; default: the "
+            "weights that ship with leapai",
             flags=("--ckpt",),
             metavar="PATH",
         ),
@@ -341,8 +346,13 @@ def existing_network(path: Path) -> Path:
 
 
 def existing_checkpoint(path: Path) -> Path:
-    """Returns the path of a checkpoint. Raises ValueError where it is a folder or does not
-    exist."""
+    """Returns the path of a checkpoint on this machine; of weights on a hub, that of the file that
+    was fetched.
+
+    Raises ValueError where it is a folder or does not exist, and as `hub.fetched` does.
+    """
+    if is_hub_name(path):
+        return fetched(hub_name(path))
     if path.is_dir():
         raise ValueError(f"checkpoint {path}: is a folder; name a checkpoint file in it")
     if not path.is_file():

@@ -61,6 +61,15 @@ class Run:
     metrics: RunMetrics
 
 
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished run without its tables: its configuration, summary and metrics."""
+
+    config: TaskConfig
+    summary: RunSummary
+    metrics: RunMetrics
+
+
 @contextmanager
 def begun_run(folder: Path) -> Iterator[None]:
     """Makes the folder and holds it for this process alone, as long as the block runs. An earlier
@@ -105,8 +114,8 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
 
     Raises ValueError with one line: what is missing, or cannot be read.
     """
-    existing_run(folder)
-    summary = _read_json(folder / "run.json", TypeAdapter(RunSummary))
+    record = read_record(folder)
+    config, summary = record.config, record.summary
     frames, detections, gt = (
         _read_table(folder / name, schema)
         for name, schema in (
@@ -124,7 +133,6 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
                 f"{folder / name}: has {table.num_rows} rows, but run.json speaks of {count}: the "
                 f"files are not of one run; {_AGAIN}"
             )
-    config = _read_json(folder / "config.json", TypeAdapter(TaskConfig))
     lines = parquet_tables.LINE_SCHEMA.empty_table()
     if config.static_task:
         lines = _read_table(folder / LINES, parquet_tables.LINE_SCHEMA)
@@ -132,9 +140,19 @@ def read_run(folder: Path) -> tuple[Run, dict[parquet_tables.FrameKey, Path]]:
         config=config,
         summary=summary,
         sequences=_sequences(folder, config, (frames, detections, gt, lines)),
-        metrics=_read_json(folder / "metrics.json", TypeAdapter(RunMetrics)),
+        metrics=record.metrics,
     )
     return run, _pictures(folder, frames)
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Reads the run of a folder without its tables. Raises ValueError as `read_run` does."""
+    existing_run(folder)
+    return RunRecord(
+        config=_read_json(folder / "config.json", TypeAdapter(TaskConfig)),
+        summary=_read_json(folder / "run.json", TypeAdapter(RunSummary)),
+        metrics=_read_json(folder / "metrics.json", TypeAdapter(RunMetrics)),
+    )
 
 
 def _sequences(

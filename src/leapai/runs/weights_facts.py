@@ -27,12 +27,12 @@ def weights_facts(origin: RunOrigin, config: TaskConfig) -> list[tuple[str, str]
     digest = f"SHA-256 {origin.checkpoint_sha256[:SHOWN_DIGITS]}, seed {origin.seed}"
     file, card = Path(origin.weights).name, card_of(origin.checkpoint_sha256)
     if card is None:
-        sources = [source.data for source in config.data.sources]
+        sources = " + ".join(source.data for source in config.data.sources)
         facts = [
             ("weights", f"{origin.weights}, not shipped with leapai; {digest}"),
-            ("trained on", f"{' + '.join(sources)}, by the configuration of this run"),
+            ("trained on", f"{sources}, by the configuration of this run"),
         ]
-        if all(source.partition(":")[0] == EMBEDDED_WORLD for source in sources):
+        if rendered_alone(config):
             facts.append(("on a real road", NOTHING_REAL))
         return facts
     return [
@@ -40,3 +40,8 @@ def weights_facts(origin: RunOrigin, config: TaskConfig) -> list[tuple[str, str]
         ("trained on", card.trained_on),
         ("on a real road", " ".join(card.on_real_roads)),
     ]
+
+
+def rendered_alone(config: TaskConfig) -> bool:
+    """Returns whether a training has the embedded world alone as its data."""
+    return all(s.data.partition(":")[0] == EMBEDDED_WORLD for s in config.data.sources)

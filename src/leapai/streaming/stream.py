@@ -72,13 +72,14 @@ class Stream:
 
 
 def load(checkpoint: str | Path | None = None, device: torch.device | str | None = None) -> Stream:
-    """Loads the network of `checkpoint` as a stream; without one, the network that ships. The
-    folder of an exported network (`leapai export`) runs without PyTorch.
+    """Loads the network of `checkpoint` as a stream: of a file, or of weights on a hub, named
+    `hf://OWNER/NAME@REVISION`; without one, the network that ships. The folder of an exported
+    network (`leapai export`) runs without PyTorch.
 
     `device` None is the GPU where there is one; an exported network takes `cpu`, `cuda` or
     `tensorrt`. A network of the static task alone detects nothing: its map is in `Stream.map`.
     Raises ValueError where the checkpoint is missing, is none, or holds no configuration, and where
-    the device is not there.
+    the device is not there, and OSError where a hub does not answer.
 
     Examples:
         >>> import leapai

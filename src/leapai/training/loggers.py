@@ -43,6 +43,16 @@ class LoggedRun:
     """Steps that were done before; 0: the run is new."""
 
 
+@dataclass(frozen=True)
+class Artifacts:
+    """Files of a training that has ended."""
+
+    files: Mapping[str, Path]
+    """Configuration, report where there is one, pictures: name in the output folder -> path."""
+    checkpoints: Mapping[str, str]
+    """Name of a checkpoint -> SHA-256 of its file, which stays where it is."""
+
+
 class Logger(Protocol):
     """Receives what a training reports. Names are paths such as `loss/total` or `val/mAP`."""
 
@@ -51,6 +61,9 @@ class Logger(Protocol):
 
     def image(self, name: str, picture: ImageArray, step: int) -> None:
         """Writes a picture [H, W, 3] uint8."""
+
+    def artifacts(self, artifacts: Artifacts) -> None:
+        """Writes the files of a training that has reached its end."""
 
     def close(self, *, failed: bool = False) -> None:
         """Writes what is still buffered; nothing is written after it. `failed`: an error ended the
@@ -72,6 +85,11 @@ class AllLoggers:
         """Writes a picture [H, W, 3] uint8."""
         for logger in self._loggers:
             logger.image(name, picture, step)
+
+    def artifacts(self, artifacts: Artifacts) -> None:
+        """Writes the files of a training that has reached its end."""
+        for logger in self._loggers:
+            logger.artifacts(artifacts)
 
     def close(self, *, failed: bool = False) -> None:
         """Closes each of the loggers; `failed`: an error ended the training."""
@@ -137,6 +155,9 @@ class JsonLines:
     def image(self, name: str, picture: ImageArray, step: int) -> None:
         """Does nothing: lines hold no pictures."""
 
+    def artifacts(self, artifacts: Artifacts) -> None:
+        """Does nothing: the files lie next to the lines."""
+
     def close(self, *, failed: bool = False) -> None:
         """Does nothing: every line is written at once."""
 
@@ -165,6 +186,16 @@ class TensorBoardLogger:
     def image(self, name: str, picture: ImageArray, step: int) -> None:
         """Writes a picture [H, W, 3] uint8."""
         self._writer.add_image(name, picture, step, dataformats="HWC")
+
+    def artifacts(self, artifacts: Artifacts) -> None:
+        """Writes configuration and digests as texts; events hold no pages, and the pictures of
+        validation are there already."""
+        for name, path in artifacts.files.items():
+            if path.suffix == ".json":
+                text = "".join(f"    {line}\n" for line in path.read_text().splitlines())
+                self._writer.add_text(name, text)
+        for name, digest in artifacts.checkpoints.items():
+            self._writer.add_text(f"sha256/{name}", digest)
 
     def close(self, *, failed: bool = False) -> None:
         """Flushes and closes the file of events."""
@@ -195,6 +226,16 @@ class WandbLogger:
         """Writes a picture [H, W, 3] uint8."""
         self._run.log({name: self._wandb.Image(picture), "step": step})
 
+    def artifacts(self, artifacts: Artifacts) -> None:
+        """Writes the files as an artifact of the type `training`, and the digests into it and into
+        the summary of the run."""
+        digests = {f"sha256/{name}": digest for name, digest in artifacts.checkpoints.items()}
+        files = self._wandb.Artifact(f"run-{self._run.id}", type="training", metadata=digests)
+        for name, path in artifacts.files.items():
+            files.add_file(str(path), name=name)
+        self._run.log_artifact(files)
+        self._run.summary.update(digests)
+
     def close(self, *, failed: bool = False) -> None:
         """Ends the run, as finished or as failed, and waits until it is written."""
         self._run.finish(exit_code=int(failed))
@@ -222,6 +263,15 @@ class MlflowLogger:
     def image(self, name: str, picture: ImageArray, step: int) -> None:
         """Writes a picture [H, W, 3] uint8 as an artifact."""
         self._client.log_image(self._run_id, picture, f"{name}/step_{step:06d}.png")
+
+    def artifacts(self, artifacts: Artifacts) -> None:
+        """Writes the files as artifacts, and the digests as tags of the run. Pictures of validation
+        are artifacts already."""
+        for path in artifacts.files.values():
+            if path.suffix != ".png":
+                self._client.log_artifact(self._run_id, str(path))
+        for name, digest in artifacts.checkpoints.items():
+            self._client.set_tag(self._run_id, f"sha256/{name}", digest)
 
     def close(self, *, failed: bool = False) -> None:
         """Marks the run as finished or as failed."""

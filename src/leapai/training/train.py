@@ -1,8 +1,8 @@
 """`--state train`: trains the network of a configuration.
 
-Into the output folder go `last.ckpt` (to resume from) and the one before it, `model.ckpt` (the
-trained weights), `train.jsonl`, what the loggers of the configuration write, and pictures of
-validation.
+Into the output folder go `config.json`, `last.ckpt` (to resume from) and the one before it,
+`model.ckpt` (the trained weights), `train.jsonl`, what the loggers of the configuration write, and
+pictures of validation.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from leapai.training.loop import TrainingLoop
 from leapai.training.resume import progress_of, read_training, undamaged
 from leapai.training.starting_network import starting_network
 from leapai.training.train_step import TrainStep
+from leapai.training.training_artifacts import artifacts_in, write_config
 from leapai.training.training_data import logs_of, training_logs, windows_from
 
 if TYPE_CHECKING:
@@ -83,12 +84,13 @@ class _Run:
             step = TrainStep(config, model, ranks, progress)
             loop = TrainingLoop(step, freezing, validation_logs, output)
             stopped_by = loop.run(windows, content)
+            final = self.options.output / FINAL
+            if ranks.is_first and not stopped_by:
+                write_weights(final, step, loop.validator.metrics)
+                self.console.print(f"  -> [bold]{final}[/]", highlight=False)
+                loggers.artifacts(artifacts_in(self.options.output, final))
         if stopped_by:
             self._leave(stopped_by, progress.step)
-        final = self.options.output / FINAL
-        if ranks.is_first:
-            write_weights(final, step, loop.validator.metrics)
-            self.console.print(f"  -> [bold]{final}[/]", highlight=False)
         return final
 
     def _announce(self, first: int, resume: Path | None) -> None:
@@ -103,10 +105,12 @@ class _Run:
             self.console.print(f"goes on from step {first} of {resume}")
 
     def _loggers(self, first: int) -> AllLoggers:
-        """Opens the configuration's loggers on the first rank, and none on the others."""
+        """Opens the configuration's loggers on the first rank, where the configuration is written,
+        too; and none on the others."""
         if not self.ranks.is_first:
             return AllLoggers()
         config = self.config
+        write_config(self.options.output, config)
         run = LoggedRun(self.options.output, config.job_name, config.model_dump(mode="json"), first)
         return open_loggers(config.training.loggers, run)
 
