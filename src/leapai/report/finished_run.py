@@ -10,11 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from leapai.extras import is_installed
-from leapai.folders import file_name
-from leapai.pictures.foxglove_layout import LAYOUT
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
-from leapai.runs.earlier_pictures import RECORDING_SUFFIXES
+from leapai.runs.earlier_pictures import files_of
 from leapai.runs.history import TABLE, RunLine, append_run
 from leapai.runs.run_folder import LINES, MEMORY, REPORT, Run
 from leapai.runs.run_summary import RunSummary
@@ -73,14 +71,9 @@ def _add_to_history(run: Run, output: Path, console: Console) -> None:
 
 
 def _print_files(run: Run, output: Path, console: Console) -> None:
-    names = run.summary.frames_by_sequence
-    of_sequences = (
-        f"{file_name(name)}.{kind}"
-        for name in names
-        for kind in ("mp4", *RECORDING_SUFFIXES.values())
-    )
+    of_sequences = files_of(run.summary.frames_by_sequence)
     tables = ("detections.parquet", TRACKS, LINES, "instances.parquet", MEMORY)
-    for name in (*tables, "metrics.json", *of_sequences, LAYOUT, "pictures"):
+    for name in (*tables, "metrics.json", *of_sequences, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)
     if (output / REPORT).exists():

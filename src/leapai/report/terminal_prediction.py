@@ -13,9 +13,7 @@ from rich.table import Table
 from leapai.config.schema import TaskConfig
 from leapai.data.sensor_bounds import LIDAR
 from leapai.extras import is_installed, missing
-from leapai.folders import file_name
-from leapai.pictures.foxglove_layout import LAYOUT
-from leapai.runs.earlier_pictures import RECORDING_SUFFIXES
+from leapai.runs.earlier_pictures import files_of
 from leapai.runs.prediction_folder import TABLES, PredictionSummary
 from leapai.runs.run_files import PREDICTION
 from leapai.runs.run_inputs import RunInputs
@@ -60,9 +58,8 @@ def print_prediction(
     _print(
         console, f"{frames} of {sequences}{pace}: {objects}. `leapai val` evaluates; this does not."
     )
-    names = map(file_name, summary.frames_by_sequence)
-    videos = (f"{name}.{kind}" for name in names for kind in ("mp4", *RECORDING_SUFFIXES.values()))
-    for name in (*TABLES, PREDICTION, *videos, LAYOUT, "pictures"):
+    videos = files_of(summary.frames_by_sequence)
+    for name in (*TABLES, PREDICTION, *videos, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False, soft_wrap=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from leapai.extras import RecordingFormat
@@ -27,6 +28,13 @@ def recording_of(folder: Path, sequence: str, format: RecordingFormat = "rerun")
 def all_recordings_of(folder: Path, sequence: str) -> list[Path]:
     """Returns the paths of the recordings of a sequence in all formats."""
     return [recording_of(folder, sequence, format) for format in RECORDING_SUFFIXES]
+
+
+def files_of(sequences: Iterable[str]) -> list[str]:
+    """Returns the names that videos and recordings of sequences have, and that of the layout."""
+    kinds = ("mp4", *RECORDING_SUFFIXES.values())
+    names = [f"{file_name(sequence)}.{kind}" for sequence in sequences for kind in kinds]
+    return [*names, LAYOUT]
 
 
 def remove_pictures(folder: Path) -> None:
