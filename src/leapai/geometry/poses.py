@@ -75,10 +75,12 @@ def between(first: FloatArray, last: FloatArray, share: FloatArray) -> FloatArra
     4]: positions move on a line, rotations on the sphere. Shares outside of [0, 1] go on."""
     from scipy.spatial.transform import Rotation  # late: it takes time to import
 
+    exact = share == 0
+    if exact.all():
+        return first.copy()
     turn = Rotation.from_matrix(first[:, :3, :3].swapaxes(1, 2) @ last[:, :3, :3]).as_rotvec()
     moved = first.copy()
     moved[:, :3, :3] = first[:, :3, :3] @ Rotation.from_rotvec(share[:, None] * turn).as_matrix()
     moved[:, :3, 3] += share[:, None] * (last[:, :3, 3] - first[:, :3, 3])
-    exact = share == 0
     moved[exact] = first[exact]
     return moved
