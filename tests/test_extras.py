@@ -19,7 +19,10 @@ from tests.made_up_runs import made_up_run, write
 from tests.scenes import small_config
 from tests.test_validation import MadeUpLog
 
-OPTIONAL = ("jinja2", "av", "tensorboard", "embreex", "rerun", "pandas", "wandb", "mlflow")
+OPTIONAL = (
+    *("jinja2", "av", "tensorboard", "embreex", "rerun", "pandas", "wandb", "mlflow"),
+    *("mcap", "mcap_protobuf", "foxglove_schemas_protobuf", "rosbags"),
+)
 ON_A_VEHICLE = f"""
 import sys
 from importlib.machinery import PathFinder

@@ -93,3 +93,15 @@ def test_leading_axes_broadcast():
     moved = poses.apply(pose, points)
     np.testing.assert_allclose(moved[1, 2], poses.apply(pose[1, 2], points[1, 2]))
     np.testing.assert_allclose(poses.apply(poses.invert(pose), moved), points, atol=1e-12)
+
+
+def test_a_pose_between_two_is_a_share_of_the_way_and_goes_on_beyond():
+    first = poses.from_xyz_yaw(np.array([100.0, -5.0, 2.0]), 0.4)
+    last = first @ poses.from_xyz_yaw(np.array([4.0, 1.0, 0.5]), 0.8)
+    share = np.array([0.0, 0.25, 1.0, 1.5])
+    found = poses.between(np.stack([first] * 4), np.stack([last] * 4), share)
+    way_m = last[:3, 3] - first[:3, 3]
+    for pose, part in zip(found, share, strict=True):
+        expected = poses.from_xyz_yaw(first[:3, 3] + part * way_m, 0.4 + part * 0.8)
+        np.testing.assert_allclose(pose, expected, atol=1e-12)
+    assert np.array_equal(found[0], first)

@@ -70,3 +70,19 @@ def from_xyz_yaw(xyz_m: FloatArray, yaw_rad: FloatArray | float) -> FloatArray:
 def yaw_of(dst_from_src: FloatArray) -> FloatArray:
     """Returns yaw [...] in (-pi, pi] of the x axis of src seen in dst."""
     return angles.wrap(np.arctan2(dst_from_src[..., 1, 0], dst_from_src[..., 0, 0]))
+
+
+def between(first: FloatArray, last: FloatArray, share: FloatArray) -> FloatArray:
+    """Returns the poses [N, 4, 4] at `share` [N] of the ways from `first` to `last`, both [N, 4,
+    4]: positions move on a line, rotations on the sphere. Shares outside of [0, 1] go on."""
+    from scipy.spatial.transform import Rotation  # late: it takes time to import
+
+    exact = share == 0
+    if exact.all():
+        return first.copy()
+    turn = Rotation.from_matrix(first[:, :3, :3].swapaxes(1, 2) @ last[:, :3, :3]).as_rotvec()
+    moved = first.copy()
+    moved[:, :3, :3] = first[:, :3, :3] @ Rotation.from_rotvec(share[:, None] * turn).as_matrix()
+    moved[:, :3, 3] += share[:, None] * (last[:, :3, 3] - first[:, :3, 3])
+    moved[exact] = first[exact]
+    return moved

@@ -12,7 +12,7 @@ from rich.table import Table
 from leapai.extras import is_installed
 from leapai.report.page import write_report
 from leapai.report.terminal import run_tables
-from leapai.runs.earlier_pictures import names_of_pictures
+from leapai.runs.earlier_pictures import files_of
 from leapai.runs.history import RunLine, add_to_history
 from leapai.runs.run_folder import LINES, MEMORY, REPORT, Run
 from leapai.runs.run_summary import RunSummary
@@ -62,9 +62,9 @@ def _frames(summary: RunSummary) -> str:
 
 
 def _print_files(run: Run, output: Path, console: Console) -> None:
+    of_sequences = files_of(run.summary.frames_by_sequence)
     tables = ("detections.parquet", TRACKS, LINES, "instances.parquet", MEMORY)
-    pictures = names_of_pictures(run.summary.frames_by_sequence)
-    for name in (*tables, "metrics.json", *pictures):
+    for name in (*tables, "metrics.json", *of_sequences, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False)
     if (output / REPORT).exists():

@@ -14,7 +14,7 @@ from leapai.config.schema import TaskConfig
 from leapai.data.sensor_bounds import LIDAR
 from leapai.extras import is_installed, missing
 from leapai.report.terminal import counted
-from leapai.runs.earlier_pictures import names_of_pictures
+from leapai.runs.earlier_pictures import files_of
 from leapai.runs.prediction_folder import TABLES, PredictionSummary
 from leapai.runs.run_files import PREDICTION
 from leapai.runs.run_inputs import RunInputs
@@ -59,7 +59,8 @@ def print_prediction(
     _print(
         console, f"{frames} of {sequences}{pace}: {objects}. `leapai val` evaluates; this does not."
     )
-    for name in (*TABLES, PREDICTION, *names_of_pictures(summary.frames_by_sequence)):
+    videos = files_of(summary.frames_by_sequence)
+    for name in (*TABLES, PREDICTION, *videos, "pictures"):
         if (output / name).exists():
             console.print(f"  -> [bold]{output / name}[/]", highlight=False, soft_wrap=True)
 

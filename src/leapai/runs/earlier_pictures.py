@@ -30,12 +30,11 @@ def all_recordings_of(folder: Path, sequence: str) -> list[Path]:
     return [recording_of(folder, sequence, format) for format in RECORDING_SUFFIXES]
 
 
-def names_of_pictures(sequences: Iterable[str]) -> list[str]:
-    """Returns the names of the videos, recordings and pictures that a run may leave in its
-    folder."""
+def files_of(sequences: Iterable[str]) -> list[str]:
+    """Returns the names that videos and recordings of sequences have, and that of the layout."""
     kinds = ("mp4", *RECORDING_SUFFIXES.values())
-    of_sequences = [f"{file_name(name)}.{kind}" for name in sequences for kind in kinds]
-    return [*of_sequences, LAYOUT, "pictures"]
+    names = [f"{file_name(sequence)}.{kind}" for sequence in sequences for kind in kinds]
+    return [*names, LAYOUT]
 
 
 def remove_pictures(folder: Path) -> None:

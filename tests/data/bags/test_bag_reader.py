@@ -288,3 +288,18 @@ def test_frames_are_the_same_in_any_order(tmp_path):
         assert np.array_equal(log[i].points, forward[i].points)
         assert np.array_equal(log[i].ego2global, forward[i].ego2global)
         assert np.array_equal(log[i].cameras[0].image, forward[i].cameras[0].image)
+
+
+def test_a_bag_that_breaks_while_it_is_read_costs_sensors_and_not_the_drive(tmp_path):
+    path = plain_bag(tmp_path)
+    log = opened(path)
+    assert log[0].faults == ()
+    file = next(path.glob("*.mcap"))
+    with file.open("r+b") as content:  # in place: the bag is open
+        content.truncate(file.stat().st_size // 4)
+    frame = log[0]
+    assert frame.points is None
+    assert frame.cameras[0].image is None
+    assert [fault.split(": ")[0] for fault in frame.faults] == ["front", "lidar"]
+    assert all("cannot be read as a bag of ROS 2" in fault for fault in frame.faults)
+    np.testing.assert_allclose(frame.ego2global[:3, 3], [0, 0, 0], atol=1e-9)

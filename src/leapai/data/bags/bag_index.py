@@ -14,6 +14,7 @@ from leapai.data.bags.bag_file import NS_OF_US, BagFile, MessageKey, listed, sta
 from leapai.data.bags.bag_messages import Lens, lens_of, transform_of
 from leapai.data.bags.bag_poses import PoseTrack, TransformTree
 from leapai.data.bags.topic_table import CameraTopic, TopicTable
+from leapai.data.folder.timed_files import newest_index
 from leapai.types import FloatArray, IntArray
 
 _logger = logging.getLogger(__name__)
@@ -40,10 +41,7 @@ class TopicTimes:
     def newest(self, time_us: int, max_age_s: float) -> int | None:
         """Returns the index of the newest message not later than `time_us`; None where that is
         older than `max_age_s`, or there is none."""
-        index = int(np.searchsorted(self.time_us, time_us, side="right")) - 1
-        if index < 0 or time_us - self.time_us[index] > max_age_s * 1e6:
-            return None
-        return index
+        return newest_index(self.time_us, time_us, max_age_s)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ class BagMotion:
     def __init__(self, transforms: TransformTree, table: TopicTable, path: Path) -> None:
         self._transforms, self._path = transforms, path
         self._ego, self._global = table.ego_frame, table.global_frame
+        self._last: tuple[int, FloatArray] | None = None
+        """Time and pose that were asked for last: all sensors of a frame ask for its own."""
 
     def covers(self, time_us: IntArray) -> BoolArray:
         """Returns whether the pose is known at times [N]. Raises ValueError where the ego frame and
@@ -34,7 +36,9 @@ class BagMotion:
 
     def global_from_ego(self, time_us: int) -> FloatArray:
         """Returns the pose at a time [4, 4] float64. Raises NoPoseError where it is not known."""
-        return np.array(self.global_from_ego_at(np.array([time_us]))[0])
+        if self._last is None or self._last[0] != time_us:
+            self._last = time_us, self.global_from_ego_at(np.array([time_us]))[0]
+        return np.array(self._last[1])
 
     def global_from_ego_at(self, time_us: IntArray) -> FloatArray:
         """Returns the poses at times [N] as [N, 4, 4] float64. Raises NoPoseError where one is not

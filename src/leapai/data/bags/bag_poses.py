@@ -55,7 +55,7 @@ class PoseTrack:
         first, last = self._neighbours(time_us)
         span_us = self.time_us[last] - self.time_us[first]
         share = (time_us - self.time_us[first]) / np.maximum(span_us, 1)
-        return _between(self.poses[first], self.poses[last], share)
+        return poses.between(self.poses[first], self.poses[last], share)
 
     def _neighbours(self, time_us: IntArray) -> tuple[IntArray, IntArray]:
         """Returns the poses before and after times [N]; outside of all, the two that are
@@ -65,19 +65,6 @@ class PoseTrack:
             np.searchsorted(self.time_us, time_us, side="right"), min(1, latest), latest
         )
         return np.maximum(after - 1, 0), after
-
-
-def _between(first: FloatArray, last: FloatArray, share: FloatArray) -> FloatArray:
-    """Returns the poses [N, 4, 4] at `share` [N] of the ways from `first` to `last`."""
-    from scipy.spatial.transform import Rotation  # late: it takes time to import
-
-    turn = Rotation.from_matrix(first[:, :3, :3].swapaxes(1, 2) @ last[:, :3, :3]).as_rotvec()
-    moved = first.copy()
-    moved[:, :3, :3] = first[:, :3, :3] @ Rotation.from_rotvec(share[:, None] * turn).as_matrix()
-    moved[:, :3, 3] += share[:, None] * (last[:, :3, 3] - first[:, :3, 3])
-    exact = share == 0
-    moved[exact] = first[exact]
-    return moved
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from leapai.data import reading
 from leapai.data.folder.timed_files import DIGITS_AFTER
+from leapai.geometry import poses
 from leapai.types import FloatArray, IntArray
 
 COLUMNS = ("time", "x", "y", "z", "qw", "qx", "qy", "qz")
@@ -49,18 +50,8 @@ class PoseTable:
             )
         span_us = int(times[last] - times[first])
         share = float(np.clip((time_us - times[first]) / span_us, 0, 1)) if span_us else 0.0
-        return _between(self._poses[first], self._poses[last], share)
-
-
-def _between(first: FloatArray, last: FloatArray, share: float) -> FloatArray:
-    """Returns the pose at `share` in [0, 1] of the way from one to another."""
-    from scipy.spatial.transform import Rotation  # late: it takes time to import
-
-    turn = Rotation.from_matrix(first[:3, :3].T @ last[:3, :3]).as_rotvec()
-    pose = first.copy()
-    pose[:3, :3] = first[:3, :3] @ Rotation.from_rotvec(share * turn).as_matrix()
-    pose[:3, 3] += share * (last[:3, 3] - first[:3, 3])
-    return pose
+        ends = self._poses[[first]], self._poses[[last]]
+        return np.array(poses.between(*ends, np.array([share]))[0])
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

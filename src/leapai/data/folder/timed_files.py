@@ -38,10 +38,16 @@ class TimedFiles:
     def newest(self, time_us: int, max_age_s: float) -> int | None:
         """Returns the index of the newest file not later than `time_us`; None where that is older
         than `max_age_s`, or there is none."""
-        index = int(np.searchsorted(self.time_us, time_us, side="right")) - 1
-        if index < 0 or time_us - self.time_us[index] > max_age_s * 1e6:
-            return None
-        return index
+        return newest_index(self.time_us, time_us, max_age_s)
+
+
+def newest_index(times_us: IntArray, time_us: int, max_age_s: float) -> int | None:
+    """Returns the index of the last of the increasing `times_us` [K] not later than `time_us`; None
+    where that is older than `max_age_s`, or there is none."""
+    index = int(np.searchsorted(times_us, time_us, side="right")) - 1
+    if index < 0 or time_us - times_us[index] > max_age_s * 1e6:
+        return None
+    return index
 
 
 def sensor_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
