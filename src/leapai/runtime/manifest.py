@@ -122,7 +122,8 @@ def _bounded(path: Path, most_bytes: int) -> Path:
     """Returns the path. Raises ValueError where no such file is there, or it is too large."""
     if not path.is_file():
         raise ValueError(
-            f"{path} does not exist: name a checkpoint file, or a folder that leapai export wrote"
+            f"{path.parent} is a folder without {path.name}; name a checkpoint file in it, or a "
+            "folder that leapai export wrote"
         )
     size = path.stat().st_size
     if size > most_bytes:
