@@ -93,9 +93,8 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 
 def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.bench_command import BENCH
-    from leapai.cli.completion_command import COMPLETION
     from leapai.cli.export_command import EXPORT
-    from leapai.cli.info_commands import INFO, MERGE
+    from leapai.cli.info_commands import COMPLETION, INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
     from leapai.cli.predict_command import PREDICT
     from leapai.cli.report_commands import REPORT, RUNS, VIEW

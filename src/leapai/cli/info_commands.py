@@ -1,4 +1,4 @@
-"""The commands `leapai info` and `leapai merge`."""
+"""The commands `leapai info`, `leapai completion` and `leapai merge`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from leapai.cli.arguments import Command, read
 from leapai.config.options import Argument, existing_checkpoint
@@ -34,6 +34,20 @@ class MergeOptions:
     ]
 
 
+@dataclass(frozen=True)
+class CompletionOptions:
+    """The shell that completes."""
+
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        Argument(
+            'bash and zsh: eval "$(leapai completion SHELL)" in its start-up file; '
+            "fish: leapai completion fish > ~/.config/fish/completions/leapai.fish",
+            positional=True,
+        ),
+    ]
+
+
 def _info(parsed: argparse.Namespace) -> None:
     import json
     from dataclasses import asdict
@@ -44,6 +58,13 @@ def _info(parsed: argparse.Namespace) -> None:
     as_json = read(InfoOptions, parsed).json
     text = json.dumps(asdict(info), indent=2) if as_json else render_info(info)
     sys.stdout.write(f"{text}\n")
+
+
+def _print_script(parsed: argparse.Namespace) -> None:
+    from argcomplete.shell_integration import shellcode
+
+    shell = read(CompletionOptions, parsed).shell
+    sys.stdout.write(shellcode(["leapai"], shell=shell))
 
 
 def _merge(parsed: argparse.Namespace) -> None:
@@ -62,4 +83,10 @@ MERGE = Command(
     "make one checkpoint of Step 2 Dynamic and Step 2 Static",
     _merge,
     (MergeOptions,),
+)
+COMPLETION = Command(
+    "completion",
+    "print the script by which a shell completes leapai",
+    _print_script,
+    (CompletionOptions,),
 )

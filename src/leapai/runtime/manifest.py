@@ -49,7 +49,7 @@ class TensorFacts(Section):
 
 
 class GraphFacts(Section):
-    """The file of the graph."""
+    """Name, format and digest of the file of the graph."""
 
     file: PlainName
     format: Literal["onnx", "pt2"]
