@@ -9,7 +9,7 @@ import torch
 from leapai.models.tensors import FrameBatch
 
 TEXT = (Path(__file__).parents[1] / "docs" / "batch.md").read_text()
-NOT_MADE_BY_COLLATE = {"denoising", "fused_bev", "host", "tables"}
+NOT_MADE_BY_COLLATE = {"denoising", "fused_bev", "host", "tables", "motion", "pillars"}
 
 
 def test_its_program_runs_from_own_frames_to_detections():

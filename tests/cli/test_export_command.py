@@ -16,3 +16,10 @@ def test_an_unknown_format_is_refused(capsys):
     with pytest.raises(SystemExit):
         cli.main(["export", "nowhere.ckpt", "--format", "tflite", "-o", "out"])
     assert "tflite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cameras", ["7", "1,1,1", "1,1,1,4,2", "1,1,1,-1", "0,0,0,0", "1,1,1,90"])
+def test_numbers_of_cameras_that_cannot_be_are_refused(capsys, cameras):
+    with pytest.raises(SystemExit):
+        cli.main(["export", "nowhere.ckpt", "--cameras", cameras, "-o", "out"])
+    assert cameras in capsys.readouterr().err

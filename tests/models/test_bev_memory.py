@@ -110,9 +110,11 @@ def slow_warp(bev, past_from_now):
     for i in range(GRID.rows):
         for j in range(GRID.columns):
             there = past_from_now @ np.array([x[j], y[i], 0.0, 1.0])
-            column = math.floor((there[0] - GRID.x_range_m[0]) / GRID.cell_m)
-            row = math.floor((there[1] - GRID.y_range_m[0]) / GRID.cell_m)
-            if 0 <= row < GRID.rows and 0 <= column < GRID.columns:
+            along_x = (there[0] - GRID.x_range_m[0]) / GRID.cell_m
+            along_y = (there[1] - GRID.y_range_m[0]) / GRID.cell_m
+            if 0 <= along_y < GRID.rows and 0 <= along_x < GRID.columns:
+                column = min(math.floor(along_x + 1e-3), GRID.columns - 1)
+                row = min(math.floor(along_y + 1e-3), GRID.rows - 1)
                 warped[:, i, j] = bev[:, row, column]
                 off_m = there[0] - x[column], there[1] - y[row]
                 geometry[:, i, j] = 1, *(off / GRID.cell_m for off in off_m), *turn
@@ -130,6 +132,17 @@ def test_warping_agrees_with_its_slow_twin(seed):
         np.testing.assert_array_equal(got.bev[0, age].numpy(), expected.astype(np.float32))
         np.testing.assert_allclose(got.geometry[0, age].numpy(), geometry, atol=1e-5)
         assert geometry[0].sum() > 10
+
+
+@pytest.mark.parametrize("rounding_m", [-1e-5, 1e-5])
+def test_an_ego_that_moved_by_half_a_cell_reads_the_same_cells_however_it_is_rounded(rounding_m):
+    bev = torch.arange(SIZE[1] * SIZE[2]).view(1, 1, 1, *SIZE[1:]).float()
+    exact, rounded = torch.eye(4).repeat(2, 1, 1, 1, 1)
+    exact[..., 0, 3] = GRID.cell_m / 2
+    rounded[..., 0, 3] = GRID.cell_m / 2 + rounding_m
+    expected, found = (warp(bev, pose, GRID).bev for pose in (exact, rounded))
+    assert torch.equal(found[..., :-1], expected[..., :-1])  # the last column leaves the region
+    assert found.count_nonzero() > 10
 
 
 def test_a_place_in_the_world_stays_where_it_is_while_the_ego_moves():

@@ -60,6 +60,13 @@ def _info(parsed: argparse.Namespace) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def _print_script(parsed: argparse.Namespace) -> None:
+    from argcomplete.shell_integration import shellcode
+
+    shell = read(CompletionOptions, parsed).shell
+    sys.stdout.write(shellcode(["leapai"], shell=shell))
+
+
 def _merge(parsed: argparse.Namespace) -> None:
     options = read(MergeOptions, parsed)
     for checkpoint in (options.dynamic, options.static):
@@ -68,13 +75,6 @@ def _merge(parsed: argparse.Namespace) -> None:
 
     merge_checkpoints(options.dynamic, options.static, options.output)
     sys.stdout.write(f"both tasks on one trunk -> {options.output}\n")
-
-
-def _print_script(parsed: argparse.Namespace) -> None:
-    from argcomplete.shell_integration import shellcode
-
-    shell = read(CompletionOptions, parsed).shell
-    sys.stdout.write(shellcode(["leapai"], shell=shell))
 
 
 INFO = Command("info", "print the facts that a bug report needs", _info, (InfoOptions,))

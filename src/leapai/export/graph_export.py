@@ -49,7 +49,7 @@ def onnx_of(program: ExportedProgram, inputs: list[str], outputs: list[str]) -> 
 
 
 def _where(condition: Any, chosen: Any, other: Any) -> Any:
-    """Translates a selection; one of truth values to logic, as ONNX Runtime on a CPU has no `Where`
+    """Translates a selection; one of booleans to logic, as ONNX Runtime on a CPU has no `Where`
     of them."""
     import onnx_ir
     from onnxscript import opset18 as op  # the operators of `OPSET`

@@ -35,6 +35,13 @@ READOUT = ("reference_m", "velocity_mps", "valid")
 """Fields of `MemoryReport` that are outputs, with `memory_` before their names."""
 CELLS = tuple(f.name for f in fields(CellProjection))
 """Inputs that are fields of `CellProjection`."""
+NO_MOTION = Motion(
+    reset=torch.ones(1, dtype=torch.bool),
+    has_pose=torch.ones(1, dtype=torch.bool),
+    prev2curr=torch.eye(4)[None],
+    interval_s=torch.zeros(1),
+)
+"""Motion in a first frame, and of a network without memory."""
 _LAST = 65504.0
 """Largest value of float16, in which features of the map are kept."""
 
@@ -116,7 +123,7 @@ class StepGraph(nn.Module):
         height, width = (side // STRIDES[0] for side in images.shape[-2:])
         cells = {name: inputs[name] for name in CELLS if name in inputs}
         projection = with_taps({"depth_m": torch.zeros(0), **cells}, (height, width))
-        motion = {f.name: inputs[f.name] for f in fields(Motion) if f.name in inputs}
+        motion = {f.name: inputs.get(f.name, getattr(NO_MOTION, f.name)) for f in fields(Motion)}
         return FrameBatch(
             images=images,
             camera_valid=inputs["camera_valid"][None],
@@ -133,7 +140,7 @@ class StepGraph(nn.Module):
             tables=HostTables(
                 self.encoded, self.counts, self.maps, projection, inputs.get("ray_depth_m")
             ),
-            motion=Motion(**motion) if motion else None,
+            motion=Motion(**motion),
             pillars=_pillars(inputs) if "points" in inputs else None,
         )
 
@@ -205,10 +212,7 @@ def _example_memory(model: Perception) -> dict[str, Tensor]:
         state = model.initial_state(1)
         inputs = {
             "now_us": torch.zeros(1, dtype=torch.int64),
-            "reset": torch.ones(1, dtype=torch.bool),
-            "has_pose": torch.ones(1, dtype=torch.bool),
-            "prev2curr": torch.eye(4)[None],
-            "interval_s": torch.zeros(1),
+            **vars(NO_MOTION),
             **{name: getattr(state, name) for name in MEMORY},
         }
     if config.enable_static_temporal:

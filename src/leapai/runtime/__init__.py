@@ -1,1 +1,1 @@
-"""What runtimes without PyTorch read of an exported network."""
+"""Exported networks, run without PyTorch: manifest, ONNX Runtime, and the part of the host."""

@@ -16,9 +16,9 @@ from leapai.config.untrusted_data import untrusted
 from leapai.data.transforms import stacked, stacked_images
 from leapai.models.camera_rays import ray_depths
 from leapai.models.cell_projection import FeatureMaps, Rigs, projected_cells
-from leapai.runtime.graph_runners import runner_of
 from leapai.runtime.host_memory import FeatureRing, HostMemory, HostMotion, motion_since
 from leapai.runtime.manifest import Manifest, read_manifest
+from leapai.runtime.onnx_graph import OnnxGraph
 from leapai.runtime.pillar_grouping import PillarGrouping
 from leapai.types import (
     CAMERA_GROUPS,
@@ -53,7 +53,7 @@ class ExportedNetwork:
         """Raises ValueError where the folder is not one, or the device is not there."""
         self.folder, self.manifest = folder, read_manifest(folder)
         self.config = config = config_of(folder, self.manifest)
-        self._run = runner_of(folder, self.manifest, device)
+        self._run = OnnxGraph(folder, self.manifest, device)
         self.device = self._run.device
         bev, lidar = config.bev, config.lidar
         pillars = BevGrid(bev.x_range_m, bev.y_range_m, bev.z_range_m, lidar.pillar_m)

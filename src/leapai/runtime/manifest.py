@@ -7,19 +7,22 @@ sizes are bounded, unknown names are refused, and the graph must have the digest
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from leapai.config.options import MANIFEST
 from leapai.config.problems import one_line
 from leapai.config.section import PlainName, Section, Text
 from leapai.io import write_text
 
-NAME = "manifest.json"
 LAYOUT = 1
 """Number of the layout of manifest and graph; a runtime refuses any other."""
 _MOST_BYTES, _MOST_GRAPH_BYTES = 4_000_000, 2_000_000_000
+_MOST_ELEMENTS = 1 << 28
+"""Elements of a tensor at most: ten times those of the largest one of the full-size network."""
 _BLOCK = 1 << 20
 
 _Length = Annotated[int, Field(ge=0, le=1 << 31)] | Literal["P", "M"]
@@ -37,9 +40,16 @@ class TensorFacts(Section):
     meaning: Text
     """Content, with unit and frame."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        fixed = [length for length in self.shape if not isinstance(length, str)]
+        if math.prod(fixed) > _MOST_ELEMENTS:
+            raise ValueError(f"{self.name} has the shape {self.shape}, which is too large")
+        return self
+
 
 class GraphFacts(Section):
-    """The file of the graph."""
+    """Name, format and digest of the file of the graph."""
 
     file: PlainName
     format: Literal["onnx", "pt2"]
@@ -74,7 +84,7 @@ class Manifest(Section):
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest into the folder."""
-    write_text(folder / NAME, manifest.model_dump_json(indent=1) + "\n")
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -83,7 +93,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises ValueError where either is missing, too large, of another layout or not what the other
     states, with the file and the remedy.
     """
-    path = folder / NAME
+    path = folder / MANIFEST
     text = _bounded(path, _MOST_BYTES).read_text(encoding="utf-8", errors="replace")
     try:
         manifest = Manifest.model_validate_json(text)
@@ -111,7 +121,10 @@ def digest_of(path: Path) -> str:
 def _bounded(path: Path, most_bytes: int) -> Path:
     """Returns the path. Raises ValueError where no such file is there, or it is too large."""
     if not path.is_file():
-        raise ValueError(f"{path} does not exist: leapai export CHECKPOINT -o {path.parent}")
+        raise ValueError(
+            f"{path.parent} is a folder without {path.name}; name a checkpoint file in it, or a "
+            "folder that leapai export wrote"
+        )
     size = path.stat().st_size
     if size > most_bytes:
         raise ValueError(f"{path} has {size} bytes; at most {most_bytes} are read")

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Network(Protocol):
-    """What a session needs of a network: that of PyTorch (`EagerNetwork`) or an exported one."""
+    """A network as a session needs it: that of PyTorch (`EagerNetwork`), or an exported one."""
 
     @property
     def device(self) -> torch.device | str:
-        """Where it runs."""
+        """Returns where it runs."""
         ...
 
     def empty_memory(self) -> Any:

@@ -28,6 +28,10 @@ from leapai.types import BevGrid
 START = 0.1
 """Initial scale of the last norm: fusion begins as a small change to what Step 1's head learnt."""
 _FAR = 1 << 62
+_TIE = 1e-3
+"""Share of a cell by which a place before the border of two cells counts to the next one. An ego
+that moves by round numbers puts whole rows of cells onto borders, and which cells these read must
+not depend on how a runtime rounds."""
 GEOMETRY = 5
 """Channels that describe how a past frame was warped."""
 
@@ -170,7 +174,8 @@ def warp(bev: Tensor, past_from_now: Tensor, grid: BevGrid) -> Warped:
     `past_from_now` [B, P, 4, 4] moves the cells' centres on the ground; beyond the region: zero.
     """
     cell, inside = cells_in(grid, past_from_now)  # [B, P, R W]
-    nearest = cell.floor()
+    column, row = (cell + _TIE).floor().unbind(-1)
+    nearest = torch.stack([column.clamp(max=grid.columns - 1), row.clamp(max=grid.rows - 1)], -1)
     column, row = nearest.long().unbind(-1)
     index = (row * grid.columns + column)[:, :, None].expand(-1, -1, bev.shape[2], -1)
     there = torch.where(inside[:, :, None], bev.flatten(3).gather(3, index), 0.0)
