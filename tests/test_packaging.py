@@ -74,10 +74,14 @@ def test_everything_else_is_an_extra(wheel):
     for extra, name in (
         ("train", "tensorboard"), ("world", "embreex"), ("viewer", "rerun-sdk"),
         ("pandas", "pandas"), ("pcd", "pypcd4"), ("remote", "s3fs"),
-        ("wandb", "wandb"), ("mlflow", "mlflow"),
+        ("wandb", "wandb"), ("mlflow", "mlflow"), ("export", "onnxscript"),
+        ("runtime", "onnxruntime"),
     ):  # fmt: skip
         assert name in extras[extra]
-    together = ("train", "report", "world", "viewer", "pandas", "pcd", "remote")
+    together = (
+        *("train", "report", "world", "viewer", "export", "runtime"),
+        *("pandas", "pcd", "remote"),
+    )
     assert extras["all"] == set().union(*(extras[extra] for extra in together))
 
 
