@@ -76,6 +76,7 @@ def test_everything_else_is_an_extra(wheel):
         ("mcap", "rosbags"), ("mcap", "mcap"),
         ("pandas", "pandas"), ("pcd", "pypcd4"), ("remote", "s3fs"),
         ("hub", "huggingface-hub"), ("wandb", "wandb"), ("mlflow", "mlflow"),
+        ("export", "onnxscript"), ("runtime", "onnxruntime"),
     ):  # fmt: skip
         assert name in extras[extra]
     together = (

@@ -27,6 +27,7 @@ from leapai.streaming.session import StreamSession  # noqa: E402
 from leapai.streaming.stream import Stream  # noqa: E402
 from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, seeded_model  # noqa: E402
 
+pytestmark = pytest.mark.timeout(900)  # tracing takes 20 s of one core, which others may share
 FRAMES = 22
 HUGE = {"name": "query", "type": "float32", "shape": [1 << 20, 1 << 20], "meaning": "none"}
 CONFIG = joint_config(
