@@ -25,8 +25,7 @@ from leapai.config import TaskConfig, load_config
 from leapai.data.log import DrivingLog, open_logs
 from leapai.data.transforms import collate, prepare
 from leapai.models.dynamic.query_memory import Memory, NewSlots, empty_state
-from leapai.models.perception import calibration_of
-from leapai.models.view_transfer import project_cells
+from leapai.models.projection import Calibration, project_cells
 from leapai.pictures.frame_painter import FramePainter, painter_of
 from leapai.pictures.video import VideoWriter
 from leapai.types import Detections, Frame
@@ -128,7 +127,7 @@ def view_transfer_figure(config: TaskConfig, log: DrivingLog) -> None:
     grid = config.bev.grid()
     height, width = (side // 8 for side in config.camera.image_size_px)
     projection = project_cells(
-        grid, config.camera.heights_m, calibration_of(batch), (height, width), 8
+        grid, config.camera.heights_m, Calibration.of(batch.on_host()), (height, width), 8
     )
     counts = np.bincount(projection.pair_cell.numpy(), minlength=grid.rows * grid.columns)
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), width_ratios=(1, 1.4))

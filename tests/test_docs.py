@@ -258,3 +258,8 @@ def test_files_are_found_in_prose_and_commands():
 )
 def test_the_old_form_of_a_citation_is_recognised(text, old):
     assert (OLD_CITATION.search(text) is not None) == old
+
+
+def test_the_program_that_makes_the_pictures_finds_what_it_imports(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    assert callable(importlib.import_module("make_figures").main)
