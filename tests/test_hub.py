@@ -31,7 +31,7 @@ def folders(tmp_path_factory):
     for number, commit in enumerate((EARLIER, COMMIT)):
         path = home / f"{number}.ckpt"
         save_checkpoint(path, seeded_model(config), config, {"mAP": 0.5 + number / 10})
-        write_hub_folder(read_checkpoint(path), home / commit, HubOptions())
+        write_hub_folder(read_checkpoint(path), home / commit, HubOptions(license="apache-2.0"))
     return {commit: home / commit for commit in (EARLIER, COMMIT)}
 
 
@@ -183,7 +183,18 @@ def test_without_the_client_its_extra_is_named(monkeypatch):
 
 def test_commands_take_weights_on_a_hub(hub, tmp_path, capsys):
     assert (
-        cli.main(["export", f"{NAME}@{EARLIER}", "--format", "hub", "-o", str(tmp_path / "again")])
+        cli.main(
+            [
+                "export",
+                f"{NAME}@{EARLIER}",
+                "--format",
+                "hub",
+                "--license",
+                "mit",
+                "-o",
+                str(tmp_path / "again"),
+            ]
+        )
         == 0
     )
     assert read_checkpoint(tmp_path / "again/model.safetensors").metrics["mAP"] == 0.5

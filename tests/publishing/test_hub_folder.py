@@ -14,6 +14,7 @@ from leapai.checkpoints import read_checkpoint, save_checkpoint, write_checkpoin
 from leapai.config.hub_options import HubOptions
 from leapai.evaluation.robustness import Scores
 from leapai.evaluation.run_metrics import RunMetrics
+from leapai.publishing.card_text import public_data
 from leapai.publishing.hub_folder import write_hub_folder
 from leapai.runs.stress_folder import begun_stress, keep_result, write_stress
 from leapai.runs.stress_results import CLEAN, ConditionResult, StressSettings, StressSummary
@@ -41,7 +42,7 @@ def checkpoint(tmp_path_factory):
 
 
 def exported(checkpoint, folder, **options):
-    write_hub_folder(checkpoint, folder, HubOptions(**options))
+    write_hub_folder(checkpoint, folder, HubOptions(**{"license": "apache-2.0", **options}))
     return ModelCard.load(folder / "README.md")
 
 
@@ -90,7 +91,8 @@ def stress_run(folder, sha256):
 
 def test_it_holds_the_very_weights_and_their_configuration(tmp_path):
     shipped = read_checkpoint(shipped_checkpoint())
-    exported(shipped, tmp_path)
+    card = exported(shipped, tmp_path, license=None)
+    assert card.data.license == "apache-2.0"
     assert names(tmp_path) == FILES
     assert read_checkpoint(tmp_path / "model.safetensors").sha256 == shipped.sha256
     config = json.loads((tmp_path / "config.json").read_text())
@@ -118,7 +120,7 @@ def test_the_card_gives_what_the_checkpoint_reached(checkpoint, tmp_path):
     assert "| mAP | 0.625 | higher |" in card.text
     assert "| car | 0.750 |" in card.text
     assert "Classes with an AP below 0.3: bus." in card.text
-    assert "no frame of a real sensor is in that data" in card.text
+    assert "Real roads that nobody has measured them on." in card.text
     assert card.text.count("not measured") == 2  # on real roads, and robustness
     assert checkpoint.sha256 in card.text
 
@@ -169,10 +171,36 @@ def test_a_checkpoint_of_a_training_is_published_without_what_it_resumes_from(ch
     assert published.config == checkpoint.config
 
 
+def test_nothing_proves_what_weights_of_the_embedded_world_began_with(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match=r"--license is missing: the last training .*synthetic"):
+        exported(checkpoint, tmp_path / "hub", license=None)
+
+
+@pytest.mark.parametrize("name", ["README.md", "model.safetensors", "config.json", "metrics.json"])
+def test_a_file_of_others_is_never_replaced(checkpoint, tmp_path, name):
+    (tmp_path / name).write_text("of others")
+    with pytest.raises(ValueError, match=f"holds {name}, which no export to a hub wrote"):
+        exported(checkpoint, tmp_path)
+    assert (tmp_path / name).read_text() == "of others"
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        ("nuscenes:/home/x/nu,split=val", "nuscenes:nu,split=val"),
+        ("rosbag:/home/x/d.mcap,topics=/home/x/t.json", "rosbag:d.mcap,topics=t.json"),
+        ("synthetic:split=test,drives=8", "synthetic:split=test,drives=8"),
+    ],
+)
+def test_data_is_named_without_folders(data, named):
+    assert public_data(data) == named
+
+
 def test_weights_of_data_of_others_need_a_licence_and_no_path_reaches_the_card(tmp_path, capsys):
     theirs = checkpoint_of(tmp_path / "model.ckpt", **ELSEWHERE)
     with pytest.raises(ValueError, match=r"--license is missing.*cc-by-nc-sa-4.0"):
-        exported(theirs, tmp_path / "hub")
+        exported(theirs, tmp_path / "hub", license=None)
     command = ["export", str(theirs.path), "--format", "hub", "-o", str(tmp_path / "hub")]
     assert cli.main([*command, "--license", "cc-by-nc-sa-4.0"]) == 0
     card = ModelCard.load(tmp_path / "hub/README.md")

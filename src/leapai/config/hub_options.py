@@ -31,7 +31,7 @@ class HubOptions:
         str | None,
         Argument(
             "hub: licence of the weights, as the hub names it, such as cc-by-nc-sa-4.0; default: "
-            "apache-2.0 where they were trained on the embedded world alone",
+            "apache-2.0 for those that ship with leapai",
             metavar="ID",
         ),
     ] = None

@@ -14,7 +14,6 @@ from leapai.hub import FORM, WEIGHTS
 from leapai.publishing.card_metrics import MeasuredMetrics
 from leapai.publishing.card_text import code, plain, public_data, table
 from leapai.runs.stress_results import CLEAN, StressRun
-from leapai.runs.weights_facts import NOTHING_REAL, rendered_alone
 from leapai.weights import WeightsCard
 
 LOW_AP = 0.3
@@ -27,7 +26,6 @@ _STATISTICS = ("running_mean", "running_var")
 def use_section(repository: str | None) -> str:
     """Returns how the weights are installed and loaded."""
     source = f"hf://{repository}@main" if repository else WEIGHTS
-    extra = "'leapai[hub]'" if repository else "leapai"
     named = (
         "A branch can move: name a tag or a commit instead of `main` where bytes must not change."
         if repository
@@ -35,7 +33,8 @@ def use_section(repository: str | None) -> str:
     )
     return (
         "## Use\n\n"
-        f"```\npip install {extra}\nleapai predict SOURCE --ckpt {source}\n```\n\n"
+        "Install leapai from its repository or a wheel file, with the extra `hub` for weights by "
+        f"name.\n\n```\nleapai predict SOURCE --ckpt {source}\n```\n\n"
         f'```python\nimport leapai\n\nstream = leapai.load("{source}")\n'
         "for frame in leapai.open_logs(SOURCE)[0]:\n    detections = stream.step(frame)\n```\n\n"
         f"{named}"
@@ -112,8 +111,8 @@ def _not_for(
     if card is not None:
         measured_there = " ".join(map(plain, card.on_real_roads))
         yield f"Real roads without a training of your own. {measured_there}"
-    elif rendered_alone(config):
-        yield f"Real roads: {NOTHING_REAL}."
+    else:
+        yield "Real roads that nobody has measured them on."
     if config.dynamic_task:
         yield "Objects of other classes, and objects out of its range: it does not report them."
     low = [n for n, ap in (measured.ap_by_class if measured else {}).items() if ap < LOW_AP]

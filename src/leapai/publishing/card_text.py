@@ -27,8 +27,12 @@ def public_data(data: str) -> str:
     """Returns the name of data without the folders above it: `nuscenes:/home/x/nuscenes,split=val`
     becomes `nuscenes:nuscenes,split=val`."""
     name, colon, location = data.rpartition(":")
-    path, comma, options = location.partition(",")
-    return f"{name}{colon}{path.rstrip('/').rpartition('/')[2]}{comma}{options}"
+    parts = (part.rpartition("=") for part in location.split(","))
+    return f"{name}{colon}" + ",".join(f"{key}{equals}{_last(path)}" for key, equals, path in parts)
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> str:

@@ -51,7 +51,7 @@ def write_hub_folder(checkpoint: Checkpoint, output: Path, options: HubOptions) 
     """
     if options.repository is not None:
         checked_repository(options.repository)
-    license_id = checked_license(options.license, checkpoint.config)
+    license_id = checked_license(options.license, checkpoint)
     evidence = read_evidence(checkpoint, options.run, options.stress)
     _claim(output)
     files = [*_write_content(checkpoint, evidence, output)]
@@ -75,10 +75,11 @@ def _claim(output: Path) -> None:
         raise ValueError(f"{output}: is a file, or lies below one; name a folder") from error
     remove_stale(output)
     names = {path.name for path in output.iterdir()} - _OF_GIT
-    others = sorted(names - {CARD, WEIGHTS, CONFIG, METRICS, DIGESTS})
-    if others or (CARD in names and not {DIGESTS, ".git"} & {p.name for p in output.iterdir()}):
+    is_ours = DIGESTS in names or (output / ".git").exists()
+    others = sorted(names - {CARD, WEIGHTS, CONFIG, METRICS, DIGESTS} if is_ours else names)
+    if others:
         raise ValueError(
-            f"{output}: holds {(others or [CARD])[0]}, which no export to a hub wrote; name a new "
+            f"{output}: holds {others[0]}, which no export to a hub wrote; name a new "
             "or empty folder, or a clone of the repository"
         )
     for name in names:

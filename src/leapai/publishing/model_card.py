@@ -15,7 +15,6 @@ from leapai.hub import DIGESTS
 from leapai.publishing import card_sections as sections
 from leapai.publishing.card_metrics import MeasuredMetrics, measured_metrics
 from leapai.publishing.card_text import plain, public_data, table
-from leapai.runs.weights_facts import rendered_alone
 from leapai.weights import card_of
 
 if TYPE_CHECKING:
@@ -39,18 +38,19 @@ class CardFile:
     sha256: str
 
 
-def checked_license(license_id: str | None, config: TaskConfig) -> str:
-    """Returns the licence of weights; None: that of weights trained on the embedded world alone.
+def checked_license(license_id: str | None, checkpoint: Checkpoint) -> str:
+    """Returns the licence of weights; None: that of those that ship with leapai.
 
-    Raises ValueError where other data was used and no licence is named, and for what is no
-    identifier of a licence.
+    Raises ValueError where others have none, because nothing proves which data they began with, and
+    for what is no identifier of a licence.
     """
     if license_id is None:
-        if not rendered_alone(config):
-            sources = " + ".join(source.data for source in config.data.sources)
+        if card_of(checkpoint.sha256) is None:
+            sources = " + ".join(source.data for source in checkpoint.config.data.sources)
             raise ValueError(
-                f"--license is missing: the weights were trained on {sources}, whose terms decide "
-                "it; name it as the hub does, such as --license cc-by-nc-sa-4.0"
+                f"--license is missing: the last training of the weights was on {sources}; the "
+                "terms of all data that they and earlier weights saw decide it; name it as the hub "
+                "does, such as --license cc-by-nc-sa-4.0"
             )
         return OWN_LICENSE
     if not _LICENSE.fullmatch(license_id):
