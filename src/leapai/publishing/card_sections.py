@@ -112,7 +112,7 @@ def _not_for(
         measured_there = " ".join(map(plain, card.on_real_roads))
         yield f"Real roads without a training of your own. {measured_there}"
     else:
-        yield "Real roads that nobody has measured them on."
+        yield "Real roads, where they were not measured."
     if config.dynamic_task:
         yield "Objects of other classes, and objects out of its range: it does not report them."
     low = [n for n, ap in (measured.ap_by_class if measured else {}).items() if ap < LOW_AP]
