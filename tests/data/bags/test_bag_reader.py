@@ -203,6 +203,20 @@ def bag_header(time_us):
     return bytes([0, 1, 0, 0]) + stamp.tobytes()
 
 
+@pytest.mark.parametrize("encoding", ["uyvy", "yuyv"])
+def test_an_image_whose_encoding_does_not_fit_its_size_costs_the_camera(tmp_path, encoding):
+    pixels = {"width": 9, "step": 18, "data": np.zeros(6 * 18, np.uint8)}
+    with MadeUpBag(tmp_path) as bag:
+        bag.pose(START_US)
+        bag.info(START_US, width=9)
+        bag.image(START_US, 0, encoding, **pixels)  # two pixels share their colour
+        bag.sweep(START_US, ONE)
+    frame = opened(bag.path)[0]
+    assert frame.cameras[0].image is None
+    assert frame.faults == (f"front: image: encoding '{encoding}' does not fit 9 x 6 pixels",)
+    assert len(frame.points) == 1
+
+
 def test_an_image_that_is_too_old_is_not_used(tmp_path):
     log = opened(plain_bag(tmp_path), max_image_age_s=0.02)
     assert log[0].cameras[0].image is None

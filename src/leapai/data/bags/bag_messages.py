@@ -151,7 +151,12 @@ def _raw_image(message: Any, topic: Path) -> ImageArray:
     pixels = np.ascontiguousarray(rows).reshape(height, width, depth)
     if conversion is None:
         return pixels
-    converted: ImageArray = cv2.cvtColor(pixels, getattr(cv2, conversion))
+    try:
+        converted: ImageArray = cv2.cvtColor(pixels, getattr(cv2, conversion))
+    except cv2.error as error:  # in YUV 4:2:2, pairs of pixels share colours
+        raise SensorError(
+            topic, f"encoding {message.encoding!r} does not fit {width} x {height} pixels"
+        ) from error
     return converted
 
 
