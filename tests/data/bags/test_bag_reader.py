@@ -217,6 +217,47 @@ def test_an_image_whose_encoding_does_not_fit_its_size_costs_the_camera(tmp_path
     assert len(frame.points) == 1
 
 
+def test_transforms_that_are_none_are_left_out_and_counted(tmp_path, caplog):
+    """One node that sends nonsense, about frames that nobody asked for or of a moment, does not
+    refuse the drive."""
+    with MadeUpBag(tmp_path) as bag:
+        bag.mount("arm", [0, 0, 0], [0, 0, 0, 0])
+        for i in range(5):
+            time_us = START_US + i * STEP_US // 2
+            bag.place("/tf", time_us, ("odom", "base_link"), [0.5 * i, 0, 0])
+            bag.place("/tf", time_us, ("gripper", "finger"), [np.nan, 0, 0])
+        bag.place("/tf", START_US + STEP_US // 4, ("odom", "base_link"), [9, 0, 0], [0, 0, 0, 0])
+        bag.raw("/tf", START_US, b"")
+        for time_us in (START_US + STEP_US // 4, START_US + STEP_US):
+            bag.sweep(time_us, ONE)
+    log = opened(bag.path, {"lidar": TABLE["lidar"]})
+    ahead_m = [log[i].ego2global[0, 3] for i in range(2)]
+    np.testing.assert_allclose(ahead_m, [0.25, 1.0], atol=1e-9)
+    warned = [record.getMessage() for record in caplog.records]
+    assert len(warned) == 2
+    assert "/tf_static: 1 transforms cannot be decoded, or are no pose" in warned[0]
+    assert "/tf: 7 transforms cannot be decoded, or are no pose" in warned[1]
+
+
+def test_odometry_that_cannot_be_used_leaves_a_gap(tmp_path, caplog):
+    """The rules on gaps decide what is lost: a long one costs its frames, a short one none."""
+    with MadeUpBag(tmp_path) as bag:
+        for i in range(9):
+            time_us = START_US + i * STEP_US
+            if 2 <= i <= 3 or i == 6:
+                bag.raw("/odom", time_us, bag_header(time_us))
+            else:
+                bag.pose(time_us, np.nan if i == 4 else None)
+            bag.sweep(time_us, ONE)
+    log = opened(bag.path, {"odometry": "/odom", "lidar": TABLE["lidar"]})
+    known = [0, 1, 5, 6, 7, 8]
+    assert log.timestamps_us.tolist() == [START_US + i * STEP_US for i in known]
+    ahead_m = [log[i].ego2global[0, 3] for i in range(len(known))]
+    np.testing.assert_allclose(ahead_m, known, atol=1e-9)
+    assert "/odom: 4 transforms cannot be decoded" in caplog.text
+    assert "3 of 9 frames are left out" in caplog.text
+
+
 def test_an_image_that_is_too_old_is_not_used(tmp_path):
     log = opened(plain_bag(tmp_path), max_image_age_s=0.02)
     assert log[0].cameras[0].image is None
