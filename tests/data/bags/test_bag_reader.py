@@ -325,6 +325,27 @@ def test_bags_are_recognised_by_their_files_and_read_alone_or_in_folders(tmp_pat
         open_logs(str(tmp_path / "nothing"), options)
 
 
+@pytest.mark.parametrize("calibration", ["calibration.json", "drive/calibration.toml"])
+def test_a_calibration_file_says_that_a_folder_is_of_sensor_files(tmp_path, calibration):
+    """The recording that they were taken from, or metadata of any kind, may lie with them."""
+    (tmp_path / "drive").mkdir()
+    for name in ("drive/metadata.yaml", "raw.mcap"):
+        (tmp_path / name).touch()
+        assert named_source(str(tmp_path)) == f"rosbag:{tmp_path}"
+    (tmp_path / calibration).touch()
+    assert named_source(str(tmp_path)) == f"folder:{tmp_path}"
+    assert named_source(str(tmp_path / "raw.mcap")) == f"rosbag:{tmp_path / 'raw.mcap'}"
+
+
+def test_bags_of_one_name_are_an_error_that_names_both(tmp_path):
+    path = plain_bag(tmp_path)
+    shutil.copy(next(path.glob("*.mcap")), tmp_path / "drive.mcap")
+    with pytest.raises(ValueError, match="are both drive 'drive'; name one of them") as error:
+        open_logs(str(tmp_path), OpenOptions((6, 10)))
+    assert f"{path} and {path}.mcap" in str(error.value)
+    assert opened(path).name == "drive"
+
+
 def test_a_damaged_bag_is_an_error_that_names_it(tmp_path):
     path = plain_bag(tmp_path)
     file = next(path.glob("*.mcap"))
