@@ -87,14 +87,13 @@ def _data_set_of(path: Path) -> str:
     for name, tables in TABLES.items():
         if any(next(path.glob(table), None) is not None for table in tables):
             return name
-    if _has_calibration(path):  # a recording may lie next to the sensor files that are of it
+    if _has_calibration(path):  # a recording may lie next to sensor files
         return "folder"
     return "rosbag" if bags_at(path) else "folder"
 
 
 def _has_calibration(path: Path) -> bool:
-    """Returns whether a folder is of sensor files, or of drives that are: a calibration file says
-    so."""
+    """Returns whether a calibration file lies in a folder or in one of its folders."""
     places = (f"{depth}{name}" for depth in ("", "*/") for name in CALIBRATION_NAMES)
     return any(next(path.glob(place), None) is not None for place in places)
 
