@@ -20,7 +20,8 @@ from tests.recordings import blueprint_of, needs_rerun, recorded
 
 pytest.importorskip("rerun", reason=needs_rerun)
 from leapai.pictures.recording import SequenceRecording
-from leapai.pictures.recording_parts import IMAGE_WIDTH_PX, POINT_STEP_M, recorded_size_px
+from leapai.pictures.recording_bounds import IMAGE_WIDTH_PX, POINT_STEP_M
+from leapai.pictures.recording_parts import recorded_size_px
 
 pytestmark = pytest.mark.filterwarnings("error")  # rerun only warns of what it cannot record
 

@@ -24,6 +24,7 @@ from leapai.runs.recordings import recorder, view_run
 from leapai.validation import run_validation
 from tests.recordings import foxglove_recorded, needs_rerun, recorded
 from tests.scenes import joint_config, make_frame, small_config
+from tests.wrong_frames import camera_with, put
 
 RERUN = "leapai.pictures.recording"
 
@@ -255,6 +256,27 @@ def test_a_run_is_recorded_for_foxglove_afterwards(streamed, folder):
     assert set(then) == set(now)
     for topic in set(now) - {"/metrics"}:  # memory slots are not on disk
         assert str(now[topic]) == str(then[topic]), topic
+
+
+def test_what_a_sensor_got_wrong_is_recorded_afterwards_as_while_it_streamed(
+    tmp_path, drives, monkeypatch
+):
+    """A pose of NaN cannot be drawn: the frame is checked, and the check says what is wrong."""
+    monkeypatch.setattr(MadeUpLog, "__getitem__", broken)
+    run(tmp_path, format="mcap")
+    then = foxglove_recorded(tmp_path / "one.mcap")
+    (tmp_path / "one.mcap").unlink()
+    now = foxglove_recorded(viewed(tmp_path, "one", format="mcap")[0])
+    faults = [log.message for _, log in now["/health"]]
+    assert any("back: ego_from_camera" in words for words in faults)
+    for topic in ("/health", "/tf", "/camera/back/image", "/lidar"):
+        assert str(now[topic]) == str(then[topic]), topic
+
+
+def broken(log, index):
+    """A frame of which one camera has lost its place."""
+    frame = make_frame(log.start + index, sequence=log.name)
+    return camera_with(ego_from_camera=put((0, 3), np.nan))(frame) if index == 1 else frame
 
 
 def test_a_run_without_a_recording_drops_the_layout_of_an_earlier_one(streamed, drives, tmp_path):

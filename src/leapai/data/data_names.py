@@ -23,6 +23,8 @@ BAG_SUFFIXES = (".mcap", ".db3")
 """Files of ROS 2 bags."""
 BAG_METADATA = "metadata.yaml"
 """The file by which the folder of a bag is recognised."""
+CALIBRATION_NAMES = ("calibration.toml", "calibration.json")
+"""Files by which a folder of sensor files, or of drives that share a rig, is recognised."""
 
 
 def installed_data_sets() -> dict[str, EntryPoint]:
@@ -67,7 +69,7 @@ def function_of(data: str) -> tuple[str, str, str]:
 def named_source(data: str) -> str:
     """Returns `data` with the name of its data set where it is a bare path: `nuscenes:ROOT` or
     `argoverse2:ROOT` where the tables of these lie there, `rosbag:PATH` for a bag of ROS 2 or a
-    folder of them, else `folder:PATH`.
+    folder of them without a calibration file, else `folder:PATH`.
 
     Options may follow the path after a comma. What is no path that exists is returned as it is.
     """
@@ -85,15 +87,26 @@ def _data_set_of(path: Path) -> str:
     for name, tables in TABLES.items():
         if any(next(path.glob(table), None) is not None for table in tables):
             return name
-    return "rosbag" if _is_bag(path) else "folder"
+    if _has_calibration(path):  # a recording may lie next to sensor files
+        return "folder"
+    return "rosbag" if bags_at(path) else "folder"
+
+
+def _has_calibration(path: Path) -> bool:
+    """Returns whether a calibration file lies in a folder or in one of its folders."""
+    places = (f"{depth}{name}" for depth in ("", "*/") for name in CALIBRATION_NAMES)
+    return any(next(path.glob(place), None) is not None for place in places)
+
+
+def bags_at(path: Path) -> list[Path]:
+    """Returns the bag of ROS 2 at a path, or those in a folder, in order of their names."""
+    if _is_bag(path):
+        return [path]
+    return sorted(inner for inner in path.iterdir() if _is_bag(inner)) if path.is_dir() else []
 
 
 def _is_bag(path: Path) -> bool:
-    """Returns whether a path is a bag of ROS 2, or a folder of them."""
-    if path.is_file():
-        return path.name.endswith(BAG_SUFFIXES)
-    inside = (BAG_METADATA, f"*/{BAG_METADATA}", *(f"*{suffix}" for suffix in BAG_SUFFIXES))
-    return any(next(path.glob(pattern), None) is not None for pattern in inside)
+    return (path / BAG_METADATA).is_file() or (path.is_file() and path.suffix in BAG_SUFFIXES)
 
 
 def check_data(data: str) -> None:

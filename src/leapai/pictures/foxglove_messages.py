@@ -33,14 +33,10 @@ from leapai.pictures import palette
 from leapai.pictures.bev_scene import EGO_OUTLINE_M, gt_by_colour
 from leapai.pictures.camera_overlay import CameraView, draw_camera
 from leapai.pictures.palette import CLASS_COLOURS, Colour
+from leapai.pictures.recording_bounds import JPEG_QUALITY, POINT_STEP_M
 from leapai.types import OCCLUSION_NAMES, Detections, FloatArray, Labels, MapPolyline
 
 EGO, WORLD = "ego", "world"
-IMAGE_WIDTH_PX = 640
-"""Wider images are reduced to this."""
-JPEG_QUALITY = 85
-POINT_STEP_M = 1 / 128
-"""Coordinates of points are rounded to this, below the noise of the sensor, for a smaller file."""
 _POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "u1")])
 """A packed point of 13 bytes; intensities of 0 to 1 become 0 to 255."""
 _FIELD_TYPES = {"<f4": PackedElementField.FLOAT32, "|u1": PackedElementField.UINT8}

@@ -26,6 +26,7 @@ from leapai.pictures import foxglove_messages as parts
 from leapai.pictures.bev_scene import Trails
 from leapai.pictures.camera_overlay import CameraView
 from leapai.pictures.foxglove_layout import LAYOUT, METRICS, foxglove_layout
+from leapai.pictures.recording_bounds import IMAGE_WIDTH_PX, TRAIL_POINTS
 from leapai.types import (
     CameraFrame,
     Detections,
@@ -36,8 +37,6 @@ from leapai.types import (
     VectorMap,
 )
 
-TRAIL_POINTS = 40
-"""Past positions that a track's trail shows."""
 _METRICS_SCHEMA = {
     "type": "object",
     "properties": {name: {"type": "number"} for name in METRICS},
@@ -112,7 +111,7 @@ class SequenceRecording:
 
     def _add_camera(self, camera: CameraFrame, time_us: int, at: Timestamp) -> None:
         height, width = camera.size_px
-        scale = min(1.0, parts.IMAGE_WIDTH_PX / width)
+        scale = min(1.0, IMAGE_WIDTH_PX / width)
         view = CameraView(camera, (round(height * scale), round(width * scale)))
         topic = f"/camera/{camera.name}"
         self._add(f"{topic}/image", time_us, parts.image(view, at))

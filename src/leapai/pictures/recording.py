@@ -22,10 +22,9 @@ from leapai.pictures import recording_parts as parts
 from leapai.pictures.bev_scene import Trails
 from leapai.pictures.camera_overlay import CameraView
 from leapai.pictures.recording_blueprint import Entity, plot_styles, sequence_blueprint
+from leapai.pictures.recording_bounds import TRAIL_POINTS
 from leapai.types import Detections, FloatArray, Frame, Labels, MapPolyline, MemorySlots, VectorMap
 
-TRAIL_POINTS = 40
-"""Past positions that a track's trail shows."""
 _LARGE_CHUNKS = {"flush_tick": 3600.0, "flush_num_bytes": 4_000_000}
 """Rows wait for each other, up to 4 MB: a chunk a row would make the file larger and slow to
 open."""

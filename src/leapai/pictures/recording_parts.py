@@ -14,6 +14,7 @@ from leapai.pictures import palette
 from leapai.pictures.bev_scene import EGO_OUTLINE_M, gt_by_colour
 from leapai.pictures.camera_overlay import CameraView, draw_camera, ground_paths, visible_boxes
 from leapai.pictures.palette import CLASS_COLOURS, OCCLUSION_WORDS
+from leapai.pictures.recording_bounds import IMAGE_WIDTH_PX, JPEG_QUALITY, POINT_STEP_M
 from leapai.types import (
     CameraFrame,
     Detections,
@@ -25,11 +26,6 @@ from leapai.types import (
     MemorySlots,
 )
 
-POINT_STEP_M = 1 / 128
-"""LiDAR coordinates are rounded to this, below the noise of the sensor, for a smaller file."""
-IMAGE_WIDTH_PX = 640
-"""Wider images are reduced to this."""
-JPEG_QUALITY = 85
 PIXEL_CENTRE = 0.5
 """Coordinate of the first pixel's centre in rerun; in this package it is 0."""
 _STRAIGHT_PX = 0.2

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import track
 
 from leapai.config.untrusted_data import untrusted
+from leapai.data.frame_check import check_frame
 from leapai.data.log import DrivingLog, open_logs, version_of
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.extras import RecordingFormat, check_recorder
@@ -131,7 +132,7 @@ def view_run(
             whole_file(path) as temporary,
             module.SequenceRecording(temporary, log.vector_map(), _confident(run)) as recording,
         ):
-            _record_afterwards(recording, log, sequences[name], console)
+            _record_afterwards(recording, log, sequences[name], run, console)
     console.print(f"  -> [bold]{path}[/]", highlight=False)
     if format == "rerun" and opens and _has_screen():
         _open(path)
@@ -151,11 +152,15 @@ def how_to_open(path: Path) -> str:
 
 
 def _record_afterwards(
-    recording: Any, log: DrivingLog, sequence: SequenceResult, console: Console
+    recording: Any, log: DrivingLog, sequence: SequenceResult, run: Run, console: Console
 ) -> None:
-    """Records detections of a run over its data, read again; memory slots are not on disk."""
+    """Records detections of a run over its data, read again and checked as while it streamed, with
+    the faults of then; memory slots are not on disk."""
+    groups = run.config.camera.groups
     for i, found in enumerate(track(sequence.detections, log.name, console=console)):
-        recording.add(log[i], found, None, sequence.lines[i])
+        checked = check_frame(log[i], groups=groups)
+        known = replace(checked, faults=sequence.faults[i])
+        recording.add(known, found, None, sequence.lines[i])
 
 
 def _confident(run: Run) -> float:

@@ -203,6 +203,61 @@ def bag_header(time_us):
     return bytes([0, 1, 0, 0]) + stamp.tobytes()
 
 
+@pytest.mark.parametrize("encoding", ["uyvy", "yuyv"])
+def test_an_image_whose_encoding_does_not_fit_its_size_costs_the_camera(tmp_path, encoding):
+    pixels = {"width": 9, "step": 18, "data": np.zeros(6 * 18, np.uint8)}
+    with MadeUpBag(tmp_path) as bag:
+        bag.pose(START_US)
+        bag.info(START_US, width=9)
+        bag.image(START_US, 0, encoding, **pixels)  # two pixels share their colour
+        bag.sweep(START_US, ONE)
+    frame = opened(bag.path)[0]
+    assert frame.cameras[0].image is None
+    assert frame.faults == (f"front: image: encoding '{encoding}' does not fit 9 x 6 pixels",)
+    assert len(frame.points) == 1
+
+
+def test_transforms_that_are_none_are_left_out_and_counted(tmp_path, caplog):
+    """One node that sends nonsense, about frames that nobody asked for or of a moment, does not
+    refuse the drive."""
+    with MadeUpBag(tmp_path) as bag:
+        bag.mount("arm", [0, 0, 0], [0, 0, 0, 0])
+        for i in range(5):
+            time_us = START_US + i * STEP_US // 2
+            bag.place("/tf", time_us, ("odom", "base_link"), [0.5 * i, 0, 0])
+            bag.place("/tf", time_us, ("gripper", "finger"), [np.nan, 0, 0])
+        bag.place("/tf", START_US + STEP_US // 4, ("odom", "base_link"), [9, 0, 0], [0, 0, 0, 0])
+        bag.raw("/tf", START_US, b"")
+        for time_us in (START_US + STEP_US // 4, START_US + STEP_US):
+            bag.sweep(time_us, ONE)
+    log = opened(bag.path, {"lidar": TABLE["lidar"]})
+    ahead_m = [log[i].ego2global[0, 3] for i in range(2)]
+    np.testing.assert_allclose(ahead_m, [0.25, 1.0], atol=1e-9)
+    warned = [record.getMessage() for record in caplog.records]
+    assert len(warned) == 2
+    assert "/tf_static: 1 transforms cannot be decoded, or are no pose" in warned[0]
+    assert "/tf: 7 transforms cannot be decoded, or are no pose" in warned[1]
+
+
+def test_odometry_that_cannot_be_used_leaves_a_gap(tmp_path, caplog):
+    """The rules on gaps decide what is lost: a long one costs its frames, a short one none."""
+    with MadeUpBag(tmp_path) as bag:
+        for i in range(9):
+            time_us = START_US + i * STEP_US
+            if 2 <= i <= 3 or i == 6:
+                bag.raw("/odom", time_us, bag_header(time_us))
+            else:
+                bag.pose(time_us, np.nan if i == 4 else None)
+            bag.sweep(time_us, ONE)
+    log = opened(bag.path, {"odometry": "/odom", "lidar": TABLE["lidar"]})
+    known = [0, 1, 5, 6, 7, 8]
+    assert log.timestamps_us.tolist() == [START_US + i * STEP_US for i in known]
+    ahead_m = [log[i].ego2global[0, 3] for i in range(len(known))]
+    np.testing.assert_allclose(ahead_m, known, atol=1e-9)
+    assert "/odom: 4 transforms cannot be decoded" in caplog.text
+    assert "3 of 9 frames are left out" in caplog.text
+
+
 def test_an_image_that_is_too_old_is_not_used(tmp_path):
     log = opened(plain_bag(tmp_path), max_image_age_s=0.02)
     assert log[0].cameras[0].image is None
@@ -268,6 +323,27 @@ def test_bags_are_recognised_by_their_files_and_read_alone_or_in_folders(tmp_pat
     assert [log.name for log in open_logs(str(tmp_path), options)] == ["alone", "drive"]
     with pytest.raises(ValueError, match="rosbags-convert"):
         open_logs(str(tmp_path / "nothing"), options)
+
+
+@pytest.mark.parametrize("calibration", ["calibration.json", "drive/calibration.toml"])
+def test_a_calibration_file_says_that_a_folder_is_of_sensor_files(tmp_path, calibration):
+    """The recording that they were taken from, or metadata of any kind, may lie with them."""
+    (tmp_path / "drive").mkdir()
+    for name in ("drive/metadata.yaml", "raw.mcap"):
+        (tmp_path / name).touch()
+        assert named_source(str(tmp_path)) == f"rosbag:{tmp_path}"
+    (tmp_path / calibration).touch()
+    assert named_source(str(tmp_path)) == f"folder:{tmp_path}"
+    assert named_source(str(tmp_path / "raw.mcap")) == f"rosbag:{tmp_path / 'raw.mcap'}"
+
+
+def test_bags_of_one_name_are_an_error_that_names_both(tmp_path):
+    path = plain_bag(tmp_path)
+    shutil.copy(next(path.glob("*.mcap")), tmp_path / "drive.mcap")
+    with pytest.raises(ValueError, match="are both drive 'drive'; name one of them") as error:
+        open_logs(str(tmp_path), OpenOptions((6, 10)))
+    assert f"{path} and {path}.mcap" in str(error.value)
+    assert opened(path).name == "drive"
 
 
 def test_a_damaged_bag_is_an_error_that_names_it(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from leapai.data.cache_sources import note_file
 from leapai.extras import import_extra
+from leapai.io import printable
 
 NS_OF_US = 1000
 _MOST_LISTED, _MOST_CHARACTERS = 20, 60
@@ -99,8 +100,7 @@ class BagFile:
         return self._reader
 
     def _damaged(self, error: Exception) -> ValueError:
-        words = " ".join(str(error).split())[:200]
-        words = words if words.isprintable() else ascii(words)
+        words = printable(" ".join(str(error).split())[:200])
         return ValueError(
             f"{self.path}: cannot be read as a bag of ROS 2 ({type(error).__name__}: {words}); "
             "repair it (`mcap recover`, `ros2 bag reindex`), or record it again"
@@ -111,7 +111,7 @@ def listed(names: Iterable[str]) -> str:
     """Returns names that a bag has in their order, as an error shows them: 20 at most, in signs
     that can be printed."""
     ordered = sorted(names)
-    shown = [name if name.isprintable() else ascii(name) for name in ordered[:_MOST_LISTED]]
+    shown = [printable(name) for name in ordered[:_MOST_LISTED]]
     more = [f"{len(ordered) - _MOST_LISTED} more"] if len(ordered) > _MOST_LISTED else []
     return ", ".join([name[:_MOST_CHARACTERS] for name in shown] + more) or "none"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,15 +77,19 @@ def check_topics(bag: BagFile, table: TopicTable) -> None:
 
 
 def index_bag(bag: BagFile, table: TopicTable) -> BagIndex:
-    """Reads the bag once, without decoding what sensors gave. Raises ValueError for a table that
-    does not fit the bag, and for calibrations and poses that cannot be."""
+    """Reads the bag once, without decoding what sensors gave.
+
+    Messages without a time, and transforms that are none, are left out and counted in a warning for
+    each topic. Raises ValueError for a table that does not fit the bag, and for calibrations that
+    cannot be.
+    """
     check_topics(bag, table)
     times: dict[str, dict[int, MessageKey]] = {sensor.topic: {} for sensor in table.sensors}
     infos: dict[str, Lens] = {}
     transforms = _Transforms(bag, table)
     cameras: Mapping[str, list[CameraTopic]] = _by_info(table)
     topics = {*times, *cameras, *transforms.topics}
-    unstamped: dict[str, int] = defaultdict(int)
+    unstamped: Counter[str] = Counter()
     for key, content in bag.messages(topics):
         if key.topic in times:
             time_us = _time_of(key, content, table)
@@ -100,16 +104,22 @@ def index_bag(bag: BagFile, table: TopicTable) -> BagIndex:
                 if camera.name not in infos:
                     message = _decoded(bag, key, content)
                     infos[camera.name] = lens_of(message, camera.rectified, _place(bag, key))
-    for topic, count in unstamped.items():
-        _logger.warning(
-            "%s: %s: %d messages have no time in their header and are left out (stamps: log)",
-            *(bag.path, topic, count),
-        )
+    _warn(bag, unstamped, "messages have no time in their header and are left out (stamps: log)")
+    _warn(
+        *(bag, transforms.unusable),
+        "transforms cannot be decoded, or are no pose (a rotation of zeros, NaN), and are left "
+        "out; correct the node that sends them",
+    )
     for camera in table.cameras:
         if camera.name not in infos:
             raise ValueError(f"{bag.path}: {camera.info} has no message; record it, too")
     messages = {topic: _in_order(found) for topic, found in times.items()}
     return BagIndex(messages, infos, transforms.tree())
+
+
+def _warn(bag: BagFile, left_out: Counter[str], words: str) -> None:
+    for topic, count in left_out.items():
+        _logger.warning("%s: %s: %d %s", bag.path, topic, count, words)
 
 
 def _by_info(table: TopicTable) -> Mapping[str, list[CameraTopic]]:
@@ -156,20 +166,35 @@ class _Transforms:
         self._static: _Edges = {}
         self._moving: _Edges = {}
         self._odometry: _Edges = {}
+        self.unusable: Counter[str] = Counter()
+        """Topic -> transforms that were left out: the rules on gaps between poses hold for them."""
 
     def add(self, key: MessageKey, content: bytes) -> None:
-        """Adds the transforms of a message."""
-        message, place = _decoded(self._bag, key, content), _place(self._bag, key)
+        """Adds the transforms of a message, without those that are none."""
+        try:
+            message = self._bag.decoded(key.topic, content)
+        except ValueError:
+            self.unusable[key.topic] += 1
+            return
         if key.topic == self._table.odometry:
-            pose = transform_of(message.pose.pose.orientation, message.pose.pose.position, place)
-            edges, child = self._odometry, message.child_frame_id
-            _add(edges, (message.header.frame_id, child), self._time(message.header, key), pose)
+            pose = message.pose.pose
+            self._add(key, self._odometry, message, (pose.orientation, pose.position))
             return
         edges = self._static if key.topic == _TF_STATIC else self._moving
         for each in message.transforms:
-            pose = transform_of(each.transform.rotation, each.transform.translation, place)
-            frames = (each.header.frame_id, each.child_frame_id)
-            _add(edges, frames, self._time(each.header, key), pose)
+            given = (each.transform.rotation, each.transform.translation)
+            self._add(key, edges, each, given)
+
+    def _add(
+        self, key: MessageKey, edges: _Edges, stamped: Any, rotation_translation: tuple[Any, Any]
+    ) -> None:
+        """Adds the pose of a child in its parent, which `stamped` names."""
+        pose = transform_of(*rotation_translation)
+        if pose is None:
+            self.unusable[key.topic] += 1
+            return
+        frames = (stamped.header.frame_id, stamped.child_frame_id)
+        _add(edges, frames, self._time(stamped.header, key), pose)
 
     def tree(self) -> TransformTree:
         """Returns all of them; odometry stands for what /tf has of its frame."""

@@ -151,7 +151,12 @@ def _raw_image(message: Any, topic: Path) -> ImageArray:
     pixels = np.ascontiguousarray(rows).reshape(height, width, depth)
     if conversion is None:
         return pixels
-    converted: ImageArray = cv2.cvtColor(pixels, getattr(cv2, conversion))
+    try:
+        converted: ImageArray = cv2.cvtColor(pixels, getattr(cv2, conversion))
+    except cv2.error as error:  # in YUV 4:2:2, pairs of pixels share colours
+        raise SensorError(
+            topic, f"encoding {message.encoding!r} does not fit {width} x {height} pixels"
+        ) from error
     return converted
 
 
@@ -208,12 +213,12 @@ def _table_of(message: Any, topic: Path, fields: list[Any]) -> np.ndarray:
     return np.ascontiguousarray(rows).reshape(-1).view(layout)
 
 
-def transform_of(rotation: Any, translation: Any, name: str) -> FloatArray:
-    """Returns a pose [4, 4] of a Quaternion and a Vector3 or Point. Raises ValueError, which begins
-    with `name`, where it is not finite or the quaternion zero."""
+def transform_of(rotation: Any, translation: Any) -> FloatArray | None:
+    """Returns a pose [4, 4] of a Quaternion and a Vector3 or Point; None where it is none: it is
+    not finite, or the quaternion zero."""
     xyzw = [float(getattr(rotation, axis)) for axis in "xyzw"]
     xyz = [float(getattr(translation, axis)) for axis in "xyz"]
     length = float(np.linalg.norm(xyzw))
     if not np.isfinite([*xyz, length]).all() or length < 0.5:
-        raise ValueError(f"{name}: rotation {xyzw}, translation {xyz} is no pose; correct its node")
+        return None
     return poses.from_quaternion(np.array([xyzw[3], *xyzw[:3]]), np.array(xyz))

@@ -2,7 +2,7 @@
 
 `rosbag:PATH[,topics=FILE]`, or the bare path: a bag (a folder with `metadata.yaml`, a `.mcap` or a
 `.db3` file) or a folder of bags. The table is `topics.json` in the bag, or in the folder that it
-lies in (`topic_table.py`; docs/own_data.md).
+lies in (`topic_table.py`; docs/logs.md).
 
 A frame is a sweep, with the newest image of each camera that is not later, at the pose of its own
 exposure; without a LiDAR it is an image of the first camera. Poses are interpolated. Points with
@@ -12,7 +12,7 @@ times are moved to where they were at the time of the frame. There are no labels
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from leapai.data.bags.bag_motion import BagMotion
 from leapai.data.bags.bag_poses import NoPoseError
 from leapai.data.bags.bag_sweep import read_intensity_max, sweep_points
 from leapai.data.bags.topic_table import TOPICS, CameraTopic, TopicTable, read_topic_table
-from leapai.data.data_names import BAG_METADATA, BAG_SUFFIXES
+from leapai.data.data_names import BAG_METADATA, BAG_SUFFIXES, bags_at
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.reading import FaultLog, SensorError
 from leapai.data.reduced_images import reduced_intrinsics, reduced_size, reduction
@@ -47,27 +47,34 @@ def open_logs(location: str, options: OpenOptions) -> list[BagLog]:
     if option and name != "topics":
         raise ValueError(f"rosbag:{location}: {option!r} is no option; the one is topics=FILE")
     path = Path(given).absolute()
-    bags = _bags_at(path)
+    bags = bags_at(path)
     if not bags:
         raise ValueError(
             f"rosbag:{location}: there is no bag of ROS 2 (a folder with {BAG_METADATA}, or a file "
             f"{' or '.join(BAG_SUFFIXES)}); convert one of ROS 1 with rosbags-convert"
         )
+    _check_names(bags)
     logs = [_opened(bag, Path(table) if table else None) for bag in bags]
     for log in logs:
         log.least_image_px, log.vocabulary = options.least_image_px, options.vocabulary
     return logs
 
 
-def _is_bag(path: Path) -> bool:
-    return (path / BAG_METADATA).is_file() or (path.is_file() and path.suffix in BAG_SUFFIXES)
+def _name_of(path: Path) -> str:
+    """Returns the name of the drive in a bag."""
+    return path.stem if path.is_file() else path.name
 
 
-def _bags_at(path: Path) -> list[Path]:
-    """Returns the bag at a path, or those in a folder, in order of their names."""
-    if _is_bag(path):
-        return [path]
-    return sorted(inner for inner in path.iterdir() if _is_bag(inner)) if path.is_dir() else []
+def _check_names(bags: Sequence[Path]) -> None:
+    """Raises ValueError where two bags would be one drive."""
+    by_name: dict[str, Path] = {}
+    for bag in bags:
+        other = by_name.setdefault(_name_of(bag), bag)
+        if other != bag:
+            raise ValueError(
+                f"{other} and {bag} are both drive {_name_of(bag)!r}; name one of them, or rename "
+                "or move the other"
+            )
 
 
 def _opened(path: Path, table: Path | None) -> BagLog:
@@ -95,7 +102,7 @@ class BagLog(DrivingLog):
     def __init__(self, bag: BagFile, table: TopicTable) -> None:
         """Reads the times of all messages, and all transforms. Raises ValueError where they do not
         fit the table."""
-        self.name = bag.path.stem if bag.path.is_file() else bag.path.name
+        self.name = _name_of(bag.path)
         self._bag, self._table = bag, table
         self._index: BagIndex = index_bag(bag, table)
         self._motion = BagMotion(self._index.transforms, table, bag.path)

@@ -22,11 +22,11 @@ from pydantic import (
 )
 
 from leapai.config.problems import one_line
+from leapai.data.data_names import CALIBRATION_NAMES
 from leapai.data.sensor_bounds import LIDAR
 from leapai.geometry import poses
 from leapai.types import FloatArray
 
-NAMES = ("calibration.toml", "calibration.json")
 DEFAULT_RATE_HZ = 10.0
 DEFAULT_LIDAR_HEIGHT_M = 1.8
 MAX_LEVER_ARM_M = 100.0
@@ -190,9 +190,9 @@ class Calibration(_Entry):
 def find_calibration(folder: Path) -> Path | None:
     """Returns the calibration file of a folder; None where there is none. Raises ValueError where
     there are several."""
-    found = [folder / name for name in NAMES if (folder / name).is_file()]
+    found = [folder / name for name in CALIBRATION_NAMES if (folder / name).is_file()]
     if len(found) > 1:
-        raise ValueError(f"{folder}: has {' and '.join(NAMES)}; keep one of them")
+        raise ValueError(f"{folder}: has {' and '.join(CALIBRATION_NAMES)}; keep one of them")
     return found[0] if found else None
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from leapai.data.data_names import CALIBRATION_NAMES
 from leapai.data.folder.folder_calibration import (
     DEFAULT_LIDAR_HEIGHT_M,
     DEFAULT_RATE_HZ,
-    NAMES,
     Calibration,
     CameraEntry,
     find_calibration,
@@ -40,7 +40,8 @@ from leapai.types import CameraFrame, FloatArray, Frame, IntArray
 _logger = logging.getLogger(__name__)
 _LIDAR = "lidar"
 _LAYOUT = (
-    f"a drive holds lidar/*.bin, *.pcd or *.npy, a folder of images for each camera, and {NAMES[0]}"
+    "a drive holds lidar/*.bin, *.pcd or *.npy, a folder of images for each camera, and "
+    f"{CALIBRATION_NAMES[0]}"
 )
 
 
@@ -77,8 +78,8 @@ def _why_no_sequence(path: Path) -> str:
     folders = [path, *(inner for inner in path.iterdir() if inner.is_dir())]
     if find_calibration(path) is None and any(sensor_files(f, IMAGE_SUFFIXES) for f in folders):
         return (
-            f"there are images but no {NAMES[0]}, which states how the cameras are mounted; "
-            "write one"
+            f"there are images but no {CALIBRATION_NAMES[0]}, which states how the cameras are "
+            "mounted; write one"
         )
     return "there is no drive"
 
@@ -133,7 +134,7 @@ def _defaults(
 ) -> Iterator[str]:
     """Yields sentences on what the drive leaves open, and what is taken for it."""
     if path is None:
-        yield f"there is no {' or '.join(NAMES)}, so defaults hold:"
+        yield f"there is no {' or '.join(CALIBRATION_NAMES)}, so defaults hold:"
     lidar = calibration.lidar
     if len(files.sweeps):
         if lidar.ego_from_lidar is None and lidar.lidar_from_ego is None:
