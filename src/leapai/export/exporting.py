@@ -16,16 +16,9 @@ from leapai.export.graph_export import DYNAMIC, OPSET, exported_program, onnx_of
 from leapai.export.step_graph import StepGraph, cameras_by_group, example_inputs
 from leapai.export.tensor_meanings import MEANINGS
 from leapai.extras import import_extra
-from leapai.io import whole_file
+from leapai.io import sha256_of, whole_file
 from leapai.models.build import build_model
-from leapai.runtime.manifest import (
-    LAYOUT,
-    GraphFacts,
-    Manifest,
-    TensorFacts,
-    digest_of,
-    write_manifest,
-)
+from leapai.runtime.manifest import LAYOUT, GraphFacts, Manifest, TensorFacts, write_manifest
 from leapai.types import STATIC_CLASSES
 from leapai.version import __version__
 
@@ -97,7 +90,7 @@ def write(step: TracedStep, folder: Path, to: Format) -> Manifest:
             format=to,
             opset=OPSET if to == "onnx" else None,
             bytes=path.stat().st_size,
-            sha256=digest_of(path),
+            sha256=sha256_of(path),
         ),
         inputs=_facts(step.inputs, dynamic=True),
         outputs=_facts(step.outputs),
