@@ -10,6 +10,7 @@ pytest.importorskip("onnxruntime")
 
 import leapai
 from leapai.config import CameraConfig
+from leapai.runtime.exported_network import ExportedNetwork
 from tests.runtime.exported import edited, write_export
 from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, small_config
 
@@ -109,3 +110,25 @@ def test_what_an_export_writes_is_taken(tmp_path, config):
     for index in range(2):
         stream.step(make_frame(index))
     assert stream.last.timestamp_us == make_frame(1).timestamp_us
+
+
+class Raced(ExportedNetwork):
+    """A network whose tables another thread replaces as soon as they are read."""
+
+    @property
+    def _tables(self):
+        tables, self.tables = self.tables, (b"another rig", {})
+        return tables
+
+    @_tables.setter
+    def _tables(self, tables):
+        self.tables = self.made = tables
+
+
+def test_threads_with_other_rigs_do_not_change_the_projection_under_a_frame(exported):
+    network = Raced(exported, "cpu")
+    frame = make_frame(0)
+    memory = network.step(frame, network.empty_memory(), is_first=True).memory
+    network.tables = network.made
+    after = network.step(frame, memory, is_first=False).memory
+    assert after.last_timestamp_us == frame.timestamp_us

@@ -101,6 +101,7 @@ class _Layout(BaseModel):
     """The part of a manifest that every layout has, as another one may have any other names."""
 
     layout: int
+    checkpoint_sha256: _Digest
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -130,6 +131,16 @@ def read_manifest(folder: Path) -> Manifest:
     if sha256_of(graph) != manifest.graph.sha256:
         raise ValueError(f"{graph} is not the file that {path} describes; export again")
     return manifest
+
+
+def is_manifest(path: Path) -> bool:
+    """Returns whether a file is a manifest of an export, of any layout."""
+    try:
+        text = _bounded(path, _MOST_BYTES).read_text(encoding="utf-8", errors="replace")
+        _Layout.model_validate_json(text, strict=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _bounded(path: Path, most_bytes: int) -> Path:
