@@ -21,7 +21,7 @@ def graph_path(folder: Path, to: Format) -> Path:
 
 
 def remove_graphs(folder: Path, but: Path) -> None:
-    """Removes the graphs of earlier exports, of which the manifest no longer tells."""
+    """Removes the graphs of earlier exports, which the manifest no longer names."""
     for each in get_args(Format):
         path = graph_path(folder, each)
         if path != but:
