@@ -1,4 +1,4 @@
-"""What the configuration of an exported network asks of its graph, checked before the first frame.
+"""Checks, before the first frame, that a graph has what its configuration needs.
 
 Manifest and graph may agree with each other, and the configuration in the manifest with neither.
 """
