@@ -57,7 +57,7 @@ def claim(folder: Path) -> None:
     Raises ValueError where it holds files that leapai did not write, or a link that leads out of
     it; OSError where it cannot be written.
     """
-    _make(folder)
+    make_folder(folder)
     names = sorted(path.name for path in folder.iterdir())
     if names and not _OWN.intersection(names):
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -76,7 +76,7 @@ def claim(folder: Path) -> None:
     remove_stale(folder)
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Makes a folder. Raises ValueError where a file is in its way, and OSError that names it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -53,34 +53,50 @@ class ExportOptions:
         ),
     ] = "onnx"
     cameras: Annotated[
-        tuple[int, ...],
+        tuple[int, ...] | None,
         Argument(
             f"how many cameras each group has: {GROUPS}; default: 1,1,1,4",
             metavar="N,N,N,N",
             parse=_cameras,
         ),
-    ] = (1, 1, 1, 4)
+    ] = None
 
 
 def _export(parsed: argparse.Namespace) -> None:
-    options = read(ExportOptions, parsed)
+    options, of_hub = read(ExportOptions, parsed), read(HubOptions, parsed)
+    _check_format(options, of_hub)
     if options.checkpoint is not None:
         existing_checkpoint(options.checkpoint)
     from leapai.weights import shipped_checkpoint
 
     checkpoint = options.checkpoint or shipped_checkpoint()
     if options.format == "hub":
-        export_to_hub(checkpoint, options.output, read(HubOptions, parsed))
+        export_to_hub(checkpoint, options.output, of_hub)
         return
     from leapai.checkpoints import read_checkpoint
-    from leapai.export.exporting import export
+    from leapai.export.exporting import RIG, export
 
-    made = export(read_checkpoint(checkpoint), options.output, options.format, options.cameras)
+    cameras = options.cameras or RIG
+    made = export(read_checkpoint(checkpoint), options.output, options.format, cameras)
     graph = options.output / made.graph.file
     sys.stdout.write(
         f"{made.job_name}: {graph}, {made.graph.bytes / 1e6:.1f} MB, {len(made.inputs)} inputs, "
         f"{len(made.outputs)} outputs\n"
     )
+
+
+def _check_format(options: ExportOptions, of_hub: HubOptions) -> None:
+    """Raises ValueError for options that the format would leave unread."""
+    if options.format == "hub":
+        if options.cameras is not None:
+            raise ValueError("--cameras is of the formats onnx and pt2; leave it out for the hub")
+        return
+    given = [f"--{name}" for name, value in vars(of_hub).items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)}: of --format hub alone; add that, or leave "
+            f"{'them' if len(given) > 1 else 'it'} out"
+        )
 
 
 EXPORT = Command(

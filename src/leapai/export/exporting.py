@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,24 +11,17 @@ from torch.export import ExportedProgram
 
 from leapai.checkpoints import Checkpoint, load_checkpoint
 from leapai.config.schema import TaskConfig
+from leapai.export.export_folder import Format, claim, graph_path, remove_graphs
 from leapai.export.graph_export import DYNAMIC, OPSET, exported_program, onnx_of
 from leapai.export.step_graph import StepGraph, cameras_by_group, example_inputs
 from leapai.export.tensor_meanings import MEANINGS
 from leapai.extras import import_extra
-from leapai.io import whole_file
+from leapai.io import sha256_of, whole_file
 from leapai.models.build import build_model
-from leapai.runtime.manifest import (
-    LAYOUT,
-    GraphFacts,
-    Manifest,
-    TensorFacts,
-    digest_of,
-    write_manifest,
-)
+from leapai.runtime.manifest import LAYOUT, GraphFacts, Manifest, TensorFacts, write_manifest
 from leapai.types import STATIC_CLASSES
 from leapai.version import __version__
 
-Format = Literal["onnx", "pt2"]
 RIG = (1, 1, 1, 4)
 """Cameras of each group of the design's rig."""
 
@@ -53,20 +45,21 @@ def export(
     """Writes the step of a checkpoint as a graph for one stream, and its manifest; returns that.
 
     `cameras`: how many cameras each group of `CAMERA_GROUPS` has; those that a rig lacks are given
-    as failed ones. Raises ValueError for a network without a task, and MissingExtraError where the
-    extra `export` is not installed.
+    as failed ones. Raises ValueError for a network without a task, and for a folder whose files no
+    export wrote; MissingExtraError where the extra `export` is not installed; OSError where the
+    folder cannot be written.
     """
     if to == "onnx":
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
+    _check_task(checkpoint)
+    claim(folder)  # first, as tracing takes minutes
     return write(traced(checkpoint, cameras), folder, to)
 
 
 def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep:
     """Returns the step of a checkpoint as a program. Raises ValueError as `export` does."""
-    config = checkpoint.config
-    if not config.has_task:
-        raise ValueError(f"{checkpoint}: {config.job_name} has no task on, and detects nothing")
-    model = build_model(config)
+    _check_task(checkpoint)
+    model = build_model(checkpoint.config)
     load_checkpoint(checkpoint, model)
     inputs = example_inputs(model, cameras)
     graph = StepGraph(model, cameras, tuple(inputs))
@@ -76,10 +69,11 @@ def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep
 
 
 def write(step: TracedStep, folder: Path, to: Format) -> Manifest:
-    """Writes graph and manifest into a folder, which is made; returns the manifest."""
+    """Writes graph and manifest into a folder, which is made, in place of those of an earlier
+    export; returns the manifest. Raises ValueError and OSError as `export` does."""
     config = step.checkpoint.config
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step.{to}"
+    claim(folder)
+    path = graph_path(folder, to)
     with whole_file(path) as temporary:
         if to == "onnx":
             made = onnx_of(step.program, list(step.inputs), list(step.outputs))
@@ -97,7 +91,7 @@ def write(step: TracedStep, folder: Path, to: Format) -> Manifest:
             format=to,
             opset=OPSET if to == "onnx" else None,
             bytes=path.stat().st_size,
-            sha256=digest_of(path),
+            sha256=sha256_of(path),
         ),
         inputs=_facts(step.inputs, dynamic=True),
         outputs=_facts(step.outputs),
@@ -108,7 +102,14 @@ def write(step: TracedStep, folder: Path, to: Format) -> Manifest:
         config=config.model_dump(mode="json"),
     )
     write_manifest(folder, manifest)
+    remove_graphs(folder, but=path)
     return manifest
+
+
+def _check_task(checkpoint: Checkpoint) -> None:
+    config = checkpoint.config
+    if not config.has_task:
+        raise ValueError(f"{checkpoint}: {config.job_name} has no task on, and detects nothing")
 
 
 def _facts(tensors: dict[str, Tensor], *, dynamic: bool = False) -> tuple[TensorFacts, ...]:

@@ -24,15 +24,9 @@ from leapai.models.perception import Perception
 from leapai.models.projection import with_taps
 from leapai.models.static.bev_memory import Past, StaticTemporalFusion
 from leapai.models.tensors import FrameBatch, Motion, TemporalState
+from leapai.runtime.host_memory import MEMORY_READOUT, MEMORY_SLOTS
 from leapai.types import CAMERA_GROUPS
 
-MEMORY = (
-    *("query", "reference_m", "velocity_mps", "confidence", "class_id", "timestamp_us"),
-    *("last_from_stored", "track_id", "query_index", "valid"),
-)
-"""Fields of `TemporalState` that are inputs; with `next_` before their names, outputs."""
-READOUT = ("reference_m", "velocity_mps", "valid")
-"""Fields of `MemoryReport` that are outputs, with `memory_` before their names."""
 CELLS = tuple(f.name for f in fields(CellProjection))
 """Inputs that are fields of `CellProjection`."""
 NO_MOTION = Motion(
@@ -66,7 +60,7 @@ class StepGraph(nn.Module):
         self.register_buffer("maps", maps, persistent=False)
 
     def forward(self, values: list[Tensor]) -> tuple[Tensor, ...]:
-        """Returns the outputs, in the order of `output_names`."""
+        """Returns the outputs, in the order of `outputs`."""
         return tuple(self.outputs(dict(zip(self.names, values, strict=True))).values())
 
     def outputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -84,8 +78,8 @@ class StepGraph(nn.Module):
         dynamic, after = self.model.dynamic_task(bev, batch, state)
         assert dynamic is not None
         report = dynamic.memory
-        memory = {f"memory_{name}": getattr(report, name) for name in READOUT}
-        following = {f"next_{name}": getattr(after, name) for name in MEMORY}
+        memory = {f"memory_{name}": getattr(report, name) for name in MEMORY_READOUT}
+        following = {f"next_{name}": getattr(after, name) for name in MEMORY_SLOTS}
         return {
             "class_logits": dynamic.class_logits[-1],
             "boxes": dynamic.boxes,
@@ -112,7 +106,7 @@ class StepGraph(nn.Module):
     def _state(self, inputs: Mapping[str, Tensor]) -> TemporalState:
         """Returns the memory; what only the host reads of it is that of an empty one."""
         empty = self.model.initial_state(1)
-        given = {name: inputs[name] for name in MEMORY if name in inputs}
+        given = {name: inputs[name] for name in MEMORY_SLOTS if name in inputs}
         kept = {f.name: getattr(empty, f.name) for f in fields(empty)} | {"static": None}
         return TemporalState(**(kept | given))
 
@@ -213,7 +207,7 @@ def _example_memory(model: Perception) -> dict[str, Tensor]:
         inputs = {
             "now_us": torch.zeros(1, dtype=torch.int64),
             **vars(NO_MOTION),
-            **{name: getattr(state, name) for name in MEMORY},
+            **{name: getattr(state, name) for name in MEMORY_SLOTS},
         }
     if config.enable_static_temporal:
         kept = model.initial_state(1).static

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from leapai.config.network_sections import CameraConfig
 from leapai.config.schema import TaskConfig
+from leapai.models.cell_projection import STRIDE
 from leapai.models.precision import autocasts_backbones, mixed_precision
 from leapai.models.resnet import DEPTHS, ResNetV2
 from leapai.types import CAMERA_GROUPS
 
-STRIDES = (8, 16, 32)
+STRIDES = (STRIDE, 16, 32)
 MOST_BACKBONE_WEIGHTS = 400_000_000
 """Twice those of the largest models with such maps, ConvNeXt-L and Swin-L. A checkpoint of others
 may ask for any model."""

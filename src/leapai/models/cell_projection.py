@@ -14,6 +14,9 @@ import numpy as np
 from leapai.geometry import cameras, poses
 from leapai.types import BevGrid, BoolArray, FloatArray, IntArray
 
+STRIDE = 8
+"""Image pixels of a cell of the feature maps that cells are projected into."""
+
 
 @dataclass(frozen=True)
 class Rigs:

@@ -15,7 +15,8 @@ from leapai.config.schema import TaskConfig
 from leapai.config.untrusted_data import untrusted
 from leapai.data.transforms import stacked, stacked_images
 from leapai.models.camera_rays import ray_depths
-from leapai.models.cell_projection import FeatureMaps, Rigs, projected_cells
+from leapai.models.cell_projection import STRIDE, FeatureMaps, Rigs, projected_cells
+from leapai.runtime.graph_contract import check_inputs, check_outputs, check_slots, slot_names
 from leapai.runtime.host_memory import FeatureRing, HostMemory, HostMotion, motion_since
 from leapai.runtime.manifest import Manifest, read_manifest
 from leapai.runtime.onnx_graph import OnnxGraph
@@ -32,8 +33,6 @@ from leapai.types import (
     ids_of_slots,
 )
 
-STRIDE = 8
-"""Image pixels of a cell of a feature map."""
 _FEWEST_PAIRS = 2
 """Pairs of cell and camera that a graph takes at least."""
 _NOWHERE = -1e6
@@ -61,10 +60,20 @@ class ExportedNetwork:
         self._ring = FeatureRing(config) if config.enable_static_temporal else None
         self._rig = tuple(g for g in CAMERA_GROUPS for _ in range(self.manifest.cameras[g]))
         self._tables: tuple[bytes, dict[str, np.ndarray]] = (b"", {})
+        self._check_contract()
 
     def __str__(self) -> str:
         """Returns the path of the folder, which names the network to a user."""
         return str(self.folder)
+
+    def _check_contract(self) -> None:
+        """Raises ValueError where the graph does not fit the configuration: a frame whose sensors
+        all failed has every input."""
+        check_slots(self.folder, self.manifest, self.config)
+        memory, frame = self.empty_memory(), Frame("", 0, np.eye(4), cameras=(), points=None)
+        motion = motion_since(memory, frame, self.config.max_gap_s, is_first=True)
+        check_inputs(self.folder, self.manifest, self._inputs(frame, memory, motion))
+        check_outputs(self.folder, self.manifest, self.config)
 
     @property
     def sha256(self) -> str:
@@ -83,12 +92,11 @@ class ExportedNetwork:
 
     def empty_memory(self) -> HostMemory:
         """Returns the memory before the first frame."""
-        kept = {tensor.name.removeprefix("next_") for tensor in self.manifest.outputs}
         return HostMemory(
             slots={
                 tensor.name: np.zeros([int(length) for length in tensor.shape], tensor.type)
                 for tensor in self.manifest.inputs
-                if tensor.name in kept
+                if tensor.name in slot_names(self.config)
             }
         )
 
@@ -128,18 +136,21 @@ class ExportedNetwork:
         self, frame: Frame, memory: HostMemory, motion: HostMotion
     ) -> dict[str, np.ndarray]:
         rig = replace(frame, cameras=self._on_rig(frame))
-        points = np.zeros((0, 5), np.float32) if frame.points is None else frame.points
-        return {
+        inputs = {
             "images": stacked_images(rig),
             "camera_valid": np.array([camera.image is not None for camera in rig.cameras]),
-            "lidar_valid": np.array([frame.points is not None]),
-            "now_us": np.array([frame.timestamp_us]),
-            **(self._grouping(points.astype(np.float32)) if self.config.enable_lidar else {}),
             **self._cells(rig),
-            **motion.inputs(),
-            **memory.slots,
-            **(self._ring.inputs(memory.ring, frame) if self._ring else {}),
         }
+        if self.config.enable_lidar:
+            points = np.zeros((0, 5), np.float32) if frame.points is None else frame.points
+            inputs |= self._grouping(points.astype(np.float32))
+            inputs["lidar_valid"] = np.array([frame.points is not None])
+        if slot_names(self.config):
+            now_us = np.array([frame.timestamp_us])
+            inputs |= {"now_us": now_us, **motion.inputs(), **memory.slots}
+        if self._ring:
+            inputs |= self._ring.inputs(memory.ring, frame)
+        return inputs
 
     def _on_rig(self, frame: Frame) -> tuple[CameraFrame, ...]:
         """Returns the cameras in the places of the graph: by group, or in their order where all
@@ -169,7 +180,8 @@ class ExportedNetwork:
             np.array([[camera.image is not None for camera in frame.cameras]]),
         )
         key = b"".join(array.tobytes() for array in vars(rigs).values())
-        if key != self._tables[0]:
+        known, tables = self._tables  # once: another thread may replace both
+        if key != known:
             camera = self.config.camera
             height, width = (side // STRIDE for side in camera.image_size_px)
             maps = FeatureMaps((height, width), STRIDE)
@@ -177,8 +189,10 @@ class ExportedNetwork:
             tables = _filled_up(vars(cells))
             if camera.depth_bins:
                 tables["ray_depth_m"] = ray_depths(camera.heights_m, rigs, maps)
+            else:
+                del tables["depth_m"]
             self._tables = (key, tables)
-        return self._tables[1]
+        return tables
 
     def _next(
         self,

@@ -13,6 +13,13 @@ from leapai.geometry import poses
 from leapai.types import FloatArray, Frame
 
 US_PER_S = 1_000_000
+MEMORY_SLOTS = (
+    *("query", "reference_m", "velocity_mps", "confidence", "class_id", "timestamp_us"),
+    *("last_from_stored", "track_id", "query_index", "valid"),
+)
+"""Fields of `TemporalState` that are inputs; with `next_` before their names, outputs."""
+MEMORY_READOUT = ("reference_m", "velocity_mps", "valid")
+"""Fields of `MemoryReport` that are outputs, with `memory_` before their names."""
 
 
 @dataclass(frozen=True)

@@ -6,24 +6,23 @@ sizes are bounded, unknown names are refused, and the graph must have the digest
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from leapai.config.options import MANIFEST
 from leapai.config.problems import one_line
 from leapai.config.section import PlainName, Section, Text
-from leapai.io import write_text
+from leapai.io import sha256_of, write_text
+from leapai.types import CAMERA_GROUPS
 
 LAYOUT = 1
 """Number of the layout of manifest and graph; a runtime refuses any other."""
 _MOST_BYTES, _MOST_GRAPH_BYTES = 4_000_000, 2_000_000_000
 _MOST_ELEMENTS = 1 << 28
 """Elements of a tensor at most: ten times those of the largest one of the full-size network."""
-_BLOCK = 1 << 20
 
 _Length = Annotated[int, Field(ge=0, le=1 << 31)] | Literal["P", "M"]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -81,6 +80,29 @@ class Manifest(Section):
     config: dict[str, Any]
     """The whole task configuration."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if set(self.cameras) != set(CAMERA_GROUPS):
+            raise ValueError(
+                f"cameras names the groups {', '.join(self.cameras) or 'none'}; it must name each "
+                f"of {', '.join(CAMERA_GROUPS)}"
+            )
+        shapes = [tensor.shape for tensor in self.inputs if tensor.name == "images"]
+        count = sum(self.cameras.values())
+        if any(shape[:1] != (count,) for shape in shapes):
+            raise ValueError(
+                f"cameras adds up to {count}, and the input images has the shape "
+                f"{list(shapes[0])}, whose first length is the number of cameras"
+            )
+        return self
+
+
+class _Layout(BaseModel):
+    """The part of a manifest that every layout has, as another one may have any other names."""
+
+    layout: int
+    checkpoint_sha256: _Digest
+
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest into the folder."""
@@ -96,26 +118,29 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     text = _bounded(path, _MOST_BYTES).read_text(encoding="utf-8", errors="replace")
     try:
-        manifest = Manifest.model_validate_json(text)
+        layout = _Layout.model_validate_json(text, strict=True).layout
+        if layout == LAYOUT:
+            manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
         raise ValueError(f"{path}: {one_line(error, Manifest)}; export again") from None
-    if manifest.layout != LAYOUT:
+    if layout != LAYOUT:
         raise ValueError(
-            f"{path} has layout {manifest.layout}, and this version reads {LAYOUT}: export again"
+            f"{path} has layout {layout}, and this version reads {LAYOUT}: export again"
         )
     graph = _bounded(folder / manifest.graph.file, _MOST_GRAPH_BYTES)
-    if digest_of(graph) != manifest.graph.sha256:
+    if sha256_of(graph) != manifest.graph.sha256:
         raise ValueError(f"{graph} is not the file that {path} describes; export again")
     return manifest
 
 
-def digest_of(path: Path) -> str:
-    """Returns the SHA-256 of a file as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+def is_manifest(path: Path) -> bool:
+    """Returns whether a file is a manifest of an export, of any layout."""
+    try:
+        text = _bounded(path, _MOST_BYTES).read_text(encoding="utf-8", errors="replace")
+        _Layout.model_validate_json(text, strict=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _bounded(path: Path, most_bytes: int) -> Path:

@@ -1,0 +1,107 @@
+"""Sessions of ONNX Runtime: the device that is asked for, threads, and graphs that are whole."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from leapai.runtime import onnx_graph  # noqa: E402
+from leapai.runtime.manifest import read_manifest  # noqa: E402
+from leapai.runtime.onnx_graph import OnnxGraph  # noqa: E402
+from tests.runtime.exported import edited, with_graph, write_export  # noqa: E402
+from tests.scenes import static_config  # noqa: E402
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    return write_export(tmp_path_factory.mktemp("map"), static_config())
+
+
+class Runtime:
+    """An ONNX Runtime that has CUDA, which starts or does not."""
+
+    def __init__(self, *started: str) -> None:
+        import onnxruntime
+
+        self.real, self.started = onnxruntime, list(started)
+        self.SessionOptions = onnxruntime.SessionOptions
+
+    def get_available_providers(self):
+        return [CUDA, CPU]
+
+    def InferenceSession(self, graph, options, providers):
+        self.providers, self.threads = providers, options.intra_op_num_threads
+        session = self.real.InferenceSession(graph, options, providers=[CPU])
+        return SimpleNamespace(
+            get_inputs=session.get_inputs,
+            get_outputs=session.get_outputs,
+            get_providers=lambda: self.started,
+        )
+
+
+def opened(exported, monkeypatch, device, *started):
+    runtime = Runtime(*started)
+    monkeypatch.setattr(onnx_graph, "import_extra", lambda *_: runtime)
+    return OnnxGraph(exported, read_manifest(exported), device), runtime
+
+
+def test_a_named_gpu_that_does_not_start_is_refused(exported, monkeypatch):
+    with pytest.raises(ValueError, match=f"device cuda: {CUDA} does not start here, only {CPU}"):
+        opened(exported, monkeypatch, "cuda", CPU)
+
+
+@pytest.mark.parametrize(("started", "device"), [((CPU,), "cpu"), ((CUDA, CPU), "cuda")])
+def test_without_a_name_the_device_is_the_one_that_runs(exported, monkeypatch, started, device):
+    graph, _ = opened(exported, monkeypatch, None, *started)
+    assert graph.device == device
+
+
+def test_the_number_of_a_gpu_reaches_the_runtime(exported, monkeypatch):
+    graph, runtime = opened(exported, monkeypatch, "cuda:1", CUDA, CPU)
+    assert graph.device == "cuda:1"
+    assert runtime.providers == [(CUDA, {"device_id": "1"}), (CPU, {})]
+
+
+@pytest.mark.parametrize("device", ["cpu:1", "cuda:", "cuda:one", "cuda:-1"])
+def test_a_number_that_is_none_is_refused(exported, monkeypatch, device):
+    with pytest.raises(ValueError, match=f"device '{device}': only a GPU has a number"):
+        opened(exported, monkeypatch, device, CUDA, CPU)
+
+
+@pytest.mark.parametrize(("stated", "threads"), [("2,1", 2), ("3", 3), ("", 0)])
+def test_threads_are_the_first_number_of_openmp(exported, monkeypatch, stated, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", stated)
+    assert opened(exported, monkeypatch, "cuda", CUDA)[1].threads == threads
+
+
+def test_threads_that_are_no_number_are_named(exported, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="OMP_NUM_THREADS='many' must be a whole number"):
+        opened(exported, monkeypatch, "cuda", CUDA)
+
+
+@pytest.mark.parametrize("length", [b"\x08", b"\x88\x00", b"\x88\x80\x80\x00"])
+def test_a_graph_with_tensors_in_other_files_is_refused(exported, tmp_path, length):
+    model = onnx.load(exported / "step.onnx")
+    shape = model.graph.initializer[0]
+    (tmp_path / "weights.bin").write_bytes(shape.raw_data or bytes(64))
+    shape.ClearField("int64_data")
+    shape.data_location = onnx.TensorProto.EXTERNAL
+    shape.external_data.add(key="location", value="weights.bin")
+    graph = model.SerializeToString()
+    assert graph.count(b"\x08location") == 1
+    folder = with_graph(exported, tmp_path, graph.replace(b"\x08location", length + b"location"))
+    with pytest.raises(ValueError, match=r"step\.onnx keeps tensors in other files"):
+        OnnxGraph(folder, read_manifest(folder))
+
+
+def test_another_layout_is_named_before_its_unknown_names(exported, tmp_path):
+    folder = edited(exported, tmp_path, lambda content: content.update(layout=2, skeleton={}))
+    with pytest.raises(ValueError, match="has layout 2, and this version reads 1: export again"):
+        read_manifest(folder)
