@@ -46,19 +46,21 @@ def test_points_come_back_to_the_last_bit_and_poses_within_a_millimetre_and_a_ha
 
 
 def test_the_network_finds_the_same_objects(exported):
+    """Images are JPEG in a bag, so that what is unsure may change its class; what is sure is found
+    again."""
     frames, read, _, _ = exported
     found = []
     for drive in (frames, [read[i] for i in range(len(read))]):
         stream = leapai.load()
         for frame in drive:
             detections = stream.step(frame)
-        found.append(detections.select(detections.score > 0.3))
-    before, after = found
-    assert len(before) == len(after) >= 3
-    distance_m = np.linalg.norm(before.boxes[:, None, :3] - after.boxes[:, :3], axis=-1)
-    nearest = distance_m.argmin(1)
-    assert (distance_m.min(1) < 0.3).all()
-    assert before.class_id.tolist() == after.class_id[nearest].tolist()
+        found.append(detections)
+    for one, other in (found, found[::-1]):
+        sure, all_of_other = one.select(one.score > 0.5), other.select(other.score > 0.3)
+        assert len(sure) >= 10
+        distance_m = np.linalg.norm(sure.boxes[:, None, :3] - all_of_other.boxes[:, :3], axis=-1)
+        is_of_class = sure.class_id[:, None] == all_of_other.class_id
+        assert (np.where(is_of_class, distance_m, np.inf).min(1) < 0.3).all()
 
 
 def test_an_existing_folder_is_refused(exported):
