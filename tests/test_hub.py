@@ -13,8 +13,8 @@ import torch
 import leapai
 from leapai import cli
 from leapai.checkpoints import read_checkpoint, save_checkpoint
+from leapai.config.checkpoint_names import existing_checkpoint
 from leapai.config.hub_options import HubOptions
-from leapai.config.options import existing_checkpoint
 from leapai.hub import fetched, hub_name
 from leapai.publishing.hub_folder import write_hub_folder
 from tests.hub_server import COMMIT, EARLIER, hub_server

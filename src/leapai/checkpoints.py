@@ -23,7 +23,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from leapai.config.options import existing_checkpoint
+from leapai.config.checkpoint_names import existing_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.config.untrusted_data import untrusted
 from leapai.tensor_file import DamagedError, read_tensors, write_tensors

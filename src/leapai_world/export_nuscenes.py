@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -28,6 +26,7 @@ from leapai.types.frames import CameraFrame, Frame, Labels
 from leapai.types.vocabulary import CLASS_NAMES, FloatArray, ImageArray
 from leapai_world.sensors.lidar_sensor import Lidar
 from leapai_world.sequence import SyntheticSequence
+from leapai_world.whole_folder import whole_folder
 
 VERSION = "v1.0-mini"
 SPLIT = "world"
@@ -61,28 +60,17 @@ def export_nuscenes(
     exists, where a drive has no LiDAR or images that are not rectified (use `rig=six`), and where
     the disk is full.
     """
-    _check(drives, output)
-    temporary = output.with_name(f"{output.name}.tmp{os.getpid()}")
-    try:
+    with whole_folder(output) as temporary:
+        _check(drives)
         writer = _Writer(temporary)
         for sequence in drives:
             writer.add_sequence(sequence)
             say(sequence.name)
         writer.write_tables()
-        temporary.rename(output)
-    except OSError as error:
-        raise ValueError(
-            f"{output}: {error.strerror}; nothing is left of it: free some space, or choose "
-            "another folder or fewer drives"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return len(writer.tables["sample"])
 
 
-def _check(drives: Sequence[SyntheticSequence], output: Path) -> None:
-    if output.exists():
-        raise ValueError(f"{output} exists; name a new folder, or remove it first")
+def _check(drives: Sequence[SyntheticSequence]) -> None:
     for sequence in drives:
         rig = sequence.rig
         if rig.lidar is None:

@@ -9,8 +9,6 @@ usual message for them.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from leapai.extras import import_extra
 from leapai.types.frames import CameraFrame, Frame
 from leapai.types.vocabulary import FloatArray
 from leapai_world.sequence import SyntheticSequence
+from leapai_world.whole_folder import whole_folder
 
 JPEG_QUALITY = 95
 _EGO, _GLOBAL = "base_link", "odom"
@@ -45,23 +44,12 @@ def export_rosbags(
     nothing. `say` is called with the name of each finished drive. Raises ValueError where `output`
     exists and where the disk is full, MissingExtraError where rosbags is not installed.
     """
-    if output.exists():
-        raise ValueError(f"{output} exists; name a new folder, or remove it first")
-    import_extra("rosbags.rosbag2", "mcap", "a ROS 2 bag needs rosbags")
-    temporary = output.with_name(f"{output.name}.tmp{os.getpid()}")
-    try:
+    with whole_folder(output) as temporary:
+        import_extra("rosbags.rosbag2", "mcap", "a ROS 2 bag needs rosbags")
         for sequence in drives:
             _Bag(sequence).write(temporary / sequence.name)
             say(sequence.name)
         (temporary / "topics.json").write_text(json.dumps(_topic_table(drives[0]), indent=2) + "\n")
-        temporary.rename(output)
-    except OSError as error:
-        raise ValueError(
-            f"{output}: {error.strerror}; nothing is left of it: free some space, or choose "
-            "another folder or fewer drives"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return sum(len(sequence) for sequence in drives)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from leapai.cli.arguments import Command, read
 from leapai.cli.configuration import DEMO_DATA, NamedConfigurationOptions
-from leapai.config.options import Argument, existing_checkpoint
+from leapai.config.checkpoint_names import existing_checkpoint
+from leapai.config.options import Argument
 from leapai.data.data_names import check_data
 
 if TYPE_CHECKING:

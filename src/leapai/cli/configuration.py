@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from leapai.config.checkpoint_names import existing_network
 from leapai.config.config_files import existing_config, shipped_configs
-from leapai.config.options import CONFIG_VARIABLE, Argument, existing_network
+from leapai.config.options import CONFIG_VARIABLE, Argument
 from leapai.config.problems import ConfigError
 
 if TYPE_CHECKING:

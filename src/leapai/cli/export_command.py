@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 from leapai.cli.arguments import Command, read
 from leapai.cli.hub_export import export_to_hub
+from leapai.config.checkpoint_names import CHECKPOINT_WORDS, existing_checkpoint
 from leapai.config.hub_options import HubOptions
-from leapai.config.options import CHECKPOINT_WORDS, Argument, existing_checkpoint
+from leapai.config.options import Argument
 
 GROUPS = "front_narrow, front_wide, back, side"
 """Groups of cameras, in words: their types need NumPy, and commands start without it."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from leapai.cli.arguments import Command, read
-from leapai.config.options import Argument, existing_checkpoint
+from leapai.config.checkpoint_names import existing_checkpoint
+from leapai.config.options import Argument
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from leapai.cli.arguments import INTERRUPTED, Command, files_in, keeps, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
-from leapai.config.options import PredictionOptions, existing_network
+from leapai.config.checkpoint_names import existing_network
+from leapai.config.options import PredictionOptions
 from leapai.data.data_names import check_data, named_source
 from leapai.extras import check_recorder
 

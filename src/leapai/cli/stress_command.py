@@ -9,7 +9,7 @@ from pathlib import Path
 
 from leapai.cli.arguments import Command, keeps, read
 from leapai.cli.configuration import OUTPUTS, SettingOptions
-from leapai.config.options import existing_checkpoint
+from leapai.config.checkpoint_names import existing_checkpoint
 from leapai.config.stress_options import StressOptions
 from leapai.data.data_names import check_data
 from leapai.runs.run_files import CONDITIONS

@@ -12,15 +12,10 @@ from dataclasses import replace
 
 from leapai.cli.arguments import Command, keeps, read
 from leapai.cli.configuration import OUTPUTS, NamedConfigurationOptions
+from leapai.config.checkpoint_names import existing_checkpoint
 from leapai.config.config_files import purpose_of, shipped_configs
 from leapai.config.data_sources import parse_sources
-from leapai.config.options import (
-    CONFIG_VARIABLE,
-    LAST,
-    CacheOptions,
-    TrainingOptions,
-    existing_checkpoint,
-)
+from leapai.config.options import CONFIG_VARIABLE, LAST, CacheOptions, TrainingOptions
 from leapai.data.data_names import check_data
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from leapai.config.checkpoint_names import CHECKPOINT_WORDS, existing_checkpoint, existing_network
 from leapai.extras import RecordingFormat
-from leapai.hub import FORM, fetched, hub_name, is_hub_name
 
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
 AUTO = "auto"
@@ -19,8 +19,6 @@ LAST = "last.ckpt"
 """The checkpoint in the output folder of a training to go on from."""
 EXIT_OF_SIGNAL = 128
 """Exit status of a program that a signal ended: this plus the signal's number."""
-MANIFEST = "manifest.json"
-"""The file that describes an exported network, in its folder."""
 BEFORE_LAST = "before_last.ckpt"
 """The checkpoint written before that, to go on from where the last one is damaged."""
 DATA_WORDS = (
@@ -29,8 +27,6 @@ DATA_WORDS = (
 )
 """How data is named, for help texts."""
 RECORDED_WORDS = "also record each drive: mcap, for Foxglove; rosbag, its results for ROS 2"
-CHECKPOINT_WORDS = f"a file, or {FORM}"
-"""How a checkpoint is named, for help texts."""
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 ResultFormat = Literal["mcap", "rosbag"]
 
@@ -335,26 +331,3 @@ def _recordings(
 ) -> tuple[RecordingFormat, ...]:
     rerun: tuple[RecordingFormat, ...] = ("rerun",) if viewer else ()
     return (*rerun, format) if format in ("mcap", "rosbag") else rerun
-
-
-def existing_network(path: Path) -> Path:
-    """Returns the path of a checkpoint, or of the folder of an exported network. Raises ValueError
-    where it is neither."""
-    if (path / MANIFEST).is_file():
-        return path
-    return existing_checkpoint(path)
-
-
-def existing_checkpoint(path: Path) -> Path:
-    """Returns the path of a checkpoint on this machine; of weights on a hub, that of the file that
-    was fetched.
-
-    Raises ValueError where it is a folder or does not exist, and as `hub.fetched` does.
-    """
-    if is_hub_name(path):
-        return fetched(hub_name(path))
-    if path.is_dir():
-        raise ValueError(f"checkpoint {path}: is a folder; name a checkpoint file in it")
-    if not path.is_file():
-        raise ValueError(f"checkpoint {path}: there is no such file")
-    return path

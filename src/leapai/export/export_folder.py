@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal, get_args
 
-from leapai.config.options import MANIFEST
+from leapai.config.checkpoint_names import MANIFEST
 from leapai.folders import inside, make_folder
 from leapai.io import remove_stale
 from leapai.runtime.manifest import is_manifest

@@ -11,13 +11,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 from foxglove_schemas_protobuf.FrameTransforms_pb2 import FrameTransforms
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from mcap.writer import Writer
 from mcap_protobuf.schema import register_schema
 
 from leapai.geometry import poses
@@ -26,6 +24,7 @@ from leapai.pictures import foxglove_messages as parts
 from leapai.pictures.bev_scene import Trails
 from leapai.pictures.camera_overlay import CameraView
 from leapai.pictures.foxglove_layout import LAYOUT, METRICS, foxglove_layout
+from leapai.pictures.mcap_file import McapFile
 from leapai.pictures.recording_bounds import IMAGE_WIDTH_PX, TRAIL_POINTS
 from leapai.types import (
     CameraFrame,
@@ -44,7 +43,7 @@ _METRICS_SCHEMA = {
 """JSON schema of the topic `/metrics`."""
 
 
-class SequenceRecording:
+class SequenceRecording(McapFile):
     """Records the frames of one drive, in order, into a file; a context manager.
 
     The file is whole when the block has ended; a layout for Foxglove is written next to it.
@@ -52,15 +51,12 @@ class SequenceRecording:
     """
 
     def __init__(self, path: Path, vector_map: VectorMap | None, confident: float) -> None:
+        super().__init__(path)
         self._path, self._map, self._confident = path, vector_map or (), confident
         self._trails = Trails(TRAIL_POINTS)
         self._world_from_global: FloatArray = np.eye(4)
-        self._channels: dict[str, int] = {}
         self._schemas: dict[str, int] = {}
         self._cameras: tuple[str, ...] = ()
-        self._file = path.open("wb")
-        self._writer = Writer(self._file, enable_data_crcs=True)
-        self._writer.start(library="leapai")
 
     def add(
         self,
@@ -142,21 +138,13 @@ class SequenceRecording:
             self._channels[topic] = self._writer.register_channel(topic, "protobuf", schema)
         self._write(topic, time_us, message.SerializeToString())
 
-    def _write(self, topic: str, time_us: int, data: bytes) -> None:
-        time_ns = time_us * 1000
-        self._writer.add_message(self._channels[topic], time_ns, data, time_ns)
-
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.finish()
-        self._file.close()
+        super().__exit__(kind, error, trace)
         if kind is None:
             layout = foxglove_layout(self._cameras)
             write_text(self._path.parent / LAYOUT, json.dumps(layout, indent=2) + "\n")

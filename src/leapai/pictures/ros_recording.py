@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from mcap.writer import Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from leapai.pictures.mcap_file import McapFile
 from leapai.types import Detections, FloatArray, Frame, MapPolyline, MemorySlots, VectorMap
 
 DETECTIONS, HEALTH = "/leapai/detections", "/leapai/health"
@@ -33,7 +32,7 @@ _VISION_MSGS = {
 """Messages of vision_msgs 4, which rosbags does not bring."""
 
 
-class SequenceRecording:
+class SequenceRecording(McapFile):
     """Records the results on one drive, in order, into a file; a context manager.
 
     The file is whole when the block has ended. Detections below the confidence `confident` are left
@@ -41,14 +40,11 @@ class SequenceRecording:
     """
 
     def __init__(self, path: Path, _: VectorMap | None, confident: float) -> None:
+        super().__init__(path, "ros2")
         self._confident = confident
         self._store = get_typestore(Stores.LATEST)
         for name, text in _VISION_MSGS.items():
             self._store.register(get_types_from_msg(text, f"vision_msgs/msg/{name}"))
-        self._file = path.open("wb")
-        self._writer = Writer(self._file, enable_data_crcs=True)
-        self._writer.start(profile="ros2", library="leapai")
-        self._channels: dict[str, int] = {}
 
     def add(
         self,
@@ -127,17 +123,4 @@ class SequenceRecording:
             definition, _ = self._store.generate_msgdef(kind, ros_version=2)
             schema = self._writer.register_schema(kind, "ros2msg", definition.encode())
             self._channels[topic] = self._writer.register_channel(topic, "cdr", schema)
-        data = bytes(self._store.serialize_cdr(message, kind))
-        self._writer.add_message(self._channels[topic], time_us * 1000, data, time_us * 1000)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer.finish()
-        self._file.close()
+        self._write(topic, time_us, bytes(self._store.serialize_cdr(message, kind)))

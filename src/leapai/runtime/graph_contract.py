@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leapai.config.options import MANIFEST
+from leapai.config.checkpoint_names import MANIFEST
 from leapai.config.schema import TaskConfig
 from leapai.runtime.host_memory import MEMORY_READOUT, MEMORY_SLOTS
 from leapai.runtime.manifest import Manifest, TensorFacts

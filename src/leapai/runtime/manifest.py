@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from leapai.config.options import MANIFEST
+from leapai.config.checkpoint_names import MANIFEST
 from leapai.config.problems import one_line
 from leapai.config.section import PlainName, Section, Text
 from leapai.io import sha256_of, write_text
