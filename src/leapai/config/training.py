@@ -135,6 +135,16 @@ class LidarAugmentationConfig(Section):
     """Standard deviation of an error in the pitch and roll of the LiDAR."""
 
 
+class GroundAugmentationConfig(Section):
+    """Ground that is uneven and of several materials, drawn once a clip; the defaults change
+    nothing."""
+
+    relief_m: NonNegativeFloat = 0.0
+    """Scale of the heights of kerbs and low walls, and of undulation."""
+    log_gain: NonNegativeFloat = 0.0
+    """Standard deviation of the logarithm of a gain on the intensity of patches of the ground."""
+
+
 class ImageAugmentationConfig(Section):
     """Augmentations of the geometry of images, drawn once a clip for each camera and folded into
     its calibration; the defaults change nothing."""
@@ -180,6 +190,7 @@ class AugmentationConfig(Section):
     scaling: float = Field(0.0, ge=0, lt=1)
     """The world, with all that moves in it, becomes larger or smaller by up to this share."""
     lidar: LidarAugmentationConfig = LidarAugmentationConfig()
+    ground: GroundAugmentationConfig = GroundAugmentationConfig()
     images: ImageAugmentationConfig = ImageAugmentationConfig()
     paste: PasteConfig = PasteConfig()
 

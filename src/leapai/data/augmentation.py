@@ -19,6 +19,11 @@ import cv2
 import numpy as np
 
 from leapai.config.training import AugmentationConfig
+from leapai.data.ground_augmentation import (
+    GroundAugmentation,
+    draw_ground_augmentation,
+    with_ground,
+)
 from leapai.data.image_augmentation import (
     ImageAugmentation,
     changed_images,
@@ -60,6 +65,7 @@ class Augmentation:
     images: ImageAugmentation
     scale: float
     """Size of the new world over that of the old one."""
+    ground: GroundAugmentation
 
 
 def draw_augmentation(
@@ -83,6 +89,7 @@ def draw_augmentation(
         lidar=draw_lidar_augmentation(config.lidar, rng),
         images=draw_image_augmentation(config.images, rng, count),
         scale=float(rng.uniform(1 - config.scaling, 1 + config.scaling)),
+        ground=draw_ground_augmentation(config.ground, rng),
     )
 
 
@@ -96,6 +103,7 @@ def apply(frame: Frame, augmentation: Augmentation, *, label_pixels: bool = Fals
     cameras = zip(frame.cameras, augmentation.colour, strict=True)
     frame = replace(frame, cameras=tuple(_coloured(camera, colour) for camera, colour in cameras))
     frame = with_camera_errors(frame, augmentation.calibration_error)
+    frame = with_ground(frame, augmentation.ground)
     if frame.points is not None:
         points = augmented_points(frame.points, augmentation.lidar, frame.timestamp_us)
         frame = replace(frame, points=points)
