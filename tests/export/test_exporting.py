@@ -211,7 +211,8 @@ def test_weights_in_float16_halve_the_graph_and_find_the_same(step, exported, tr
     onnx.checker.check_model(model)
     kept = {t.name: t.data_type for t in model.graph.initializer}
     assert kept["model.view_transfer.cell_embedding_float16"] == onnx.TensorProto.FLOAT16
-    assert kept["model.bev_dynamic_head.query_float16"] == onnx.TensorProto.FLOAT16
+    places = [kind for name, kind in kept.items() if "reference" in name]
+    assert onnx.TensorProto.FLOAT16 not in places
     sizes = [sum(map(weight_bytes, each.graph.initializer)) for each in (load(exported), model)]
     assert sizes[1] < 0.6 * sizes[0]
     one, two = (leapai.load(folder, device="cpu") for folder in (exported, tmp_path))

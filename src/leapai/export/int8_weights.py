@@ -40,7 +40,6 @@ def write_int8(folder: Path, graph: Path, source: str) -> WeightFacts:
             weight_type=quantization.QuantType.QInt8,
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=_of_images(model.graph),
-            extra_options={"CalibMaxIntermediateOutputs": 1},  # ranges of one frame at a time
         )
     return WeightFacts(type="int8", calibration=source, frames=frames.frames)
 
