@@ -16,11 +16,12 @@ import torch
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from google.protobuf import text_format  # noqa: E402
+
 import leapai  # noqa: E402
 from leapai.checkpoints import read_checkpoint, save_checkpoint  # noqa: E402
 from leapai.config import CameraConfig, DynamicConfig, LidarConfig  # noqa: E402
 from leapai.data.log import DrivingLog  # noqa: E402
-from google.protobuf import text_format  # noqa: E402
 from leapai.export import exporting  # noqa: E402
 from leapai.export.exporting import traced, write  # noqa: E402
 from leapai.export.graph_export import OPSET  # noqa: E402

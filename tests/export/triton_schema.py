@@ -20,7 +20,7 @@ _KINDS = {
 }
 _TYPES = {"BOOL": 1, "UINT8": 2, "INT32": 8, "INT64": 9, "FP16": 10, "FP32": 11}
 _MESSAGES = {
-    "ModelInput": ("1 name string", "2 data_type DataType", "3 format int32", "4 dims int64 *"),
+    "ModelInput": ("1 name string", "2 data_type DataType", "4 dims int64 *"),
     "ModelOutput": ("1 name string", "2 data_type DataType", "3 dims int64 *"),
     "InitialState": (
         *("1 data_type DataType", "2 dims int64 *", "3 zero_data bool", "5 name string"),
