@@ -18,7 +18,7 @@ from leapai.types import Frame
 
 MOST_FRAMES = 64
 """Frames that calibrate: ranges hardly grow after the first dozens, and each takes two steps."""
-_MOST_DRIVES = 8
+_MOST_LOGS = 8
 
 
 class CalibrationFrames:
@@ -73,5 +73,5 @@ class _Recorded(ExportedNetwork):
 
 def spread(logs: Sequence[DrivingLog]) -> list[DrivingLog]:
     """Returns up to 8 logs at even distances, the first among them."""
-    count = min(len(logs), _MOST_DRIVES)
+    count = min(len(logs), _MOST_LOGS)
     return [logs[number * len(logs) // count] for number in range(count)]

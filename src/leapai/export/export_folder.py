@@ -15,7 +15,7 @@ from leapai.runtime.manifest import is_manifest
 
 Format = Literal["onnx", "pt2", "triton"]
 TRITON_CONFIG = "config.pbtxt"
-"""The file by which Triton knows a model, in the folder of that model."""
+"""The file by which Triton recognises a model, in the folder of that model."""
 _FILES: dict[Format, tuple[str, ...]] = {
     "onnx": ("step.onnx", MANIFEST),
     "pt2": ("step.pt2", MANIFEST),
