@@ -31,7 +31,11 @@ def test_numbers_of_cameras_that_cannot_be_are_refused(capsys, cameras):
         (["--run", "r", "--license", "mit"], "--run, --license: of --format hub alone"),
         (["--stress", "s", "--format", "pt2"], "--stress: of --format hub alone"),
         (["--repository", "a/b"], "--repository: of --format hub alone"),
-        (["--format", "hub", "--cameras", "1,1,1,4"], "--cameras is of the formats onnx and pt2"),
+        (["--format", "hub", "--cameras", "1,1,1,4"], "--cameras is of the formats onnx, pt2 and"),
+        (["--format", "pt2", "--weights", "int8"], "--weights int8 is of the formats onnx and tri"),
+        (["--format", "hub", "--weights", "float16"], "--weights float16 is of the formats onnx"),
+        (["--weights", "int8"], "--weights int8 needs --calibration SOURCE"),
+        (["--calibration", "synthetic"], "--calibration is of --weights int8 alone"),
     ],
 )
 def test_options_of_another_format_are_refused_in_one_line(capsys, options, message):
@@ -39,3 +43,10 @@ def test_options_of_another_format_are_refused_in_one_line(capsys, options, mess
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_data_that_does_not_exist_is_named_before_the_checkpoint_is_read(tmp_path, capsys):
+    (tmp_path / "model.ckpt").write_bytes(b"")
+    options = ["--weights", "int8", "--calibration", "nuscenes:/nowhere", "-o", str(tmp_path / "o")]
+    assert cli.main(["export", str(tmp_path / "model.ckpt"), *options]) == 2
+    assert "there is no folder '/nowhere'" in capsys.readouterr().err

@@ -16,15 +16,21 @@ import torch
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from google.protobuf import text_format  # noqa: E402
+
 import leapai  # noqa: E402
 from leapai.checkpoints import read_checkpoint, save_checkpoint  # noqa: E402
 from leapai.config import CameraConfig, DynamicConfig, LidarConfig  # noqa: E402
+from leapai.data.log import DrivingLog  # noqa: E402
+from leapai.export import exporting  # noqa: E402
 from leapai.export.exporting import traced, write  # noqa: E402
 from leapai.export.graph_export import OPSET  # noqa: E402
 from leapai.runtime.exported_network import ExportedNetwork  # noqa: E402
-from leapai.runtime.manifest import read_manifest  # noqa: E402
+from leapai.runtime.host_memory import HostMemory  # noqa: E402
+from leapai.runtime.manifest import WeightFacts, read_manifest  # noqa: E402
 from leapai.streaming.session import StreamSession  # noqa: E402
 from leapai.streaming.stream import Stream  # noqa: E402
+from tests.export.triton_schema import model_config  # noqa: E402
 from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, seeded_model  # noqa: E402
 
 pytestmark = pytest.mark.timeout(900)  # tracing takes 20 s of one core, which others may share
@@ -69,6 +75,12 @@ def exported(step, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "onnx"
     write(step, folder, "onnx")
     return folder
+
+
+@pytest.fixture
+def translated(exported, monkeypatch):
+    """The translation to ONNX, done once, as that takes long, too."""
+    monkeypatch.setattr(exporting, "onnx_of", lambda *_: onnx.load(exported / "step.onnx"))
 
 
 def drive():
@@ -186,6 +198,127 @@ def test_the_graph_has_no_double_and_the_stated_operators(exported):
     assert {o.version for o in model.opset_import if o.domain == ""} == {OPSET}
 
 
+def test_the_graph_holds_no_path_of_the_machine_that_exported(exported):
+    content = (exported / "step.onnx").read_bytes()
+    assert b"stack_trace" not in content
+    assert b"site-packages" not in content
+    assert b"export/step_graph" not in content
+
+
+def test_weights_in_float16_halve_the_graph_and_find_the_same(step, exported, translated, tmp_path):
+    made = write(step, tmp_path, "onnx", WeightFacts(type="float16"))
+    assert made.weights == read_manifest(tmp_path).weights == WeightFacts(type="float16")
+    model = onnx.load(tmp_path / "step.onnx")
+    onnx.checker.check_model(model)
+    kept = {t.name: t.data_type for t in model.graph.initializer}
+    assert kept["model.view_transfer.cell_embedding_float16"] == onnx.TensorProto.FLOAT16
+    places = [kind for name, kind in kept.items() if "reference" in name]
+    assert onnx.TensorProto.FLOAT16 not in places
+    sizes = [sum(map(weight_bytes, each.graph.initializer)) for each in (load(exported), model)]
+    assert sizes[1] < 0.6 * sizes[0]
+    one, two = (leapai.load(folder, device="cpu") for folder in (exported, tmp_path))
+    for frame in list(drive())[:4]:
+        found, again = one.step(frame), two.step(frame)
+        assert again.class_id.tolist() == found.class_id.tolist()
+        np.testing.assert_allclose(again.boxes, found.boxes, atol=0.02)
+        assert (again.boxes != found.boxes).any()
+
+
+def load(folder):
+    return onnx.load(folder / "step.onnx")
+
+
+def weight_bytes(tensor):
+    is_float = tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+    return onnx.numpy_helper.to_array(tensor).nbytes if is_float else 0
+
+
+def open_drive(location, options):
+    """A data source of frames of `drive`."""
+    return [FewFrames(f"drive {number}") for number in range(2)]
+
+
+class FewFrames(DrivingLog):
+    vocabulary = CONFIG.vocabulary
+
+    def __init__(self, name):
+        self.name, self.frames = name, list(drive())[:7]
+
+    @property
+    def timestamps_us(self):
+        return np.array([frame.timestamp_us for frame in self.frames])
+
+    def __getitem__(self, index):
+        return replace(self.frames[index], sequence=self.name)
+
+
+SOURCE = f"{__name__}:open_drive:"
+
+
+def test_convolutions_in_int8_are_calibrated_and_find_nearly_the_same(
+    step, exported, translated, tmp_path
+):
+    made = write(step, tmp_path, "onnx", WeightFacts(type="int8", calibration=SOURCE))
+    assert made.weights == WeightFacts(type="int8", calibration=SOURCE, frames=14)
+    assert read_manifest(tmp_path) == made
+    graph = load(tmp_path).graph
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    by_output = {node.output[0]: node for node in graph.node}
+    read = [n.input[1] for n in graph.node if n.op_type == "Conv"]
+    of_images = [name for name in read if name in kinds]
+    assert of_images == ["model.stage1_backbone0.net.stem_conv.weight"]
+    for name in set(read) - set(of_images):
+        assert kinds[by_output[name].input[0]] == onnx.TensorProto.INT8, name
+    one, two = (leapai.load(folder, device="cpu") for folder in (exported, tmp_path))
+    for frame in list(drive())[:4]:
+        one.step(frame), two.step(frame)
+        maps = [stream.last.map_logits.ravel() for stream in (one, two)]
+        assert 0.98 < np.corrcoef(*maps)[0, 1] < 1 - 1e-7
+
+
+def test_a_triton_server_that_keeps_the_state_gives_the_same_objects(
+    step, exported, translated, tmp_path
+):
+    write(step, tmp_path, "triton")
+    config = text_format.Parse((tmp_path / "config.pbtxt").read_text(), model_config())
+    reference, client = leapai.load(exported, device="cpu"), Client(tmp_path / "1", "cpu")
+    client.serve(config)
+    session = StreamSession(client, CONFIG)
+    for frame in list(drive())[:8]:
+        expected, found = reference.step(frame), session.step(frame).detections
+        assert found.track_id.tolist() == expected.track_id.tolist()
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+    assert (found.track_id >= 0).any()
+    assert 0 < len(client.session_inputs) < len(client.manifest.inputs)
+
+
+class Client(ExportedNetwork):
+    """A host whose graph runs on a server that holds the state of the sequence."""
+
+    def serve(self, config):
+        graph, states = self._run, config.sequence_batching.state
+        names = [tensor.name for tensor in config.input]
+        self.session_inputs = names
+        kept = {s.input_name: s.output_name for s in states}
+        held = {n: array for n, array in super().empty_memory().slots.items() if n in kept}
+
+        def served(inputs):
+            assert set(inputs) - set(held) == set(names)
+            found = graph({name: inputs[name] for name in names} | held)
+            held.update({name: found[after] for name, after in kept.items()})
+            return {tensor.name: found[tensor.name] for tensor in config.output}
+
+        self.returned = {tensor.name for tensor in config.output}
+        self._run = served
+
+    def empty_memory(self):
+        """What a client keeps: the fields of the memory that the server returns to it."""
+        slots = super().empty_memory().slots
+        if hasattr(self, "returned"):
+            slots = {n: array for n, array in slots.items() if f"next_{n}" in self.returned}
+        return HostMemory(slots)
+
+
 def test_the_manifest_describes_the_graph(exported):
     manifest = read_manifest(exported)
     graph = onnx.load(exported / "step.onnx").graph
@@ -255,7 +388,7 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"layout": 2}, "layout 2"),
+        ({"layout": 1}, "layout 1"),
         ({"extra": 1}, "extra"),
         ({"graph": {"file": "../step.onnx"}}, "graph"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),

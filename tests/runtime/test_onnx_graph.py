@@ -102,6 +102,6 @@ def test_a_graph_with_tensors_in_other_files_is_refused(exported, tmp_path, leng
 
 
 def test_another_layout_is_named_before_its_unknown_names(exported, tmp_path):
-    folder = edited(exported, tmp_path, lambda content: content.update(layout=2, skeleton={}))
-    with pytest.raises(ValueError, match="has layout 2, and this version reads 1: export again"):
+    folder = edited(exported, tmp_path, lambda content: content.update(layout=1, skeleton={}))
+    with pytest.raises(ValueError, match="has layout 1, and this version reads 2: export again"):
         read_manifest(folder)

@@ -6,13 +6,17 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from leapai.cli.arguments import Command, read
 from leapai.cli.hub_export import export_to_hub
 from leapai.config.checkpoint_names import CHECKPOINT_WORDS, existing_checkpoint
 from leapai.config.hub_options import HubOptions
-from leapai.config.options import Argument
+from leapai.config.options import DATA_WORDS, Argument, WeightType
+from leapai.data.data_names import check_data, named_source
+
+if TYPE_CHECKING:
+    from leapai.runtime.manifest import WeightFacts
 
 GROUPS = "front_narrow, front_wide, back, side"
 """Groups of cameras, in words: their types need NumPy, and commands start without it."""
@@ -46,10 +50,11 @@ class ExportOptions:
         ),
     ] = None
     format: Annotated[
-        Literal["onnx", "pt2", "hub"],
+        Literal["onnx", "pt2", "triton", "hub"],
         Argument(
-            "onnx and pt2: one graph a step, for runtimes without PyTorch; hub: the folder of a "
-            "repository on a model hub; default: onnx",
+            "onnx and pt2: one graph a step, for runtimes without PyTorch; triton: the folder of a "
+            "model for Triton Inference Server; hub: that of a repository on a model hub; "
+            "default: onnx",
             flags=("--format",),
         ),
     ] = "onnx"
@@ -61,13 +66,30 @@ class ExportOptions:
             parse=_cameras,
         ),
     ] = None
+    weights: Annotated[
+        WeightType,
+        Argument(
+            "type in which an ONNX graph keeps its weights: float16 halves its size; int8 also "
+            "makes convolutions faster, and needs --calibration; default: float32"
+        ),
+    ] = "float32"
+    calibration: Annotated[
+        str | None,
+        Argument(
+            f"int8: data with the sensors that the network will see, of which up to 64 frames are "
+            f"streamed to measure ranges: {DATA_WORDS}; labels are not needed",
+            metavar="SOURCE",
+        ),
+    ] = None
 
 
 def _export(parsed: argparse.Namespace) -> None:
     options, of_hub = read(ExportOptions, parsed), read(HubOptions, parsed)
     _check_format(options, of_hub)
+    _check_weights(options)
     if options.checkpoint is not None:
         existing_checkpoint(options.checkpoint)
+    calibration = _checked_source(options.calibration)
     from leapai.weights import shipped_checkpoint
 
     checkpoint = options.checkpoint or shipped_checkpoint()
@@ -75,22 +97,34 @@ def _export(parsed: argparse.Namespace) -> None:
         export_to_hub(checkpoint, options.output, of_hub)
         return
     from leapai.checkpoints import read_checkpoint
+    from leapai.export.export_folder import graph_path
     from leapai.export.exporting import RIG, export
+    from leapai.runtime.manifest import WeightFacts
 
+    weights = WeightFacts(type=options.weights, calibration=calibration)
     cameras = options.cameras or RIG
-    made = export(read_checkpoint(checkpoint), options.output, options.format, cameras)
-    graph = options.output / made.graph.file
+    made = export(read_checkpoint(checkpoint), options.output, options.format, cameras, weights)
+    graph = graph_path(options.output, options.format)
     sys.stdout.write(
-        f"{made.job_name}: {graph}, {made.graph.bytes / 1e6:.1f} MB, {len(made.inputs)} inputs, "
-        f"{len(made.outputs)} outputs\n"
+        f"{made.job_name}: {graph}, {made.graph.bytes / 1e6:.1f} MB, {_words(made.weights)}, "
+        f"{len(made.inputs)} inputs, {len(made.outputs)} outputs\n"
     )
+
+
+def _words(weights: WeightFacts) -> str:
+    """Returns the type of weights, and what calibrated it, in words."""
+    if weights.calibration is None:
+        return weights.type
+    return f"{weights.type} calibrated on {weights.frames} frames of {weights.calibration}"
 
 
 def _check_format(options: ExportOptions, of_hub: HubOptions) -> None:
     """Raises ValueError for options that the format would leave unread."""
     if options.format == "hub":
         if options.cameras is not None:
-            raise ValueError("--cameras is of the formats onnx and pt2; leave it out for the hub")
+            raise ValueError(
+                "--cameras is of the formats onnx, pt2 and triton; leave it out for the hub"
+            )
         return
     given = [f"--{name}" for name, value in vars(of_hub).items() if value is not None]
     if given:
@@ -98,6 +132,36 @@ def _check_format(options: ExportOptions, of_hub: HubOptions) -> None:
             f"{', '.join(given)}: of --format hub alone; add that, or leave "
             f"{'them' if len(given) > 1 else 'it'} out"
         )
+
+
+def _check_weights(options: ExportOptions) -> None:
+    """Raises ValueError for weights that the format does not have, and where frames that calibrate
+    are missing or would be left unread."""
+    if options.weights != "float32" and options.format not in ("onnx", "triton"):
+        raise ValueError(
+            f"--weights {options.weights} is of the formats onnx and triton; leave it out for "
+            f"{options.format}"
+        )
+    if options.weights == "int8" and options.calibration is None:
+        raise ValueError(
+            "--weights int8 needs --calibration SOURCE: frames of the sensors that the network "
+            "will see, such as synthetic:split=train,drives=8,frames=8,rate_hz=4"
+        )
+    if options.calibration is not None and options.weights != "int8":
+        raise ValueError("--calibration is of --weights int8 alone; add that, or leave it out")
+
+
+def _checked_source(calibration: str | None) -> str | None:
+    """Returns the source with the name of its data set. Raises ValueError where it does not
+    exist."""
+    if calibration is None:
+        return None
+    source = named_source(calibration)
+    check_data(source)
+    from leapai.data.log import check_source
+
+    check_source(source)  # before the trace, which takes minutes
+    return source
 
 
 EXPORT = Command(

@@ -29,6 +29,8 @@ DATA_WORDS = (
 RECORDED_WORDS = "also record each drive: mcap, for Foxglove; rosbag, its results for ROS 2"
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 ResultFormat = Literal["mcap", "rosbag"]
+WeightType = Literal["float32", "float16", "int8"]
+"""Type in which an exported graph keeps its weights."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,20 +11,21 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from leapai.checkpoints import Checkpoint, load_checkpoint
-from leapai.config.schema import TaskConfig
-from leapai.export.export_folder import Format, claim, graph_path, remove_graphs
-from leapai.export.graph_export import DYNAMIC, OPSET, exported_program, onnx_of
-from leapai.export.step_graph import StepGraph, cameras_by_group, example_inputs
-from leapai.export.tensor_meanings import MEANINGS
+from leapai.export.export_folder import TRITON_CONFIG, Format, claim, graph_path, remove_others
+from leapai.export.float16_weights import with_float16_weights
+from leapai.export.graph_export import exported_program, onnx_of
+from leapai.export.int8_weights import write_int8
+from leapai.export.step_graph import StepGraph, example_inputs
+from leapai.export.step_manifest import manifest_of
+from leapai.export.triton_config import triton_config
 from leapai.extras import import_extra
-from leapai.io import sha256_of, whole_file
+from leapai.io import whole_file, write_text
 from leapai.models.build import build_model
-from leapai.runtime.manifest import LAYOUT, GraphFacts, Manifest, TensorFacts, write_manifest
-from leapai.types import STATIC_CLASSES
-from leapai.version import __version__
+from leapai.runtime.manifest import Manifest, WeightFacts, write_manifest
 
 RIG = (1, 1, 1, 4)
 """Cameras of each group of the design's rig."""
+FLOAT32 = WeightFacts(type="float32")
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,27 @@ class TracedStep:
 
 
 def export(
-    checkpoint: Checkpoint, folder: Path, to: Format = "onnx", cameras: tuple[int, ...] = RIG
+    checkpoint: Checkpoint,
+    folder: Path,
+    to: Format = "onnx",
+    cameras: tuple[int, ...] = RIG,
+    weights: WeightFacts = FLOAT32,
 ) -> Manifest:
     """Writes the step of a checkpoint as a graph for one stream, and its manifest; returns that.
 
     `cameras`: how many cameras each group of `CAMERA_GROUPS` has; those that a rig lacks are given
-    as failed ones. Raises ValueError for a network without a task, and for a folder whose files no
-    export wrote; MissingExtraError where the extra `export` is not installed; OSError where the
-    folder cannot be written.
+    as failed ones. `weights`: type in which an ONNX graph keeps them, and the data source that
+    calibrates int8. Raises ValueError for a network without a task, for a folder whose files no
+    export wrote, and for a source that cannot be read; MissingExtraError where an extra is not
+    installed; OSError where the folder cannot be written.
     """
-    if to == "onnx":
+    if to != "pt2":
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
+    if weights.type == "int8":
+        import_extra("onnxruntime", "runtime", "int8 weights need onnxruntime")
     _check_task(checkpoint)
-    claim(folder)  # first, as tracing takes minutes
-    return write(traced(checkpoint, cameras), folder, to)
+    claim(folder, to)  # first, as tracing takes minutes
+    return write(traced(checkpoint, cameras), folder, to, weights)
 
 
 def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep:
@@ -68,71 +77,50 @@ def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep
     return TracedStep(checkpoint, cameras, exported_program(graph, inputs), inputs, outputs)
 
 
-def write(step: TracedStep, folder: Path, to: Format) -> Manifest:
+def write(step: TracedStep, folder: Path, to: Format, weights: WeightFacts = FLOAT32) -> Manifest:
     """Writes graph and manifest into a folder, which is made, in place of those of an earlier
     export; returns the manifest. Raises ValueError and OSError as `export` does."""
-    config = step.checkpoint.config
-    claim(folder)
+    claim(folder, to)
     path = graph_path(folder, to)
     with whole_file(path) as temporary:
-        if to == "onnx":
-            made = onnx_of(step.program, list(step.inputs), list(step.outputs))
-            temporary.write_bytes(made.SerializeToString())
-        else:
-            with temporary.open("wb") as file:
-                torch.export.save(step.program, file)
-    manifest = Manifest(
-        layout=LAYOUT,
-        version=__version__,
-        job_name=config.job_name,
-        checkpoint_sha256=step.checkpoint.sha256,
-        graph=GraphFacts(
-            file=path.name,
-            format=to,
-            opset=OPSET if to == "onnx" else None,
-            bytes=path.stat().st_size,
-            sha256=sha256_of(path),
-        ),
-        inputs=_facts(step.inputs, dynamic=True),
-        outputs=_facts(step.outputs),
-        cameras=cameras_by_group(step.cameras),
-        classes=config.vocabulary.names,
-        map_classes=STATIC_CLASSES if config.static_task else (),
-        thresholds=_thresholds(config),
-        config=config.model_dump(mode="json"),
-    )
-    write_manifest(folder, manifest)
-    remove_graphs(folder, but=path)
+        weights = _write_graph(step, temporary, to, weights)
+    manifest = manifest_of(step, path, to, weights)
+    write_manifest(path.parent, manifest)
+    if to == "triton":
+        write_text(folder / TRITON_CONFIG, triton_config(manifest))
+    remove_others(folder, to)
     return manifest
+
+
+def _write_graph(step: TracedStep, path: Path, to: Format, weights: WeightFacts) -> WeightFacts:
+    """Writes the graph; returns how it keeps its weights."""
+    if to == "pt2":
+        with path.open("wb") as file:
+            torch.export.save(step.program, file)
+        return FLOAT32
+    if weights.type == "int8":
+        assert weights.calibration is not None
+        with tempfile.TemporaryDirectory() as folder:  # of the step that is calibrated
+            write(step, Path(folder), "onnx")
+            return write_int8(Path(folder), path, weights.calibration)
+    model = onnx_of(step.program, list(step.inputs), list(step.outputs))
+    if weights.type == "float16":
+        model = with_float16_weights(model, _tables(step))
+    path.write_bytes(model.SerializeToString())
+    return weights
+
+
+def _tables(step: TracedStep) -> set[str]:
+    """Returns the names that a graph has for learned tables of features: weights of the network
+    with two axes, without its reference points, which are places."""
+    return {
+        f"model.{name}"
+        for name, tensor in step.checkpoint.state_dict.items()
+        if tensor.ndim == 2 and not name.endswith("reference")
+    }
 
 
 def _check_task(checkpoint: Checkpoint) -> None:
     config = checkpoint.config
     if not config.has_task:
         raise ValueError(f"{checkpoint}: {config.job_name} has no task on, and detects nothing")
-
-
-def _facts(tensors: dict[str, Tensor], *, dynamic: bool = False) -> tuple[TensorFacts, ...]:
-    return tuple(
-        TensorFacts.model_validate(
-            {
-                "name": name,
-                "type": str(tensor.dtype).removeprefix("torch."),
-                "shape": (DYNAMIC[name], *tensor.shape[1:])
-                if dynamic and name in DYNAMIC
-                else tuple(tensor.shape),
-                "meaning": MEANINGS[name],
-            }
-        )
-        for name, tensor in tensors.items()
-    )
-
-
-def _thresholds(config: TaskConfig) -> dict[str, float]:
-    sections = (("evaluation", config.evaluation), ("tracking", config.tracking))
-    return {
-        f"{name}.{key}": float(value)
-        for name, section in sections
-        for key, value in section.model_dump().items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }

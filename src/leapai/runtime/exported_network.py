@@ -72,7 +72,7 @@ class ExportedNetwork:
         check_slots(self.folder, self.manifest, self.config)
         memory, frame = self.empty_memory(), Frame("", 0, np.eye(4), cameras=(), points=None)
         motion = motion_since(memory, frame, self.config.max_gap_s, is_first=True)
-        check_inputs(self.folder, self.manifest, self._inputs(frame, memory, motion))
+        check_inputs(self.folder, self.manifest, self.graph_inputs(frame, memory, motion))
         check_outputs(self.folder, self.manifest, self.config)
 
     @property
@@ -105,7 +105,7 @@ class ExportedNetwork:
         with more cameras than the graph has."""
         motion = motion_since(memory, frame, self.config.max_gap_s, is_first=is_first)
         memory = replace(memory, ring=()) if motion.reset else memory
-        outputs = self._run(self._inputs(frame, memory, motion))
+        outputs = self._run(self.graph_inputs(frame, memory, motion))
         found = {name: array[0] for name, array in outputs.items() if name != _THRESHOLDS}
         has_objects = "boxes" in found
         return NetworkStep(
@@ -132,9 +132,10 @@ class ExportedNetwork:
         ids = ids_of_slots(track_id, query_index, newest, detections)
         return replace(memory, slots={**memory.slots, "track_id": ids[None]})
 
-    def _inputs(
+    def graph_inputs(
         self, frame: Frame, memory: HostMemory, motion: HostMotion
     ) -> dict[str, np.ndarray]:
+        """Returns the inputs of the graph for a prepared frame, by name."""
         rig = replace(frame, cameras=self._on_rig(frame))
         inputs = {
             "images": stacked_images(rig),

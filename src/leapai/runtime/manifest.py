@@ -13,12 +13,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from leapai.config.checkpoint_names import MANIFEST
+from leapai.config.options import WeightType
 from leapai.config.problems import one_line
 from leapai.config.section import PlainName, Section, Text
 from leapai.io import sha256_of, write_text
 from leapai.types import CAMERA_GROUPS
 
-LAYOUT = 1
+LAYOUT = 2
 """Number of the layout of manifest and graph; a runtime refuses any other."""
 _MOST_BYTES, _MOST_GRAPH_BYTES = 4_000_000, 2_000_000_000
 _MOST_ELEMENTS = 1 << 28
@@ -58,6 +59,16 @@ class GraphFacts(Section):
     sha256: _Digest
 
 
+class WeightFacts(Section):
+    """Type in which the graph keeps its weights, and what calibrated it."""
+
+    type: WeightType
+    calibration: Text | None = None
+    """Data source whose frames gave the ranges of int8 values; None: there are none."""
+    frames: Annotated[int, Field(ge=1)] | None = None
+    """How many frames of it."""
+
+
 class Manifest(Section):
     """Content of `manifest.json`."""
 
@@ -67,6 +78,7 @@ class Manifest(Section):
     job_name: PlainName
     checkpoint_sha256: _Digest
     graph: GraphFacts
+    weights: WeightFacts
     inputs: tuple[TensorFacts, ...]
     outputs: tuple[TensorFacts, ...]
     cameras: dict[str, Annotated[int, Field(ge=0, le=64)]]
