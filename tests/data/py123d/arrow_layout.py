@@ -49,7 +49,7 @@ class Written:
             self.camera(number)
         times = [frame.timestamp_us for frame in frames]
         rows = list(range(len(frames)))
-        indices = {key: rows for key in self.columns}
+        indices = dict.fromkeys(self.columns, rows)
         self.table("sync", {"timestamp_us": times}, {"timestamp_us": pa.int64()}, {
             "dataset": "made-up", "split": "made-up_val", "log_name": folder.name,
             "location": None, "version": "0.7.0", "map_metadata": None,

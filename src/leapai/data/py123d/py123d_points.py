@@ -19,8 +19,11 @@ from leapai.extras import import_extra
 from leapai.geometry import poses
 from leapai.types import FloatArray
 
-MAX_POINTS = 50_000_000
-"""Largest sweep that is unpacked: a hundred times that of the densest LiDAR on a vehicle."""
+MAX_POINTS = 10_000_000
+"""Largest sweep that is unpacked; the densest LiDARs of vehicles give a million points."""
+_RECORDS, _MOST_RECORDS = (slice(100, 104), slice(243, 247)), 100
+"""Where the header of LAS 1.4 has the numbers of its records of variable length; py123d writes
+three."""
 _ARROW, _LAZ, _DRACO = b"\xff\xff\xff\xff", b"LASF", b"DRACO"
 
 
@@ -107,6 +110,9 @@ def _from_arrow(data: bytes, _: Any) -> dict[str, Any]:
 
 
 def _from_laz(data: bytes, laspy: Any) -> dict[str, Any]:
+    records = [int.from_bytes(data[field], "little") for field in _RECORDS]
+    if data[24:26] != b"\x01\x04" or max(records) > _MOST_RECORDS:
+        raise ValueError(f"is no LAS 1.4, or claims {records} records")  # laspy looks for them all
     with laspy.open(io.BytesIO(data)) as reader:
         if reader.header.point_count > MAX_POINTS:
             raise ValueError(f"claims {reader.header.point_count} points")
