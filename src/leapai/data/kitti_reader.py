@@ -24,8 +24,13 @@ from leapai.geometry import poses
 from leapai.types import CLASS_NAMES, FloatArray, Frame, Labels
 
 CLASS_OF = {
-    "Car": "car", "Van": "car", "Truck": "truck", "Cyclist": "non_motor",
-    "Pedestrian": "person", "Person_sitting": "person", "Person": "person",
+    "Car": "car",
+    "Van": "car",
+    "Truck": "truck",
+    "Cyclist": "non_motor",
+    "Pedestrian": "person",
+    "Person_sitting": "person",
+    "Person": "person",
 }
 NO_COUNTERPART = ("Tram", "Misc", "DontCare")
 IMU_HEIGHT_M = 0.93

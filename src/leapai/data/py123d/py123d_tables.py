@@ -37,6 +37,8 @@ class LogTables:
     def __init__(self, folder: Path) -> None:
         """Raises ValueError for tables that are missing, damaged, or mostly not usable."""
         self.folder = folder
+        self._files: dict[str, ArrowRows] = {}
+        self._indices: dict[str, IntArray] = {}
         self.notes: list[str] = []
         """Rows that were left out, counted."""
         sync, ego = ArrowRows(folder / SYNC), ArrowRows(folder / EGO)
@@ -99,14 +101,6 @@ class LogTables:
     def _boxes(self) -> BoxTable | None:
         key = BOXES.removesuffix(".arrow")
         return read_boxes(self.sensor(key), self.notes) if (self.folder / BOXES).exists() else None
-
-    @cached_property
-    def _indices(self) -> dict[str, IntArray]:
-        return {}
-
-    @cached_property
-    def _files(self) -> dict[str, ArrowRows]:
-        return {}
 
 
 @lru_cache(maxsize=_LOGS_IN_MEMORY)
