@@ -34,7 +34,7 @@ CLASS_OF = {
 }
 NO_COUNTERPART = ("Tram", "Misc", "DontCare")
 IMU_HEIGHT_M = 0.93
-"""Of the inertial unit above the ground, by KITTI's drawing of the vehicle."""
+"""Height of the inertial unit above the ground, by KITTI's drawing of the vehicle."""
 _STEP_US, _MAX_GAP_S = 100_000, 0.25
 _CAMERAS = {"image_02": "P2", "image_03": "P3"}
 _SIZE_PX = (375, 1242)

@@ -123,8 +123,14 @@ def test_a_sweep_in_laz_is_read_to_its_grid(written, drive):
     cloud.extra_intensity = np.rint(points[:, 3] * 255).astype(np.uint8)
     content = io.BytesIO()
     cloud.write(content, do_compress=True)
-    written.columns["lidar.lidar_merged"]["data"][0] = content.getvalue()
-    read = opened(written.write())[0].points
+    packed = content.getvalue()
+    data = written.columns["lidar.lidar_merged"]["data"]
+    data[0] = packed
+    for row, field in ((1, slice(100, 104)), (2, slice(243, 247))):
+        data[row] = packed[: field.start] + b"\xff" * 4 + packed[field.stop :]
+    log = opened(written.write())
+    assert log[1].points is log[2].points is None  # billions of records are not looked for
+    read = log[0].points
     np.testing.assert_allclose(read[:, :3], points[:, :3], atol=0.0051)
     assert np.array_equal(read[:, 3], points[:, 3])
 
@@ -201,6 +207,25 @@ def test_sensors_outside_of_the_log_are_read_from_a_named_folder(written, tmp_pa
         opened(f"{folder},images=x")
 
 
+def test_sweeps_of_nuplan_are_in_the_frame_of_the_vehicle(written, tmp_path):
+    pytest.importorskip("pypcd4")
+    names, types = ("x", "y", "z", "intensity", "ring", "lidar_info"), "F F F U U U"
+    header = [
+        "# .PCD v0.7", "VERSION 0.7", f"FIELDS {' '.join(names)}", "SIZE 4 4 4 1 1 1",
+        f"TYPE {types}", "COUNT 1 1 1 1 1 1", "WIDTH 4", "HEIGHT 1", "VIEWPOINT 0 0 0 1 0 0 0",
+        "POINTS 4", "DATA binary",
+    ]  # fmt: skip
+    dtype = list(zip(names, ["<f4", "<f4", "<f4", "u1", "u1", "u1"], strict=True))
+    body = np.array([(10, 2, 1, 51, 7, 3)] * 4, dtype).tobytes()
+    (tmp_path / "sweep.pcd").write_bytes("\n".join(header).encode() + b"\n" + body)
+    key = "lidar.lidar_merged"
+    written.metadata["sync"]["dataset"] = "nuplan"
+    written.metadata[key]["2"]["lidar_to_imu_se3"] = [1.0, 0, 0.5, 1, 0, 0, 0]
+    written.columns[key]["data"], written.types[key]["data"] = ["sweep.pcd"] * 3, pa.string()
+    log = opened(f"{written.write()},sensors={tmp_path}")
+    np.testing.assert_allclose(log[0].points, [[10, 2, 1, 0.2, 0]] * 4)
+
+
 def test_velocities_that_are_not_recorded_follow_from_the_track(written):
     table = written.columns["box_detections_se3"]
     table["velocity_3d"] = [[None for _ in row] for row in table["velocity_3d"]]
@@ -211,6 +236,21 @@ def test_velocities_that_are_not_recorded_follow_from_the_track(written):
     np.testing.assert_allclose(
         after.velocity_mps[straight], before.velocity_mps[straight], atol=0.7
     )
+
+
+def test_a_velocity_of_zero_is_unknown_for_an_object_that_is_seen_once(written):
+    """The writer of py123d has no other word for it."""
+    table = written.columns["box_detections_se3"]
+    table["velocity_3d"] = [[[0.0, 0.0, 0.0] for _ in row] for row in table["velocity_3d"]]
+    table["track_token"][1][0] = "seen once"
+    labels = opened(written.write())[1].labels
+    ids, counts = np.unique(
+        [token for row in table["track_token"] for token in row], return_counts=True
+    )
+    again = dict(zip(ids.tolist(), (counts > 1).tolist(), strict=True))
+    expected = [again[token] for token in table["track_token"][1]]
+    assert labels.velocity_valid.tolist() == expected
+    assert 0 < sum(expected) < len(expected)
 
 
 def test_labels_and_numbers_of_other_classes_have_no_counterpart(written):
@@ -234,7 +274,9 @@ def test_cameras_that_are_no_pinholes_or_see_the_same_are_not_used(written):
         metadata = {**written.metadata["camera.pcam_f0"], "camera_model": model}
         written.table(key, *front, metadata)
         written.indices[key] = [0, 1, 2]
+    written.metadata["camera.pcam_f0"]["is_undistorted"] = True
     log = opened(written.write())
+    assert not log[0].cameras[0].distortion.any()
     assert log.unused_cameras == ("fmcam_l", "pcam_stereo_l")
     assert [camera.name for camera in log[0].cameras] == ["pcam_f0"]
 

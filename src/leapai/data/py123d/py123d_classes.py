@@ -25,10 +25,10 @@ def _labels(table: str) -> LabelClass:
     )
 
 
-# Vehicles of which the kind is not told are cars, and two-wheelers of which it is not told whether
-# somebody rides them are ridden (as in the reader of nuScenes). Where riders have a box of their
-# own, the machine below has no rider. Trailers move like trucks. Cones and temporary signs are put
-# on the road as barriers.
+# Vehicles of unstated kind are cars, and two-wheelers are ridden where a label does not say whether
+# somebody rides them (as in the reader of nuScenes). Where riders have a box of their own, the
+# machine below has no rider. Trailers move like trucks. Cones and temporary signs are put on the
+# road as barriers.
 _LABELS = {
     "DefaultBoxDetectionLabel": _labels("""
         EGO VEHICLE=car TRAIN TWO_WHEELER=non_motor PERSON=person ANIMAL TRAFFIC_SIGN

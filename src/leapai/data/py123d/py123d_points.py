@@ -22,8 +22,8 @@ from leapai.types import FloatArray
 MAX_POINTS = 10_000_000
 """Largest sweep that is unpacked; the densest LiDARs of vehicles give a million points."""
 _RECORDS, _MOST_RECORDS = (slice(100, 104), slice(243, 247)), 100
-"""Where the header of LAS 1.4 has the numbers of its records of variable length; py123d writes
-three."""
+"""Places in the header of LAS 1.4 of the numbers of its records of variable length, of which py123d
+writes three."""
 _ARROW, _LAZ, _DRACO = b"\xff\xff\xff\xff", b"LASF", b"DRACO"
 
 

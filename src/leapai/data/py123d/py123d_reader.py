@@ -96,10 +96,10 @@ class Py123dLog(DrivingLog):
 
     def __getitem__(self, index: int) -> Frame:
         faults: list[str] = []
-        truth = self.ground_truth(index)
+        without_sensors = self.ground_truth(index)
         cameras = tuple(self._camera(camera, index, faults) for camera in self._tables.cameras)
         points = self._points(index, faults)
-        return replace(truth, cameras=cameras, points=points, faults=tuple(faults))
+        return replace(without_sensors, cameras=cameras, points=points, faults=tuple(faults))
 
     def ground_truth(self, index: int) -> Frame:
         """Returns pose and labels of a frame without reading a sensor."""

@@ -47,7 +47,7 @@ class _Metadata(BaseModel):
 
 
 class LogMetadata(_Metadata):
-    """Origin of a log."""
+    """The data set that a log comes from, as `sync.arrow` names it."""
 
     dataset: Annotated[str, Field(max_length=columns.MAX_NAME)]
     version: Annotated[str, Field(max_length=columns.MAX_NAME)] = "of unknown version"
@@ -72,13 +72,13 @@ class _CameraMetadata(_Metadata):
 
 
 class LidarMetadata(_Metadata):
-    """Mount of a LiDAR."""
+    """The mount of one LiDAR on the vehicle."""
 
     lidar_to_imu_se3: _Mount
 
 
 class LabelMetadata(_Metadata):
-    """Labels of the boxes."""
+    """The labels that the boxes of a log have."""
 
     box_detection_label_class: Annotated[str, Field(max_length=columns.MAX_NAME)]
 

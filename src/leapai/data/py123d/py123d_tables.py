@@ -1,4 +1,4 @@
-"""What of a py123d log is no sensor: its frames, the motion of the vehicle, boxes, cameras."""
+"""The tables of a py123d log: its frames, the motion of the vehicle, boxes, calibrated cameras."""
 
 from __future__ import annotations
 
