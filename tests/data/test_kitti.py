@@ -164,6 +164,8 @@ def test_tables_that_are_damaged_are_errors_with_the_file(sequence, tmp_path, fo
 
 
 def test_a_folder_without_sequences_is_an_error(tmp_path):
+    (tmp_path / "oxts").mkdir()
+    (tmp_path / "oxts" / "timestamps.txt").write_text("of KITTI's raw recordings\n")
     with pytest.raises(ValueError, match="there is no sequence of the tracking benchmark"):
         opened(tmp_path)
 

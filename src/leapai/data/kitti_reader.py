@@ -49,7 +49,9 @@ def open_logs(location: str, options: OpenOptions) -> list[KittiLog]:
     that are missing or damaged."""
     root = Path(location).expanduser().absolute()
     splits = (root, root / "training", root / "testing")
-    paths = [path for split in splits for path in sorted((split / "oxts").glob("*.txt"))]
+    paths = [
+        path for split in splits for path in sorted((split / "oxts").glob(4 * "[0-9]" + ".txt"))
+    ]
     if not paths:
         raise ValueError(
             f"kitti:{location}: there is no sequence of the tracking benchmark; give the folder "
