@@ -71,12 +71,11 @@ def read_points(
         raise SensorError(rows.path, "is packed by Draco; convert with lidar_codec=laz or ipc_zstd")
     if not data.startswith((_ARROW, _LAZ)):
         raise SensorError(rows.path, "is packed in a way that is not known; use lidar_codec=laz")
-    decode = _from_arrow if data.startswith(_ARROW) else _from_laz
     laspy: Any = None
-    if decode is _from_laz:
+    if data.startswith(_LAZ):
         laspy = import_extra("laspy", "py123d", "a LAZ sweep of py123d needs laspy")
     try:
-        found = {name: np.asarray(values) for name, values in decode(data, laspy).items()}
+        found = _from_arrow(data) if laspy is None else _from_laz(data, laspy)
         _check(found)
     except Exception as error:  # whatever the decoders raise for foreign bytes
         raise SensorError(rows.path, f"row {number} is no whole sweep") from error
@@ -99,7 +98,7 @@ def _check(found: Mapping[str, Any]) -> None:
         raise KeyError("z")
 
 
-def _from_arrow(data: bytes, _: Any) -> dict[str, Any]:
+def _from_arrow(data: bytes) -> dict[str, Any]:
     with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
         batch = reader.read_next_batch()
     batch.validate(full=True)
