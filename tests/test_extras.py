@@ -22,6 +22,7 @@ from tests.test_validation import MadeUpLog
 OPTIONAL = (
     *("jinja2", "av", "tensorboard", "embreex", "rerun", "pandas", "wandb", "mlflow"),
     *("mcap", "mcap_protobuf", "foxglove_schemas_protobuf", "rosbags"),
+    *("msgpack", "laspy"),
 )
 ON_A_VEHICLE = f"""
 import sys

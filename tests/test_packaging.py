@@ -73,7 +73,7 @@ def test_everything_else_is_an_extra(wheel):
     assert {"jinja2", "av"} <= extras["report"]
     for extra, name in (
         ("train", "tensorboard"), ("world", "embreex"), ("viewer", "rerun-sdk"),
-        ("mcap", "rosbags"), ("mcap", "mcap"),
+        ("mcap", "rosbags"), ("mcap", "mcap"), ("py123d", "msgpack"), ("py123d", "laspy"),
         ("pandas", "pandas"), ("pcd", "pypcd4"), ("remote", "s3fs"),
         ("hub", "huggingface-hub"), ("wandb", "wandb"), ("mlflow", "mlflow"),
         ("export", "onnxscript"), ("runtime", "onnxruntime"),
@@ -81,7 +81,7 @@ def test_everything_else_is_an_extra(wheel):
         assert name in extras[extra]
     together = (
         *("train", "report", "world", "viewer", "export", "runtime", "pandas", "pcd", "remote"),
-        *("mcap", "hub"),
+        *("mcap", "py123d", "hub"),
     )
     assert extras["all"] == set().union(*(extras[extra] for extra in together))
 

@@ -14,6 +14,8 @@ from leapai.data.remote_files import source_path
 TABLES = {
     "nuscenes": ("v1.0-*/sample.json",),
     "argoverse2": tuple(f"{depth}city_SE3_egovehicle.feather" for depth in ("", "*/", "*/*/")),
+    "kitti": tuple(f"{split}oxts/{4 * '[0-9]'}.txt" for split in ("", "training/", "testing/")),
+    "py123d": tuple(f"{depth}sync.arrow" for depth in ("", "*/", "*/*/", "*/*/*/")),
 }
 """Data sets whose location begins with a folder, up to a comma -> files by which that folder is
 recognised where data is a bare path."""
