@@ -22,7 +22,7 @@ from leapai.config import CameraConfig, DynamicConfig, LidarConfig  # noqa: E402
 from leapai.export.exporting import traced, write  # noqa: E402
 from leapai.export.graph_export import OPSET  # noqa: E402
 from leapai.runtime.exported_network import ExportedNetwork  # noqa: E402
-from leapai.runtime.manifest import read_manifest  # noqa: E402
+from leapai.runtime.manifest import LAYOUT, read_manifest  # noqa: E402
 from leapai.streaming.session import StreamSession  # noqa: E402
 from leapai.streaming.stream import Stream  # noqa: E402
 from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, seeded_model  # noqa: E402
@@ -255,7 +255,7 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"layout": 2}, "layout 2"),
+        ({"layout": LAYOUT + 1}, f"layout {LAYOUT + 1}"),
         ({"extra": 1}, "extra"),
         ({"graph": {"file": "../step.onnx"}}, "graph"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),

@@ -17,13 +17,14 @@ from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.export import exporting
 from leapai.export.graph_export import DYNAMIC
+from leapai.export.length_bounds import AS_CONFIGURED, AskedLengths
 from leapai.export.step_graph import StepGraph, example_inputs
 from tests.scenes import seeded_model
 
 CAMERAS = (1, 1, 1, 4)
 
 
-def write_export(folder: Path, config: TaskConfig) -> Path:
+def write_export(folder: Path, config: TaskConfig, asked: AskedLengths = AS_CONFIGURED) -> Path:
     """Writes the export of a network with random weights; returns its folder."""
     network = seeded_model(config)
     save_checkpoint(folder / "model.ckpt", network, config)
@@ -34,7 +35,7 @@ def write_export(folder: Path, config: TaskConfig) -> Path:
     step = exporting.TracedStep(checkpoint, CAMERAS, None, inputs, outputs)
     graph = zeros_graph(inputs, outputs)
     with mock.patch.object(exporting, "onnx_of", return_value=graph):
-        exporting.write(step, folder / "exported", "onnx")
+        exporting.write(step, folder / "exported", "onnx", asked)
     return folder / "exported"
 
 

@@ -17,6 +17,8 @@ from leapai.config.options import Argument
 GROUPS = "front_narrow, front_wide, back, side"
 """Groups of cameras, in words: their types need NumPy, and commands start without it."""
 MOST_CAMERAS = 64
+MOST_OF_LENGTH = 1 << 20
+"""That of `runtime.manifest`, which needs NumPy."""
 
 
 def _cameras(text: str) -> tuple[int, ...]:
@@ -30,6 +32,19 @@ def _cameras(text: str) -> tuple[int, ...]:
     if not 1 <= sum(counts) <= MOST_CAMERAS:
         raise argparse.ArgumentTypeError(f"'{text}' must add up to 1 to {MOST_CAMERAS} cameras")
     return counts
+
+
+def _length(text: str) -> tuple[int, int]:
+    """Reads the usual and the largest value of a length: `60000,131072`."""
+    numbers = text.split(",")
+    if len(numbers) != 2 or not all(n.isdecimal() for n in numbers):
+        raise argparse.ArgumentTypeError(f"'{text}' must be two whole numbers: USUAL,MOST")
+    usual, most = map(int, numbers)
+    if not 2 <= usual <= most <= MOST_OF_LENGTH:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' must be 2 at least, {MOST_OF_LENGTH} at most, and not fall"
+        )
+    return usual, most
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,24 @@ class ExportOptions:
             parse=_cameras,
         ),
     ] = None
+    points: Annotated[
+        tuple[int, int] | None,
+        Argument(
+            "LiDAR points of a usual frame, and the most that the graph takes, those of the nearest "
+            "pillars; default: by the pillars of the configuration",
+            metavar="USUAL,MOST",
+            parse=_length,
+        ),
+    ] = None
+    pairs: Annotated[
+        tuple[int, int] | None,
+        Argument(
+            "pairs of a BEV cell and a camera that sees it: of the usual rig, and at most; "
+            "default: by the cells of the configuration",
+            metavar="USUAL,MOST",
+            parse=_length,
+        ),
+    ] = None
 
 
 def _export(parsed: argparse.Namespace) -> None:
@@ -76,9 +109,12 @@ def _export(parsed: argparse.Namespace) -> None:
         return
     from leapai.checkpoints import read_checkpoint
     from leapai.export.exporting import RIG, export
+    from leapai.export.length_bounds import AskedLengths
 
     cameras = options.cameras or RIG
-    made = export(read_checkpoint(checkpoint), options.output, options.format, cameras)
+    asked = AskedLengths(options.points, options.pairs)
+    read_in = read_checkpoint(checkpoint)
+    made = export(read_in, options.output, options.format, cameras, asked)
     graph = options.output / made.graph.file
     sys.stdout.write(
         f"{made.job_name}: {graph}, {made.graph.bytes / 1e6:.1f} MB, {len(made.inputs)} inputs, "
@@ -89,8 +125,13 @@ def _export(parsed: argparse.Namespace) -> None:
 def _check_format(options: ExportOptions, of_hub: HubOptions) -> None:
     """Raises ValueError for options that the format would leave unread."""
     if options.format == "hub":
-        if options.cameras is not None:
-            raise ValueError("--cameras is of the formats onnx and pt2; leave it out for the hub")
+        of_graphs = [
+            name for name in ("cameras", "points", "pairs") if getattr(options, name) is not None
+        ]
+        if of_graphs:
+            raise ValueError(
+                f"--{of_graphs[0]} is of the formats onnx and pt2; leave it out for the hub"
+            )
         return
     given = [f"--{name}" for name, value in vars(of_hub).items() if value is not None]
     if given:

@@ -13,6 +13,7 @@ from leapai.checkpoints import Checkpoint, load_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.export.export_folder import Format, claim, graph_path, remove_graphs
 from leapai.export.graph_export import DYNAMIC, OPSET, exported_program, onnx_of
+from leapai.export.length_bounds import AS_CONFIGURED, AskedLengths, length_bounds
 from leapai.export.step_graph import StepGraph, cameras_by_group, example_inputs
 from leapai.export.tensor_meanings import MEANINGS
 from leapai.extras import import_extra
@@ -40,20 +41,26 @@ class TracedStep:
 
 
 def export(
-    checkpoint: Checkpoint, folder: Path, to: Format = "onnx", cameras: tuple[int, ...] = RIG
+    checkpoint: Checkpoint,
+    folder: Path,
+    to: Format = "onnx",
+    cameras: tuple[int, ...] = RIG,
+    asked: AskedLengths = AS_CONFIGURED,
 ) -> Manifest:
     """Writes the step of a checkpoint as a graph for one stream, and its manifest; returns that.
 
     `cameras`: how many cameras each group of `CAMERA_GROUPS` has; those that a rig lacks are given
-    as failed ones. Raises ValueError for a network without a task, and for a folder whose files no
+    as failed ones. `asked`: bounds of the free lengths. Raises ValueError for a network without a
+    task, and for a folder whose files no
     export wrote; MissingExtraError where the extra `export` is not installed; OSError where the
     folder cannot be written.
     """
     if to == "onnx":
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
     _check_task(checkpoint)
+    length_bounds(checkpoint.config, sum(cameras), asked)
     claim(folder)  # first, as tracing takes minutes
-    return write(traced(checkpoint, cameras), folder, to)
+    return write(traced(checkpoint, cameras), folder, to, asked)
 
 
 def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep:
@@ -68,7 +75,9 @@ def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep
     return TracedStep(checkpoint, cameras, exported_program(graph, inputs), inputs, outputs)
 
 
-def write(step: TracedStep, folder: Path, to: Format) -> Manifest:
+def write(
+    step: TracedStep, folder: Path, to: Format, asked: AskedLengths = AS_CONFIGURED
+) -> Manifest:
     """Writes graph and manifest into a folder, which is made, in place of those of an earlier
     export; returns the manifest. Raises ValueError and OSError as `export` does."""
     config = step.checkpoint.config
@@ -95,6 +104,7 @@ def write(step: TracedStep, folder: Path, to: Format) -> Manifest:
         ),
         inputs=_facts(step.inputs, dynamic=True),
         outputs=_facts(step.outputs),
+        lengths=length_bounds(config, sum(step.cameras), asked),
         cameras=cameras_by_group(step.cameras),
         classes=config.vocabulary.names,
         map_classes=STATIC_CLASSES if config.static_task else (),

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from leapai.export.step_graph import StepGraph
+from leapai.runtime.manifest import MOST_LENGTH
 
 OPSET = 18
 """Version of the ONNX operators: the oldest with sums in scatters, which most runtimes have."""
@@ -24,7 +25,7 @@ DYNAMIC = dict.fromkeys(_OF_POINTS, "P") | dict.fromkeys(_OF_PAIRS, "M")
 
 def exported_program(graph: StepGraph, example: dict[str, Tensor]) -> ExportedProgram:
     """Returns the program of a step."""
-    lengths = {letter: Dim(letter, min=2, max=1 << 20) for letter in DYNAMIC.values()}
+    lengths = {letter: Dim(letter, min=2, max=MOST_LENGTH) for letter in DYNAMIC.values()}
     shapes = [{0: lengths[DYNAMIC[name]]} if name in DYNAMIC else None for name in example]
     with _quiet(), torch.no_grad():
         return torch.export.export(
