@@ -79,8 +79,8 @@ class ExportOptions:
     points: Annotated[
         tuple[int, int] | None,
         Argument(
-            "LiDAR points of a usual frame, and the most that the graph takes, those of the nearest "
-            "pillars; default: by the pillars of the configuration",
+            "LiDAR points of a usual frame, and the most that the graph takes, those of the "
+            "nearest pillars; default: by the pillars of the configuration",
             metavar="USUAL,MOST",
             parse=_length,
         ),

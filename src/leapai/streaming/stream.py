@@ -83,8 +83,9 @@ def load(
     `device` None is the GPU where there is one; an exported network takes `cpu`, `cuda` or
     `tensorrt`, and keeps the engines of the last in the folder `engine_cache`: these hold code, so
     let only those write there whom you trust. A network of the static task alone detects nothing:
-    its map is in `Stream.map`. Raises ValueError where the checkpoint is missing, is none, or holds no configuration, and where
-    the device is not there, and OSError where a hub does not answer.
+    its map is in `Stream.map`. Raises ValueError where the checkpoint is missing, is none, or
+    holds no configuration, and where the device is not there, and OSError where a hub does not
+    answer.
 
     Examples:
         >>> import leapai
