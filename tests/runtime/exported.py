@@ -16,8 +16,7 @@ from onnx import TensorProto, helper
 from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.export import exporting
-from leapai.export.graph_export import DYNAMIC
-from leapai.export.length_bounds import AS_CONFIGURED, AskedLengths
+from leapai.export.graph_export import AS_CONFIGURED, DYNAMIC, AskedLengths
 from leapai.export.step_graph import StepGraph, example_inputs
 from tests.scenes import seeded_model
 

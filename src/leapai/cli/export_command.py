@@ -109,7 +109,7 @@ def _export(parsed: argparse.Namespace) -> None:
         return
     from leapai.checkpoints import read_checkpoint
     from leapai.export.exporting import RIG, export
-    from leapai.export.length_bounds import AskedLengths
+    from leapai.export.graph_export import AskedLengths
 
     cameras = options.cameras or RIG
     asked = AskedLengths(options.points, options.pairs)

@@ -12,8 +12,15 @@ from torch.export import ExportedProgram
 from leapai.checkpoints import Checkpoint, load_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.export.export_folder import Format, claim, graph_path, remove_graphs
-from leapai.export.graph_export import DYNAMIC, OPSET, exported_program, onnx_of
-from leapai.export.length_bounds import AS_CONFIGURED, AskedLengths, length_bounds
+from leapai.export.graph_export import (
+    AS_CONFIGURED,
+    DYNAMIC,
+    OPSET,
+    AskedLengths,
+    exported_program,
+    length_bounds,
+    onnx_of,
+)
 from leapai.export.step_graph import StepGraph, cameras_by_group, example_inputs
 from leapai.export.tensor_meanings import MEANINGS
 from leapai.extras import import_extra

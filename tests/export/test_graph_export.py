@@ -9,7 +9,7 @@ pytest.importorskip("onnx")
 
 from leapai.config import LidarConfig
 from leapai.data.transforms import stacked
-from leapai.export.length_bounds import AS_CONFIGURED, AskedLengths, length_bounds
+from leapai.export.graph_export import AS_CONFIGURED, AskedLengths, length_bounds
 from leapai.models.cell_projection import STRIDE, FeatureMaps, Rigs, projected_cells
 from leapai.runtime.manifest import MOST_LENGTH, read_manifest
 from leapai.runtime.pillar_grouping import PillarGrouping
