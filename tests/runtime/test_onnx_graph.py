@@ -77,7 +77,7 @@ def bounded(content):
     }
 
 
-def test_tensorrt_is_told_the_bounds_of_all_inputs_of_free_length(exported, tmp_path, monkeypatch):
+def test_tensorrt_gets_the_bounds_of_all_inputs_of_free_length(exported, tmp_path, monkeypatch):
     folder = edited(exported, tmp_path, bounded)
     heights = len(static_config().camera.heights_m)
     _, runtime = opened(folder, monkeypatch, "tensorrt:1", TENSORRT, CUDA, CPU)

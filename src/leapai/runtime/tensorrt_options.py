@@ -1,6 +1,6 @@
 """Options of the TensorRT provider of ONNX Runtime for an exported graph.
 
-TensorRT builds an engine for ranges of the free lengths. Its provider is told them as profiles: the
+TensorRT builds an engine for ranges of the free lengths. Its provider takes them as profiles: the
 shapes of all inputs that have such a length, for the least, the usual and the most.
 """
 
