@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leapai.runtime.manifest import LengthBounds, Manifest
+from leapai.runtime.manifest import Manifest
 
 _PROFILES = {"min": "least", "opt": "usual", "max": "most"}
 """Fields of `LengthBounds` by the name of TensorRT's profile."""
@@ -40,7 +40,7 @@ def tensorrt_options(manifest: Manifest, engine_cache: Path | None = None) -> di
 def _shapes(manifest: Manifest, bound: str) -> str:
     """Returns the shapes of the inputs with a free length, as the provider reads them:
     `points:2x5,point_pillar:2`."""
-    lengths: dict[str, LengthBounds] = {**manifest.lengths}
+    lengths = manifest.lengths
     shapes = {
         tensor.name: [getattr(lengths[n], bound) if isinstance(n, str) else n for n in tensor.shape]
         for tensor in manifest.inputs
