@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from leapai import cli
+from leapai.cli.export_command import MOST_OF_LENGTH
+from leapai.runtime.manifest import MOST_LENGTH
 
 
 def test_a_checkpoint_that_is_missing_is_named(capsys):
@@ -25,9 +27,22 @@ def test_numbers_of_cameras_that_cannot_be_are_refused(capsys, cameras):
     assert cameras in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("length", ["7", "1,9", "9,8", "2,3,4", "2,2000000", "many,more"])
+def test_lengths_that_cannot_be_are_refused(capsys, length):
+    for option in ("--points", "--pairs"):
+        with pytest.raises(SystemExit):
+            cli.main(["export", "nowhere.ckpt", option, length, "-o", "out"])
+        assert length in capsys.readouterr().err
+
+
+def test_the_largest_length_is_that_of_a_manifest():
+    assert MOST_OF_LENGTH == MOST_LENGTH
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--format", "hub", "--pairs", "2,9"], "--pairs is of the formats onnx and pt2"),
         (["--run", "r", "--license", "mit"], "--run, --license: of --format hub alone"),
         (["--stress", "s", "--format", "pt2"], "--stress: of --format hub alone"),
         (["--repository", "a/b"], "--repository: of --format hub alone"),

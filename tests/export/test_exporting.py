@@ -27,7 +27,7 @@ from leapai.export.exporting import traced, write  # noqa: E402
 from leapai.export.graph_export import OPSET  # noqa: E402
 from leapai.runtime.exported_network import ExportedNetwork  # noqa: E402
 from leapai.runtime.host_memory import HostMemory  # noqa: E402
-from leapai.runtime.manifest import WeightFacts, read_manifest  # noqa: E402
+from leapai.runtime.manifest import LAYOUT, WeightFacts, read_manifest  # noqa: E402
 from leapai.streaming.session import StreamSession  # noqa: E402
 from leapai.streaming.stream import Stream  # noqa: E402
 from tests.export.triton_schema import model_config  # noqa: E402
@@ -388,7 +388,7 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"layout": 1}, "layout 1"),
+        ({"layout": LAYOUT + 1}, f"layout {LAYOUT + 1}"),
         ({"extra": 1}, "extra"),
         ({"graph": {"file": "../step.onnx"}}, "graph"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),

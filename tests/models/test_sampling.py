@@ -94,3 +94,33 @@ def test_gradients_of_segment_sums_are_those_of_a_loop(weighted):
     inputs = (rows,) if weight is None else (rows, weight)
     for ours, expected in zip(gradients(fast, *inputs), gradients(slow, *inputs), strict=True):
         torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("exporting", [False, True])
+def test_what_heads_attend_to_is_a_sum_of_samples_of_their_channels(monkeypatch, exporting):
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: exporting)
+    generator = torch.Generator().manual_seed(2)
+    heads, points, maps = 3, 5, torch.randn(2, 12, 6, 8, generator=generator)
+    location = torch.rand(7, heads, points, 2, generator=generator) * 10 - 1
+    attention = torch.rand(7, heads, points, generator=generator)
+    map_index = torch.randint(0, 2, (7, 1, 1), generator=generator, dtype=torch.int32)
+    value = sampling.to_rows(maps)
+    found = sampling.attended(value, location, attention, map_index, (6, 8))
+    samples = twin(maps, location, map_index.expand(7, heads, points))  # [7, K, P, C]
+    weighted = (samples * attention[..., None]).sum(2).view(7, heads, heads, 4)
+    expected = torch.cat([weighted[:, k, k] for k in range(heads)], 1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_exported_graph_samples_wide_rows_a_part_at_a_time(monkeypatch):
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.randn(30, 150, generator=generator)
+    index, weight = torch.randint(0, 30, (9, 4)), torch.rand(9, 4, generator=generator)
+    expected = sampling.weighted_rows(rows, index, weight)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    widths, embedding = [], F.embedding
+    monkeypatch.setattr(
+        F, "embedding", lambda i, part: widths.append(part.shape[1]) or embedding(i, part)
+    )
+    torch.testing.assert_close(sampling.weighted_rows(rows, index, weight), expected)
+    assert widths == [64, 64, 22]

@@ -17,14 +17,19 @@ from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.config.schema import TaskConfig
 from leapai.export import exporting
 from leapai.export.export_folder import Format
-from leapai.export.graph_export import DYNAMIC
+from leapai.export.graph_export import AS_CONFIGURED, DYNAMIC, AskedLengths
 from leapai.export.step_graph import StepGraph, example_inputs
 from tests.scenes import seeded_model
 
 CAMERAS = (1, 1, 1, 4)
 
 
-def write_export(folder: Path, config: TaskConfig, to: Format = "onnx") -> Path:
+def write_export(
+    folder: Path,
+    config: TaskConfig,
+    to: Format = "onnx",
+    asked: AskedLengths = AS_CONFIGURED,
+) -> Path:
     """Writes the export of a network with random weights; returns its folder."""
     network = seeded_model(config)
     save_checkpoint(folder / "model.ckpt", network, config)
@@ -35,7 +40,7 @@ def write_export(folder: Path, config: TaskConfig, to: Format = "onnx") -> Path:
     step = exporting.TracedStep(checkpoint, CAMERAS, None, inputs, outputs)
     graph = zeros_graph(inputs, outputs)
     with mock.patch.object(exporting, "onnx_of", return_value=graph):
-        exporting.write(step, folder / "exported", to)
+        exporting.write(step, folder / "exported", to, asked=asked)
     return folder / "exported"
 
 

@@ -80,6 +80,8 @@ def back_cameras(content):
         (setting("config", "enable_dynamic_temporal", False), "inputs has .*query"),
         (no_lidar, "inputs has lidar_valid, pillar_cell, point_pillar, points, unlike"),
         (without("outputs", -1), "other inputs or outputs"),
+        (without("lengths", "P"), "lengths bounds M; the free lengths of the inputs are M, P"),
+        (setting("lengths", "M", "usual", 1 << 20), "least 2, usual 1048576 and most .* not fall"),
         (setting("config", "lidar", "max_pillars", 7), "pillar_cell is .*config needs int64"),
     ],
 )  # fmt: skip
@@ -128,3 +130,10 @@ def test_threads_with_other_rigs_do_not_change_the_projection_under_a_frame(expo
     network.tables = network.made
     after = network.step(frame, memory, is_first=False).memory
     assert after.last_timestamp_us == frame.timestamp_us
+
+
+def test_a_rig_that_sees_more_cells_than_the_graph_takes_is_refused(exported, tmp_path):
+    bounds = {"least": 2, "usual": 2, "most": 9}
+    network = ExportedNetwork(edited(exported, tmp_path, setting("lengths", "M", bounds)), "cpu")
+    with pytest.raises(ValueError, match=r"rig see \d+ pairs .* at most 9; .* --pairs"):
+        network.step(make_frame(0), network.empty_memory(), is_first=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,12 +11,13 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from leapai.runtime import onnx_graph  # noqa: E402
-from leapai.runtime.manifest import read_manifest  # noqa: E402
+from leapai.runtime.manifest import LAYOUT, read_manifest  # noqa: E402
 from leapai.runtime.onnx_graph import OnnxGraph  # noqa: E402
 from tests.runtime.exported import edited, with_graph, write_export  # noqa: E402
 from tests.scenes import static_config  # noqa: E402
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def exported(tmp_path_factory):
 
 
 class Runtime:
-    """An ONNX Runtime that has CUDA, which starts or does not."""
+    """An ONNX Runtime that has CUDA and TensorRT, which start or do not."""
 
     def __init__(self, *started: str) -> None:
         import onnxruntime
@@ -33,7 +35,7 @@ class Runtime:
         self.SessionOptions = onnxruntime.SessionOptions
 
     def get_available_providers(self):
-        return [CUDA, CPU]
+        return [TENSORRT, CUDA, CPU]
 
     def InferenceSession(self, graph, options, providers):
         self.providers, self.threads = providers, options.intra_op_num_threads
@@ -45,10 +47,10 @@ class Runtime:
         )
 
 
-def opened(exported, monkeypatch, device, *started):
+def opened(exported, monkeypatch, device, *started, engine_cache=None):
     runtime = Runtime(*started)
     monkeypatch.setattr(onnx_graph, "import_extra", lambda *_: runtime)
-    return OnnxGraph(exported, read_manifest(exported), device), runtime
+    return OnnxGraph(exported, read_manifest(exported), device, engine_cache), runtime
 
 
 def test_a_named_gpu_that_does_not_start_is_refused(exported, monkeypatch):
@@ -66,6 +68,65 @@ def test_the_number_of_a_gpu_reaches_the_runtime(exported, monkeypatch):
     graph, runtime = opened(exported, monkeypatch, "cuda:1", CUDA, CPU)
     assert graph.device == "cuda:1"
     assert runtime.providers == [(CUDA, {"device_id": "1"}), (CPU, {})]
+
+
+def bounded(content):
+    content["lengths"] = {
+        "P": {"least": 2, "usual": 900, "most": 5000},
+        "M": {"least": 2, "usual": 300, "most": 700},
+    }
+
+
+def test_tensorrt_gets_the_bounds_of_all_inputs_of_free_length(exported, tmp_path, monkeypatch):
+    folder = edited(exported, tmp_path, bounded)
+    heights = len(static_config().camera.heights_m)
+    _, runtime = opened(folder, monkeypatch, "tensorrt:1", TENSORRT, CUDA, CPU)
+    (name, options), *others = runtime.providers
+    assert name == TENSORRT
+    assert others == [(CUDA, {"device_id": "1"}), (CPU, {})]
+    assert options.pop("device_id") == "1"
+    shapes = {
+        name: dict(each.split(":") for each in stated.split(","))
+        for name, stated in options.items()
+    }
+    assert set(shapes) == {f"trt_profile_{each}_shapes" for each in ("min", "opt", "max")}
+    for profile, points, pairs in (("min", 2, 2), ("opt", 900, 300), ("max", 5000, 700)):
+        assert shapes[f"trt_profile_{profile}_shapes"] == {
+            "points": f"{points}x5",
+            "point_pillar": f"{points}",
+            "pair_map": f"{pairs}",
+            "pair_cell": f"{pairs}",
+            "anchor": f"{pairs}x{heights}x2",
+            "anchor_seen": f"{pairs}x{heights}",
+        }
+
+
+def test_engines_of_one_graph_are_kept_apart_from_those_of_others(exported, tmp_path, monkeypatch):
+    cache, changed = tmp_path / "engines", tmp_path / "changed"
+    changed.mkdir()
+    graph = (exported / "step.onnx").read_bytes()
+    other = with_graph(exported, changed, graph + b"\x32\x01n")  # a documentation string
+    paths = []
+    for folder in (exported, other, exported):
+        runtime = opened(folder, monkeypatch, "tensorrt", TENSORRT, engine_cache=cache)[1]
+        options = runtime.providers[0][1]
+        assert options["trt_engine_cache_enable"] == "True"
+        paths.append(Path(options["trt_engine_cache_path"]))
+    assert paths[0] == paths[2] != paths[1]
+    assert all(path.is_dir() and path.parent == cache for path in paths)
+
+
+@pytest.mark.parametrize("device", [None, "cpu", "cuda"])
+def test_a_cache_of_engines_without_tensorrt_is_refused(exported, tmp_path, monkeypatch, device):
+    with pytest.raises(ValueError, match=r"engine_cache .* is of the device tensorrt alone"):
+        opened(exported, monkeypatch, device, CUDA, CPU, engine_cache=tmp_path / "engines")
+    assert not (tmp_path / "engines").exists()
+
+
+def test_a_cache_that_cannot_be_made_is_named(exported, tmp_path, monkeypatch):
+    (tmp_path / "engines").write_text("mine")
+    with pytest.raises(OSError, match=r"engine_cache .*engines: .* cannot be made"):
+        opened(exported, monkeypatch, "tensorrt", TENSORRT, engine_cache=tmp_path / "engines")
 
 
 @pytest.mark.parametrize("device", ["cpu:1", "cuda:", "cuda:one", "cuda:-1"])
@@ -102,6 +163,10 @@ def test_a_graph_with_tensors_in_other_files_is_refused(exported, tmp_path, leng
 
 
 def test_another_layout_is_named_before_its_unknown_names(exported, tmp_path):
-    folder = edited(exported, tmp_path, lambda content: content.update(layout=1, skeleton={}))
-    with pytest.raises(ValueError, match="has layout 1, and this version reads 2: export again"):
+    folder = edited(
+        exported, tmp_path, lambda content: content.update(layout=LAYOUT + 1, skeleton={})
+    )
+    with pytest.raises(
+        ValueError, match=f"has layout {LAYOUT + 1}, and .* reads {LAYOUT}: export again"
+    ):
         read_manifest(folder)

@@ -8,6 +8,7 @@ import torch
 
 from leapai.config import BevConfig, LidarConfig
 from leapai.models.lidar import PillarVfe, pillar_grid
+from leapai.runtime.manifest import MOST_LENGTH
 from leapai.runtime.pillar_grouping import PillarGrouping
 
 BEV = BevConfig(x_range_m=(-12.8, 12.8), y_range_m=(-12.8, 12.8), cell_m=1.6)
@@ -44,7 +45,7 @@ def by_network(points, lidar):
 def test_points_pillars_and_cells_are_those_of_the_network(count, changes):
     lidar, points = config(**changes), sweep(count)
     expected = by_network(points, lidar)
-    found = PillarGrouping(lidar, pillar_grid(lidar, BEV))(points)
+    found = PillarGrouping(lidar, pillar_grid(lidar, BEV), MOST_LENGTH)(points)
     missing = max(2 - len(expected[0]), 0)
     kept = len(found["points"]) - missing
     np.testing.assert_allclose(found["points"][:kept], expected[0], rtol=1e-6)
@@ -57,6 +58,17 @@ def test_points_pillars_and_cells_are_those_of_the_network(count, changes):
 def test_a_sweep_without_points_has_two_that_are_in_no_pillar(count):
     lidar = config()
     points = np.full((count, 5), 500.0, np.float32)
-    found = PillarGrouping(lidar, pillar_grid(lidar, BEV))(points)
+    found = PillarGrouping(lidar, pillar_grid(lidar, BEV), MOST_LENGTH)(points)
     assert found["point_pillar"].tolist() == [90, 90]
     assert (found["pillar_cell"] == 32 * 32).all()
+
+
+def test_of_too_many_points_those_of_the_nearest_pillars_stay():
+    lidar, points = config(intensity="reported"), sweep(3000)
+    grid = pillar_grid(lidar, BEV)
+    everything = PillarGrouping(lidar, grid, MOST_LENGTH)(points)
+    assert len(everything["points"]) > 57
+    found = PillarGrouping(lidar, grid, 57)(points)
+    alone = PillarGrouping(lidar, grid, MOST_LENGTH)(everything["points"][:57])
+    for name, expected in alone.items():
+        np.testing.assert_array_equal(found[name], expected, err_msg=name)

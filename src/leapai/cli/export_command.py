@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 GROUPS = "front_narrow, front_wide, back, side"
 """Groups of cameras, in words: their types need NumPy, and commands start without it."""
 MOST_CAMERAS = 64
+MOST_OF_LENGTH = 1 << 20
+"""That of `runtime.manifest`, which needs NumPy."""
 
 
 def _cameras(text: str) -> tuple[int, ...]:
@@ -34,6 +36,19 @@ def _cameras(text: str) -> tuple[int, ...]:
     if not 1 <= sum(counts) <= MOST_CAMERAS:
         raise argparse.ArgumentTypeError(f"'{text}' must add up to 1 to {MOST_CAMERAS} cameras")
     return counts
+
+
+def _length(text: str) -> tuple[int, int]:
+    """Reads the usual and the largest value of a length: `60000,131072`."""
+    numbers = text.split(",")
+    if len(numbers) != 2 or not all(n.isdecimal() for n in numbers):
+        raise argparse.ArgumentTypeError(f"'{text}' must be two whole numbers: USUAL,MOST")
+    usual, most = map(int, numbers)
+    if not 2 <= usual <= most <= MOST_OF_LENGTH:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' must be 2 at least, {MOST_OF_LENGTH} at most, and not fall"
+        )
+    return usual, most
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,24 @@ class ExportOptions:
             metavar="SOURCE",
         ),
     ] = None
+    points: Annotated[
+        tuple[int, int] | None,
+        Argument(
+            "LiDAR points of a usual frame, and the most that the graph takes, those of the "
+            "nearest pillars; default: by the pillars of the configuration",
+            metavar="USUAL,MOST",
+            parse=_length,
+        ),
+    ] = None
+    pairs: Annotated[
+        tuple[int, int] | None,
+        Argument(
+            "pairs of a BEV cell and a camera that sees it: of the usual rig, and at most; "
+            "default: by the cells of the configuration",
+            metavar="USUAL,MOST",
+            parse=_length,
+        ),
+    ] = None
 
 
 def _export(parsed: argparse.Namespace) -> None:
@@ -99,11 +132,14 @@ def _export(parsed: argparse.Namespace) -> None:
     from leapai.checkpoints import read_checkpoint
     from leapai.export.export_folder import graph_path
     from leapai.export.exporting import RIG, export
+    from leapai.export.graph_export import AskedLengths
     from leapai.runtime.manifest import WeightFacts
 
     weights = WeightFacts(type=options.weights, calibration=calibration)
     cameras = options.cameras or RIG
-    made = export(read_checkpoint(checkpoint), options.output, options.format, cameras, weights)
+    asked = AskedLengths(options.points, options.pairs)
+    read_in = read_checkpoint(checkpoint)
+    made = export(read_in, options.output, options.format, cameras, weights, asked)
     graph = graph_path(options.output, options.format)
     sys.stdout.write(
         f"{made.job_name}: {graph}, {made.graph.bytes / 1e6:.1f} MB, {_words(made.weights)}, "
@@ -121,9 +157,12 @@ def _words(weights: WeightFacts) -> str:
 def _check_format(options: ExportOptions, of_hub: HubOptions) -> None:
     """Raises ValueError for options that the format would leave unread."""
     if options.format == "hub":
-        if options.cameras is not None:
+        of_graphs = [
+            name for name in ("cameras", "points", "pairs") if getattr(options, name) is not None
+        ]
+        if of_graphs:
             raise ValueError(
-                "--cameras is of the formats onnx, pt2 and triton; leave it out for the hub"
+                f"--{of_graphs[0]} is of the formats onnx, pt2 and triton; leave it out for the hub"
             )
         return
     given = [f"--{name}" for name, value in vars(of_hub).items() if value is not None]

@@ -61,5 +61,5 @@ def claim(folder: Path, to: Format) -> None:
     place = graph_path(folder, to).parent
     make_folder(place)
     tempfile.TemporaryFile(dir=place).close()  # raises where it cannot be written
-    for each in {folder, place}:
-        remove_stale(each)
+    for written in {folder, place}:
+        remove_stale(written)

@@ -13,7 +13,13 @@ from torch.export import ExportedProgram
 from leapai.checkpoints import Checkpoint, load_checkpoint
 from leapai.export.export_folder import TRITON_CONFIG, Format, claim, graph_path, remove_others
 from leapai.export.float16_weights import with_float16_weights
-from leapai.export.graph_export import exported_program, onnx_of
+from leapai.export.graph_export import (
+    AS_CONFIGURED,
+    AskedLengths,
+    exported_program,
+    length_bounds,
+    onnx_of,
+)
 from leapai.export.int8_weights import write_int8
 from leapai.export.step_graph import StepGraph, example_inputs
 from leapai.export.step_manifest import manifest_of
@@ -47,22 +53,24 @@ def export(
     to: Format = "onnx",
     cameras: tuple[int, ...] = RIG,
     weights: WeightFacts = FLOAT32,
+    asked: AskedLengths = AS_CONFIGURED,
 ) -> Manifest:
     """Writes the step of a checkpoint as a graph for one stream, and its manifest; returns that.
 
     `cameras`: how many cameras each group of `CAMERA_GROUPS` has; those that a rig lacks are given
     as failed ones. `weights`: type in which an ONNX graph keeps them, and the data source that
-    calibrates int8. Raises ValueError for a network without a task, for a folder whose files no
-    export wrote, and for a source that cannot be read; MissingExtraError where an extra is not
-    installed; OSError where the folder cannot be written.
+    calibrates int8. `asked`: bounds of the free lengths. Raises ValueError for a network without a
+    task, for a folder whose files no export wrote, and for a source that cannot be read;
+    MissingExtraError where an extra is not installed; OSError where the folder cannot be written.
     """
     if to != "pt2":
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
     if weights.type == "int8":
         import_extra("onnxruntime", "runtime", "int8 weights need onnxruntime")
     _check_task(checkpoint)
+    length_bounds(checkpoint.config, sum(cameras), asked)
     claim(folder, to)  # first, as tracing takes minutes
-    return write(traced(checkpoint, cameras), folder, to, weights)
+    return write(traced(checkpoint, cameras), folder, to, weights, asked)
 
 
 def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep:
@@ -77,14 +85,20 @@ def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep
     return TracedStep(checkpoint, cameras, exported_program(graph, inputs), inputs, outputs)
 
 
-def write(step: TracedStep, folder: Path, to: Format, weights: WeightFacts = FLOAT32) -> Manifest:
+def write(
+    step: TracedStep,
+    folder: Path,
+    to: Format,
+    weights: WeightFacts = FLOAT32,
+    asked: AskedLengths = AS_CONFIGURED,
+) -> Manifest:
     """Writes graph and manifest into a folder, which is made, in place of those of an earlier
     export; returns the manifest. Raises ValueError and OSError as `export` does."""
     claim(folder, to)
     path = graph_path(folder, to)
     with whole_file(path) as temporary:
         weights = _write_graph(step, temporary, to, weights)
-    manifest = manifest_of(step, path, to, weights)
+    manifest = manifest_of(step, path, to, weights, asked)
     write_manifest(path.parent, manifest)
     if to == "triton":
         write_text(folder / TRITON_CONFIG, triton_config(manifest))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from leapai.config.schema import TaskConfig
-from leapai.export.graph_export import DYNAMIC, OPSET
+from leapai.export.graph_export import DYNAMIC, OPSET, AskedLengths, length_bounds
 from leapai.export.step_graph import cameras_by_group
 from leapai.export.tensor_meanings import MEANINGS
 from leapai.io import sha256_of
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from leapai.export.exporting import TracedStep
 
 
-def manifest_of(step: TracedStep, path: Path, to: Format, weights: WeightFacts) -> Manifest:
+def manifest_of(
+    step: TracedStep, path: Path, to: Format, weights: WeightFacts, asked: AskedLengths
+) -> Manifest:
     """Returns the manifest of the graph of a step, which lies at a path in a format."""
     config = step.checkpoint.config
     return Manifest(
@@ -39,6 +41,7 @@ def manifest_of(step: TracedStep, path: Path, to: Format, weights: WeightFacts) 
         weights=weights,
         inputs=_facts(step.inputs, dynamic=True),
         outputs=_facts(step.outputs),
+        lengths=length_bounds(config, sum(step.cameras), asked),
         cameras=cameras_by_group(step.cameras),
         classes=config.vocabulary.names,
         map_classes=STATIC_CLASSES if config.static_task else (),

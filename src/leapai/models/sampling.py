@@ -18,6 +18,9 @@ from torch import Tensor
 
 from leapai.models.precision import in_float32
 
+_EXPORTED_WIDTH = 64
+"""Columns of rows that an exported graph samples at once: it forms a [samples, columns] tensor,
+which would take 700 MB for all columns of the full-size network."""
 PAD_LOW, PAD_HIGH = 1, 2
 """Zero rows before and after each axis: a clamped sample then reads zeros and needs no mask."""
 
@@ -63,11 +66,37 @@ def weighted_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     if index.shape[0] == 0:
         return rows[:0]  # a part of the graph: gradients of all ranks meet in what comes before
     if torch.compiler.is_exporting():  # other runtimes have no `embedding_bag`
-        return (weight[:, None] @ F.embedding(index, rows))[:, 0]
+        parts = torch.split(rows, _EXPORTED_WIDTH, 1)
+        return torch.cat([(weight[:, None] @ F.embedding(index, part))[:, 0] for part in parts], 1)
     if _learns_on_cpu(rows, weight):
         sums: Tensor = _WeightedRows.apply(rows, index, weight)
         return sums
     return F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight)
+
+
+def attended(
+    value: Tensor, location: Tensor, attention: Tensor, map_index: Tensor, size: tuple[int, int]
+) -> Tensor:
+    """Sums what heads attend to, deformably -> [G, C]. Letters: G groups, K heads, P points.
+
+    `value` [R, C] of `to_rows` maps of `size`, of whose channels each head has its share;
+    `location` [..., K, P, 2] in cells, `attention` [..., K, P], `map_index` as `bilinear_taps`
+    takes it; G is the number of all that stands before K.
+    """
+    heads, points = attention.shape[-2:]
+    index, weight = bilinear_taps(location, map_index, size)
+    weight = weight * attention[..., None]
+    shape = (-1, heads, points * 4)
+    index, weight = index.view(shape), weight.view(shape)
+    if torch.compiler.is_exporting():  # one head after another, so that one's samples exist at once
+        of_heads = value.view(len(value), heads, -1).unbind(1)
+        sums = [weighted_rows(v, index[:, k], weight[:, k]) for k, v in enumerate(of_heads)]
+        return torch.cat(sums, 1)
+    head = torch.arange(heads, device=value.device, dtype=torch.int32)
+    rows = value.view(-1, value.shape[1] // heads)  # one row a head
+    index = (index * heads + head[:, None]).flatten(0, 1)
+    sampled: Tensor = weighted_rows(rows, index, weight.flatten(0, 1))
+    return sampled.view(-1, value.shape[1])
 
 
 class _WeightedRows(torch.autograd.Function):

@@ -117,15 +117,9 @@ class ViewTransfer(nn.Module):
         streams = ipm.shape[0] // self.cell_embedding.shape[0]
         query = self.query_norm(ipm) + self.cell_embedding.repeat(streams, 1)
         location, attention = self._locations(query, projection)  # [M, K, P, 2], [M, K, P]
-        head = torch.arange(self.heads, device=rows.device, dtype=torch.int32).view(1, -1, 1, 1)
-        index, weight = sampling.bilinear_taps(location, projection.pair_map[:, None, None], size)
-        index = index * self.heads + head
-        weight = weight * attention[..., None]
-        value = self.value(rows).view(-1, rows.shape[1] // self.heads)  # one row a head
-        pairs = sampling.weighted_rows(
-            value, index.view(-1, self.points * 4), weight.view(-1, self.points * 4)
-        )  # [M * K, C / K]
-        return sampling.segment_sum(pairs.view(-1, rows.shape[1]), projection.cell_offsets)
+        maps = projection.pair_map[:, None, None]
+        pairs = sampling.attended(self.value(rows), location, attention, maps, size)  # [M, C]
+        return sampling.segment_sum(pairs, projection.cell_offsets)
 
     @in_float32
     def _locations(self, query: Tensor, projection: Projection) -> tuple[Tensor, Tensor]:

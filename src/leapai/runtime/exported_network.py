@@ -18,7 +18,7 @@ from leapai.models.camera_rays import ray_depths
 from leapai.models.cell_projection import STRIDE, FeatureMaps, Rigs, projected_cells
 from leapai.runtime.graph_contract import check_inputs, check_outputs, check_slots, slot_names
 from leapai.runtime.host_memory import FeatureRing, HostMemory, HostMotion, motion_since
-from leapai.runtime.manifest import Manifest, read_manifest
+from leapai.runtime.manifest import MOST_LENGTH, FreeLength, Manifest, read_manifest
 from leapai.runtime.onnx_graph import OnnxGraph
 from leapai.runtime.pillar_grouping import PillarGrouping
 from leapai.types import (
@@ -48,15 +48,18 @@ _THRESHOLDS = "occlusion_thresholds"
 class ExportedNetwork:
     """Runs one stream through the graph of a folder that `leapai export` has written."""
 
-    def __init__(self, folder: Path, device: str | None = None) -> None:
-        """Raises ValueError where the folder is not one, or the device is not there."""
+    def __init__(
+        self, folder: Path, device: str | None = None, engine_cache: Path | None = None
+    ) -> None:
+        """`engine_cache`: folder in which TensorRT keeps its engines. Raises ValueError where the
+        folder is not one, or the device is not there."""
         self.folder, self.manifest = folder, read_manifest(folder)
         self.config = config = config_of(folder, self.manifest)
-        self._run = OnnxGraph(folder, self.manifest, device)
+        self._run = OnnxGraph(folder, self.manifest, device, engine_cache)
         self.device = self._run.device
         bev, lidar = config.bev, config.lidar
         pillars = BevGrid(bev.x_range_m, bev.y_range_m, bev.z_range_m, lidar.pillar_m)
-        self._grouping = PillarGrouping(lidar, pillars)
+        self._grouping = PillarGrouping(lidar, pillars, self._most("P"))
         self._ring = FeatureRing(config) if config.enable_static_temporal else None
         self._rig = tuple(g for g in CAMERA_GROUPS for _ in range(self.manifest.cameras[g]))
         self._tables: tuple[bytes, dict[str, np.ndarray]] = (b"", {})
@@ -74,6 +77,11 @@ class ExportedNetwork:
         motion = motion_since(memory, frame, self.config.max_gap_s, is_first=True)
         check_inputs(self.folder, self.manifest, self.graph_inputs(frame, memory, motion))
         check_outputs(self.folder, self.manifest, self.config)
+
+    def _most(self, letter: FreeLength) -> int:
+        """Returns the bound of a free length; that of all where no input has it."""
+        bounds = self.manifest.lengths.get(letter)
+        return bounds.most if bounds else MOST_LENGTH
 
     @property
     def sha256(self) -> str:
@@ -187,6 +195,7 @@ class ExportedNetwork:
             height, width = (side // STRIDE for side in camera.image_size_px)
             maps = FeatureMaps((height, width), STRIDE)
             cells = projected_cells(self.config.bev.grid(), camera.heights_m, rigs, maps)
+            self._check_pairs(len(cells.pair_cell))
             tables = _filled_up(vars(cells))
             if camera.depth_bins:
                 tables["ray_depth_m"] = ray_depths(camera.heights_m, rigs, maps)
@@ -194,6 +203,15 @@ class ExportedNetwork:
                 del tables["depth_m"]
             self._tables = (key, tables)
         return tables
+
+    def _check_pairs(self, count: int) -> None:
+        """Raises ValueError where the cameras of a rig see more cells than the graph takes."""
+        most = self._most("M")
+        if count > most:
+            raise ValueError(
+                f"{self.folder}: the cameras of this rig see {count} pairs of a BEV cell and a "
+                f"camera, and the graph takes at most {most}; export again with --pairs"
+            )
 
     def _next(
         self,

@@ -22,10 +22,15 @@ from leapai.types import CAMERA_GROUPS
 LAYOUT = 2
 """Number of the layout of manifest and graph; a runtime refuses any other."""
 _MOST_BYTES, _MOST_GRAPH_BYTES = 4_000_000, 2_000_000_000
+MOST_LENGTH = 1 << 20
+"""Largest value of a free length."""
 _MOST_ELEMENTS = 1 << 28
 """Elements of a tensor at most: ten times those of the largest one of the full-size network."""
 
-_Length = Annotated[int, Field(ge=0, le=1 << 31)] | Literal["P", "M"]
+FreeLength = Literal["P", "M"]
+"""Letters of the lengths that are free: P points, M pairs of a BEV cell and a camera."""
+_Length = Annotated[int, Field(ge=0, le=1 << 31)] | FreeLength
+_Count = Annotated[int, Field(ge=2, le=MOST_LENGTH)]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -35,8 +40,7 @@ class TensorFacts(Section):
     name: PlainName
     type: Literal["uint8", "bool", "int32", "int64", "float16", "float32"]
     shape: tuple[_Length, ...]
-    """Lengths; a letter is any length, the same wherever it stands: P points, M pairs of a BEV cell
-    and a camera that sees it."""
+    """Lengths; a letter is a free one, the same wherever it stands."""
     meaning: Text
     """Content, with unit and frame."""
 
@@ -45,6 +49,23 @@ class TensorFacts(Section):
         fixed = [length for length in self.shape if not isinstance(length, str)]
         if math.prod(fixed) > _MOST_ELEMENTS:
             raise ValueError(f"{self.name} has the shape {self.shape}, which is too large")
+        return self
+
+
+class LengthBounds(Section):
+    """Values that a free length takes."""
+
+    least: _Count
+    usual: _Count
+    """What a runtime that builds a plan for a range of lengths makes it fastest for."""
+    most: _Count
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.least <= self.usual <= self.most:
+            raise ValueError(
+                f"least {self.least}, usual {self.usual} and most {self.most} must not fall"
+            )
         return self
 
 
@@ -81,6 +102,8 @@ class Manifest(Section):
     weights: WeightFacts
     inputs: tuple[TensorFacts, ...]
     outputs: tuple[TensorFacts, ...]
+    lengths: dict[FreeLength, LengthBounds]
+    """Bounds of each free length of the inputs."""
     cameras: dict[str, Annotated[int, Field(ge=0, le=64)]]
     """How many cameras of each group `images` has, one group after another."""
     classes: tuple[str, ...]
@@ -101,6 +124,12 @@ class Manifest(Section):
             )
         shapes = [tensor.shape for tensor in self.inputs if tensor.name == "images"]
         count = sum(self.cameras.values())
+        free = {n for tensor in self.inputs for n in tensor.shape if isinstance(n, str)}
+        if free != set(self.lengths):
+            raise ValueError(
+                f"lengths bounds {', '.join(sorted(self.lengths)) or 'nothing'}; the free lengths "
+                f"of the inputs are {', '.join(sorted(free)) or 'none'}"
+            )
         if any(shape[:1] != (count,) for shape in shapes):
             raise ValueError(
                 f"cameras adds up to {count}, and the input images has the shape "

@@ -13,11 +13,13 @@ import numpy as np
 
 from leapai.extras import import_extra
 from leapai.runtime.manifest import Manifest, TensorFacts
+from leapai.runtime.tensorrt_options import tensorrt_options
 
+TENSORRT = "TensorrtExecutionProvider"
 PROVIDERS = {
     "cpu": ("CPUExecutionProvider",),
     "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
-    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": (TENSORRT, "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 """Execution providers of ONNX Runtime by the name of a device, first the one that is asked for."""
 _ERRORS_ONLY = 3
@@ -34,9 +36,16 @@ class OnnxGraph:
     manifest describes, or that reads other files.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, device: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        device: str | None = None,
+        engine_cache: Path | None = None,
+    ) -> None:
         """`device`: a name of `PROVIDERS`, of a GPU also with its number (`cuda:1`); None: a GPU
-        where one works, else the CPU."""
+        where one works, else the CPU. `engine_cache`: folder in which TensorRT keeps its
+        engines."""
         graph = folder / manifest.graph.file
         if manifest.graph.format != "onnx":
             raise ValueError(
@@ -45,7 +54,12 @@ class OnnxGraph:
             )
         _check_complete(graph)
         runtime = import_extra("onnxruntime", "runtime", "an exported graph needs onnxruntime")
-        self.device, self._session = _opened(runtime, graph, device)
+        if engine_cache is not None and (device or "").partition(":")[0] != "tensorrt":
+            raise ValueError(
+                f"engine_cache {engine_cache} is of the device tensorrt alone; name that device, "
+                "or leave it out"
+            )
+        self.device, self._session = _opened(runtime, folder, manifest, device, engine_cache)
         self._inputs = [tensor.name for tensor in manifest.inputs]
         self._outputs = [tensor.name for tensor in manifest.outputs]
         theirs = (self._session.get_inputs(), self._session.get_outputs())
@@ -61,11 +75,17 @@ class OnnxGraph:
         return dict(zip(self._outputs, arrays, strict=True))
 
 
-def _opened(runtime: Any, graph: Path, device: str | None) -> tuple[str, Any]:
-    """Returns the device on which a graph runs, and its session there."""
+def _opened(
+    runtime: Any, folder: Path, manifest: Manifest, device: str | None, engine_cache: Path | None
+) -> tuple[str, Any]:
+    """Returns the device on which the graph of a folder runs, and its session there."""
+    graph = folder / manifest.graph.file
     available = runtime.get_available_providers()
     wanted = device or ("cuda" if PROVIDERS["cuda"][0] in available else "cpu")
     providers = _providers(wanted, available)
+    if providers[0][0] == TENSORRT:
+        of_tensorrt = tensorrt_options(manifest, engine_cache)
+        providers[0] = (TENSORRT, providers[0][1] | of_tensorrt)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = _threads()
     options.log_severity_level = _ERRORS_ONLY

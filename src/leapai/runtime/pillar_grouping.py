@@ -18,11 +18,12 @@ _NEAR_M, _FAR_M, _HEIGHT_M = 3.0, 30.0, 0.4
 
 class PillarGrouping:
     """Groups points into the pillars of a grid. Of more than `max_pillars` the nearest to the ego
-    stay, of more than `max_points_per_pillar` points the first of the sweep."""
+    stay, of more than `max_points_per_pillar` points the first of the sweep, and of more than
+    `most` in all those of the nearest pillars."""
 
-    def __init__(self, config: LidarConfig, grid: BevGrid) -> None:
+    def __init__(self, config: LidarConfig, grid: BevGrid, most: int) -> None:
         self.grid, self.by_ground = grid, config.intensity == "ground"
-        self.most_points = config.max_points_per_pillar
+        self.most_points, self.most = config.max_points_per_pillar, most
         self.pillars = min(config.max_pillars, grid.rows * grid.columns)
         x, y = grid.cell_centres_m().T
         self.near_first = np.argsort(x * x + y * y, kind="stable")
@@ -39,7 +40,10 @@ class PillarGrouping:
         pillar = pillar[order]
         rank = np.arange(len(pillar)) - np.searchsorted(pillar, pillar)
         counts = (pillar < self.pillars) & (rank < self.most_points)
-        points, pillar = points[order][counts], pillar[counts]
+        kept = counts.nonzero()[0][: self.most]
+        points, pillar = points[order][kept], pillar[kept]
+        if len(kept) == self.most:  # a pillar whose points are left out is an empty one
+            cell_of_pillar[pillar[-1] + 1 :] = self.grid.rows * self.grid.columns
         missing = max(_FEWEST - len(pillar), 0)
         return {
             "points": np.pad(points, ((0, missing), (0, 0))),

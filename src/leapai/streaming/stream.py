@@ -71,15 +71,21 @@ class Stream:
         )
 
 
-def load(checkpoint: str | Path | None = None, device: torch.device | str | None = None) -> Stream:
+def load(
+    checkpoint: str | Path | None = None,
+    device: torch.device | str | None = None,
+    engine_cache: str | Path | None = None,
+) -> Stream:
     """Loads the network of `checkpoint` as a stream: of a file, or of weights on a hub, named
     `hf://OWNER/NAME@REVISION`; without one, the network that ships. The folder of an exported
     network (`leapai export`) runs without PyTorch.
 
     `device` None is the GPU where there is one; an exported network takes `cpu`, `cuda` or
-    `tensorrt`. A network of the static task alone detects nothing: its map is in `Stream.map`.
-    Raises ValueError where the checkpoint is missing, is none, or holds no configuration, and where
-    the device is not there, and OSError where a hub does not answer.
+    `tensorrt`, and keeps the engines of the last in the folder `engine_cache`: these hold code, so
+    let only those write there whom you trust. A network of the static task alone detects nothing:
+    its map is in `Stream.map`. Raises ValueError where the checkpoint is missing, is none, or
+    holds no configuration, and where the device is not there, and OSError where a hub does not
+    answer.
 
     Examples:
         >>> import leapai
@@ -94,8 +100,12 @@ def load(checkpoint: str | Path | None = None, device: torch.device | str | None
     if path.is_dir():
         from leapai.runtime.exported_network import ExportedNetwork
 
-        exported = ExportedNetwork(path, None if device is None else str(device))
+        name = None if device is None else str(device)
+        cache = None if engine_cache is None else Path(engine_cache)
+        exported = ExportedNetwork(path, name, cache)
         return Stream(StreamSession(exported, exported.config))
+    if engine_cache is not None:
+        raise ValueError(f"{path}: engine_cache is of exported networks alone; leave it out")
     from leapai.checkpoints import load_checkpoint, read_checkpoint
     from leapai.distributed import current_ranks
     from leapai.models.build import build_model

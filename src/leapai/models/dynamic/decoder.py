@@ -65,13 +65,7 @@ class BevCrossAttention(nn.Module):
         B, Q, C = query.shape
         location, attention = self._locations(query, reference, bev.size)
         stream = torch.arange(B, device=query.device, dtype=torch.int32).view(B, 1, 1, 1)
-        index, weight = sampling.bilinear_taps(location, stream, bev.size)
-        head = torch.arange(self.heads, device=query.device, dtype=torch.int32).view(-1, 1, 1)
-        index = index * self.heads + head
-        weight = weight * attention[..., None]
-        value = self.value(bev.rows).view(-1, C // self.heads)  # one row a head
-        taps = self.points * 4
-        sampled = sampling.weighted_rows(value, index.view(-1, taps), weight.view(-1, taps))
+        sampled = sampling.attended(self.value(bev.rows), location, attention, stream, bev.size)
         out: Tensor = self.out(sampled.view(B, Q, C))
         return out
 
