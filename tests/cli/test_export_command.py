@@ -42,7 +42,7 @@ def test_the_largest_length_is_that_of_a_manifest():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "hub", "--pairs", "2,9"], "--pairs is of the formats onnx and pt2"),
+        (["--format", "hub", "--pairs", "2,9"], "--pairs is of the formats onnx, pt2 and triton"),
         (["--run", "r", "--license", "mit"], "--run, --license: of --format hub alone"),
         (["--stress", "s", "--format", "pt2"], "--stress: of --format hub alone"),
         (["--repository", "a/b"], "--repository: of --format hub alone"),
