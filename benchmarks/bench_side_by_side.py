@@ -3,7 +3,7 @@
     python benchmarks/bench_side_by_side.py [--turns 5] [--threads 1] [--part nms pillars ...]
 
 Both sides get the same input, and their answers are compared before they are timed; a decoder and a
-view transfer of another design (`published_twins.py`) have answers of their own. Times are
+view transfer of another design (`network_twins.py`) have answers of their own. Times are
 medians of CPU seconds, the ratio is the median of the ratios of each turn. Ratios can be compared
 between machines, milliseconds cannot. What the other side needs is installed by
 `pip install shapely onnx onnxruntime onnxscript`; torch.compile needs a C++ compiler. Rows whose
@@ -22,6 +22,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,15 +35,15 @@ from bench_network import CONFIGS, POINTS, made_up_frame
 from leapai.config import TaskConfig, load_config
 from leapai.data.transforms import collate
 from leapai.geometry.overlap import nms_bev
-from leapai.models import sampling
+from leapai.models.blocks import FpnNeck
 from leapai.models.camera import build_backbones
+from leapai.models.compilation import compile_encoders, why_not
 from leapai.models.dynamic.dynamic_head import DynamicHead
 from leapai.models.dynamic.query_memory import empty_state
 from leapai.models.lidar import MAX_LOGIT, Pillars, PillarVfe, pillar_grid
-from leapai.models.projection import Calibration, Projection
+from leapai.models.projection import Calibration
 from leapai.models.view_transfer import ViewTransfer
-from nms_scenes import IOU_THRESHOLD, nms_shapely, scenes
-from published_twins import (
+from network_twins import (
     CHANNELS,
     MOTION,
     STREAM_PETR,
@@ -50,7 +51,11 @@ from published_twins import (
     SeenCells,
     SpatialCrossAttention,
     StreamPetrDecoder,
+    TimmWithFpn,
+    check_same_attention,
+    with_our_weights,
 )
+from nms_scenes import IOU_THRESHOLD, nms_shapely, scenes
 
 FULL_SIZE, TINY = "lpperception_current_hpa_step2_dynamic.py", "tiny_step2_dynamic.py"
 IMAGES, CAMERAS = 4, 7
@@ -141,6 +146,34 @@ def backbone_rows() -> Iterator[Row]:
                 yield Row(part, other, lambda n=net, i=images: n(i), run)
 
 
+def encoder_rows() -> Iterator[Row]:
+    """Yields backbone and neck of one camera, full size, as `compile = True` runs them, against
+    timm's backbone and torchvision's FPN after torch.compile, and against themselves without."""
+    if reason := why_not("cpu"):
+        print(f"left out: compiled backbone and neck ({reason})")
+        return
+    config = load_config(CONFIGS / FULL_SIZE)
+    (backbone,) = build_backbones(config.camera, 1)
+    neck = FpnNeck(backbone.channels, config.bev.channels)
+    ours = nn.ModuleDict({"stage1_backbone0": backbone, "stage1_neck0": neck}).eval()
+    twin = torch.compile(TimmWithFpn(backbone, neck, config.camera).eval())
+    eager = deepcopy(ours)
+    compile_encoders(ours)
+    images = torch.randint(0, 256, (1, 3, *config.camera.image_size_px), dtype=torch.uint8)
+
+    def features(modules: nn.ModuleDict) -> Tensor:
+        maps: Tensor = modules["stage1_neck0"](modules["stage1_backbone0"](images))
+        return maps
+
+    for other in (twin(images), features(eager)):
+        torch.testing.assert_close(features(ours), other, rtol=1e-3, atol=1e-3)
+    part = (
+        f"full-size backbone and FPN, compiled, 1 image of {' x '.join(map(str, images.shape[2:]))}"
+    )
+    yield Row(part, "timm and torchvision, compiled", lambda: features(ours), lambda: twin(images))
+    yield Row(part, "the same, not compiled", lambda: features(ours), lambda: features(eager))
+
+
 def compiled(net: nn.Module, images: Tensor) -> Callable[[], object] | None:
     """Returns the call of the network after torch.compile; None: it cannot compile here."""
     fast = torch.compile(net)
@@ -218,16 +251,15 @@ def our_decoder(config: TaskConfig) -> Callable[[], object]:
 def stream_petr(sizes: DecoderSizes, config: TaskConfig) -> Callable[[], object]:
     """Returns the call of StreamPETR's decoder on the images of a configuration at stride 16."""
     height, width = (side // 16 for side in config.camera.image_size_px)
-    tokens = (torch.randn(1, CAMERAS * height * width, CHANNELS) for _ in range(2))
+    image = torch.randn(4, 1, CAMERAS * height * width, CHANNELS).unbind()
     slots = sizes.kept + sizes.slots
     memory = (
         torch.randn(1, slots, CHANNELS),
         torch.rand(1, slots, 3),
         torch.rand(1, slots, MOTION),
     )
-    features, places = tokens
     decoder = StreamPetrDecoder(sizes).eval()
-    return lambda: decoder((features, places), memory)
+    return lambda: decoder(image, memory)
 
 
 def view_rows() -> Iterator[Row]:
@@ -259,34 +291,6 @@ def view_rows() -> Iterator[Row]:
         )
 
 
-def with_our_weights(view: ViewTransfer) -> SpatialCrossAttention:
-    """Returns the twin with the weights of our attention."""
-    twin = SpatialCrossAttention(view.points).eval()
-    for name in ("offsets", "logits", "value", "out"):
-        getattr(twin, name).load_state_dict(getattr(view, name).state_dict(), strict=False)
-    nn.init.zeros_(twin.value.bias)
-    return twin
-
-
-def check_same_attention(
-    view: ViewTransfer,
-    twin: SpatialCrossAttention,
-    features: Tensor,
-    projection: Projection,
-    seen: SeenCells,
-) -> None:
-    """Compares both attentions of the same queries in the cells whose heights are all inside each
-    image that sees any: ours leaves the others out, BEVFormer counts them as zeros."""
-    cells = torch.randn(len(view.cell_embedding), CHANNELS)
-    size = (features.shape[2], features.shape[3])
-    ours = view.out(view._attend(sampling.to_rows(features), cells, projection, size))
-    theirs = twin(view.query_norm(cells) + view.cell_embedding, [features], seen)
-    is_whole = torch.ones(len(cells), dtype=torch.bool)
-    is_whole[projection.pair_cell[~projection.anchor_seen.all(1)]] = False
-    assert is_whole.any()
-    torch.testing.assert_close(theirs[is_whole], ours[is_whole], rtol=1e-3, atol=1e-4)
-
-
 def cpu_ms(run: Callable[[], object]) -> float:
     """Returns the CPU milliseconds of a call, over all threads."""
     start = time.process_time()
@@ -300,6 +304,7 @@ def main() -> None:
         "nms": nms_rows,
         "pillars": pillar_rows,
         "backbone": backbone_rows,
+        "encoder": encoder_rows,
         "decoder": decoder_rows,
         "view": view_rows,
     }

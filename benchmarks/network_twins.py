@@ -1,10 +1,11 @@
-"""Twins of two published parts in plain PyTorch, written from the papers, for
-`bench_side_by_side.py`: the decoder of StreamPETR (Wang et al., ICCV 2023) and the spatial
-cross-attention of BEVFormer (Li et al., ECCV 2022, section 3.3).
+"""Twins of parts of the network, for `bench_side_by_side.py`: the image encoder made of timm and
+torchvision; and in plain PyTorch, written from the papers, the decoder of StreamPETR (Wang et al.,
+ICCV 2023) and the spatial cross-attention of BEVFormer (Li et al., ECCV 2022, section 3.3).
 
-Neither has a compiled operator, as ours have none. Where a choice is open, it is in their favour:
-what depends on the calibration alone is made before (position encodings of image tokens; which
-camera sees which cell, and where).
+Neither of the last two has a compiled operator, as ours have none. They do what a frame needs while
+the calibration stays. What depends on it alone is made before, as it is in ours: the position
+encodings of image tokens and the scales and shifts of their alignment; which camera sees which
+cell, and where.
 
 Letters: Q queries or BEV cells, T image tokens, S memory slots, C channels, K heads, N cameras,
 P points a head, Z heights, L levels of feature maps.
@@ -16,11 +17,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.ops import FeaturePyramidNetwork
 
+from leapai.config import CameraConfig
+from leapai.models import sampling
+from leapai.models.blocks import FpnNeck
+from leapai.models.camera import Backbone
 from leapai.models.projection import Projection
+from leapai.models.view_transfer import ViewTransfer
 
 CHANNELS, HEADS = 256, 8
 MOTION = 180
@@ -79,6 +87,23 @@ class MotionNorm(nn.Module):
         return normed
 
 
+class ImageTokens(nn.Module):
+    """What becomes of image features before they are attended to: they are aligned by their camera,
+    embedded, and gate the encodings of their places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = _perceptron(CHANNELS, CHANNELS)
+        self.gate = nn.Sequential(*_perceptron(CHANNELS, CHANNELS), nn.Sigmoid())
+
+    def forward(
+        self, features: Tensor, place: Tensor, scale: Tensor, shift: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Returns keys and values of [1, T, C] each, from four tensors of that shape."""
+        aligned = scale * F.layer_norm(self.embed(features), features.shape[-1:]) + shift
+        return aligned + place * self.gate(aligned), aligned
+
+
 class StreamPetrLayer(nn.Module):
     """Self-attention over queries and memory, cross-attention to all image tokens, feed-forward."""
 
@@ -106,13 +131,14 @@ class StreamPetrLayer(nn.Module):
 
 
 class StreamPetrDecoder(nn.Module):
-    """Memory, encodings of places, decoder layers, branches of every layer, and the choice of what
-    enters memory."""
+    """Image tokens, memory, encodings of places, decoder layers, branches of every layer, and the
+    choice of what enters memory."""
 
     def __init__(self, sizes: DecoderSizes, classes: int = 10) -> None:
         super().__init__()
         self.sizes = sizes
         self.reference = nn.Parameter(torch.rand(1, sizes.queries, 3))
+        self.tokens = ImageTokens()
         self.encode = _perceptron(CHANNELS * 3 // 2, CHANNELS)
         self.query_norm, self.memory_norm = MotionNorm(), MotionNorm()
         self.place_norm = MotionNorm()
@@ -121,12 +147,12 @@ class StreamPetrDecoder(nn.Module):
         self.boxes = _branch(10)
 
     def forward(
-        self, tokens: tuple[Tensor, Tensor], memory: tuple[Tensor, Tensor, Tensor]
+        self, image: Sequence[Tensor], memory: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Decodes image tokens, their features and encoded places [1, T, C] each, with memory:
+        """Decodes the inputs of `ImageTokens` with memory:
         queries [1, G + S, C], places [1, G + S, 3] and motion [1, G + S, 180], of which the first
         G = `kept` are propagated. Returns logits, boxes of every layer, and what enters memory."""
-        features, place = tokens
+        tokens = self.tokens(*image)
         stored, stored_place, motion = memory
         encoded = self.place_norm(self.encode(_waves(stored_place)), motion)
         stored = self.memory_norm(stored, motion)
@@ -137,7 +163,7 @@ class StreamPetrDecoder(nn.Module):
         older = (stored[:, kept:] + encoded[:, kept:], stored[:, kept:])
         outputs = []
         for layer in self.layers:
-            query = layer(query, places, older, (features + place, features))
+            query = layer(query, places, older, tokens)
             outputs.append(query)
         of_layers = torch.stack(outputs)
         logits = self.classes(of_layers)
@@ -232,3 +258,55 @@ class SpatialCrossAttention(nn.Module):
         samples = F.grid_sample(value, grid, align_corners=False)  # [N * K, C / K, M, P]
         weighted = (samples * weight.transpose(1, 2).flatten(0, 1)[:, None]).sum(-1)
         return weighted.view(count, CHANNELS, -1).transpose(1, 2)
+
+
+def with_our_weights(view: ViewTransfer) -> SpatialCrossAttention:
+    """Returns the twin with the weights of our attention."""
+    twin = SpatialCrossAttention(view.points).eval()
+    for name in ("offsets", "logits", "value", "out"):
+        getattr(twin, name).load_state_dict(getattr(view, name).state_dict(), strict=False)
+    nn.init.zeros_(twin.value.bias)
+    return twin
+
+
+def check_same_attention(
+    view: ViewTransfer,
+    twin: SpatialCrossAttention,
+    features: Tensor,
+    projection: Projection,
+    seen: SeenCells,
+) -> None:
+    """Compares both attentions of the same queries in the cells whose heights are all inside each
+    image that sees any: ours leaves the others out, BEVFormer counts them as zeros."""
+    cells = torch.randn(len(view.cell_embedding), CHANNELS)
+    size = (features.shape[2], features.shape[3])
+    ours = view.out(view._attend(sampling.to_rows(features), cells, projection, size))
+    theirs = twin(view.query_norm(cells) + view.cell_embedding, [features], seen)
+    is_whole = torch.ones(len(cells), dtype=torch.bool)
+    is_whole[projection.pair_cell[~projection.anchor_seen.all(1)]] = False
+    assert is_whole.any()
+    torch.testing.assert_close(theirs[is_whole], ours[is_whole], rtol=1e-3, atol=1e-4)
+
+
+class TimmWithFpn(nn.Module):
+    """The same network of timm and torchvision, with the same weights: images [M, 3, H, W] uint8 ->
+    the finest map of the pyramid."""
+
+    def __init__(self, backbone: Backbone, neck: FpnNeck, camera: CameraConfig) -> None:
+        super().__init__()
+        self.mean, self.std = backbone.mean, backbone.std
+        self.net = timm.create_model(
+            camera.backbone, features_only=True, out_indices=(2, 3, 4), **camera.backbone_args
+        )
+        self.net.load_state_dict(backbone.net.state_dict())
+        self.fpn = FeaturePyramidNetwork(list(backbone.channels), neck.smooth.out_channels)
+        for block, lateral in zip(self.fpn.inner_blocks, neck.lateral, strict=True):
+            block[0].load_state_dict(lateral.state_dict())
+        self.fpn.layer_blocks[0][0].load_state_dict(neck.smooth.state_dict())
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encodes images as backbone and neck do."""
+        pixels = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        maps: Tensor = self.fpn(dict(enumerate(self.net(pixels))))[0]
+        return maps
