@@ -1,11 +1,12 @@
-"""A small network learns one real keyframe of nuScenes by heart: ten classes, mAP 0.9 or more.
+"""A small network learns one real keyframe of nuScenes by heart, in its ten classes.
 
-    leapai train benchmarks/overfit_keyframe.py --data nuscenes:ROOT --val-data nuscenes:ROOT
-    leapai val --ckpt outputs/overfit_keyframe/model.ckpt --data nuscenes:ROOT --format nuscenes
+    leapai train benchmarks/overfit_keyframe.py --data nuscenes:ROOT,version=v1.0-mini \\
+        --val-data nuscenes:ROOT,version=v1.0-mini
 
 ROOT has one keyframe. This is a check of reader, labels, losses, decoding and evaluation together,
 and no score: the network is evaluated on the frame that it was trained on. Nothing is augmented,
-because another view of the frame would be another frame.
+because another view of the frame would be another frame. Hardware: a CPU, of which a step takes
+0.2 s of one core. Reached: a loss of 2.0 after 140 steps; mAP is not measured yet.
 """
 
 job_name = "overfit_keyframe"
