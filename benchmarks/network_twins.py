@@ -88,8 +88,8 @@ class MotionNorm(nn.Module):
 
 
 class ImageTokens(nn.Module):
-    """What becomes of image features before they are attended to: they are aligned by their camera,
-    embedded, and gate the encodings of their places."""
+    """Embeds image features, aligns them by their camera, and gates the encodings of their places,
+    before they are attended to."""
 
     def __init__(self) -> None:
         super().__init__()
