@@ -1,8 +1,9 @@
-"""Compares parts of LeapAI with other ways to get the same answer: in turns, in one process.
+"""Compares parts of LeapAI with other ways to do the same: in turns, in one process.
 
-    python benchmarks/bench_side_by_side.py [--turns 5] [--threads 1] [--part nms pillars backbone]
+    python benchmarks/bench_side_by_side.py [--turns 5] [--threads 1] [--part nms pillars ...]
 
-Both sides get the same input, and their answers are compared before they are timed. Times are
+Both sides get the same input, and their answers are compared before they are timed; a decoder and a
+view transfer of another design (`network_twins.py`) have answers of their own. Times are
 medians of CPU seconds, the ratio is the median of the ratios of each turn. Ratios can be compared
 between machines, milliseconds cannot. What the other side needs is installed by
 `pip install shapely onnx onnxruntime onnxscript`; torch.compile needs a C++ compiler. Rows whose
@@ -21,23 +22,44 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import timm
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench_network import CONFIGS, POINTS, made_up_frame
-from leapai.config import load_config
+from leapai.config import TaskConfig, load_config
+from leapai.data.transforms import collate
 from leapai.geometry.overlap import nms_bev
+from leapai.models.blocks import FpnNeck
 from leapai.models.camera import build_backbones
+from leapai.models.compilation import compile_encoders, why_not
+from leapai.models.dynamic.dynamic_head import DynamicHead
+from leapai.models.dynamic.query_memory import empty_state
 from leapai.models.lidar import MAX_LOGIT, Pillars, PillarVfe, pillar_grid
+from leapai.models.projection import Calibration
+from leapai.models.view_transfer import ViewTransfer
+from network_twins import (
+    CHANNELS,
+    MOTION,
+    STREAM_PETR,
+    DecoderSizes,
+    SeenCells,
+    SpatialCrossAttention,
+    StreamPetrDecoder,
+    TimmWithFpn,
+    check_same_attention,
+    with_our_weights,
+)
 from nms_scenes import IOU_THRESHOLD, nms_shapely, scenes
 
 FULL_SIZE, TINY = "lpperception_current_hpa_step2_dynamic.py", "tiny_step2_dynamic.py"
-IMAGES = 4
-"""Images a call of a backbone: those of the side cameras."""
+IMAGES, CAMERAS = 4, 7
+"""Images a call of a backbone, those of the side cameras; and of the rig."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +146,34 @@ def backbone_rows() -> Iterator[Row]:
                 yield Row(part, other, lambda n=net, i=images: n(i), run)
 
 
+def encoder_rows() -> Iterator[Row]:
+    """Yields backbone and neck of one camera, full size, as `compile = True` runs them, against
+    timm's backbone and torchvision's FPN after torch.compile, and against themselves without."""
+    if reason := why_not("cpu"):
+        print(f"left out: compiled backbone and neck ({reason})")
+        return
+    config = load_config(CONFIGS / FULL_SIZE)
+    (backbone,) = build_backbones(config.camera, 1)
+    neck = FpnNeck(backbone.channels, config.bev.channels)
+    ours = nn.ModuleDict({"stage1_backbone0": backbone, "stage1_neck0": neck}).eval()
+    twin = torch.compile(TimmWithFpn(backbone, neck, config.camera).eval())
+    eager = deepcopy(ours)
+    compile_encoders(ours)
+    images = torch.randint(0, 256, (1, 3, *config.camera.image_size_px), dtype=torch.uint8)
+
+    def features(modules: nn.ModuleDict) -> Tensor:
+        maps: Tensor = modules["stage1_neck0"](modules["stage1_backbone0"](images))
+        return maps
+
+    for other in (twin(images), features(eager)):
+        torch.testing.assert_close(features(ours), other, rtol=1e-3, atol=1e-3)
+    part = (
+        f"full-size backbone and FPN, compiled, 1 image of {' x '.join(map(str, images.shape[2:]))}"
+    )
+    yield Row(part, "timm and torchvision, compiled", lambda: features(ours), lambda: twin(images))
+    yield Row(part, "the same, not compiled", lambda: features(ours), lambda: features(eager))
+
+
 def compiled(net: nn.Module, images: Tensor) -> Callable[[], object] | None:
     """Returns the call of the network after torch.compile; None: it cannot compile here."""
     fast = torch.compile(net)
@@ -157,6 +207,90 @@ def in_onnx_runtime(net: nn.Module, images: Tensor) -> Callable[[], object] | No
     return lambda: session.run(None, inputs)
 
 
+def decoder_rows() -> Iterator[Row]:
+    """Yields our decoder against that of StreamPETR, which attends to the tokens of all images at
+    stride 16: both in our sizes, both in its published ones, and each in its own."""
+    config = load_config(CONFIGS / FULL_SIZE)
+    dynamic, kept = config.dynamic, config.topk_query
+    own = DecoderSizes(dynamic.queries, config.history_slots, dynamic.layers, dynamic.ffn, kept)
+    published = config.replace(
+        topk_query=STREAM_PETR.kept,
+        dynamic={
+            "queries": STREAM_PETR.queries,
+            "propagated": STREAM_PETR.kept,
+            "layers": STREAM_PETR.layers,
+            "ffn": STREAM_PETR.ffn,
+        },
+    )
+    ours = {"own": our_decoder(config), "published": our_decoder(published)}
+    theirs = {"own": stream_petr(own, config), "published": stream_petr(STREAM_PETR, config)}
+    for mine, other in (("own", "own"), ("published", "published"), ("own", "published")):
+        sizes = {"own": own, "published": STREAM_PETR}
+        yield Row(
+            f"decoder with memory, {sizes[mine].queries} queries, {sizes[mine].layers} layers",
+            f"StreamPETR's, {sizes[other].queries} queries, {sizes[other].layers} layers",
+            ours[mine],
+            theirs[other],
+        )
+
+
+def our_decoder(config: TaskConfig) -> Callable[[], object]:
+    """Returns the call of our head whose memory is full."""
+    head, state = DynamicHead(config).eval(), empty_state(1, config.history_slots, CHANNELS)
+    bev = torch.randn(
+        1, config.bev.grid().rows * config.bev.grid().columns, config.dynamic.neck_channels
+    )
+    for i in range(config.queue_length):
+        batch = collate([made_up_frame(i, (8, 8))], [i == 0])
+        _, state = head(bev, batch, state)
+    assert bool(state.valid.all())
+    last = replace(batch, timestamp_us=batch.timestamp_us + 100_000)
+    return lambda: head(bev, last, state)
+
+
+def stream_petr(sizes: DecoderSizes, config: TaskConfig) -> Callable[[], object]:
+    """Returns the call of StreamPETR's decoder on the images of a configuration at stride 16."""
+    height, width = (side // 16 for side in config.camera.image_size_px)
+    image = torch.randn(4, 1, CAMERAS * height * width, CHANNELS).unbind()
+    slots = sizes.kept + sizes.slots
+    memory = (
+        torch.randn(1, slots, CHANNELS),
+        torch.rand(1, slots, 3),
+        torch.rand(1, slots, MOTION),
+    )
+    decoder = StreamPetrDecoder(sizes).eval()
+    return lambda: decoder(image, memory)
+
+
+def view_rows() -> Iterator[Row]:
+    """Yields our view transfer, inverse perspective mapping and attention, against one layer of the
+    spatial cross-attention of BEVFormer: on the same map, and on its four levels."""
+    config = load_config(CONFIGS / FULL_SIZE)
+    view = ViewTransfer(config.camera, config.bev).eval()
+    nn.init.normal_(view.logits.weight, std=0.05)
+    height, width = size = tuple(side // view.stride for side in config.camera.image_size_px)
+    features = torch.randn(CAMERAS, CHANNELS, height, width)
+    batch = collate([made_up_frame(0, config.camera.image_size_px)], [True])
+    projection = view.project(Calibration.of(batch.on_host()), size, features.device)
+    seen = SeenCells.of(projection, CAMERAS, size)
+    query = torch.randn(len(view.cell_embedding), CHANNELS)
+    twin = with_our_weights(view)
+    check_same_attention(view, twin, features, projection, seen)
+    coarser = [F.avg_pool2d(features, 2**level) for level in range(4)]
+    published = SpatialCrossAttention(config.camera.points, levels=4).eval()
+    part = (
+        f"view transfer, {CAMERAS} x {height} x {width} to {view.grid.rows} x {view.grid.columns}"
+    )
+    others = {"the same map": (twin, [features]), "four levels": (published, coarser)}
+    for name, (attend, maps) in others.items():
+        yield Row(
+            part,
+            f"BEVFormer's spatial cross-attention, one layer, {name}",
+            lambda: view(features[None], projection),
+            lambda attend=attend, maps=maps: attend(query, maps, seen),
+        )
+
+
 def cpu_ms(run: Callable[[], object]) -> float:
     """Returns the CPU milliseconds of a call, over all threads."""
     start = time.process_time()
@@ -166,7 +300,14 @@ def cpu_ms(run: Callable[[], object]) -> float:
 
 def main() -> None:
     """Runs the comparisons and prints a Markdown table."""
-    parts = {"nms": nms_rows, "pillars": pillar_rows, "backbone": backbone_rows}
+    parts = {
+        "nms": nms_rows,
+        "pillars": pillar_rows,
+        "backbone": backbone_rows,
+        "encoder": encoder_rows,
+        "decoder": decoder_rows,
+        "view": view_rows,
+    }
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -64,6 +64,19 @@ def test_a_signal_that_came_before_ends_the_block_before_its_first_line():
     assert stop.received == signal.SIGTERM
 
 
+def test_the_block_is_ended_though_what_runs_in_it_makes_errors_of_its_own_of_all_others():
+    def as_a_compiler_does() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except Exception as error:
+            raise RuntimeError("compilation failed") from error
+
+    with StopSignal() as stop, pytest.raises(StoppedError), stop.at_once():
+        as_a_compiler_does()
+    assert stop.received == signal.SIGTERM
+
+
 def test_outside_of_such_a_block_a_signal_is_noted_and_work_goes_on():
     with StopSignal() as stop:
         with stop.at_once():

@@ -18,8 +18,11 @@ PATIENCE_S = 8.0
 """After SIGTERM the step under way and the checkpoint have this long; schedulers kill after 10."""
 
 
-class StoppedError(Exception):
-    """A signal came while nothing had to be finished first."""
+class StoppedError(BaseException):
+    """A signal came while nothing had to be finished first.
+
+    Is no `Exception`: code under way, such as a compiler, makes errors of its own of those.
+    """
 
 
 class StopSignal:
