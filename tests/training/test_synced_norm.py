@@ -12,6 +12,7 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 
 from leapai.distributed import Ranks, joined_ranks
+from leapai.models.resnet import ResNetV2
 from leapai.training import train_step
 from leapai.training.synced_norm import SyncedBatchNorm2d, synchronise
 from tests.scenes import seeded_model
@@ -113,6 +114,30 @@ def test_on_gpus_it_is_the_fused_one_with_the_activation_after_it(monkeypatch):
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value)
     assert (found["y"] == 0).any(), "the activation is missing"
+
+
+def kept_bytes(layers: nn.Module, inputs: torch.Tensor) -> int:
+    """Bytes that a forward keeps for its backward, each storage once, without parameters."""
+    known = {p.untyped_storage().data_ptr() for p in layers.parameters()}
+    sizes = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor  # which keeps its storage, so that no other one takes its place
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        kept = layers(inputs)  # noqa: F841
+    return sum(sizes.values())
+
+
+def test_it_keeps_no_more_for_the_backward_than_plain_batch_norm(monkeypatch):
+    Alone(monkeypatch)
+    model, plain = (nn.ModuleDict({"b": ResNetV2("resnetv2_18", 0.25)}).train() for _ in range(2))
+    synchronise(model, torch.device("cpu"))
+    inputs = torch.randn(2, 3, 64, 96)
+    assert kept_bytes(model["b"], inputs) <= 1.05 * kept_bytes(plain["b"], inputs)
 
 
 def test_norms_that_do_not_learn_stay_plain(monkeypatch):

@@ -10,7 +10,7 @@ or, as a launch of several processes,
         --config projects/perception/entry.py --state train --ckpt outputs/tiny_step1/model.ckpt
 
 Hardware: a CPU with two cores, of which a step takes 0.7 s of one. The weights that ship saw 1 600
-steps, on features of 145 drives: `docs/results.md` has their score.
+and 900 steps, on features of 145 and 80 drives: `docs/results.md` has their score.
 """
 
 from lpperception_current_hpa_step2_dynamic import *
