@@ -58,7 +58,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Side:
-    """What one process has measured."""
+    """Measurements of one process."""
 
     frames: int
     load_s: float

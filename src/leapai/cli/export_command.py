@@ -22,7 +22,7 @@ GROUPS = "front_narrow, front_wide, back, side"
 """Groups of cameras, in words: their types need NumPy, and commands start without it."""
 MOST_CAMERAS = 64
 MOST_OF_LENGTH = 1 << 20
-"""That of `runtime.manifest`, which needs NumPy."""
+"""The number of `runtime.manifest`, which needs NumPy."""
 
 
 def _cameras(text: str) -> tuple[int, ...]:
@@ -130,7 +130,6 @@ def _export(parsed: argparse.Namespace) -> None:
         export_to_hub(checkpoint, options.output, of_hub)
         return
     from leapai.checkpoints import read_checkpoint
-    from leapai.export.export_folder import graph_path
     from leapai.export.exporting import RIG, export
     from leapai.export.graph_export import AskedLengths
     from leapai.runtime.manifest import WeightFacts
@@ -140,9 +139,9 @@ def _export(parsed: argparse.Namespace) -> None:
     asked = AskedLengths(options.points, options.pairs)
     read_in = read_checkpoint(checkpoint)
     made = export(read_in, options.output, options.format, cameras, weights, asked)
-    graph = graph_path(options.output, options.format)
     sys.stdout.write(
-        f"{made.job_name}: {graph}, {made.graph.bytes / 1e6:.1f} MB, {_words(made.weights)}, "
+        f"{made.job_name}: {options.output}, {made.graph.file} of {made.graph.bytes / 1e6:.1f} MB, "
+        f"{_words(made.weights)}, "
         f"{len(made.inputs)} inputs, {len(made.outputs)} outputs\n"
     )
 

@@ -57,7 +57,7 @@ class LengthBounds(Section):
 
     least: _Count
     usual: _Count
-    """What a runtime that builds a plan for a range of lengths makes it fastest for."""
+    """The length for which a runtime with plans for ranges is fastest."""
     most: _Count
 
     @model_validator(mode="after")
