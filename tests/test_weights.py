@@ -33,6 +33,8 @@ def test_it_is_both_second_steps_on_one_trunk():
         assert getattr(theirs, f"enable_{task}_temporal")
         for section in sections:
             assert getattr(theirs, section) == getattr(config, section)
+        assert theirs.job_name == "tiny_step2_dynamic_with_map"
+        assert theirs.cache == config.cache, "the folder of the machine that trained it"
 
 
 def test_a_copy_without_weights_says_what_to_do(tmp_path, monkeypatch):
