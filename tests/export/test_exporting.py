@@ -258,7 +258,12 @@ SOURCE = f"{__name__}:open_drive:"
 def test_convolutions_in_int8_are_calibrated_and_find_nearly_the_same(
     step, exported, translated, tmp_path
 ):
-    made = write(step, tmp_path, "onnx", WeightFacts(type="int8", calibration=f"{SOURCE}/home/anna/drives,rate_hz=2"))
+    made = write(
+        step,
+        tmp_path,
+        "onnx",
+        WeightFacts(type="int8", calibration=f"{SOURCE}/home/anna/drives,rate_hz=2"),
+    )
     stored = f"{SOURCE}drives,rate_hz=2"  # no folder of the machine that exported
     assert made.weights == WeightFacts(type="int8", calibration=stored, frames=14)
     assert read_manifest(tmp_path) == made
