@@ -85,6 +85,13 @@ def test_inputs_are_those_with_which_a_stream_runs_the_graph(exported, monkeypat
     assert [bool(inputs["reset"][0]) for inputs in given] == [True, False] * 3
 
 
+@pytest.mark.parametrize(("drives", "count"), [(7, 14), (8, 8)])
+def test_frames_are_never_more_than_stated(exported, monkeypatch, drives, count):
+    monkeypatch.setattr(calibration_frames, "MOST_FRAMES", 15)
+    frames = CalibrationFrames(exported, f"{__name__}:open_drives:{drives}")
+    assert len(inputs_of(frames)) == frames.frames == count
+
+
 def test_a_frame_that_a_stream_would_leave_out_does_not_calibrate(exported):
     frames = CalibrationFrames(exported, f"{__name__}:open_broken:")
     assert len(inputs_of(frames)) == frames.frames == 2

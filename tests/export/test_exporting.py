@@ -258,8 +258,14 @@ SOURCE = f"{__name__}:open_drive:"
 def test_convolutions_in_int8_are_calibrated_and_find_nearly_the_same(
     step, exported, translated, tmp_path
 ):
-    made = write(step, tmp_path, "onnx", WeightFacts(type="int8", calibration=SOURCE))
-    assert made.weights == WeightFacts(type="int8", calibration=SOURCE, frames=14)
+    made = write(
+        step,
+        tmp_path,
+        "onnx",
+        WeightFacts(type="int8", calibration=f"{SOURCE}/home/anna/drives,rate_hz=2"),
+    )
+    stored = f"{SOURCE}drives,rate_hz=2"  # no folder of the machine that exported
+    assert made.weights == WeightFacts(type="int8", calibration=stored, frames=14)
     assert read_manifest(tmp_path) == made
     graph = load(tmp_path).graph
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
@@ -393,6 +399,8 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
         ({"graph": {"file": "../step.onnx"}}, "graph"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),
         ({"inputs": [HUGE]}, "too large"),
+        ({"weights": {"type": "int8"}}, r"manifest\.json: weights: int8 needs calibration.*again"),
+        ({"weights": {"type": "float16", "frames": 1}}, r"weights: float16 has no calibration"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(exported, tmp_path, change, message):

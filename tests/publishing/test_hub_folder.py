@@ -191,6 +191,9 @@ def test_a_file_of_others_is_never_replaced(checkpoint, tmp_path, name):
         ("nuscenes:/home/x/nu,split=val", "nuscenes:nu,split=val"),
         ("rosbag:/home/x/d.mcap,topics=/home/x/t.json", "rosbag:d.mcap,topics=t.json"),
         ("synthetic:split=test,drives=8", "synthetic:split=test,drives=8"),
+        ("/home/x:y/drives/,rate_hz=2", "drives,rate_hz=2"),
+        ("folder:/home/x/dr:ive,begin=10:30", "folder:dr:ive,begin=10:30"),
+        ("own.sets:open:~/a=b/c", "own.sets:open:c"),
     ],
 )
 def test_data_is_named_without_folders(data, named):

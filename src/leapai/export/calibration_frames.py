@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -48,7 +47,7 @@ class CalibrationFrames:
         return inputs
 
     def _streamed(self, logs: Sequence[DrivingLog]) -> Iterator[dict[str, np.ndarray]]:
-        share = math.ceil(MOST_FRAMES / max(len(logs), 1))
+        share = MOST_FRAMES // max(len(logs), 1)
         for log in map(UnlabelledLog, logs):
             session = StreamSession(self._network, self._network.config)
             for index in islice(range(len(log)), share):

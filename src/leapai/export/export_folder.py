@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from leapai.config.checkpoint_names import MANIFEST
+from leapai.export.triton_config import triton_config
 from leapai.folders import inside, make_folder
 from leapai.io import remove_stale
-from leapai.runtime.manifest import is_manifest
+from leapai.runtime.manifest import is_manifest, read_manifest
 
 Format = Literal["onnx", "pt2", "triton"]
 TRITON_CONFIG = "config.pbtxt"
@@ -34,7 +35,8 @@ def remove_others(folder: Path, to: Format) -> None:
     """Removes what exports to other formats have left in a folder."""
     others = {name for names in _FILES.values() for name in names} - set(_FILES[to])
     for name in others:
-        (folder / name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):  # or `1` is a file of someone's
+            (folder / name).unlink()
     with suppress(OSError):  # not there, or not empty
         graph_path(folder, "triton").parent.rmdir()
 
@@ -42,10 +44,13 @@ def remove_others(folder: Path, to: Format) -> None:
 def claim(folder: Path, to: Format) -> None:
     """Makes a folder to export into, and removes what killed writers left there.
 
-    Raises ValueError where it holds a file of an export that no export wrote, and OSError where it
-    cannot be written.
+    Raises ValueError where it holds a file of an export that no export wrote, a configuration for
+    Triton that was edited, or a link in place of the folder of the graph; OSError where it cannot
+    be written.
     """
     make_folder(folder)
+    place = graph_path(folder, to).parent
+    _check_place(place, folder)
     for each, names in _FILES.items():
         there = [name for name in names if os.path.lexists(folder / name)]
         if there and not is_manifest(graph_path(folder, each).parent / MANIFEST):
@@ -58,8 +63,34 @@ def claim(folder: Path, to: Format) -> None:
                 raise ValueError(
                     f"{folder / name}: is a folder, or a link that leads out; remove it"
                 )
-    place = graph_path(folder, to).parent
+    _check_config(folder)
     make_folder(place)
     tempfile.TemporaryFile(dir=place).close()  # raises where it cannot be written
     for written in {folder, place}:
         remove_stale(written)
+
+
+def _check_place(place: Path, folder: Path) -> None:
+    """Raises ValueError where the folder of a graph is a link to one that is not below `folder`."""
+    below = Path(os.path.realpath(place)).parents  # unlike `resolve`, also of a loop of links
+    if place != folder and Path(os.path.realpath(folder)) not in below:
+        raise ValueError(
+            f"{place}: is a link to another folder; remove it, or name another folder with --output"
+        )
+
+
+def _check_config(folder: Path) -> None:
+    """Raises ValueError where the configuration for Triton is not what its export wrote."""
+    path = folder / TRITON_CONFIG
+    if path.exists() and not _is_as_written(path, graph_path(folder, "triton").parent):
+        raise ValueError(
+            f"{path}: differs from what the export of its manifest writes, as if it had been "
+            "edited; move it away, or name another folder with --output"
+        )
+
+
+def _is_as_written(path: Path, version: Path) -> bool:
+    try:
+        return path.read_text(encoding="utf-8") == triton_config(read_manifest(version))
+    except (ValueError, TypeError, LookupError, ArithmeticError):  # a manifest may hold anything
+        return False

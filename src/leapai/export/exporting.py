@@ -60,9 +60,11 @@ def export(
     `cameras`: how many cameras each group of `CAMERA_GROUPS` has; those that a rig lacks are given
     as failed ones. `weights`: type in which an ONNX graph keeps them, and the data source that
     calibrates int8. `asked`: bounds of the free lengths. Raises ValueError for a network without a
-    task, for a folder whose files no export wrote, and for a source that cannot be read;
-    MissingExtraError where an extra is not installed; OSError where the folder cannot be written.
+    task, for a folder whose files no export wrote, for a program of torch.export with other weights
+    than float32, and for a source that cannot be read; MissingExtraError where an extra is not
+    installed; OSError where the folder cannot be written.
     """
+    _check_weights(to, weights)
     if to != "pt2":
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
     if weights.type == "int8":
@@ -94,6 +96,7 @@ def write(
 ) -> Manifest:
     """Writes graph and manifest into a folder, which is made, in place of those of an earlier
     export; returns the manifest. Raises ValueError and OSError as `export` does."""
+    _check_weights(to, weights)
     claim(folder, to)
     path = graph_path(folder, to)
     with whole_file(path) as temporary:
@@ -111,9 +114,8 @@ def _write_graph(step: TracedStep, path: Path, to: Format, weights: WeightFacts)
     if to == "pt2":
         with path.open("wb") as file:
             torch.export.save(step.program, file)
-        return FLOAT32
-    if weights.type == "int8":
-        assert weights.calibration is not None
+        return weights
+    if weights.calibration is not None:  # int8
         with tempfile.TemporaryDirectory() as folder:  # of the step that is calibrated
             write(step, Path(folder), "onnx")
             return write_int8(Path(folder), path, weights.calibration)
@@ -132,6 +134,13 @@ def _tables(step: TracedStep) -> set[str]:
         for name, tensor in step.checkpoint.state_dict.items()
         if tensor.ndim == 2 and not name.endswith("reference")
     }
+
+
+def _check_weights(to: Format, weights: WeightFacts) -> None:
+    if to == "pt2" and weights.type != "float32":
+        raise ValueError(
+            f"weights in {weights.type} are of the formats onnx and triton; leave them out for pt2"
+        )
 
 
 def _check_task(checkpoint: Checkpoint) -> None:

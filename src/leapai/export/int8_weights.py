@@ -8,6 +8,7 @@ from typing import Any
 from leapai.export.calibration_frames import CalibrationFrames
 from leapai.export.graph_export import quiet
 from leapai.extras import import_extra
+from leapai.publishing.card_text import public_data
 from leapai.runtime.manifest import WeightFacts, read_manifest
 
 _FEWEST_CHANNELS = 4
@@ -16,7 +17,7 @@ _FEWEST_CHANNELS = 4
 
 def write_int8(folder: Path, graph: Path, source: str) -> WeightFacts:
     """Writes the graph of `folder`, which holds a step in float32, with its convolutions in int8;
-    returns what calibrated them.
+    returns what calibrated them, without the folders above its data.
 
     Weights have a scale for each output channel, values in between one for each tensor, from their
     least to their largest in the frames of `source`. The first convolutions, attention, the decoder
@@ -41,7 +42,7 @@ def write_int8(folder: Path, graph: Path, source: str) -> WeightFacts:
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=_of_images(model.graph),
         )
-    return WeightFacts(type="int8", calibration=source, frames=frames.frames)
+    return WeightFacts(type="int8", calibration=public_data(source), frames=frames.frames)
 
 
 def _of_images(graph: Any) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from leapai.io import printable
 
 _LONGEST = 200
+_FOLDERS = re.compile(r"^((?:[\w.]+[:=])*).*/", re.DOTALL)
+"""Folders of a path, with the name of a data set, a function or an option before them."""
 
 
 def plain(text: str) -> str:
@@ -26,13 +28,7 @@ def code(text: str) -> str:
 def public_data(data: str) -> str:
     """Returns the name of data without the folders above it: `nuscenes:/home/x/nuscenes,split=val`
     becomes `nuscenes:nuscenes,split=val`."""
-    name, colon, location = data.rpartition(":")
-    parts = (part.rpartition("=") for part in location.split(","))
-    return f"{name}{colon}" + ",".join(f"{key}{equals}{_last(path)}" for key, equals, path in parts)
-
-
-def _last(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[2]
+    return ",".join(_FOLDERS.sub(r"\1", part.rstrip("/")) for part in data.split(","))
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> str:

@@ -89,6 +89,14 @@ class WeightFacts(Section):
     frames: Annotated[int, Field(ge=1)] | None = None
     """How many frames of it."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.type == "int8" and self.calibration is None:
+            raise ValueError("int8 needs calibration, the data source that gave its ranges")
+        if self.type != "int8" and (self.calibration, self.frames) != (None, None):
+            raise ValueError(f"{self.type} has no calibration and no frames; only int8 has")
+        return self
+
 
 class Manifest(Section):
     """Content of `manifest.json`."""
