@@ -8,22 +8,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from leapai.data import columns
 from leapai.data.folder.point_files import read_sweep
 from leapai.data.py123d.arrow_rows import ArrowRows
+from leapai.data.py123d.arrow_sweeps import unpacked
 from leapai.data.py123d.py123d_rig import LidarMetadata, checked, pose_of
-from leapai.data.reading import SensorError
+from leapai.data.reading import MAX_SENSOR_BYTES, SensorError
 from leapai.extras import import_extra
 from leapai.geometry import poses
 from leapai.types import FloatArray
 
 MAX_POINTS = 10_000_000
 """Largest sweep that is unpacked; the densest LiDARs of vehicles give a million points."""
-_RECORDS, _MOST_RECORDS = (slice(100, 104), slice(243, 247)), 100
-"""Places in the header of LAS 1.4 of the numbers of its records of variable length, of which py123d
-writes three."""
+_BEGIN, _RECORDS, _POINTS = 96, (100, 243), 247
+"""Places in the header of LAS 1.4 of where the points begin, of the numbers of its records of
+variable length, and of the number of points."""
+_MOST_RECORDS = 100
+"""py123d writes three."""
+_ITEMS, _ITEM = 34, np.dtype([("type", "<u2"), ("size", "<u2"), ("version", "<u2")])
+"""Parts of a point in the record of LASzip, and where they begin."""
 _ARROW, _LAZ, _DRACO = b"\xff\xff\xff\xff", b"LASF", b"DRACO"
 
 
@@ -75,9 +79,15 @@ def read_points(
     if data.startswith(_LAZ):
         laspy = import_extra("laspy", "py123d", "a LAZ sweep of py123d needs laspy")
     try:
-        found = _from_arrow(data) if laspy is None else _from_laz(data, laspy)
+        if laspy is None:
+            found = unpacked(data, MAX_POINTS, MAX_SENSOR_BYTES)
+        else:
+            found = _from_laz(data, laspy)
         _check(found)
-    except Exception as error:  # whatever the decoders raise for foreign bytes
+    except BaseException as error:  # whatever the decoders raise for foreign bytes
+        # A panic of lazrs, which is written in Rust, is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise SensorError(rows.path, f"row {number} is no whole sweep") from error
     if "intensity" in found:
         values = found["intensity"]
@@ -98,23 +108,14 @@ def _check(found: Mapping[str, Any]) -> None:
         raise KeyError("z")
 
 
-def _from_arrow(data: bytes) -> dict[str, Any]:
-    with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
-        batch = reader.read_next_batch()
-    batch.validate(full=True)
-    return {
-        name: batch.column(i).to_numpy(zero_copy_only=False)
-        for i, name in enumerate(batch.schema.names)
-    }
-
-
 def _from_laz(data: bytes, laspy: Any) -> dict[str, Any]:
-    records = [int.from_bytes(data[field], "little") for field in _RECORDS]
-    if data[24:26] != b"\x01\x04" or max(records) > _MOST_RECORDS:
-        raise ValueError(f"is no LAS 1.4, or claims {records} records")  # laspy looks for them all
+    _check_laz(data)
     with laspy.open(io.BytesIO(data)) as reader:
-        if reader.header.point_count > MAX_POINTS:
-            raise ValueError(f"claims {reader.header.point_count} points")
+        (packing,) = reader.header.vlrs.get("LasZipVlr")
+        item_bytes = int(np.frombuffer(packing.record_data[_ITEMS:], _ITEM)["size"].sum())
+        count = reader.header.point_count
+        if count > MAX_POINTS or count * item_bytes > MAX_SENSOR_BYTES:
+            raise ValueError(f"claims {count} points of {item_bytes} bytes")
         cloud = reader.read()
     # What has the name of a standard column of LAS is kept under another one.
     extra = {name.removeprefix("extra_"): name for name in cloud.point_format.extra_dimension_names}
@@ -125,6 +126,25 @@ def _from_laz(data: bytes, laspy: Any) -> dict[str, Any]:
         if name in extra
     }
     return {"x": xyz[:, 0], "y": xyz[:, 1], "z": xyz[:, 2], **known}
+
+
+def _check_laz(data: bytes) -> None:
+    """Raises ValueError for numbers of records, of points or of chunks that cannot be, because
+    laspy and lazrs look for them all, or reserve memory for them and end the process."""
+
+    def number(start: int, size: int, *, signed: bool = False) -> int:
+        if not 0 <= start <= len(data) - size:
+            raise ValueError(f"ends before byte {start}")
+        return int.from_bytes(data[start : start + size], "little", signed=signed)
+
+    records = [number(place, 4) for place in _RECORDS]
+    if data[24:26] != b"\x01\x04" or max(records) > _MOST_RECORDS:
+        raise ValueError(f"is no LAS 1.4, or claims {records} records")
+    points, begin = number(_POINTS, 8), number(_BEGIN, 4)
+    table = number(begin, 8, signed=True)
+    chunks = number(table + 4, 4)
+    if points > MAX_POINTS or table < begin or chunks > points:
+        raise ValueError(f"claims {points} points in {chunks} chunks")
 
 
 def _outside(path: Path, rows: ArrowRows, dataset: str) -> dict[str, FloatArray]:
