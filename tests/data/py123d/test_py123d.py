@@ -141,23 +141,25 @@ def test_a_sweep_in_laz_is_read_to_its_grid(written, drive):
 
 
 def test_damaged_sweeps_in_laz_are_faults(written, drive):
-    """Their decoder looks for billions of records, reserves memory for billions of chunks, which
-    ends the process, and panics."""
+    """Their decoders look for billions of records, and reserve memory for billions of chunks or
+    for points of any size, which ends the process."""
     packed = laz_sweep(drive[0].points[:100])
     begin = int.from_bytes(packed[96:100], "little")
     table = int.from_bytes(packed[begin : begin + 8], "little")
-    sizes = packed.index(b"laszip encoded") + 16 + 32 + 34 + 2  # after description, fixed fields
+    sizes = (
+        packed.index(b"laszip encoded") + 16 + 36 + 34 + 2
+    )  # after the rest of its header, and fixed fields
     damaged = [
         changed(packed, 100, b"\xff" * 4), changed(packed, 243, b"\xff" * 4),
         changed(packed, 247, (10**7 + 1).to_bytes(8, "little")), changed(packed, 96, b"\xff" * 4),
         changed(packed, begin, b"\xff" * 8), changed(packed, table + 4, b"\xff" * 4),
-        changed(packed, begin, (begin + 8).to_bytes(8, "little")), packed[: begin + 4],
+        packed[: begin + 4], packed[:-30],
         changed(changed(packed, 247, (10**7).to_bytes(8, "little")), sizes, b"\xff\xff"),
     ]  # fmt: skip
     for data in damaged:
         with pytest.raises(SensorError, match="row 0 is no whole sweep"):
             read_points(rows_with(data), 0, "made-up", None)
-    written.columns["lidar.lidar_merged"]["data"][1] = damaged[-4]
+    written.columns["lidar.lidar_merged"]["data"][1] = damaged[5]
     log = opened(written.write())
     assert log[1].points is None
     assert log[2].points is not None
@@ -167,7 +169,7 @@ def test_a_decoder_that_panics_is_a_fault_and_an_interrupt_is_none(drive, monkey
     raised = type("PanicException", (BaseException,), {})("range end index 9 out of range")
     laspy = pytest.importorskip("laspy")
 
-    def panic(_source):
+    def panic(_source, **_options):
         raise raised
 
     monkeypatch.setattr(laspy, "open", panic)
@@ -366,7 +368,6 @@ def test_cameras_that_are_no_pinholes_or_see_the_same_are_not_used(written):
     ("box_detections_se3", "box_detection_label_class", "os.system", "'os.system' is not known"),
     ("ego_state_se3", "height", "tall", r"ego_state_se3\.arrow: metadata: height = 'tall'"),
     ("ego_state_se3", "center_to_imu_se3", [0] * 7, "center_to_imu_se3: must be x y z in metres"),
-    ("camera.pcam_f0", "intrinsics", [0.1] * 5, "are not those of a pinhole camera"),
     ("sync", "dataset", None, r"sync\.arrow: metadata: dataset = None"),
 ])  # fmt: skip
 def test_metadata_that_are_wrong_are_errors_with_file_field_and_value(
@@ -386,9 +387,57 @@ def test_tables_that_are_damaged_are_errors(written):
     path.unlink()
     with pytest.raises(ValueError, match=r"ego_state_se3\.arrow is missing; convert"):
         len(opened(folder))
-    written.indices["lidar.lidar_merged"] = [0, 1, 7]
-    with pytest.raises(ValueError, match=r"7 is no row of lidar\.lidar_merged\.arrow, which has 3"):
+    written.indices["box_detections_se3"] = [0, 1, 7]
+    with pytest.raises(ValueError, match=r"7 is no row of box_detections_se3\.arrow, which has 3"):
         opened(written.write())[0]
+
+
+@pytest.mark.parametrize(("key", "sensor"), [
+    ("lidar.lidar_merged", "lidar"), ("camera.pcam_f0", "pcam_f0"),
+])  # fmt: skip
+def test_frames_go_on_without_a_sensor_whose_file_is_damaged(written, key, sensor):
+    folder = written.write()
+    path = folder / f"{key}.arrow"
+    content = path.read_bytes()
+    log = opened(folder)
+    assert len(log) == 3  # its tables are read, so the camera is known
+    path.write_bytes(content[:500])
+    (fault,) = check_frame(log[1]).faults
+    assert fault.startswith(f"{sensor}: {key}.arrow: cannot be read (")
+    assert log.has_sweep(1) == (sensor != "lidar")
+    written.indices[key] = [0, 1, 7]
+    log = opened(written.write())
+    (fault,) = check_frame(log[0]).faults
+    assert "7 is no row of" in fault
+    assert log.has_sweep(1) == (sensor != "lidar")
+
+
+@pytest.mark.parametrize("damage", [
+    lambda written: written.metadata["camera.pcam_f0"].update(intrinsics=[0.1] * 5),
+    lambda written: written.metadata["camera.pcam_f0"].update(width="wide"),
+    lambda written: (written.write() / "camera.pcam_f0.arrow").write_bytes(b"ARROW1"),
+])  # fmt: skip
+def test_a_camera_whose_metadata_cannot_be_read_is_not_used(written, damage, tmp_path):
+    damage(written)
+    if not written.folder.exists():
+        written.write()
+    log = opened(written.folder)
+    frame = check_frame(log[0])
+    assert (frame.cameras, frame.faults, log.unused_cameras) == ((), (), ("pcam_f0",))
+    (note,) = log.table_notes
+    assert note.startswith(str(written.folder / "camera.pcam_f0.arrow"))
+    assert note.endswith("; frames go on without pcam_f0")
+
+
+@pytest.mark.parametrize("time_us", [2**62, -5, 0])
+def test_a_camera_at_a_time_that_cannot_be_is_a_fault(written, time_us):
+    written.columns["camera.pcam_f0"]["timestamp_us"][1] = time_us
+    time = written.frames[1].timestamp_us
+    frame = check_frame(opened(written.write())[1])
+    assert frame.cameras[0].image is None
+    assert frame.cameras[0].timestamp_us == time
+    (fault,) = frame.faults
+    assert fault.startswith(f"pcam_f0: camera.pcam_f0.arrow: timestamp_us = {time_us} is ")
 
 
 def test_boxes_that_cannot_be_used_are_left_out_and_counted(written):
@@ -409,5 +458,13 @@ def test_folders_are_recognised_and_two_logs_of_one_name_are_refused(written, tm
     written.write()
     with pytest.raises(ValueError, match="two logs of one name"):
         opened(tmp_path)
+    (tmp_path / "links").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / "links" / split).symlink_to(tmp_path / split / "one")
+    with pytest.raises(ValueError, match="two logs of one name"):
+        opened(tmp_path / "links")
+    for location in ("s3://bucket/logs", f"{tmp_path / 'val'},sensors=s3://bucket"):
+        with pytest.raises(ValueError, match="py123d: is not read from s3://; copy it"):
+            opened(location)
     with pytest.raises(ValueError, match="there is no log"):
         opened(tmp_path / "nowhere")

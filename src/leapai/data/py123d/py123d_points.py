@@ -28,6 +28,8 @@ _MOST_RECORDS = 100
 """py123d writes three."""
 _ITEMS, _ITEM = 34, np.dtype([("type", "<u2"), ("size", "<u2"), ("version", "<u2")])
 """Parts of a point in the record of LASzip, and where they begin."""
+_PANIC = "PanicException"
+"""What lazrs, which is written in Rust, raises where it fails: no Exception."""
 _ARROW, _LAZ, _DRACO = b"\xff\xff\xff\xff", b"LASF", b"DRACO"
 
 
@@ -75,24 +77,27 @@ def read_points(
         raise SensorError(rows.path, "is packed by Draco; convert with lidar_codec=laz or ipc_zstd")
     if not data.startswith((_ARROW, _LAZ)):
         raise SensorError(rows.path, "is packed in a way that is not known; use lidar_codec=laz")
-    laspy: Any = None
-    if data.startswith(_LAZ):
-        laspy = import_extra("laspy", "py123d", "a LAZ sweep of py123d needs laspy")
+    is_laz = data.startswith(_LAZ)
+    laspy = import_extra("laspy", "py123d", "a LAZ sweep of py123d needs laspy") if is_laz else None
     try:
-        if laspy is None:
-            found = unpacked(data, MAX_POINTS, MAX_SENSOR_BYTES)
-        else:
-            found = _from_laz(data, laspy)
-        _check(found)
+        found = _decoded(data, laspy)
     except BaseException as error:  # whatever the decoders raise for foreign bytes
-        # A panic of lazrs, which is written in Rust, is no Exception.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
             raise
         raise SensorError(rows.path, f"row {number} is no whole sweep") from error
     if "intensity" in found:
         values = found["intensity"]
         scale = float(np.iinfo(values.dtype).max) if values.dtype.kind == "u" else 1.0
         found["intensity"] = values / np.float32(scale)
+    return found
+
+
+def _decoded(data: bytes, laspy: Any) -> dict[str, Any]:
+    """Returns the columns of a sweep in LAZ, or in Arrow where there is no `laspy`."""
+    found = (
+        unpacked(data, MAX_POINTS, MAX_SENSOR_BYTES) if laspy is None else _from_laz(data, laspy)
+    )
+    _check(found)
     return found
 
 
@@ -110,7 +115,9 @@ def _check(found: Mapping[str, Any]) -> None:
 
 def _from_laz(data: bytes, laspy: Any) -> dict[str, Any]:
     _check_laz(data)
-    with laspy.open(io.BytesIO(data)) as reader:
+    # The parallel backend reserves what the table of chunks claims, and its threads do not survive
+    # that readers of frames are forked.
+    with laspy.open(io.BytesIO(data), laz_backend=laspy.LazBackend.Lazrs) as reader:
         (packing,) = reader.header.vlrs.get("LasZipVlr")
         item_bytes = int(np.frombuffer(packing.record_data[_ITEMS:], _ITEM)["size"].sum())
         count = reader.header.point_count
@@ -119,7 +126,8 @@ def _from_laz(data: bytes, laspy: Any) -> dict[str, Any]:
         cloud = reader.read()
     # What has the name of a standard column of LAS is kept under another one.
     extra = {name.removeprefix("extra_"): name for name in cloud.point_format.extra_dimension_names}
-    xyz = np.asarray(cloud.xyz, np.float32)
+    with np.errstate(all="ignore"):  # what is too large becomes infinite, and is dropped
+        xyz = np.asarray(cloud.xyz, np.float32)
     known = {
         name: np.asarray(cloud[extra[name]])
         for name in ("intensity", "timestamps")
