@@ -50,8 +50,8 @@ _REMEDY = "get the file again"
 
 
 def open_logs(location: str, options: OpenOptions) -> list[KittiLog]:
-    """Opens the sequences under a folder. Raises ValueError where there is none, and for tables
-    that are missing or damaged."""
+    """Opens the sequences under a folder. Raises ValueError where there is none, for an address
+    of another machine, and for tables that are missing or damaged."""
     root = local_path(location, "kitti").absolute()
     splits = (root, root / "training", root / "testing")
     paths = [

@@ -29,7 +29,7 @@ _MOST_RECORDS = 100
 _ITEMS, _ITEM = 34, np.dtype([("type", "<u2"), ("size", "<u2"), ("version", "<u2")])
 """Parts of a point in the record of LASzip, and where they begin."""
 _PANIC = "PanicException"
-"""What lazrs, which is written in Rust, raises where it fails: no Exception."""
+"""Class of what lazrs, which is written in Rust, raises where it fails; it is no Exception."""
 _ARROW, _LAZ, _DRACO = b"\xff\xff\xff\xff", b"LASF", b"DRACO"
 
 

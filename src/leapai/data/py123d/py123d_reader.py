@@ -36,8 +36,9 @@ _DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 
 
 def open_logs(location: str, options: OpenOptions) -> list[Py123dLog]:
-    """Opens the logs under a folder. Raises ValueError where there is none, or two of one name;
-    and, when a log is first used, for tables that cannot be used."""
+    """Opens the logs under a folder. Raises ValueError where there is none, two of one name,
+    or an address of another machine; and, when a log is first used, for tables that cannot be
+    used."""
     given, _, option = location.partition(",")
     name, _, sensors = option.partition("=")
     if option and name != "sensors":
