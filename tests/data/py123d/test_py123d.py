@@ -157,8 +157,9 @@ def test_damaged_sweeps_in_laz_are_faults(written, drive):
         changed(changed(packed, 247, (10**7).to_bytes(8, "little")), sizes, b"\xff\xff"),
     ]  # fmt: skip
     for data in damaged:
-        with pytest.raises(SensorError, match="row 0 is no whole sweep"):
+        with pytest.raises(SensorError, match="row 0 is no whole sweep") as caught:
             read_points(rows_with(data), 0, "made-up", None)
+    assert str(caught.value.__cause__) == "claims 10000000 points of 65550 bytes"  # the last one
     written.columns["lidar.lidar_merged"]["data"][1] = damaged[5]
     log = opened(written.write())
     assert log[1].points is None
