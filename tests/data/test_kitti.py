@@ -152,12 +152,18 @@ def test_sensors_that_are_missing_are_faults(sequence, tmp_path):
     ("oxts", " ".join(["1e5"] * 30), "latitude is missing, or not in degrees"),
     ("label_02", "0 1 Car nan", r"label_02.0000\.txt: row 1 = '0 1' lacks 10 finite numbers"),
     ("label_02", "0 1 Plane", "'Plane' is no class of KITTI"),
-    ("label_02", "9 1 Car" + " 1" * 14, r"a frame of 9 is not in oxts/"),
+    ("label_02", f"0 1 Car{' 1' * 14}\n-2 1 Car{' 1' * 14}", "frame = -2 is no whole number from"),
+    ("label_02", "0.5 1 Car" + " 1" * 14, r"frame = 0\.5 is no whole number from 0 to 3"),
+    ("label_02", "0 1.5 Car" + " 1" * 14, r"track = 1\.5 is no whole number"),
+    ("label_02", "0 1 Car 0 4" + " 1" * 12, "occluded = 4 is no whole number from -1 to 3"),
+    ("calib", "P2: 70 0 60 1e9 0 70 20 0 0 0 1 0", r"calib.0000\.txt: .* on no vehicle; .* again"),
+    ("calib", "R_rect 2 0 0 0 2 0 0 0 2", r"R_rect has columns that are not orthonormal"),
+    ("calib", f"Tr_imu_velo{' 0' * 12}", r"Tr_imu_velo has columns that are not orthonormal"),
 ])  # fmt: skip
 def test_tables_that_are_damaged_are_errors_with_the_file(sequence, tmp_path, folder, words, said):
     path = sequence.split / folder / "0000.txt"
     rows = path.read_text().splitlines() if folder == "calib" else []
-    kept = [row for row in rows if not row.startswith("P2")]
+    kept = [row for row in rows if not row.startswith(words.split(" ")[0] or "P2")]
     sequence.write(folder, [*kept, words])
     with pytest.raises(ValueError, match=said):
         opened(tmp_path)[0][0]
@@ -168,6 +174,31 @@ def test_a_folder_without_sequences_is_an_error(tmp_path):
     (tmp_path / "oxts" / "timestamps.txt").write_text("of KITTI's raw recordings\n")
     with pytest.raises(ValueError, match="there is no sequence of the tracking benchmark"):
         opened(tmp_path)
+
+
+def test_a_calibration_is_checked_where_there_are_no_images(sequence, tmp_path):
+    for name in ("image_02", "image_03"):
+        (sequence.split / name).rename(tmp_path / name)
+    rows = (sequence.split / "calib/0000.txt").read_text().splitlines()
+    assert opened(tmp_path)[0][0].cameras == ()
+    kept = [row for row in rows if not row.startswith("Tr_velo_cam")]
+    sequence.write("calib", [*kept, f"Tr_velo_cam{' 3' * 12}"])
+    with pytest.raises(ValueError, match=r"0000\.txt: Tr_velo_cam has columns that are not"):
+        opened(tmp_path)
+
+
+def test_empty_rows_are_skipped_and_unknown_occlusion_stays_unknown(sequence, tmp_path):
+    words = sequence.label(1, 7, "Car", -1, (1.5, 1.6, 4.0), [20, 3], 0.0)
+    sequence.write("label_02", ["", words, "", ""])
+    sequence.write("oxts", [*(sequence.oxts(i) for i in range(4)), ""])
+    log = opened(tmp_path)[0]
+    assert len(log) == 4
+    assert log.ground_truth(1).labels.occlusion_level.tolist() == [-1]
+
+
+def test_another_machine_is_refused_in_words():
+    with pytest.raises(ValueError, match="kitti: is not read from s3://; copy it to this machine"):
+        opened("s3://bucket/kitti")
 
 
 def test_a_folder_of_kitti_is_recognised(sequence, tmp_path):

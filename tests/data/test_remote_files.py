@@ -115,6 +115,23 @@ def test_frames_are_those_of_the_folder(s3, tmp_path, name, write):
         assert not any("no such" in fault for fault in log[index].faults)
 
 
+def test_data_sets_of_this_machine_are_not_looked_for(monkeypatch):
+    """Looking for them lists every folder of a drive, down to four levels."""
+    system = fsspec.filesystem("memory")
+    for path in ("/logs/val/one/sync.arrow", "/logs/training/oxts/0000.txt"):
+        system.pipe(path, b"x")
+    listed = []
+    ls = type(system).ls
+    monkeypatch.setattr(
+        type(system), "ls", lambda self, path, **o: listed.append(path) or ls(self, path, **o)
+    )
+    try:
+        assert named_source("memory://logs") == "folder:memory://logs"
+        assert not [path for path in listed if "one" in path or "oxts" in path]
+    finally:
+        system.rm("/logs", recursive=True)
+
+
 def test_a_file_that_is_missing_is_a_failed_sensor(s3, tmp_path):
     drive = test_nuscenes.Drive(tmp_path / "drive").write()
     drive.file("CAM_BACK1").unlink()

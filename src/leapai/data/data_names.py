@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from leapai.config.untrusted_data import ENTRY_POINTS, UNTRUSTED
-from leapai.data.remote_files import source_path
+from leapai.data.remote_files import RemotePath, source_path
 
 TABLES = {
     "nuscenes": ("v1.0-*/sample.json",),
@@ -19,7 +19,8 @@ TABLES = {
 }
 """Data sets whose location begins with a folder, up to a comma -> files by which that folder is
 recognised where data is a bare path."""
-
+_OF_THIS_MACHINE = ("kitti", "py123d")
+"""Data sets that are not read from another one, where looking for their files takes long."""
 
 BAG_SUFFIXES = (".mcap", ".db3")
 """Files of ROS 2 bags."""
@@ -86,7 +87,10 @@ def named_source(data: str) -> str:
 
 def _data_set_of(path: Path) -> str:
     """Returns the name of the data set whose tables lie in the folder."""
+    is_remote = isinstance(path, RemotePath)
     for name, tables in TABLES.items():
+        if is_remote and name in _OF_THIS_MACHINE:
+            continue
         if any(next(path.glob(table), None) is not None for table in tables):
             return name
     if _has_calibration(path):  # a recording may lie next to sensor files

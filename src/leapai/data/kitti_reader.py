@@ -13,15 +13,20 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pydantic import ValidationError
 
+from leapai.config.problems import one_line
+from leapai.data import columns
 from leapai.data.folder.folder_calibration import Calibration
 from leapai.data.folder.folder_reader import FolderLog
 from leapai.data.folder.sequence_files import SequenceFiles
 from leapai.data.folder.timed_files import TimedFiles
 from leapai.data.log import LogWrapper, OpenOptions
 from leapai.data.reading import central_velocity, regular_bytes
+from leapai.data.remote_files import local_path
+from leapai.data.sensor_bounds import rigid_problem
 from leapai.geometry import poses
-from leapai.types import CLASS_NAMES, FloatArray, Frame, Labels
+from leapai.types import CLASS_NAMES, FloatArray, Frame, IntArray, Labels
 
 CLASS_OF = {
     "Car": "car",
@@ -35,19 +40,19 @@ CLASS_OF = {
 NO_COUNTERPART = ("Tram", "Misc", "DontCare")
 IMU_HEIGHT_M = 0.93
 """Height of the inertial unit above the ground, by KITTI's drawing of the vehicle."""
-_STEP_US, _MAX_GAP_S = 100_000, 0.25
+_STEP_US, _MAX_GAP_S, _MAX_TRACK = 100_000, 0.25, 1_000_000
 _CAMERAS = {"image_02": "P2", "image_03": "P3"}
 _SIZE_PX = (375, 1242)
 """Height, width of most images, where the first cannot tell."""
 _OCCLUSION = np.array([0, 2, 3, -1])
-"""Levels of fully visible, partly and largely occluded, and unknown."""
+"""Levels of fully visible, partly and largely occluded, and unknown (3 and -1)."""
 _REMEDY = "get the file again"
 
 
 def open_logs(location: str, options: OpenOptions) -> list[KittiLog]:
-    """Opens the sequences under a folder. Raises ValueError where there is none, and for tables
-    that are missing or damaged."""
-    root = Path(location).expanduser().absolute()
+    """Opens the sequences under a folder. Raises ValueError where there is none, for an address
+    of another machine, and for tables that are missing or damaged."""
+    root = local_path(location, "kitti").absolute()
     splits = (root, root / "training", root / "testing")
     paths = [
         path for split in splits for path in sorted((split / "oxts").glob(4 * "[0-9]" + ".txt"))
@@ -103,9 +108,9 @@ class KittiLog(LogWrapper):
             raise ValueError(f"{path}: {unknown[0]!r} is no class of KITTI; {_REMEDY}")
         used = [i for i, word in enumerate(words) if word in CLASS_OF]
         table = _numbers(path, [rows[i][:2] + rows[i][4:5] + rows[i][10:17] for i in used], 10)
-        frame, track, occluded = table[:, :3].astype(np.int64).T
-        if not ((frame >= 0) & (frame < len(self))).all():
-            raise ValueError(f"{path}: a frame of {frame.max()} is not in oxts/; {_REMEDY}")
+        frame = _whole(path, "frame", table[:, 0], (0, len(self) - 1))
+        track = _whole(path, "track", table[:, 1], (-1, _MAX_TRACK))
+        occluded = _whole(path, "occluded", table[:, 2], (-1, 3))
         size_hwl_m, on_ground, turn = table[:, 3:6], table[:, 6:9], table[:, 9]
         # In the axes of a camera y is down; the turn is about it, from x.
         centre = poses.apply(ego_from_rect, on_ground - size_hwl_m[:, :1] / 2 * [0, 1, 0])
@@ -120,7 +125,7 @@ class KittiLog(LogWrapper):
             Labels.unlabelled(np.column_stack([centre, size_hwl_m[:, [2, 1, 0]], yaw]), class_id),
             velocity_mps=np.where(known[:, None], velocity, 0.0),
             velocity_valid=known,
-            occlusion_level=_OCCLUSION[np.clip(occluded, 0, 3)],
+            occlusion_level=_OCCLUSION[occluded],
             track_id=track,
         )
         return [labels.select(frame == i) for i in range(len(self))]
@@ -129,7 +134,7 @@ class KittiLog(LogWrapper):
 def _calibration(path: Path, images: dict[str, TimedFiles]) -> tuple[Calibration, FloatArray]:
     """Returns the mounts of the sensors, and `ego_from_rect` [4, 4] of the rectified camera 0, in
     which labels are. Raises ValueError."""
-    given = {row[0].rstrip(":"): row[1:] for row in _rows(path) if row}
+    given = {row[0].rstrip(":"): row[1:] for row in _rows(path)}
 
     def matrix(width: int, *names: str) -> FloatArray:
         found = np.eye(4)
@@ -137,8 +142,14 @@ def _calibration(path: Path, images: dict[str, TimedFiles]) -> tuple[Calibration
         found[:3, :width] = _numbers(path, [row], 3 * width, names[0]).reshape(3, width)
         return found
 
-    rect_from_lidar = matrix(3, "R_rect", "R0_rect") @ matrix(4, "Tr_velo_cam", "Tr_velo_to_cam")
-    ego_from_lidar = poses.invert(matrix(4, "Tr_imu_velo", "Tr_imu_to_velo"))
+    def rigid(width: int, *names: str) -> FloatArray:
+        found = matrix(width, *names)
+        if problem := rigid_problem(found):
+            raise ValueError(f"{path}: {names[0]} {problem}; {_REMEDY}")
+        return found
+
+    rect_from_lidar = rigid(3, "R_rect", "R0_rect") @ rigid(4, "Tr_velo_cam", "Tr_velo_to_cam")
+    ego_from_lidar = poses.invert(rigid(4, "Tr_imu_velo", "Tr_imu_to_velo"))
     ego_from_lidar[2, 3] += IMU_HEIGHT_M
     ego_from_rect = ego_from_lidar @ poses.invert(rect_from_lidar)
     cameras = []
@@ -152,7 +163,11 @@ def _calibration(path: Path, images: dict[str, TimedFiles]) -> tuple[Calibration
         camera = {"name": name, "group": "front_wide", "size_px": _size_px(files.paths[0])}
         cameras.append({**camera, "intrinsics": k.tolist(), "ego_from_camera": mount})
     lidar = {"ego_from_lidar": ego_from_lidar.tolist(), "intensity_max": 1.0}
-    return Calibration.model_validate({"lidar": lidar, "cameras": cameras}), ego_from_rect
+    try:
+        found = Calibration.model_validate({"lidar": lidar, "cameras": cameras})
+    except ValidationError as error:
+        raise ValueError(f"{path}: {one_line(error, Calibration)}; {_REMEDY}") from None
+    return found, ego_from_rect
 
 
 def _motion(path: Path) -> FloatArray:
@@ -182,10 +197,23 @@ def _size_px(path: Path) -> tuple[int, int]:
 
 def _rows(path: Path) -> list[list[str]]:
     try:
-        return [line.split() for line in regular_bytes(path).decode("ascii").splitlines()]
+        lines = regular_bytes(path).decode("ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         words = getattr(error, "strerror", None) or "is no text"
         raise ValueError(f"{path}: cannot be read ({words}); {_REMEDY}") from None
+    return [row for row in map(str.split, lines) if row]
+
+
+def _whole(path: Path, name: str, values: FloatArray, bounds: tuple[int, int]) -> IntArray:
+    """Returns whole numbers [N] within bounds. Raises ValueError that names the first other."""
+    found, good = columns.whole_numbers(values, *bounds)
+    if not good.all():
+        low, high = bounds
+        raise ValueError(
+            f"{path}: {name} = {values[~good][0]:.10g} is no whole number from {low} to {high}; "
+            f"{_REMEDY}"
+        )
+    return found
 
 
 def _numbers(path: Path, rows: list[list[str]], width: int, name: str = "row") -> FloatArray:

@@ -47,6 +47,18 @@ def source_path(location: str) -> Path:
     return RemotePath(location)
 
 
+def local_path(location: str, data_set: str) -> Path:
+    """Returns the path of a file or folder of this machine, with `~` for the user's own folder.
+    Raises ValueError for an address of another one, of which the data set is not read."""
+    address = _ADDRESS.match(location)
+    if address is not None:
+        raise ValueError(
+            f"{data_set}: is not read from {address['protocol']}://; copy it to this machine and "
+            "name its folder there"
+        )
+    return Path(location).expanduser()
+
+
 def _check_protocol(protocol: str) -> None:
     fsspec = import_extra("fsspec", "remote", f"a file at {protocol}:// needs fsspec")
     try:

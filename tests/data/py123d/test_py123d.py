@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +18,9 @@ from leapai.data.data_names import named_source
 from leapai.data.frame_check import check_frame
 from leapai.data.log import OpenOptions
 from leapai.data.log import open_logs as open_data
+from leapai.data.py123d.py123d_points import read_points
 from leapai.data.py123d.py123d_reader import open_logs
+from leapai.data.reading import SensorError
 from leapai.geometry import poses
 from leapai.types import CLASS_NAMES
 from tests.data.py123d.arrow_layout import CAMERA_IDS, Written, packed_sweep, row_of
@@ -111,11 +116,8 @@ def test_logs_of_its_own_writer_come_back(drive, tmp_path, camera, codec, xyz_m,
     assert_same(opened(tmp_path), drive, xyz_m=xyz_m, pixels=pixels)
 
 
-def test_a_sweep_in_laz_is_read_to_its_grid(written, drive):
+def laz_sweep(points):
     laspy = pytest.importorskip("laspy")
-    import io
-
-    points = drive[0].points[:100]
     cloud = laspy.create(point_format=3, file_version="1.4")
     cloud.header.scales = [0.01] * 3
     cloud.x, cloud.y, cloud.z = points[:, :3].T
@@ -123,16 +125,98 @@ def test_a_sweep_in_laz_is_read_to_its_grid(written, drive):
     cloud.extra_intensity = np.rint(points[:, 3] * 255).astype(np.uint8)
     content = io.BytesIO()
     cloud.write(content, do_compress=True)
-    packed = content.getvalue()
-    data = written.columns["lidar.lidar_merged"]["data"]
-    data[0] = packed
-    for row, field in ((1, slice(100, 104)), (2, slice(243, 247))):
-        data[row] = packed[: field.start] + b"\xff" * 4 + packed[field.stop :]
-    log = opened(written.write())
-    assert log[1].points is log[2].points is None  # billions of records are not looked for
-    read = log[0].points
+    return content.getvalue()
+
+
+def changed(data, at, new):
+    return data[:at] + new + data[at + len(new) :]
+
+
+def test_a_sweep_in_laz_is_read_to_its_grid(written, drive):
+    points = drive[0].points[:100]
+    written.columns["lidar.lidar_merged"]["data"][0] = laz_sweep(points)
+    read = opened(written.write())[0].points
     np.testing.assert_allclose(read[:, :3], points[:, :3], atol=0.0051)
     assert np.array_equal(read[:, 3], points[:, 3])
+
+
+def test_damaged_sweeps_in_laz_are_faults(written, drive):
+    """Their decoders look for billions of records, and reserve memory for billions of chunks or
+    for points of any size, which ends the process."""
+    packed = laz_sweep(drive[0].points[:100])
+    begin = int.from_bytes(packed[96:100], "little")
+    table = int.from_bytes(packed[begin : begin + 8], "little")
+    sizes = (
+        packed.index(b"laszip encoded") + 16 + 36 + 34 + 2
+    )  # after the rest of its header, and fixed fields
+    damaged = [
+        changed(packed, 100, b"\xff" * 4), changed(packed, 243, b"\xff" * 4),
+        changed(packed, 247, (10**7 + 1).to_bytes(8, "little")), changed(packed, 96, b"\xff" * 4),
+        changed(packed, begin, b"\xff" * 8), changed(packed, table + 4, b"\xff" * 4),
+        packed[: begin + 4], packed[:-30],
+        changed(changed(packed, 247, (10**7).to_bytes(8, "little")), sizes, b"\xff\xff"),
+    ]  # fmt: skip
+    for data in damaged:
+        with pytest.raises(SensorError, match="row 0 is no whole sweep") as caught:
+            read_points(rows_with(data), 0, "made-up", None)
+    assert str(caught.value.__cause__) == "claims 10000000 points of 65550 bytes"  # the last one
+    written.columns["lidar.lidar_merged"]["data"][1] = damaged[5]
+    log = opened(written.write())
+    assert log[1].points is None
+    assert log[2].points is not None
+
+
+def test_a_decoder_that_panics_is_a_fault_and_an_interrupt_is_none(drive, monkeypatch):
+    raised = type("PanicException", (BaseException,), {})("range end index 9 out of range")
+    laspy = pytest.importorskip("laspy")
+
+    def panic(_source, **_options):
+        raise raised
+
+    monkeypatch.setattr(laspy, "open", panic)
+    rows = rows_with(laz_sweep(drive[0].points[:100]))
+    with pytest.raises(SensorError, match="is no whole sweep"):
+        read_points(rows, 0, "made-up", None)
+    raised = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        read_points(rows, 0, "made-up", None)
+
+
+def rows_with(data):
+    return SimpleNamespace(path=Path("lidar.arrow"), row=lambda number: {"data": data})
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4", None])
+def test_sweeps_in_arrow_are_unpacked_within_bounds(compression, monkeypatch):
+    values = np.zeros(100_000, np.float32)
+    data = packed_sweep({"x": values, "y": values, "z": values, "n": np.arange(4e5, step=4)},
+                        compression)  # fmt: skip
+    rows = rows_with(data)
+    size = 4 * 100_000 * 3 + 8 * 100_000
+    monkeypatch.setattr("leapai.data.py123d.py123d_points.MAX_SENSOR_BYTES", size + 1000)
+    assert len(read_points(rows, 0, "made-up", None)["x"]) == 100_000
+    before = pa.total_allocated_bytes()
+    for name, bound in (("MAX_SENSOR_BYTES", size - 1), ("MAX_POINTS", 99_999)):
+        monkeypatch.setattr(f"leapai.data.py123d.py123d_points.{name}", bound)
+        with pytest.raises(SensorError, match="is no whole sweep") as caught:
+            read_points(rows, 0, "made-up", None)
+        assert str(caught.value.__cause__).startswith("claims 100000 rows of ")
+        assert pa.total_allocated_bytes() == before
+        monkeypatch.undo()
+
+
+def test_sweeps_in_arrow_that_are_damaged_are_faults():
+    data = packed_sweep({axis: np.zeros(50, np.float32) for axis in "xyz"})
+    rng = np.random.default_rng(0)
+    results = set()
+    for _ in range(300):
+        at = int(rng.integers(4, len(data) - 8))
+        damaged = changed(data, at, rng.integers(0, 256, 8, np.uint8).tobytes())
+        try:
+            results.add(len(read_points(rows_with(damaged), 0, "made-up", None)))
+        except SensorError:
+            results.add("fault")
+    assert "fault" in results
 
 
 def test_frames_are_at_the_pose_of_the_vehicle(written):
@@ -285,7 +369,6 @@ def test_cameras_that_are_no_pinholes_or_see_the_same_are_not_used(written):
     ("box_detections_se3", "box_detection_label_class", "os.system", "'os.system' is not known"),
     ("ego_state_se3", "height", "tall", r"ego_state_se3\.arrow: metadata: height = 'tall'"),
     ("ego_state_se3", "center_to_imu_se3", [0] * 7, "center_to_imu_se3: must be x y z in metres"),
-    ("camera.pcam_f0", "intrinsics", [0.1] * 5, "are not those of a pinhole camera"),
     ("sync", "dataset", None, r"sync\.arrow: metadata: dataset = None"),
 ])  # fmt: skip
 def test_metadata_that_are_wrong_are_errors_with_file_field_and_value(
@@ -305,9 +388,57 @@ def test_tables_that_are_damaged_are_errors(written):
     path.unlink()
     with pytest.raises(ValueError, match=r"ego_state_se3\.arrow is missing; convert"):
         len(opened(folder))
-    written.indices["lidar.lidar_merged"] = [0, 1, 7]
-    with pytest.raises(ValueError, match=r"7 is no row of lidar\.lidar_merged\.arrow, which has 3"):
+    written.indices["box_detections_se3"] = [0, 1, 7]
+    with pytest.raises(ValueError, match=r"7 is no row of box_detections_se3\.arrow, which has 3"):
         opened(written.write())[0]
+
+
+@pytest.mark.parametrize(("key", "sensor"), [
+    ("lidar.lidar_merged", "lidar"), ("camera.pcam_f0", "pcam_f0"),
+])  # fmt: skip
+def test_frames_go_on_without_a_sensor_whose_file_is_damaged(written, key, sensor):
+    folder = written.write()
+    path = folder / f"{key}.arrow"
+    content = path.read_bytes()
+    log = opened(folder)
+    assert len(log) == 3  # its tables are read, so the camera is known
+    path.write_bytes(content[:500])
+    (fault,) = check_frame(log[1]).faults
+    assert fault.startswith(f"{sensor}: {key}.arrow: cannot be read (")
+    assert log.has_sweep(1) == (sensor != "lidar")
+    written.indices[key] = [0, 1, 7]
+    log = opened(written.write())
+    (fault,) = check_frame(log[0]).faults
+    assert "7 is no row of" in fault
+    assert log.has_sweep(1) == (sensor != "lidar")
+
+
+@pytest.mark.parametrize("damage", [
+    lambda written: written.metadata["camera.pcam_f0"].update(intrinsics=[0.1] * 5),
+    lambda written: written.metadata["camera.pcam_f0"].update(width="wide"),
+    lambda written: (written.write() / "camera.pcam_f0.arrow").write_bytes(b"ARROW1"),
+])  # fmt: skip
+def test_a_camera_whose_metadata_cannot_be_read_is_not_used(written, damage, tmp_path):
+    damage(written)
+    if not written.folder.exists():
+        written.write()
+    log = opened(written.folder)
+    frame = check_frame(log[0])
+    assert (frame.cameras, frame.faults, log.unused_cameras) == ((), (), ("pcam_f0",))
+    (note,) = log.table_notes
+    assert note.startswith(str(written.folder / "camera.pcam_f0.arrow"))
+    assert note.endswith("; frames go on without pcam_f0")
+
+
+@pytest.mark.parametrize("time_us", [2**62, -5, 0])
+def test_a_camera_at_a_time_that_cannot_be_is_a_fault(written, time_us):
+    written.columns["camera.pcam_f0"]["timestamp_us"][1] = time_us
+    time = written.frames[1].timestamp_us
+    frame = check_frame(opened(written.write())[1])
+    assert frame.cameras[0].image is None
+    assert frame.cameras[0].timestamp_us == time
+    (fault,) = frame.faults
+    assert fault.startswith(f"pcam_f0: camera.pcam_f0.arrow: timestamp_us = {time_us} is ")
 
 
 def test_boxes_that_cannot_be_used_are_left_out_and_counted(written):
@@ -328,5 +459,13 @@ def test_folders_are_recognised_and_two_logs_of_one_name_are_refused(written, tm
     written.write()
     with pytest.raises(ValueError, match="two logs of one name"):
         opened(tmp_path)
+    (tmp_path / "links").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / "links" / split).symlink_to(tmp_path / split / "one")
+    with pytest.raises(ValueError, match="two logs of one name"):
+        opened(tmp_path / "links")
+    for location in ("s3://bucket/logs", f"{tmp_path / 'val'},sensors=s3://bucket"):
+        with pytest.raises(ValueError, match="py123d: is not read from s3://; copy it"):
+            opened(location)
     with pytest.raises(ValueError, match="there is no log"):
         opened(tmp_path / "nowhere")

@@ -8,22 +8,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from leapai.data import columns
 from leapai.data.folder.point_files import read_sweep
 from leapai.data.py123d.arrow_rows import ArrowRows
+from leapai.data.py123d.arrow_sweeps import unpacked
 from leapai.data.py123d.py123d_rig import LidarMetadata, checked, pose_of
-from leapai.data.reading import SensorError
+from leapai.data.reading import MAX_SENSOR_BYTES, SensorError
 from leapai.extras import import_extra
 from leapai.geometry import poses
 from leapai.types import FloatArray
 
 MAX_POINTS = 10_000_000
 """Largest sweep that is unpacked; the densest LiDARs of vehicles give a million points."""
-_RECORDS, _MOST_RECORDS = (slice(100, 104), slice(243, 247)), 100
-"""Places in the header of LAS 1.4 of the numbers of its records of variable length, of which py123d
-writes three."""
+_BEGIN, _RECORDS, _POINTS = 96, (100, 243), 247
+"""Places in the header of LAS 1.4 of where the points begin, of the numbers of its records of
+variable length, and of the number of points."""
+_MOST_RECORDS = 100
+"""py123d writes three."""
+_ITEMS, _ITEM = 34, np.dtype([("type", "<u2"), ("size", "<u2"), ("version", "<u2")])
+"""Parts of a point in the record of LASzip, and where they begin."""
+_PANIC = "PanicException"
+"""Class of what lazrs, which is written in Rust, raises where it fails; it is no Exception."""
 _ARROW, _LAZ, _DRACO = b"\xff\xff\xff\xff", b"LASF", b"DRACO"
 
 
@@ -71,18 +77,27 @@ def read_points(
         raise SensorError(rows.path, "is packed by Draco; convert with lidar_codec=laz or ipc_zstd")
     if not data.startswith((_ARROW, _LAZ)):
         raise SensorError(rows.path, "is packed in a way that is not known; use lidar_codec=laz")
-    laspy: Any = None
-    if data.startswith(_LAZ):
-        laspy = import_extra("laspy", "py123d", "a LAZ sweep of py123d needs laspy")
+    is_laz = data.startswith(_LAZ)
+    laspy = import_extra("laspy", "py123d", "a LAZ sweep of py123d needs laspy") if is_laz else None
     try:
-        found = _from_arrow(data) if laspy is None else _from_laz(data, laspy)
-        _check(found)
-    except Exception as error:  # whatever the decoders raise for foreign bytes
+        found = _decoded(data, laspy)
+    except BaseException as error:  # whatever the decoders raise for foreign bytes
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
         raise SensorError(rows.path, f"row {number} is no whole sweep") from error
     if "intensity" in found:
         values = found["intensity"]
         scale = float(np.iinfo(values.dtype).max) if values.dtype.kind == "u" else 1.0
         found["intensity"] = values / np.float32(scale)
+    return found
+
+
+def _decoded(data: bytes, laspy: Any) -> dict[str, Any]:
+    """Returns the columns of a sweep in LAZ, or in Arrow where there is no `laspy`."""
+    found = (
+        unpacked(data, MAX_POINTS, MAX_SENSOR_BYTES) if laspy is None else _from_laz(data, laspy)
+    )
+    _check(found)
     return found
 
 
@@ -98,33 +113,46 @@ def _check(found: Mapping[str, Any]) -> None:
         raise KeyError("z")
 
 
-def _from_arrow(data: bytes) -> dict[str, Any]:
-    with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
-        batch = reader.read_next_batch()
-    batch.validate(full=True)
-    return {
-        name: batch.column(i).to_numpy(zero_copy_only=False)
-        for i, name in enumerate(batch.schema.names)
-    }
-
-
 def _from_laz(data: bytes, laspy: Any) -> dict[str, Any]:
-    records = [int.from_bytes(data[field], "little") for field in _RECORDS]
-    if data[24:26] != b"\x01\x04" or max(records) > _MOST_RECORDS:
-        raise ValueError(f"is no LAS 1.4, or claims {records} records")  # laspy looks for them all
-    with laspy.open(io.BytesIO(data)) as reader:
-        if reader.header.point_count > MAX_POINTS:
-            raise ValueError(f"claims {reader.header.point_count} points")
+    _check_laz(data)
+    # The parallel backend reserves what the table of chunks claims, and its threads do not survive
+    # that readers of frames are forked.
+    with laspy.open(io.BytesIO(data), laz_backend=laspy.LazBackend.Lazrs) as reader:
+        (packing,) = reader.header.vlrs.get("LasZipVlr")
+        item_bytes = int(np.frombuffer(packing.record_data[_ITEMS:], _ITEM)["size"].sum())
+        count = reader.header.point_count
+        if count > MAX_POINTS or count * item_bytes > MAX_SENSOR_BYTES:
+            raise ValueError(f"claims {count} points of {item_bytes} bytes")
         cloud = reader.read()
     # What has the name of a standard column of LAS is kept under another one.
     extra = {name.removeprefix("extra_"): name for name in cloud.point_format.extra_dimension_names}
-    xyz = np.asarray(cloud.xyz, np.float32)
+    with np.errstate(all="ignore"):  # what is too large becomes infinite, and is dropped
+        xyz = np.asarray(cloud.xyz, np.float32)
     known = {
         name: np.asarray(cloud[extra[name]])
         for name in ("intensity", "timestamps")
         if name in extra
     }
     return {"x": xyz[:, 0], "y": xyz[:, 1], "z": xyz[:, 2], **known}
+
+
+def _check_laz(data: bytes) -> None:
+    """Raises ValueError for numbers of records, of points or of chunks that cannot be, because
+    laspy and lazrs look for them all, or reserve memory for them and end the process."""
+
+    def number(start: int, size: int, *, signed: bool = False) -> int:
+        if not 0 <= start <= len(data) - size:
+            raise ValueError(f"ends before byte {start}")
+        return int.from_bytes(data[start : start + size], "little", signed=signed)
+
+    records = [number(place, 4) for place in _RECORDS]
+    if data[24:26] != b"\x01\x04" or max(records) > _MOST_RECORDS:
+        raise ValueError(f"is no LAS 1.4, or claims {records} records")
+    points, begin = number(_POINTS, 8), number(_BEGIN, 4)
+    table = number(begin, 8, signed=True)
+    chunks = number(table + 4, 4)
+    if points > MAX_POINTS or table < begin or chunks > points:
+        raise ValueError(f"claims {points} points in {chunks} chunks")
 
 
 def _outside(path: Path, rows: ArrowRows, dataset: str) -> dict[str, FloatArray]:

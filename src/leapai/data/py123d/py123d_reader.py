@@ -25,6 +25,8 @@ from leapai.data.py123d.py123d_rig import Camera, pose_of
 from leapai.data.py123d.py123d_tables import SYNC, LogTables, read_tables
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
 from leapai.data.reduced_images import reduced_intrinsics, reduced_size, reduction
+from leapai.data.remote_files import local_path
+from leapai.data.sensor_bounds import MAX_IMAGE_AGE_S
 from leapai.geometry import poses
 from leapai.types import CameraFrame, FloatArray, Frame, IntArray, Labels
 
@@ -34,13 +36,14 @@ _DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 
 
 def open_logs(location: str, options: OpenOptions) -> list[Py123dLog]:
-    """Opens the logs under a folder. Raises ValueError where there is none, or two of one name;
-    and, when a log is first used, for tables that cannot be used."""
+    """Opens the logs under a folder. Raises ValueError where there is none, two of one name,
+    or an address of another machine; and, when a log is first used, for tables that cannot be
+    used."""
     given, _, option = location.partition(",")
     name, _, sensors = option.partition("=")
     if option and name != "sensors":
         raise ValueError(f"py123d:{location}: {option!r} is no option; the one is sensors=FOLDER")
-    root = Path(given).expanduser()
+    root = local_path(given, "py123d")
     folders = sorted({path.parent for depth in _DEPTHS for path in root.glob(f"{depth}{SYNC}")})
     if not folders:
         raise ValueError(
@@ -49,13 +52,13 @@ def open_logs(location: str, options: OpenOptions) -> list[Py123dLog]:
         )
     places: dict[str, Path] = {}
     for folder in folders:
-        other = places.setdefault(folder.name, folder)
+        other = places.setdefault(folder.resolve().name, folder)
         if other != folder:
             raise ValueError(
                 f"py123d:{location}: {other} and {folder} are two logs of one name, which results "
                 "could not tell apart; give the folder of one split"
             )
-    outside = Path(sensors).expanduser() if sensors else None
+    outside = local_path(sensors, "py123d") if sensors else None
     return [Py123dLog(folder, outside, options.least_image_px) for folder in folders]
 
 
@@ -86,12 +89,13 @@ class Py123dLog(DrivingLog):
 
     @property
     def table_notes(self) -> Sequence[str]:  # type: ignore[override]
-        """Rows that were left out of the tables of the log."""
+        """Rows that were left out of the tables of the log, and cameras that cannot be used."""
         return self._tables.notes
 
     @property
     def unused_cameras(self) -> Sequence[str]:  # type: ignore[override]
-        """Cameras that are no pinholes, look down, or look where the front camera does."""
+        """Cameras that are no pinholes, look down, look where the front camera does, or have
+        metadata that are not in order."""
         return self._tables.unused_cameras
 
     def __getitem__(self, index: int) -> Frame:
@@ -110,7 +114,10 @@ class Py123dLog(DrivingLog):
     def has_sweep(self, index: int) -> bool:
         """Returns whether the log has a sweep for the frame (it may still turn out broken)."""
         lidars = self._tables.lidars
-        return bool(lidars) and all(self._tables.rows_of(key)[index] >= 0 for key in lidars)
+        try:
+            return bool([self._tables.row_of_sensor(key, index) for key in lidars])
+        except SensorError:
+            return False
 
     def annotated_boxes(self, index: int) -> AnnotatedBoxes | None:
         """Returns all boxes of a frame, mapped to our classes or not; None: it is not annotated."""
@@ -159,10 +166,8 @@ class Py123dLog(DrivingLog):
         return np.concatenate(parts) if parts else None
 
     def _sweep(self, key: str, index: int) -> FloatArray:
-        tables, rows = self._tables, self._tables.sensor(key)
-        number = int(tables.rows_of(key)[index])
-        if number < 0:
-            raise SensorError(rows.path, f"no sweep at {tables.time_us[index]} us")
+        tables = self._tables
+        rows, number = tables.row_of_sensor(key, index)
         found = read_points(rows, number, tables.dataset, self._sensors)
         xyz = np.stack([found[axis] for axis in "xyz"], -1)
         reading.check_range(xyz, rows.path)
@@ -201,16 +206,17 @@ class Py123dLog(DrivingLog):
 
     def _exposure(self, camera: Camera, index: int) -> dict[str, Any]:
         """Returns the row of an image. Raises SensorError."""
-        rows = self._tables.sensor(camera.key)
-        number = int(self._tables.rows_of(camera.key)[index])
-        if number < 0:
-            raise SensorError(rows.path, f"no image at {self._tables.time_us[index]} us")
+        rows, number = self._tables.row_of_sensor(camera.key, index)
         try:
             row = rows.row(number)
         except ValueError as error:
             raise SensorError(rows.path, str(error)) from error
         if not isinstance(row.get("timestamp_us"), int) or row.get("data") is None:
             raise SensorError(rows.path, f"no image in row {number}")
+        away_s = abs(row["timestamp_us"] - int(self._tables.time_us[index])) / 1e6
+        if row["timestamp_us"] < 0 or away_s > MAX_IMAGE_AGE_S:
+            words = f"timestamp_us = {row['timestamp_us']} is {away_s:.4g} s from the frame's"
+            raise SensorError(rows.path, words)
         return row
 
     def _pose(self, camera: Camera, row: dict[str, Any]) -> FloatArray:

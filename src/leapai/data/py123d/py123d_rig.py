@@ -131,21 +131,24 @@ def read_imu_from_ego(ego: ArrowRows) -> FloatArray:
     return imu_from_ego
 
 
-def read_cameras(folder: Path) -> tuple[tuple[Camera, ...], tuple[str, ...]]:
+def read_cameras(folder: Path, notes: list[str]) -> tuple[tuple[Camera, ...], tuple[str, ...]]:
     """Returns the cameras of a log that are used, and the names of others: those that are no
-    pinholes, that look down, and of a stereo pair that looks where the front camera does.
-
-    Raises ValueError for metadata that are not in order.
+    pinholes, that look down, of a stereo pair that looks where the front camera does, and those
+    with metadata that are not in order, which are added to `notes`.
     """
     files = {path.name.split(".")[1]: path for path in sorted(folder.glob("camera.*.arrow"))}
     used, unused = [], []
     for name, path in files.items():
-        content = ArrowRows(path).metadata
         twice = name in _STEREO and _FRONT in files
-        if twice or name == _DOWN or content.get("camera_model") not in _PINHOLE:
+        try:
+            content = ArrowRows(path).metadata
+            if twice or name == _DOWN or content.get("camera_model") not in _PINHOLE:
+                unused.append(name)
+            else:
+                used.append(_camera(name, checked(_CameraMetadata, content, path), path))
+        except ValueError as error:
             unused.append(name)
-        else:
-            used.append(_camera(name, checked(_CameraMetadata, content, path), path))
+            notes.append(f"{error}; frames go on without {name}")
     return tuple(used), tuple(unused)
 
 

@@ -21,6 +21,7 @@ from leapai.data.py123d.py123d_rig import (
     read_cameras,
     read_imu_from_ego,
 )
+from leapai.data.reading import SensorError
 from leapai.geometry import poses
 from leapai.types import FloatArray, IntArray
 
@@ -40,7 +41,7 @@ class LogTables:
         self._files: dict[str, ArrowRows] = {}
         self._indices: dict[str, IntArray] = {}
         self.notes: list[str] = []
-        """Rows that were left out, counted."""
+        """Rows that were left out, counted, and cameras that cannot be used."""
         sync, ego = ArrowRows(folder / SYNC), ArrowRows(folder / EGO)
         origin = checked(LogMetadata, sync.metadata, sync.path)
         self.dataset, self.version = origin.dataset, f"{origin.dataset}, py123d {origin.version}"
@@ -48,7 +49,7 @@ class LogTables:
         self.ego_from_imu = poses.invert(imu_from_ego)
         """[4, 4]"""
         self.cameras: tuple[Camera, ...]
-        self.cameras, self.unused_cameras = read_cameras(folder)
+        self.cameras, self.unused_cameras = read_cameras(folder, self.notes)
         lidars = [path.name.removesuffix(".arrow") for path in sorted(folder.glob("lidar.*.arrow"))]
         self.lidars = [_MERGED] if _MERGED in lidars else lidars
         """Names of the files with sweeps that make up a frame."""
@@ -80,6 +81,19 @@ class LogTables:
             count = len(self.sensor(key))
             self._indices[key] = _references(self._sync, key, count)[self._rows]
         return self._indices[key]
+
+    def row_of_sensor(self, key: str, frame: int) -> tuple[ArrowRows, int]:
+        """Returns the file of a sensor, and its row in a frame. Raises SensorError where the sensor
+        has none, or its file is missing or damaged."""
+        try:
+            rows, number = self.sensor(key), int(self.rows_of(key)[frame])
+        except ValueError as error:
+            path = self.folder / f"{key}.arrow"
+            words = str(error).removeprefix(str(path)).lstrip(": ")
+            raise SensorError(path, words) from error
+        if number < 0:
+            raise SensorError(rows.path, f"no row at {self.time_us[frame]} us")
+        return rows, number
 
     def sensor(self, key: str) -> ArrowRows:
         """Returns the file of a sensor. Raises ValueError where there is none."""
