@@ -10,9 +10,10 @@ from leapai import cli
 from leapai.config import explain
 from leapai.report.terminal_benchmark import benchmark_summary
 from leapai.runs import run_inputs
-from leapai.runs.profiler import AFTER, BEFORE, STAGES
+from leapai.runs.profiler import AFTER, BEFORE, NETWORK, STAGES
 from leapai.runs.stage_benchmark import OTHER, READING, measure_stages
 from leapai.streaming import session
+from tests.runtime.exported import write_export
 from tests.scenes import joint_config
 from tests.training.runs import StubLog
 
@@ -54,6 +55,25 @@ def test_the_command_prints_machine_and_stages(tmp_path, monkeypatch, capsys):
     assert cli.main(["bench", str(path), *options]) == 0
     written = capsys.readouterr().out
     for words in ("random", "threads on", "2 frames after 1", "view transfer", "frames a second"):
+        assert words in written
+
+
+def test_an_exported_network_is_one_stage_between_those_of_the_host(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run_inputs, "open_logs", lambda *_, **__: [StubLog(0, 4)])
+    network = run_inputs.read_network(write_export(tmp_path, joint_config()))
+    inputs = run_inputs.open_inputs(network.config, network, "stub", None)
+    graph = network.graph
+    network.graph = lambda values: (time.sleep(0.1), graph(values))[1]
+    slow = network.graph
+    measured = measure_stages(inputs, frames=2, warm_up=1)
+    assert list(measured.costs) == [READING, BEFORE, NETWORK, AFTER]
+    assert 0.2 < measured.costs[NETWORK].seconds < sum(measured.frame_seconds)
+    assert network.graph is slow, "the measurement has put itself away"
+    options = ["--frames", "2", "--warm-up", "1", "--data", "synthetic", "--threads", "1"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert cli.main(["bench", "--ckpt", str(tmp_path / "exported"), *options]) == 0
+    written = capsys.readouterr().out
+    for words in ("1 threads on", "2 frames after 1", "network", "frames a second"):
         assert words in written
 
 

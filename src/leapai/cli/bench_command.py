@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from leapai.cli.arguments import Command, read
 from leapai.cli.configuration import DEMO_DATA, NamedConfigurationOptions
-from leapai.config.checkpoint_names import existing_checkpoint
+from leapai.config.checkpoint_names import existing_network
 from leapai.config.options import Argument
 from leapai.data.data_names import check_data
 
@@ -26,8 +27,9 @@ class BenchOptions:
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "weights to run; without a configuration, its own is used; without both, the network "
-            "that ships; a configuration without weights runs random ones",
+            "weights to run, or the folder of an exported network; without a configuration, its "
+            "own is used; without both, the network that ships; a configuration without weights "
+            "runs random ones",
             flags=("--ckpt",),
             metavar="FILE",
         ),
@@ -38,7 +40,10 @@ class BenchOptions:
         int, Argument("frames before those, not measured; default: 4", metavar="N", least=0)
     ] = 4
     threads: Annotated[
-        int | None, Argument("threads of PyTorch; default: its own choice", metavar="N", least=1)
+        int | None,
+        Argument(
+            "threads of PyTorch, or of ONNX Runtime; default: its own choice", metavar="N", least=1
+        ),
     ] = None
 
 
@@ -51,8 +56,10 @@ def _bench(parsed: argparse.Namespace) -> None:
 
         path = shipped_checkpoint()
     if path is not None:
-        existing_checkpoint(path)
+        existing_network(path)
     check_data(options.data)
+    if options.threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(options.threads)  # which ONNX Runtime reads
     config, checkpoint = configuration.load_or_that_of(path)
     _measure(config, checkpoint or path, options)
 
@@ -67,8 +74,9 @@ def _measure(
     from leapai.runs.stage_benchmark import measure_stages, threads_of
     from leapai.runs.system_info import machine_info
 
-    console, threads = Console(highlight=False, soft_wrap=True), threads_of(options.threads)
+    console = Console(highlight=False, soft_wrap=True)
     inputs = open_inputs(config, source, options.data, None, labelled=False)
+    threads = threads_of(inputs.model, options.threads)
     origin, machine = inputs.origin, machine_info()
     console.print(f"[bold]{origin.job_name}[/] on {origin.data}, weights {origin.weights}")
     console.print(

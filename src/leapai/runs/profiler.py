@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
+
+    from leapai.runtime.exported_network import ExportedNetwork
 
 STAGES = {
     "stage1_backbone": "backbones",
@@ -101,14 +104,9 @@ class StageMeter:
     @contextmanager
     def step(self, model: nn.Module) -> Iterator[None]:
         """Measures a block that runs `model` once as three stages: `BEFORE`, `NETWORK`, `AFTER`."""
-
-        def change_to(stage: str) -> None:
-            self._end()
-            self._begin(stage)
-
         hooks = (
-            model.register_forward_pre_hook(lambda *_: change_to(NETWORK)),
-            model.register_forward_hook(lambda *_: change_to(AFTER)),
+            model.register_forward_pre_hook(lambda *_: self._change_to(NETWORK)),
+            model.register_forward_hook(lambda *_: self._change_to(AFTER)),
         )
         self._begin(BEFORE)
         try:
@@ -117,6 +115,29 @@ class StageMeter:
             self._end()
             for hook in hooks:
                 hook.remove()
+
+    @contextmanager
+    def step_of_graph(self, network: ExportedNetwork) -> Iterator[None]:
+        """Measures a block that runs an exported network once, as the three stages of `step`."""
+        graph = network.graph
+
+        def measured(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            self._change_to(NETWORK)
+            outputs = graph(inputs)
+            self._change_to(AFTER)
+            return outputs
+
+        network.graph = measured
+        self._begin(BEFORE)
+        try:
+            yield
+        finally:
+            self._end()
+            network.graph = graph
+
+    def _change_to(self, stage: str) -> None:
+        self._end()
+        self._begin(stage)
 
     def _begin(self, stage: str, *_: Any) -> None:
         _synchronise()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +44,9 @@ _FREE = {
 """Variables of a configuration that the graph does not depend on."""
 _THRESHOLDS = "occlusion_thresholds"
 
+Graph = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+"""Inputs by name -> outputs by name."""
+
 
 class ExportedNetwork:
     """Runs one stream through the graph of a folder that `leapai export` has written."""
@@ -55,8 +58,10 @@ class ExportedNetwork:
         folder is not one, or the device is not there."""
         self.folder, self.manifest = folder, read_manifest(folder)
         self.config = config = config_of(folder, self.manifest)
-        self._run = OnnxGraph(folder, self.manifest, device, engine_cache)
-        self.device = self._run.device
+        graph = OnnxGraph(folder, self.manifest, device, engine_cache)
+        self.device, self.threads = graph.device, graph.threads
+        self.graph: Graph = graph
+        """Runs the step; a measurement may put itself around it."""
         bev, lidar = config.bev, config.lidar
         pillars = BevGrid(bev.x_range_m, bev.y_range_m, bev.z_range_m, lidar.pillar_m)
         self._grouping = PillarGrouping(lidar, pillars, self._most("P"))
@@ -113,7 +118,7 @@ class ExportedNetwork:
         with more cameras than the graph has."""
         motion = motion_since(memory, frame, self.config.max_gap_s, is_first=is_first)
         memory = replace(memory, ring=()) if motion.reset else memory
-        outputs = self._run(self.graph_inputs(frame, memory, motion))
+        outputs = self.graph(self.graph_inputs(frame, memory, motion))
         found = {name: array[0] for name, array in outputs.items() if name != _THRESHOLDS}
         has_objects = "boxes" in found
         return NetworkStep(

@@ -60,6 +60,7 @@ class OnnxGraph:
                 "or leave it out"
             )
         self.device, self._session = _opened(runtime, folder, manifest, device, engine_cache)
+        self.threads = _threads() or os.cpu_count() or 1  # by itself it takes all cores
         self._inputs = [tensor.name for tensor in manifest.inputs]
         self._outputs = [tensor.name for tensor in manifest.outputs]
         theirs = (self._session.get_inputs(), self._session.get_outputs())
