@@ -43,8 +43,8 @@ def test_logs_are_opened_by_the_name_of_their_data_set():
     assert isinstance(log[0], leapai.Frame)
     assert isinstance(log[0].cameras[0], leapai.CameraFrame)
     assert isinstance(log[0].labels, leapai.Labels)
-    with pytest.raises(ValueError, match="there is no data set 'kitti'"):
-        leapai.open_logs("kitti:/data", image_size_px=(32, 60))
+    with pytest.raises(ValueError, match="there is no data set 'lyft'"):
+        leapai.open_logs("lyft:/data", image_size_px=(32, 60))
 
 
 def test_data_types_are_made_by_hand():

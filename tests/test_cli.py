@@ -89,7 +89,7 @@ def test_only_working_commands_are_listed(capsys):
         (["runs"], "outputs/runs.parquet: there is no table of runs"),
         (["runs", "1"], "takes no number, or the numbers of two runs"),
         (["runs", "1", "x"], "'x' must be a whole number"),
-        (["inspect", "kitti:/data"], "there is no data set 'kitti'"),
+        (["inspect", "lyft:/data"], "there is no data set 'lyft'"),
         (["inspect", "nuscenes:/no/such/folder"], "/no/such/folder"),
         (["inspect", "synthetic:wheels=3"], "there is no option 'wheels'"),
         (["inspect", "synthetic", "--against", "synthetic"], "add --stats"),

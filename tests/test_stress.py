@@ -278,7 +278,7 @@ def test_tables_have_the_classes_of_the_network(tmp_path, checkpoint):
     ("arguments", "message"),
     [
         (["none.ckpt"], "checkpoint none.ckpt: there is no such file"),
-        (["--data", "kitti:/data"], "there is no data set 'kitti'"),
+        (["--data", "lyft:/data"], "there is no data set 'lyft'"),
         (["--every", "0"], "'0' must be a whole number, 1 or more"),
     ],
 )

@@ -76,9 +76,9 @@ def test_help_imports_no_schema(arguments, tmp_path):
         (["report", "."], "run.json is missing"),
         (["view", "nowhere"], "nowhere: there is no such folder"),
         (["val", "--data", "nuscenes:nowhere"], "there is no folder 'nowhere'"),
-        (["demo", "--data", "kitti:x"], "there is no data set 'kitti'"),
+        (["demo", "--data", "lyft:x"], "there is no data set 'lyft'"),
         (["inspect", "argoverse2:nowhere"], "there is no folder 'nowhere'"),
-        (["inspect", "synthetic", "--stats", "--against", "kitti:x"], "no data set 'kitti'"),
+        (["inspect", "synthetic", "--stats", "--against", "lyft:x"], "no data set 'lyft'"),
     ],
 )
 def test_a_wrong_option_or_a_missing_file_needs_no_schema(arguments, expected, tmp_path):
@@ -100,7 +100,7 @@ def test_a_wrong_option_or_a_missing_file_needs_no_schema(arguments, expected, t
         (["train", "--output", "."], "there has been a training in this folder"),
         (["train", "--data", "nuscenes:nowhere@2"], "there is no folder 'nowhere'"),
         (["train", "--val-data", "nuscenes:nowhere"], "there is no folder 'nowhere'"),
-        (["val", "--random-weights", "--set", "data.val=kitti:x"], "no data set 'kitti'"),
+        (["val", "--random-weights", "--set", "data.val=lyft:x"], "no data set 'lyft'"),
     ],
 )
 def test_a_wrong_configuration_needs_no_pytorch(arguments, expected, tmp_path):
