@@ -73,8 +73,8 @@ def test_inputs_are_those_with_which_a_stream_runs_the_graph(exported, monkeypat
     assert frames.frames == len(given) == 6
     stream = leapai.load(exported, device="cpu")
     network, seen = stream.session.network, []
-    run = network._run
-    network._run = lambda inputs: seen.append(inputs) or run(inputs)
+    run = network.graph
+    network.graph = lambda inputs: seen.append(inputs) or run(inputs)
     for log in open_drives("3", None):
         for frame in (log[0], log[1]):
             stream.step(frame)

@@ -302,7 +302,7 @@ class Client(ExportedNetwork):
     """A host whose graph runs on a server that holds the state of the sequence."""
 
     def serve(self, config):
-        graph, states = self._run, config.sequence_batching.state
+        graph, states = self.graph, config.sequence_batching.state
         names = [tensor.name for tensor in config.input]
         self.session_inputs = names
         kept = {s.input_name: s.output_name for s in states}
@@ -315,7 +315,7 @@ class Client(ExportedNetwork):
             return {tensor.name: found[tensor.name] for tensor in config.output}
 
         self.returned = {tensor.name for tensor in config.output}
-        self._run = served
+        self.graph = served
 
     def empty_memory(self):
         """What a client keeps: the fields of the memory that the server returns to it."""
