@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from leapai.config.problems import one_line
 from leapai.data import columns
+from leapai.data.data_names import TABLES
 from leapai.data.folder.folder_calibration import Calibration
 from leapai.data.folder.folder_reader import FolderLog
 from leapai.data.folder.sequence_files import SequenceFiles
@@ -53,10 +54,7 @@ def open_logs(location: str, options: OpenOptions) -> list[KittiLog]:
     """Opens the sequences under a folder. Raises ValueError where there is none, for an address
     of another machine, and for tables that are missing or damaged."""
     root = local_path(location, "kitti").absolute()
-    splits = (root, root / "training", root / "testing")
-    paths = [
-        path for split in splits for path in sorted((split / "oxts").glob(4 * "[0-9]" + ".txt"))
-    ]
+    paths = [path for table in TABLES["kitti"] for path in sorted(root.glob(table))]
     if not paths:
         raise ValueError(
             f"kitti:{location}: there is no sequence of the tracking benchmark; give the folder "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +49,7 @@ class CalibrationFrames:
         share = MOST_FRAMES // max(len(logs), 1)
         for log in map(UnlabelledLog, logs):
             session = StreamSession(self._network, self._network.config)
-            for index in islice(range(len(log)), share):
+            for index in range(min(len(log), share)):
                 if session.try_step(read_frame(log, index)) is None:
                     continue
                 self.frames += 1

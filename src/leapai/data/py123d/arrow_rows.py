@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from leapai.data.cache_sources import note_file
 from leapai.data.reading import opened_regular
 from leapai.extras import import_extra
 from leapai.io import printable
-from leapai.types import IntArray
+from leapai.types import FloatArray, IntArray
 
 REMEDY = "convert this log again with py123d"
 _METADATA = b"metadata"
@@ -73,11 +74,15 @@ class ArrowRows:
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             raise self._damaged(error) from error
 
+    def whole_numbers(self, field: str) -> IntArray:
+        """Returns a whole column of int64 [N]; -1: a row has none. Raises ValueError."""
+        values = self.column(field, pa.int64()).fill_null(-1)
+        return np.asarray(values.to_numpy(zero_copy_only=False), np.int64)
+
     @cached_property
     def time_us(self) -> IntArray:
         """[N] int64 times of the rows; -1: a row has none. Raises ValueError."""
-        values = self.column(f"{self.key}.timestamp_us", pa.int64()).fill_null(-1)
-        return np.asarray(values.to_numpy(zero_copy_only=False), np.int64)
+        return self.whole_numbers(f"{self.key}.timestamp_us")
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -112,6 +117,12 @@ class ArrowRows:
     def _damaged(self, error: Exception) -> ValueError:
         words = printable(" ".join(str(error).split())[:200])
         return ValueError(f"{self.path} cannot be read ({words}); {REMEDY}")
+
+
+def numbers_of(lists: pa.Array, width: int) -> FloatArray:
+    """Returns lists of `width` numbers [N, width]; NaN for a list that is not there."""
+    each = [pc.list_element(lists, i).to_numpy(zero_copy_only=False) for i in range(width)]
+    return np.stack(each, -1).astype(np.float64).reshape(len(lists), width)
 
 
 def _options(fields: list[int] | None = None) -> Any:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leapai.data.checked_table import MAX_COORDINATE_M, MAX_COUNT, CheckedTable
-from leapai.data.py123d.arrow_rows import REMEDY, ArrowRows
+from leapai.data.py123d.arrow_rows import REMEDY, ArrowRows, numbers_of
 from leapai.data.py123d.py123d_classes import label_class
 from leapai.data.py123d.py123d_rig import LabelMetadata, checked
 from leapai.data.reading import central_velocity
@@ -68,7 +68,7 @@ def read_boxes(rows: ArrowRows, notes: list[str]) -> BoxTable:
     if not all(np.array_equal(count, counts[0]) for count in counts):
         raise ValueError(f"{rows.path}: its columns have different numbers of boxes; {REMEDY}")
     flat = {name: column.flatten() for name, column in lists.items()}
-    boxes = _numbers(flat["bounding_box_se3"], 10)
+    boxes = numbers_of(flat["bounding_box_se3"], 10)
     found = {
         "x y z": boxes[:, :3],
         "qw qx qy qz": boxes[:, 3:7],
@@ -84,7 +84,7 @@ def read_boxes(rows: ArrowRows, notes: list[str]) -> BoxTable:
     kept = table.usable(notes)
     row, position_m = np.repeat(np.arange(len(counts[0])), counts[0])[kept], position_m[kept]
     track_id = np.unique([tokens[i] for i in kept], return_inverse=True)[1].astype(np.int64)
-    recorded = _numbers(flat["velocity_3d"], 3)[kept]
+    recorded = numbers_of(flat["velocity_3d"], 3)[kept]
     class_of = {name: i for i, name in enumerate(CLASS_NAMES)}
     by_number = np.array([class_of.get(labels.class_of.get(w, ""), -1) for w in labels.words])
     points = flat["num_lidar_points"].fill_null(-1).to_numpy(zero_copy_only=False)[kept]
@@ -116,9 +116,3 @@ def _velocity(
 def _lengths(column: pa.Array) -> IntArray:
     lengths = pc.list_value_length(column).fill_null(0)
     return np.asarray(lengths.to_numpy(zero_copy_only=False), np.int64)
-
-
-def _numbers(lists: pa.Array, width: int) -> FloatArray:
-    """Returns lists of `width` numbers [N, width]; NaN for a list that is not there."""
-    each = [pc.list_element(lists, i).to_numpy(zero_copy_only=False) for i in range(width)]
-    return np.stack(each, -1).astype(np.float64).reshape(len(lists), width)

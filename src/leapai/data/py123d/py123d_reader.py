@@ -19,6 +19,7 @@ import numpy as np
 
 from leapai.data import columns, reading
 from leapai.data.bags.bag_poses import NoPoseError
+from leapai.data.data_names import TABLES
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.py123d.py123d_points import read_points, sensor_file
 from leapai.data.py123d.py123d_rig import Camera, pose_of
@@ -31,8 +32,6 @@ from leapai.geometry import poses
 from leapai.types import CameraFrame, FloatArray, Frame, IntArray, Labels
 
 _LIDAR = "lidar"
-_DEPTHS = ("", "*/", "*/*/", "*/*/*/")
-"""ROOT may be a log, a split, `logs/` of py123d, or the folder that holds `logs/`."""
 
 
 def open_logs(location: str, options: OpenOptions) -> list[Py123dLog]:
@@ -44,7 +43,7 @@ def open_logs(location: str, options: OpenOptions) -> list[Py123dLog]:
     if option and name != "sensors":
         raise ValueError(f"py123d:{location}: {option!r} is no option; the one is sensors=FOLDER")
     root = local_path(given, "py123d")
-    folders = sorted({path.parent for depth in _DEPTHS for path in root.glob(f"{depth}{SYNC}")})
+    folders = sorted({path.parent for table in TABLES["py123d"] for path in root.glob(table)})
     if not folders:
         raise ValueError(
             f"py123d:{location}: there is no log; give the folder of one ({SYNC} in it), of a "

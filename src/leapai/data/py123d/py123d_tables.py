@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from leapai.data.bags.bag_poses import PoseTrack
 from leapai.data.checked_table import MAX_COORDINATE_M, CheckedTable
 from leapai.data.columns import Column
-from leapai.data.py123d.arrow_rows import REMEDY, ArrowRows
+from leapai.data.py123d.arrow_rows import REMEDY, ArrowRows, numbers_of
 from leapai.data.py123d.py123d_boxes import BoxTable, read_boxes
 from leapai.data.py123d.py123d_rig import (
     Camera,
@@ -126,9 +125,7 @@ def read_tables(folder: Path) -> LogTables:
 def _read_motion(ego: ArrowRows, notes: list[str]) -> tuple[FloatArray, IntArray]:
     """Returns `global_from_imu` [K, 4, 4] and the rows [K] of the poses that can be used, in order
     of time. Raises ValueError."""
-    column = ego.column(f"{ego.key}.imu_se3", pa.list_(pa.float64(), 7))
-    each = [pc.list_element(column, i).to_numpy(zero_copy_only=False) for i in range(7)]
-    values = np.stack(each, -1).astype(np.float64).reshape(len(column), 7)
+    values = numbers_of(ego.column(f"{ego.key}.imu_se3", pa.list_(pa.float64(), 7)), 7)
     found: dict[str, Column] = {
         "timestamp_us": ego.time_us,
         "x y z": values[:, :3],
@@ -148,8 +145,7 @@ def _references(sync: ArrowRows, key: str, count: int) -> IntArray:
     ValueError."""
     if key not in sync.fields:
         raise ValueError(f"{sync.path}: column '{key}' is missing, for {key}.arrow; {REMEDY}")
-    values = sync.column(key, pa.int64()).fill_null(-1)
-    found = np.asarray(values.to_numpy(zero_copy_only=False), np.int64)
+    found = sync.whole_numbers(key)
     if ((found < -1) | (found >= count)).any():
         wrong = int(found[(found < -1) | (found >= count)][0])
         raise ValueError(
