@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from leapai.config.untrusted_data import ENTRY_POINTS, UNTRUSTED
-from leapai.data.remote_files import RemotePath, source_path
+from leapai.data.remote_files import RemotePath, local_path, source_path
 
 TABLES = {
     "nuscenes": ("v1.0-*/sample.json",),
@@ -96,6 +96,13 @@ def _data_set_of(path: Path) -> str:
     if _has_calibration(path):  # a recording may lie next to sensor files
         return "folder"
     return "rosbag" if bags_at(path) else "folder"
+
+
+def local_tables(location: str, data_set: str) -> list[Path]:
+    """Returns the files by which a data set is recognised at a location on this machine, in order
+    of their places and names. Raises ValueError for an address of another machine."""
+    root = local_path(location, data_set)
+    return [path for table in TABLES[data_set] for path in sorted(root.glob(table))]
 
 
 def _has_calibration(path: Path) -> bool:

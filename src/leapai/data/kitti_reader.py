@@ -17,14 +17,13 @@ from pydantic import ValidationError
 
 from leapai.config.problems import one_line
 from leapai.data import columns
-from leapai.data.data_names import TABLES
+from leapai.data.data_names import local_tables
 from leapai.data.folder.folder_calibration import Calibration
 from leapai.data.folder.folder_reader import FolderLog
 from leapai.data.folder.sequence_files import SequenceFiles
 from leapai.data.folder.timed_files import TimedFiles
 from leapai.data.log import LogWrapper, OpenOptions
 from leapai.data.reading import central_velocity, regular_bytes
-from leapai.data.remote_files import local_path
 from leapai.data.sensor_bounds import rigid_problem
 from leapai.geometry import poses
 from leapai.types import CLASS_NAMES, FloatArray, Frame, IntArray, Labels
@@ -53,8 +52,7 @@ _REMEDY = "get the file again"
 def open_logs(location: str, options: OpenOptions) -> list[KittiLog]:
     """Opens the sequences under a folder. Raises ValueError where there is none, for an address
     of another machine, and for tables that are missing or damaged."""
-    root = local_path(location, "kitti").absolute()
-    paths = [path for table in TABLES["kitti"] for path in sorted(root.glob(table))]
+    paths = [path.absolute() for path in local_tables(location, "kitti")]
     if not paths:
         raise ValueError(
             f"kitti:{location}: there is no sequence of the tracking benchmark; give the folder "

@@ -19,11 +19,10 @@ import numpy as np
 
 from leapai.data import columns, reading
 from leapai.data.bags.bag_poses import NoPoseError
-from leapai.data.data_names import TABLES
 from leapai.data.log import DrivingLog, OpenOptions
 from leapai.data.py123d.py123d_points import read_points, sensor_file
 from leapai.data.py123d.py123d_rig import Camera, pose_of
-from leapai.data.py123d.py123d_tables import SYNC, LogTables, read_tables
+from leapai.data.py123d.py123d_tables import SYNC, LogTables, log_folders, read_tables
 from leapai.data.reading import AnnotatedBoxes, FaultLog, SensorError
 from leapai.data.reduced_images import reduced_intrinsics, reduced_size, reduction
 from leapai.data.remote_files import local_path
@@ -42,8 +41,7 @@ def open_logs(location: str, options: OpenOptions) -> list[Py123dLog]:
     name, _, sensors = option.partition("=")
     if option and name != "sensors":
         raise ValueError(f"py123d:{location}: {option!r} is no option; the one is sensors=FOLDER")
-    root = local_path(given, "py123d")
-    folders = sorted({path.parent for table in TABLES["py123d"] for path in root.glob(table)})
+    folders = log_folders(given)
     if not folders:
         raise ValueError(
             f"py123d:{location}: there is no log; give the folder of one ({SYNC} in it), of a "

@@ -11,6 +11,7 @@ import pyarrow as pa
 from leapai.data.bags.bag_poses import PoseTrack
 from leapai.data.checked_table import MAX_COORDINATE_M, CheckedTable
 from leapai.data.columns import Column
+from leapai.data.data_names import local_tables
 from leapai.data.py123d.arrow_rows import REMEDY, ArrowRows, numbers_of
 from leapai.data.py123d.py123d_boxes import BoxTable, read_boxes
 from leapai.data.py123d.py123d_rig import (
@@ -114,6 +115,12 @@ class LogTables:
     def _boxes(self) -> BoxTable | None:
         key = BOXES.removesuffix(".arrow")
         return read_boxes(self.sensor(key), self.notes) if (self.folder / BOXES).exists() else None
+
+
+def log_folders(location: str) -> list[Path]:
+    """Returns the folders of the logs at a location: that of one, of a split, of the splits, or of
+    what holds those. Raises ValueError for an address of another machine."""
+    return sorted({path.parent for path in local_tables(location, "py123d")})
 
 
 @lru_cache(maxsize=_LOGS_IN_MEMORY)
