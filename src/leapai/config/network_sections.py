@@ -21,6 +21,8 @@ _Channels = Annotated[int, Field(gt=0, le=4096)]
 _Blocks = Annotated[int, Field(gt=0, le=64)]
 _Heads = Annotated[int, Field(gt=0, le=64)]
 _Points = Annotated[int, Field(gt=0, le=256)]
+_Affine = tuple[Annotated[float, Field(ge=0.05, le=20)], Annotated[float, Field(ge=-20, le=20)]]
+"""A scale, which keeps the order of confidences, and a shift."""
 _CameraName = Annotated[str, Field(max_length=200)]
 _Spread = Annotated[float, Field(ge=0.001, le=1)]
 _Side = Annotated[int, Field(gt=0, le=8192)]
@@ -143,6 +145,18 @@ class LidarConfig(Section):
     agree."""
 
 
+class ConfidenceConfig(Section):
+    """How the logits of the classes follow which sensors a frame has: a scale and a shift each.
+
+    `leapai calibrate` fits them, so that a confidence is right equally often with a sensor lost.
+    """
+
+    cameras_alone: _Affine = (1.0, 0.0)
+    """Where the LiDAR is lost."""
+    lidar_alone: _Affine = (1.0, 0.0)
+    """Where all cameras are lost, or the rig has none."""
+
+
 class DynamicConfig(Section):
     """Neck, queries, decoder and branches of the dynamic task
     (docs/design.md, sections 4 and 6)."""
@@ -161,6 +175,7 @@ class DynamicConfig(Section):
     ffn: int = Field(512, gt=0, le=16_384)
     angle_overlap: float = Field(1.0 / 36.0, ge=0, lt=0.25)
     """Fraction of pi that neighbouring angle bins share."""
+    confidence: ConfidenceConfig = ConfidenceConfig()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
 
 from leapai.evaluation.detection.detection_results import Calibration, ReliabilityBin
 from leapai.types import BoolArray, FloatArray
@@ -28,3 +30,19 @@ def calibration(score: FloatArray, right: BoolArray) -> Calibration:
     )
     ece = float(np.abs(confident - correct).sum() / len(score)) if len(score) else None
     return Calibration(ece=ece, bins=bins)
+
+
+def fitted_logistic(score: FloatArray, right: BoolArray) -> tuple[float, float]:
+    """Returns scale and shift of the logit of scores [N], between 0 and 1, by which their sigmoid
+    becomes the probability of being right: those of maximum likelihood (Platt, "Probabilistic
+    Outputs for Support Vector Machines", 1999)."""
+    given, target = logit(score), right.astype(np.float64)
+
+    def loss(values: FloatArray) -> tuple[float, FloatArray]:
+        moved = values[0] * given + values[1]
+        slope = expit(moved) - target
+        likelihood = np.logaddexp(0.0, moved) - target * moved
+        return float(likelihood.mean()), np.array([(slope * given).mean(), slope.mean()])
+
+    scale, shift = minimize(loss, np.array([1.0, 0.0]), jac=True).x
+    return float(scale), float(shift)

@@ -191,10 +191,15 @@ class Evaluator:
 
     def calibration(self) -> Calibration:
         """Compares confidence with how often it is right."""
+        return calibration(*self.judged())
+
+    def judged(self) -> tuple[FloatArray, BoolArray]:
+        """Returns the confidence of the detections [K] that are right or wrong, and whether each is
+        right: within `ERROR_DISTANCE_M` of an object that counts."""
         found = self.found[ERROR_DISTANCE_M]
         right = self.right(found)
         used = right | (found < 0)
-        return calibration(self.detections.score[used], right[used])
+        return self.detections.score[used], right[used]
 
     def right(self, found: IntArray) -> BoolArray:
         """Returns which rows of objects [K], -1 for none, are objects that count [K]."""
