@@ -115,6 +115,7 @@ def test_a_drive_gives_the_same_objects_ids_map_and_health(network, exported):
         assert again.track_id.tolist() == found.track_id.tolist()
         assert again.class_id.tolist() == found.class_id.tolist()
         assert again.occlusion_level.tolist() == found.occlusion_level.tolist()
+        np.testing.assert_allclose(again.score, found.score, atol=1e-3)
         np.testing.assert_allclose(again.boxes, found.boxes, atol=1e-3)
         np.testing.assert_allclose(again.velocity_mps, found.velocity_mps, atol=1e-3)
         np.testing.assert_allclose(two.map_logits, one.map_logits, atol=1e-2)
