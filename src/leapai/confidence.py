@@ -38,8 +38,8 @@ LEAST = 50
 
 @dataclass(frozen=True)
 class ConfidenceFit:
-    """What a fit changes for the detections of some sensors; both are of the data it was fitted
-    to."""
+    """A scale and a shift for the frames with some sensors, and their effect on the detections that
+    they were fitted to."""
 
     sensors: str
     scale: float
@@ -50,7 +50,7 @@ class ConfidenceFit:
 
     def __str__(self) -> str:
         change = f"logits x {self.scale:.2f} {self.shift:+.2f}"
-        old, new = (_words(*judged) for judged in (self.before, self.after))
+        old, new = (_words(*hits) for hits in (self.before, self.after))
         return f"{self.sensors.replace('_', ' ')}: {change}; {old} -> {new}"
 
 
@@ -63,14 +63,14 @@ def fit_confidence(options: ConfidenceOptions) -> list[ConfidenceFit]:
     checkpoint = read_checkpoint(options.checkpoint)
     config = _without_fit(checkpoint)
     inputs = open_inputs(config, checkpoint, options.data, options.max_frames)
-    judged = {
-        name: Evaluator(frames, config.bev, config.vocabulary).judged()
+    hits = {
+        name: Evaluator(frames, config.bev, config.vocabulary).hits()
         for name, frames in _streamed(inputs).items()
     }
-    reference = _fitted(judged.pop(ALL), ALL, options.data)
+    reference = _fitted(hits.pop(ALL), ALL, options.data)
     fits = [
         _relative(name, each, _fitted(each, name, options.data), reference)
-        for name, each in judged.items()
+        for name, each in hits.items()
     ]
     config = config.replace(
         dynamic={"confidence": {fit.sensors: (fit.scale, fit.shift) for fit in fits}}
@@ -114,8 +114,8 @@ def _has_both(frame: Frame) -> bool:
     return frame.points is not None and any(c.image is not None for c in frame.cameras)
 
 
-def _fitted(judged: tuple[FloatArray, BoolArray], name: str, data: str) -> tuple[float, float]:
-    score, right = judged
+def _fitted(hits: tuple[FloatArray, BoolArray], name: str, data: str) -> tuple[float, float]:
+    score, right = hits
     counts = int(right.sum()), int((~right).sum())
     if min(counts) < LEAST:
         raise ValueError(
@@ -128,15 +128,15 @@ def _fitted(judged: tuple[FloatArray, BoolArray], name: str, data: str) -> tuple
 
 def _relative(
     name: str,
-    judged: tuple[FloatArray, BoolArray],
+    hits: tuple[FloatArray, BoolArray],
     fitted: tuple[float, float],
     reference: tuple[float, float],
 ) -> ConfidenceFit:
     """Returns the change by which confidences mean what they mean in the reference."""
     scale, shift = fitted[0] / reference[0], (fitted[1] - reference[1]) / reference[0]
-    score, right = judged
+    score, right = hits
     moved = np.asarray(expit(scale * logit(score) + shift))
-    return ConfidenceFit(name, scale, shift, judged, (moved, right))
+    return ConfidenceFit(name, scale, shift, hits, (moved, right))
 
 
 def _words(score: FloatArray, right: BoolArray) -> str:

@@ -49,7 +49,12 @@ CONFIG = joint_config(
         pillar_m=0.8, max_pillars=500, pillar_channels=8, middle_channels=8, intensity="ground"
     ),
     dynamic=DynamicConfig(
-        **{"neck_channels": 16, "queries": 24, "embed": 16, "heads": 2, "points": 4, "ffn": 16},
+        neck_channels=16,
+        queries=24,
+        embed=16,
+        heads=2,
+        points=4,
+        ffn=16,
         layers=1,
         confidence={"cameras_alone": (0.8, -0.5), "lidar_alone": (1.1, 0.2)},
     ),

@@ -94,12 +94,12 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 def _own_commands() -> tuple[Command, ...]:
     from leapai.cli.bench_command import BENCH
     from leapai.cli.export_command import EXPORT
-    from leapai.cli.info_commands import COMPLETION, INFO, MERGE
+    from leapai.cli.info_commands import COMPLETION, CONFIDENCE, INFO, MERGE
     from leapai.cli.inspect_command import INSPECT
     from leapai.cli.predict_command import PREDICT
     from leapai.cli.report_commands import REPORT, RUNS, VIEW
     from leapai.cli.stress_command import STRESS
-    from leapai.cli.train_commands import CACHE, CONFIDENCE, CONFIG, TRAIN
+    from leapai.cli.train_commands import CACHE, CONFIG, TRAIN
     from leapai.cli.validate_commands import DEMO, VAL
 
     return (

@@ -1,4 +1,4 @@
-"""The commands `leapai info`, `leapai merge` and `leapai completion`."""
+"""The commands `leapai info`, `leapai merge`, `leapai confidence` and `leapai completion`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 
 from leapai.cli.arguments import Command, read
 from leapai.config.checkpoint_names import existing_checkpoint
+from leapai.config.confidence_options import ConfidenceOptions
 from leapai.config.options import Argument
+from leapai.data.data_names import check_data
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,29 @@ def _merge(parsed: argparse.Namespace) -> None:
     sys.stdout.write(f"both tasks on one trunk -> {options.output}\n")
 
 
+def _confidence(parsed: argparse.Namespace) -> None:
+    options = read(ConfidenceOptions, parsed)
+    existing_checkpoint(options.checkpoint)
+    check_data(options.data)
+    from leapai.confidence import fit_confidence
+
+    for fit in fit_confidence(options):
+        sys.stdout.write(f"{fit}\n")
+    sys.stdout.write(f"-> {options.output}\n")
+
+
 INFO = Command("info", "print the facts that a bug report needs", _info, (InfoOptions,))
 MERGE = Command(
     "merge",
     "make one checkpoint of Step 2 Dynamic and Step 2 Static",
     _merge,
     (MergeOptions,),
+)
+CONFIDENCE = Command(
+    "confidence",
+    "fit confidence to which sensors a frame has, after a training",
+    _confidence,
+    (ConfidenceOptions,),
 )
 COMPLETION = Command(
     "completion",

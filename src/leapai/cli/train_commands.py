@@ -1,4 +1,4 @@
-"""The commands `leapai train`, `leapai cache`, `leapai confidence` and `leapai config`."""
+"""The commands `leapai train`, `leapai cache` and `leapai config`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from dataclasses import replace
 from leapai.cli.arguments import Command, keeps, read
 from leapai.cli.configuration import OUTPUTS, NamedConfigurationOptions
 from leapai.config.checkpoint_names import existing_checkpoint
-from leapai.config.confidence_options import ConfidenceOptions
 from leapai.config.config_files import purpose_of, shipped_configs
 from leapai.config.data_sources import parse_sources
 from leapai.config.options import CONFIG_VARIABLE, LAST, CacheOptions, TrainingOptions
@@ -150,23 +149,4 @@ CACHE = Command(
     "fill the caches of frames and features of a training, by any number of processes",
     _cache,
     (NamedConfigurationOptions, CacheOptions),
-)
-
-
-def _confidence(parsed: argparse.Namespace) -> None:
-    options = read(ConfidenceOptions, parsed)
-    existing_checkpoint(options.checkpoint)
-    check_data(options.data)
-    from leapai.confidence import fit_confidence
-
-    for fit in fit_confidence(options):
-        sys.stdout.write(f"{fit}\n")
-    sys.stdout.write(f"-> {options.output}\n")
-
-
-CONFIDENCE = Command(
-    "confidence",
-    "fit confidence to which sensors a frame has, after a training",
-    _confidence,
-    (ConfidenceOptions,),
 )

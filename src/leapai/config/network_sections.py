@@ -152,9 +152,9 @@ class ConfidenceConfig(Section):
     """
 
     cameras_alone: _Affine = (1.0, 0.0)
-    """Where the LiDAR is lost."""
+    """For frames without the LiDAR."""
     lidar_alone: _Affine = (1.0, 0.0)
-    """Where all cameras are lost, or the rig has none."""
+    """For frames without any camera."""
 
 
 class DynamicConfig(Section):

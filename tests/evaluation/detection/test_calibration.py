@@ -19,7 +19,7 @@ def drawn(scale, shift, count=4000):
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (2.0, -0.7), (0.6, 0.9)])
-def test_the_fit_finds_the_curve_that_the_outcomes_were_drawn_from(scale, shift):
+def test_the_fit_finds_the_curve_that_the_hits_were_drawn_from(scale, shift):
     found = fitted_logistic(*drawn(scale, shift))
     assert found == pytest.approx((scale, shift), abs=0.15)
 

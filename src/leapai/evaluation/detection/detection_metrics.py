@@ -191,9 +191,9 @@ class Evaluator:
 
     def calibration(self) -> Calibration:
         """Compares confidence with how often it is right."""
-        return calibration(*self.judged())
+        return calibration(*self.hits())
 
-    def judged(self) -> tuple[FloatArray, BoolArray]:
+    def hits(self) -> tuple[FloatArray, BoolArray]:
         """Returns the confidence of the detections [K] that are right or wrong, and whether each is
         right: within `ERROR_DISTANCE_M` of an object that counts."""
         found = self.found[ERROR_DISTANCE_M]

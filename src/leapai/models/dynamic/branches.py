@@ -1,4 +1,4 @@
-"""What the decoder predicts for each query (docs/design.md, section 6)."""
+"""Prediction branches of the decoder's layers (docs/design.md, section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Confidence that knows which sensors a frame has."""
+"""Confidence by the sensors that a frame has."""
 
 from __future__ import annotations
 
