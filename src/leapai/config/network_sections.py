@@ -152,9 +152,9 @@ class ConfidenceConfig(Section):
     """
 
     cameras_alone: _Affine = (1.0, 0.0)
-    """For frames without the LiDAR."""
+    """Scale and shift in frames without the LiDAR."""
     lidar_alone: _Affine = (1.0, 0.0)
-    """For frames without any camera."""
+    """Scale and shift in frames without any camera."""
 
 
 class DynamicConfig(Section):
