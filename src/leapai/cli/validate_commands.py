@@ -41,13 +41,12 @@ def _validate(parsed: argparse.Namespace) -> None:
     configuration = read(NamedConfigurationOptions, parsed)
     if configuration.file() is None and not (given.checkpoint or given.random_weights):
         given = replace(given, checkpoint=_announced_shipped_checkpoint())
-    elif configuration.file() is not None:
-        given.check_files()  # before the configuration is read
+    given.check_files()  # before anything is read
     _check_before_imports(given)
-    from leapai.weights import run_name
+    from leapai.runs.run_inputs import name_of_run
 
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
-    name = run_name(checkpoint.sha256 if checkpoint else None, config.job_name)
+    name = name_of_run(checkpoint, config.job_name)
     options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
     _run(config, options, checkpoint)
 
