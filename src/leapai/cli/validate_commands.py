@@ -43,9 +43,9 @@ def _validate(parsed: argparse.Namespace) -> None:
         given = replace(given, checkpoint=_announced_shipped_checkpoint())
     given.check_files()  # before anything is read
     _check_before_imports(given)
-    from leapai.runs.run_inputs import name_of_run
-
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
+    from leapai.runs.run_inputs import name_of_run  # late: it takes time to import
+
     name = name_of_run(checkpoint, config.job_name)
     options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
     _run(config, options, checkpoint)

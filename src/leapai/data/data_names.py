@@ -16,7 +16,7 @@ TABLES = {
     "argoverse2": tuple(f"{depth}city_SE3_egovehicle.feather" for depth in ("", "*/", "*/*/")),
     "kitti": (
         *(f"{split}oxts/{4 * '[0-9]'}.txt" for split in ("", "training/", "testing/")),
-        *(f"{drives}oxts/timestamps.txt" for drives in ("", "*_sync/", "*/*_sync/")),
+        *(f"{depth}oxts/timestamps.txt" for depth in ("", "*_sync/", "*/*_sync/")),
     ),
     "py123d": tuple(f"{depth}sync.arrow" for depth in ("", "*/", "*/*/", "*/*/*/")),
 }

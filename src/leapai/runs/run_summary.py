@@ -36,15 +36,15 @@ class RunOrigin:
     """SHA-256 of the configuration in full, as `config.json` holds it."""
     checkpoint_sha256: str | None
     """SHA-256 of the checkpoint file; None: the weights are random."""
+    seed: int
+    """Seed of the weights: that of their training, or that they were drawn with."""
+    max_frames: int | None
+    """Frames streamed of each drive at most; None: all."""
     exported_sha256: str | None = field(default=None, kw_only=True)
     """SHA-256 of the manifest of the exported network that ran, which names that of its graph;
     None: the checkpoint itself ran."""
     exported_weights: WeightType | None = field(default=None, kw_only=True)
     """Type in which an exported network keeps its weights."""
-    seed: int
-    """Seed of the weights: that of their training, or that they were drawn with."""
-    max_frames: int | None
-    """Frames streamed of each drive at most; None: all."""
 
 
 @dataclass(frozen=True)
