@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from leapai.cli.arguments import Command, keeps, read
-from leapai.cli.configuration import OUTPUTS, SettingOptions
+from leapai.cli.configuration import OUTPUTS, SettingOptions, name_of_run
 from leapai.config.checkpoint_names import existing_network
 from leapai.config.stress_options import StressOptions
 from leapai.data.data_names import check_data
@@ -21,7 +21,7 @@ def _stress(parsed: argparse.Namespace) -> None:
         existing_network(options.checkpoint)
     if options.data is not None:
         check_data(options.data)
-    from leapai.runs.run_inputs import name_of_run, read_network
+    from leapai.runs.run_inputs import read_network
     from leapai.weights import shipped_checkpoint
 
     checkpoint = read_network(options.checkpoint or shipped_checkpoint())

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from leapai.cli.arguments import Command, files_in, keeps, read
-from leapai.cli.configuration import DEMO_DATA, OUTPUTS, NamedConfigurationOptions, SettingOptions
+from leapai.cli.configuration import (
+    DEMO_DATA,
+    OUTPUTS,
+    NamedConfigurationOptions,
+    SettingOptions,
+    name_of_run,
+)
 from leapai.config.options import RECORDED_WORDS, Argument, ResultFormat, ValidationOptions
 from leapai.data.data_names import check_data
 from leapai.extras import check_recorder
@@ -44,8 +50,6 @@ def _validate(parsed: argparse.Namespace) -> None:
     given.check_files()  # before anything is read
     _check_before_imports(given)
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
-    from leapai.runs.run_inputs import name_of_run  # late: it takes time to import
-
     name = name_of_run(checkpoint, config.job_name)
     options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
     _run(config, options, checkpoint)

@@ -15,7 +15,6 @@ from leapai.io import sha256_of
 from leapai.runs.run_folder import config_json
 from leapai.runs.run_summary import RunOrigin
 from leapai.runtime.exported_network import ExportedNetwork
-from leapai.weights import run_name
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
@@ -110,16 +109,6 @@ def read_network(path: Path) -> Checkpoint | ExportedNetwork:
     from leapai.checkpoints import read_checkpoint
 
     return read_checkpoint(path)
-
-
-def name_of_run(network: Checkpoint | ExportedNetwork | None, job_name: str) -> str:
-    """Returns the name of a run of a network alone: that of its weights where they ship, else that
-    of its job. The type of its weights follows where it was exported, so that its run does not
-    replace that of its checkpoint."""
-    name = run_name(None if network is None else network.sha256, job_name)
-    if isinstance(network, ExportedNetwork):
-        return f"{name}_{network.manifest.weights.type}"
-    return name
 
 
 def _let_guesses_through(config: TaskConfig) -> TaskConfig:
