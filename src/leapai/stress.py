@@ -28,12 +28,13 @@ from leapai.runs.stress_summary import summarise_stress
 
 if TYPE_CHECKING:
     from leapai.checkpoints import Checkpoint
+    from leapai.runtime.exported_network import ExportedNetwork
 
 
 def run_stress(
     config: TaskConfig,
     options: StressOptions,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | ExportedNetwork,
     console: Console | None = None,
 ) -> StressSummary:
     """Streams the drives of the data under every condition that has no result in the output folder

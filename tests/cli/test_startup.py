@@ -88,6 +88,18 @@ def test_a_wrong_option_or_a_missing_file_needs_no_schema(arguments, expected, t
     assert not modules & {*HEAVY, "pydantic"}
 
 
+@pytest.mark.parametrize("config", [[], ["--task-config", TINY]])
+def test_tables_that_an_exported_network_cannot_give_are_refused_at_once(config, tmp_path):
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "manifest.json").touch()
+    arguments = ["val", *config, "--ckpt", "exported", "--memory"]
+    status, written, modules = run(*arguments, folder=tmp_path)
+    assert status == 2
+    assert "--memory: exported is an exported network, whose graph" in written
+    assert "name the checkpoint that was exported" in written
+    assert not modules & {*HEAVY, "pydantic"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -149,7 +149,9 @@ def test_sensors_that_are_missing_are_faults(sequence, tmp_path):
     ("calib", "P2: 1 2 3", r"calib.0000\.txt: P2 = '1 2 3' lacks 12 finite numbers"),
     ("calib", "", "P2 = '' lacks 12 finite numbers"),
     ("oxts", "49.0 8.0", r"oxts.0000\.txt: row 1 = '49.0 8.0' lacks 6 finite numbers"),
-    ("oxts", " ".join(["1e5"] * 30), "latitude is missing, or not in degrees"),
+    ("oxts", " ".join(["1e5"] * 30), "frame 0 has latitude = 100000, .* to 85 degrees"),
+    ("oxts", "49 190" + " 0" * 28, "frame 0 has longitude = 190, .* -180 to 180 degrees"),
+    ("oxts", "", r"oxts.0000\.txt: has no row"),
     ("label_02", "0 1 Car nan", r"label_02.0000\.txt: row 1 = '0 1' lacks 10 finite numbers"),
     ("label_02", "0 1 Plane", "'Plane' is no class of KITTI"),
     ("label_02", f"0 1 Car{' 1' * 14}\n-2 1 Car{' 1' * 14}", "frame = -2 is no whole number from"),
@@ -170,9 +172,8 @@ def test_tables_that_are_damaged_are_errors_with_the_file(sequence, tmp_path, fo
 
 
 def test_a_folder_without_sequences_is_an_error(tmp_path):
-    (tmp_path / "oxts").mkdir()
-    (tmp_path / "oxts" / "timestamps.txt").write_text("of KITTI's raw recordings\n")
-    with pytest.raises(ValueError, match="there is no sequence of the tracking benchmark"):
+    (tmp_path / "2011_09_26_drive_0001_extract" / "oxts").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"there is no drive; .* benchmark, .* raw recordings"):
         opened(tmp_path)
 
 

@@ -161,6 +161,14 @@ def test_runs_of_other_weights_are_refused_before_anything_is_written(checkpoint
     assert not (tmp_path / "hub").exists()
 
 
+def test_a_run_of_an_export_does_not_describe_the_checkpoint(checkpoint, tmp_path):
+    of_export = {"exported_sha256": "e" * 64, "exported_weights": "int8", "weights": "small8"}
+    run = write(tmp_path / "run", made_up_run(checkpoint_sha256=checkpoint.sha256, **of_export))
+    with pytest.raises(ValueError, match=r"was run with small8, an export of .* to int8, and the"):
+        exported(checkpoint, tmp_path / "hub", run=run)
+    assert not (tmp_path / "hub").exists()
+
+
 def test_a_checkpoint_of_a_training_is_published_without_what_it_resumes_from(checkpoint, tmp_path):
     path = tmp_path / "last.ckpt"
     write_checkpoint(path, {**checkpoint.content, "training": {"step": 3}})

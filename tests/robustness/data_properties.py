@@ -17,12 +17,13 @@ from leapai.data.bags.bag_reader import BagLog
 from leapai.data.folder.folder_reader import FolderLog
 from leapai.data.frame_check import check_frame
 from leapai.data.frame_errors import FrameError
+from leapai.data.kitti_log import KittiLog
 from leapai.data.log import DrivingLog, open_logs
 from leapai.data.nuscenes import nuscenes_map
 from leapai.inspection.inspection_pictures import write_pictures
 from leapai.inspection.log_inspection import inspect_logs, render_inspection
 from leapai.types import Frame
-from tests.data import test_argoverse2, test_nuscenes
+from tests.data import test_argoverse2, test_kitti_raw, test_nuscenes
 from tests.data.folder.made_up_drive import points, write_drive
 from tests.data.test_argoverse2_map import lane, line
 from tests.data.test_nuscenes_map import PLACE, Place
@@ -51,12 +52,12 @@ MANY = 5
 def has_marks(logs: list[DrivingLog]) -> bool:
     """Reads all frames and maps, checks their values, and returns whether anything is marked as
     failed or left out. Readers of tables let no absurd value pass; those of folders and bags leave
-    sensors to the check of frames."""
+    sensors to the check of frames, that of KITTI labels, too."""
     for cached in IN_MEMORY:
         cached.cache_clear()  # each example has another content
     marked = any(bool(log.table_notes) for log in logs)
     for log in logs:
-        has_tables = not isinstance(log, FolderLog | BagLog)
+        has_tables = not isinstance(log, FolderLog | BagLog | KittiLog)
         last: Frame | None = None
         for index in range(len(log)):
             frame = log[index]
@@ -148,6 +149,31 @@ def argoverse2(folder: Path) -> Callable[[Draw], Outcome]:
         ".jpg": damaged_bytes,
     }
     return damaging(Sandbox(folder), damages, read_all(data))
+
+
+def kitti(folder: Path) -> Callable[[Draw], Outcome]:
+    """Tables, labels and sensor files of KITTI, in both of its layouts."""
+    drive = test_kitti_raw.Drive(folder / "data")
+    raw, benchmark = read_all(f"kitti:{drive.date}"), read_all(f"kitti:{folder / 'data/tracking'}")
+
+    def use() -> bool:
+        marks = [raw(), benchmark()]
+        return any(marks)
+
+    damages: dict[str, Damage] = {
+        "timestamps.txt": damaged_text,
+        "data/0000000001.txt": damaged_text,
+        "cam_to_cam.txt": damaged_text,
+        "to_velo.txt": damaged_text,
+        "labels.xml": damaged_text,
+        "calib/0000.txt": damaged_text,
+        "oxts/0000.txt": damaged_text,
+        "label_02/0000.txt": damaged_text,
+        ".png": damaged_bytes,
+        ".bin": damaged_bytes,
+    }
+    assert not use(), "what is not damaged has no marks"
+    return damaging(Sandbox(folder), damages, use)
 
 
 POSES = "time,x,y,z,qw,qx,qy,qz\n" + "".join(
@@ -285,6 +311,7 @@ def file_names(folder: Path) -> Callable[[Draw], Outcome]:
 PROPERTIES = (
     Property("nuScenes", nuscenes, 40),
     Property("Argoverse 2", argoverse2, 40),
+    Property("KITTI", kitti, 25),
     Property("folder of sensor files", sensor_folder, 60),
     Property("folder with TOML, NPY, PCD", toml_folder, 60),
     Property("inspections", inspections, 15),

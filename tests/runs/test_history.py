@@ -20,6 +20,8 @@ LINE = RunLine(
     data_version="2",
     weights="tiny.ckpt",
     checkpoint_sha256="abcdef0123456789",
+    exported_sha256=None,
+    exported_weights=None,
     config_sha256="0123456789abcdef",
     seed=0,
     version="0.1.0",
@@ -124,6 +126,15 @@ def test_the_list_fits_a_terminal_and_says_which_runs_saw_only_first_frames(widt
     assert ("tiny" in numbers[0]) == (width == 160)
     for words in ("abcdef01", "01234567", "2026-01-02 03:04", "[odd]"):
         assert words in text
+
+
+def test_an_exported_network_is_told_from_its_checkpoint():
+    other = replace(LINE, exported_sha256="e" * 64, exported_weights="int8")
+    rows = shown(*runs_tables([LINE, other], 160)).splitlines()
+    assert ["abcdef01 int8" in row for row in rows if "abcdef01" in row] == [False, True]
+    compared = shown(comparison_table([LINE, other], 1, 2))
+    assert "exported_weights" in compared
+    assert "int8" in compared
 
 
 def test_metrics_that_no_run_has_are_left_out_of_the_list():

@@ -52,9 +52,9 @@ def test_it_is_a_value_whose_file_has_its_fields_in_order():
         summary.frames = 1
     assert list(json.loads(json.dumps(asdict(summary)))) == [
         "job_name", "data", "weights", "device", "data_version", "config_sha256",
-        "checkpoint_sha256", "seed", "max_frames", "finished_utc", "version", "versions",
-        "processes", "frames", "labelled_frames", "detections", "tracks", "frames_by_sequence",
-        "faults", "stages",
+        "checkpoint_sha256", "seed", "max_frames", "exported_sha256", "exported_weights",
+        "finished_utc", "version", "versions", "processes", "frames", "labelled_frames",
+        "detections", "tracks", "frames_by_sequence", "faults", "stages",
     ]  # fmt: skip
 
 

@@ -33,6 +33,17 @@ def test_other_weights_have_no_card_and_say_what_they_were_configured_for():
     assert "no frame of a real sensor" in found["on a real road"]
 
 
+def test_an_exported_network_is_named_with_the_type_of_its_weights():
+    sha256 = read_checkpoint(shipped_checkpoint()).sha256
+    exported = {"exported_sha256": "e" * 64, "exported_weights": "int8", "weights": "mine/int8"}
+    words = "as int8, in mine/int8; SHA-256 of its manifest eeeeeeeeeeee"
+    for checkpoint in (sha256, "d" * 64):
+        found = facts(checkpoint_sha256=checkpoint, **exported)
+        assert found["exported"] == words
+        assert "(int8)" not in found["weights"], "the export does not ship"
+    assert "exported" not in facts(checkpoint_sha256=sha256)
+
+
 def test_random_weights_have_none():
     assert card_of(None) is None
     random = "random: the network is untrained"

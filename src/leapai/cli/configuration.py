@@ -132,3 +132,19 @@ class NamedConfigurationOptions(ConfigurationOptions):
                 f"CONFIG is {self.config} and --task-config is {self.task_config}: name one of them"
             )
         return self.config or super().named
+
+
+def name_of_run(network: Checkpoint | ExportedNetwork | None, job_name: str) -> str:
+    """Returns the name of a run of a network alone: that of its weights where they ship, else that
+    of its job. The type of its weights follows where it was exported, so that its run does not
+    replace that of its checkpoint."""
+    if network is None:
+        return job_name
+    from leapai.runtime.exported_network import ExportedNetwork
+    from leapai.weights import card_of
+
+    card = card_of(network.sha256)
+    name = job_name if card is None else card.name
+    if isinstance(network, ExportedNetwork):
+        return f"{name}_{network.manifest.weights.type}"
+    return name

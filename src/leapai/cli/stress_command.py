@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from leapai.cli.arguments import Command, keeps, read
-from leapai.cli.configuration import OUTPUTS, SettingOptions
-from leapai.config.checkpoint_names import existing_checkpoint
+from leapai.cli.configuration import OUTPUTS, SettingOptions, name_of_run
+from leapai.config.checkpoint_names import existing_network
 from leapai.config.stress_options import StressOptions
 from leapai.data.data_names import check_data
 from leapai.runs.run_files import CONDITIONS
@@ -18,16 +18,16 @@ from leapai.runs.run_files import CONDITIONS
 def _stress(parsed: argparse.Namespace) -> None:
     options = read(StressOptions, parsed)
     if options.checkpoint is not None:
-        existing_checkpoint(options.checkpoint)
+        existing_network(options.checkpoint)
     if options.data is not None:
         check_data(options.data)
-    from leapai.checkpoints import read_checkpoint
-    from leapai.weights import run_name, shipped_checkpoint
+    from leapai.runs.run_inputs import read_network
+    from leapai.weights import shipped_checkpoint
 
-    checkpoint = read_checkpoint(options.checkpoint or shipped_checkpoint())
+    checkpoint = read_network(options.checkpoint or shipped_checkpoint())
     config = read(SettingOptions, parsed).applied_to(checkpoint.config)
     check_data(options.data or config.data.val)
-    name = run_name(checkpoint.sha256, checkpoint.config.job_name)
+    name = name_of_run(checkpoint, checkpoint.config.job_name)
     output = options.output or OUTPUTS / f"stress_{name}"
     with keeps(conditions_in(output)):
         from leapai.stress import run_stress

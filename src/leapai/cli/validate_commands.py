@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from leapai.cli.arguments import Command, files_in, keeps, read
-from leapai.cli.configuration import DEMO_DATA, OUTPUTS, NamedConfigurationOptions, SettingOptions
+from leapai.cli.configuration import (
+    DEMO_DATA,
+    OUTPUTS,
+    NamedConfigurationOptions,
+    SettingOptions,
+    name_of_run,
+)
 from leapai.config.options import RECORDED_WORDS, Argument, ResultFormat, ValidationOptions
 from leapai.data.data_names import check_data
 from leapai.extras import check_recorder
@@ -41,13 +47,10 @@ def _validate(parsed: argparse.Namespace) -> None:
     configuration = read(NamedConfigurationOptions, parsed)
     if configuration.file() is None and not (given.checkpoint or given.random_weights):
         given = replace(given, checkpoint=_announced_shipped_checkpoint())
-    elif configuration.file() is not None:
-        given.check_files()  # before the configuration is read
+    given.check_files()  # before anything is read
     _check_before_imports(given)
-    from leapai.weights import run_name
-
     config, checkpoint = configuration.load_or_that_of(given.checkpoint)
-    name = run_name(checkpoint.sha256 if checkpoint else None, config.job_name)
+    name = name_of_run(checkpoint, config.job_name)
     options = read(ValidationOptions, parsed, output=OUTPUTS / name, checkpoint=given.checkpoint)
     _run(config, options, checkpoint)
 

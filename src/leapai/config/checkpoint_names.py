@@ -15,9 +15,12 @@ CHECKPOINT_WORDS = f"a file, or {FORM}"
 def existing_network(path: Path) -> Path:
     """Returns the path of a checkpoint, or of the folder of an exported network. Raises ValueError
     where it is neither."""
-    if (path / MANIFEST).is_file():
-        return path
-    return existing_checkpoint(path)
+    return path if is_exported(path) else existing_checkpoint(path)
+
+
+def is_exported(path: Path) -> bool:
+    """Returns whether a path is the folder of an exported network."""
+    return (path / MANIFEST).is_file()
 
 
 def existing_checkpoint(path: Path) -> Path:

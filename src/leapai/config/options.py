@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from leapai.config.checkpoint_names import CHECKPOINT_WORDS, existing_checkpoint, existing_network
+from leapai.config.checkpoint_names import (
+    CHECKPOINT_WORDS,
+    existing_checkpoint,
+    existing_network,
+    is_exported,
+)
 from leapai.extras import RecordingFormat
 
 CONFIG_VARIABLE = "LEAPAI_TASK_CONFIG"
@@ -280,12 +285,22 @@ class ValidationOptions(PictureOptions):
         return _recordings(self.viewer, self.format)
 
     def check_files(self) -> None:
-        """Raises ValueError where there are no weights to load or their file does not exist."""
+        """Raises ValueError where there are no weights to load, their file does not exist, or they
+        cannot give what is asked for."""
         if self.checkpoint is not None:
             existing_network(self.checkpoint)
+            self._check_memory(self.checkpoint)
         elif not self.random_weights:
             raise ValueError(
                 "--ckpt is missing: name a checkpoint, or say --random-weights to run without one"
+            )
+
+    def _check_memory(self, checkpoint: Path) -> None:
+        if self.memory and is_exported(checkpoint):
+            raise ValueError(
+                f"--memory: {checkpoint} is an exported network, whose graph gives the next frame "
+                "what it must read, but not the queries, the history that the decoder reads and "
+                "the angle bins that the tables hold; name the checkpoint that was exported"
             )
 
 

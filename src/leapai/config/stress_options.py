@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from leapai.config.checkpoint_names import CHECKPOINT_WORDS
 from leapai.config.options import DATA_WORDS, Argument
 
 
@@ -16,7 +17,8 @@ class StressOptions:
     checkpoint: Annotated[
         Path | None,
         Argument(
-            "checkpoint to load; default: the weights that ship with leapai",
+            f"checkpoint, {CHECKPOINT_WORDS}, or the folder of an exported network; default: the "
+            "weights that ship with leapai",
             positional=True,
             metavar="CHECKPOINT",
         ),

@@ -14,7 +14,10 @@ from leapai.data.remote_files import RemotePath, local_path, source_path
 TABLES = {
     "nuscenes": ("v1.0-*/sample.json",),
     "argoverse2": tuple(f"{depth}city_SE3_egovehicle.feather" for depth in ("", "*/", "*/*/")),
-    "kitti": tuple(f"{split}oxts/{4 * '[0-9]'}.txt" for split in ("", "training/", "testing/")),
+    "kitti": (
+        *(f"{split}oxts/{4 * '[0-9]'}.txt" for split in ("", "training/", "testing/")),
+        *(f"{depth}oxts/timestamps.txt" for depth in ("", "*_sync/", "*/*_sync/")),
+    ),
     "py123d": tuple(f"{depth}sync.arrow" for depth in ("", "*/", "*/*/", "*/*/*/")),
 }
 """Data sets whose location begins with a folder, up to a comma -> files by which that folder is

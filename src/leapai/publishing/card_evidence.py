@@ -41,3 +41,9 @@ def _check_weights(checkpoint: Checkpoint, folder: Path, origin: RunOrigin) -> N
             f"{folder}: was run with other weights ({origin.checkpoint_sha256 or 'random ones'}) "
             f"than {checkpoint} ({checkpoint.sha256}); run it again with these"
         )
+    if origin.exported_sha256 is not None:
+        raise ValueError(
+            f"{folder}: was run with {origin.weights}, an export of {checkpoint} to "
+            f"{origin.exported_weights}, and the card describes the checkpoint; run it again with "
+            "the checkpoint"
+        )

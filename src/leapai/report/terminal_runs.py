@@ -66,7 +66,7 @@ _FACTS: Mapping[str, Callable[[RunLine], str]] = {
     "run": lambda line: escape(Path(line.output).name),
     "data": lambda line: escape(line.data),
     "finished (UTC)": lambda line: escape(line.finished_utc[:16].replace("T", " ")),
-    "weights": lambda line: escape((line.checkpoint_sha256 or "random")[:HASH_LENGTH]),
+    "weights": lambda line: escape(_weights(line)),
     "config": lambda line: escape(line.config_sha256[:HASH_LENGTH]),
 }
 """Columns of a wide terminal, with their texts; hashes are the first digits of SHA-256."""
@@ -105,6 +105,12 @@ def comparison_table(lines: Sequence[RunLine], first: int, second: int) -> Table
         if values[0] != values[1]:
             table.add_row(name, *(escape(_text(value)) for value in values), "")
     return table
+
+
+def _weights(line: RunLine) -> str:
+    """Returns the digest of the weights, and the type in which they were exported."""
+    digest = (line.checkpoint_sha256 or "random")[:HASH_LENGTH]
+    return f"{digest} {line.exported_weights}" if line.exported_weights else digest
 
 
 def _frames(line: RunLine) -> str:

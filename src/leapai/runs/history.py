@@ -48,6 +48,10 @@ class RunFacts:
     data_version: str | None
     weights: str
     checkpoint_sha256: str | None
+    exported_sha256: str | None
+    """SHA-256 of the manifest of an exported network; None: the checkpoint itself ran."""
+    exported_weights: str | None
+    """Type of the weights of an exported network, such as int8."""
     config_sha256: str
     seed: int
     version: str

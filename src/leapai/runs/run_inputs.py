@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leapai.config.checkpoint_names import MANIFEST
 from leapai.config.schema import TaskConfig
 from leapai.data.log import DrivingLog, open_logs, version_of
+from leapai.io import sha256_of
 from leapai.runs.run_folder import config_json
 from leapai.runs.run_summary import RunOrigin
 from leapai.runtime.exported_network import ExportedNetwork
@@ -52,6 +54,7 @@ def open_inputs(
     if source is None:
         config = _let_guesses_through(config)
     model: Perception | ExportedNetwork
+    exported = source if isinstance(source, ExportedNetwork) else None
     if isinstance(source, ExportedNetwork):
         source.check_config(config)
         model, device = source, source.device
@@ -73,6 +76,8 @@ def open_inputs(
         checkpoint_sha256=None if source is None else source.sha256,
         seed=RANDOM_WEIGHTS_SEED if source is None else config.training.seed,
         max_frames=max_frames,
+        exported_sha256=sha256_of(exported.folder / MANIFEST) if exported else None,
+        exported_weights=exported.manifest.weights.type if exported else None,
     )
     return RunInputs(config, model, logs, origin)
 

@@ -7,11 +7,12 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
 
+from leapai.config.options import WeightType
 from leapai.evaluation.sequence_result import SequenceResult
 from leapai.runs.profiler import WHOLE_STEP, StageCost
 from leapai.runs.system_info import cpu_name
@@ -39,6 +40,11 @@ class RunOrigin:
     """Seed of the weights: that of their training, or that they were drawn with."""
     max_frames: int | None
     """Frames streamed of each drive at most; None: all."""
+    exported_sha256: str | None = field(default=None, kw_only=True)
+    """SHA-256 of the manifest of the exported network that ran, which names that of its graph;
+    None: the checkpoint itself ran."""
+    exported_weights: WeightType | None = field(default=None, kw_only=True)
+    """Type in which an exported network keeps its weights."""
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,6 @@ class _Streaming:
         self, inputs: RunInputs, output: Path, console: Console, options: StreamingOptions
     ) -> None:
         config = inputs.config
-        if options.memory and isinstance(inputs.model, ExportedNetwork):
-            raise ValueError(
-                "--memory: an exported network gives no tables of its memory; name its checkpoint"
-            )
         self.options, self.sensors = options, SensorCounts()
         self.inputs, self.output, self.console = inputs, output, console
         self.meter, self.worst = StageMeter(), options.worst(config.bev)

@@ -56,6 +56,7 @@ def stress_inputs(run: RunInputs, options: StressOptions) -> StressInputs:
         max_frames=most,
         quick=options.quick,
         draws_seed=options.seed,
+        exported_sha256=origin.exported_sha256,
     )
     rates = RateLogs(rate_of(cut), _finer(origin.data, run.config, cut, memory))
     return StressInputs(run, rates, settings)

@@ -33,6 +33,8 @@ class StressSettings:
     quick: bool
     draws_seed: int
     """Seed of what is drawn for the conditions."""
+    exported_sha256: str | None = None
+    """SHA-256 of the manifest of the exported network that ran; None: the checkpoint itself ran."""
 
 
 @dataclass(frozen=True)

@@ -25,21 +25,33 @@ def weights_facts(origin: RunOrigin, config: TaskConfig) -> list[tuple[str, str]
     if origin.checkpoint_sha256 is None:
         return [("weights", origin.weights)]
     digest = f"SHA-256 {origin.checkpoint_sha256[:SHOWN_DIGITS]}, seed {origin.seed}"
-    file, card = Path(origin.weights).name, card_of(origin.checkpoint_sha256)
+    card, exported = card_of(origin.checkpoint_sha256), _exported(origin)
     if card is None:
         sources = " + ".join(source.data for source in config.data.sources)
         facts = [
             ("weights", f"{origin.weights}, not shipped with leapai; {digest}"),
+            *exported,
             ("trained on", f"{sources}, by the configuration of this run"),
         ]
         if rendered_alone(config):
             facts.append(("on a real road", NOTHING_REAL))
         return facts
+    file = "" if exported else f" ({Path(origin.weights).name})"
     return [
-        ("weights", f"{card.name} ({file}), shipped with leapai; {digest}"),
+        ("weights", f"{card.name}{file}, shipped with leapai; {digest}"),
+        *exported,
         ("trained on", card.trained_on),
         ("on a real road", " ".join(card.on_real_roads)),
     ]
+
+
+def _exported(origin: RunOrigin) -> list[tuple[str, str]]:
+    """Returns the fact that an exported network ran; none where the checkpoint itself did."""
+    if origin.exported_sha256 is None:
+        return []
+    digest = origin.exported_sha256[:SHOWN_DIGITS]
+    words = f"as {origin.exported_weights}, in {origin.weights}; SHA-256 of its manifest {digest}"
+    return [("exported", words)]
 
 
 def rendered_alone(config: TaskConfig) -> bool:

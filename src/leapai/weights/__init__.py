@@ -33,13 +33,6 @@ def card_of(sha256: str | None) -> WeightsCard | None:
     return card if card.sha256 == sha256 else None
 
 
-def run_name(sha256: str | None, job_name: str) -> str:
-    """Returns the name of a run of a checkpoint alone: that of the weights where they ship, else
-    that of its job."""
-    card = card_of(sha256)
-    return job_name if card is None else card.name
-
-
 def shipped_checkpoint() -> Path:
     """Returns the path of the shipped checkpoint: `tiny_step2_dynamic` and
     `tiny_step2_static`, trained and merged.
