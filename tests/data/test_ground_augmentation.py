@@ -92,6 +92,45 @@ def test_patches_change_the_intensity_of_the_ground_alone():
     assert patched.points[:, 3].max() <= 1
 
 
+def test_what_has_no_label_becomes_darker_and_objects_keep_their_intensity():
+    frame = plane(make_frame(0))
+    frame.points[:, 2] = 1.2  # walls all over, and two objects among them
+    patched = with_ground(frame, draw(4, background_darker=0.8))
+    np.testing.assert_array_equal(patched.points[:, :3], frame.points[:, :3])
+    met = 0
+    for before, after in zip(frame.points.astype(float), patched.points[:, 3], strict=True):
+        distances = [beyond(before[:3], box) for box in frame.labels.boxes]
+        if min(distances) < 0.15:
+            assert after == np.float32(0.1)
+            met += 1
+        elif min(distances) > 0.25:
+            assert after <= np.float32(0.1)
+    assert met > 20
+    assert 2 <= len(np.unique(patched.points[:, 3])) <= 8  # three patterns, there or not
+
+
+def beyond(point: np.ndarray, box: np.ndarray) -> float:
+    """Returns how far a point lies beyond the sides of a box, along the axis where it is most."""
+    cos, sin = np.cos(box[6]), np.sin(box[6])
+    x, y, z = point - box[:3]
+    along = np.abs([x * cos + y * sin, y * cos - x * sin, z]) - box[3:6] / 2
+    return float(along.max())
+
+
+def test_walls_of_the_world_become_as_dark_as_real_ones():
+    """Real walls and plants have 1.0 to 2.3 times the intensity of the ground, those of the world
+    4.2 times: the draws must reach from one to the other."""
+    frame = plane(make_frame(0))
+    frame = replace(frame, labels=None)
+    frame.points[:, 2] = 1.2
+    gains = [
+        np.median(with_ground(frame, draw(seed, background_darker=0.8)).points[:, 3]) / 0.1
+        for seed in range(60)
+    ]
+    assert np.quantile(gains, 0.1) < 1.0 / 4.2
+    assert np.quantile(gains, 0.9) > 0.9
+
+
 def test_the_ground_stands_still_while_the_ego_moves():
     """A stone that is 3 m farther back from an ego that drove 3 m has the same height."""
     ground = draw(2, relief_m=0.3, log_gain=0.5)

@@ -136,13 +136,16 @@ class LidarAugmentationConfig(Section):
 
 
 class GroundAugmentationConfig(Section):
-    """Ground that is uneven and of several materials, drawn once a clip; the defaults change
-    nothing."""
+    """Ground that is uneven and of several materials, and darker walls and plants, drawn once a
+    clip; the defaults change nothing."""
 
     relief_m: NonNegativeFloat = 0.0
     """Scale of the heights of kerbs and low walls, and of undulation."""
     log_gain: NonNegativeFloat = 0.0
     """Standard deviation of the logarithm of a gain on the intensity of patches of the ground."""
+    background_darker: NonNegativeFloat = 0.0
+    """Scale of how much darker, as a logarithm, patches of what has no label become in the LiDAR:
+    walls, plants, poles."""
 
 
 class ImageAugmentationConfig(Section):

@@ -1,8 +1,9 @@
-"""Augmentation of the ground under a clip: kerbs, low walls, undulation, and surfaces that reflect
-differently.
+"""Augmentation of the ground under a clip, and of what stands on it without a label: kerbs, low
+walls, undulation, and surfaces that reflect differently.
 
 A simulated ground is flat and of one material. A network that saw no other takes a kerb, or a patch
-of brighter stone, for the feet of a person. The pattern is fixed to the global frame, so it stands
+of brighter stone, for the feet of a person. Simulated walls and plants are brighter than objects,
+and real ones are not (`docs/world.md`). The pattern is fixed to the global frame, so it stands
 still through a clip while the ego moves over it.
 """
 
@@ -14,13 +15,16 @@ import numpy as np
 
 from leapai.config.training import GroundAugmentationConfig
 from leapai.geometry import poses
-from leapai.types import FloatArray, Frame
+from leapai.geometry.boxes import points_inside
+from leapai.types import BoolArray, FloatArray, Frame, Labels
 
 _STRIPS = 3
 _WAVES = 2
 _TALLEST_M = 0.8
 _LOW_M = 0.4
 """Points below this height above the ego's origin, or at it, are on the ground."""
+_MARGIN_M = 0.2
+"""Points this near to a labelled box are of its object."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ class GroundAugmentation:
     """[K] amplitudes of sines, like a road that is not even."""
     patches: Stripes
     log_gain: FloatArray
-    """[K] logarithms of the gain on intensity."""
+    """[K] logarithms of the gain on the intensity of the ground."""
+    background_log_gain: FloatArray
+    """[K] the same of what stands on it without a label."""
 
     def height_m(self, xy_m: FloatArray) -> FloatArray:
         """Returns how much the ground rises [P] at places [P, 2] of the global frame."""
@@ -66,9 +72,10 @@ class GroundAugmentation:
         waves: FloatArray = self.wave_m @ np.sin(2 * np.pi * self.waves.turns(xy_m))
         return np.asarray(steps + waves)
 
-    def gain(self, xy_m: FloatArray) -> FloatArray:
-        """Returns the gain on the intensity of the ground [P] at places [P, 2]."""
-        return np.exp(self.log_gain @ self.patches.covers(xy_m))
+    def gain(self, xy_m: FloatArray, is_low: BoolArray) -> FloatArray:
+        """Returns the gain on intensity [P] at places [P, 2], of the ground where `is_low`."""
+        covers = self.patches.covers(xy_m)
+        return np.exp(np.where(is_low, self.log_gain @ covers, self.background_log_gain @ covers))
 
 
 def draw_ground_augmentation(
@@ -83,26 +90,41 @@ def draw_ground_augmentation(
         wave_m=rng.normal(0.0, 1.0, _WAVES) * relief_m,
         patches=_draw_stripes(rng, _STRIPS, 2.0, 20.0),
         log_gain=rng.normal(0.0, 1.0, _STRIPS) * config.log_gain,
+        background_log_gain=-rng.exponential(1.0, _STRIPS) * config.background_darker,
     )
 
 
 def with_ground(frame: Frame, ground: GroundAugmentation) -> Frame:
     """Returns the frame with its points and boxes lifted by the ground below them, and with other
-    intensities of low points. Images stay: what they show differs by decimetres at most."""
-    if not (ground.step_m.any() or ground.wave_m.any() or ground.log_gain.any()):
+    intensities of the ground and of what has no label. Images stay: what they show differs by
+    decimetres at most."""
+    changes = ground.step_m, ground.wave_m, ground.log_gain, ground.background_log_gain
+    if not any(each.any() for each in changes):
         return frame
     points, labels = frame.points, frame.labels
     if points is not None:
         place = _global_xy(frame, points)
         is_low = points[:, 2] <= _LOW_M
+        changed = is_low.copy()
+        changed[~is_low] = ~_is_of_object(points[~is_low], labels)
         points = points.copy()
-        points[is_low, 3] = np.clip(points[is_low, 3] * ground.gain(place[is_low]), 0, 1)
+        gain = ground.gain(place[changed], is_low[changed])
+        points[changed, 3] = np.clip(points[changed, 3] * gain, 0, 1)
         points[:, 2] += ground.height_m(place).astype(points.dtype)
     if labels is not None:
         lifted = labels.boxes.copy()
         lifted[:, 2] += ground.height_m(_global_xy(frame, lifted))
         labels = replace(labels, boxes=lifted)
     return replace(frame, points=points, labels=labels)
+
+
+def _is_of_object(points: FloatArray, labels: Labels | None) -> BoolArray:
+    """Returns which points [P] lie in a labelled box, or just beside it."""
+    if labels is None or not len(labels.boxes):
+        return np.zeros(len(points), bool)
+    boxes = labels.boxes.copy()
+    boxes[:, 3:6] += 2 * _MARGIN_M
+    return points_inside(points[:, :3], boxes).any(0)
 
 
 def _draw_stripes(
