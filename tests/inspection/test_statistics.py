@@ -12,7 +12,8 @@ from rich.console import Console
 from leapai.data.log import DrivingLog, open_logs
 from leapai.geometry import poses
 from leapai.inspection.comparison import compare, render_statistics, spread
-from leapai.inspection.statistics import Sample, Samples, Shares, collect
+from leapai.inspection.samples import Sample, Samples, Shares
+from leapai.inspection.statistics import collect
 from leapai.types import CLASS_NAMES, Frame, Labels
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "argoverse2"

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from leapai.inspection.statistics import Sample, Samples, Shares
+from leapai.inspection.samples import Sample, Samples, Shares
 from leapai.inspection.statistics_page import (
     FILL,
     OUTLINE,
@@ -83,8 +83,8 @@ def test_the_file_is_one_page_with_every_section_and_the_reports_style(tmp_path)
     text = path.read_text()
     headings = re.findall("<h2>(.*?)</h2>", text)
     assert headings == [
-        *("Objects and motion", "LiDAR points", "LiDAR intensity", "LiDAR scan and ground"),
-        *("Tracks", "Shares"),
+        *("Objects and motion", "LiDAR points", "LiDAR intensity"),
+        *("LiDAR intensity against ground", "LiDAR scan and ground", "Cameras", "Tracks", "Shares"),
         *("Length", "Width", "Height"),
     ]
     assert "&lt;a&gt; against b" in text

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from leapai.folders import claim
-from leapai.inspection.statistics import Sample, Samples, Shares
+from leapai.inspection.samples import Sample, Samples, Shares
 from leapai.io import write_text
 from leapai.report.svg_charts import (
     LARGE_PX,
@@ -37,11 +37,11 @@ from leapai.types import FloatArray
 FILL, OUTLINE = FILLS[0], RUN_COLOURS[1]
 """Colours of the first and the second data set."""
 ROW_NAMES = (
-    *("Objects and motion", "LiDAR points", "LiDAR intensity", "LiDAR scan and ground", "Tracks"),
-    *("Length", "Width", "Height"),
+    *("Objects and motion", "LiDAR points", "LiDAR intensity", "LiDAR intensity against ground"),
+    *("LiDAR scan and ground", "Cameras", "Tracks", "Length", "Width", "Height"),
 )
 """Headings of `Samples.rows`."""
-_SHARES_AFTER = 5
+_SHARES_AFTER = 7
 """Shares stand after this many rows."""
 _BINS = 24
 _OUTER_PERCENT = (0.5, 99.5)
