@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from leapai.geometry import boxes as box_geometry
-from leapai.inspection.ground_evidence import RANGE_M, fit_plane, on_plane
-from leapai.types import BoolArray, FloatArray, Frame, IntArray, Labels, Vocabulary
+from leapai.inspection.ground_evidence import RANGE_M, above_plane, fit_plane, on_plane
+from leapai.types import FloatArray, Frame, IntArray, Labels, Vocabulary
 
 INTENSITY_RANGE_M = 30.0
 """Distance up to which intensities are taken."""
@@ -27,14 +27,18 @@ _LONGEST_M = 10.0
 """Distance of an object's farthest points from its centre: half of the longest bus."""
 _RETURNS_KEPT = 2000
 """Returns of one kind that are taken from a sweep, evenly: no sweep outweighs the others."""
+STANDING_M = 0.5
+"""Height above the plane of the ground from which a return is of what stands there: lower ones can
+be of pavements and of a road that bends."""
 SOURCES = (
     f"nearer than {RANGE_M[0]:g} m",
     "labelled object",
-    "ground",
-    "anything else",
+    f"ground, lower than {STANDING_M:g} m",
+    "background",
 )
 """What the returns up to `INTENSITY_RANGE_M` come from; one belongs to the first that holds. Nearer
-lies the vehicle itself."""
+lies the vehicle itself; the background is what stands there without a label: walls, plants,
+poles."""
 
 
 class LidarValues(NamedTuple):
@@ -51,8 +55,7 @@ class LidarValues(NamedTuple):
     ground_tilt_deg: FloatArray
     ground_intensity: FloatArray
     """Intensity of returns from the ground."""
-    other_intensity: FloatArray
-    """Intensity of returns from anything else than ground and labelled objects: walls, plants."""
+    background_intensity: FloatArray
     intensity: tuple[FloatArray, ...]
     """Intensity of returns inside the boxes of each class."""
     against_ground: tuple[FloatArray, ...]
@@ -70,7 +73,7 @@ class _Sweep(NamedTuple):
     ground: tuple[float, float, float]
     """Rings, height in m and tilt in degrees; NaN: not known."""
     ground_intensity: FloatArray
-    other_intensity: FloatArray
+    background_intensity: FloatArray
     objects: tuple[tuple[int, FloatArray], ...]
     """Class and intensities of the returns inside each near box."""
     sources: FloatArray
@@ -95,7 +98,7 @@ def lidar_values(frames: Iterable[Frame], vocabulary: Vocabulary) -> LidarValues
         ground_height_m=height_m,
         ground_tilt_deg=tilt_deg,
         ground_intensity=_joined(sweep.ground_intensity for sweep in sweeps),
-        other_intensity=_joined(sweep.other_intensity for sweep in sweeps),
+        background_intensity=_joined(sweep.background_intensity for sweep in sweeps),
         intensity=tuple(_joined(_of_class(sweeps, number)) for number in classes),
         against_ground=tuple(_joined(_against_ground(sweeps, number)) for number in classes),
         sources=sources.mean(0) if len(sources) else np.full(len(SOURCES), np.nan),
@@ -131,32 +134,33 @@ def _measure(points: FloatArray, labels: Labels | None) -> _Sweep:
         is_ground = on_plane(points, plane, INTENSITY_RANGE_M)
         tilt_deg = float(np.degrees(np.arctan(np.hypot(*plane[1:]))))
         ground = (ground_rings(points[is_ground]), float(plane[0]), tilt_deg)
-    sources, other_intensity = np.full(len(SOURCES), np.nan), np.zeros(0)
+    sources, background_intensity = np.full(len(SOURCES), np.nan), np.zeros(0)
     if plane is not None and labels is not None:
-        number = _source_numbers(points, distance_m, labels, is_ground)
-        other_intensity = points[number == len(SOURCES) - 1, 3]
+        number = _source_numbers(points, distance_m, labels, above_plane(points, plane))
+        background_intensity = points[number == len(SOURCES) - 1, 3]
         sources = np.bincount(number[number >= 0], minlength=len(SOURCES)) / (number >= 0).sum()
     return _Sweep(
         points=count,
         distance_m=_thinned(distance_m),
         ground=ground,
         ground_intensity=_thinned(points[is_ground, 3]),
-        other_intensity=_thinned(other_intensity),
+        background_intensity=_thinned(background_intensity),
         objects=tuple(_of_objects(points, distance_m, labels)) if labels else (),
         sources=sources,
     )
 
 
 def _source_numbers(
-    points: FloatArray, distance_m: FloatArray, labels: Labels, is_ground: BoolArray
+    points: FloatArray, distance_m: FloatArray, labels: Labels, above_m: FloatArray
 ) -> IntArray:
-    """Returns which of `SOURCES` each point [P, 5] comes from; -1: it is farther away."""
+    """Returns which of `SOURCES` each point [P, 5] comes from, by its height [P] above the ground;
+    -1: it is farther away."""
     number = np.full(len(points), -1, np.int64)
     near = np.flatnonzero(distance_m <= INTENSITY_RANGE_M)
     boxes = labels.boxes[np.hypot(*labels.boxes[:, :2].T) <= INTENSITY_RANGE_M + _LONGEST_M]
     is_object = box_geometry.points_inside(points[near, :3], boxes).any(0)
     number[near] = np.select(
-        [distance_m[near] < RANGE_M[0], is_object, is_ground[near]], [0, 1, 2], 3
+        [distance_m[near] < RANGE_M[0], is_object, above_m[near] < STANDING_M], [0, 1, 2], 3
     )
     return number
 

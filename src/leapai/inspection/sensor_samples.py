@@ -12,24 +12,24 @@ from leapai.types import Vocabulary
 BRIGHT = 0.5
 """Intensity that only what retroreflects exceeds (plates, signs, lamps) on rigs whose ground is
 dark, as on most."""
-_BACKGROUND = ("ground", "anything else")
+_UNLABELLED = ("ground", "background")
 _REACH = f"up to {INTENSITY_RANGE_M:.0f} m"
 
 
 def lidar_rows(values: LidarValues, vocabulary: Vocabulary) -> tuple[tuple[Sample, ...], ...]:
-    """Returns the intensities by what sends them back, the same in multiples of the ground, and how the
-    LiDAR scans and is mounted."""
+    """Returns the intensities by what sends them back, those of objects as multiples of the
+    ground's, and how the LiDAR scans and is mounted."""
     near_m, far_m = RING_RANGE_M
     intensity = [
         Sample(f"intensity, {name} {_REACH}", "", of_kind)
         for name, of_kind in zip(
-            (*_BACKGROUND, *vocabulary.names),
-            (values.ground_intensity, values.other_intensity, *values.intensity),
+            (*_UNLABELLED, *vocabulary.names),
+            (values.ground_intensity, values.background_intensity, *values.intensity),
             strict=True,
         )
     ]
     against_ground = tuple(
-        Sample(f"relative intensity, {name} {_REACH}", "x ground", of_class)
+        Sample(f"relative intensity, {name}", "x ground", of_class)
         for name, of_class in zip(vocabulary.names, values.against_ground, strict=True)
     )
     mounting = (
@@ -57,13 +57,13 @@ def camera_row(values: CameraValues) -> tuple[Sample, ...]:
 
 def return_shares(values: LidarValues, vocabulary: Vocabulary) -> tuple[Shares, ...]:
     """Returns what the returns come from, and how many of each kind are bright."""
-    of_kinds = (values.ground_intensity, values.other_intensity, *values.intensity)
+    of_kinds = (values.ground_intensity, values.background_intensity, *values.intensity)
     bright = [(of_kind > BRIGHT).mean() if len(of_kind) else np.nan for of_kind in of_kinds]
     return (
         Shares(f"returns {_REACH}", SOURCES, values.sources),
         Shares(
             f"returns brighter than {BRIGHT}, {_REACH}",
-            (*_BACKGROUND, *vocabulary.names),
+            (*_UNLABELLED, *vocabulary.names),
             np.array(bright, np.float64),
         ),
     )

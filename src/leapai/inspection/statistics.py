@@ -111,13 +111,19 @@ def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
 def _read(
     logs: Sequence[DrivingLog], max_frames: int
 ) -> tuple[list[tuple[int, Frame]], CameraValues]:
-    """Returns frames with the number of their sequence, and what their cameras report; images are
-    not kept, since those of 40 frames would need gigabytes."""
+    """Returns frames with the number of their sequence, and what their cameras report.
+
+    Images are not kept, since those of 40 frames would need gigabytes. Without a sweep, boxes hold
+    an unknown number of points rather than none.
+    """
     read, cameras = [], []
     for log, index in frames_to_read(logs, max_frames):
         frame = log[index]
         cameras.append(camera_values(frame))
-        read.append((logs.index(log), replace(frame, cameras=())))
+        labels = frame.labels
+        if labels is not None and frame.points is None:
+            labels = replace(labels, num_lidar_points=np.full(len(labels), -1))
+        read.append((logs.index(log), replace(frame, cameras=(), labels=labels)))
     return read, CameraValues(*map(np.concatenate, zip(*cameras, strict=True)))
 
 
@@ -180,8 +186,10 @@ def _rows(
         Sample(f"turn in 1 s, {group} that moves", "deg", heading_changes_deg(b))
         for group, b in moving.items()
     ]
+    lasting = boxes.where(_lasts(boxes))
     timelines = [
-        Sample(f"life of a track, {group}", "s", _timelines(b)) for group, b in groups.items()
+        Sample(f"life of a track, {group}", "s", _timelines(lasting.of_group(group)))
+        for group in GROUPS
     ]
     first = boxes.where(np.isin(np.arange(len(boxes.sequence)), boxes.tracks[0]))
     sizes = [
@@ -226,6 +234,14 @@ def heading_changes_deg(boxes: _Boxes) -> FloatArray:
     found = np.abs(key[later] - target) <= _TOLERANCE_S
     turned: FloatArray = np.degrees(angles.wrap(heading[later] - heading)[found])
     return turned
+
+
+def _lasts(boxes: _Boxes) -> BoolArray:
+    """Returns whether the sequence of each box [N] has boxes at several times: one frame alone does
+    not show how long tracks live."""
+    sequences = np.unique(np.stack([boxes.sequence, boxes.time_s], -1), axis=0)[:, 0]
+    several, times = np.unique(sequences, return_counts=True)
+    return np.isin(boxes.sequence, several[times > 1])
 
 
 def _timelines(boxes: _Boxes) -> FloatArray:
