@@ -23,10 +23,12 @@ RING_RANGE_M = (6.0, 15.0)
 close as its noise is wide."""
 _SECTOR_DEG = 1.0
 _BETWEEN_RINGS_M = 0.06
+_BACKGROUND = -1
+"""Stands for the background among the classes."""
 _LONGEST_M = 10.0
 """Distance of an object's farthest points from its centre: half of the longest bus."""
 _RETURNS_KEPT = 2000
-"""Returns of one kind that are taken from a sweep, evenly: no sweep outweighs the others."""
+"""Returns of one kind that are taken from a sweep, so that no sweep outweighs the others."""
 STANDING_M = 0.5
 """Height above the plane of the ground from which a return is of what stands there: lower ones can
 be of pavements and of a road that bends."""
@@ -56,11 +58,13 @@ class LidarValues(NamedTuple):
     ground_intensity: FloatArray
     """Intensity of returns from the ground."""
     background_intensity: FloatArray
+    background_against_ground: FloatArray
+    """The same as multiples of the ground's median in their sweep: rigs whose conventions of
+    intensity differ can be compared by these."""
     intensity: tuple[FloatArray, ...]
     """Intensity of returns inside the boxes of each class."""
     against_ground: tuple[FloatArray, ...]
-    """The same as multiples of the ground's median in their sweep: rigs whose conventions of
-    intensity differ can be compared by these."""
+    """The same as multiples of the ground's median."""
     sources: FloatArray
     """[len(SOURCES)] mean share over the sweeps with labels and ground; NaN: there are none."""
 
@@ -73,9 +77,8 @@ class _Sweep(NamedTuple):
     ground: tuple[float, float, float]
     """Rings, height in m and tilt in degrees; NaN: not known."""
     ground_intensity: FloatArray
-    background_intensity: FloatArray
-    objects: tuple[tuple[int, FloatArray], ...]
-    """Class and intensities of the returns inside each near box."""
+    standing: tuple[tuple[int, FloatArray], ...]
+    """Class and intensities of the returns inside each near box, and those of the background."""
     sources: FloatArray
 
 
@@ -98,7 +101,8 @@ def lidar_values(frames: Iterable[Frame], vocabulary: Vocabulary) -> LidarValues
         ground_height_m=height_m,
         ground_tilt_deg=tilt_deg,
         ground_intensity=_joined(sweep.ground_intensity for sweep in sweeps),
-        background_intensity=_joined(sweep.background_intensity for sweep in sweeps),
+        background_intensity=_joined(_of_class(sweeps, _BACKGROUND)),
+        background_against_ground=_joined(_against_ground(sweeps, _BACKGROUND)),
         intensity=tuple(_joined(_of_class(sweeps, number)) for number in classes),
         against_ground=tuple(_joined(_against_ground(sweeps, number)) for number in classes),
         sources=sources.mean(0) if len(sources) else np.full(len(SOURCES), np.nan),
@@ -134,18 +138,19 @@ def _measure(points: FloatArray, labels: Labels | None) -> _Sweep:
         is_ground = on_plane(points, plane, INTENSITY_RANGE_M)
         tilt_deg = float(np.degrees(np.arctan(np.hypot(*plane[1:]))))
         ground = (ground_rings(points[is_ground]), float(plane[0]), tilt_deg)
-    sources, background_intensity = np.full(len(SOURCES), np.nan), np.zeros(0)
+    standing = list(_of_objects(points, distance_m, labels)) if labels is not None else []
+    sources = np.full(len(SOURCES), np.nan)
     if plane is not None and labels is not None:
         number = _source_numbers(points, distance_m, labels, above_plane(points, plane))
-        background_intensity = points[number == len(SOURCES) - 1, 3]
+        background = points[number == SOURCES.index("background"), 3]
+        standing.append((_BACKGROUND, _thinned(background)))
         sources = np.bincount(number[number >= 0], minlength=len(SOURCES)) / (number >= 0).sum()
     return _Sweep(
         points=count,
         distance_m=_thinned(distance_m),
         ground=ground,
         ground_intensity=_thinned(points[is_ground, 3]),
-        background_intensity=_thinned(background_intensity),
-        objects=tuple(_of_objects(points, distance_m, labels)) if labels else (),
+        standing=tuple(standing),
         sources=sources,
     )
 
@@ -185,7 +190,7 @@ def _against_ground(sweeps: Sequence[_Sweep], class_id: int) -> Iterator[FloatAr
 
 
 def _of_class(sweeps: Sequence[_Sweep], class_id: int) -> Iterator[FloatArray]:
-    return (intensity for sweep in sweeps for kind, intensity in sweep.objects if kind == class_id)
+    return (intensity for sweep in sweeps for kind, intensity in sweep.standing if kind == class_id)
 
 
 def _joined(parts: Iterable[FloatArray]) -> FloatArray:
@@ -193,8 +198,8 @@ def _joined(parts: Iterable[FloatArray]) -> FloatArray:
 
 
 def _thinned(values: FloatArray) -> FloatArray:
-    """Returns at most `_RETURNS_KEPT` of values [K], evenly. The step is no whole number, which may
-    be that between two returns of one beam."""
+    """Returns at most `_RETURNS_KEPT` of values [K], at random and the same every time: every n-th
+    return of a sweep may be of the same beam."""
     if len(values) <= _RETURNS_KEPT:
         return values
-    return values[np.linspace(0, len(values) - 1, _RETURNS_KEPT).astype(np.int64)]
+    return np.random.default_rng(0).choice(values, _RETURNS_KEPT, replace=False)

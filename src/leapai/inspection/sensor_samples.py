@@ -29,8 +29,12 @@ def lidar_rows(values: LidarValues, vocabulary: Vocabulary) -> tuple[tuple[Sampl
         )
     ]
     against_ground = tuple(
-        Sample(f"relative intensity, {name}", "x ground", of_class)
-        for name, of_class in zip(vocabulary.names, values.against_ground, strict=True)
+        Sample(f"relative intensity, {name}", "x ground", of_kind)
+        for name, of_kind in zip(
+            ("background", *vocabulary.names),
+            (values.background_against_ground, *values.against_ground),
+            strict=True,
+        )
     )
     mounting = (
         Sample("points a sweep", "", values.points),

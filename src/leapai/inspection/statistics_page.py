@@ -6,7 +6,7 @@ Charts and style sheet are those of the report. The first data set is filled, th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +54,8 @@ _END_ROOM = 0.15
 """Share of an axis next to a label at its end that stays free of others."""
 _LETTER_PX, _LINE_PX = 6, 12
 """Width of a letter and height of a line of a label, approximately."""
+_MOST_KINDS = 12
+"""Kinds whose names find room below one chart."""
 _FIRST_LINE_PX = 16
 """Foot of a label's first line below the axis."""
 _PAGE = Markup(
@@ -93,7 +95,8 @@ def render_page(names: Sequence[str], samples: Sequence[Samples]) -> str:
         _section(name, [_histogram(each) for each in zip(*row, strict=True)], "charts small")
         for name, row in zip(ROW_NAMES, rows, strict=True)
     ]
-    bars = [_bars(shares) for shares in zip(*(data.shares for data in samples), strict=True)]
+    shares = zip(*(data.shares for data in samples), strict=True)
+    bars = [_bars(piece) for each in shares for piece in _pieces(each)]
     sections.insert(_SHARES_AFTER, _section("Shares", bars, "charts"))
     return _PAGE.format(
         names=" against ".join(names),
@@ -163,6 +166,14 @@ def _count_ticks(axis: Axis) -> list[Tick]:
     low, high = ((at, f"{10**at - 1:.0f}") for at in (axis.low, axis.high))
     room = _END_ROOM * (axis.high - axis.low)
     return [low, *(t for t in inside if axis.low + room < t[0] < axis.high - room), high]
+
+
+def _pieces(shares: Sequence[Shares]) -> Iterator[list[Shares]]:
+    """Yields the shares of at most `_MOST_KINDS` kinds at a time, evenly."""
+    kinds = shares[0].kinds
+    for chosen in np.array_split(np.arange(len(kinds)), -(-len(kinds) // _MOST_KINDS)):
+        names = tuple(kinds[number] for number in chosen)
+        yield [Shares(each.name, names, each.share[chosen]) for each in shares]
 
 
 def _bars(shares: Sequence[Shares]) -> Markup:
