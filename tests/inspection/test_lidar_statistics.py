@@ -115,7 +115,7 @@ def test_the_background_is_what_stands_without_a_label():
     # The first box reaches from beyond the range into it, the last one to the ego.
     boxes = np.array([[31, 5, 1, 6, 2.5, 2, 0], [-8, 3, 1, 9, 9, 2, 0.7], [2, 0, 1, 3, 3, 2, 0]])
     labels = Labels.unlabelled(boxes, np.array([CAR, CAR, PERSON]))
-    cloud = np.concatenate([ground(EVEN), scattered, on_box(31, 5, 0.5)])
+    cloud = np.concatenate([ground(EVEN), scattered, on_box(28.5, 5, 0.5)])
     counts, background = [0] * len(SOURCES), []
     for x, y, z, intensity in cloud[:, :4].tolist():
         if x * x + y * y > 30**2:
