@@ -38,9 +38,8 @@ SOURCES = (
     f"ground, lower than {STANDING_M:g} m",
     "background",
 )
-"""What the returns up to `INTENSITY_RANGE_M` come from; one belongs to the first that holds. Nearer
-lies the vehicle itself; the background is what stands there without a label: walls, plants,
-poles."""
+"""Sources of the returns up to `INTENSITY_RANGE_M`; a return is of the first that holds. Nearer lies
+the vehicle itself; the background is what stands there without a label: walls, plants, poles."""
 
 
 class LidarValues(NamedTuple):
@@ -70,7 +69,7 @@ class LidarValues(NamedTuple):
 
 
 class _Sweep(NamedTuple):
-    """Values of one sweep."""
+    """Values of one sweep, before those of all are joined."""
 
     points: int
     distance_m: FloatArray

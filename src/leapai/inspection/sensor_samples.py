@@ -1,4 +1,4 @@
-"""What the LiDAR and the cameras of a data set report, as quantities with their names."""
+"""Quantities of what the LiDAR and the cameras of a data set report, with their names."""
 
 from __future__ import annotations
 
