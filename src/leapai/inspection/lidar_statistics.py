@@ -38,8 +38,11 @@ SOURCES = (
     f"ground, lower than {STANDING_M:g} m",
     "background",
 )
-"""Sources of the returns up to `INTENSITY_RANGE_M`; a return is of the first that holds. Nearer lies
-the vehicle itself; the background is what stands there without a label: walls, plants, poles."""
+"""Sources of the returns up to `INTENSITY_RANGE_M`; a return is of the first that holds.
+
+Nearer lies the vehicle itself. The background is what stands there without a label: walls, plants,
+poles.
+"""
 
 
 class LidarValues(NamedTuple):
