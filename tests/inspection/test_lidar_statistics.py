@@ -9,7 +9,7 @@ import pytest
 
 from leapai.data.log import open_logs
 from leapai.inspection.ground_evidence import fit_ground
-from leapai.inspection.lidar_statistics import LidarValues, ground_rings, lidar_values
+from leapai.inspection.lidar_statistics import SOURCES, LidarValues, ground_rings, lidar_values
 from leapai.types import CLASS_NAMES, DESIGN, Frame, Labels
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -104,6 +104,78 @@ def test_a_crowded_garage_still_has_its_ground():
     blocked = (cell * [3, 5]).sum(1) % 3 > 0
     cloud[blocked, 2] = rng.uniform(0.8, 2.5, int(blocked.sum()))
     assert fit_ground(cloud).height_m == pytest.approx(0.0, abs=0.05)
+
+
+def test_the_background_is_what_stands_without_a_label():
+    """A slow twin looks at one return after the other."""
+    rng = np.random.default_rng(3)
+    scattered = np.zeros((900, 5), np.float32)
+    scattered[:, :3] = rng.uniform((-40, -40, -0.3), (40, 40, 3), (900, 3))
+    scattered[:, 3] = rng.uniform(0, 1, 900)
+    # The first box reaches from beyond the range into it, the last one to the ego.
+    boxes = np.array([[31, 5, 1, 6, 2.5, 2, 0], [-8, 3, 1, 9, 9, 2, 0.7], [2, 0, 1, 3, 3, 2, 0]])
+    labels = Labels.unlabelled(boxes, np.array([CAR, CAR, PERSON]))
+    cloud = np.concatenate([ground(EVEN), scattered, on_box(28.5, 5, 0.5)])
+    counts, background = [0] * len(SOURCES), []
+    for x, y, z, intensity in cloud[:, :4].tolist():
+        if x * x + y * y > 30**2:
+            continue
+        source = 3 if z >= 0.5 else 2
+        for cx, cy, cz, length, width, height, yaw in boxes.tolist():
+            ahead = (x - cx) * np.cos(yaw) + (y - cy) * np.sin(yaw)
+            left = (y - cy) * np.cos(yaw) - (x - cx) * np.sin(yaw)
+            if abs(ahead) <= length / 2 and abs(left) <= width / 2 and abs(z - cz) <= height / 2:
+                source = 1
+        source = 0 if x * x + y * y < 2.5**2 else source
+        counts[source] += 1
+        if source == 3:
+            background.append(intensity)
+    made_up = Frame("made up", 1_000_000_000, np.eye(4), (), cloud, labels)
+    found = lidar_values([made_up], DESIGN)
+    assert min(counts) > 0
+    assert found.sources * sum(counts) == pytest.approx(counts, abs=2)  # the plane is a fit
+    assert len(found.background_intensity) == pytest.approx(len(background), abs=2)
+    assert found.background_intensity.mean() == pytest.approx(np.mean(background), abs=0.01)
+
+
+def test_intensities_of_two_conventions_agree_as_multiples_of_the_ground():
+    cloud = np.concatenate([ground(EVEN), on_box(12, 0, 0.02), on_box(0, 20, 0.2)])
+    brighter, dark = cloud.copy(), cloud.copy()
+    brighter[:, 3] *= 4
+    dark[:, 3] = 0
+    found = lidar_values([frame(cloud), frame(brighter), frame(dark)], DESIGN)
+    assert np.unique(found.intensity[CAR]) == pytest.approx([0, 0.02, 0.08])
+    assert found.against_ground[CAR] == pytest.approx(np.full(100, 0.5))
+    assert found.background_against_ground == pytest.approx(np.full(100, 5.0))
+
+
+def test_without_labels_nobody_knows_what_is_background():
+    cloud = np.concatenate([ground(EVEN), on_box(12, 0, 0.02)])
+    found = lidar_values([Frame("made up", 1_000_000_000, np.eye(4), (), cloud)], DESIGN)
+    assert np.isnan(found.sources).all()
+    assert len(found.background_intensity) == 0
+    assert np.median(found.ground_intensity) == pytest.approx(0.04)
+
+
+def test_values_that_are_no_numbers_are_left_out(values):
+    cloud = np.concatenate([ground(EVEN), on_box(12, 0, 0.02), on_box(-8, 3, 0.2)])
+    broken = np.repeat(cloud[:3], 3, axis=0)
+    broken[::2, 0], broken[1::2, 3] = np.nan, np.inf
+    found = lidar_values([frame(np.concatenate([cloud, broken])), frame(broken)], DESIGN)
+    assert found.distance_m == pytest.approx(lidar_values([frame(cloud)], DESIGN).distance_m)
+    assert np.unique(found.intensity[CAR]) == pytest.approx([0.02])
+    assert found.ground_intensity.max() == pytest.approx(0.04)
+
+
+def test_a_long_sweep_is_thinned_without_preferring_a_beam():
+    """The beams of a real LiDAR follow each other in a sweep, so that every 32nd return is of the
+    same one."""
+    points = np.zeros((64_000, 5), np.float32)
+    points[:, 0] = 5.0 + np.tile(np.arange(32), 2000)
+    found = lidar_values([frame(points)], DESIGN)
+    assert len(found.distance_m) == 2000
+    counts = np.bincount((found.distance_m - 5.0).astype(int), minlength=32)
+    assert counts.min() > 30
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="real data is absent: ../shared/data")

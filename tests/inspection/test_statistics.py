@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from rich.console import Console
 from leapai.data.log import DrivingLog, open_logs
 from leapai.geometry import poses
 from leapai.inspection.comparison import compare, render_statistics, spread
-from leapai.inspection.statistics import Sample, Samples, Shares, collect
-from leapai.types import CLASS_NAMES, Frame, Labels
+from leapai.inspection.samples import Sample, Samples, Shares
+from leapai.inspection.statistics import collect
+from leapai.types import CLASS_NAMES, CameraFrame, Frame, Labels
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "argoverse2"
 CAR, PERSON, PILLAR = (CLASS_NAMES.index(name) for name in ("car", "person", "pillar"))
@@ -133,6 +136,15 @@ def test_small_values_such_as_intensities_keep_their_digits():
     assert "0.016 0.016 0.016" in output.getvalue()
 
 
+def test_quantities_without_values_are_no_rows_of_the_table():
+    quantities = (Sample("speed", "m/s", np.array([1.0])), Sample("height", "m", np.zeros(0)))
+    output = StringIO()
+    statistics = compare("a", Samples((quantities,), of([]).shares), None, None)
+    Console(width=120, file=output).print(render_statistics(statistics))
+    assert "speed" in output.getvalue()
+    assert "height" not in output.getvalue()
+
+
 def test_data_without_boxes_is_an_error_with_its_remedy():
     with pytest.raises(ValueError, match=r"made up: no boxes.*name data with labels"):
         collect([MadeUpLog(0)], 5)
@@ -148,6 +160,72 @@ def test_the_embedded_world_is_sampled_for_what_only_sensors_tell():
     assert sum(share(samples, "occlusion", k) for k in ("no", "heavily")) > 0.3
     assert len(values(samples, "points a sweep")) == 1
     assert 0.02 < np.median(values(samples, "intensity, ground up to 30 m")) < 0.08
+
+
+def test_without_a_lidar_boxes_hold_an_unknown_number_of_points(tmp_path):
+    rig = tmp_path / "rig.json"
+    front = '"name": "front", "group": "front_wide", "position_m": [1.7, 0.0, 1.5]'
+    view = '"yaw_deg": 0, "horizontal_view_deg": 90'
+    rig.write_text(f'{{"cameras": [{{{front}, {view}}}], "lidar": null}}')
+    logs = open_logs(f"synthetic:seed=2,frames=2,rig={rig}", image_size_px=(16, 30))
+    assert logs[0][0].points is None
+    samples = collect(logs, 2)
+    assert not any(len(s.values) for s in samples.rows[1])
+    assert len(values(samples, "objects with points a frame")) == 0
+    assert len(values(samples, "points a sweep")) == 0
+    assert np.isnan(share(samples, "returns up to 30 m", "background"))
+    assert values(samples, "images a frame").tolist() == [1, 1]
+    assert values(samples, "height of a camera") == pytest.approx([1.5, 1.5], abs=0.1)
+    assert values(samples, "horizontal view of a camera") == pytest.approx([90, 90], abs=0.1)
+    assert len(values(samples, "sharpness of an image")) == 2
+
+
+class LogWithImages(MadeUpLog):
+    """Counts the images that are in memory whenever a frame is read."""
+
+    def __init__(self, frames):
+        super().__init__(frames)
+        self.images: list[weakref.ref[np.ndarray]] = []
+        self.most = 0
+
+    def __getitem__(self, index):
+        image = np.zeros((4, 6, 3), np.uint8)
+        self.images.append(weakref.ref(image))
+        self.most = max(self.most, sum(ref() is not None for ref in self.images))
+        camera = CameraFrame(
+            "front", "front_wide", image, (4, 6), np.eye(3), np.zeros(5), np.eye(4), 0
+        )
+        return replace(super().__getitem__(index), cameras=(camera,))
+
+    def ground_truth(self, index):
+        return MadeUpLog.__getitem__(self, index)
+
+
+def test_images_do_not_pile_up():
+    log = LogWithImages(8)
+    assert values(collect([log], 8), "images a frame").tolist() == [1] * 8
+    assert log.most <= 2
+
+
+def test_one_frame_does_not_show_how_long_tracks_live():
+    samples = collect([MadeUpLog(1)], 1)
+    assert len(values(samples, "life of a track, MOD")) == 0
+    assert len(values(samples, "length, car")) == 1
+    long = collect([MadeUpLog(1), MadeUpLog()], 1)
+    assert values(long, "life of a track, MOD") == pytest.approx([3.0])
+
+
+def test_shares_of_returns_add_up_and_those_of_retroreflectors_are_small():
+    samples = collect(open_logs("synthetic:seed=2,frames=2,beams=16", image_size_px=(16, 30)), 2)
+    sources = next(s for s in samples.shares if s.name == "returns up to 30 m")
+    assert sources.share.sum() == pytest.approx(1)
+    assert sources.share[sources.kinds.index("background")] > 0.05
+    bright = share(samples, "returns brighter than 0.5, up to 30 m", "background")
+    intensity = values(samples, "intensity, background up to 30 m")
+    assert bright == pytest.approx(sum(v > 0.5 for v in intensity) / len(intensity))
+    assert share(samples, "returns brighter than 0.5, up to 30 m", "ground") < 0.02
+    relative = values(samples, "relative intensity, background")
+    assert len(relative) == len(intensity)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="real data is absent: ../shared/data/argoverse2")

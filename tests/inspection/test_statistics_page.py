@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from leapai.inspection.statistics import Sample, Samples, Shares
+from leapai.inspection.samples import Sample, Samples, Shares
 from leapai.inspection.statistics_page import (
     FILL,
     OUTLINE,
@@ -17,6 +17,7 @@ from leapai.inspection.statistics_page import (
     render_page,
     write_statistics_page,
 )
+from leapai.types import VOCABULARIES
 
 
 def samples(values, share=(0.2, 0.8), is_count=False):
@@ -29,6 +30,16 @@ def charts(page, name):
     """The drawings of this name."""
     found = re.findall(rf'<svg class="chart"[^>]*aria-label="{name}">.*?</svg>', page)
     return [ElementTree.fromstring(drawing) for drawing in found]
+
+
+def overlaps(labels):
+    """Those of centred labels (y, x, text), in order, that reach into the next one of a line."""
+    letter_px = 6
+    return [
+        (word, other)
+        for (y, x, word), (other_y, other_x, other) in pairwise(labels)
+        if y == other_y and other_x - x < letter_px * (len(word) + len(other)) / 2
+    ]
 
 
 def heights(drawing, colour):
@@ -83,8 +94,8 @@ def test_the_file_is_one_page_with_every_section_and_the_reports_style(tmp_path)
     text = path.read_text()
     headings = re.findall("<h2>(.*?)</h2>", text)
     assert headings == [
-        *("Objects and motion", "LiDAR points", "LiDAR intensity", "LiDAR scan and ground"),
-        *("Tracks", "Shares"),
+        *("Objects and motion", "LiDAR points", "LiDAR intensity"),
+        *("LiDAR intensity against ground", "LiDAR scan and ground", "Cameras", "Tracks", "Shares"),
         *("Length", "Width", "Height"),
     ]
     assert "&lt;a&gt; against b" in text
@@ -92,21 +103,38 @@ def test_the_file_is_one_page_with_every_section_and_the_reports_style(tmp_path)
     assert "http" not in text, "it loads nothing"
 
 
-def test_labels_of_neighbours_do_not_overlap():
-    kinds = ("car", "non_motor", "riderless_non_motor", "barrier", "pillar", "bus", "truck")
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_labels_of_neighbours_do_not_overlap(vocabulary):
+    kinds = ("ground", "background", *VOCABULARIES[vocabulary].names)
     quantity = Sample("speed", "m/s", np.arange(9.0))
     shares = Shares("classes", kinds, np.full(len(kinds), 1 / len(kinds)))
-    (chart,) = charts(
-        render_page(("a",), [Samples(((quantity,),) * len(ROW_NAMES), (shares,))]), "classes"
-    )
-    labels = [(t.text, float(t.get("x")), float(t.get("y"))) for t in chart.iter("text")]
-    foot = max(y for word, _, y in labels if word == "car")
-    below = sorted((y, x, word) for word, x, y in labels if y >= foot and word != "")
-    assert {"riderless_", "non_motor"} <= {word for _, _, word in below}
-    letter_px = 6
-    for (y, x, word), (other_y, other_x, other) in pairwise(below):
-        if y == other_y:
-            assert other_x - x >= letter_px * (len(word) + len(other)) / 2
+    page = render_page(("a",), [Samples(((quantity,),) * len(ROW_NAMES), (shares,))])
+    written: list[str] = []
+    for chart in charts(page, "classes"):
+        texts = [t for t in chart.iter("text") if t.get("class") == "tick middle"]
+        lines = [(float(t.get("y")), float(t.get("x")), t.text) for t in texts]
+        foot = max(y for y, _, word in lines if word.endswith("%"))
+        below = sorted(line for line in lines if line[0] > foot)
+        of_place = {x: [word for _, at, word in below if at == x] for _, x, _ in below}
+        written += ["".join(of_place[x]) for x in sorted(of_place)]
+        assert max(y for y, _, _ in below) < float(chart.get("viewBox").split()[3])
+        assert not overlaps(below)
+    assert written == list(kinds)
+
+
+@pytest.mark.parametrize(
+    ("share", "word"), [(0.0, "0%"), (0.0004, "0%"), (0.003, ".3%"), (0.0096, "1%"), (1.0, "100%")]
+)
+def test_small_shares_keep_a_digit(share, word):
+    (chart,) = charts(render_page(("a",), [samples([1.0], (share, np.nan))]), "classes")
+    assert [t.text for t in chart.iter("text") if t.text and t.text.endswith("%")] == [word]
+
+
+def test_labels_at_the_ends_of_an_axis_are_not_written_over():
+    (chart, *_) = charts(render_page(("a",), [samples([276, 1136], is_count=True)]), "speed")
+    ticks = [t for t in chart.iter("text") if t.get("class") == "tick middle"]
+    assert len(ticks) >= 3
+    assert not overlaps(sorted((0.0, float(t.get("x")), t.text) for t in ticks))
 
 
 @pytest.mark.parametrize(

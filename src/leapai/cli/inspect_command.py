@@ -17,8 +17,8 @@ WARNED = 1
 """Exit status of an inspection with warnings."""
 IMAGE_SIZE_PX = (256, 480)
 """Size at which a data set that renders does so for `leapai inspect`."""
-STATISTICS_IMAGE_SIZE_PX = (64, 120)
-"""The same for `--stats`, which looks at no image."""
+STATISTICS_IMAGE_SIZE_PX = (128, 240)
+"""The same for `--stats`, which measures images at the width of the tiny networks."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,7 @@ class InspectOptions:
 
     data: Annotated[str, Argument(DATA_WORDS, positional=True, metavar="DATA")]
     json: Annotated[bool, Argument("print the results as JSON")] = False
-    stats: Annotated[bool, Argument("show distributions of objects, sizes and motion instead")] = (
-        False
-    )
+    stats: Annotated[bool, Argument("show distributions of objects and sensors instead")] = False
     against: Annotated[
         str | None, Argument("with --stats: data to compare with", metavar="DATA")
     ] = None

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from leapai.inspection.statistics import Sample, Samples, Shares
+from leapai.inspection.samples import Sample, Samples, Shares
 from leapai.types import FloatArray
 
 _COVERING_PERCENT = (1.0, 99.0)
@@ -143,6 +143,8 @@ def _spread_table(statistics: Statistics) -> Table:
         table.add_column("against\n5 % median 95 %", justify="right")
         table.add_column("covered", justify="right")
     for quantity in statistics.quantities:
+        if quantity.data is None and quantity.against is None:
+            continue
         unit = f" ({quantity.unit})" if quantity.unit else ""
         cells = [f"{quantity.name}{unit}", _spread_text(quantity.data)]
         if statistics.against:

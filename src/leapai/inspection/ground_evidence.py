@@ -65,8 +65,14 @@ def fit_plane(points: FloatArray) -> FloatArray | None:
 
 def on_plane(points: FloatArray, plane: FloatArray, reach_m: float) -> BoolArray:
     """Returns which points [P, 5] lie on the plane [3] of the ground, up to `reach_m` away."""
-    above_m = points[:, 2] - plane[0] - points[:, :2].astype(np.float64) @ plane[1:]
-    return np.asarray(_around(points, reach_m) & (np.abs(above_m) <= _ON_GROUND_M))
+    return np.asarray(
+        _around(points, reach_m) & (np.abs(above_plane(points, plane)) <= _ON_GROUND_M)
+    )
+
+
+def above_plane(points: FloatArray, plane: FloatArray) -> FloatArray:
+    """Returns the height [P] of points [P, 5] in metres above the plane [3] of the ground."""
+    return np.asarray(points[:, 2] - plane[0] - points[:, :2].astype(np.float64) @ plane[1:])
 
 
 def _around(points: FloatArray, reach_m: float) -> BoolArray:

@@ -1,5 +1,5 @@
-"""The quantities of `leapai inspect --stats`: objects, sizes, motion, points and intensities of a
-data set.
+"""The quantities of `leapai inspect --stats`: objects, sizes and motion in a data set, and what its
+LiDAR and its cameras report.
 
 Two data sets are compared within the BEV range, because not every data set labels what lies
 outside it. One covers another in a quantity where the middle 90 % of the other lies within its own
@@ -9,20 +9,18 @@ middle 98 %; the share covered is that of the other's values within those 98 %.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
 
 from leapai.data.log import DrivingLog
 from leapai.geometry import angles, poses
-from leapai.inspection.lidar_statistics import (
-    INTENSITY_RANGE_M,
-    RING_RANGE_M,
-    LidarValues,
-    lidar_values,
-)
+from leapai.inspection.camera_statistics import CameraValues, camera_values
+from leapai.inspection.lidar_statistics import lidar_values
 from leapai.inspection.log_inspection import frames_to_read
+from leapai.inspection.samples import Sample, Samples, Shares
+from leapai.inspection.sensor_samples import camera_row, lidar_rows, return_shares
 from leapai.types import (
     GROUPS,
     OCCLUSION_NAMES,
@@ -45,36 +43,6 @@ HEADING_INTERVAL_S, _TOLERANCE_S = 1.0, 0.06
 POINT_BANDS_M = (0.0, 6.0, 12.0, 24.0, 60.0)
 _MOVING_GROUPS = ("MOD", "VRU")
 _SIDES = ("length", "width", "height")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """All values of one quantity in a data set."""
-
-    name: str
-    unit: str
-    values: FloatArray
-    """[K] float64"""
-    is_count: bool = False
-
-
-@dataclass(frozen=True)
-class Shares:
-    """Shares of kinds in a data set."""
-
-    name: str
-    kinds: tuple[str, ...]
-    share: FloatArray
-    """[len(kinds)] in [0, 1]; NaN: not labelled."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Every quantity of one data set; the same names in the same order for all data sets."""
-
-    rows: tuple[tuple[Sample, ...], ...]
-    """Quantities that belong side by side."""
-    shares: tuple[Shares, ...]
 
 
 @dataclass(frozen=True)
@@ -116,8 +84,8 @@ class _Boxes:
 
 def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
     """Collects every quantity of `logs`: from the ground truth of all frames, and from the sensors
-    of at most `max_frames` frames what the LiDAR reports, and points and occlusion where they are
-    not in the ground truth.
+    of at most `max_frames` frames what LiDAR and cameras report, and points and occlusion where
+    they are not in the ground truth.
 
     Raises ValueError for data without boxes.
     """
@@ -128,34 +96,35 @@ def collect(logs: Sequence[DrivingLog], max_frames: int) -> Samples:
             f"{', '.join(log.name for log in logs[:3])}: no boxes in the BEV range, so there is "
             "nothing to count; name data with labels"
         )
-    read = [(logs.index(log), log[index]) for log, index in frames_to_read(logs, max_frames)]
+    read, cameras = _read(logs, max_frames)
     sensed = _columns(read)[1] if (boxes.lidar_points < 0).all() else boxes
     vocabulary = logs[0].vocabulary
     scene, timelines, *sizes = _rows(objects, boxes, sensed, vocabulary)
-    lidar = _lidar(lidar_values((frame for _, frame in read), vocabulary), vocabulary)
+    lidar = lidar_values((frame for _, frame in read), vocabulary)
+    sensors = (*lidar_rows(lidar, vocabulary), camera_row(cameras))
     return Samples(
-        rows=(scene, tuple(_points(sensed)), *lidar, timelines, *sizes),
-        shares=_shares(boxes, sensed, vocabulary),
+        rows=(scene, tuple(_points(sensed)), *sensors, timelines, *sizes),
+        shares=(*_shares(boxes, sensed, vocabulary), *return_shares(lidar, vocabulary)),
     )
 
 
-def _lidar(
-    values: LidarValues, vocabulary: Vocabulary
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Returns the intensities by what sends them back, and how the LiDAR scans and is mounted."""
-    reach_m, (near_m, far_m) = INTENSITY_RANGE_M, RING_RANGE_M
-    intensity = [Sample(f"intensity, ground up to {reach_m:.0f} m", "", values.ground_intensity)]
-    intensity += [
-        Sample(f"intensity, {name} up to {reach_m:.0f} m", "", of_class)
-        for name, of_class in zip(vocabulary.names, values.intensity, strict=True)
-    ]
-    mounting = (
-        Sample("points a sweep", "", values.points),
-        Sample(f"rings on the ground, {near_m:.0f}-{far_m:.0f} m", "", values.rings),
-        Sample("height of the ground", "m", values.ground_height_m),
-        Sample("tilt of the ground", "deg", values.ground_tilt_deg),
-    )
-    return tuple(intensity), mounting
+def _read(
+    logs: Sequence[DrivingLog], max_frames: int
+) -> tuple[list[tuple[int, Frame]], CameraValues]:
+    """Returns frames with the number of their sequence, and what their cameras report.
+
+    Images are not kept, since those of 40 frames would need gigabytes. Without a sweep, boxes hold
+    an unknown number of points rather than none.
+    """
+    read, cameras = [], []
+    for log, index in frames_to_read(logs, max_frames):
+        frame = log[index]
+        cameras.append(camera_values(frame))
+        labels = frame.labels
+        if labels is not None and frame.points is None:
+            labels = replace(labels, num_lidar_points=np.full(len(labels), -1))
+        read.append((logs.index(log), replace(frame, cameras=(), labels=labels)))
+    return read, CameraValues(*map(np.concatenate, zip(*cameras, strict=True)))
 
 
 def _gt_frames(log: DrivingLog) -> Iterator[Frame]:
@@ -217,8 +186,10 @@ def _rows(
         Sample(f"turn in 1 s, {group} that moves", "deg", heading_changes_deg(b))
         for group, b in moving.items()
     ]
+    lasting = boxes.where(_lasts(boxes))
     timelines = [
-        Sample(f"life of a track, {group}", "s", _timelines(b)) for group, b in groups.items()
+        Sample(f"life of a track, {group}", "s", _timelines(lasting.of_group(group)))
+        for group in GROUPS
     ]
     first = boxes.where(np.isin(np.arange(len(boxes.sequence)), boxes.tracks[0]))
     sizes = [
@@ -263,6 +234,14 @@ def heading_changes_deg(boxes: _Boxes) -> FloatArray:
     found = np.abs(key[later] - target) <= _TOLERANCE_S
     turned: FloatArray = np.degrees(angles.wrap(heading[later] - heading)[found])
     return turned
+
+
+def _lasts(boxes: _Boxes) -> BoolArray:
+    """Returns whether the sequence of each box [N] has boxes at several times: one frame alone does
+    not show how long tracks live."""
+    sequences = np.unique(np.stack([boxes.sequence, boxes.time_s], -1), axis=0)[:, 0]
+    several, times = np.unique(sequences, return_counts=True)
+    return np.isin(boxes.sequence, several[times > 1])
 
 
 def _timelines(boxes: _Boxes) -> FloatArray:
