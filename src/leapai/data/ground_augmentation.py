@@ -124,7 +124,7 @@ def _is_of_object(points: FloatArray, labels: Labels | None) -> BoolArray:
         return np.zeros(len(points), bool)
     boxes = labels.boxes.copy()
     boxes[:, 3:6] += 2 * _MARGIN_M
-    return points_inside(points[:, :3], boxes).any(0)
+    return np.asarray(points_inside(points[:, :3], boxes).any(0))
 
 
 def _draw_stripes(
