@@ -1,7 +1,9 @@
 // Runs an exported network over a recorded drive with ONNX Runtime's C++ API, prints the objects,
 // and compares them and the map with what Python found:
 //
-//     stream_drive EXPORTED/step.onnx RECORDED
+//     cmake -S examples/cpp -B build -DCMAKE_PREFIX_PATH=FOLDER_OF_ONNXRUNTIME
+//     cmake --build build
+//     build/stream_drive EXPORTED/step.onnx RECORDED
 //
 // It exits with 1 where they differ, and with 2 where something cannot be read.
 //

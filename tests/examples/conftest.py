@@ -21,16 +21,34 @@ def record_drive():
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    from tests.examples.mixing_export import write_mixing_export
-    from tests.examples.recorded_drives import config
+    from tests.examples.recorded_drives import both_tasks
 
-    return write_mixing_export(tmp_path_factory.mktemp("mixing"), config())
+    return mixing_export(tmp_path_factory, both_tasks())
 
 
 @pytest.fixture(scope="session")
 def recorded(record_drive, exported, tmp_path_factory):
+    return recording(record_drive, exported, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=["objects alone", "map alone", "without memory"])
+def one_task(request, record_drive, tmp_path_factory):
+    """The export of a network that has less than both tasks with memory, and a recording of it."""
+    from tests.examples.recorded_drives import ONE_TASK
+
+    exported = mixing_export(tmp_path_factory, ONE_TASK[request.param])
+    return exported, recording(record_drive, exported, tmp_path_factory)
+
+
+def mixing_export(tmp_path_factory, config):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from tests.examples.mixing_export import write_mixing_export
+
+    return write_mixing_export(tmp_path_factory.mktemp("mixing"), config)
+
+
+def recording(record_drive, exported, tmp_path_factory):
     from tests.examples.recorded_drives import RECORDED, SOURCE
 
     folder = tmp_path_factory.mktemp("recording") / "recorded"

@@ -9,7 +9,7 @@ import numpy as np
 from leapai.config import CameraConfig, TaskConfig
 from leapai.data.log import DrivingLog
 from leapai.types import DESIGN, Frame
-from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame
+from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, small_config, static_config
 
 FRAMES = 14
 WITHOUT_POSE = 7
@@ -18,18 +18,27 @@ DRIVES = 2
 RECORDED = DRIVES * (FRAMES - 1)
 
 
-def config() -> TaskConfig:
+CAMERA = CameraConfig(
+    image_size_px=IMAGE_SIZE_PX,
+    backbone="resnetv2_18",
+    backbone_args={"width_factor": 0.125},
+    heads=2,
+    shared=True,
+)
+
+
+def both_tasks() -> TaskConfig:
     """A network of whose objects some are not confident enough, and whose ring leaves out every
     second frame."""
-    camera = CameraConfig(
-        image_size_px=IMAGE_SIZE_PX,
-        backbone="resnetv2_18",
-        backbone_args={"width_factor": 0.125},
-        heads=2,
-        shared=True,
-    )
     static = {"cell_m": 0.8, "channels": 8, "memory_frames": 4, "past_s": (0.2, 0.4)}
-    return joint_config(camera=camera, static=static, evaluation={"min_score": 0.67})
+    return joint_config(camera=CAMERA, static=static, evaluation={"min_score": 0.67})
+
+
+ONE_TASK = {
+    "objects alone": small_config(camera=CAMERA),
+    "map alone": static_config(camera=CAMERA),
+    "without memory": small_config(camera=CAMERA, enable_dynamic_temporal=False),
+}
 
 
 class EventfulLog(DrivingLog):

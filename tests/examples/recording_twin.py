@@ -94,7 +94,8 @@ class RecordingTwin:
     def objects(self, outputs: dict[str, np.ndarray]) -> np.ndarray:
         """Returns the rows of the table that the recording has."""
         found = []
-        for query, box in enumerate(outputs["boxes"][0].astype(np.float64)):
+        boxes = outputs["boxes"][0] if "boxes" in outputs else np.zeros((0, 11))
+        for query, box in enumerate(boxes.astype(np.float64)):
             confidence = 1 / (1 + np.exp(-outputs["class_logits"][0, query].astype(np.float64)))
             level = int(
                 (outputs["occlusion_score"][0, query] > outputs["occlusion_thresholds"]).sum()

@@ -19,7 +19,7 @@ from tests.examples.recorded_drives import RECORDED
 NOT_FOUND = "ONNX Runtime for C++ was not found"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def program(tmp_path_factory):
     """The program, built without optimisation, which is faster to build."""
     if shutil.which("cmake") is None:
@@ -61,6 +61,12 @@ def test_it_finds_the_objects_and_the_map_of_every_frame(program, exported, reco
     assert len(rows) == sum(map(len, expected))
     assert float(rows[0][1]) == pytest.approx(expected[0][0, 3], abs=0.06)
     assert float(rows[0][2]) == pytest.approx(expected[0][0, -1], abs=0.006)
+
+
+def test_it_runs_a_network_with_less(program, one_task):
+    exported, recorded = one_task
+    ran = run(program, exported / "step.onnx", recorded)
+    assert ran.returncode == 0, ran.stderr + ran.stdout[-500:]
 
 
 @pytest.mark.parametrize(
