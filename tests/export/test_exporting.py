@@ -207,7 +207,8 @@ def test_the_graph_holds_no_path_of_the_machine_that_exported(exported):
 
 def test_weights_in_float16_halve_the_graph_and_find_the_same(step, exported, translated, tmp_path):
     made = write(step, tmp_path, "onnx", WeightFacts(type="float16"))
-    assert made.weights == read_manifest(tmp_path).weights == WeightFacts(type="float16")
+    assert made == read_manifest(tmp_path)
+    assert made.graphs[0].weights == WeightFacts(type="float16")
     model = onnx.load(tmp_path / "step.onnx")
     onnx.checker.check_model(model)
     kept = {t.name: t.data_type for t in model.graph.initializer}
@@ -265,7 +266,7 @@ def test_convolutions_in_int8_are_calibrated_and_find_nearly_the_same(
         WeightFacts(type="int8", calibration=f"{SOURCE}/home/anna/drives,rate_hz=2"),
     )
     stored = f"{SOURCE}drives,rate_hz=2"  # no folder of the machine that exported
-    assert made.weights == WeightFacts(type="int8", calibration=stored, frames=14)
+    assert made.graphs[0].weights == WeightFacts(type="int8", calibration=stored, frames=14)
     assert read_manifest(tmp_path) == made
     graph = load(tmp_path).graph
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
@@ -375,7 +376,7 @@ def test_a_device_that_is_not_there_is_named(exported, device):
 
 def test_a_graph_with_other_tensors_than_its_manifest_is_refused(exported, tmp_path):
     content = json.loads((exported / "manifest.json").read_text())
-    content["inputs"][0]["name"] = "pictures"
+    content["inputs"][0]["name"] = content["graphs"][0]["inputs"][0] = "pictures"
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     (tmp_path / "step.onnx").write_bytes((exported / "step.onnx").read_bytes())
     with pytest.raises(ValueError, match="other inputs or outputs"):
@@ -385,7 +386,7 @@ def test_a_graph_with_other_tensors_than_its_manifest_is_refused(exported, tmp_p
 def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
     content = json.loads((exported / "manifest.json").read_text())
     (tmp_path / "step.onnx").write_bytes(b"nothing")
-    content["graph"]["sha256"] = hashlib.sha256(b"nothing").hexdigest()
+    content["graphs"][0]["sha256"] = hashlib.sha256(b"nothing").hexdigest()
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"step\.onnx cannot be run"):
         leapai.load(tmp_path)
@@ -396,17 +397,17 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
     [
         ({"layout": LAYOUT + 1}, f"layout {LAYOUT + 1}"),
         ({"extra": 1}, "extra"),
-        ({"graph": {"file": "../step.onnx"}}, "graph"),
+        ({"graph": {"file": "../step.onnx"}}, r"graphs\.0\.file: .*without folders"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),
         ({"inputs": [HUGE]}, "too large"),
-        ({"weights": {"type": "int8"}}, r"manifest\.json: weights: int8 needs calibration.*again"),
-        ({"weights": {"type": "float16", "frames": 1}}, r"weights: float16 has no calibration"),
+        ({"graph": {"weights": {"type": "int8"}}}, r"manifest\.json: .*int8 needs calibration.*again"),
+        ({"graph": {"weights": {"type": "float16", "frames": 1}}}, "float16 has no calibration"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(exported, tmp_path, change, message):
     content = json.loads((exported / "manifest.json").read_text())
-    graph = content["graph"] | change.pop("graph", {})
-    (tmp_path / "manifest.json").write_text(json.dumps(content | change | {"graph": graph}))
+    graph = content["graphs"][0] | change.pop("graph", {})
+    (tmp_path / "manifest.json").write_text(json.dumps(content | change | {"graphs": [graph]}))
     (tmp_path / "step.onnx").write_bytes((exported / "step.onnx").read_bytes())
     with pytest.raises(ValueError, match=message):
         read_manifest(tmp_path)

@@ -79,7 +79,7 @@ def back_cameras(content):
         (setting("config", "topk_query", 3), "query is .*config needs 1 stream of"),
         (setting("config", "enable_dynamic_temporal", False), "inputs has .*query"),
         (no_lidar, "inputs has lidar_valid, pillar_cell, point_pillar, points, unlike"),
-        (without("outputs", -1), "other inputs or outputs"),
+        (without("outputs", -1), "passed and outputs do not describe next_bev_is_finite"),
         (without("lengths", "P"), "lengths bounds M; the free lengths of the inputs are M, P"),
         (setting("lengths", "M", "usual", 1 << 20), "least 2, usual 1048576 and most .* not fall"),
         (setting("config", "lidar", "max_pillars", 7), "pillar_cell is .*config needs int64"),
