@@ -400,7 +400,10 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
         ({"graph": {"file": "../step.onnx"}}, r"graphs\.0\.file: .*without folders"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),
         ({"inputs": [HUGE]}, "too large"),
-        ({"graph": {"weights": {"type": "int8"}}}, r"manifest\.json: .*int8 needs calibration.*again"),
+        (
+            {"graph": {"weights": {"type": "int8"}}},
+            r"manifest\.json: .*int8 needs calibration.*again",
+        ),
         ({"graph": {"weights": {"type": "float16", "frames": 1}}}, "float16 has no calibration"),
     ],
 )

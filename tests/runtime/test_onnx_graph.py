@@ -101,6 +101,21 @@ def test_tensorrt_gets_the_bounds_of_all_inputs_of_free_length(exported, tmp_pat
         }
 
 
+def test_tensorrt_gets_bounds_for_those_parts_that_take_a_free_length(tmp_path, monkeypatch):
+    folder = write_export(tmp_path, static_config(), division="parts")
+    made = []
+    real = Runtime.InferenceSession
+
+    def session(self, graph, options, providers):
+        made.append((Path(graph).name, [*providers[0][1]]))
+        return real(self, graph, options, providers)
+
+    monkeypatch.setattr(Runtime, "InferenceSession", session)
+    opened(folder, monkeypatch, "tensorrt", TENSORRT)
+    profiles = [f"trt_profile_{each}_shapes" for each in ("min", "opt", "max")]
+    assert made == [("trunk.onnx", profiles), ("static.onnx", [])]
+
+
 def test_engines_of_one_graph_are_kept_apart_from_those_of_others(exported, tmp_path, monkeypatch):
     cache, changed = tmp_path / "engines", tmp_path / "changed"
     changed.mkdir()
