@@ -1,5 +1,5 @@
-"""Compares two networks, such as an exported one with PyTorch: the same drives through both, each in
-its own process.
+"""Compares two networks, such as an exported one with PyTorch: the same drives through both, each
+in its own process.
 
     leapai export model.ckpt -o exported
     python benchmarks/bench_export.py model.ckpt exported \\

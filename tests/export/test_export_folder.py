@@ -9,7 +9,7 @@ pytest.importorskip("onnx")
 from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.export import exporting
 from leapai.export.exporting import FLOAT32
-from leapai.export.traced_step import AS_DESIGNED, StepForm
+from leapai.export.graph_export import AS_DESIGNED, StepForm
 from leapai.runtime.manifest import WeightFacts
 from tests.runtime.exported import write_export
 from tests.scenes import seeded_model, static_config

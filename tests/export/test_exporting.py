@@ -24,8 +24,7 @@ from leapai.config import CameraConfig, DynamicConfig, LidarConfig  # noqa: E402
 from leapai.data.log import DrivingLog  # noqa: E402
 from leapai.export import calibration_frames, exporting  # noqa: E402
 from leapai.export.exporting import traced, write  # noqa: E402
-from leapai.export.graph_export import OPSET  # noqa: E402
-from leapai.export.traced_step import StepForm  # noqa: E402
+from leapai.export.graph_export import OPSET, StepForm  # noqa: E402
 from leapai.runtime.exported_network import ExportedNetwork  # noqa: E402
 from leapai.runtime.host_memory import HostMemory  # noqa: E402
 from leapai.runtime.manifest import LAYOUT, WeightFacts, read_manifest, write_manifest  # noqa: E402

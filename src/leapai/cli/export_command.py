@@ -138,8 +138,7 @@ def _export(parsed: argparse.Namespace) -> None:
         return
     from leapai.checkpoints import read_checkpoint
     from leapai.export.exporting import export
-    from leapai.export.graph_export import AskedLengths
-    from leapai.export.traced_step import RIG, StepForm
+    from leapai.export.graph_export import RIG, AskedLengths, StepForm
     from leapai.runtime.manifest import WeightFacts
 
     weights = WeightFacts(type=options.weights, calibration=calibration)

@@ -12,17 +12,17 @@ import torch
 from leapai.checkpoints import Checkpoint
 from leapai.export.export_folder import TRITON_CONFIG, Format, claim, graph_path, remove_others
 from leapai.export.float16_weights import with_float16_weights
-from leapai.export.graph_export import AS_CONFIGURED, AskedLengths, length_bounds, onnx_of
+from leapai.export.graph_export import (
+    AS_CONFIGURED,
+    AS_DESIGNED,
+    AskedLengths,
+    StepForm,
+    length_bounds,
+    onnx_of,
+)
 from leapai.export.int8_weights import write_int8
 from leapai.export.step_manifest import graph_facts, manifest_of
-from leapai.export.traced_step import (
-    AS_DESIGNED,
-    StepForm,
-    TracedGraph,
-    TracedStep,
-    check_task,
-    traced,
-)
+from leapai.export.traced_step import TracedGraph, TracedStep, check_task, traced
 from leapai.export.triton_config import triton_config
 from leapai.extras import import_extra
 from leapai.io import whole_file, write_text

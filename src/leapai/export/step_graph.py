@@ -38,7 +38,7 @@ NO_MOTION = Motion(
 )
 """Motion in a first frame, and of a network without memory."""
 BEV = "bev"
-"""What the trunk gives to the tasks."""
+"""The output of the trunk, which the tasks take."""
 _LAST = 65504.0
 """Largest value of float16, in which features of the map are kept."""
 

@@ -10,27 +10,12 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from leapai.checkpoints import Checkpoint, load_checkpoint
-from leapai.export.graph_export import exported_program
+from leapai.export.graph_export import AS_DESIGNED, StepForm, exported_program
 from leapai.export.step_graph import StepGraph, example_inputs
-from leapai.export.step_parts import Division, graph_names, part_of
+from leapai.export.step_parts import graph_names, part_of
 from leapai.models.build import build_model
 from leapai.models.perception import Perception
 from leapai.runtime.manifest import GraphName
-
-RIG = (1, 1, 1, 4)
-"""Cameras of each group of the design's rig."""
-
-
-@dataclass(frozen=True)
-class StepForm:
-    """What a trace fixes in a step."""
-
-    cameras: tuple[int, ...] = RIG
-    """How many cameras each of `CAMERA_GROUPS` has."""
-    division: Division = "step"
-
-
-AS_DESIGNED = StepForm()
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,7 @@ class TracedStep:
 
     @property
     def inputs(self) -> dict[str, Tensor]:
-        """What the host gives: inputs of the graphs that no other graph gives."""
+        """Inputs of the graphs that no other graph gives: the host does."""
         given = {name for graph in self.graphs for name in graph.outputs}
         return {n: t for g in self.graphs for n, t in g.inputs.items() if n not in given}
 
@@ -67,7 +52,7 @@ class TracedStep:
 
     @property
     def outputs(self) -> dict[str, Tensor]:
-        """What the host takes: outputs of the graphs that no other graph takes."""
+        """Outputs of the graphs that no other graph takes: the host does."""
         taken = {name for graph in self.graphs for name in graph.inputs}
         return {n: t for g in self.graphs for n, t in g.outputs.items() if n not in taken}
 

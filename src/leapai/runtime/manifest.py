@@ -116,13 +116,13 @@ class Manifest(Section):
     job_name: PlainName
     checkpoint_sha256: _Digest
     graphs: Annotated[tuple[GraphFacts, ...], Field(min_length=1)]
-    """In the order in which they run."""
+    """Graphs in the order in which they run."""
     inputs: tuple[TensorFacts, ...]
-    """What the host gives in a frame."""
+    """Tensors that the host gives in a frame."""
     outputs: tuple[TensorFacts, ...]
-    """What the host takes."""
+    """Tensors that the host takes."""
     passed: tuple[TensorFacts, ...] = ()
-    """What one graph gives to others; nothing where the step is one graph."""
+    """Tensors that one graph gives to others; none where the step is one graph."""
     lengths: dict[FreeLength, LengthBounds]
     """Bounds of each free length of the inputs."""
     cameras: dict[str, Annotated[int, Field(ge=0, le=64)]]
