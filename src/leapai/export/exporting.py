@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -107,8 +108,10 @@ def _write_graph(
 ) -> None:
     """Writes a graph with weights in float32 or float16."""
     if to == "pt2":
+        program = copy(graph.program)
+        program.example_inputs = None  # they are larger than the weights
         with path.open("wb") as file:
-            torch.export.save(graph.program, file)
+            torch.export.save(program, file)
         return
     model = onnx_of(graph.program, list(graph.inputs), list(graph.outputs))
     if weights.type == "float16":
