@@ -217,11 +217,9 @@ def test_a_trunk_of_another_export_takes_the_place_of_its_own(parts, tmp_path, m
     theirs = read_manifest(folder).graphs[1:]
     write_manifest(tmp_path, made.model_copy(update={"graphs": (made.graphs[0], *theirs)}))
     one, two = (leapai.load(each, device="cpu") for each in (folder, tmp_path))
-    assert [each.weights.type for each in read_manifest(tmp_path).graphs] == [
-        kind,
-        "float32",
-        "float32",
-    ]
+    mixed = two.session.network.manifest
+    assert [each.weights.type for each in mixed.graphs] == [kind, "float32", "float32"]
+    assert mixed.weights.type == kind, "an export is named by the smallest type"
     for frame in list(drive())[:3]:
         one.step(frame), two.step(frame)
         maps = [stream.last.map_logits.ravel() for stream in (one, two)]
@@ -314,7 +312,7 @@ def test_the_graph_holds_no_path_of_the_machine_that_exported(exported):
 def test_weights_in_float16_halve_the_graph_and_find_the_same(step, exported, translated, tmp_path):
     made = write(step, tmp_path, "onnx", WeightFacts(type="float16"))
     assert made == read_manifest(tmp_path)
-    assert made.graphs[0].weights == WeightFacts(type="float16")
+    assert made.weights == WeightFacts(type="float16")
     model = onnx.load(tmp_path / "step.onnx")
     onnx.checker.check_model(model)
     kept = {t.name: t.data_type for t in model.graph.initializer}
@@ -372,7 +370,7 @@ def test_convolutions_in_int8_are_calibrated_and_find_nearly_the_same(
         WeightFacts(type="int8", calibration=f"{SOURCE}/home/anna/drives,rate_hz=2"),
     )
     stored = f"{SOURCE}drives,rate_hz=2"  # no folder of the machine that exported
-    assert made.graphs[0].weights == WeightFacts(type="int8", calibration=stored, frames=14)
+    assert made.weights == WeightFacts(type="int8", calibration=stored, frames=14)
     assert read_manifest(tmp_path) == made
     graph = load(tmp_path).graph
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}

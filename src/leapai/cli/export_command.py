@@ -148,7 +148,7 @@ def _export(parsed: argparse.Namespace) -> None:
     made = export(read_in, options.output, options.format, form, weights, asked)
     files = ", ".join(f"{graph.file} of {graph.bytes / 1e6:.1f} MB" for graph in made.graphs)
     sys.stdout.write(
-        f"{made.job_name}: {options.output}, {files}, {_words(made.graphs[0].weights)}, "
+        f"{made.job_name}: {options.output}, {files}, {_words(made.weights)}, "
         f"{len(made.inputs)} inputs, {len(made.outputs)} outputs\n"
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -165,6 +165,13 @@ class Manifest(Section):
     def tensors(self) -> dict[str, TensorFacts]:
         """Every tensor by its name."""
         return {fact.name: fact for fact in (*self.inputs, *self.passed, *self.outputs)}
+
+    @property
+    def weights(self) -> WeightFacts:
+        """Weights of the graph that keeps them in the smallest type, by which an export is
+        named."""
+        kinds = get_args(WeightType)
+        return max((graph.weights for graph in self.graphs), key=lambda w: kinds.index(w.type))
 
 
 def _check_graphs(graphs: tuple[GraphFacts, ...]) -> None:
