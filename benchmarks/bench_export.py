@@ -1,8 +1,10 @@
-"""Compares an exported network with PyTorch: the same drives through both, each in its own process.
+"""Compares two networks, such as an exported one with PyTorch: the same drives through both, each
+in its own process.
 
     leapai export model.ckpt -o exported
     python benchmarks/bench_export.py model.ckpt exported \\
         [--data synthetic:split=test,drives=5,frames=40,rate_hz=10] [--threads 1]
+    python benchmarks/bench_export.py exported exported_in_parts
 
 Prints in how many frames the identities and classes are equal, the largest differences of what the
 networks give, CPU seconds a frame (the median, from the frame to tracked objects), and the peak of
@@ -110,15 +112,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("exported", type=Path)
+    parser.add_argument("one", type=Path, help="a checkpoint, or the folder of an exported network")
+    parser.add_argument("other", type=Path, help="the same")
     parser.add_argument("--data", default=DRIVES)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     with tempfile.TemporaryDirectory() as temporary:
         folders, sides = [], []
-        for name in ("checkpoint", "exported"):
+        for name in ("one", "other"):
             folders.append(Path(temporary, name))
             folders[-1].mkdir()
             # A new process each: its peak memory is that of one side.
@@ -129,9 +131,9 @@ def main() -> None:
     print(f"frames with equal track ids and classes: {equal} of {sides[0].frames}")
     for name, difference in largest.items():
         print(f"largest difference {name}: {difference:.2g}")
-    for name, side in zip(("PyTorch", "ONNX Runtime"), sides, strict=True):
+    for network, side in zip((options.one, options.other), sides, strict=True):
         print(
-            f"{name}: {side.frame_s:.3f} CPU s a frame, {side.load_s:.1f} s to load, "
+            f"{network}: {side.frame_s:.3f} CPU s a frame, {side.load_s:.1f} s to load, "
             f"{side.peak_mb:.0f} MB at most"
         )
 

@@ -49,6 +49,8 @@ def test_the_largest_length_is_that_of_a_manifest():
         (["--format", "hub", "--cameras", "1,1,1,4"], "--cameras is of the formats onnx, pt2 and"),
         (["--format", "pt2", "--weights", "int8"], "--weights int8 is of the formats onnx and tri"),
         (["--format", "hub", "--weights", "float16"], "--weights float16 is of the formats onnx"),
+        (["--graphs", "parts", "--format", "triton"], "--graphs parts is of the formats onnx and"),
+        (["--graphs", "parts", "--format", "hub"], "--graphs parts is of the formats onnx and pt2"),
         (["--weights", "int8"], "--weights int8 needs --calibration SOURCE"),
         (["--calibration", "synthetic"], "--calibration is of --weights int8 alone"),
     ],

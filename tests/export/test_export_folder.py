@@ -9,6 +9,7 @@ pytest.importorskip("onnx")
 from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.export import exporting
 from leapai.export.exporting import FLOAT32
+from leapai.export.graph_export import AS_DESIGNED, StepForm
 from leapai.runtime.manifest import WeightFacts
 from tests.runtime.exported import write_export
 from tests.scenes import seeded_model, static_config
@@ -28,17 +29,22 @@ def a_foreign_graph(folder):
     (folder / "step.onnx").write_bytes(b"mine")
 
 
+def a_foreign_part(folder):
+    folder.mkdir()
+    (folder / "trunk.onnx").write_bytes(b"mine")
+
+
 def a_foreign_model(folder):
     folder.mkdir()
     (folder / "config.pbtxt").write_text('name: "mine"')
 
 
-def export_before_the_trace(tmp_path, monkeypatch, output, to, weights=FLOAT32):
+def export_before_the_trace(tmp_path, monkeypatch, output, to, weights=FLOAT32, form=AS_DESIGNED):
     """Begins an export of a network into a folder, which must not come to the trace."""
     config = static_config()
     save_checkpoint(tmp_path / "model.ckpt", seeded_model(config), config)
     monkeypatch.setattr(exporting, "traced", lambda *_: pytest.fail("traced"))
-    exporting.export(read_checkpoint(tmp_path / "model.ckpt"), output, to, weights=weights)
+    exporting.export(read_checkpoint(tmp_path / "model.ckpt"), output, to, form, weights)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +53,7 @@ def export_before_the_trace(tmp_path, monkeypatch, output, to, weights=FLOAT32):
         (a_file, "is a file"),
         (a_foreign_manifest, r"manifest\.json: is there, and no leapai export wrote it"),
         (a_foreign_graph, r"step\.onnx: is there, and no leapai export wrote it"),
+        (a_foreign_part, r"trunk\.onnx: is there, and no leapai export wrote it"),
         (a_foreign_model, r"config\.pbtxt: is there, and no leapai export wrote it"),
     ],
 )
@@ -75,6 +82,22 @@ def test_weights_that_a_program_does_not_have_are_refused_before_the_trace(tmp_p
     with pytest.raises(ValueError, match="float16 are of the formats onnx and triton"):
         export_before_the_trace(tmp_path, monkeypatch, tmp_path / "out", "pt2", half)
     assert not (tmp_path / "out").exists()
+
+
+def test_parts_for_triton_are_refused_before_the_trace(tmp_path, monkeypatch):
+    parts = StepForm(division="parts")
+    with pytest.raises(ValueError, match=r"Triton is one graph.* leave the parts out, or write th"):
+        export_before_the_trace(tmp_path, monkeypatch, tmp_path / "out", "triton", form=parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_parts_replace_a_step_and_the_other_way_round(tmp_path):
+    folder = write_export(tmp_path, static_config())
+    (folder / "dynamic.onnx").write_bytes(b"of an export before")
+    write_export(tmp_path, static_config(), division="parts")
+    assert files_in(folder) == {"manifest.json", "trunk.onnx", "static.onnx"}
+    write_export(tmp_path, static_config())
+    assert files_in(folder) == {"manifest.json", "step.onnx"}
 
 
 def test_a_file_in_place_of_a_version_stays(tmp_path):

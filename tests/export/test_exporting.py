@@ -22,12 +22,12 @@ import leapai  # noqa: E402
 from leapai.checkpoints import read_checkpoint, save_checkpoint  # noqa: E402
 from leapai.config import CameraConfig, DynamicConfig, LidarConfig  # noqa: E402
 from leapai.data.log import DrivingLog  # noqa: E402
-from leapai.export import exporting  # noqa: E402
+from leapai.export import calibration_frames, exporting  # noqa: E402
 from leapai.export.exporting import traced, write  # noqa: E402
-from leapai.export.graph_export import OPSET  # noqa: E402
+from leapai.export.graph_export import OPSET, StepForm  # noqa: E402
 from leapai.runtime.exported_network import ExportedNetwork  # noqa: E402
 from leapai.runtime.host_memory import HostMemory  # noqa: E402
-from leapai.runtime.manifest import LAYOUT, WeightFacts, read_manifest  # noqa: E402
+from leapai.runtime.manifest import LAYOUT, WeightFacts, read_manifest, write_manifest  # noqa: E402
 from leapai.streaming.session import StreamSession  # noqa: E402
 from leapai.streaming.stream import Stream  # noqa: E402
 from tests.export.triton_schema import model_config  # noqa: E402
@@ -130,6 +130,110 @@ def test_a_drive_gives_the_same_objects_ids_map_and_health(network, exported):
     assert ids > 10 * FRAMES
 
 
+@pytest.fixture(scope="module")
+def parts(network, tmp_path_factory):
+    """The parts of the step, traced once, and their export."""
+    folder = tmp_path_factory.mktemp("parts")
+    save_checkpoint(folder / "model.ckpt", network, CONFIG)
+    traced_parts = traced(read_checkpoint(folder / "model.ckpt"), StepForm(division="parts"))
+    write(traced_parts, folder / "onnx", "onnx")
+    return traced_parts, folder / "onnx"
+
+
+def test_parts_one_after_another_give_what_the_one_graph_gives(exported, parts):
+    one, two = (leapai.load(folder, device="cpu").session for folder in (exported, parts[1]))
+    ids = 0
+    for frame in drive():
+        whole, chained = one.step(frame), two.step(frame)
+        found, again = whole.detections, chained.detections
+        assert again.track_id.tolist() == found.track_id.tolist()
+        assert again.class_id.tolist() == found.class_id.tolist()
+        np.testing.assert_allclose(again.boxes, found.boxes, atol=1e-4)
+        np.testing.assert_allclose(chained.map_logits, whole.map_logits, atol=1e-4)
+        assert chained.health == whole.health
+        assert_same_slots(chained.state, whole.state)
+        ids += (found.track_id >= 0).sum()
+    assert ids > 10 * FRAMES
+
+
+def assert_same_slots(ours, theirs):
+    """Two memories of hosts hold the same, to rounding."""
+    assert ours.slots.keys() == theirs.slots.keys()
+    for name, array in ours.slots.items():
+        np.testing.assert_allclose(array, theirs.slots[name], atol=1e-3, err_msg=name)
+    times = [[kept.timestamp_us for kept in each.ring] for each in (ours, theirs)]
+    assert times[0] == times[1]
+
+
+class EveryThird:
+    """A map that is made in every third frame, and else is that of the last one."""
+
+    def __init__(self, graph):
+        self.graph, self.frames = graph, 0
+
+    def __call__(self, inputs):
+        if self.frames % 3 == 0:
+            self.last = self.graph(inputs)
+        else:
+            self.last["next_bev_is_finite"] = np.zeros(1, bool)  # keeps it out of the memory
+        self.frames += 1
+        return dict(self.last)
+
+
+def test_a_map_at_a_lower_rate_leaves_the_objects_as_they_are(parts):
+    one, two = (leapai.load(parts[1], device="cpu") for _ in range(2))
+    graphs = two.session.network.graphs
+    graphs["static"] = EveryThird(graphs["static"])
+    for index, frame in enumerate(list(drive())[:8]):
+        np.testing.assert_array_equal(two.step(frame).boxes, one.step(frame).boxes)
+        same = (one.last.map_logits == two.last.map_logits).all()
+        assert same == (index == 0)
+        times = [kept.timestamp_us for kept in two.state.memory.ring]
+        assert times == [make_frame(n).timestamp_us for n in (0, 3, 6) if n <= index]
+
+
+def test_programs_of_parts_give_what_the_step_gives(parts, tmp_path):
+    made = write(parts[0], tmp_path, "pt2")
+    assert [each.file for each in made.graphs] == ["trunk.pt2", "dynamic.pt2", "static.pt2"]
+    static, program = parts[0].graphs[2], torch.export.load(tmp_path / "static.pt2")
+    assert all(name.startswith("model.bev_static") for name in program.state_dict)
+    assert program.example_inputs is None, "they would be larger than the weights"
+    outputs = program.module()(list(static.inputs.values()))
+    for (name, expected), found in zip(static.outputs.items(), outputs, strict=True):
+        torch.testing.assert_close(found, expected, msg=name)
+    with pytest.raises(ValueError, match=r"trunk\.pt2: .* pickles"):
+        leapai.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+def test_a_trunk_of_another_export_takes_the_place_of_its_own(parts, tmp_path, monkeypatch, kind):
+    """Weights of each type are of each part: the trunk alone is taken."""
+    steps, folder = parts
+    written = [onnx.load(folder / f"{graph.name}.onnx") for graph in steps.graphs]
+    translated = iter(written)
+    monkeypatch.setattr(exporting, "onnx_of", lambda *_: next(translated))
+    monkeypatch.setattr(calibration_frames, "MOST_FRAMES", 2)
+    source = f"{SOURCE}drives" if kind == "int8" else None
+    made = write(steps, tmp_path, "onnx", WeightFacts(type=kind, calibration=source))
+    assert [each.weights.type for each in made.graphs] == [kind] * 3
+    assert made.graphs[2].weights.frames == (2 if source else None)
+    for name in ("dynamic", "static"):
+        graph = onnx.load(tmp_path / f"{name}.onnx").graph
+        kinds = {tensor.data_type for tensor in graph.initializer}
+        assert getattr(onnx.TensorProto, kind.upper()) in kinds
+        (tmp_path / f"{name}.onnx").write_bytes((folder / f"{name}.onnx").read_bytes())
+    theirs = read_manifest(folder).graphs[1:]
+    write_manifest(tmp_path, made.model_copy(update={"graphs": (made.graphs[0], *theirs)}))
+    one, two = (leapai.load(each, device="cpu") for each in (folder, tmp_path))
+    mixed = two.session.network.manifest
+    assert [each.weights.type for each in mixed.graphs] == [kind, "float32", "float32"]
+    assert mixed.weights.type == kind, "an export is named by the smallest type"
+    for frame in list(drive())[:3]:
+        one.step(frame), two.step(frame)
+        maps = [stream.last.map_logits.ravel() for stream in (one, two)]
+        assert 0.98 < np.corrcoef(*maps)[0, 1] < 1
+
+
 def assert_same_memory(host, state):
     """The memory that the host keeps is that of the network."""
     valid = state.valid.numpy()
@@ -215,7 +319,8 @@ def test_the_graph_holds_no_path_of_the_machine_that_exported(exported):
 
 def test_weights_in_float16_halve_the_graph_and_find_the_same(step, exported, translated, tmp_path):
     made = write(step, tmp_path, "onnx", WeightFacts(type="float16"))
-    assert made.weights == read_manifest(tmp_path).weights == WeightFacts(type="float16")
+    assert made == read_manifest(tmp_path)
+    assert made.weights == WeightFacts(type="float16")
     model = onnx.load(tmp_path / "step.onnx")
     onnx.checker.check_model(model)
     kept = {t.name: t.data_type for t in model.graph.initializer}
@@ -383,7 +488,7 @@ def test_a_device_that_is_not_there_is_named(exported, device):
 
 def test_a_graph_with_other_tensors_than_its_manifest_is_refused(exported, tmp_path):
     content = json.loads((exported / "manifest.json").read_text())
-    content["inputs"][0]["name"] = "pictures"
+    content["inputs"][0]["name"] = content["graphs"][0]["inputs"][0] = "pictures"
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     (tmp_path / "step.onnx").write_bytes((exported / "step.onnx").read_bytes())
     with pytest.raises(ValueError, match="other inputs or outputs"):
@@ -393,7 +498,7 @@ def test_a_graph_with_other_tensors_than_its_manifest_is_refused(exported, tmp_p
 def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
     content = json.loads((exported / "manifest.json").read_text())
     (tmp_path / "step.onnx").write_bytes(b"nothing")
-    content["graph"]["sha256"] = hashlib.sha256(b"nothing").hexdigest()
+    content["graphs"][0]["sha256"] = hashlib.sha256(b"nothing").hexdigest()
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"step\.onnx cannot be run"):
         leapai.load(tmp_path)
@@ -404,17 +509,20 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
     [
         ({"layout": LAYOUT + 1}, f"layout {LAYOUT + 1}"),
         ({"extra": 1}, "extra"),
-        ({"graph": {"file": "../step.onnx"}}, "graph"),
+        ({"graph": {"file": "../step.onnx"}}, r"graphs\.0\.file: .*without folders"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),
         ({"inputs": [HUGE]}, "too large"),
-        ({"weights": {"type": "int8"}}, r"manifest\.json: weights: int8 needs calibration.*again"),
-        ({"weights": {"type": "float16", "frames": 1}}, r"weights: float16 has no calibration"),
+        (
+            {"graph": {"weights": {"type": "int8"}}},
+            r"manifest\.json: .*int8 needs calibration.*again",
+        ),
+        ({"graph": {"weights": {"type": "float16", "frames": 1}}}, "float16 has no calibration"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(exported, tmp_path, change, message):
     content = json.loads((exported / "manifest.json").read_text())
-    graph = content["graph"] | change.pop("graph", {})
-    (tmp_path / "manifest.json").write_text(json.dumps(content | change | {"graph": graph}))
+    graph = content["graphs"][0] | change.pop("graph", {})
+    (tmp_path / "manifest.json").write_text(json.dumps(content | change | {"graphs": [graph]}))
     (tmp_path / "step.onnx").write_bytes((exported / "step.onnx").read_bytes())
     with pytest.raises(ValueError, match=message):
         read_manifest(tmp_path)

@@ -94,4 +94,4 @@ def test_a_network_without_memory_has_no_sequences(tmp_path):
 def test_the_version_is_an_export_that_is_loaded_like_any_other(model):
     stream = leapai.load(model / "1", device="cpu")
     stream.step(make_frame(0))
-    assert read_manifest(model / "1").graph.file == "model.onnx"
+    assert read_manifest(model / "1").graphs[0].file == "model.onnx"

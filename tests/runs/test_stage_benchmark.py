@@ -10,7 +10,7 @@ from leapai import cli
 from leapai.config import explain
 from leapai.report.terminal_benchmark import benchmark_summary
 from leapai.runs import run_inputs
-from leapai.runs.profiler import AFTER, BEFORE, NETWORK, STAGES
+from leapai.runs.profiler import AFTER, BEFORE, GRAPH_STAGES, NETWORK, STAGES
 from leapai.runs.stage_benchmark import OTHER, READING, measure_stages
 from leapai.streaming import session
 from tests.runtime.exported import write_export
@@ -75,6 +75,22 @@ def test_an_exported_network_is_one_stage_between_those_of_the_host(tmp_path, mo
     written = capsys.readouterr().out
     for words in ("1 threads on", "2 frames after 1", "network", "frames a second"):
         assert words in written
+
+
+def test_each_graph_of_an_exported_network_in_parts_is_a_stage(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_inputs, "open_logs", lambda *_, **__: [StubLog(0, 4)])
+    network = run_inputs.read_network(write_export(tmp_path, joint_config(), division="parts"))
+    inputs = run_inputs.open_inputs(network.config, network, "stub", None)
+    static, before = network.graphs["static"], dict(network.graphs)
+    before["static"] = network.graphs["static"] = lambda values: (time.sleep(0.1), static(values))[
+        1
+    ]
+    measured = measure_stages(inputs, frames=2, warm_up=1)
+    parts = [GRAPH_STAGES[name] for name in ("trunk", "dynamic", "static")]
+    assert list(measured.costs) == [READING, BEFORE, *parts, OTHER, AFTER]
+    assert 0.2 < measured.costs["static graph"].seconds < sum(measured.frame_seconds)
+    assert measured.costs["dynamic graph"].seconds < 0.1
+    assert network.graphs == before, "the measurement has put itself away"
 
 
 def test_a_missing_checkpoint_is_named(capsys):

@@ -19,6 +19,10 @@ from leapai.export import exporting
 from leapai.export.export_folder import Format
 from leapai.export.graph_export import AS_CONFIGURED, DYNAMIC, AskedLengths
 from leapai.export.step_graph import StepGraph, example_inputs
+from leapai.export.step_parts import Division, graph_names, part_of
+from leapai.export.traced_step import TracedGraph, TracedStep
+from leapai.models.perception import Perception
+from leapai.runtime.manifest import GraphName
 from tests.scenes import seeded_model
 
 CAMERAS = (1, 1, 1, 4)
@@ -29,19 +33,25 @@ def write_export(
     config: TaskConfig,
     to: Format = "onnx",
     asked: AskedLengths = AS_CONFIGURED,
+    division: Division = "step",
 ) -> Path:
     """Writes the export of a network with random weights; returns its folder."""
     network = seeded_model(config)
     save_checkpoint(folder / "model.ckpt", network, config)
-    inputs = example_inputs(network, CAMERAS)
-    with torch.no_grad():
-        outputs = StepGraph(network, CAMERAS, tuple(inputs)).outputs(inputs)
     checkpoint = read_checkpoint(folder / "model.ckpt")
-    step = exporting.TracedStep(checkpoint, CAMERAS, None, inputs, outputs)
-    graph = zeros_graph(inputs, outputs)
-    with mock.patch.object(exporting, "onnx_of", return_value=graph):
+    graphs = [_traced(part_of(network, name), name) for name in graph_names(config, division)]
+    step = TracedStep(checkpoint, CAMERAS, tuple(graphs))
+    made = [zeros_graph(graph.inputs, graph.outputs) for graph in graphs]
+    with mock.patch.object(exporting, "onnx_of", side_effect=made):
         exporting.write(step, folder / "exported", to, asked=asked)
     return folder / "exported"
+
+
+def _traced(part: Perception, name: GraphName) -> TracedGraph:
+    inputs = example_inputs(part, CAMERAS)
+    with torch.no_grad():
+        outputs = StepGraph(part, CAMERAS, tuple(inputs)).outputs(inputs)
+    return TracedGraph(name, None, inputs, outputs)
 
 
 def zeros_graph(
@@ -67,7 +77,8 @@ def edited(exported: Path, folder: Path, change: Callable[[dict], object]) -> Pa
     content = json.loads((exported / "manifest.json").read_text())
     change(content)
     (folder / "manifest.json").write_text(json.dumps(content))
-    (folder / "step.onnx").write_bytes((exported / "step.onnx").read_bytes())
+    for graph in exported.glob("*.onnx"):
+        (folder / graph.name).write_bytes(graph.read_bytes())
     return folder
 
 
@@ -75,7 +86,7 @@ def with_graph(exported: Path, folder: Path, graph: bytes) -> Path:
     """Copies an export, with another graph that its manifest vouches for."""
 
     def vouch(content: dict) -> None:
-        content["graph"] |= {"sha256": hashlib.sha256(graph).hexdigest(), "bytes": len(graph)}
+        content["graphs"][0] |= {"sha256": hashlib.sha256(graph).hexdigest(), "bytes": len(graph)}
 
     edited(exported, folder, vouch)
     (folder / "step.onnx").write_bytes(graph)

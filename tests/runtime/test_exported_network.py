@@ -79,7 +79,7 @@ def back_cameras(content):
         (setting("config", "topk_query", 3), "query is .*config needs 1 stream of"),
         (setting("config", "enable_dynamic_temporal", False), "inputs has .*query"),
         (no_lidar, "inputs has lidar_valid, pillar_cell, point_pillar, points, unlike"),
-        (without("outputs", -1), "other inputs or outputs"),
+        (without("outputs", -1), "passed and outputs do not describe next_bev_is_finite"),
         (without("lengths", "P"), "lengths bounds M; the free lengths of the inputs are M, P"),
         (setting("lengths", "M", "usual", 1 << 20), "least 2, usual 1048576 and most .* not fall"),
         (setting("config", "lidar", "max_pillars", 7), "pillar_cell is .*config needs int64"),
@@ -94,6 +94,76 @@ def test_an_edited_manifest_is_refused_with_the_tensor_or_field(
     assert str(tmp_path) in str(error.value)
 
 
+@pytest.fixture(scope="module")
+def in_parts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parts")
+    return write_export(folder, joint_config(camera=CAMERA), division="parts")
+
+
+def of_graph(of, **facts):
+    return lambda content: graph(content, of).update(facts)
+
+
+def graph(content, name):
+    return next(each for each in content["graphs"] if each["name"] == name)
+
+
+def of_bev(**facts):
+    return lambda content: content["passed"][0].update(facts)
+
+
+def appended(name, part, tensor_name):
+    return lambda content: graph(content, name)[part].append(tensor_name)
+
+
+def removed(name, part, tensor_name):
+    return lambda content: graph(content, name)[part].remove(tensor_name)
+
+
+def described_twice(content):
+    content["outputs"].append(content["passed"][0])
+
+
+def swapped(content):
+    """The file of the static task is that of the dynamic one, digest included."""
+    static, dynamic = (graph(content, name) for name in ("static", "dynamic"))
+    static["file"], dynamic["file"] = dynamic["file"], static["file"]
+    static["sha256"], dynamic["sha256"] = dynamic["sha256"], static["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (setting("graphs", []), r"graphs"),
+        (of_graph("dynamic", name="boxes"), r"graphs\.1\.name"),
+        (of_graph("dynamic", name="static"), "graphs names trunk, static, static; it must name st"),
+        (of_graph("dynamic", name="step"), "graphs names trunk, step, static; it must name step a"),
+        (lambda content: content["graphs"].reverse(), "names static, dynamic, trunk; it must name"),
+        (of_graph("static", file="../static.onnx"), r"graphs\.2\.file: .*without folders"),
+        (of_graph("static", file="other.onnx"), "is a folder without other.onnx"),
+        (of_graph("static", file="trunk.onnx"), "names one file twice among trunk.onnx, dynamic"),
+        (of_graph("static", sha256="0" * 64), r"static\.onnx is not the file that .* describes"),
+        (without("graphs", 2), "no graph gives map_logits, next_bev"),
+        (appended("static", "outputs", "boxes"), "static gives boxes, which comes from .*, too"),
+        (appended("static", "outputs", "query"), "static gives query, which comes from inputs"),
+        (appended("static", "outputs", "more"), "passed and outputs do not describe more"),
+        (appended("trunk", "inputs", "boxes"), "trunk takes boxes, which is neither an input nor"),
+        (removed("dynamic", "inputs", "query"), "no graph takes query"),
+        (removed("dynamic", "outputs", "boxes"), "no graph gives boxes"),
+        (without("passed", 0), "passed and outputs do not describe bev"),
+        (described_twice, "inputs, passed and outputs describe one tensor twice"),
+        (of_bev(shape=[1, 16, 2, 2]), r"trunk\.onnx: bev is .*states float32 of \[1, 16, 2, 2\]"),
+        (of_bev(shape=["P"]), r"trunk\.onnx: bev is .*states float32 of \['P'\]"),
+        (swapped, r"static\.onnx has other inputs or outputs than its manifest"),
+    ],
+)  # fmt: skip
+def test_an_edited_manifest_of_parts_is_refused(in_parts, tmp_path, change, message):
+    with pytest.raises(ValueError, match=message) as error:
+        leapai.load(edited(in_parts, tmp_path, change), device="cpu")
+    assert str(tmp_path) in str(error.value)
+
+
+@pytest.mark.parametrize("division", ["step", "parts"])
 @pytest.mark.parametrize(
     "config",
     [
@@ -103,8 +173,8 @@ def test_an_edited_manifest_is_refused_with_the_tensor_or_field(
     ],
     ids=["joint", "without memory", "without LiDAR"],
 )
-def test_what_an_export_writes_is_taken(tmp_path, config):
-    stream = leapai.load(write_export(tmp_path, config), device="cpu")
+def test_what_an_export_writes_is_taken(tmp_path, config, division):
+    stream = leapai.load(write_export(tmp_path, config, division=division), device="cpu")
     for index in range(2):
         stream.step(make_frame(index))
     assert stream.last.frame.timestamp_us == make_frame(1).timestamp_us

@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime")
 
 from leapai.runtime import onnx_graph  # noqa: E402
 from leapai.runtime.manifest import LAYOUT, read_manifest  # noqa: E402
-from leapai.runtime.onnx_graph import OnnxGraph  # noqa: E402
+from leapai.runtime.onnx_graph import GraphChain  # noqa: E402
 from tests.runtime.exported import edited, with_graph, write_export  # noqa: E402
 from tests.scenes import static_config  # noqa: E402
 
@@ -50,7 +50,7 @@ class Runtime:
 def opened(exported, monkeypatch, device, *started, engine_cache=None):
     runtime = Runtime(*started)
     monkeypatch.setattr(onnx_graph, "import_extra", lambda *_: runtime)
-    return OnnxGraph(exported, read_manifest(exported), device, engine_cache), runtime
+    return GraphChain(exported, read_manifest(exported), device, engine_cache), runtime
 
 
 def test_a_named_gpu_that_does_not_start_is_refused(exported, monkeypatch):
@@ -99,6 +99,21 @@ def test_tensorrt_gets_the_bounds_of_all_inputs_of_free_length(exported, tmp_pat
             "anchor": f"{pairs}x{heights}x2",
             "anchor_seen": f"{pairs}x{heights}",
         }
+
+
+def test_tensorrt_gets_bounds_for_those_parts_that_take_a_free_length(tmp_path, monkeypatch):
+    folder = write_export(tmp_path, static_config(), division="parts")
+    made = []
+    real = Runtime.InferenceSession
+
+    def session(self, graph, options, providers):
+        made.append((Path(graph).name, [*providers[0][1]]))
+        return real(self, graph, options, providers)
+
+    monkeypatch.setattr(Runtime, "InferenceSession", session)
+    opened(folder, monkeypatch, "tensorrt", TENSORRT)
+    profiles = [f"trt_profile_{each}_shapes" for each in ("min", "opt", "max")]
+    assert made == [("trunk.onnx", profiles), ("static.onnx", [])]
 
 
 def test_engines_of_one_graph_are_kept_apart_from_those_of_others(exported, tmp_path, monkeypatch):
@@ -159,7 +174,7 @@ def test_a_graph_with_tensors_in_other_files_is_refused(exported, tmp_path, leng
     assert graph.count(b"\x08location") == 1
     folder = with_graph(exported, tmp_path, graph.replace(b"\x08location", length + b"location"))
     with pytest.raises(ValueError, match=r"step\.onnx keeps tensors in other files"):
-        OnnxGraph(folder, read_manifest(folder))
+        GraphChain(folder, read_manifest(folder))
 
 
 def test_another_layout_is_named_before_its_unknown_names(exported, tmp_path):

@@ -67,12 +67,19 @@ class ExportOptions:
     format: Annotated[
         Literal["onnx", "pt2", "triton", "hub"],
         Argument(
-            "onnx and pt2: one graph a step, for runtimes without PyTorch; triton: the folder of a "
+            "onnx and pt2: graphs of a step, for runtimes without PyTorch; triton: the folder of a "
             "model for Triton Inference Server; hub: that of a repository on a model hub; "
             "default: onnx",
             flags=("--format",),
         ),
     ] = "onnx"
+    graphs: Annotated[
+        Literal["step", "parts"],
+        Argument(
+            "step: one graph; parts: one for the trunk and one for each task, which may run at "
+            "rates and on devices of their own; default: step"
+        ),
+    ] = "step"
     cameras: Annotated[
         tuple[int, ...] | None,
         Argument(
@@ -130,18 +137,18 @@ def _export(parsed: argparse.Namespace) -> None:
         export_to_hub(checkpoint, options.output, of_hub)
         return
     from leapai.checkpoints import read_checkpoint
-    from leapai.export.exporting import RIG, export
-    from leapai.export.graph_export import AskedLengths
+    from leapai.export.exporting import export
+    from leapai.export.graph_export import RIG, AskedLengths, StepForm
     from leapai.runtime.manifest import WeightFacts
 
     weights = WeightFacts(type=options.weights, calibration=calibration)
-    cameras = options.cameras or RIG
+    form = StepForm(options.cameras or RIG, options.graphs)
     asked = AskedLengths(options.points, options.pairs)
     read_in = read_checkpoint(checkpoint)
-    made = export(read_in, options.output, options.format, cameras, weights, asked)
+    made = export(read_in, options.output, options.format, form, weights, asked)
+    files = ", ".join(f"{graph.file} of {graph.bytes / 1e6:.1f} MB" for graph in made.graphs)
     sys.stdout.write(
-        f"{made.job_name}: {options.output}, {made.graph.file} of {made.graph.bytes / 1e6:.1f} MB, "
-        f"{_words(made.weights)}, "
+        f"{made.job_name}: {options.output}, {files}, {_words(made.weights)}, "
         f"{len(made.inputs)} inputs, {len(made.outputs)} outputs\n"
     )
 
@@ -155,6 +162,10 @@ def _words(weights: WeightFacts) -> str:
 
 def _check_format(options: ExportOptions, of_hub: HubOptions) -> None:
     """Raises ValueError for options that the format would leave unread."""
+    if options.graphs == "parts" and options.format not in ("onnx", "pt2"):
+        raise ValueError(
+            f"--graphs parts is of the formats onnx and pt2; leave it out for {options.format}"
+        )
     if options.format == "hub":
         of_graphs = [
             name for name in ("cameras", "points", "pairs") if getattr(options, name) is not None
@@ -204,7 +215,7 @@ def _checked_source(calibration: str | None) -> str | None:
 
 EXPORT = Command(
     "export",
-    "write a checkpoint for others: as one graph a step, or as a folder for a model hub",
+    "write a checkpoint for others: as graphs of a step, or as a folder for a model hub",
     _export,
     (ExportOptions, HubOptions),
 )

@@ -35,7 +35,7 @@ RECORDED_WORDS = "also record each drive: mcap, for Foxglove; rosbag, its result
 SubmissionFormat = Literal["nuscenes", "argoverse2"]
 ResultFormat = Literal["mcap", "rosbag"]
 WeightType = Literal["float32", "float16", "int8"]
-"""Type in which an exported graph keeps its weights."""
+"""Type in which an exported graph keeps its weights, from the largest to the smallest."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Inputs of an exported step from real frames, by which the ranges of its values are measured."""
+"""Inputs of exported graphs from real frames, by which the ranges of their values are measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from leapai.data.log import DrivingLog, UnlabelledLog, open_logs
 from leapai.data.transforms import read_frame
 from leapai.runtime.exported_network import ExportedNetwork
-from leapai.runtime.host_memory import HostMemory, HostMotion
+from leapai.runtime.manifest import GraphName
+from leapai.runtime.onnx_graph import Graph
 from leapai.streaming.session import StreamSession
-from leapai.types import Frame
 
 MOST_FRAMES = 64
 """Frames that calibrate: ranges hardly grow after the first dozens, and each takes two steps."""
@@ -20,7 +20,7 @@ _MOST_LOGS = 8
 
 
 class CalibrationFrames:
-    """The inputs of a step on the frames of a data source, one after another, as a stream makes
+    """The inputs of a graph on the frames of a data source, one after another, as a stream makes
     them: its memory comes from the frames before. ONNX Runtime reads it as a
     `CalibrationDataReader`.
 
@@ -28,9 +28,12 @@ class CalibrationFrames:
     source.
     """
 
-    def __init__(self, folder: Path, source: str) -> None:
-        """`folder`: of the step as exported in float32. Raises ValueError as `open_logs` does."""
-        self._network = _Recorded(folder, "cpu")
+    def __init__(self, folder: Path, source: str, name: GraphName = "step") -> None:
+        """`folder`: of the step as exported in float32. `name`: of the graph. Raises ValueError as
+        `open_logs` does."""
+        self._network = ExportedNetwork(folder, "cpu")
+        self._recorded = _Recorded(self._network.graphs[name])
+        self._network.graphs[name] = self._recorded
         config = self._network.config
         logs = open_logs(source, image_size_px=config.camera.image_size_px, vocabulary=None)
         self.source, self.frames = source, 0
@@ -53,20 +56,21 @@ class CalibrationFrames:
                 if session.try_step(read_frame(log, index)) is None:
                     continue
                 self.frames += 1
-                yield self._network.last_inputs
+                yield self._recorded.last_inputs
 
 
-class _Recorded(ExportedNetwork):
-    """An exported network that keeps the inputs of its last frame."""
+class _Recorded:
+    """A graph that keeps the inputs of its last frame."""
 
     last_inputs: dict[str, np.ndarray]
 
-    def graph_inputs(
-        self, frame: Frame, memory: HostMemory, motion: HostMotion
-    ) -> dict[str, np.ndarray]:
-        """Returns and keeps the inputs of the graph for a frame."""
-        self.last_inputs = super().graph_inputs(frame, memory, motion)
-        return self.last_inputs
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Keeps the inputs, and returns the outputs."""
+        self.last_inputs = dict(inputs)
+        return self._graph(inputs)
 
 
 def spread(logs: Sequence[DrivingLog]) -> list[DrivingLog]:

@@ -1,42 +1,44 @@
-"""The folder of `leapai export`: a graph and its manifest, and nothing of others."""
+"""The folder of `leapai export`: graphs and their manifest, and nothing of others."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from leapai.config.checkpoint_names import MANIFEST
 from leapai.export.triton_config import triton_config
 from leapai.folders import inside, make_folder
 from leapai.io import remove_stale
-from leapai.runtime.manifest import is_manifest, read_manifest
+from leapai.runtime.manifest import GraphName, is_manifest, read_manifest
 
 Format = Literal["onnx", "pt2", "triton"]
 TRITON_CONFIG = "config.pbtxt"
 """The file by which Triton recognises a model, in the folder of that model."""
+_GRAPHS: tuple[GraphName, ...] = get_args(GraphName)
 _FILES: dict[Format, tuple[str, ...]] = {
-    "onnx": ("step.onnx", MANIFEST),
-    "pt2": ("step.pt2", MANIFEST),
+    "onnx": (*(f"{name}.onnx" for name in _GRAPHS), MANIFEST),
+    "pt2": (*(f"{name}.pt2" for name in _GRAPHS), MANIFEST),
     "triton": ("1/model.onnx", f"1/{MANIFEST}", TRITON_CONFIG),
 }
-"""Files of each format, first the graph. Triton keeps every version of a model in a folder of its
-number, so that folder is an export of its own."""
+"""Files that each format may have. Triton keeps every version of a model in a folder of its number,
+so that folder is an export of its own."""
 
 
-def graph_path(folder: Path, to: Format) -> Path:
-    """Returns the file of the graph in a format; its manifest lies next to it."""
-    return folder / _FILES[to][0]
+def graph_path(folder: Path, to: Format, name: GraphName = "step") -> Path:
+    """Returns the file of a graph in a format; its manifest lies next to it."""
+    return folder / ("1/model.onnx" if to == "triton" else f"{name}.{to}")
 
 
-def remove_others(folder: Path, to: Format) -> None:
-    """Removes what exports to other formats have left in a folder."""
-    others = {name for names in _FILES.values() for name in names} - set(_FILES[to])
-    for name in others:
+def remove_others(folder: Path, written: Collection[Path]) -> None:
+    """Removes what other exports have left in a folder than the one that wrote these files."""
+    of_exports = {folder / name for names in _FILES.values() for name in names}
+    for path in of_exports - set(written):
         with suppress(FileNotFoundError, NotADirectoryError):  # or `1` is a file of someone's
-            (folder / name).unlink()
+            path.unlink()
     with suppress(OSError):  # not there, or not empty
         graph_path(folder, "triton").parent.rmdir()
 
@@ -45,7 +47,7 @@ def claim(folder: Path, to: Format) -> None:
     """Makes a folder to export into, and removes what killed writers left there.
 
     Raises ValueError where it holds a file of an export that no export wrote, a configuration for
-    Triton that was edited, or a link in place of the folder of the graph; OSError where it cannot
+    Triton that was edited, or a link in place of the folder of the graphs; OSError where it cannot
     be written.
     """
     make_folder(folder)
@@ -71,7 +73,7 @@ def claim(folder: Path, to: Format) -> None:
 
 
 def _check_place(place: Path, folder: Path) -> None:
-    """Raises ValueError where the folder of a graph is a link to one that is not below `folder`."""
+    """Raises ValueError where the folder of graphs is a link to one that is not below `folder`."""
     below = Path(os.path.realpath(place)).parents  # unlike `resolve`, also of a loop of links
     if place != folder and Path(os.path.realpath(folder)) not in below:
         raise ValueError(

@@ -1,90 +1,63 @@
-"""`leapai export`: a checkpoint to a folder with one graph a step and its manifest."""
+"""`leapai export`: a checkpoint to a folder with one graph a step, or its parts, and a manifest."""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.export import ExportedProgram
 
-from leapai.checkpoints import Checkpoint, load_checkpoint
+from leapai.checkpoints import Checkpoint
 from leapai.export.export_folder import TRITON_CONFIG, Format, claim, graph_path, remove_others
 from leapai.export.float16_weights import with_float16_weights
 from leapai.export.graph_export import (
     AS_CONFIGURED,
+    AS_DESIGNED,
     AskedLengths,
-    exported_program,
+    StepForm,
     length_bounds,
     onnx_of,
 )
 from leapai.export.int8_weights import write_int8
-from leapai.export.step_graph import StepGraph, example_inputs
-from leapai.export.step_manifest import manifest_of
+from leapai.export.step_manifest import graph_facts, manifest_of
+from leapai.export.traced_step import TracedGraph, TracedStep, check_task, traced
 from leapai.export.triton_config import triton_config
 from leapai.extras import import_extra
 from leapai.io import whole_file, write_text
-from leapai.models.build import build_model
 from leapai.runtime.manifest import Manifest, WeightFacts, write_manifest
 
-RIG = (1, 1, 1, 4)
-"""Cameras of each group of the design's rig."""
 FLOAT32 = WeightFacts(type="float32")
-
-
-@dataclass(frozen=True)
-class TracedStep:
-    """The step of a checkpoint as a program, which is then written in any format."""
-
-    checkpoint: Checkpoint
-    cameras: tuple[int, ...]
-    """How many cameras each of `CAMERA_GROUPS` has."""
-    program: ExportedProgram
-    inputs: dict[str, Tensor]
-    """An example of each input, by name, in the order of the program."""
-    outputs: dict[str, Tensor]
 
 
 def export(
     checkpoint: Checkpoint,
     folder: Path,
     to: Format = "onnx",
-    cameras: tuple[int, ...] = RIG,
+    form: StepForm = AS_DESIGNED,
     weights: WeightFacts = FLOAT32,
     asked: AskedLengths = AS_CONFIGURED,
 ) -> Manifest:
-    """Writes the step of a checkpoint as a graph for one stream, and its manifest; returns that.
+    """Writes the step of a checkpoint as graphs for one stream, and their manifest; returns that.
 
-    `cameras`: how many cameras each group of `CAMERA_GROUPS` has; those that a rig lacks are given
-    as failed ones. `weights`: type in which an ONNX graph keeps them, and the data source that
+    `form`: the cameras, of which those that a rig lacks are given as failed ones, and whether the
+    step is one graph. `weights`: type in which ONNX graphs keep them, and the data source that
     calibrates int8. `asked`: bounds of the free lengths. Raises ValueError for a network without a
     task, for a folder whose files no export wrote, for a program of torch.export with other weights
-    than float32, and for a source that cannot be read; MissingExtraError where an extra is not
-    installed; OSError where the folder cannot be written.
+    than float32, for parts of a step as a model for Triton, and for a source that cannot be read;
+    MissingExtraError where an extra is not installed; OSError where the folder cannot be written.
     """
-    _check_weights(to, weights)
+    _check_format(to, weights, is_whole=form.division == "step")
     if to != "pt2":
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
     if weights.type == "int8":
         import_extra("onnxruntime", "runtime", "int8 weights need onnxruntime")
-    _check_task(checkpoint)
-    length_bounds(checkpoint.config, sum(cameras), asked)
+    check_task(checkpoint)
+    length_bounds(checkpoint.config, sum(form.cameras), asked)
     claim(folder, to)  # first, as tracing takes minutes
-    return write(traced(checkpoint, cameras), folder, to, weights, asked)
-
-
-def traced(checkpoint: Checkpoint, cameras: tuple[int, ...] = RIG) -> TracedStep:
-    """Returns the step of a checkpoint as a program. Raises ValueError as `export` does."""
-    _check_task(checkpoint)
-    model = build_model(checkpoint.config)
-    load_checkpoint(checkpoint, model)
-    inputs = example_inputs(model, cameras)
-    graph = StepGraph(model, cameras, tuple(inputs))
-    with torch.no_grad():
-        outputs = graph.outputs(inputs)
-    return TracedStep(checkpoint, cameras, exported_program(graph, inputs), inputs, outputs)
+    return write(traced(checkpoint, form), folder, to, weights, asked)
 
 
 def write(
@@ -94,36 +67,56 @@ def write(
     weights: WeightFacts = FLOAT32,
     asked: AskedLengths = AS_CONFIGURED,
 ) -> Manifest:
-    """Writes graph and manifest into a folder, which is made, in place of those of an earlier
+    """Writes graphs and manifest into a folder, which is made, in place of those of an earlier
     export; returns the manifest. Raises ValueError and OSError as `export` does."""
-    _check_weights(to, weights)
+    _check_format(to, weights, is_whole=len(step.graphs) == 1)
     claim(folder, to)
-    path = graph_path(folder, to)
-    with whole_file(path) as temporary:
-        weights = _write_graph(step, temporary, to, weights)
-    manifest = manifest_of(step, path, to, weights, asked)
-    write_manifest(path.parent, manifest)
+    paths = [graph_path(folder, to, graph.name) for graph in step.graphs]
+    facts = []
+    with _to_calibrate(step, weights) as in_float32:
+        for graph, path in zip(step.graphs, paths, strict=True):
+            with whole_file(path) as temporary:
+                if in_float32 is None:
+                    _write_graph(step, graph, temporary, to, weights)
+                    kept = weights
+                else:
+                    kept = write_int8(in_float32, graph.name, temporary, weights)
+            facts.append(graph_facts(graph, path, to, kept))
+    manifest = manifest_of(step, facts, asked)
+    written = [*paths, write_manifest(paths[0].parent, manifest)]
     if to == "triton":
-        write_text(folder / TRITON_CONFIG, triton_config(manifest))
-    remove_others(folder, to)
+        written.append(folder / TRITON_CONFIG)
+        write_text(written[-1], triton_config(manifest))
+    remove_others(folder, written)
     return manifest
 
 
-def _write_graph(step: TracedStep, path: Path, to: Format, weights: WeightFacts) -> WeightFacts:
-    """Writes the graph; returns how it keeps its weights."""
+@contextmanager
+def _to_calibrate(step: TracedStep, weights: WeightFacts) -> Iterator[Path | None]:
+    """Yields a folder of the step in float32, for as long as it is needed; None: not for these
+    weights."""
+    if weights.calibration is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write(step, Path(folder), "onnx")
+        yield Path(folder)
+
+
+def _write_graph(
+    step: TracedStep, graph: TracedGraph, path: Path, to: Format, weights: WeightFacts
+) -> None:
+    """Writes a graph with weights in float32 or float16."""
     if to == "pt2":
+        program = copy(graph.program)
+        program.example_inputs = None  # they are larger than the weights
         with path.open("wb") as file:
-            torch.export.save(step.program, file)
-        return weights
-    if weights.calibration is not None:  # int8
-        with tempfile.TemporaryDirectory() as folder:  # of the step that is calibrated
-            write(step, Path(folder), "onnx")
-            return write_int8(Path(folder), path, weights.calibration)
-    model = onnx_of(step.program, list(step.inputs), list(step.outputs))
+            torch.export.save(program, file)
+        return
+    model = onnx_of(graph.program, list(graph.inputs), list(graph.outputs))
     if weights.type == "float16":
         model = with_float16_weights(model, _tables(step))
     path.write_bytes(model.SerializeToString())
-    return weights
 
 
 def _tables(step: TracedStep) -> set[str]:
@@ -136,14 +129,13 @@ def _tables(step: TracedStep) -> set[str]:
     }
 
 
-def _check_weights(to: Format, weights: WeightFacts) -> None:
+def _check_format(to: Format, weights: WeightFacts, *, is_whole: bool) -> None:
     if to == "pt2" and weights.type != "float32":
         raise ValueError(
             f"weights in {weights.type} are of the formats onnx and triton; leave them out for pt2"
         )
-
-
-def _check_task(checkpoint: Checkpoint) -> None:
-    config = checkpoint.config
-    if not config.has_task:
-        raise ValueError(f"{checkpoint}: {config.job_name} has no task on, and detects nothing")
+    if to == "triton" and not is_whole:
+        raise ValueError(
+            "a model for Triton is one graph, whose memory the server keeps: leave the parts out, "
+            "or write them as onnx"
+        )

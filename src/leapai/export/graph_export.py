@@ -1,4 +1,5 @@
-"""Step graphs to programs of torch.export, and those to ONNX; bounds of their free lengths."""
+"""Step graphs to programs of torch.export, and those to ONNX: the form of a step, and the bounds of
+its free lengths."""
 
 from __future__ import annotations
 
@@ -15,17 +16,32 @@ from torch.export import Dim, ExportedProgram
 
 from leapai.config.schema import TaskConfig
 from leapai.export.step_graph import StepGraph
+from leapai.export.step_parts import Division
 from leapai.runtime.manifest import MOST_LENGTH, FreeLength, LengthBounds
 from leapai.types import BevGrid
 
 OPSET = 18
 """Version of the ONNX operators: the oldest with sums in scatters, which most runtimes have."""
+RIG = (1, 1, 1, 4)
+"""Cameras of each group of the design's rig."""
 _OF_POINTS = ("points", "point_pillar")
 _OF_PAIRS = ("pair_map", "pair_cell", "anchor", "anchor_seen", "depth_m")
 DYNAMIC = dict.fromkeys(_OF_POINTS, "P") | dict.fromkeys(_OF_PAIRS, "M")
 """Inputs whose first axis has any length, by the letter of that length."""
 _POINTS_OF_PILLAR = 4
 """Points of a pillar in an ordinary sweep."""
+
+
+@dataclass(frozen=True)
+class StepForm:
+    """The part of a step's form that a trace fixes: the rig, and how many graphs it is."""
+
+    cameras: tuple[int, ...] = RIG
+    """How many cameras each of `CAMERA_GROUPS` has."""
+    division: Division = "step"
+
+
+AS_DESIGNED = StepForm()
 
 
 @dataclass(frozen=True)

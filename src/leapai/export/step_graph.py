@@ -1,4 +1,5 @@
-"""The step with named tensors in and out, as an exported graph has it, for one stream.
+"""The step, or a part of it, with named tensors in and out, as exported graphs have it, for one
+stream.
 
 What needs float64 or bookkeeping is not part of it. The host (`leapai.runtime`) forms relative
 poses, decides on resets, projects the BEV cells, groups the points into pillars, keeps the ring of
@@ -36,12 +37,15 @@ NO_MOTION = Motion(
     interval_s=torch.zeros(1),
 )
 """Motion in a first frame, and of a network without memory."""
+BEV = "bev"
+"""The output of the trunk, which the tasks take."""
 _LAST = 65504.0
 """Largest value of float16, in which features of the map are kept."""
 
 
 class StepGraph(nn.Module):
-    """The step of one stream as a function of tensors in the order of `names`."""
+    """The step of one stream as a function of tensors in the order of `names`, or one of the parts
+    that `step_parts.part_of` makes: the trunk gives `bev`, which the tasks take."""
 
     encoded: Tensor
     maps: Tensor
@@ -65,9 +69,9 @@ class StepGraph(nn.Module):
 
     def outputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns the outputs by name."""
-        batch, model = self._batch(inputs), self.model
-        bev = model.trunk(batch)
-        return {**self._objects(bev, batch, inputs), **self._map(bev, inputs)}
+        batch = self._batch(inputs)
+        bev = inputs[BEV] if BEV in inputs else self.model.trunk(batch)
+        return {**self._objects(bev, batch, inputs), **self._map(bev, inputs)} or {BEV: bev}
 
     def _objects(
         self, bev: Tensor, batch: FrameBatch, inputs: Mapping[str, Tensor]
@@ -112,15 +116,12 @@ class StepGraph(nn.Module):
 
     def _batch(self, inputs: Mapping[str, Tensor]) -> FrameBatch:
         """Returns the inputs as a batch; what the network does not read of it is zero."""
-        images, cameras = inputs["images"][None], len(self.groups)
-        nothing = torch.zeros(1, dtype=torch.bool)
-        height, width = (side // STRIDES[0] for side in images.shape[-2:])
-        cells = {name: inputs[name] for name in CELLS if name in inputs}
-        projection = with_taps({"depth_m": torch.zeros(0), **cells}, (height, width))
+        cameras, nothing = len(self.groups), torch.zeros(1, dtype=torch.bool)
+        images = inputs.get("images", torch.zeros(cameras, 3, 0, 0, dtype=torch.uint8))
         motion = {f.name: inputs.get(f.name, getattr(NO_MOTION, f.name)) for f in fields(Motion)}
         return FrameBatch(
-            images=images,
-            camera_valid=inputs["camera_valid"][None],
+            images=images[None],
+            camera_valid=inputs.get("camera_valid", nothing.expand(cameras))[None],
             intrinsics=torch.zeros(1, cameras, 3, 3),
             distortion=torch.zeros(1, cameras, 5),
             ego_from_camera=torch.zeros(1, cameras, 4, 4),
@@ -131,11 +132,17 @@ class StepGraph(nn.Module):
             ego2global=torch.zeros(1, 4, 4),
             is_first=nothing,
             camera_groups=self.groups,
-            tables=HostTables(
-                self.encoded, self.counts, self.maps, projection, inputs.get("ray_depth_m")
-            ),
+            tables=self._tables(inputs) if "images" in inputs else None,
             motion=Motion(**motion),
             pillars=_pillars(inputs) if "points" in inputs else None,
+        )
+
+    def _tables(self, inputs: Mapping[str, Tensor]) -> HostTables:
+        height, width = (side // STRIDES[0] for side in inputs["images"].shape[-2:])
+        cells = {name: inputs[name] for name in CELLS if name in inputs}
+        projection = with_taps({"depth_m": torch.zeros(0), **cells}, (height, width))
+        return HostTables(
+            self.encoded, self.counts, self.maps, projection, inputs.get("ray_depth_m")
         )
 
 
@@ -155,16 +162,25 @@ def _pillars(inputs: Mapping[str, Tensor]) -> Pillars:
 
 def example_inputs(model: Perception, cameras: tuple[int, ...]) -> dict[str, Tensor]:
     """Returns inputs by name, in the order in which the graph has them, of valid shapes and types.
-    Those that a network does not read are left out."""
+    Those that a network, or the part that it is, does not read are left out."""
+    has_trunk = "fuser" in dict(model.named_children())
+    trunk = _example_sensors(model, cameras) if has_trunk else _example_bev(model.config)
+    return trunk | _example_memory(model)
+
+
+def _example_bev(config: TaskConfig) -> dict[str, Tensor]:
+    grid = config.bev.grid()
+    return {BEV: torch.zeros(1, config.bev.channels, grid.rows, grid.columns)}
+
+
+def _example_sensors(model: Perception, cameras: tuple[int, ...]) -> dict[str, Tensor]:
     config, count = model.config, sum(cameras)
     height, width = config.camera.image_size_px
     inputs = {
         "images": torch.zeros(count, 3, height, width, dtype=torch.uint8),
         "camera_valid": torch.ones(count, dtype=torch.bool),
     }
-    return (
-        inputs | _example_pillars(model) | _example_tables(config, count) | _example_memory(model)
-    )
+    return inputs | _example_pillars(model) | _example_tables(config, count)
 
 
 def _example_pillars(model: Perception, points: int = 97) -> dict[str, Tensor]:
@@ -202,14 +218,14 @@ def _example_tables(config: TaskConfig, cameras: int, pairs: int = 53) -> dict[s
 
 def _example_memory(model: Perception) -> dict[str, Tensor]:
     config, inputs = model.config, {}
-    if config.dynamic_task and config.history_slots:
+    if model.bev_dynamic_head is not None and config.history_slots:
         state = model.initial_state(1)
         inputs = {
             "now_us": torch.zeros(1, dtype=torch.int64),
             **vars(NO_MOTION),
             **{name: getattr(state, name) for name in MEMORY_SLOTS},
         }
-    if config.enable_static_temporal:
+    if model.bev_static_temporal_fusion is not None:
         kept = model.initial_state(1).static
         assert kept is not None
         ages = len(config.static.past_s)

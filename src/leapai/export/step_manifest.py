@@ -1,7 +1,8 @@
-"""The manifest of an exported step: what a host must know of its graph."""
+"""The manifest of an exported step: what a host must know of its graphs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,29 +19,36 @@ from leapai.version import __version__
 
 if TYPE_CHECKING:
     from leapai.export.export_folder import Format
-    from leapai.export.exporting import TracedStep
+    from leapai.export.traced_step import TracedGraph, TracedStep
 
 
-def manifest_of(
-    step: TracedStep, path: Path, to: Format, weights: WeightFacts, asked: AskedLengths
-) -> Manifest:
-    """Returns the manifest of the graph of a step, which lies at a path in a format."""
+def graph_facts(graph: TracedGraph, path: Path, to: Format, weights: WeightFacts) -> GraphFacts:
+    """Returns what the manifest states of a graph, which lies at a path in a format."""
+    return GraphFacts(
+        name=graph.name,
+        file=path.name,
+        format="pt2" if to == "pt2" else "onnx",
+        opset=None if to == "pt2" else OPSET,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+        weights=weights,
+        inputs=tuple(graph.inputs),
+        outputs=tuple(graph.outputs),
+    )
+
+
+def manifest_of(step: TracedStep, graphs: Iterable[GraphFacts], asked: AskedLengths) -> Manifest:
+    """Returns the manifest of a step, given what it states of each graph."""
     config = step.checkpoint.config
     return Manifest(
         layout=LAYOUT,
         version=__version__,
         job_name=config.job_name,
         checkpoint_sha256=step.checkpoint.sha256,
-        graph=GraphFacts(
-            file=path.name,
-            format="pt2" if to == "pt2" else "onnx",
-            opset=None if to == "pt2" else OPSET,
-            bytes=path.stat().st_size,
-            sha256=sha256_of(path),
-        ),
-        weights=weights,
+        graphs=tuple(graphs),
         inputs=_facts(step.inputs, dynamic=True),
         outputs=_facts(step.outputs),
+        passed=_facts(step.passed),
         lengths=length_bounds(config, sum(step.cameras), asked),
         cameras=cameras_by_group(step.cameras),
         classes=config.vocabulary.names,

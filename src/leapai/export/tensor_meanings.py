@@ -42,6 +42,10 @@ _INPUTS = {
     "past_from_now": "ego frame of each of them from this frame's, metres; identity where none is",
     "past_found": "False: no frame of this age is kept",
 }
+_PASSED = {
+    "bev": "BEV features of cameras and LiDAR, rows along y, columns along x, in this frame's ego "
+    "frame",
+}
 _OUTPUTS = {
     "class_logits": "logit of each class for each query",
     "boxes": "centre in [0, 1] of the BEV range, l w h in metres, sin and cos of yaw, m/s",
@@ -57,6 +61,7 @@ _OUTPUTS = {
 MEANINGS = (
     _INPUTS
     | {name: f"{text}; input of this frame" for name, text in _SLOTS.items()}
+    | _PASSED
     | _OUTPUTS
     | {f"next_{name}": f"{text}; input of the next frame" for name, text in _SLOTS.items()}
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from leapai.runtime.exported_network import ExportedNetwork
+    from leapai.runtime.onnx_graph import Graph
 
 STAGES = {
     "stage1_backbone": "backbones",
@@ -33,6 +34,8 @@ STAGES = {
     "bev_static_head": "static head",
 }
 """Prefix of a module's name -> the stage it counts for."""
+GRAPH_STAGES = {name: f"{name} graph" for name in ("trunk", "dynamic", "static")}
+"""Graph of an exported network -> its stage, where the network is several."""
 BEFORE, NETWORK, AFTER = "preparing the frame", "network", "decoding and tracking"
 """Stages of one step of a session: before, in and after the network."""
 WHOLE_STEP = "whole step"
@@ -118,8 +121,9 @@ class StageMeter:
 
     @contextmanager
     def step_of_graph(self, network: ExportedNetwork) -> Iterator[None]:
-        """Measures a block that runs an exported network once, as the three stages of `step`."""
-        graph = network.graph
+        """Measures a block that runs an exported network once, as the three stages of `step`; the
+        graphs of a network that has several are stages of their own in it."""
+        graph, graphs = network.graph, dict(network.graphs)
 
         def measured(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             self._change_to(NETWORK)
@@ -128,12 +132,21 @@ class StageMeter:
             return outputs
 
         network.graph = measured
+        network.graphs |= {n: self._of_graph(n, g) for n, g in graphs.items() if n in GRAPH_STAGES}
         self._begin(BEFORE)
         try:
             yield
         finally:
             self._end()
             network.graph = graph
+            network.graphs |= graphs
+
+    def _of_graph(self, name: str, graph: Graph) -> Graph:
+        def measured(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            with self.stage(GRAPH_STAGES[name]):
+                return graph(inputs)
+
+        return measured
 
     def _change_to(self, stage: str) -> None:
         self._end()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leapai.data.log import DrivingLog
-from leapai.runs.profiler import AFTER, BEFORE, NETWORK, STAGES, StageCost, StageMeter
+from leapai.runs.profiler import AFTER, BEFORE, GRAPH_STAGES, NETWORK, STAGES, StageCost, StageMeter
 from leapai.runs.run_inputs import RunInputs
 from leapai.runtime.exported_network import ExportedNetwork
 from leapai.streaming.session import StreamSession
@@ -44,8 +44,8 @@ class StageBenchmark:
 
 
 def measure_stages(inputs: RunInputs, frames: int, warm_up: int) -> StageBenchmark:
-    """Streams `warm_up` frames, then measures up to `frames` more. An exported network is one stage
-    between those of the host.
+    """Streams `warm_up` frames, then measures up to `frames` more. Each graph of an exported
+    network is one stage between those of the host.
 
     Raises ValueError where the data has no frame left to measure.
     """
@@ -86,7 +86,8 @@ def _positions(logs: Sequence[DrivingLog]) -> Iterator[tuple[DrivingLog, int]]:
 def _ordered(costs: dict[str, StageCost]) -> dict[str, StageCost]:
     """Returns the stages in order; what the network does outside of them becomes one more. A
     network without stages is one itself."""
-    inner = [costs[name] for name in STAGES.values() if name in costs]
+    stages = (*STAGES.values(), *GRAPH_STAGES.values())
+    inner = [costs[name] for name in stages if name in costs]
     network = costs[NETWORK]
     if not inner:
         return {name: costs[name] for name in (READING, BEFORE, NETWORK, AFTER)}
@@ -95,7 +96,7 @@ def _ordered(costs: dict[str, StageCost]) -> dict[str, StageCost]:
         seconds=max(0.0, network.seconds - sum(cost.seconds for cost in inner)),
         peak_bytes=network.peak_bytes,
     )
-    names = (READING, BEFORE, *STAGES.values(), OTHER, AFTER)
+    names = (READING, BEFORE, *stages, OTHER, AFTER)
     return {name: cost for name in names if (cost := {**costs, OTHER: other}.get(name))}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from leapai.models.cell_projection import STRIDE, FeatureMaps, Rigs, projected_c
 from leapai.runtime.graph_contract import check_inputs, check_outputs, check_slots, slot_names
 from leapai.runtime.host_memory import FeatureRing, HostMemory, HostMotion, motion_since
 from leapai.runtime.manifest import MOST_LENGTH, FreeLength, Manifest, read_manifest
-from leapai.runtime.onnx_graph import OnnxGraph
+from leapai.runtime.onnx_graph import Graph, GraphChain
 from leapai.runtime.pillar_grouping import PillarGrouping
 from leapai.types import (
     CAMERA_GROUPS,
@@ -44,12 +44,9 @@ _FREE = {
 """Variables of a configuration that the graph does not depend on."""
 _THRESHOLDS = "occlusion_thresholds"
 
-Graph = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
-"""Inputs by name -> outputs by name."""
-
 
 class ExportedNetwork:
-    """Runs one stream through the graph of a folder that `leapai export` has written."""
+    """Runs one stream through the graphs of a folder that `leapai export` has written."""
 
     def __init__(
         self, folder: Path, device: str | None = None, engine_cache: Path | None = None
@@ -58,10 +55,10 @@ class ExportedNetwork:
         folder is not one, or the device is not there."""
         self.folder, self.manifest = folder, read_manifest(folder)
         self.config = config = config_of(folder, self.manifest)
-        graph = OnnxGraph(folder, self.manifest, device, engine_cache)
-        self.device, self.threads = graph.device, graph.threads
-        self.graph: Graph = graph
-        """Runs the step; a measurement may put itself around it."""
+        chain = GraphChain(folder, self.manifest, device, engine_cache)
+        self.device, self.threads, self.graphs = chain.device, chain.threads, chain.graphs
+        self.graph: Graph = chain
+        """Runs the step, by `graphs`; a measurement may put itself around it."""
         bev, lidar = config.bev, config.lidar
         pillars = BevGrid(bev.x_range_m, bev.y_range_m, bev.z_range_m, lidar.pillar_m)
         self._grouping = PillarGrouping(lidar, pillars, self._most("P"))

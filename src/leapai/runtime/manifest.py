@@ -1,14 +1,15 @@
-"""The manifest of an exported network: everything that a runtime must know of its graph.
+"""The manifest of an exported network: everything that a runtime must know of its graphs.
 
-A folder holds the graph and `manifest.json`. Both may come from anywhere, so reading is strict:
-sizes are bounded, unknown names are refused, and the graph must have the digest of the manifest.
+A folder holds one graph or several, and `manifest.json`. All may come from anywhere, so reading is
+strict: sizes are bounded, unknown names are refused, and each graph must have the digest of the
+manifest.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -19,14 +20,16 @@ from leapai.config.section import PlainName, Section, Text
 from leapai.io import sha256_of, write_text
 from leapai.types import CAMERA_GROUPS
 
-LAYOUT = 2
-"""Number of the layout of manifest and graph; a runtime refuses any other."""
+LAYOUT = 3
+"""Number of the layout of manifest and graphs; a runtime refuses any other."""
 _MOST_BYTES, _MOST_GRAPH_BYTES = 4_000_000, 2_000_000_000
 MOST_LENGTH = 1 << 20
 """Largest value of a free length."""
 _MOST_ELEMENTS = 1 << 28
 """Elements of a tensor at most: ten times those of the largest one of the full-size network."""
 
+GraphName = Literal["step", "trunk", "dynamic", "static"]
+"""A whole step, or its parts: sensors to BEV features, and each task from there on."""
 FreeLength = Literal["P", "M"]
 """Letters of the lengths that are free: P points, M pairs of a BEV cell and a camera."""
 _Length = Annotated[int, Field(ge=0, le=1 << 31)] | FreeLength
@@ -35,7 +38,7 @@ _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class TensorFacts(Section):
-    """One input or output of the graph."""
+    """One tensor that goes into a graph or comes out of it."""
 
     name: PlainName
     type: Literal["uint8", "bool", "int32", "int64", "float16", "float32"]
@@ -69,19 +72,8 @@ class LengthBounds(Section):
         return self
 
 
-class GraphFacts(Section):
-    """Name, format and digest of the file of the graph."""
-
-    file: PlainName
-    format: Literal["onnx", "pt2"]
-    opset: int | None
-    """Version of the ONNX operators; None: the format has none."""
-    bytes: Annotated[int, Field(ge=1, le=_MOST_GRAPH_BYTES)]
-    sha256: _Digest
-
-
 class WeightFacts(Section):
-    """Type in which the graph keeps its weights, and what calibrated it."""
+    """Type in which a graph keeps its weights, and what calibrated it."""
 
     type: WeightType
     calibration: Text | None = None
@@ -98,6 +90,23 @@ class WeightFacts(Section):
         return self
 
 
+class GraphFacts(Section):
+    """One graph: its file, how it keeps its weights, and the names of its tensors."""
+
+    name: GraphName
+    file: PlainName
+    format: Literal["onnx", "pt2"]
+    opset: int | None
+    """Version of the ONNX operators; None: the format has none."""
+    bytes: Annotated[int, Field(ge=1, le=_MOST_GRAPH_BYTES)]
+    sha256: _Digest
+    weights: WeightFacts
+    inputs: tuple[PlainName, ...]
+    """Names in the order of the graph: inputs of the step, and outputs of graphs before this."""
+    outputs: tuple[PlainName, ...]
+    """Names in the order of the graph."""
+
+
 class Manifest(Section):
     """Content of `manifest.json`."""
 
@@ -106,10 +115,14 @@ class Manifest(Section):
     """Version of the package that exported."""
     job_name: PlainName
     checkpoint_sha256: _Digest
-    graph: GraphFacts
-    weights: WeightFacts
+    graphs: Annotated[tuple[GraphFacts, ...], Field(min_length=1)]
+    """Graphs in the order in which they run."""
     inputs: tuple[TensorFacts, ...]
+    """Tensors that the host gives in a frame."""
     outputs: tuple[TensorFacts, ...]
+    """Tensors that the host takes."""
+    passed: tuple[TensorFacts, ...] = ()
+    """Tensors that one graph gives to others; none where the step is one graph."""
     lengths: dict[FreeLength, LengthBounds]
     """Bounds of each free length of the inputs."""
     cameras: dict[str, Annotated[int, Field(ge=0, le=64)]]
@@ -132,7 +145,8 @@ class Manifest(Section):
             )
         shapes = [tensor.shape for tensor in self.inputs if tensor.name == "images"]
         count = sum(self.cameras.values())
-        free = {n for tensor in self.inputs for n in tensor.shape if isinstance(n, str)}
+        taken = (*self.inputs, *self.passed)
+        free = {n for tensor in taken for n in tensor.shape if isinstance(n, str)}
         if free != set(self.lengths):
             raise ValueError(
                 f"lengths bounds {', '.join(sorted(self.lengths)) or 'nothing'}; the free lengths "
@@ -143,7 +157,65 @@ class Manifest(Section):
                 f"cameras adds up to {count}, and the input images has the shape "
                 f"{list(shapes[0])}, whose first length is the number of cameras"
             )
+        _check_graphs(self.graphs)
+        _check_flow(self)
         return self
+
+    @property
+    def tensors(self) -> dict[str, TensorFacts]:
+        """Every tensor by its name."""
+        return {fact.name: fact for fact in (*self.inputs, *self.passed, *self.outputs)}
+
+    @property
+    def weights(self) -> WeightFacts:
+        """Weights of the graph that keeps them in the smallest type, by which an export is
+        named."""
+        kinds = get_args(WeightType)
+        return max((graph.weights for graph in self.graphs), key=lambda w: kinds.index(w.type))
+
+
+def _check_graphs(graphs: tuple[GraphFacts, ...]) -> None:
+    """Raises ValueError for graphs that are neither one step nor its parts, or share a file."""
+    names, files = ([getattr(graph, key) for graph in graphs] for key in ("name", "file"))
+    is_step = names == ["step"]
+    if not is_step and (names[0] != "trunk" or "step" in names or len(set(names)) < len(names)):
+        raise ValueError(
+            f"graphs names {', '.join(names)}; it must name step alone, or trunk and then each "
+            "task once"
+        )
+    if len(set(files)) < len(files):
+        raise ValueError(f"graphs names one file twice among {', '.join(files)}")
+
+
+def _check_flow(manifest: Manifest) -> None:
+    """Raises ValueError where a graph takes what nothing before it gives, where two give one
+    tensor, and where a tensor is not described, given or taken exactly as stated."""
+    facts = (*manifest.inputs, *manifest.passed, *manifest.outputs)
+    if len(manifest.tensors) < len(facts):
+        raise ValueError("inputs, passed and outputs describe one tensor twice")
+    source = {fact.name: "inputs" for fact in manifest.inputs}
+    for graph in manifest.graphs:
+        unknown = [name for name in graph.inputs if name not in source]
+        if unknown:
+            raise ValueError(
+                f"the graph {graph.name} takes {', '.join(unknown)}, which is neither an input nor "
+                "an output of a graph before it"
+            )
+        for name in graph.outputs:
+            if name in source:
+                raise ValueError(
+                    f"the graph {graph.name} gives {name}, which comes from {source[name]}, too"
+                )
+            source[name] = f"the graph {graph.name}"
+    taken = {name for graph in manifest.graphs for name in graph.inputs}
+    problems = {
+        "passed and outputs do not describe": source.keys() - manifest.tensors.keys(),
+        "no graph gives": manifest.tensors.keys() - source.keys(),
+        "no graph takes": {fact.name for fact in (*manifest.inputs, *manifest.passed)} - taken,
+    }
+    for words, names in problems.items():
+        if names:
+            raise ValueError(f"{words} {', '.join(sorted(names))}")
 
 
 class _Layout(BaseModel):
@@ -153,15 +225,17 @@ class _Layout(BaseModel):
     checkpoint_sha256: _Digest
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes the manifest into the folder."""
-    write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+def write_manifest(folder: Path, manifest: Manifest) -> Path:
+    """Writes the manifest into the folder; returns its path."""
+    path = folder / MANIFEST
+    write_text(path, manifest.model_dump_json(indent=1) + "\n")
+    return path
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Reads the manifest of a folder and checks its graph.
+    """Reads the manifest of a folder and checks its graphs.
 
-    Raises ValueError where either is missing, too large, of another layout or not what the other
+    Raises ValueError where any is missing, too large, of another layout or not what the manifest
     states, with the file and the remedy.
     """
     path = folder / MANIFEST
@@ -176,9 +250,10 @@ def read_manifest(folder: Path) -> Manifest:
         raise ValueError(
             f"{path} has layout {layout}, and this version reads {LAYOUT}: export again"
         )
-    graph = _bounded(folder / manifest.graph.file, _MOST_GRAPH_BYTES)
-    if sha256_of(graph) != manifest.graph.sha256:
-        raise ValueError(f"{graph} is not the file that {path} describes; export again")
+    for facts in manifest.graphs:
+        graph = _bounded(folder / facts.file, _MOST_GRAPH_BYTES)
+        if sha256_of(graph) != facts.sha256:
+            raise ValueError(f"{graph} is not the file that {path} describes; export again")
     return manifest
 
 

@@ -1,18 +1,18 @@
-"""An exported graph under ONNX Runtime."""
+"""Exported graphs under ONNX Runtime: one, or those of a folder one after another."""
 
 from __future__ import annotations
 
 import mmap
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from leapai.extras import import_extra
-from leapai.runtime.manifest import Manifest, TensorFacts
+from leapai.runtime.manifest import GraphFacts, GraphName, Manifest, TensorFacts
 from leapai.runtime.tensorrt_options import tensorrt_options
 
 TENSORRT = "TensorrtExecutionProvider"
@@ -29,8 +29,39 @@ _EXTERNAL = re.compile(rb"(?:\x08|\x88\x80*\x00)location")
 key under which a tensor names the file of its values."""
 
 
+Graph = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+"""Inputs by name -> outputs by name."""
+
+
+class GraphChain:
+    """Runs the graphs of a folder in the order of their manifest: each takes its inputs from those
+    of the step and from the outputs of the graphs before it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        device: str | None = None,
+        engine_cache: Path | None = None,
+    ) -> None:
+        """Arguments and errors are those of `OnnxGraph`."""
+        opened = [OnnxGraph(folder, manifest, g, device, engine_cache) for g in manifest.graphs]
+        self.device, self.threads = opened[0].device, opened[0].threads
+        self.graphs: dict[GraphName, Graph] = {g.facts.name: g for g in opened}
+        """A measurement may put itself around each."""
+        self._inputs = {facts.name: facts.inputs for facts in manifest.graphs}
+        self._outputs = [tensor.name for tensor in manifest.outputs]
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the outputs of the step by name."""
+        known = dict(inputs)
+        for name, graph in self.graphs.items():
+            known |= graph({each: known[each] for each in self._inputs[name]})
+        return {name: known[name] for name in self._outputs}
+
+
 class OnnxGraph:
-    """Runs the graph of a folder on as many threads as OMP_NUM_THREADS states first.
+    """Runs one graph of a folder on as many threads as OMP_NUM_THREADS states first.
 
     Raises ValueError for a device that is not there, and for a graph that is not the one that its
     manifest describes, or that reads other files.
@@ -40,14 +71,15 @@ class OnnxGraph:
         self,
         folder: Path,
         manifest: Manifest,
+        facts: GraphFacts,
         device: str | None = None,
         engine_cache: Path | None = None,
     ) -> None:
-        """`device`: a name of `PROVIDERS`, of a GPU also with its number (`cuda:1`); None: a GPU
-        where one works, else the CPU. `engine_cache`: folder in which TensorRT keeps its
-        engines."""
-        graph = folder / manifest.graph.file
-        if manifest.graph.format != "onnx":
+        """`facts`: of `manifest.graphs`. `device`: a name of `PROVIDERS`, of a GPU also with its
+        number (`cuda:1`); None: a GPU where one works, else the CPU. `engine_cache`: folder in
+        which TensorRT keeps its engines."""
+        self.facts, graph = facts, folder / facts.file
+        if facts.format != "onnx":
             raise ValueError(
                 f"{graph}: reading a program of torch.export runs what its pickles ask for; open "
                 "it by torch.export.load in a program of your own, or export to onnx"
@@ -59,33 +91,42 @@ class OnnxGraph:
                 f"engine_cache {engine_cache} is of the device tensorrt alone; name that device, "
                 "or leave it out"
             )
-        self.device, self._session = _opened(runtime, folder, manifest, device, engine_cache)
+        self.device, self._session = _opened(runtime, folder, manifest, facts, device, engine_cache)
         self.threads = _threads() or os.cpu_count() or 1  # by itself it takes all cores
-        self._inputs = [tensor.name for tensor in manifest.inputs]
-        self._outputs = [tensor.name for tensor in manifest.outputs]
-        theirs = (self._session.get_inputs(), self._session.get_outputs())
-        if [[value.name for value in side] for side in theirs] != [self._inputs, self._outputs]:
-            raise ValueError(f"{graph} has other inputs or outputs than its manifest; export again")
-        for facts, values in zip((manifest.inputs, manifest.outputs), theirs, strict=True):
-            for fact, value in zip(facts, values, strict=True):
-                _check_tensor(graph, fact, value)
+        tensors = manifest.tensors
+        sides = (
+            (self._session.get_inputs(), facts.inputs),
+            (self._session.get_outputs(), facts.outputs),
+        )
+        for values, names in sides:
+            if tuple(value.name for value in values) != names:
+                raise ValueError(
+                    f"{graph} has other inputs or outputs than its manifest; export again"
+                )
+            for value in values:
+                _check_tensor(graph, tensors[value.name], value)
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the outputs by name."""
-        arrays = self._session.run(self._outputs, dict(inputs))
-        return dict(zip(self._outputs, arrays, strict=True))
+        arrays = self._session.run(list(self.facts.outputs), dict(inputs))
+        return dict(zip(self.facts.outputs, arrays, strict=True))
 
 
 def _opened(
-    runtime: Any, folder: Path, manifest: Manifest, device: str | None, engine_cache: Path | None
+    runtime: Any,
+    folder: Path,
+    manifest: Manifest,
+    facts: GraphFacts,
+    device: str | None,
+    engine_cache: Path | None,
 ) -> tuple[str, Any]:
-    """Returns the device on which the graph of a folder runs, and its session there."""
-    graph = folder / manifest.graph.file
+    """Returns the device on which a graph of a folder runs, and its session there."""
+    graph = folder / facts.file
     available = runtime.get_available_providers()
     wanted = device or ("cuda" if PROVIDERS["cuda"][0] in available else "cpu")
     providers = _providers(wanted, available)
     if providers[0][0] == TENSORRT:
-        of_tensorrt = tensorrt_options(manifest, engine_cache)
+        of_tensorrt = tensorrt_options(manifest, facts, engine_cache)
         providers[0] = (TENSORRT, providers[0][1] | of_tensorrt)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = _threads()
