@@ -119,7 +119,7 @@ def with_ground(frame: Frame, ground: GroundAugmentation) -> Frame:
 
 
 def _is_of_object(points: FloatArray, labels: Labels | None) -> BoolArray:
-    """Returns which points [P] lie in a labelled box, or just beside it."""
+    """Returns which points [P] lie in a labelled box or very near to one."""
     if labels is None or not len(labels.boxes):
         return np.zeros(len(points), bool)
     boxes = labels.boxes.copy()
