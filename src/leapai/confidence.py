@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import Console
 from scipy.special import expit, logit
 
 from leapai.checkpoints import Checkpoint, header, read_checkpoint, write_checkpoint
@@ -34,6 +35,9 @@ LOST: dict[str, Callable[[Frame], Frame]] = {
 """How a frame loses a sensor, by the field of `ConfidenceConfig` that is then fitted."""
 LEAST = 50
 """Right, and wrong, detections that a fit needs."""
+SLOPES = 0.05, 20.0
+"""Of the curve through the logits. A flatter one is noise, and one below 0 wrong; a steeper one is
+of detections that are all right above some confidence, where any steep curve fits."""
 
 
 @dataclass(frozen=True)
@@ -54,27 +58,30 @@ class ConfidenceFit:
         return f"{self.sensors.replace('_', ' ')}: {change}; {old} -> {new}"
 
 
-def fit_confidence(options: ConfidenceOptions) -> list[ConfidenceFit]:
+def fit_confidence(
+    options: ConfidenceOptions, console: Console | None = None
+) -> list[ConfidenceFit]:
     """Writes the checkpoint with fitted `dynamic.confidence`; returns what each fit changes.
 
-    Raises ValueError where the network does not have both kinds of sensors, or the data have too
-    few detections of either alone; OSError where the checkpoint cannot be written.
+    Raises ValueError for files of the options that cannot be, where the network does not have both
+    kinds of sensors, and where the detections by either alone are too few or have no fit; OSError
+    where the checkpoint cannot be written.
     """
+    options.check_files()
     checkpoint = read_checkpoint(options.checkpoint)
     config = _without_fit(checkpoint)
     inputs = open_inputs(config, checkpoint, options.data, options.max_frames)
     hits = {
         name: Evaluator(frames, config.bev, config.vocabulary).hits()
-        for name, frames in _streamed(inputs).items()
+        for name, frames in _streamed(inputs, console or Console()).items()
     }
     reference = _fitted(hits.pop(ALL), ALL, options.data)
     fits = [
         _relative(name, each, _fitted(each, name, options.data), reference)
         for name, each in hits.items()
     ]
-    config = config.replace(
-        dynamic={"confidence": {fit.sensors: (fit.scale, fit.shift) for fit in fits}}
-    )
+    for fit in fits:
+        config = _with_fit(config, fit, options.data)
     content = {"state_dict": dict(checkpoint.state_dict), **header(config)}
     write_checkpoint(options.output, {**content, "figures": dict(checkpoint.metrics)})
     return fits
@@ -91,9 +98,9 @@ def _without_fit(checkpoint: Checkpoint) -> TaskConfig:
     return config.replace(dynamic={"confidence": dict.fromkeys(LOST, (1.0, 0.0))})
 
 
-def _streamed(inputs: RunInputs) -> dict[str, list[LabelledFrame]]:
+def _streamed(inputs: RunInputs, console: Console) -> dict[str, list[LabelledFrame]]:
     """Streams each drive with all sensors and without each kind at once, so that a frame is read
-    once; returns the labelled frames that have both kinds."""
+    once; prints a line on each drive, and returns the labelled frames that have both kinds."""
     changes: dict[str, Callable[[Frame], Frame]] = {ALL: lambda frame: frame, **LOST}
     found: dict[str, list[LabelledFrame]] = {name: [] for name in changes}
     for number, log in enumerate(inputs.logs):
@@ -101,12 +108,20 @@ def _streamed(inputs: RunInputs) -> dict[str, list[LabelledFrame]]:
             name: StreamSession(inputs.model, inputs.config, inputs.origin.device, number)
             for name in changes
         }
-        for index in range(min(len(log), inputs.origin.max_frames or len(log))):
+        before, count = len(found[ALL]), min(len(log), inputs.origin.max_frames or len(log))
+        for index in range(count):
             frame = log[index]
             for name, change in changes.items():
                 result = sessions[name].try_step(change(frame))
                 if result is not None and _has_both(frame):
                     found[name] += labelled(result)
+        console.print(
+            f"{log.name}: {len(found[ALL]) - before} of {count} frames have labels, cameras and a "
+            "LiDAR",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     return found
 
 
@@ -118,12 +133,19 @@ def _fitted(hits: tuple[FloatArray, BoolArray], name: str, data: str) -> tuple[f
     score, right = hits
     counts = int(right.sum()), int((~right).sum())
     if min(counts) < LEAST:
-        raise ValueError(
-            f"data '{data}': {counts[0]} right and {counts[1]} wrong detections by "
-            f"{name.replace('_', ' ')} are too few, {LEAST} of each are needed: name more labelled "
-            "drives with cameras and a LiDAR, with --data"
+        raise _unfit(
+            data,
+            name,
+            f"{counts[0]} right and {counts[1]} wrong are too few, {LEAST} of each are needed",
         )
-    return fitted_logistic(score, right)
+    try:
+        scale, shift = fitted_logistic(score, right)
+    except ValueError as error:
+        raise _unfit(data, name, str(error)) from error
+    if not SLOPES[0] <= scale <= SLOPES[1]:
+        reason = f"confidence says nothing on how probably they are right (logits x {scale:.3g})"
+        raise _unfit(data, name, reason)
+    return scale, shift
 
 
 def _relative(
@@ -137,6 +159,25 @@ def _relative(
     score, right = hits
     moved = np.asarray(expit(scale * logit(score) + shift))
     return ConfidenceFit(name, scale, shift, hits, (moved, right))
+
+
+def _with_fit(config: TaskConfig, fit: ConfidenceFit, data: str) -> TaskConfig:
+    """Returns the configuration with a fit. Raises ValueError where it is beyond the limits of the
+    configuration, so far are the detections from those with all sensors."""
+    pair = fit.scale, fit.shift
+    try:
+        return config.replace(dynamic={"confidence": {fit.sensors: pair}})
+    except ValueError as error:
+        change = f"logits x {fit.scale:.3g} {fit.shift:+.3g} is no change of confidence ({error})"
+        raise _unfit(data, fit.sensors, change) from error
+
+
+def _unfit(data: str, name: str, reason: str) -> ValueError:
+    """Returns the error of detections that confidence cannot be fitted to."""
+    return ValueError(
+        f"data '{data}': detections by {name.replace('_', ' ')}: {reason}; name more labelled "
+        "drives with cameras and a LiDAR, or other ones, with --data"
+    )
 
 
 def _words(score: FloatArray, right: BoolArray) -> str:

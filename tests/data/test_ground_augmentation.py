@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from leapai.config.training import AugmentationConfig, GroundAugmentationConfig
+from leapai.data import ground_augmentation
 from leapai.data.augmentation import apply, draw_augmentation
 from leapai.data.ground_augmentation import (
     GroundAugmentation,
@@ -109,6 +110,24 @@ def test_what_has_no_label_becomes_darker_and_objects_keep_their_intensity():
     assert 2 <= len(np.unique(patched.points[:, 3])) <= 8  # three patterns, there or not
 
 
+def test_without_labels_the_ground_changes_alone():
+    """Objects would be darkened as background there, and flicker within the clip."""
+    frame = replace(plane(make_frame(0)), labels=None)
+    frame.points[::2, 2] = 1.2
+    patched = with_ground(frame, draw(4, log_gain=0.6, background_darker=0.8))
+    np.testing.assert_array_equal(patched.points[::2], frame.points[::2])
+    assert (patched.points[1::2, 3] != frame.points[1::2, 3]).any()
+
+
+def test_objects_are_looked_for_only_where_the_background_changes(monkeypatch):
+    """That takes most of the time of a frame."""
+    frame = plane(make_frame(0))
+    frame.points[::2, 2] = 1.2
+    monkeypatch.setattr(ground_augmentation, "points_inside", lambda *_: pytest.fail("looked"))
+    patched = with_ground(frame, draw(1, relief_m=0.3, log_gain=0.6))
+    np.testing.assert_array_equal(patched.points[::2, 3], frame.points[::2, 3])
+
+
 def beyond(point: np.ndarray, box: np.ndarray) -> float:
     """Returns how far a point lies beyond the sides of a box, along the axis where it is most."""
     cos, sin = np.cos(box[6]), np.sin(box[6])
@@ -121,7 +140,7 @@ def test_walls_of_the_world_become_as_dark_as_real_ones():
     """Real walls and plants have 1.0 to 2.3 times the intensity of the ground, those of the world
     4.2 times: the draws must reach from one to the other."""
     frame = plane(make_frame(0))
-    frame = replace(frame, labels=None)
+    frame = replace(frame, labels=frame.labels.select(np.zeros(2, bool)))
     frame.points[:, 2] = 1.2
     gains = [
         np.median(with_ground(frame, draw(seed, background_darker=0.8)).points[:, 3]) / 0.1

@@ -79,10 +79,11 @@ class ConfigurationOptions(SettingOptions):
         self, path: Path | None
     ) -> tuple[TaskConfig, Checkpoint | ExportedNetwork | None]:
         """Returns the configuration of the file, or else of the network at `path`, with the
-        changes; and the network, where it was read for it.
+        changes; and the network, None where `path` is.
 
-        Raises ConfigError where neither is named, and ValueError for files that do not exist or
-        hold no valid configuration.
+        What was fitted to the weights, `dynamic.confidence`, comes from the network where the file
+        leaves it as it is. Raises ConfigError where neither is named, and ValueError for files that
+        do not exist or hold no valid configuration.
         """
         file = self.file()
         if file is None and path is None:
@@ -96,15 +97,18 @@ class ConfigurationOptions(SettingOptions):
             from leapai.config.settings import check_settings
 
             check_settings(self.settings)
+        config, network = None, None
         if file is not None:
             from leapai.config.load import load_config
 
-            return self.applied_to(load_config(file)), None
-        assert path is not None
-        from leapai.runs.run_inputs import read_network
+            config = load_config(file)
+        if path is not None:
+            from leapai.runs.run_inputs import read_network
 
-        network = read_network(path)
-        return self.applied_to(network.config), network
+            network = read_network(path)
+            config = network.config if config is None else _with_confidence_of(network, config)
+        assert config is not None
+        return self.applied_to(config), network
 
 
 @dataclass(frozen=True)
@@ -134,17 +138,32 @@ class NamedConfigurationOptions(ConfigurationOptions):
         return self.config or super().named
 
 
+def _with_confidence_of(network: Checkpoint | ExportedNetwork, config: TaskConfig) -> TaskConfig:
+    """Returns the configuration with the fitted confidence of a network, unless it has one of its
+    own, or the network has no valid configuration."""
+    from leapai.config.network_sections import ConfidenceConfig
+
+    if config.dynamic.confidence != ConfidenceConfig():
+        return config
+    try:
+        fitted = network.config.dynamic.confidence
+    except ValueError:  # a reason to name another
+        return config
+    return config.replace(dynamic={"confidence": fitted})
+
+
 def name_of_run(network: Checkpoint | ExportedNetwork | None, job_name: str) -> str:
-    """Returns the name of a run of a network alone: that of its weights where they ship, else that
-    of its job. The type of its weights follows where it was exported, so that its run does not
-    replace that of its checkpoint."""
+    """Returns the name of a run: that of its job, and of weights that ship where the job is theirs.
+    The type of the weights follows where the network was exported, so that its run does not replace
+    that of its checkpoint."""
     if network is None:
         return job_name
     from leapai.runtime.exported_network import ExportedNetwork
     from leapai.weights import card_of
 
     card = card_of(network.sha256)
-    name = job_name if card is None else card.name
+    is_theirs = job_name == network.config.job_name
+    name = job_name if card is None or not is_theirs else card.name
     if isinstance(network, ExportedNetwork):
         return f"{name}_{network.manifest.weights.type}"
     return name

@@ -82,7 +82,7 @@ def _merge(parsed: argparse.Namespace) -> None:
 
 def _confidence(parsed: argparse.Namespace) -> None:
     options = read(ConfidenceOptions, parsed)
-    existing_checkpoint(options.checkpoint)
+    options.check_files()
     check_data(options.data)
     from leapai.confidence import fit_confidence
 

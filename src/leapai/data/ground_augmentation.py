@@ -97,7 +97,8 @@ def draw_ground_augmentation(
 def with_ground(frame: Frame, ground: GroundAugmentation) -> Frame:
     """Returns the frame with its points and boxes lifted by the ground below them, and with other
     intensities of the ground and of what has no label. Images stay: what they show differs by
-    decimetres at most."""
+    decimetres at most. In a frame without labels only the ground changes: an object would be taken
+    for background there, and not in other frames of its clip."""
     changes = ground.step_m, ground.wave_m, ground.log_gain, ground.background_log_gain
     if not any(each.any() for each in changes):
         return frame
@@ -106,7 +107,8 @@ def with_ground(frame: Frame, ground: GroundAugmentation) -> Frame:
         place = _global_xy(frame, points)
         is_low = points[:, 2] <= _LOW_M
         changed = is_low.copy()
-        changed[~is_low] = ~_is_of_object(points[~is_low], labels)
+        if labels is not None and ground.background_log_gain.any():
+            changed[~is_low] = ~_is_of_object(points[~is_low], labels)
         points = points.copy()
         gain = ground.gain(place[changed], is_low[changed])
         points[changed, 3] = np.clip(points[changed, 3] * gain, 0, 1)
@@ -118,10 +120,8 @@ def with_ground(frame: Frame, ground: GroundAugmentation) -> Frame:
     return replace(frame, points=points, labels=labels)
 
 
-def _is_of_object(points: FloatArray, labels: Labels | None) -> BoolArray:
+def _is_of_object(points: FloatArray, labels: Labels) -> BoolArray:
     """Returns which points [P] lie in a labelled box or very near to one."""
-    if labels is None or not len(labels.boxes):
-        return np.zeros(len(points), bool)
     boxes = labels.boxes.copy()
     boxes[:, 3:6] += 2 * _MARGIN_M
     return np.asarray(points_inside(points[:, :3], boxes).any(0))

@@ -41,3 +41,20 @@ def test_moved_scores_are_calibrated():
     moved = expit(scale * logit(score) + shift)
     assert calibration(score, right).ece > 0.1
     assert calibration(moved, right).ece < 0.03
+
+
+@pytest.mark.parametrize("sure", [0.0, 1.0])
+def test_scores_whose_logit_is_infinite_count_as_nearly_so(sure):
+    """A sigmoid in float32 rounds to 1."""
+    score, right = drawn(2.0, -0.7)
+    rounded = np.append(score, sure), np.append(right, sure == 1.0)
+    near = np.append(score, abs(sure - 1e-6)), rounded[1]
+    assert fitted_logistic(*rounded) == pytest.approx(fitted_logistic(*near), abs=1e-4)
+    assert fitted_logistic(*rounded) == pytest.approx((2.0, -0.7), abs=0.15)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_scores_without_a_fit_are_refused():
+    score, right = drawn(1.0, 0.0)
+    with pytest.raises(ValueError, match="no logistic curve through 4000 scores"):
+        fitted_logistic(score * np.nan, right)

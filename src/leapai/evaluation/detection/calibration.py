@@ -10,6 +10,8 @@ from leapai.evaluation.detection.detection_results import Calibration, Reliabili
 from leapai.types import BoolArray, FloatArray
 
 CALIBRATION_BINS = 10
+_NEAREST = 1e-6
+"""Scores nearer to 0 or to 1 count as this near: their logits would be infinite."""
 
 
 def calibration(score: FloatArray, right: BoolArray) -> Calibration:
@@ -33,10 +35,11 @@ def calibration(score: FloatArray, right: BoolArray) -> Calibration:
 
 
 def fitted_logistic(score: FloatArray, right: BoolArray) -> tuple[float, float]:
-    """Returns scale and shift of the logit of scores [N], between 0 and 1, by which their sigmoid
-    becomes the probability of being right: those of maximum likelihood (Platt, "Probabilistic
-    Outputs for Support Vector Machines", 1999)."""
-    given, target = logit(score), right.astype(np.float64)
+    """Returns scale and shift of the logit of scores [N] in [0, 1], by which their sigmoid becomes
+    the probability of being right: those of maximum likelihood (Platt, "Probabilistic Outputs for
+    Support Vector Machines", 1999). Raises ValueError where none are found."""
+    given = logit(np.clip(score, _NEAREST, 1 - _NEAREST))
+    target = right.astype(np.float64)
 
     def loss(values: FloatArray) -> tuple[float, FloatArray]:
         moved = values[0] * given + values[1]
@@ -44,5 +47,10 @@ def fitted_logistic(score: FloatArray, right: BoolArray) -> tuple[float, float]:
         likelihood = np.logaddexp(0.0, moved) - target * moved
         return float(likelihood.mean()), np.array([(slope * given).mean(), slope.mean()])
 
-    scale, shift = minimize(loss, np.array([1.0, 0.0]), jac=True).x
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True)
+    if not found.success:
+        raise ValueError(
+            f"no logistic curve through {len(score)} scores was found: {found.message}"
+        )
+    scale, shift = found.x
     return float(scale), float(shift)

@@ -16,8 +16,9 @@ class SensorConfidence(nn.Module):
 
     A network that was trained on one set of drives is too sure of what it sees by the weaker sensor
     alone. One scale and one shift for all classes keep the order of the detections of a frame, and
-    with it their AP (Platt scaling; Guo et al., "On Calibration of Modern Neural Networks", ICML
-    2017, section 4.2). With both sensors, logits stay as they are.
+    with it their AP as far as confidences stay above `evaluation.min_score` (Platt scaling; Guo et
+    al., "On Calibration of Modern Neural Networks", ICML 2017). With both sensors, logits stay as
+    they are.
     """
 
     by_sensors: Tensor
