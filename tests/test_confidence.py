@@ -145,9 +145,9 @@ def test_weights_and_metrics_stay_and_a_fit_of_the_fitted_is_the_same(trained, m
     ("curves", "message"),
     [
         ({"all sensors": (-0.5, 0.0)}, r"by all sensors: .* \(logits x -0.5"),
-        ({"all sensors": (0.01, 0.0)}, r"by all sensors: confidence says nothing"),
-        ({"cameras": (0.0, 0.0)}, r"by cameras alone: confidence says nothing"),
-        ({"LiDAR": (1000.0, 0.0)}, r"by lidar alone: confidence says nothing"),
+        ({"all sensors": (0.01, 0.0)}, r"by all sensors: confidence does not tell"),
+        ({"cameras": (0.0, 0.0)}, r"by cameras alone: confidence does not tell"),
+        ({"LiDAR": (1000.0, 0.0)}, r"by lidar alone: confidence does not tell"),
         (
             {"all sensors": (0.1, 0.0), "LiDAR": (4.0, 0.0)},
             r"by lidar alone: logits x .*dynamic.confidence.lidar_alone.0 = .* 20",
@@ -231,4 +231,6 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_streamed(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert error.startswith(f"error: {output}: {message}"), error
+    with pytest.raises(ValueError, match=message):
+        fit(trained, tmp_path / name)
     assert trained.read_bytes() == before

@@ -36,8 +36,9 @@ LOST: dict[str, Callable[[Frame], Frame]] = {
 LEAST = 50
 """Right, and wrong, detections that a fit needs."""
 SLOPES = 0.05, 20.0
-"""Of the curve through the logits. A flatter one is noise, and one below 0 wrong; a steeper one is
-of detections that are all right above some confidence, where any steep curve fits."""
+"""Flattest and steepest slope that a fit may have. A flatter one is noise, and one below 0 wrong. A
+steeper one is of detections that are all right above some confidence, where any steep curve
+fits."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _fitted(hits: tuple[FloatArray, BoolArray], name: str, data: str) -> tuple[f
     except ValueError as error:
         raise _unfit(data, name, str(error)) from error
     if not SLOPES[0] <= scale <= SLOPES[1]:
-        reason = f"confidence says nothing on how probably they are right (logits x {scale:.3g})"
+        reason = f"confidence does not tell how probably they are right (logits x {scale:.3g})"
         raise _unfit(data, name, reason)
     return scale, shift
 
