@@ -71,7 +71,7 @@ augmentation = {
         "sparse_probability": 0.25,
         "tilt_deg": 0.4,
     },
-    "ground": {"relief_m": 0.12, "log_gain": 0.4},
+    "ground": {"relief_m": 0.12, "log_gain": 0.4, "background_darker": 0.8},
 }
 optimizer = {  # 6.4e-4 for one process
     "learning_rate": 1.8e-3,
