@@ -63,11 +63,11 @@ class Drive:
                 self.move(i, f"image_0{n}/0000", ".png", f"image_0{n}")
         self.tracklets([
             self.tracklet("Car", (1.5, 1.6, 4.0), [
-                [20 + (7 - SPEED_MPS) * i / 10, 3, 0.0, 0] for i in range(frames)
+                self.pose(20 + (7 - SPEED_MPS) * i / 10, 3, 0.0, 0) for i in range(frames)
             ]),
-            self.tracklet("Tram", (3, 2, 9), [[30, 9, 0.0, 2]]),
+            self.tracklet("Tram", (3, 2, 9), [self.pose(30, 9, 0.0, 2)]),
             self.tracklet("Cyclist", (1.7, 0.6, 1.8), [
-                [12 - SPEED_MPS * i / 10, -2, 0.5, 1] for i in range(1, frames)
+                self.pose(12 - SPEED_MPS * i / 10, -2, 0.5, 1) for i in range(1, frames)
             ], first=1),
         ])  # fmt: skip
 
@@ -91,7 +91,7 @@ class Drive:
 
     def tracklet(self, word, hwl, poses, first=0):
         h, w, length = hwl
-        items = "\n".join(self.pose(*pose) for pose in poses)
+        items = "\n".join(poses)
         return (
             f"<item><objectType>{word}</objectType><h>{h}</h><w>{w}</w><l>{length}</l>"
             f"<first_frame>{first}</first_frame>\n<poses><count>{len(poses)}</count>"
@@ -100,7 +100,10 @@ class Drive:
 
     def pose(self, x, y, yaw, occlusion):
         """Of a place on the ground in the vehicle's axes."""
-        tx, ty, tz = np.array([x, y, 0.0]) - LIDAR_M
+        return self.pose_in_lidar(np.array([x, y, 0.0]) - LIDAR_M, yaw, occlusion)
+
+    def pose_in_lidar(self, place_m, yaw, occlusion):
+        tx, ty, tz = place_m
         return (
             f"<item><tx>{tx}</tx><ty>{ty}</ty><tz>{tz}</tz><rx>0</rx><ry>0</ry><rz>{yaw}</rz>"
             f"<state>2</state><occlusion>{occlusion}</occlusion><occlusion_kf>-1</occlusion_kf>"
@@ -191,14 +194,14 @@ def test_a_drive_that_is_not_synchronised_is_refused(drive):
     ("oxts/data/0000000001.txt", None, "", "0000000001.txt: row 1 = '' lacks 6 finite numbers"),
     ("oxts/data/0000000001.txt", "49.0 ", "1e5 ", "row 1: latitude = 100000 is not from -85"),
     ("../calib_cam_to_cam.txt", "P_rect_02", "P", r"cam_to_cam\.txt: P_rect_02 = '' lacks 12"),
-    ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 1.234", "S_rect_03: number 1 = 123.4 is no whole"),
+    ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 1.234", "S_rect_03: number 1 = 123.4 is"),
     ("../calib_velo_to_cam.txt", "R: 0.0", "R: 3.0", r"velo_to_cam\.txt: R has columns that are"),
     ("../calib_imu_to_velo.txt", "T:", "t:", r"imu_to_velo\.txt: T = '' lacks 3 finite numbers"),
     ("tracklet_labels.xml", "<l>4.0</l>", "", r"tracklet 0 = .*\(no l\).* lacks 4 finite"),
     ("tracklet_labels.xml", "<rz>0.5</rz>", "<rz>left</rz>", "pose 0 of tracklet 2 = .* lacks 5"),
     ("tracklet_labels.xml", "Cyclist", "Rider", "'Rider' is no class of KITTI"),
-    ("tracklet_labels.xml", "<first_frame>1<", "<first_frame>2<", "tracklet 2 has 3 poses from frame 2"),
-    ("tracklet_labels.xml", "<occlusion>1<", "<occlusion>4<", "tracklet 2: occlusion = 4 is no whole"),
+    ("tracklet_labels.xml", "<first_frame>1<", "<first_frame>2<", "tracklet 2 has 3 poses from"),
+    ("tracklet_labels.xml", "<occlusion>1<", "<occlusion>4<", "tracklet 2: occlusion = 4 is no"),
     ("tracklet_labels.xml", "</tracklets>", "", r"labels\.xml: is no valid XML: mismatched tag"),
     ("tracklet_labels.xml", None, "", r"labels\.xml: is no valid XML: no element found"),
 ])  # fmt: skip
@@ -227,7 +230,7 @@ def test_a_table_that_is_missing_is_named(drive, name):
 ])  # fmt: skip
 def test_entities_are_refused(drive, entity):
     head = f'<?xml version="1.0"?>\n<!DOCTYPE boost_serialization [{entity}]>\n'
-    drive.tracklets([drive.tracklet("&b;", (1, 1, 1), [[9, 0, 0, 0]])], head)
+    drive.tracklets([drive.tracklet("&b;", (1, 1, 1), [drive.pose(9, 0, 0, 0)])], head)
     with pytest.raises(ValueError, match=r"labels\.xml: declares the entity '[ab]'"):
         opened(drive.folder)
 

@@ -23,9 +23,9 @@ Bounds = tuple[float, float] | range
 _FINITE = (-1e12, 1e12)
 _NUMERIC = re.compile(r"[-+.0-9eE ]*")
 """Letters of rows of numbers. `float` also takes `4_0`, `nan`, and digits of other scripts."""
-_MAX_XML_BYTES, _MAX_ELEMENTS = 1 << 24, 400_000
-"""Largest file of labels: 22 objects in each of 1000 frames fit, with 750 bytes and 18 elements a
-pose. The largest of KITTI has a third of them."""
+_MAX_XML_BYTES, _MAX_ELEMENTS = 1 << 24, 500_000
+"""Largest file of labels: 25 objects in each of 1000 frames fit, of 600 bytes and 20 elements a
+pose."""
 
 
 def rows(path: Path) -> dict[str, list[str]]:
