@@ -3,11 +3,12 @@ in the layout of the tracking benchmark."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from leapai.data import kitti_tables
 from leapai.data.data_names import named_source
 from leapai.data.frame_check import check_frame
 from leapai.data.kitti_reader import open_logs
@@ -181,8 +182,38 @@ def test_a_drive_without_tracklets_has_no_labels_and_may_lack_a_camera(drive):
 
 def test_a_drive_that_is_not_synchronised_is_refused(drive):
     extract = drive.folder.rename(drive.date / "2011_09_26_drive_0009_extract")
-    with pytest.raises(ValueError, match="0009_extract: is neither synchronised nor rectified"):
-        opened(extract)
+    for folder in (extract, extract.parent, extract.parent.parent):
+        assert named_source(str(folder)) == f"kitti:{folder}"
+        with pytest.raises(ValueError, match="0009_extract: is neither synchronised nor rectified"):
+            opened(folder)
+
+
+def test_a_drive_that_is_not_synchronised_may_lie_beside_one_that_is(drive, tmp_path):
+    extract = drive.date / "2011_09_26_drive_0005_extract"
+    (extract / "oxts").mkdir(parents=True)
+    (extract / "oxts/timestamps.txt").write_text(f"{BEGIN}.5\n")
+    for folder in (drive.date, tmp_path):
+        assert [log.name for log in opened(folder)] == [drive.folder.name]
+
+
+@pytest.mark.parametrize(("inside", "location"), [
+    ("", "."), ("oxts", ".."), ("oxts/data", "../.."), ("", ".."), ("image_02", "../.."),
+])  # fmt: skip
+def test_a_drive_may_be_named_from_inside_of_it(drive, monkeypatch, inside, location):
+    monkeypatch.chdir(drive.folder / inside)
+    (log,) = opened(location)
+    assert log.name == drive.folder.name
+    assert log[0].faults == ()
+
+
+def test_a_drive_that_is_a_link_has_the_calibration_beside_the_link(drive, tmp_path):
+    date = tmp_path / "links" / "2011_09_26"
+    date.mkdir(parents=True)
+    (date / drive.folder.name).symlink_to(drive.folder.rename(tmp_path / "moved"))
+    for path in drive.date.glob("calib_*.txt"):
+        path.rename(date / path.name)
+    (log,) = opened(date / drive.folder.name)
+    assert log.name == drive.folder.name
 
 
 @pytest.mark.parametrize(("name", "before", "after", "said"), [
@@ -195,6 +226,8 @@ def test_a_drive_that_is_not_synchronised_is_refused(drive):
     ("oxts/data/0000000001.txt", "49.0 ", "1e5 ", "row 1: latitude = 100000 is not from -85"),
     ("../calib_cam_to_cam.txt", "P_rect_02", "P", r"cam_to_cam\.txt: P_rect_02 = '' lacks 12"),
     ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 1.234", "S_rect_03: number 1 = 123.4 is"),
+    ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 200.0100", "S_rect_03: number 1 = 20001 is no"),
+    ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 200.00", "P_rect_03 = .* image of 20000 x 40"),
     ("../calib_velo_to_cam.txt", "R: 0.0", "R: 3.0", r"velo_to_cam\.txt: R has columns that are"),
     ("../calib_imu_to_velo.txt", "T:", "t:", r"imu_to_velo\.txt: T = '' lacks 3 finite numbers"),
     ("tracklet_labels.xml", "<l>4.0</l>", "", r"tracklet 0 = .*\(no l\).* lacks 4 finite"),
@@ -202,6 +235,14 @@ def test_a_drive_that_is_not_synchronised_is_refused(drive):
     ("tracklet_labels.xml", "Cyclist", "Rider", "'Rider' is no class of KITTI"),
     ("tracklet_labels.xml", "<first_frame>1<", "<first_frame>2<", "tracklet 2 has 3 poses from"),
     ("tracklet_labels.xml", "<occlusion>1<", "<occlusion>4<", "tracklet 2: occlusion = 4 is no"),
+    ("tracklet_labels.xml", "<h>1.5</h>", "<h>0</h>", r"tracklet 0: h = 0 is not from 0\.01 to"),
+    ("tracklet_labels.xml", "<w>0.6</w>", "<w>-1</w>", "tracklet 2: w = -1 is not from 0.01"),
+    ("tracklet_labels.xml", "<l>4.0</l>", "<l>4_0</l>", "tracklet 0 = .* lacks 4 finite numbers"),
+    ("tracklet_labels.xml", "<tx>19.2", "<tx>1e11", "pose 0 of tracklet 0: tx = 1e.11 is not"),
+    ("tracklet_labels.xml", "<rz>0.5<", "<rz>1e11<", "pose 0 of tracklet 2: rz = 1e.11 is not"),
+    ("tracklet_labels.xml", None, "<html/>", r"labels\.xml: tracklets: 0 items, count = 'no list'"),
+    ("tracklet_labels.xml", "<count>3<", "<count>4<", "xml: tracklets: 3 items, count = '4'; get"),
+    ("tracklet_labels.xml", "<poses><count>3", "<poses><count>x", "poses of tracklet 2: 3 items,"),
     ("tracklet_labels.xml", "</tracklets>", "", r"labels\.xml: is no valid XML: mismatched tag"),
     ("tracklet_labels.xml", None, "", r"labels\.xml: is no valid XML: no element found"),
 ])  # fmt: skip
@@ -235,9 +276,16 @@ def test_entities_are_refused(drive, entity):
         opened(drive.folder)
 
 
-def test_a_file_of_labels_that_is_too_large_is_not_read(drive, monkeypatch):
-    monkeypatch.setattr(kitti_tables, "_MAX_XML_BYTES", 100)
-    with pytest.raises(ValueError, match=r"labels\.xml: has [\d,]+ bytes, at most 100 are read"):
+def test_lists_may_lack_their_count(drive):
+    path = drive.folder / "tracklet_labels.xml"
+    path.write_text(re.sub(r"<count>\d+</count>", "", path.read_text()))
+    assert len(opened(drive.folder)[0].ground_truth(1).labels) == 2
+
+
+def test_a_tracklet_without_poses_is_damaged(drive):
+    item = drive.tracklet("Car", (1, 1, 1), []).replace("poses>", "pose>")
+    drive.tracklets([item])
+    with pytest.raises(ValueError, match=r"poses of tracklet 0: 0 items, count = 'no list'; get"):
         opened(drive.folder)
 
 
