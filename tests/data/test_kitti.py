@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -149,8 +151,8 @@ def test_sensors_that_are_missing_are_faults(sequence, tmp_path):
     ("calib", "P2: 1 2 3", r"calib.0000\.txt: P2 = '1 2 3' lacks 12 finite numbers"),
     ("calib", "", "P2 = '' lacks 12 finite numbers"),
     ("oxts", "49.0 8.0", r"oxts.0000\.txt: row 1 = '49.0 8.0' lacks 6 finite numbers"),
-    ("oxts", " ".join(["1e5"] * 30), "frame 0 has latitude = 100000, .* to 85 degrees"),
-    ("oxts", "49 190" + " 0" * 28, "frame 0 has longitude = 190, .* -180 to 180 degrees"),
+    ("oxts", " ".join(["1e5"] * 30), "row 1: latitude = 100000 is not from -85 to 85; get"),
+    ("oxts", "49 190" + " 0" * 28, "row 1: longitude = 190 is not from -180 to 180; get"),
     ("oxts", "", r"oxts.0000\.txt: has no row"),
     ("label_02", "0 1 Car nan", r"label_02.0000\.txt: row 1 = '0 1' lacks 10 finite numbers"),
     ("label_02", "0 1 Plane", "'Plane' is no class of KITTI"),
@@ -159,6 +161,7 @@ def test_sensors_that_are_missing_are_faults(sequence, tmp_path):
     ("label_02", "0 1.5 Car" + " 1" * 14, r"track = 1\.5 is no whole number"),
     ("label_02", "0 1 Car 0 4" + " 1" * 12, "occluded = 4 is no whole number from -1 to 3"),
     ("calib", "P2: 70 0 60 1e9 0 70 20 0 0 0 1 0", r"calib.0000\.txt: .* on no vehicle; .* again"),
+    ("calib", "P2: 1 1 0 0 1 1 0 0 0 0 1 0", r"calib.0000\.txt: P2 = .* is no projection to an im"),
     ("calib", "R_rect 2 0 0 0 2 0 0 0 2", r"R_rect has columns that are not orthonormal"),
     ("calib", f"Tr_imu_velo{' 0' * 12}", r"Tr_imu_velo has columns that are not orthonormal"),
 ])  # fmt: skip
@@ -169,6 +172,48 @@ def test_tables_that_are_damaged_are_errors_with_the_file(sequence, tmp_path, fo
     sequence.write(folder, [*kept, words])
     with pytest.raises(ValueError, match=said):
         opened(tmp_path)[0][0]
+
+
+GOOD_ROWS = {"label_02": "0 1 Car 0 0 1 1 1 1 1 1.5 1.6 4 3 1.7 20 0.5", "oxts": "49 8 110 0 0 0"}
+SIDES, PLACES, TILTS = ("height", "width", "length"), "xyz", ("roll", "pitch")
+
+
+@pytest.mark.parametrize(("folder", "column", "field", "least", "most"), [
+    ("label_02", 0, "frame", 0, 3), ("label_02", 1, "track", -1, 1_000_000),
+    ("label_02", 4, "occluded", -1, 3),
+    *(("label_02", 10 + i, field, 0.01, 100) for i, field in enumerate(SIDES)),
+    *(("label_02", 13 + i, field, -500, 500) for i, field in enumerate(PLACES)),
+    ("label_02", 16, "rotation_y", -1000, 1000),
+    ("oxts", 0, "latitude", -85, 85), ("oxts", 1, "longitude", -180, 180),
+    ("oxts", 2, "altitude", -1000, 10_000), ("oxts", 5, "yaw", -1000, 1000),
+    *(("oxts", 3 + i, field, -0.64, 0.64) for i, field in enumerate(TILTS)),
+])  # fmt: skip
+def test_values_are_bounded_and_named(sequence, tmp_path, folder, column, field, least, most):
+    good = GOOD_ROWS[folder]
+
+    def with_value(value):
+        words = good.split()
+        return " ".join([*words[:column], str(value), *words[column + 1 :]])
+
+    for value in (least, most):
+        sequence.write(folder, [with_value(value)] * 4)
+        assert len(opened(tmp_path)) == 1
+    for value in (least - 0.01, most + 0.01, 1e11):
+        sequence.write(folder, ["", good, with_value(value)])
+        found = re.escape(f"{folder}/0000.txt: row 3: {field} = {value:.10g} is n")
+        with pytest.raises(ValueError, match=found + ".* from .*; get the file again$"):
+            opened(tmp_path)
+
+
+@pytest.mark.parametrize(("inside", "location"), [
+    ("", "."), ("training", "."), ("training", ".."), ("training/oxts", ".."),
+    ("training/oxts", "../.."),
+])  # fmt: skip
+def test_a_folder_may_be_named_from_inside_of_it(sequence, tmp_path, monkeypatch, inside, location):
+    monkeypatch.chdir(tmp_path / inside)
+    (log,) = opened(location)
+    assert log.name == "training-0000"
+    assert log[0].faults == ()
 
 
 def test_a_folder_without_sequences_is_an_error(tmp_path):

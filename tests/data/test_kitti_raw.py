@@ -3,11 +3,12 @@ in the layout of the tracking benchmark."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from leapai.data import kitti_tables
 from leapai.data.data_names import named_source
 from leapai.data.frame_check import check_frame
 from leapai.data.kitti_reader import open_logs
@@ -63,11 +64,11 @@ class Drive:
                 self.move(i, f"image_0{n}/0000", ".png", f"image_0{n}")
         self.tracklets([
             self.tracklet("Car", (1.5, 1.6, 4.0), [
-                [20 + (7 - SPEED_MPS) * i / 10, 3, 0.0, 0] for i in range(frames)
+                self.pose(20 + (7 - SPEED_MPS) * i / 10, 3, 0.0, 0) for i in range(frames)
             ]),
-            self.tracklet("Tram", (3, 2, 9), [[30, 9, 0.0, 2]]),
+            self.tracklet("Tram", (3, 2, 9), [self.pose(30, 9, 0.0, 2)]),
             self.tracklet("Cyclist", (1.7, 0.6, 1.8), [
-                [12 - SPEED_MPS * i / 10, -2, 0.5, 1] for i in range(1, frames)
+                self.pose(12 - SPEED_MPS * i / 10, -2, 0.5, 1) for i in range(1, frames)
             ], first=1),
         ])  # fmt: skip
 
@@ -91,7 +92,7 @@ class Drive:
 
     def tracklet(self, word, hwl, poses, first=0):
         h, w, length = hwl
-        items = "\n".join(self.pose(*pose) for pose in poses)
+        items = "\n".join(poses)
         return (
             f"<item><objectType>{word}</objectType><h>{h}</h><w>{w}</w><l>{length}</l>"
             f"<first_frame>{first}</first_frame>\n<poses><count>{len(poses)}</count>"
@@ -100,7 +101,10 @@ class Drive:
 
     def pose(self, x, y, yaw, occlusion):
         """Of a place on the ground in the vehicle's axes."""
-        tx, ty, tz = np.array([x, y, 0.0]) - LIDAR_M
+        return self.pose_in_lidar(np.array([x, y, 0.0]) - LIDAR_M, yaw, occlusion)
+
+    def pose_in_lidar(self, place_m, yaw, occlusion):
+        tx, ty, tz = place_m
         return (
             f"<item><tx>{tx}</tx><ty>{ty}</ty><tz>{tz}</tz><rx>0</rx><ry>0</ry><rz>{yaw}</rz>"
             f"<state>2</state><occlusion>{occlusion}</occlusion><occlusion_kf>-1</occlusion_kf>"
@@ -178,8 +182,38 @@ def test_a_drive_without_tracklets_has_no_labels_and_may_lack_a_camera(drive):
 
 def test_a_drive_that_is_not_synchronised_is_refused(drive):
     extract = drive.folder.rename(drive.date / "2011_09_26_drive_0009_extract")
-    with pytest.raises(ValueError, match="0009_extract: is neither synchronised nor rectified"):
-        opened(extract)
+    for folder in (extract, extract.parent, extract.parent.parent):
+        assert named_source(str(folder)) == f"kitti:{folder}"
+        with pytest.raises(ValueError, match="0009_extract: is neither synchronised nor rectified"):
+            opened(folder)
+
+
+def test_a_drive_that_is_not_synchronised_may_lie_beside_one_that_is(drive, tmp_path):
+    extract = drive.date / "2011_09_26_drive_0005_extract"
+    (extract / "oxts").mkdir(parents=True)
+    (extract / "oxts/timestamps.txt").write_text(f"{BEGIN}.5\n")
+    for folder in (drive.date, tmp_path):
+        assert [log.name for log in opened(folder)] == [drive.folder.name]
+
+
+@pytest.mark.parametrize(("inside", "location"), [
+    ("", "."), ("oxts", ".."), ("oxts/data", "../.."), ("", ".."), ("image_02", "../.."),
+])  # fmt: skip
+def test_a_drive_may_be_named_from_inside_of_it(drive, monkeypatch, inside, location):
+    monkeypatch.chdir(drive.folder / inside)
+    (log,) = opened(location)
+    assert log.name == drive.folder.name
+    assert log[0].faults == ()
+
+
+def test_a_drive_that_is_a_link_has_the_calibration_beside_the_link(drive, tmp_path):
+    date = tmp_path / "links" / "2011_09_26"
+    date.mkdir(parents=True)
+    (date / drive.folder.name).symlink_to(drive.folder.rename(tmp_path / "moved"))
+    for path in drive.date.glob("calib_*.txt"):
+        path.rename(date / path.name)
+    (log,) = opened(date / drive.folder.name)
+    assert log.name == drive.folder.name
 
 
 @pytest.mark.parametrize(("name", "before", "after", "said"), [
@@ -189,16 +223,26 @@ def test_a_drive_that_is_not_synchronised_is_refused(drive):
     ("oxts/timestamps.txt", None, "\n", r"timestamps.txt: has no time"),
     ("oxts/data/0000000001.txt", None, "49 8 110 0", "0000000001.txt: row 1 = '49 8 110 0' lacks"),
     ("oxts/data/0000000001.txt", None, "", "0000000001.txt: row 1 = '' lacks 6 finite numbers"),
-    ("oxts/data/0000000001.txt", "49.0 ", "1e5 ", "frame 1 has latitude = 100000, .* from -85"),
+    ("oxts/data/0000000001.txt", "49.0 ", "1e5 ", "row 1: latitude = 100000 is not from -85"),
     ("../calib_cam_to_cam.txt", "P_rect_02", "P", r"cam_to_cam\.txt: P_rect_02 = '' lacks 12"),
-    ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 1.234", "S_rect_03 = 123.4 is no whole number"),
+    ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 1.234", "S_rect_03: number 1 = 123.4 is"),
+    ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 200.0100", "S_rect_03: number 1 = 20001 is no"),
+    ("../calib_cam_to_cam.txt", "_03: 1.20", "_03: 200.00", "P_rect_03 = .* image of 20000 x 40"),
     ("../calib_velo_to_cam.txt", "R: 0.0", "R: 3.0", r"velo_to_cam\.txt: R has columns that are"),
     ("../calib_imu_to_velo.txt", "T:", "t:", r"imu_to_velo\.txt: T = '' lacks 3 finite numbers"),
-    ("tracklet_labels.xml", "<l>4.0</l>", "", r"a pose of tracklet 0 = .*\(no l\).* lacks 11"),
-    ("tracklet_labels.xml", "<rz>0.5</rz>", "<rz>left</rz>", "a pose of tracklet 2 = .* lacks 11"),
+    ("tracklet_labels.xml", "<l>4.0</l>", "", r"tracklet 0 = .*\(no l\).* lacks 4 finite"),
+    ("tracklet_labels.xml", "<rz>0.5</rz>", "<rz>left</rz>", "pose 0 of tracklet 2 = .* lacks 5"),
     ("tracklet_labels.xml", "Cyclist", "Rider", "'Rider' is no class of KITTI"),
-    ("tracklet_labels.xml", "<first_frame>1<", "<first_frame>2<", "frame = 4 is no whole number"),
-    ("tracklet_labels.xml", "<occlusion>1<", "<occlusion>4<", "occluded = 4 is no whole number"),
+    ("tracklet_labels.xml", "<first_frame>1<", "<first_frame>2<", "tracklet 2 has 3 poses from"),
+    ("tracklet_labels.xml", "<occlusion>1<", "<occlusion>4<", "tracklet 2: occlusion = 4 is no"),
+    ("tracklet_labels.xml", "<h>1.5</h>", "<h>0</h>", r"tracklet 0: h = 0 is not from 0\.01 to"),
+    ("tracklet_labels.xml", "<w>0.6</w>", "<w>-1</w>", "tracklet 2: w = -1 is not from 0.01"),
+    ("tracklet_labels.xml", "<l>4.0</l>", "<l>4_0</l>", "tracklet 0 = .* lacks 4 finite numbers"),
+    ("tracklet_labels.xml", "<tx>19.2", "<tx>1e11", "pose 0 of tracklet 0: tx = 1e.11 is not"),
+    ("tracklet_labels.xml", "<rz>0.5<", "<rz>1e11<", "pose 0 of tracklet 2: rz = 1e.11 is not"),
+    ("tracklet_labels.xml", None, "<html/>", r"labels\.xml: tracklets: 0 items, count = 'no list'"),
+    ("tracklet_labels.xml", "<count>3<", "<count>4<", "xml: tracklets: 3 items, count = '4'; get"),
+    ("tracklet_labels.xml", "<poses><count>3", "<poses><count>x", "poses of tracklet 2: 3 items,"),
     ("tracklet_labels.xml", "</tracklets>", "", r"labels\.xml: is no valid XML: mismatched tag"),
     ("tracklet_labels.xml", None, "", r"labels\.xml: is no valid XML: no element found"),
 ])  # fmt: skip
@@ -227,14 +271,21 @@ def test_a_table_that_is_missing_is_named(drive, name):
 ])  # fmt: skip
 def test_entities_are_refused(drive, entity):
     head = f'<?xml version="1.0"?>\n<!DOCTYPE boost_serialization [{entity}]>\n'
-    drive.tracklets([drive.tracklet("&b;", (1, 1, 1), [[9, 0, 0, 0]])], head)
+    drive.tracklets([drive.tracklet("&b;", (1, 1, 1), [drive.pose(9, 0, 0, 0)])], head)
     with pytest.raises(ValueError, match=r"labels\.xml: declares the entity '[ab]'"):
         opened(drive.folder)
 
 
-def test_a_file_of_labels_that_is_too_large_is_not_read(drive, monkeypatch):
-    monkeypatch.setattr(kitti_tables, "_MAX_XML_BYTES", 100)
-    with pytest.raises(ValueError, match=r"labels\.xml: has [\d,]+ bytes, at most 100 are read"):
+def test_lists_may_lack_their_count(drive):
+    path = drive.folder / "tracklet_labels.xml"
+    path.write_text(re.sub(r"<count>\d+</count>", "", path.read_text()))
+    assert len(opened(drive.folder)[0].ground_truth(1).labels) == 2
+
+
+def test_a_tracklet_without_poses_is_damaged(drive):
+    item = drive.tracklet("Car", (1, 1, 1), []).replace("poses>", "pose>")
+    drive.tracklets([item])
+    with pytest.raises(ValueError, match=r"poses of tracklet 0: 0 items, count = 'no list'; get"):
         opened(drive.folder)
 
 

@@ -17,6 +17,7 @@ TABLES = {
     "kitti": (
         *(f"{split}oxts/{4 * '[0-9]'}.txt" for split in ("", "training/", "testing/")),
         *(f"{depth}oxts/timestamps.txt" for depth in ("", "*_sync/", "*/*_sync/")),
+        *(f"{depth}*_extract/oxts/timestamps.txt" for depth in ("", "*/")),
     ),
     "py123d": tuple(f"{depth}sync.arrow" for depth in ("", "*/", "*/*/", "*/*/*/")),
 }

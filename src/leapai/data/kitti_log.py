@@ -7,7 +7,7 @@ as those of a folder of sensor files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +15,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from leapai.config.problems import one_line
+from leapai.data import columns
 from leapai.data.folder.folder_calibration import Calibration
 from leapai.data.folder.folder_reader import FolderLog
-from leapai.data.kitti_tables import REMEDY, whole
+from leapai.data.kitti_tables import REMEDY, Bounds
+from leapai.data.label_bounds import MAX_YAW_RAD
 from leapai.data.log import LogWrapper
 from leapai.data.reading import central_velocity
+from leapai.data.sensor_bounds import MAX_RANGE_M
 from leapai.geometry import poses
 from leapai.types import CLASS_NAMES, FloatArray, Frame, IntArray, Labels
 
@@ -37,9 +40,22 @@ NO_COUNTERPART = ("Tram", "Misc", "DontCare")
 CAMERAS = ("image_02", "image_03")
 IMU_HEIGHT_M = 0.93
 """Height of the inertial unit above the ground, by KITTI's drawing of the vehicle."""
-_DEGREES = {"latitude": 85, "longitude": 180}
-"""Largest values; Mercator's projection ends before the poles."""
-_MAX_GAP_S, _MAX_TRACK = 0.25, 1_000_000
+PLACE_M = (-MAX_RANGE_M, MAX_RANGE_M)
+"""Coordinates of a box: it was drawn into a sweep."""
+YAW_RAD = (-MAX_YAW_RAD, MAX_YAW_RAD)
+OCCLUSION = range(-1, 4)
+_TILT_RAD = float(np.arccos(columns.MIN_UPRIGHT))
+POSE: Mapping[str, Bounds] = {
+    "latitude": (-85, 85),
+    "longitude": (-180, 180),
+    "altitude": (-1_000, 10_000),
+    "roll": (-_TILT_RAD, _TILT_RAD),
+    "pitch": (-_TILT_RAD, _TILT_RAD),
+    "yaw": YAW_RAD,
+}
+"""Degrees, metres and radians of the vehicle. Mercator's projection ends before the poles; roads
+run from the Dead Sea to passes of the Himalayas."""
+_MAX_GAP_S = 0.25
 _OCCLUSION = np.array([0, 2, 3, -1])
 """Levels of fully visible, partly and largely occluded, and unknown (3 and -1)."""
 
@@ -97,21 +113,11 @@ def calibration(
         raise ValueError(f"{path}: {one_line(error, Calibration)}; {REMEDY}") from None
 
 
-def motion(path: Path, table: FloatArray) -> FloatArray:
-    """Returns `global_from_ego` [T, 4, 4] of latitude and longitude in degrees, altitude in metres,
-    roll, pitch and yaw in radians [T, 6]: x east, y north by Mercator at the first latitude, as in
-    KITTI's development kit. Raises ValueError, which names `path`."""
+def motion(table: FloatArray) -> FloatArray:
+    """Returns `global_from_ego` [T, 4, 4] of the fields of `POSE` [T, 6]: x east, y north by
+    Mercator at the first latitude, as in KITTI's development kit."""
     from scipy.spatial.transform import Rotation  # late: it takes time to import
 
-    if not len(table):
-        raise ValueError(f"{path}: has no row; {REMEDY}")
-    for column, (name, most) in enumerate(_DEGREES.items()):
-        wrong = np.flatnonzero(np.abs(table[:, column]) > most)
-        if len(wrong):
-            raise ValueError(
-                f"{path}: frame {wrong[0]} has {name} = {table[wrong[0], column]:.10g}, which is "
-                f"not from -{most} to {most} degrees; {REMEDY}"
-            )
     latitude, longitude = np.deg2rad(table[:, :2]).T
     scale_m = 6_378_137.0 * np.cos(latitude[0])
     global_from_imu = np.tile(np.eye(4), (len(table), 1, 1))
@@ -121,28 +127,22 @@ def motion(path: Path, table: FloatArray) -> FloatArray:
     return global_from_imu @ poses.from_xyz_yaw(np.array([0, 0, -IMU_HEIGHT_M]), 0.0)
 
 
-def check_classes(path: Path, words: Sequence[str]) -> None:
+def check_classes(path: Path, words: Iterable[str]) -> None:
     """Raises ValueError for a word that is no class of KITTI."""
     if unknown := sorted(set(words) - set(CLASS_OF) - set(NO_COUNTERPART)):
         raise ValueError(f"{path}: {unknown[0][:60]!r} is no class of KITTI; {REMEDY}")
 
 
 def labels_by_frame(
-    path: Path,
-    words: Sequence[str],
-    table: FloatArray,
-    global_from_ego: FloatArray,
-    time_us: IntArray,
+    words: Sequence[str], table: FloatArray, global_from_ego: FloatArray, time_us: IntArray
 ) -> list[Labels]:
     """Returns the labels of each frame [T]; velocities follow from the tracks.
 
     `words` are the classes of M objects, each with a counterpart, and `table` [M, 10] has their
     frame, track and occlusion as KITTI numbers them, then their box in the ego frame of its time:
-    centre, length, width, height and yaw. Raises ValueError, which names `path`.
+    centre, length, width, height and yaw.
     """
-    frame = whole(path, "frame", table[:, 0], (0, len(time_us) - 1))
-    track = whole(path, "track", table[:, 1], (-1, _MAX_TRACK))
-    occluded = whole(path, "occluded", table[:, 2], (-1, 3))
+    frame, track, occluded = table[:, :3].astype(np.int64).T
     now = global_from_ego[frame]
     position_m = poses.apply(now, table[:, None, 3:6])[:, 0]
     moved = central_velocity(position_m, time_us[frame], track, _MAX_GAP_S)

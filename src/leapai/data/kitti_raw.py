@@ -9,7 +9,7 @@ number are one frame. Its time is that of its pose, by a clock whose time zone i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -22,13 +22,18 @@ from leapai.data.folder.timed_files import TimedFiles
 from leapai.data.kitti_log import (
     CAMERAS,
     CLASS_OF,
+    OCCLUSION,
+    PLACE_M,
+    POSE,
+    YAW_RAD,
     KittiLog,
     calibration,
     check_classes,
     labels_by_frame,
     motion,
 )
-from leapai.data.kitti_tables import REMEDY, NamedNumbers, lines, numbers, rows, whole, xml_tree
+from leapai.data.kitti_tables import REMEDY, Bounds, NamedNumbers, lines, numbers, rows, xml_tree
+from leapai.data.label_bounds import SIZES_M
 from leapai.data.log import OpenOptions
 from leapai.geometry import poses
 from leapai.types import FloatArray, IntArray
@@ -37,12 +42,21 @@ TIMES = "timestamps.txt"
 """Name of the table in `oxts/` by which a drive is found."""
 _TIME = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,9}")
 _MAX_SIDE_PX = 20_000
-_OF_OBJECT, _OF_POSE = ("first_frame", "h", "w", "l"), ("occlusion", "tx", "ty", "tz", "rz")
+_OF_POSE: dict[str, Bounds] = {
+    "occlusion": OCCLUSION,
+    **dict.fromkeys(("tx", "ty", "tz"), PLACE_M),
+    "rz": YAW_RAD,
+}
+
+
+def is_extract(folder: Path) -> bool:
+    """Returns whether the drive is one that is neither synchronised nor rectified."""
+    return folder.name.endswith("_extract")
 
 
 def raw_log(folder: Path, options: OpenOptions) -> KittiLog:
     """Opens a drive. Raises ValueError where a table is missing or damaged."""
-    if folder.name.endswith("_extract"):
+    if is_extract(folder):
         raise ValueError(
             f"{folder}: is neither synchronised nor rectified; get the drive of the name that ends "
             "with _sync"
@@ -60,13 +74,14 @@ def raw_log(folder: Path, options: OpenOptions) -> KittiLog:
     log.least_image_px = options.least_image_px
     oxts = folder / "oxts" / "data"
     of_frames = [
-        numbers(path, [(rows(path) or [[]])[0][:6]], 6) for path in files("oxts", ".txt").paths
+        numbers(path, {"row 1": [*rows(path).values(), []][0][:6]}, POSE)
+        for path in files("oxts", ".txt").paths
     ]
-    global_from_ego = motion(oxts, np.concatenate(of_frames))
+    global_from_ego = motion(np.concatenate(of_frames))
     path, labels = folder / "tracklet_labels.xml", None
     if path.exists():
-        words, table = _objects(path, mounts.lidar.pose())
-        labels = labels_by_frame(path, words, table, global_from_ego, times)
+        words, table = _objects(path, len(times), mounts.lidar.pose())
+        labels = labels_by_frame(words, table, global_from_ego, times)
     return KittiLog(log, (folder.parent, folder, oxts.parent, oxts), global_from_ego, labels)
 
 
@@ -99,8 +114,9 @@ def _mounts(date: Path, images: list[str]) -> Calibration:
     cameras = {}
     for name in images:
         field = f"S_rect_{name[-2:]}"
-        width, height = whole(given.path, field, given.vector(2, field), (1, _MAX_SIDE_PX)).tolist()
-        cameras[name] = (given.projection(f"P_rect_{name[-2:]}"), (height, width))
+        sides = given.vector(2, field, bounds=range(1, _MAX_SIDE_PX + 1))
+        size_px = int(sides[1]), int(sides[0])
+        cameras[name] = (given.projection(f"P_rect_{name[-2:]}", size_px), size_px)
     lidar_from_imu = _rigid(date / "calib_imu_to_velo.txt")
     return calibration(given.path, rect_from_lidar, lidar_from_imu, cameras)
 
@@ -112,30 +128,48 @@ def _rigid(path: Path) -> FloatArray:
     return found
 
 
-def _objects(path: Path, ego_from_lidar: FloatArray) -> tuple[list[str], FloatArray]:
+def _objects(path: Path, frames: int, ego_from_lidar: FloatArray) -> tuple[list[str], FloatArray]:
     """Returns classes and rows of the objects as `labels_by_frame` takes them. A box of the file
     stands on a place in the axes of the LiDAR, turned about its z axis."""
-    items = xml_tree(path).findall("tracklets/item")
+    items = _items(path, xml_tree(path).find("tracklets"), "tracklets")
     words = [item.findtext("objectType", "").strip() for item in items]
     check_classes(path, words)
-    tables: list[FloatArray] = [np.zeros((0, 11))]
-    for track, item in enumerate(items):
-        if words[track] in CLASS_OF:
-            of_object = [str(track), *_values(item, _OF_OBJECT)]
-            table = [
-                [str(i), *of_object, *_values(pose, _OF_POSE)]
-                for i, pose in enumerate(item.findall("poses/item"))
-            ]
-            tables.append(numbers(path, table, 11, f"a pose of tracklet {track}"))
-    found = np.concatenate(tables)
-    index, track_id, first, height_m, turn = found[:, [0, 1, 2, 3, 10]].T
-    centre = poses.apply(ego_from_lidar, found[:, 7:10] + height_m[:, None] / 2 * [0, 0, 1])
+    used = [track for track, word in enumerate(words) if word in CLASS_OF]
+    tables = [_tracklet(path, track, items[track], frames) for track in used]
+    found = np.concatenate([np.zeros((0, 10)), *tables])
+    turn, height_m = found[:, 6], found[:, 7]
+    centre = poses.apply(ego_from_lidar, found[:, 3:6] + height_m[:, None] / 2 * [0, 0, 1])
     ahead = np.stack([np.cos(turn), np.sin(turn), 0 * turn], -1) @ ego_from_lidar[:3, :3].T
     yaw = np.arctan2(ahead[:, 1], ahead[:, 0])
-    keys = [first + index, track_id, found[:, 6]]
-    of_boxes = np.column_stack([*keys, centre, found[:, 5:2:-1], yaw])
-    return [words[track] for track in track_id.astype(np.int64)], of_boxes
+    of_boxes = np.column_stack([found[:, :3], centre, found[:, 9:6:-1], yaw])
+    return [words[track] for track in found[:, 1].astype(np.int64)], of_boxes
 
 
-def _values(element: Element, names: Sequence[str]) -> list[str]:
-    return [element.findtext(name) or f"(no {name})" for name in names]
+def _tracklet(path: Path, track: int, item: Element, frames: int) -> FloatArray:
+    """Returns frame, track, occlusion, place, turn, height, width and length [N, 10] of the poses
+    of an object."""
+    name = f"tracklet {track}"
+    fields: dict[str, Bounds] = {"first_frame": range(frames), **dict.fromkeys("hwl", SIZES_M)}
+    first, *size_hwl_m = numbers(path, {name: _values(item, fields)}, fields)[0]
+    of_frames = _items(path, item.find("poses"), f"poses of {name}")
+    count = len(of_frames)
+    if first + count > frames:
+        words = f"{name} has {count} poses from frame {first:g} on, the drive {frames} frames"
+        raise ValueError(f"{path}: {words}; {REMEDY}")
+    table = {f"pose {i} of {name}": _values(pose, _OF_POSE) for i, pose in enumerate(of_frames)}
+    keys = first + np.arange(count), np.full(count, track)
+    return np.column_stack([*keys, numbers(path, table, _OF_POSE), np.tile(size_hwl_m, (count, 1))])
+
+
+def _items(path: Path, found: Element | None, name: str) -> list[Element]:
+    """Returns the items of a list, of which the file may state the number, too."""
+    items = [] if found is None else found.findall("item")
+    count = "no list" if found is None else found.findtext("count", str(len(items))).strip()
+    if count != str(len(items)):
+        words = f"{name}: {len(items)} items, count = {count[:60]!r}"
+        raise ValueError(f"{path}: {words}; {REMEDY}")
+    return items
+
+
+def _values(element: Element, names: Iterable[str]) -> list[str]:
+    return [element.findtext(name, "").strip() or f"(no {name})" for name in names]
