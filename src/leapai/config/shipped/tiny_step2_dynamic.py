@@ -9,8 +9,9 @@ or, as a launch of several processes,
     torchrun --nproc_per_node=1 --master_port=21212 tools/main.py \\
         --config projects/perception/entry.py --state train --ckpt outputs/tiny_step1/model.ckpt
 
-Hardware: a CPU with two cores, of which a step takes 0.7 s of one. The weights that ship saw 1 600
-and 900 steps, on features of 145 and 80 drives: `docs/results.md` has their score.
+Hardware: a CPU with two cores, of which a step takes 0.7 s of one. The weights that ship
+average heads of runs of 900 to 1 800 steps, on features of 80 to 145 drives: `docs/results.md` has
+their score.
 """
 
 from lpperception_current_hpa_step2_dynamic import *

@@ -4,7 +4,7 @@
         --ckpt outputs/tiny_step1/model.ckpt
 
 Hardware: a CPU with two cores; features are shared with `tiny_step2_dynamic.py`. The
-weights that ship saw 600 and 350 steps: `docs/results.md` has their score.
+weights that ship average heads of runs of 300 to 600 steps: `docs/results.md` has their score.
 """
 
 from lpperception_current_hpa_step2_static import *
