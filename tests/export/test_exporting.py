@@ -223,7 +223,10 @@ def test_a_trunk_of_another_export_takes_the_place_of_its_own(parts, tmp_path, m
         assert getattr(onnx.TensorProto, kind.upper()) in kinds
         (tmp_path / f"{name}.onnx").write_bytes((folder / f"{name}.onnx").read_bytes())
     theirs = read_manifest(folder).graphs[1:]
-    write_manifest(tmp_path, made.model_copy(update={"graphs": (made.graphs[0], *theirs)}))
+    write_manifest(
+        tmp_path / "manifest.json",
+        made.model_copy(update={"graphs": (made.graphs[0], *theirs)}),
+    )
     one, two = (leapai.load(each, device="cpu") for each in (folder, tmp_path))
     mixed = two.session.network.manifest
     assert [each.weights.type for each in mixed.graphs] == [kind, "float32", "float32"]
@@ -499,6 +502,7 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
     content = json.loads((exported / "manifest.json").read_text())
     (tmp_path / "step.onnx").write_bytes(b"nothing")
     content["graphs"][0]["sha256"] = hashlib.sha256(b"nothing").hexdigest()
+    content["graphs"][0]["bytes"] = len(b"nothing")
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"step\.onnx cannot be run"):
         leapai.load(tmp_path)
@@ -511,6 +515,7 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
         ({"extra": 1}, "extra"),
         ({"graph": {"file": "../step.onnx"}}, r"graphs\.0\.file: .*without folders"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),
+        ({"graph": {"bytes": 12}}, r"step\.onnx has \d+ bytes, and .*manifest\.json states 12"),
         ({"inputs": [HUGE]}, "too large"),
         (
             {"graph": {"weights": {"type": "int8"}}},
