@@ -42,10 +42,15 @@ def test_files_of_a_group_are_moved_together_in_their_order(tmp_path, monkeypatc
     paths, moved = [tmp_path / name for name in ("graph", "another", "manifest")], []
     for path in paths:
         path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), whole_files(paths) as temporaries:
-        for temporary in temporaries[:2]:
-            temporary.write_text("new")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with whole_files(paths) as temporaries:
+            for temporary in temporaries[:2]:
+                temporary.write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["old"] * 3
     replace = Path.replace
     monkeypatch.setattr(Path, "replace", lambda *names: (moved.append(names[1]), replace(*names)))

@@ -134,7 +134,8 @@ class Decoder {
       const auto passed = [&](float threshold) { return occlusion[query] > threshold; };
       object.occlusion_level = std::count_if(thresholds, thresholds + levels, passed);
       const auto is_finite = [](double value) { return std::isfinite(value); };
-      const bool is_sound = std::all_of(object.box.begin(), object.box.end(), is_finite);
+      const bool is_sound = std::all_of(object.box.begin(), object.box.end(), is_finite) &&
+                            std::all_of(confidence.begin(), confidence.end(), is_finite);
       if (is_sound && object.score >= min_score_) found.push_back(object);
     }
     return suppressed(found, nms_iou_, max_detections_);

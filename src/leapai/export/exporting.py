@@ -31,7 +31,7 @@ from leapai.export.graph_export import (
 )
 from leapai.export.int8_weights import write_int8
 from leapai.export.step_manifest import graph_facts, manifest_of
-from leapai.export.traced_step import TracedGraph, TracedStep, check_task, traced
+from leapai.export.traced_step import TracedGraph, TracedStep, traced
 from leapai.export.triton_config import triton_config
 from leapai.extras import import_extra
 from leapai.io import whole_files
@@ -62,7 +62,7 @@ def export(
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
     if weights.type == "int8":
         import_extra("onnxruntime", "runtime", "int8 weights need onnxruntime")
-    check_task(checkpoint)
+    _check_task(checkpoint)
     length_bounds(checkpoint.config, sum(form.cameras), asked)
     claim(folder, to)  # first, as tracing takes minutes
     return write(traced(checkpoint, form), folder, to, weights, asked)
@@ -78,9 +78,9 @@ def write(
     """Writes graphs and manifest into a folder, which is made; returns the manifest.
 
     An earlier export stays as it was until all files are written, and is then replaced at once.
-    Raises ValueError and OSError as `export` does.
+    Raises ValueError for a folder whose files no export wrote, and for a source that cannot be
+    read; OSError where the folder cannot be written.
     """
-    _check_format(to, weights, is_whole=len(step.graphs) == 1)
     claim(folder, to)
     paths = [graph_path(folder, to, graph.name) for graph in step.graphs]
     texts = [folder / TRITON_CONFIG] * (to == "triton") + [paths[0].parent / MANIFEST]
@@ -151,3 +151,10 @@ def _check_format(to: Format, weights: WeightFacts, *, is_whole: bool) -> None:
             "a model for Triton is one graph, whose memory the server keeps: leave the parts out, "
             "or write them as onnx"
         )
+
+
+def _check_task(checkpoint: Checkpoint) -> None:
+    """Raises ValueError for a network without a task, which has no step to export."""
+    config = checkpoint.config
+    if not config.has_task:
+        raise ValueError(f"{checkpoint}: {config.job_name} has no task on, and detects nothing")
