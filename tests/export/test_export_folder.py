@@ -103,10 +103,10 @@ def test_parts_replace_a_step_and_the_other_way_round(tmp_path):
 
 def test_files_with_the_names_of_graphs_beside_an_export_are_refused(tmp_path, monkeypatch):
     folder = write_export(tmp_path, static_config())
-    for name in ("static.onnx", "dynamic.onnx"):
+    for name in ("static.onnx", "dynamic.pt2"):
         (folder / name).write_bytes(b"mine")
     before = contents(folder)
-    message = r"dynamic\.onnx, .*static\.onnx: is there, and no leapai export wrote it; move"
+    message = r"static\.onnx, .*dynamic\.pt2: is there, and no leapai export wrote it; move"
     for to in ("onnx", "pt2", "triton"):
         with pytest.raises(ValueError, match=message):
             export_before_the_trace(tmp_path, monkeypatch, folder, to)

@@ -67,19 +67,18 @@ def claim(folder: Path, to: Format) -> None:
     make_folder(folder)
     place = graph_path(folder, to).parent
     _check_place(place, folder)
-    for names in _FILES.values():
-        there = [name for name in names if os.path.lexists(folder / name)]
-        others = [name for name in there if folder / name not in files_of_export(folder)]
-        if others:
-            raise ValueError(
-                f"{', '.join(str(folder / name) for name in others)}: is there, and no leapai "
-                "export wrote it; move it away, or name a new or empty folder with --output"
-            )
-        for name in there:
-            if inside(folder, name) is None:
-                raise ValueError(
-                    f"{folder / name}: is a folder, or a link that leads out; remove it"
-                )
+    ours = files_of_export(folder)
+    names = dict.fromkeys(name for each in _FILES.values() for name in each)
+    there = [name for name in names if os.path.lexists(folder / name)]
+    others = [str(folder / name) for name in there if folder / name not in ours]
+    if others:
+        raise ValueError(
+            f"{', '.join(others)}: is there, and no leapai export wrote it; move it away, or name "
+            "a new or empty folder with --output"
+        )
+    for name in there:
+        if inside(folder, name) is None:
+            raise ValueError(f"{folder / name}: is a folder, or a link that leads out; remove it")
     _check_config(folder)
     make_folder(place)
     tempfile.TemporaryFile(dir=place).close()  # raises where it cannot be written
