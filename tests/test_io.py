@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from leapai.io import remove_stale, whole_file, write_text
+from leapai.io import remove_stale, whole_file, whole_files, write_text
 
 
 def test_a_file_appears_when_its_block_ends(tmp_path):
@@ -35,6 +36,30 @@ def test_a_block_that_raises_leaves_what_was_there(tmp_path):
         write_half(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_of_a_group_are_moved_together_in_their_order(tmp_path, monkeypatch):
+    paths, moved = [tmp_path / name for name in ("graph", "another", "manifest")], []
+    for path in paths:
+        path.write_text("old")
+
+    def interrupted():
+        with whole_files(paths) as temporaries:
+            for temporary in temporaries[:2]:
+                temporary.write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["old"] * 3
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda *names: (moved.append(names[1]), replace(*names)))
+    with whole_files(paths) as temporaries:
+        for temporary in temporaries:
+            temporary.write_text("new")
+        assert [path.read_text() for path in paths] == ["old"] * 3
+    assert moved == paths
+    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["new"] * 3
 
 
 def test_two_writers_of_one_path_do_not_meet_and_may_use_another_folder(tmp_path):

@@ -88,38 +88,64 @@ inline std::vector<Object> suppressed(std::vector<Object> found, double most_iou
   return kept;
 }
 
-// Returns the objects of a frame, the most confident first; none for a network without objects.
-inline std::vector<Object> decoded(Tensors& outputs, const Settings& settings) {
-  std::vector<Object> found;
-  if (!outputs.count("class_logits")) return found;
-  const auto shape = outputs.at("class_logits").GetTensorTypeAndShapeInfo().GetShape();
-  const auto levels = outputs.at("occlusion_thresholds").GetTensorTypeAndShapeInfo().GetShape()[0];
-  const float* logits = outputs.at("class_logits").GetTensorData<float>();
-  const float* row = outputs.at("boxes").GetTensorData<float>();
-  const float* occlusion = outputs.at("occlusion_score").GetTensorData<float>();
-  const float* thresholds = outputs.at("occlusion_thresholds").GetTensorData<float>();
-  for (int query = 0; query < shape[1]; ++query, logits += shape[2], row += 11) {
-    std::vector<float> confidence(logits, logits + shape[2]);
-    for (float& value : confidence) value = 1 / (1 + std::exp(-value));
-    const auto best = std::max_element(confidence.begin(), confidence.end());
-    Object object{query, int(best - confidence.begin()), 0, {}, *best};
-    for (size_t axis = 0; axis < 3; ++axis) {  // [0, 1] of the BEV range, to metres
+// Decodes the outputs of a graph.
+class Decoder {
+ public:
+  // Throws std::runtime_error for settings that no network has.
+  explicit Decoder(const Settings& settings)
+      : settings_(settings),
+        min_score_(settings.number("config.evaluation.min_score")),
+        nms_iou_(settings.number("config.evaluation.nms_iou")),
+        max_detections_(settings.count("config.evaluation.max_detections", 0)) {
+    for (size_t axis = 0; axis < 3; ++axis) {
       const std::string range = std::string("config.bev.") + "xyz"[axis] + "_range_m";
-      const float low_m = settings.number(range, 0), high_m = settings.number(range, 1);
-      object.box[axis] = row[axis] * (high_m - low_m) + low_m;
-      object.box[3 + axis] = row[3 + axis];
-      object.box[7 + axis] = row[8 + axis];
+      const std::vector<double> bounds = settings.numbers(range, 2, -recording::kLargest);
+      low_m_[axis] = bounds[0], high_m_[axis] = bounds[1];
     }
-    object.box[kYaw] = std::atan2(row[6], row[7]);
-    const auto passed = [&](float threshold) { return occlusion[query] > threshold; };
-    object.occlusion_level = std::count_if(thresholds, thresholds + levels, passed);
-    const auto is_finite = [](double value) { return std::isfinite(value); };
-    const bool is_sound = std::all_of(object.box.begin(), object.box.end(), is_finite);
-    const double min_score = settings.number("config.evaluation.min_score");
-    if (is_sound && object.score >= min_score) found.push_back(object);
   }
-  return suppressed(found, settings.number("config.evaluation.nms_iou"),
-                    settings.number("config.evaluation.max_detections"));
-}
+
+  // Returns the objects of a frame, the most confident first; none for a network without objects.
+  // Their classes are in `classes` of the settings.
+  std::vector<Object> decoded(Tensors& outputs) const {
+    std::vector<Object> found;
+    if (!outputs.count("class_logits")) return found;
+    const auto shape = outputs.at("class_logits").GetTensorTypeAndShapeInfo().GetShape();
+    if (shape.back() != int64_t(settings_.words("classes").size())) {
+      throw settings_.fault("classes", "names not as many classes as class_logits has, which is " +
+                                           std::to_string(shape.back()));
+    }
+    const auto levels =
+        outputs.at("occlusion_thresholds").GetTensorTypeAndShapeInfo().GetShape()[0];
+    const float* logits = outputs.at("class_logits").GetTensorData<float>();
+    const float* row = outputs.at("boxes").GetTensorData<float>();
+    const float* occlusion = outputs.at("occlusion_score").GetTensorData<float>();
+    const float* thresholds = outputs.at("occlusion_thresholds").GetTensorData<float>();
+    for (int query = 0; query < shape[1]; ++query, logits += shape[2], row += 11) {
+      std::vector<float> confidence(logits, logits + shape[2]);
+      for (float& value : confidence) value = 1 / (1 + std::exp(-value));
+      const auto best = std::max_element(confidence.begin(), confidence.end());
+      Object object{query, int(best - confidence.begin()), 0, {}, *best};
+      for (size_t axis = 0; axis < 3; ++axis) {  // [0, 1] of the BEV range, to metres
+        object.box[axis] = row[axis] * (high_m_[axis] - low_m_[axis]) + low_m_[axis];
+        object.box[3 + axis] = row[3 + axis];
+        object.box[7 + axis] = row[8 + axis];
+      }
+      object.box[kYaw] = std::atan2(row[6], row[7]);
+      const auto passed = [&](float threshold) { return occlusion[query] > threshold; };
+      object.occlusion_level = std::count_if(thresholds, thresholds + levels, passed);
+      const auto is_finite = [](double value) { return std::isfinite(value); };
+      const bool is_sound = std::all_of(object.box.begin(), object.box.end(), is_finite) &&
+                            std::all_of(confidence.begin(), confidence.end(), is_finite);
+      if (is_sound && object.score >= min_score_) found.push_back(object);
+    }
+    return suppressed(found, nms_iou_, max_detections_);
+  }
+
+ private:
+  const Settings& settings_;
+  double min_score_, nms_iou_;
+  size_t max_detections_;
+  std::array<float, 3> low_m_, high_m_;
+};
 
 }  // namespace objects

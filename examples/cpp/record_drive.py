@@ -6,9 +6,9 @@
 The folder then holds these files, which a program reads without a library:
 
 * `settings.txt`: a line for each value of `manifest.json` that a host needs, its path and the
-  value, or values, with spaces between.
+  value, or values, with spaces between; and `frames`, the number of frames. It is written last.
 * `frames.txt`: a line for each frame, in order: its folder, its time in microseconds, and the name
-  of its sequence.
+  of its sequence, which may be empty, with one space between.
 * `FRAME/inputs/NAME.npy`: an input of the graph, for those that come from the sensors alone. One
   that is missing is the same as in the frame before.
 * `FRAME/ego2global.npy`: the pose, [4, 4] float64.
@@ -23,13 +23,13 @@ program that reads this makes it itself.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 import leapai
+from leapai.runtime.manifest import read_manifest
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -76,19 +76,22 @@ def record(exported: Path, source: str, folder: Path) -> int:
     """Streams all drives of a source and writes the recording; returns the number of its frames. A
     frame that a stream leaves out, as `leapai predict` does, is not in it.
 
-    Raises OSError where `exported` is no export or `folder` exists, and ValueError for a source
-    that the network does not take.
+    Raises OSError where `folder` exists, and ValueError where `exported` is no export of one graph,
+    for a source that the network does not take or that has no frame, and for a name of a sequence
+    that has several lines.
     """
     settings = [*settings_of(exported)]
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; name a new folder")
     session = leapai.load(exported, device="cpu").session
     session.network.graph = graph = GraphWithNotes(session.network.graph)
     logs = leapai.open_logs(source, image_size_px=session.config.camera.image_size_px)
-    folder.mkdir(parents=True)
-    (folder / "settings.txt").write_text("\n".join(settings) + "\n")
     lines: list[str] = []
     written: dict[str, np.ndarray] = {}
     for result in filter(None, (session.try_step(frame) for log in logs for frame in log)):
         frame = result.frame  # as the network saw it
+        if "\n" in frame.sequence:
+            raise ValueError(f"{frame.sequence!r}: frames.txt takes a name of one line")
         expected = {"objects": objects_of(result.detections)}
         if result.map_logits is not None:
             expected["map_logits"] = result.map_logits
@@ -99,15 +102,26 @@ def record(exported: Path, source: str, folder: Path) -> int:
         write_arrays(place / "expected", expected)
         write_arrays(place, {"ego2global": np.asarray(frame.ego2global, np.float64)})
         lines.append(f"{place.name} {frame.timestamp_us} {frame.sequence}")
+    if not lines:
+        raise ValueError(f"{source}: has no frame that the network takes")
     (folder / "frames.txt").write_text("\n".join(lines) + "\n")
+    (folder / "settings.txt").write_text("\n".join([*settings, f"frames {len(lines)}"]) + "\n")
     return len(lines)
 
 
 def settings_of(exported: Path) -> Iterator[str]:
-    """Yields the lines of `settings.txt`."""
-    manifest = json.loads((exported / "manifest.json").read_text())
+    """Yields the lines of `settings.txt` that are values of the manifest. Raises ValueError where
+    the folder is no export, or one of several graphs."""
+    manifest = read_manifest(exported)
+    names = [graph.name for graph in manifest.graphs]
+    if names != ["step"]:
+        raise ValueError(
+            f"{exported}: holds the graphs {', '.join(names)}, and the C++ sample runs one; export "
+            "with --graphs step"
+        )
+    values = manifest.model_dump(mode="json")
     for path in SETTINGS:
-        value = manifest
+        value = values
         for name in path.split("."):
             value = value[name]
         yield " ".join([path, *map(str, value if isinstance(value, list) else [value])])

@@ -23,12 +23,19 @@ using recording::Array;
 constexpr double kTolerance = 0.01;  // of a box (m, rad, m/s), a confidence and a logit of the map
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
+// Returns the larger of two differences; one that is not a number is infinite.
+double larger(double largest, double difference) {
+  return std::isnan(difference) ? kInfinite : std::max(largest, difference);
+}
+
 // Returns the largest difference of objects from the rows that Python wrote, matched by query.
 // Infinite: one is missing, or differs in its class or in the level of its occlusion.
 double difference(const std::vector<Object>& found, const Array& expected) {
   const size_t columns = 14;
   const double* rows = expected.values<double>();
-  if (found.size() * columns * sizeof(double) != expected.bytes.size()) return kInfinite;
+  if (expected.type != "f8" || found.size() * columns * sizeof(double) != expected.bytes.size()) {
+    return kInfinite;
+  }
   double largest = 0;
   for (const Object& object : found) {
     size_t i = 0;
@@ -39,24 +46,25 @@ double difference(const std::vector<Object>& found, const Array& expected) {
     for (size_t value = 0; value < object.box.size(); ++value) {
       double off = object.box[value] - row[3 + value];
       if (value == objects::kYaw) off = std::remainder(off, 2 * objects::kPi);
-      largest = std::max(largest, std::abs(off));
+      largest = larger(largest, std::abs(off));
     }
-    largest = std::max(largest, std::abs(object.score - row[13]));
+    largest = larger(largest, std::abs(object.score - row[13]));
   }
   return largest;
 }
 
 // Returns the largest difference of the logits of the map; 0 for a network without a map. Infinite:
-// they have another size.
+// they have another type or size, or Python found a map and there is none.
 double map_difference(Tensors& outputs, const Frame& frame) {
-  if (!outputs.count("map_logits")) return 0;
-  const Array expected = recording::read_array(frame.folder / "expected" / "map_logits.npy");
+  const std::filesystem::path path = frame.folder / "expected" / "map_logits.npy";
+  if (!outputs.count("map_logits")) return std::filesystem::exists(path) ? kInfinite : 0;
+  const Array expected = recording::read_array(path);
   const float* found = outputs.at("map_logits").GetTensorData<float>();
   const size_t count = outputs.at("map_logits").GetTensorTypeAndShapeInfo().GetElementCount();
-  if (expected.bytes.size() != count * sizeof(float)) return kInfinite;
+  if (expected.type != "f4" || expected.bytes.size() != count * sizeof(float)) return kInfinite;
   double largest = 0;
   for (size_t i = 0; i < count; ++i) {
-    largest = std::max(largest, std::abs(double(found[i]) - expected.values<float>()[i]));
+    largest = larger(largest, std::abs(double(found[i]) - expected.values<float>()[i]));
   }
   return largest;
 }
@@ -65,15 +73,16 @@ int run(const char* graph, const char* recorded) {
   const Settings settings(std::string(recorded) + "/settings.txt");
   const auto& classes = settings.words("classes");
   StreamedNetwork network(graph, settings);
+  const objects::Decoder decoder(settings);
   Arrays sensors;
   std::vector<double> seconds;
   double of_objects = 0, of_map = 0;
   size_t agree = 0;
-  for (const Frame& frame : recording::read_frames(recorded)) {
+  for (const Frame& frame : recording::read_frames(recorded, settings)) {
     recording::read_inputs(frame, sensors);
     const std::clock_t start = std::clock();
     Tensors outputs = network.step(frame, sensors);
-    const std::vector<Object> found = objects::decoded(outputs, settings);
+    const std::vector<Object> found = decoder.decoded(outputs);
     seconds.push_back(double(std::clock() - start) / CLOCKS_PER_SEC);
     std::printf("%s at %.3f s: %zu objects\n", frame.sequence.c_str(), frame.timestamp_us / 1e6,
                 found.size());

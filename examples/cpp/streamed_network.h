@@ -43,11 +43,13 @@ inline Pose relative(const Pose& a_from_b, const Pose& a_from_c) {
 
 class StreamedNetwork {
  public:
+  // Throws std::runtime_error for a graph that is not a whole step, and for settings that no
+  // network has.
   StreamedNetwork(const char* graph, const Settings& settings)
       : session_(environment_, graph, on_one_thread()),
-        max_gap_us_(microseconds(settings.number("config.max_gap_s"))),
-        tolerance_us_(microseconds(settings.number("config.static.tolerance_s"))),
-        most_kept_(settings.number("config.static.memory_frames")) {
+        max_gap_us_(microseconds(settings.number("config.max_gap_s", 0))),
+        tolerance_us_(microseconds(settings.number("config.static.tolerance_s", 0))),
+        most_kept_(settings.count("config.static.memory_frames", 2)) {
     Ort::AllocatorWithDefaultOptions allocator;
     for (size_t i = 0; i < session_.GetInputCount(); ++i) {
       const auto info = session_.GetInputTypeInfo(i);
@@ -58,8 +60,14 @@ class StreamedNetwork {
     for (size_t i = 0; i < session_.GetOutputCount(); ++i) {
       outputs_.emplace(session_.GetOutputNameAllocated(i, allocator).get());
     }
-    for (const auto& age_s : settings.words("config.static.past_s")) {
-      ages_us_.push_back(microseconds(std::stod(age_s)));
+    check_is_step(graph);
+    for (const double age_s : settings.numbers("config.static.past_s", 0, 0)) {
+      ages_us_.push_back(microseconds(age_s));
+    }
+    const auto past = inputs_.find("past_bev");
+    if (past != inputs_.end() && (past->second.shape.size() < 2 ||
+                                   past->second.shape[1] != int64_t(ages_us_.size()))) {
+      throw settings.fault("config.static.past_s", "has not as many values as past_bev has ages");
     }
   }
 
@@ -69,9 +77,14 @@ class StreamedNetwork {
     Tensors inputs = std::move(memory_);
     const auto here = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     for (auto& [name, array] : sensors) {  // not copied
+      const auto type = kTypes.find(array.type);
+      if (type == kTypes.end()) {
+        throw std::runtime_error("the input " + name + " is recorded as " + array.type +
+                                 ", a type that no graph takes");
+      }
       inputs.emplace(name, Ort::Value::CreateTensor(here, array.bytes.data(), array.bytes.size(),
                                                     array.shape.data(), array.shape.size(),
-                                                    kTypes.at(array.type)));
+                                                    type->second));
     }
     add_motion(frame, inputs);
     if (inputs_.count("past_bev")) add_past(frame, inputs);
@@ -99,6 +112,29 @@ class StreamedNetwork {
     Ort::SessionOptions options;
     options.SetIntraOpNumThreads(1);
     return options;
+  }
+
+  // A graph of `leapai export --graphs parts` takes or gives `bev`, which is no memory, although the
+  // map's graph gives a `next_bev`.
+  void check_is_step(const std::string& graph) const {
+    if (inputs_.count("bev") || outputs_.count("bev")) {
+      throw std::runtime_error(graph + " is a part of a step, and only a step that is one graph " +
+                               "is run here: leapai export --graphs step");
+    }
+    if (!outputs_.count("class_logits") && !outputs_.count("map_logits")) {
+      throw std::runtime_error(graph + " gives neither class_logits nor map_logits: name the " +
+                               "step.onnx that leapai export wrote");
+    }
+    const std::vector<std::array<const char*, 2>> needed{{"class_logits", "boxes"},
+                                                         {"class_logits", "occlusion_score"},
+                                                         {"class_logits", "occlusion_thresholds"},
+                                                         {"past_bev", "next_bev"},
+                                                         {"past_bev", "next_bev_is_finite"}};
+    for (const auto& [name, output] : needed) {
+      if ((inputs_.count(name) || outputs_.count(name)) && !outputs_.count(output)) {
+        throw std::runtime_error(graph + " has " + name + " and gives no " + output);
+      }
+    }
   }
 
   static int64_t microseconds(double seconds) { return std::llround(seconds * 1e6); }

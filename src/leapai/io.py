@@ -9,8 +9,8 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
@@ -49,6 +49,17 @@ def whole_file(path: Path, folder: Path | None = None, *, durable: bool = True) 
         raise disk_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yields temporary paths that are moved to `paths` together, in their order, when the block
+    ends; none of them where it raises. Raises OSError as `whole_file` does."""
+    with ExitStack() as files:
+        last_first = [files.enter_context(whole_file(path)) for path in reversed(paths)]
+        yield last_first[::-1]
+        for temporary in last_first:  # so that the moves follow each other at once
+            _sync(temporary)
 
 
 def disk_error(path: Path, error: OSError) -> OSError:

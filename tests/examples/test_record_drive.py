@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from tests.examples.recorded_drives import DRIVES, FRAMES, RECORDED, SOURCE
+from tests.examples.recorded_drives import DRIVES, FRAMES, ONE_TASK, RECORDED, SOURCE, EventfulLog
 
 pytest.importorskip("onnxruntime")
 
 from tests.examples.recording_twin import RecordingTwin
+from tests.runtime.exported import write_export
 
 
 def agreement(exported, recorded, host=RecordingTwin):
@@ -141,12 +142,37 @@ def test_frames_are_named_in_their_order(recorded):
     assert len(lines) == DRIVES * (FRAMES - 1)
 
 
+def test_the_number_of_frames_is_a_setting(recorded):
+    assert (recorded / "settings.txt").read_text().splitlines()[-1] == f"frames {RECORDED}"
+
+
 def test_faults_are_one_line(record_drive, exported, tmp_path):
-    for folder, output, message in (
-        ("missing", "new", "missing/manifest.json"),
-        (exported, ".", "File exists"),
+    for folder, source, output, message in (
+        ("missing", SOURCE, "new", "missing is a folder without manifest.json"),
+        (exported, SOURCE, ".", "exists; name a new folder"),
+        (exported, f"{__name__}:open_nothing:x", "new", "has no frame that the network takes"),
+        (exported, f"{__name__}:open_lines:x", "new", "takes a name of one line"),
     ):
-        arguments = [str(tmp_path / folder), SOURCE, str(tmp_path / output)]
+        arguments = [str(tmp_path / folder), source, str(tmp_path / output)]
         with pytest.raises(SystemExit, match=f"^error: .*{message}"):
             record_drive.main(arguments)
+        assert not (tmp_path / "new").exists()
+
+
+def open_nothing(location, options):
+    """A data source whose drive has no frame that a stream takes."""
+    log = EventfulLog("empty")
+    log.frames = []
+    return [log]
+
+
+def open_lines(location, options):
+    """A data source whose drive has a name of two lines."""
+    return [EventfulLog("one\ntwo")]
+
+
+def test_parts_are_refused(record_drive, tmp_path):
+    exported = write_export(tmp_path, ONE_TASK["map alone"], division="parts")
+    with pytest.raises(ValueError, match=r"holds the graphs trunk, static, .* --graphs step"):
+        record_drive.record(exported, SOURCE, tmp_path / "new")
     assert not (tmp_path / "new").exists()

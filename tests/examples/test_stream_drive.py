@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from tests.examples.conftest import SCRIPT
 from tests.examples.recorded_drives import RECORDED
 
+onnx = pytest.importorskip("onnx")
 NOT_FOUND = "ONNX Runtime for C++ was not found"
 
 
@@ -117,12 +119,152 @@ def test_memory_ends_where_time_runs_back_and_not_where_it_goes_on(
     assert run(program, exported / "step.onnx", copy).returncode == status
 
 
+@pytest.mark.parametrize("name", ["objects", "map_logits"])
+def test_what_is_not_a_number_is_a_difference(program, exported, copy, name):
+    path = copy / "000004" / "expected" / f"{name}.npy"
+    array = np.load(path)
+    array[(0, 3) if name == "objects" else (0, 0, 0)] = np.nan
+    np.save(path, array)
+    ran = run(program, exported / "step.onnx", copy)
+    assert ran.returncode == 1
+    assert f"{RECORDED - 1} of {RECORDED} frames agree" in ran.stdout
+    assert re.search(rf"{'objects' if name == 'objects' else 'map'} inf", ran.stdout)
+
+
+def test_a_map_that_the_graph_does_not_give_is_a_difference(program, exported, copy, tmp_path):
+    without = onnx.load(exported / "step.onnx")
+    kept = [value for value in without.graph.output if value.name != "map_logits"]
+    del without.graph.output[:]
+    without.graph.output.extend(kept)
+    onnx.save(without, tmp_path / "without.onnx")
+    ran = run(program, tmp_path / "without.onnx", copy)
+    assert ran.returncode == 1
+    assert f"0 of {RECORDED} frames agree" in ran.stdout
+
+
+def graph_of(inputs, outputs):
+    """A graph that gives each output the value of the first input."""
+    value = partial(onnx.helper.make_tensor_value_info, elem_type=1, shape=[2])
+    nodes = [onnx.helper.make_node("Identity", inputs[:1], [name]) for name in outputs]
+    graph = onnx.helper.make_graph(nodes, "step", [*map(value, inputs)], [*map(value, outputs)])
+    opset = onnx.helper.make_opsetid("", 18)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        (["images"], ["bev"], "is a part of a step"),
+        (["bev"], ["map_logits", "next_bev"], "leapai export --graphs step"),
+        (["images"], ["labels"], "gives neither class_logits nor map_logits"),
+        (["images"], ["class_logits"], "has class_logits and gives no boxes"),
+    ],
+)
+def test_a_graph_that_is_no_step_is_refused(program, copy, tmp_path, inputs, outputs, message):
+    onnx.save(graph_of(inputs, outputs), tmp_path / "other.onnx")
+    ran = run(program, tmp_path / "other.onnx", copy)
+    assert ran.returncode == 2
+    assert "other.onnx" in ran.stderr
+    assert message in ran.stderr
+
+
+def test_a_sequence_without_a_name_is_one(program, exported, copy):
+    path = copy / "frames.txt"
+    lines = [line.split(" ", 2) for line in path.read_text().splitlines()]
+    for line in lines[: RECORDED // 2]:
+        line[2] = ""
+    path.write_text("\n".join(map(" ".join, lines)) + "\n")
+    ran = run(program, exported / "step.onnx", copy)
+    assert ran.returncode == 0, ran.stderr
+    assert f"{RECORDED} of {RECORDED} frames agree" in ran.stdout
+
+
+def second_line(change):
+    """Returns an edit of frames.txt that changes its second line."""
+
+    def edit(text):
+        lines = text.splitlines()
+        lines[1:2] = change(lines[1])
+        return "\n".join(lines) + "\n"
+
+    return edit
+
+
+def setting(name, value):
+    """Returns an edit of settings.txt that gives a setting another value."""
+    return lambda text: re.sub(rf"^{re.escape(name)} .*$", f"{name} {value}", text, flags=re.M)
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        ("frames.txt", second_line(lambda line: [line.replace(" ", " x", 1)]), "frames.txt:2: is"),
+        ("frames.txt", second_line(lambda line: [line.split()[0]]), "frames.txt:2: is no folder"),
+        ("frames.txt", second_line(lambda _: [""]), "frames.txt:2: is no folder"),
+        ("frames.txt", second_line(lambda _: ["000001 9223372036854775807 x"]), "frames.txt:2: is"),
+        (
+            "frames.txt",
+            second_line(lambda _: []),
+            f"frames.txt has {RECORDED - 1} of the {RECORDED}",
+        ),
+        ("settings.txt", setting("frames", "none"), "settings.txt: frames holds 'none'"),
+        ("settings.txt", setting("classes", "car"), "settings.txt: classes names not as many"),
+        ("settings.txt", setting("config.max_gap_s", "nan"), "config.max_gap_s holds 'nan'"),
+        ("settings.txt", setting("config.max_gap_s", "-1"), "config.max_gap_s holds '-1'"),
+        ("settings.txt", setting("config.max_gap_s", "1 2"), "config.max_gap_s needs 1 values"),
+        ("settings.txt", setting("config.static.memory_frames", "1"), "memory_frames holds '1'"),
+        ("settings.txt", setting("config.static.memory_frames", "2.5"), "is no whole number"),
+        ("settings.txt", setting("config.static.past_s", "0.2"), "past_s has not as many values"),
+        ("settings.txt", setting("config.static.past_s", "0.2 0.4s"), "past_s holds '0.4s'"),
+        ("settings.txt", setting("config.static.tolerance_s", "inf"), "tolerance_s holds 'inf'"),
+        (
+            "settings.txt",
+            setting("config.evaluation.max_detections", "-1"),
+            "detections holds '-1'",
+        ),
+        ("settings.txt", setting("config.bev.x_range_m", "-22"), "x_range_m needs 2 values"),
+    ],
+)
+def test_a_text_that_was_damaged_is_refused(program, exported, copy, name, edit, message):
+    path = copy / name
+    before = path.read_text()
+    path.write_text(edit(before))
+    assert path.read_text() != before
+    ran = run(program, exported / "step.onnx", copy)
+    assert ran.returncode == 2, ran.stdout[-500:]
+    assert message in ran.stderr
+
+
+def header_of(shape, kind="|u1"):
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (header_of(" " * 65_000 + "1,") + b"x", "images.npy is no .npy file"),
+        (header_of("1000000000000000,") + b"x", "images.npy is no .npy file"),
+        (header_of("4294967296, 4294967296, 3"), "images.npy is no .npy file"),
+        (header_of("99999999999999999999,"), "images.npy is no .npy file"),
+        (header_of("1, , 1") + b"x", "images.npy is no .npy file"),
+        (header_of("1,", "<f8") + bytes(8), "the input images is recorded as f8"),
+    ],
+    ids=["long header", "absurd length", "overflow", "no integer", "empty length", "type"],
+)
+def test_a_header_is_not_trusted(program, exported, copy, content, message):
+    (copy / "000000" / "inputs" / "images.npy").write_bytes(content)
+    ran = run(program, exported / "step.onnx", copy)
+    assert ran.returncode == 2, ran.stderr[-500:]
+    assert message in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("settings.txt", None, "settings.txt is missing or empty"),
         ("settings.txt", "classes car\n", "settings.txt lacks config.max_gap_s"),
-        ("frames.txt", None, "holds no frames"),
+        ("frames.txt", None, f"frames.txt has 0 of the {RECORDED} frames"),
         ("000000/inputs/images.npy", None, "the graph needs images, which was not recorded"),
         ("000000/inputs/images.npy", "\x93NUMPY", "images.npy is no .npy file"),
         ("000001/expected/objects.npy", None, "objects.npy is no .npy file"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytest.importorskip("onnx")
@@ -10,9 +12,9 @@ from leapai.checkpoints import read_checkpoint, save_checkpoint
 from leapai.export import exporting
 from leapai.export.exporting import FLOAT32
 from leapai.export.graph_export import AS_DESIGNED, StepForm
-from leapai.runtime.manifest import WeightFacts
+from leapai.runtime.manifest import LAYOUT, WeightFacts, read_manifest
 from tests.runtime.exported import write_export
-from tests.scenes import seeded_model, static_config
+from tests.scenes import joint_config, seeded_model, static_config
 
 
 def a_file(folder):
@@ -93,11 +95,56 @@ def test_parts_for_triton_are_refused_before_the_trace(tmp_path, monkeypatch):
 
 def test_parts_replace_a_step_and_the_other_way_round(tmp_path):
     folder = write_export(tmp_path, static_config())
-    (folder / "dynamic.onnx").write_bytes(b"of an export before")
     write_export(tmp_path, static_config(), division="parts")
     assert files_in(folder) == {"manifest.json", "trunk.onnx", "static.onnx"}
     write_export(tmp_path, static_config())
     assert files_in(folder) == {"manifest.json", "step.onnx"}
+
+
+def test_files_with_the_names_of_graphs_beside_an_export_are_refused(tmp_path, monkeypatch):
+    folder = write_export(tmp_path, static_config())
+    for name in ("static.onnx", "dynamic.pt2"):
+        (folder / name).write_bytes(b"mine")
+    before = contents(folder)
+    message = r"static\.onnx, .*dynamic\.pt2: is there, and no leapai export wrote it; move"
+    for to in ("onnx", "pt2", "triton"):
+        with pytest.raises(ValueError, match=message):
+            export_before_the_trace(tmp_path, monkeypatch, folder, to)
+    assert contents(folder) == before
+
+
+def test_an_export_of_the_layout_before_is_replaced(tmp_path):
+    folder = write_export(tmp_path, static_config())
+    content = json.loads((folder / "manifest.json").read_text())
+    (content["graph"],) = content.pop("graphs")
+    (folder / "manifest.json").write_text(json.dumps(content | {"layout": LAYOUT - 1}))
+    write_export(tmp_path, static_config(), division="parts")
+    assert files_in(folder) == {"manifest.json", "trunk.onnx", "static.onnx"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_export_that_is_interrupted_leaves_the_one_before(tmp_path, monkeypatch, error):
+    folder = write_export(tmp_path, joint_config(), division="parts")
+    before, write_graph, written = contents(folder), exporting._write_graph, []
+
+    def interrupted(step, graph, path, *others):
+        if graph.name == "dynamic":
+            raise error
+        write_graph(step, graph, path, *others)
+        written.append(path.read_bytes())
+
+    monkeypatch.setattr(exporting, "_write_graph", interrupted)
+    with pytest.raises(error):
+        write_export(tmp_path, joint_config(enable_lidar=False), division="parts")
+    assert len(written) == 1
+    assert written[0] not in before.values(), "the new trunk is another one"
+    assert contents(folder) == before
+    read_manifest(folder)
+
+
+def contents(folder):
+    """What lies in a folder, temporary files included."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_file_in_place_of_a_version_stays(tmp_path):
@@ -131,7 +178,10 @@ def test_a_configuration_beside_a_manifest_that_cannot_be_read_is_not_replaced(t
 
 def test_an_export_replaces_one_of_the_other_format(tmp_path):
     folder = write_export(tmp_path, static_config())
-    (folder / "step.pt2").write_bytes(b"of an export before")
+    content = json.loads((folder / "manifest.json").read_text())
+    content["graphs"][0] |= {"file": "step.pt2", "format": "pt2", "opset": None}
+    (folder / "manifest.json").write_text(json.dumps(content))
+    (folder / "step.onnx").rename(folder / "step.pt2")
     (folder / "notes.txt").write_text("mine")
     assert write_export(tmp_path, static_config()) == folder
     assert {path.name for path in folder.iterdir()} == {"manifest.json", "step.onnx", "notes.txt"}

@@ -183,13 +183,16 @@ class EveryThird:
 def test_a_map_at_a_lower_rate_leaves_the_objects_as_they_are(parts):
     one, two = (leapai.load(parts[1], device="cpu") for _ in range(2))
     graphs = two.session.network.graphs
-    graphs["static"] = EveryThird(graphs["static"])
-    for index, frame in enumerate(list(drive())[:8]):
-        np.testing.assert_array_equal(two.step(frame).boxes, one.step(frame).boxes)
-        same = (one.last.map_logits == two.last.map_logits).all()
-        assert same == (index == 0)
-        times = [kept.timestamp_us for kept in two.state.memory.ring]
-        assert times == [make_frame(n).timestamp_us for n in (0, 3, 6) if n <= index]
+    graphs["static"] = every_third = EveryThird(graphs["static"])
+    for sequence in ("one", "another"):
+        every_third.frames = 0
+        for index, made in enumerate(list(drive())[:5]):
+            frame = replace(made, sequence=sequence)
+            np.testing.assert_array_equal(two.step(frame).boxes, one.step(frame).boxes)
+            same = (one.last.map_logits == two.last.map_logits).all()
+            assert same == (index == 0), "the first frame of a drive has a map of its own"
+            times = [kept.timestamp_us for kept in two.state.memory.ring]
+            assert times == [make_frame(n).timestamp_us for n in (0, 3) if n <= index]
 
 
 def test_programs_of_parts_give_what_the_step_gives(parts, tmp_path):
@@ -223,7 +226,10 @@ def test_a_trunk_of_another_export_takes_the_place_of_its_own(parts, tmp_path, m
         assert getattr(onnx.TensorProto, kind.upper()) in kinds
         (tmp_path / f"{name}.onnx").write_bytes((folder / f"{name}.onnx").read_bytes())
     theirs = read_manifest(folder).graphs[1:]
-    write_manifest(tmp_path, made.model_copy(update={"graphs": (made.graphs[0], *theirs)}))
+    write_manifest(
+        tmp_path / "manifest.json",
+        made.model_copy(update={"graphs": (made.graphs[0], *theirs)}),
+    )
     one, two = (leapai.load(each, device="cpu") for each in (folder, tmp_path))
     mixed = two.session.network.manifest
     assert [each.weights.type for each in mixed.graphs] == [kind, "float32", "float32"]
@@ -499,6 +505,7 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
     content = json.loads((exported / "manifest.json").read_text())
     (tmp_path / "step.onnx").write_bytes(b"nothing")
     content["graphs"][0]["sha256"] = hashlib.sha256(b"nothing").hexdigest()
+    content["graphs"][0]["bytes"] = len(b"nothing")
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"step\.onnx cannot be run"):
         leapai.load(tmp_path)
@@ -511,6 +518,7 @@ def test_a_file_that_is_no_graph_is_refused(exported, tmp_path):
         ({"extra": 1}, "extra"),
         ({"graph": {"file": "../step.onnx"}}, r"graphs\.0\.file: .*without folders"),
         ({"graph": {"sha256": "0" * 64}}, "is not the file"),
+        ({"graph": {"bytes": 12}}, r"step\.onnx has \d+ bytes, and .*manifest\.json states 12"),
         ({"inputs": [HUGE]}, "too large"),
         (
             {"graph": {"weights": {"type": "int8"}}},

@@ -127,8 +127,18 @@ def described_twice(content):
 def swapped(content):
     """The file of the static task is that of the dynamic one, digest included."""
     static, dynamic = (graph(content, name) for name in ("static", "dynamic"))
-    static["file"], dynamic["file"] = dynamic["file"], static["file"]
-    static["sha256"], dynamic["sha256"] = dynamic["sha256"], static["sha256"]
+    for field in ("file", "sha256", "bytes"):
+        static[field], dynamic[field] = dynamic[field], static[field]
+
+
+def named_the_other_way_round(content):
+    static, dynamic = (graph(content, name) for name in ("static", "dynamic"))
+    static["name"], dynamic["name"] = "dynamic", "static"
+
+
+def named_as_trunk(content):
+    """The first graph, which must be named trunk, is the one that gives the map."""
+    content["graphs"] = [graph(content, "static") | {"name": "trunk"}]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +164,9 @@ def swapped(content):
         (described_twice, "inputs, passed and outputs describe one tensor twice"),
         (of_bev(shape=[1, 16, 2, 2]), r"trunk\.onnx: bev is .*states float32 of \[1, 16, 2, 2\]"),
         (of_bev(shape=["P"]), r"trunk\.onnx: bev is .*states float32 of \['P'\]"),
+        (of_graph("static", bytes=12), r"static\.onnx has \d+ bytes, and .* states 12"),
+        (named_the_other_way_round, "the graph static gives no map_logits, but class_"),
+        (named_as_trunk, "the graph trunk gives no bev, but map_logits"),
         (swapped, r"static\.onnx has other inputs or outputs than its manifest"),
     ],
 )  # fmt: skip

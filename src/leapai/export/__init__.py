@@ -1,1 +1,2 @@
-"""The trained network as one graph a step, for runtimes without PyTorch."""
+"""The trained network as one graph, or the trunk and each task as graphs, for runtimes without
+PyTorch."""

@@ -13,16 +13,18 @@ from leapai.config.checkpoint_names import MANIFEST
 from leapai.export.triton_config import triton_config
 from leapai.folders import inside, make_folder
 from leapai.io import remove_stale
-from leapai.runtime.manifest import GraphName, is_manifest, read_manifest
+from leapai.runtime.manifest import GraphName, graph_files, read_manifest
 
 Format = Literal["onnx", "pt2", "triton"]
 TRITON_CONFIG = "config.pbtxt"
 """The file by which Triton recognises a model, in the folder of that model."""
+_VERSION = "1"
+"""Folder of the version that an export for Triton writes."""
 _GRAPHS: tuple[GraphName, ...] = get_args(GraphName)
 _FILES: dict[Format, tuple[str, ...]] = {
     "onnx": (*(f"{name}.onnx" for name in _GRAPHS), MANIFEST),
     "pt2": (*(f"{name}.pt2" for name in _GRAPHS), MANIFEST),
-    "triton": ("1/model.onnx", f"1/{MANIFEST}", TRITON_CONFIG),
+    "triton": (f"{_VERSION}/model.onnx", f"{_VERSION}/{MANIFEST}", TRITON_CONFIG),
 }
 """Files that each format may have. Triton keeps every version of a model in a folder of its number,
 so that folder is an export of its own."""
@@ -30,17 +32,29 @@ so that folder is an export of its own."""
 
 def graph_path(folder: Path, to: Format, name: GraphName = "step") -> Path:
     """Returns the file of a graph in a format; its manifest lies next to it."""
-    return folder / ("1/model.onnx" if to == "triton" else f"{name}.{to}")
+    return folder / (f"{_VERSION}/model.onnx" if to == "triton" else f"{name}.{to}")
 
 
-def remove_others(folder: Path, written: Collection[Path]) -> None:
-    """Removes what other exports have left in a folder than the one that wrote these files."""
-    of_exports = {folder / name for names in _FILES.values() for name in names}
-    for path in of_exports - set(written):
-        with suppress(FileNotFoundError, NotADirectoryError):  # or `1` is a file of someone's
-            path.unlink()
-    with suppress(OSError):  # not there, or not empty
-        graph_path(folder, "triton").parent.rmdir()
+def files_of_export(folder: Path) -> frozenset[Path]:
+    """Returns the files of the exports that lie in a folder, by their manifests."""
+    found = set()
+    for to in _FILES:
+        manifest = graph_path(folder, to).parent / MANIFEST
+        listed = graph_files(manifest)
+        found |= {manifest.parent / name for name in listed}
+        if listed:
+            found |= {manifest} | ({folder / TRITON_CONFIG} if to == "triton" else set())
+    return frozenset(found) & {folder / name for names in _FILES.values() for name in names}
+
+
+def remove_others(before: Collection[Path], written: Collection[Path]) -> None:
+    """Removes the files of an export before (`files_of_export`) that the one that wrote these has
+    not replaced."""
+    for path in set(before) - set(written):
+        path.unlink(missing_ok=True)
+        if path.parent.name == _VERSION:
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
 
 
 def claim(folder: Path, to: Format) -> None:
@@ -53,18 +67,18 @@ def claim(folder: Path, to: Format) -> None:
     make_folder(folder)
     place = graph_path(folder, to).parent
     _check_place(place, folder)
-    for each, names in _FILES.items():
-        there = [name for name in names if os.path.lexists(folder / name)]
-        if there and not is_manifest(graph_path(folder, each).parent / MANIFEST):
-            raise ValueError(
-                f"{folder / there[0]}: is there, and no leapai export wrote it; name a new or "
-                "empty folder with --output"
-            )
-        for name in there:
-            if inside(folder, name) is None:
-                raise ValueError(
-                    f"{folder / name}: is a folder, or a link that leads out; remove it"
-                )
+    ours = files_of_export(folder)
+    names = dict.fromkeys(name for each in _FILES.values() for name in each)
+    there = [name for name in names if os.path.lexists(folder / name)]
+    others = [str(folder / name) for name in there if folder / name not in ours]
+    if others:
+        raise ValueError(
+            f"{', '.join(others)}: is there, and no leapai export wrote it; move it away, or name "
+            "a new or empty folder with --output"
+        )
+    for name in there:
+        if inside(folder, name) is None:
+            raise ValueError(f"{folder / name}: is a folder, or a link that leads out; remove it")
     _check_config(folder)
     make_folder(place)
     tempfile.TemporaryFile(dir=place).close()  # raises where it cannot be written

@@ -11,7 +11,15 @@ from pathlib import Path
 import torch
 
 from leapai.checkpoints import Checkpoint
-from leapai.export.export_folder import TRITON_CONFIG, Format, claim, graph_path, remove_others
+from leapai.config.checkpoint_names import MANIFEST
+from leapai.export.export_folder import (
+    TRITON_CONFIG,
+    Format,
+    claim,
+    files_of_export,
+    graph_path,
+    remove_others,
+)
 from leapai.export.float16_weights import with_float16_weights
 from leapai.export.graph_export import (
     AS_CONFIGURED,
@@ -23,10 +31,10 @@ from leapai.export.graph_export import (
 )
 from leapai.export.int8_weights import write_int8
 from leapai.export.step_manifest import graph_facts, manifest_of
-from leapai.export.traced_step import TracedGraph, TracedStep, check_task, traced
+from leapai.export.traced_step import TracedGraph, TracedStep, traced
 from leapai.export.triton_config import triton_config
 from leapai.extras import import_extra
-from leapai.io import whole_file, write_text
+from leapai.io import whole_files
 from leapai.runtime.manifest import Manifest, WeightFacts, write_manifest
 
 FLOAT32 = WeightFacts(type="float32")
@@ -54,7 +62,7 @@ def export(
         import_extra("onnxscript", "export", "an ONNX graph needs onnx and onnxscript")
     if weights.type == "int8":
         import_extra("onnxruntime", "runtime", "int8 weights need onnxruntime")
-    check_task(checkpoint)
+    _check_task(checkpoint)
     length_bounds(checkpoint.config, sum(form.cameras), asked)
     claim(folder, to)  # first, as tracing takes minutes
     return write(traced(checkpoint, form), folder, to, weights, asked)
@@ -67,27 +75,31 @@ def write(
     weights: WeightFacts = FLOAT32,
     asked: AskedLengths = AS_CONFIGURED,
 ) -> Manifest:
-    """Writes graphs and manifest into a folder, which is made, in place of those of an earlier
-    export; returns the manifest. Raises ValueError and OSError as `export` does."""
-    _check_format(to, weights, is_whole=len(step.graphs) == 1)
+    """Writes graphs and manifest into a folder, which is made; returns the manifest.
+
+    An earlier export stays as it was until all files are written, and is then replaced at once.
+    Raises ValueError for a folder whose files no export wrote, and for a source that cannot be
+    read; OSError where the folder cannot be written.
+    """
     claim(folder, to)
     paths = [graph_path(folder, to, graph.name) for graph in step.graphs]
+    texts = [folder / TRITON_CONFIG] * (to == "triton") + [paths[0].parent / MANIFEST]
     facts = []
-    with _to_calibrate(step, weights) as in_float32:
-        for graph, path in zip(step.graphs, paths, strict=True):
-            with whole_file(path) as temporary:
+    with whole_files([*paths, *texts]) as temporaries:
+        with _to_calibrate(step, weights) as in_float32:
+            for graph, path, temporary in zip(step.graphs, paths, temporaries, strict=False):
                 if in_float32 is None:
                     _write_graph(step, graph, temporary, to, weights)
                     kept = weights
                 else:
                     kept = write_int8(in_float32, graph.name, temporary, weights)
-            facts.append(graph_facts(graph, path, to, kept))
-    manifest = manifest_of(step, facts, asked)
-    written = [*paths, write_manifest(paths[0].parent, manifest)]
-    if to == "triton":
-        written.append(folder / TRITON_CONFIG)
-        write_text(written[-1], triton_config(manifest))
-    remove_others(folder, written)
+                facts.append(graph_facts(graph, path.name, temporary, to, kept))
+        manifest = manifest_of(step, facts, asked)
+        write_manifest(temporaries[-1], manifest)
+        if to == "triton":
+            temporaries[-2].write_text(triton_config(manifest), encoding="utf-8")
+        before = files_of_export(folder)
+    remove_others(before, [*paths, *texts])
     return manifest
 
 
@@ -139,3 +151,10 @@ def _check_format(to: Format, weights: WeightFacts, *, is_whole: bool) -> None:
             "a model for Triton is one graph, whose memory the server keeps: leave the parts out, "
             "or write them as onnx"
         )
+
+
+def _check_task(checkpoint: Checkpoint) -> None:
+    """Raises ValueError for a network without a task, which has no step to export."""
+    config = checkpoint.config
+    if not config.has_task:
+        raise ValueError(f"{checkpoint}: {config.job_name} has no task on, and detects nothing")

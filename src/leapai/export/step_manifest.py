@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from leapai.export.traced_step import TracedGraph, TracedStep
 
 
-def graph_facts(graph: TracedGraph, path: Path, to: Format, weights: WeightFacts) -> GraphFacts:
-    """Returns what the manifest states of a graph, which lies at a path in a format."""
+def graph_facts(
+    graph: TracedGraph, file: str, path: Path, to: Format, weights: WeightFacts
+) -> GraphFacts:
+    """Returns what the manifest states of a graph, which is at a path in a format and gets the name
+    `file`."""
     return GraphFacts(
         name=graph.name,
-        file=path.name,
+        file=file,
         format="pt2" if to == "pt2" else "onnx",
         opset=None if to == "pt2" else OPSET,
         bytes=path.stat().st_size,

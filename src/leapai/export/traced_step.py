@@ -58,9 +58,7 @@ class TracedStep:
 
 
 def traced(checkpoint: Checkpoint, form: StepForm = AS_DESIGNED) -> TracedStep:
-    """Returns the step of a checkpoint as programs. Raises ValueError for a network without a
-    task."""
-    check_task(checkpoint)
+    """Returns the step of a checkpoint, whose network has a task, as programs."""
     model = build_model(checkpoint.config)
     load_checkpoint(checkpoint, model)
     names = graph_names(checkpoint.config, form.division)
@@ -75,10 +73,3 @@ def _traced_graph(model: Perception, cameras: tuple[int, ...], name: GraphName) 
     with torch.no_grad():
         outputs = graph.outputs(inputs)
     return TracedGraph(name, exported_program(graph, inputs), inputs, outputs)
-
-
-def check_task(checkpoint: Checkpoint) -> None:
-    """Raises ValueError for a network without a task, which has no step to export."""
-    config = checkpoint.config
-    if not config.has_task:
-        raise ValueError(f"{checkpoint}: {config.job_name} has no task on, and detects nothing")

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leapai.runtime.manifest import PARTS
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
@@ -34,7 +36,7 @@ STAGES = {
     "bev_static_head": "static head",
 }
 """Prefix of a module's name -> the stage it counts for."""
-GRAPH_STAGES = {name: f"{name} graph" for name in ("trunk", "dynamic", "static")}
+GRAPH_STAGES: dict[str, str] = {name: f"{name} graph" for name in PARTS}
 """Graph of an exported network -> its stage, where the network is several."""
 BEFORE, NETWORK, AFTER = "preparing the frame", "network", "decoding and tracking"
 """Stages of one step of a session: before, in and after the network."""

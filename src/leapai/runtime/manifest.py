@@ -17,7 +17,7 @@ from leapai.config.checkpoint_names import MANIFEST
 from leapai.config.options import WeightType
 from leapai.config.problems import one_line
 from leapai.config.section import PlainName, Section, Text
-from leapai.io import sha256_of, write_text
+from leapai.io import sha256_of
 from leapai.types import CAMERA_GROUPS
 
 LAYOUT = 3
@@ -30,6 +30,14 @@ _MOST_ELEMENTS = 1 << 28
 
 GraphName = Literal["step", "trunk", "dynamic", "static"]
 """A whole step, or its parts: sensors to BEV features, and each task from there on."""
+PARTS: tuple[GraphName, ...] = get_args(GraphName)[1:]
+"""Names of the graphs of a step that is several."""
+_OUTPUTS: dict[GraphName, str] = {
+    "trunk": "bev",
+    "dynamic": "class_logits",
+    "static": "map_logits",
+}
+"""An output by which each part is recognised."""
 FreeLength = Literal["P", "M"]
 """Letters of the lengths that are free: P points, M pairs of a BEV cell and a camera."""
 _Length = Annotated[int, Field(ge=0, le=1 << 31)] | FreeLength
@@ -175,7 +183,8 @@ class Manifest(Section):
 
 
 def _check_graphs(graphs: tuple[GraphFacts, ...]) -> None:
-    """Raises ValueError for graphs that are neither one step nor its parts, or share a file."""
+    """Raises ValueError for graphs that are neither one step nor its parts, that share a file, or
+    whose names are not those of what they give."""
     names, files = ([getattr(graph, key) for graph in graphs] for key in ("name", "file"))
     is_step = names == ["step"]
     if not is_step and (names[0] != "trunk" or "step" in names or len(set(names)) < len(names)):
@@ -185,6 +194,13 @@ def _check_graphs(graphs: tuple[GraphFacts, ...]) -> None:
         )
     if len(set(files)) < len(files):
         raise ValueError(f"graphs names one file twice among {', '.join(files)}")
+    for graph in graphs:
+        output = _OUTPUTS.get(graph.name)
+        if output is not None and output not in graph.outputs:
+            raise ValueError(
+                f"the graph {graph.name} gives no {output}, but {', '.join(graph.outputs)}; it "
+                "has the name of another graph"
+            )
 
 
 def _check_flow(manifest: Manifest) -> None:
@@ -225,11 +241,20 @@ class _Layout(BaseModel):
     checkpoint_sha256: _Digest
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> Path:
-    """Writes the manifest into the folder; returns its path."""
-    path = folder / MANIFEST
-    write_text(path, manifest.model_dump_json(indent=1) + "\n")
-    return path
+class _Listed(BaseModel):
+    file: PlainName
+
+
+class _Listing(_Layout):
+    """The files of a manifest of this layout, and of those before it, which had one graph."""
+
+    graphs: tuple[_Listed, ...] = ()
+    graph: _Listed | None = None
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Writes a manifest into a file."""
+    path.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -252,19 +277,25 @@ def read_manifest(folder: Path) -> Manifest:
         )
     for facts in manifest.graphs:
         graph = _bounded(folder / facts.file, _MOST_GRAPH_BYTES)
+        size = graph.stat().st_size
+        if size != facts.bytes:
+            raise ValueError(
+                f"{graph} has {size} bytes, and {path} states {facts.bytes}; export again"
+            )
         if sha256_of(graph) != facts.sha256:
             raise ValueError(f"{graph} is not the file that {path} describes; export again")
     return manifest
 
 
-def is_manifest(path: Path) -> bool:
-    """Returns whether a file is a manifest of an export, of any layout."""
+def graph_files(path: Path) -> tuple[str, ...]:
+    """Returns the files of graphs that a manifest of any layout lists; none where the file is no
+    manifest of an export."""
     try:
         text = _bounded(path, _MOST_BYTES).read_text(encoding="utf-8", errors="replace")
-        _Layout.model_validate_json(text, strict=True)
+        found = _Listing.model_validate_json(text, strict=True)
     except ValueError:
-        return False
-    return True
+        return ()
+    return tuple(graph.file for graph in (*found.graphs, found.graph) if graph is not None)
 
 
 def _bounded(path: Path, most_bytes: int) -> Path:
