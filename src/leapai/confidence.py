@@ -2,7 +2,7 @@
 
 Streams labelled drives with all sensors, without the LiDAR and without the cameras, and fits how
 often a detection of some confidence is right. `SensorConfidence` then moves the confidences with a
-sensor lost to where they are right as often as with all sensors. Those with all sensors stay.
+sensor lost to where they are right about as often as with all sensors. Those with all sensors stay.
 """
 
 from __future__ import annotations

@@ -148,8 +148,8 @@ class LidarConfig(Section):
 class ConfidenceConfig(Section):
     """How the logits of the classes follow which sensors a frame has: a scale and a shift each.
 
-    `leapai confidence` fits them, so that a confidence is right as often with a sensor lost as with
-    all of them.
+    `leapai confidence` fits them, so that a confidence is right about as often with a sensor lost
+    as with all of them.
     """
 
     cameras_alone: _Affine = (1.0, 0.0)
