@@ -14,7 +14,7 @@ from leapai.data.bags.bag_reader import open_logs as open_bags
 from leapai.data.log import OpenOptions, open_logs
 from leapai_world.export_rosbag import export_rosbags
 
-SIZE_PX = (128, 240)
+SIZE_PX = (128, 352)
 
 
 @pytest.fixture(scope="module")
