@@ -24,19 +24,11 @@ from leapai.runs.stress_folder import read_stress  # noqa: E402
 from leapai.runtime.exported_network import ExportedNetwork  # noqa: E402
 from leapai.stress import run_stress  # noqa: E402
 from leapai.types import Labels  # noqa: E402
-from tests.runtime.exported import edited, with_graph, write_export  # noqa: E402
+from tests.runtime.exported import WITHOUT_PYTORCH, edited, with_graph, write_export  # noqa: E402
 from tests.scenes import small_config  # noqa: E402
 from tests.training.runs import StubLog  # noqa: E402
 
-WITHOUT_PYTORCH = """
-import sys
-
-class Refusing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "timm", "torchvision"):
-            raise ImportError(f"{name} must not be imported")
-
-sys.meta_path.insert(0, Refusing())
+COMMAND = f"""{WITHOUT_PYTORCH}
 from leapai.cli import main
 
 sys.exit(main(sys.argv[1:]))
@@ -137,7 +129,7 @@ def test_the_command_takes_the_folder_and_needs_no_pytorch(exported, tmp_path):
     arguments = ["stress", exported, "--data", "synthetic:drives=1,frames=2,rate_hz=4"]
     options = ["--max-frames", "1", "--only", "lost_lidar"]
     ran = subprocess.run(
-        [sys.executable, "-c", WITHOUT_PYTORCH, *arguments, *options],
+        [sys.executable, "-c", COMMAND, *arguments, *options],
         capture_output=True,
         text=True,
         check=False,

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,6 +48,13 @@ def inside(folder: Path, name: str) -> Path | None:
     except (OSError, ValueError, RuntimeError):  # not there; a NUL in it; a loop of links
         return None
     return path if within else None
+
+
+def refuse_links_out(folder: Path, names: Iterable[str]) -> None:
+    """Raises ValueError for one of the `names` in a folder that is no file inside of it."""
+    for name in names:
+        if inside(folder, name) is None:
+            raise ValueError(f"{folder / name}: is a folder, or a link that leads out; remove it")
 
 
 def claim(folder: Path) -> None:

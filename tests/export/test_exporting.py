@@ -31,6 +31,7 @@ from leapai.runtime.manifest import LAYOUT, WeightFacts, read_manifest, write_ma
 from leapai.streaming.session import StreamSession  # noqa: E402
 from leapai.streaming.stream import Stream  # noqa: E402
 from tests.export.triton_schema import model_config  # noqa: E402
+from tests.runtime.exported import WITHOUT_PYTORCH  # noqa: E402
 from tests.scenes import IMAGE_SIZE_PX, joint_config, make_frame, seeded_model  # noqa: E402
 
 pytestmark = pytest.mark.timeout(900)  # tracing takes 20 s of one core, which others may share
@@ -252,15 +253,10 @@ def assert_same_memory(host, state):
     assert host.last_timestamp_us == int(state.last_timestamp_us)
 
 
-WITHOUT_PYTORCH = """
-import json, pickle, sys
-
-class Refusing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "timm", "torchvision"):
-            raise ImportError(f"{name} must not be imported")
-
-sys.meta_path.insert(0, Refusing())
+STREAMING = (
+    WITHOUT_PYTORCH
+    + """
+import json, pickle
 import leapai
 import leapai.prediction, leapai.validation, leapai.evaluation.evaluate_logs
 
@@ -275,12 +271,13 @@ print(json.dumps({
     "slots": len(stream.last.memory_slots.class_id),
 }))
 """
+)
 
 
 def test_a_process_that_cannot_import_pytorch_gives_the_same(network, exported, tmp_path):
     frames = list(drive())[:8]
     (tmp_path / "frames.pickle").write_bytes(pickle.dumps(frames))
-    command = [sys.executable, "-c", WITHOUT_PYTORCH, exported, tmp_path / "frames.pickle"]
+    command = [sys.executable, "-c", STREAMING, exported, tmp_path / "frames.pickle"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)

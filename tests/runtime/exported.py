@@ -26,6 +26,17 @@ from leapai.runtime.manifest import GraphName
 from tests.scenes import seeded_model
 
 CAMERAS = (1, 1, 1, 4)
+WITHOUT_PYTORCH = """
+import sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "timm", "torchvision"):
+            raise ImportError(f"{name} must not be imported")
+
+sys.meta_path.insert(0, Refusing())
+"""
+"""The beginning of a program that must not import PyTorch."""
 
 
 def write_export(

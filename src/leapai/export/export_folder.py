@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from leapai.config.checkpoint_names import MANIFEST
 from leapai.export.triton_config import triton_config
-from leapai.folders import inside, make_folder
+from leapai.folders import make_folder, refuse_links_out
 from leapai.io import remove_stale
 from leapai.runtime.manifest import GraphName, graph_files, read_manifest
 
@@ -76,9 +76,7 @@ def claim(folder: Path, to: Format) -> None:
             f"{', '.join(others)}: is there, and no leapai export wrote it; move it away, or name "
             "a new or empty folder with --output"
         )
-    for name in there:
-        if inside(folder, name) is None:
-            raise ValueError(f"{folder / name}: is a folder, or a link that leads out; remove it")
+    refuse_links_out(folder, there)
     _check_config(folder)
     make_folder(place)
     tempfile.TemporaryFile(dir=place).close()  # raises where it cannot be written

@@ -17,7 +17,7 @@ from typing import Any
 
 from leapai.checkpoints import Checkpoint, write_checkpoint
 from leapai.config.hub_options import HubOptions
-from leapai.folders import inside
+from leapai.folders import refuse_links_out
 from leapai.hub import DIGESTS, WEIGHTS, checked_repository
 from leapai.io import remove_stale, sha256_of, whole_file, write_text
 from leapai.publishing.card_evidence import Evidence, read_evidence
@@ -82,9 +82,7 @@ def _claim(output: Path) -> None:
             f"{output}: holds {others[0]}, which no export to a hub wrote; name a new "
             "or empty folder, or a clone of the repository"
         )
-    for name in names:
-        if inside(output, name) is None:
-            raise ValueError(f"{output / name}: is a folder, or a link that leads out; remove it")
+    refuse_links_out(output, names)
     (output / METRICS).unlink(missing_ok=True)
     (output / DIGESTS).unlink(missing_ok=True)
 

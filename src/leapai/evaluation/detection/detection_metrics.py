@@ -34,7 +34,12 @@ from leapai.evaluation.detection.detection_results import (
 )
 from leapai.evaluation.detection.labelled_frames import LabelledFrame, tabulate, vocabulary_of
 from leapai.evaluation.detection.occlusion_levels import Confusion, level_confusion, macro_f1
-from leapai.evaluation.detection.precision_recall import average_precision, curve, mean_error
+from leapai.evaluation.detection.precision_recall import (
+    average_precision,
+    curve,
+    mean_error,
+    operating_point,
+)
 from leapai.geometry import angles
 from leapai.types import ALL, OCCLUSION_NAMES, BoolArray, FloatArray, IntArray, Vocabulary
 
@@ -177,7 +182,7 @@ class Evaluator:
             )
             found = self.found[OPERATING_DISTANCE_M][sure]
             objects = int((self.gt.counted & np.isin(self.gt.class_id, ids)).sum())
-            points[name] = _operating_point(
+            points[name] = operating_point(
                 int(self.right(found).sum()), int((found < 0).sum()), objects
             )
         return points
@@ -304,18 +309,6 @@ class Evaluator:
         error = np.abs(angles.wrap(self.detections.boxes[rows, 6] - self.gt.boxes[objects, 6]))
         half_turn = np.isin(self.detections.class_id[rows], self.vocabulary.half_turn_ids)
         return np.where(half_turn, np.minimum(error, np.pi - error), error)
-
-
-def _operating_point(true_positives: int, false_positives: int, objects: int) -> OperatingPoint:
-    detected = true_positives + false_positives
-    return OperatingPoint(
-        true_positives=true_positives,
-        false_positives=false_positives,
-        truths=objects,
-        precision=true_positives / detected if detected else None,
-        recall=true_positives / objects if objects else None,
-        f1=2 * true_positives / (detected + objects) if detected + objects else None,
-    )
 
 
 def _mean_errors(classes: Mapping[str, ClassMetrics], vocabulary: Vocabulary) -> TruePositiveErrors:

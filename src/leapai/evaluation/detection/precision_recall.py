@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leapai.evaluation.detection.detection_results import MIN_PRECISION, MIN_RECALL, STAND_IN_ERROR
+from leapai.evaluation.detection.detection_results import (
+    MIN_PRECISION,
+    MIN_RECALL,
+    STAND_IN_ERROR,
+    OperatingPoint,
+)
 from leapai.types import BoolArray, FloatArray
 
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -60,3 +65,17 @@ def mean_error(error: FloatArray, score: FloatArray, confidence: FloatArray) -> 
     so_far = np.cumsum(np.where(known, error, 0)) / np.maximum(count, 1)
     at_recall = np.interp(confidence[::-1], score[::-1], so_far[::-1])[::-1]
     return float(at_recall[_FIRST : reached[-1] + 1].mean())
+
+
+def operating_point(true_positives: int, false_positives: int, objects: int) -> OperatingPoint:
+    """Returns counts and rates of detections, of which so many are right and wrong, and of the
+    ground-truth objects."""
+    detected = true_positives + false_positives
+    return OperatingPoint(
+        true_positives=true_positives,
+        false_positives=false_positives,
+        truths=objects,
+        precision=true_positives / detected if detected else None,
+        recall=true_positives / objects if objects else None,
+        f1=2 * true_positives / (detected + objects) if detected + objects else None,
+    )
